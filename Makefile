@@ -1,0 +1,208 @@
+# Builds, tests and installs reservation-sweeper. `make help` lists the goals.
+#
+# All output goes to $(BUILD), so that builds with other compilers or with sanitizers stand beside
+# each other: make BUILD=build/clang CC=clang, make BUILD=build/asan SANITIZE=1.
+
+VERSION := 0.1.0
+
+BUILD ?= build
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+PYTEST_ARGS ?=
+
+BINARY := $(BUILD)/reservation-sweeper
+
+.DELETE_ON_ERROR:
+.PHONY: all unit integration test demo bench install check-format tidy cppcheck clean help FORCE
+all:
+
+# ---- Packages and libraries -----------------------------------------------------------------------
+
+BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf libhiredis-dev \
+    libssl-dev libpq-dev libevent-dev libjansson-dev
+SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
+
+PACKAGES_unit := libcmocka-dev
+PACKAGES_integration := $(SERVER_PACKAGES) python3-pytest
+PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
+PACKAGES_demo := $(SERVER_PACKAGES)
+PACKAGES_bench := $(SERVER_PACKAGES)
+PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
+PACKAGES_cppcheck := cppcheck
+
+GOALS := $(or $(MAKECMDGOALS),all)
+GOAL_PACKAGES := $(sort $(foreach goal,$(GOALS),$(PACKAGES_$(goal))))
+ifdef SANITIZE
+GOAL_PACKAGES += $(if $(findstring clang,$(CC)),libclang-rt-dev)
+endif
+NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
+
+# make remakes the files that it includes, then starts over: so everything is installed before the
+# first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
+# make -n, which would install too.
+ifneq ($(filter-out help clean check-format,$(GOALS)),)
+ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
+include $(BUILD)/config.mk
+endif
+endif
+
+# Looked at each time, since packages come and go; touched only when it would say something else.
+$(BUILD)/config.mk: FORCE
+	@mkdir -p $(@D)
+	@packages="$(GOAL_PACKAGES)"; \
+	tools/find-libraries "$(CC)" >$@.new 2>/dev/null || packages="$(BUILD_PACKAGES) $$packages"; \
+	$(NEED_PACKAGES) "make $(GOALS)" $$packages && tools/find-libraries "$(CC)" >$@.new || \
+	    { rm -f $@.new; exit 1; }
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# ---- Flags ----------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+    $(if $(WERROR),-Werror)
+
+ifdef SANITIZE
+CFLAGS ?= -O1 -g
+HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINKING := -fsanitize=address,undefined
+else
+CFLAGS ?= -O2 -g
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+    -fstack-clash-protection -fPIE
+LINKING := -pie -Wl,-z,relro,-z,now
+endif
+
+RS_CPPFLAGS = -Iinclude -Isrc -D_GNU_SOURCE -DRS_VERSION='"$(VERSION)"' $(LIB_CPPFLAGS) $(CPPFLAGS)
+RS_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) $(CFLAGS)
+COMPILE = $(CC) $(RS_CPPFLAGS) $(RS_CFLAGS) -MMD -MP
+LINK = $(CC) $(HARDENING) $(CFLAGS) $(LINKING) $(LDFLAGS)
+
+# One short line for each step; V=1 shows the commands themselves.
+SHOW = $(if $(V),,@printf '  %-6s %s\n' $(1) $@;)
+
+# ---- The program ----------------------------------------------------------------------------------
+
+SOURCES := $(wildcard src/*.c src/*/*.c)
+LUA := $(wildcard lua/*.lua)
+SQL := $(filter-out sql/schema.sql,$(wildcard sql/*.sql))
+GENERATED := $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/sql_texts.c
+
+MAIN_OBJECT := $(BUILD)/obj/src/main.o
+OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
+LIBRARY := $(BUILD)/libsweeper.a
+
+all: $(BINARY)
+
+$(BINARY): $(MAIN_OBJECT) $(LIBRARY)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+# Made anew, so that objects of sources that are gone do not linger in it.
+$(LIBRARY): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/flags
+	@rm -f $@
+	$(call SHOW,ar)ar rcs $@ $(filter %.o,$^)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SHOW,cc)$(COMPILE) -c -o $@ $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SHOW,cc)$(COMPILE) -c -o $@ $<
+
+$(BUILD)/gen/lua_scripts.c: tools/embed $(LUA) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SHOW,embed)tools/embed lua $(LUA) >$@
+
+$(BUILD)/gen/sql_texts.c: tools/embed $(SQL) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SHOW,embed)tools/embed sql $(SQL) >$@
+
+# Other flags, or a source more or less: build again.
+FINGERPRINT = $(COMPILE) $(LINK) $(SOURCES) $(LUA) $(SQL)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FINGERPRINT))' | cmp -s - $@ || \
+	    printf '%s\n' '$(subst ','\'',$(FINGERPRINT))' >$@
+
+-include $(OBJECTS:.o=.d)
+
+# ---- Tests ----------------------------------------------------------------------------------------
+
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_SUPPORT := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/obj/%.o)
+UNIT_SUPPORT_OBJECTS := $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o)
+UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT_OBJECTS) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -o $@ $^ -lcmocka $(LIB_LIBS)
+
+-include $(UNIT_OBJECTS:.o=.d) $(UNIT_SUPPORT_OBJECTS:.o=.d)
+
+# Kept, so that a second run does not compile them again.
+.SECONDARY: $(UNIT_OBJECTS) $(UNIT_SUPPORT_OBJECTS)
+
+unit: $(UNIT_PROGRAMS)
+	@tools/run-units $^
+
+integration: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration -q -rs $(PYTEST_ARGS)
+
+# One after the other, whatever -j says: the integration tests measure time.
+test: $(BINARY) $(UNIT_PROGRAMS)
+	@tools/run-units $(UNIT_PROGRAMS)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration -q -rs $(PYTEST_ARGS)
+
+demo: $(BINARY)
+	@RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
+
+bench: $(BINARY)
+	@RS_BINARY="$(BINARY)" bench/run
+
+# ---- Checks ---------------------------------------------------------------------------------------
+
+ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT)
+C_FILES := $(ALL_SOURCES) $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h)
+
+check-format:
+	@$(NEED_PACKAGES) "make check-format" clang-format
+	clang-format --dry-run --Werror $(C_FILES)
+
+tidy:
+	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
+	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(subst ','\'',$(RS_CPPFLAGS)) -std=c11' tidy
+
+# It knows no system headers; without sys/queue.h, which is nothing but macros, it cannot parse ours.
+cppcheck:
+	queue_h=$$(echo '#include <sys/queue.h>' | $(CC) -xc -M - | grep -o '[^ ]*/sys/queue\.h'); \
+	cppcheck --quiet -j 2 --std=c11 --library=posix --enable=warning,performance,portability \
+	    --error-exitcode=1 --inline-suppr --suppressions-list=tests/suppressions/cppcheck.txt \
+	    --include=$$queue_h -Iinclude -Isrc -D_GNU_SOURCE -DHAVE_HIREDIS_SSL src
+
+# ---- Installation ---------------------------------------------------------------------------------
+
+install: $(BINARY)
+	install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/reservation-sweeper"
+	install -D -m 644 docs/reservation-sweeper.1 \
+	    "$(DESTDIR)$(PREFIX)/share/man/man1/reservation-sweeper.1"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
+	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/reservation-sweeper.service \
+	    >"$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
+	chmod 644 "$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make               build $(BINARY), installing what is missing through apt'
+	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
+	@echo 'make test          the unit and the integration tests'
+	@echo 'make unit          the unit tests'
+	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
+	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
+	@echo 'make bench         the benchmarks; writes $(BUILD)/bench.json'
+	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make check-format, make tidy, make cppcheck'
+	@echo '                   clang-format, clang-tidy and cppcheck'
+	@echo 'make clean         remove $(BUILD)'
+	@echo 'Also: BUILD=folder CC=clang WERROR=1 SANITIZE=1 (ASan and UBSan) V=1 CFLAGS= LDFLAGS='

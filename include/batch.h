@@ -1,0 +1,40 @@
+/* Drives a set of reservations to an outcome for each, whatever Postgres says on the way.
+ *
+ * Releases them in one transaction. When Postgres refuses a row the batch is halved until the
+ * refused one stands alone, so that it hurts no other. Reservations that were refused before go
+ * alone, after the others. A product whose counter has been skipped for 250 ms is then tried by
+ * itself, waiting up to the lock timeout. */
+#ifndef RS_BATCH_H
+#define RS_BATCH_H
+
+#include "release.h"
+
+struct batch;
+struct loop;
+struct skips;
+struct stats;
+
+struct batch_options {
+    struct loop *loop;
+    struct pg_link *link;
+    const struct statements *statements;
+    struct server_clock *clock; /* Postgres's */
+    struct skips *skips;        /* shared by the batches of a process */
+    struct stats *stats;
+    int64_t lock_timeout_us;
+    int64_t statement_timeout_us;
+};
+
+struct batch *batch_new(const struct batch_options *options); /* NULL: out of memory */
+void batch_free(
+    struct batch *b); /* must not be running, or its link already freed; NULL is legal */
+
+/* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
+ * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
+ * statements and that no batch is running. Counts batches and unknown commits in stats; logs
+ * faults of the server (not of rows: the caller knows what becomes of those). */
+void batch_run(struct batch *b, struct item *items, size_t n, void (*done)(void *arg), void *arg);
+
+bool batch_running(const struct batch *b);
+
+#endif

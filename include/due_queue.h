@@ -1,0 +1,135 @@
+/* The queue of what is due, in Redis: the Lua scripts as functions.
+ *
+ * Keys ({prefix} is one hash tag): {prefix}:pending, :inflight, :failed (interface.md 4), :feeder.
+ * Times are Postgres's, in milliseconds since the epoch. Redis's own clock decides nothing: the
+ * caller says what time it is, so that a step of Redis's clock has no effect. A script handles at
+ * most 1,000 ids; more are sent as several scripts, pipelined.
+ *
+ * A lease is known by its end: an id is still ours while its score in :inflight is the lease_ms
+ * that we gave it. Every settlement checks that. */
+#ifndef RS_DUE_QUEUE_H
+#define RS_DUE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_link;
+struct due_queue;
+
+#define DUE_QUEUE_SCRIPT_MAX 1000  /* ids in one script */
+#define DUE_QUEUE_FAILED_MAX 10000 /* records in :failed; Postgres has the rest */
+
+/* A claimed id. The strings belong to the reply and end with the callback. */
+struct due_claim {
+    const char *id;
+    size_t id_len; /* 0 to anything: Redis is not trusted; may hold any byte */
+    int64_t
+        score_ms;    /* when to look, as it stood in :pending; taken over: its former lease's end */
+    bool taken_over; /* from a lease that had ended */
+    const char *failed; /* the JSON of :failed, or NULL */
+    size_t failed_len;
+};
+
+/* Sizes and times that every claim brings along. */
+struct due_sizes {
+    int64_t pending, inflight, failed; /* after the claim */
+    int64_t next_ms;  /* the earliest score left in :pending, INT64_MAX when none */
+    int64_t redis_us; /* Redis's TIME, microseconds */
+};
+
+struct due_claimed {
+    int64_t lease_ms; /* when our lease ends: the token for due_queue_settle */
+    const struct due_claim *claims;
+    size_t n;
+    size_t asked; /* the limit that was asked for */
+    struct due_sizes sizes;
+    int64_t sent_us, received_us; /* monotonic */
+};
+
+/* prefix is copied. NULL when memory ran out. */
+struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
+
+/* Callbacks under way are called with an error first. Allowed inside a callback of this queue,
+ * before or after the link is freed; NULL is legal. */
+void due_queue_free(struct due_queue *q);
+
+/* Moves up to `limit` (1 to 5,000) ids with a score of at most now_ms from :pending to :inflight
+ * until lease_ms; leases that ended by now_ms are taken over first. With several scripts the
+ * answers are joined into one. Several claims may be under way (one for each worker).
+ * cb: `claimed` is NULL when there is no answer or an error (`error` says which): what was claimed,
+ * if anything, stays leased until lease_ms. Of several scripts some may have answered before the
+ * connection broke: what they brought is given, with error == NULL, and settling it will fail the
+ * usual way. Returns 0, or -1 when Redis is down: nothing was sent and cb will not fire. */
+int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
+                    void (*cb)(void *arg, const struct due_claimed *claimed, const char *error),
+                    void *arg) __attribute__((warn_unused_result));
+
+enum due_verdict {
+    DUE_FORGET, /* out of :inflight and :failed; an entry that appeared in :pending meanwhile stays
+                 */
+    DUE_PUT_BACK, /* into :pending at at_ms, or what stands there if earlier; a :failed record stays
+                   */
+    DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
+    DUE_FAILED, /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
+                   records a new one is not kept: the id is forgotten and the overdue scan finds it
+                   again */
+};
+
+struct due_settlement {
+    const char *id;
+    size_t id_len;
+    enum due_verdict verdict;
+    int64_t at_ms;      /* PUT_BACK, FAILED */
+    const char *record; /* FAILED: JSON */
+};
+
+/* Settles claimed ids; each only while it is still ours (see above). `lost` counts those whose
+ * lease had passed to somebody else. cb with error != NULL: no answer or an error; the lease
+ * covers what was not settled. The strings are copied before the function returns. n may be 0 to
+ * 5,000. */
+int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
+                     size_t n, void (*cb)(void *arg, size_t lost, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+struct due_entry {
+    const char *id;
+    size_t id_len;
+    int64_t at_ms;
+};
+
+/* Mirrors: into :pending at at_ms unless it stands there earlier; ids in :inflight are not touched;
+ * nor are those with a :failed record, unless :pending lost them. n: 0 to any; sent in scripts of
+ * 1,000, one after the other (the next when the last has answered, so that Redis's other users get
+ * their turn). The strings must live until cb. cb: added = entries that are new or became earlier;
+ * with an error, those of the scripts before. */
+int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, size_t n,
+                       void (*cb)(void *arg, size_t added, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Removes ids that Postgres has settled, from :pending, :inflight and :failed, whoever holds them:
+ * for releases made without a claim (--once, direct mode). at_ms is not used. cb: dropped = entries
+ * that were removed from :pending and :inflight. */
+int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n,
+                   void (*cb)(void *arg, size_t dropped, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Sizes without claiming. */
+int due_queue_sizes(struct due_queue *q,
+                    void (*cb)(void *arg, const struct due_sizes *sizes, const char *error),
+                    void *arg) __attribute__((warn_unused_result));
+
+/* A leased role: {prefix}:feeder or another key of the sweeper's own. Takes it when free, renews it
+ * when `holder` has it, for ttl_ms. cb: held = we have it; else remaining_ms says how long the
+ * other's lease still runs and `owner` who it is. */
+int due_queue_role(struct due_queue *q, const char *role, const char *holder, int64_t ttl_ms,
+                   void (*cb)(void *arg, bool held, int64_t remaining_ms, const char *owner,
+                              const char *error),
+                   void *arg) __attribute__((warn_unused_result));
+
+/* Gives a role up if we have it; no answer is awaited (cb may be NULL). */
+int due_queue_role_release(struct due_queue *q, const char *role, const char *holder,
+                           void (*cb)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+#endif

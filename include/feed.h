@@ -1,0 +1,37 @@
+/* The feed: mirrors from Postgres into Redis what expires within the look-ahead, so that an API
+ * that knows nothing of Redis is served to the millisecond; looks for what has expired unnoticed;
+ * and, while Redis is out of reach, releases straight from Postgres. Its own connection. */
+#ifndef RS_FEED_H
+#define RS_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct feed;
+struct sweep;
+
+struct feed_events {
+    void (*on_mirrored)(void *arg, int64_t earliest_ms); /* entries were added or became earlier */
+    void *arg;
+};
+
+struct feed *feed_new(struct sweep *sweep,
+                      const struct feed_events *events); /* NULL: out of memory */
+void feed_free(struct feed *f);
+void feed_start(struct feed *f);
+
+/* Redis came up (a full look and a pass over what is more than a second overdue follow) or went
+ * away (direct mode begins). */
+void feed_redis_changed(struct feed *f);
+
+/* Ends what is under way after the batch in hand and gives the feeder's role up; done(arg) fires
+ * once, on a later turn. */
+void feed_stop(struct feed *f, void (*done)(void *arg), void *arg);
+
+/* Releases go on without Redis. */
+bool feed_degraded(const struct feed *f);
+
+/* Postgres's time of the last look that succeeded, microseconds; 0: none yet. */
+int64_t feed_last_success_us(const struct feed *f);
+
+#endif

@@ -1,0 +1,47 @@
+/* Structured records: one JSON object a line, or readable text on a terminal.
+ *
+ * INFO and DEBUG go to stdout, WARN and ERROR to stderr, unless everything is sent to stderr.
+ * There is one log for the process, set up once by main. Secrets are never passed in: callers
+ * log host names and database names, not connection strings. */
+#ifndef RS_LOG_H
+#define RS_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+
+struct log_options {
+    enum log_level level;
+    enum log_format format; /* AUTO: text when the stream is a terminal */
+    const char *service;    /* copied */
+    bool all_to_stderr;
+};
+
+/* Sets the log up. Before the first call: INFO, AUTO, "reservation-sweeper". Returns 0, or -1
+ * when memory ran out (the former set-up stays). */
+int log_setup(const struct log_options *options);
+
+/* True when a record of this level would be written. */
+bool log_enabled(enum log_level level);
+
+/* Field types for log_event. A field is three arguments: type, name (camelCase), value.
+ * The list ends with LOG_END. */
+enum log_field {
+    LOG_END,
+    LOG_STR,  /* const char *; NULL is written as null; bytes that are not UTF-8 are replaced */
+    LOG_INT,  /* int64_t: cast the argument */
+    LOG_BOOL, /* int */
+    LOG_REAL, /* double */
+};
+
+/* Writes one record:
+ *   log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)n, LOG_END);
+ * Never fails the caller: a record that cannot be built or written is dropped. */
+void log_event(enum log_level level, const char *message, ...);
+
+/* The level of a name ("ERROR", "WARN", "INFO", "DEBUG", any case), or -1. */
+int log_level_parse(const char *name);
+
+#endif

@@ -1,0 +1,45 @@
+/* The event loop: one libevent base with precise timers, signals and one-shot timers.
+ *
+ * libevent's ordinary timers are milliseconds late; EVENT_BASE_FLAG_PRECISE_TIMER makes them
+ * tens of microseconds (event2/event.h). SIGPIPE is main's to ignore. */
+#ifndef RS_LOOP_H
+#define RS_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct loop;
+struct timer;
+
+/* NULL when memory or descriptors ran out. */
+struct loop *loop_new(void);
+
+/* Frees the loop and its signal handlers; timers must have been freed before. NULL is legal. */
+void loop_free(struct loop *loop);
+
+/* Runs until loop_stop. Returns 0, or -1 when the backend failed. */
+int loop_run(struct loop *loop) __attribute__((warn_unused_result));
+
+/* Makes loop_run return after the callbacks of this turn; before loop_run: after its first turn. */
+void loop_stop(struct loop *loop);
+
+/* For modules that own descriptors (links, HTTP). */
+struct event_base *loop_base(struct loop *loop);
+
+/* Calls cb(arg) on the loop's thread at each arrival of signo. Returns 0 or -1. */
+int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
+    __attribute__((warn_unused_result));
+
+/* A timer that is not armed. NULL when memory ran out. */
+struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg);
+void timer_free(struct timer *t); /* NULL is legal; allowed inside its own callback */
+
+/* Arms it once, replacing an earlier moment. A delay of 0 or less means: on a later turn of the
+ * loop, never inside the caller. Counts from now, not from when the loop woke. */
+void timer_after_us(struct timer *t, int64_t delay_us);
+void timer_at_us(struct timer *t, int64_t mono_us);
+void timer_clear(struct timer *t);
+bool timer_armed(const struct timer *t);
+
+#endif

@@ -1,0 +1,14 @@
+/* The scripts of lua/, embedded at build time by tools/embed. */
+#ifndef RS_LUA_SCRIPTS_H
+#define RS_LUA_SCRIPTS_H
+
+#include "redis_link.h"
+
+extern const struct lua_script lua_claim;
+extern const struct lua_script lua_settle;
+extern const struct lua_script lua_schedule;
+extern const struct lua_script lua_drop;
+extern const struct lua_script lua_sizes;
+extern const struct lua_script lua_role;
+
+#endif

@@ -1,0 +1,50 @@
+/* One mapping of the shop's tables: names of tables, columns and states, from which every
+ * statement is made. Templates in sql/ name its entries in braces; identifiers and literals are
+ * quoted by libpq. The defaults are interface.md 5. */
+#ifndef RS_MAPPING_H
+#define RS_MAPPING_H
+
+#include "parse.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pg_link;
+
+enum mapping_name {
+    NAME_RESERVATIONS,
+    NAME_ID,
+    NAME_PRODUCT_ID,
+    NAME_QUANTITY,
+    NAME_EXPIRES_AT,
+    NAME_STATUS,
+    NAME_UPDATED_AT,
+    NAME_INVENTORY,
+    NAME_STOCK_PRODUCT_ID,
+    NAME_AVAILABLE_STOCK,
+    NAME_RESERVED_STOCK,
+    NAME_STOCK_UPDATED_AT,
+    NAME_ACTIVE,   /* a status: quoted as a literal */
+    NAME_RELEASED, /* a status: quoted as a literal */
+    NAME_COUNT,
+};
+
+/* The names in use; static storage. */
+const char *mapping_name_text(enum mapping_name name);
+
+/* What the catalog says of the columns: decides casts and how times are read. */
+struct mapping_types {
+    enum id_kind id_kind;
+    const char *id_cast;   /* "uuid", "text", "bpchar", "bigint": for $1::id_cast[] */
+    bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
+    bool updated_has_zone;
+    bool stock_updated_has_zone;
+};
+
+/* Fills a template. wait: release.sql waits for counters (up to lock_timeout) instead of skipping
+ * those that are locked. malloc'd; NULL when the link is down or memory ran out. An unknown name
+ * in a template is a programming error (assert). */
+char *mapping_render(const char *template_text, const struct mapping_types *types, bool wait,
+                     struct pg_link *link);
+
+#endif

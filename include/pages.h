@@ -1,0 +1,40 @@
+/* Reads active reservations by expiry, page by page, in one forward pass (sql/due_rows.sql). */
+#ifndef RS_PAGES_H
+#define RS_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pages;
+struct pg_answer;
+struct pg_link;
+struct sweep;
+
+#define PAGES_FROM_START INT64_MIN
+
+struct page {
+    const char *error; /* NULL: fine */
+    size_t n;          /* rows; 0 to the size asked for */
+    bool last;         /* there is no more */
+};
+
+struct pages *pages_new(struct sweep *sweep, struct pg_link *link); /* NULL: out of memory */
+void pages_free(struct pages *p);                                   /* NULL is legal */
+
+/* Sets the pass: rows that expire at or after from_us (Postgres's time, or PAGES_FROM_START) and at
+ * or before Postgres's now + ahead_us (which may be negative), so many a page. */
+void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size);
+
+/* Asks for the next page; every answer is a sample for Postgres's clock. done fires once, never
+ * from inside this call; the rows can be read until it returns. Returns 0, or -1 when nothing was
+ * sent. */
+int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Row i of the page at hand; valid only inside done. Rows of the same id and expiry follow each
+ * other. */
+const char *pages_id(const struct pages *p, size_t i);
+int64_t pages_expires_us(const struct pages *p, size_t i);
+
+#endif

@@ -1,0 +1,111 @@
+/* One connection to Postgres that keeps itself alive. The only module that includes libpq.
+ *
+ * One request at a time: a few statements with parameters, sent as one pipeline with one Sync,
+ * hence one implicit transaction (PostgreSQL manual, "Pipeline Mode"): it commits as a whole when
+ * the Sync's answer arrives, or not at all. No prepared statements, no session state: it works
+ * through a transaction pooler. */
+#ifndef RS_PG_LINK_H
+#define RS_PG_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+struct pg_link;
+struct pg_result;
+
+struct pg_link_options {
+    const char *conninfo;         /* URI or key=value, copied; "" for libpq's defaults */
+    const char *application_name; /* copied */
+    int64_t connect_timeout_us;   /* for each attempt, all hosts together */
+    int64_t backoff_min_us, backoff_max_us;
+    bool read_only_ok; /* a standby or a read-only database will do (nothing is to be changed) */
+    /* Called when the connection is ready (up, reason "") and when it is lost or an attempt failed
+     * (!up, with the reason: one line, no secrets; the link itself does not log it). Always from
+     * the loop, never from inside a function of this header. A pending request is answered first.
+     */
+    void (*on_state)(void *arg, bool up, const char *reason);
+    void *arg;
+};
+
+enum pg_status {
+    PG_DONE,    /* every statement answered and the transaction committed */
+    PG_REFUSED, /* the server reported an error and rolled back: see sqlstate */
+    PG_UNKNOWN, /* sent, but no answer to the end: it may or may not have committed */
+};
+
+struct pg_answer {
+    enum pg_status status;
+    int nresults; /* PG_DONE: as many as statements */
+    const struct pg_result *const *results;
+    char sqlstate[6];             /* PG_REFUSED; "" otherwise */
+    const char *message;          /* PG_REFUSED, PG_UNKNOWN: one line; primary message only */
+    const char *table;            /* PG_REFUSED: table of a constraint, or "" */
+    int64_t sent_us, received_us; /* monotonic: first byte sent, last answer read */
+};
+
+struct pg_query {
+    const char *sql;
+    int nparams;
+    const char *const *params; /* text format; NULL entries are SQL NULL */
+};
+
+/* NULL when memory ran out. Does nothing before pg_link_start. */
+struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options);
+
+/* A pending request gets PG_UNKNOWN first, from inside this call; on_state is not called. Not
+ * allowed inside the link's own callbacks (stop it there, free it later). NULL is legal. */
+void pg_link_free(struct pg_link *link);
+
+/* Once. Connects on the next turn of the loop. */
+void pg_link_start(struct pg_link *link);
+bool pg_link_up(const struct pg_link *link);
+bool pg_link_busy(const struct pg_link *link); /* a request is under way */
+uint64_t pg_link_reconnects(const struct pg_link *link);
+const char *pg_link_last_error(const struct pg_link *link);
+int pg_link_server_version(const struct pg_link *link); /* 150018; 0 while down */
+
+/* Sends one transaction; parameters are copied by the library. The callback fires exactly once,
+ * never from inside this call, with an answer that ends with the call; it may send the next
+ * request. Past deadline_us (a duration from now) the connection is closed and the answer is
+ * PG_UNKNOWN. After SQLSTATE 57P01, 57P02, 57P03, 25006 or 08xxx (shutting down, read-only: the
+ * server is of no use) the link is down already when the answer is given, and connects anew. An
+ * error without the end of the transaction (FATAL) is PG_UNKNOWN, with the server's message.
+ * Returns 0, or -1 when it is down or busy or memory ran out: nothing was sent and the callback
+ * will not fire. */
+int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
+                 int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
+                 void *arg) __attribute__((warn_unused_result));
+
+/* Closes for good, no reconnect; on_state is not called. A pending request gets PG_UNKNOWN on a
+ * later turn, or from pg_link_free. */
+void pg_link_stop(struct pg_link *link);
+
+/* Results: out-of-range indexes are programming errors (assert). */
+int pg_result_rows(const struct pg_result *r);
+int pg_result_columns(const struct pg_result *r);
+bool pg_result_null(const struct pg_result *r, int row, int col);
+const char *pg_result_text(const struct pg_result *r, int row, int col); /* "" for NULL */
+size_t pg_result_len(const struct pg_result *r, int row, int col);
+int64_t pg_result_int(const struct pg_result *r, int row, int col); /* 0 for NULL or not a number */
+
+/* Quoting as libpq does it, for the one place that makes statements from names. malloc'd; NULL
+ * when the link is down or memory ran out. */
+char *pg_link_quote_ident(struct pg_link *link, const char *name);
+char *pg_link_quote_literal(struct pg_link *link, const char *text);
+
+/* Checks a connection string without connecting: 0, or -1 with libpq's reason in `error`, freed
+ * of secrets. A URI with parameters that libpq does not know (an ORM's ?schema=, ?pgbouncer=) is an
+ * error that names the parameter. */
+int pg_conninfo_check(const char *conninfo, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/* "host=... port=... dbname=... user=..." of a connection string, without secrets; malloc'd, NULL
+ * when memory ran out. */
+char *pg_conninfo_describe(const char *conninfo);
+
+/* The version of the library in use, "15.18". */
+const char *pg_link_library_version(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* Reservations that Postgres refused while Redis could not be told (:failed is there): how often,
+ * and when to try again. In memory, bounded: past 10,000 a refused one is simply tried again with
+ * the next pass. Times are monotonic. */
+#ifndef RS_REFUSALS_H
+#define RS_REFUSALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct refusals;
+
+struct refusals *refusals_new(void); /* NULL: out of memory */
+void refusals_free(struct refusals *r);
+
+/* Notes one more refusal; returns how many there have been, this one included. */
+uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us);
+
+/* How often it was refused so far; 0: never. *held_back: its time has not come. */
+uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back);
+
+/* It was released, or is gone. */
+void refusals_forget(struct refusals *r, const char *id);
+
+#endif

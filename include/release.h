@@ -1,0 +1,83 @@
+/* One release transaction: reservations in, an outcome for each out. */
+#ifndef RS_RELEASE_H
+#define RS_RELEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_link;
+struct server_clock;
+struct statements;
+
+enum outcome {
+    OUTCOME_NONE, /* not yet decided */
+    OUTCOME_RELEASED,
+    OUTCOME_SETTLED, /* committed or released already: no active row */
+    OUTCOME_MISSING, /* no such row */
+    OUTCOME_INVALID, /* cannot be an id of this table */
+    OUTCOME_NOT_DUE, /* active, its latest expires_at lies ahead */
+    OUTCOME_LOCKED,  /* a row or counter is held by somebody else */
+    OUTCOME_FAILED,  /* Postgres refuses this one: sqlstate, error */
+    OUTCOME_UNTRIED, /* failed before, and there was no time to try it again */
+    OUTCOME_UNKNOWN, /* COMMIT had no answer, or it was never sent: ask again */
+    OUTCOME_FAULT,   /* the statement or the server is at fault, not this reservation */
+};
+
+/* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
+struct item {
+    char *id; /* owned; id_len bytes and a terminator; may hold any byte */
+    size_t id_len;
+    int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
+    bool taken_over;         /* from a lease that had ended */
+    uint32_t attempts;       /* refusals so far */
+    int64_t first_failed_ms; /* 0: never refused */
+    enum outcome outcome;
+    int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never */
+    int64_t units;      /* RELEASED */
+    uint32_t uncounted; /* RELEASED: rows whose product has no counter */
+    char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */
+    char *error;        /* FAILED: owned */
+    char sqlstate[6];   /* FAILED */
+};
+
+/* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
+int item_init(struct item *item, const char *id, size_t id_len) __attribute__((warn_unused_result));
+void item_clear(struct item *item);
+
+/* What an error of Postgres means for a batch. */
+enum release_fault {
+    RELEASE_OK,
+    RELEASE_ROW,     /* a row is refused: split until it stands alone */
+    RELEASE_RETRY,   /* serialization, deadlock, lock timeout: the same again */
+    RELEASE_SLOW,    /* statement timeout: try fewer */
+    RELEASE_GONE,    /* the server is of no use at present; nothing was applied */
+    RELEASE_SERVER,  /* statement, permission, disk, limits: not the rows' fault */
+    RELEASE_UNKNOWN, /* no answer to the COMMIT */
+};
+enum release_fault release_classify(const char *sqlstate);
+
+struct release_result {
+    enum release_fault fault;
+    const char *sqlstate;         /* "" when none */
+    const char *message;          /* "" when none */
+    int64_t sent_us, received_us; /* monotonic */
+};
+
+struct release_options {
+    const struct statements *statements; /* ready */
+    struct server_clock *clock;          /* Postgres's; takes a sample from each answer */
+    int64_t lock_timeout_us;
+    int64_t statement_timeout_us;
+    bool wait; /* wait for counters up to lock_timeout instead of skipping those that are held */
+};
+
+/* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and
+ * stay in place until done. On RELEASE_OK every item's outcome is set; else none is touched. done
+ * fires once, never from inside this call; it may send again. Returns 0, or -1 when nothing was
+ * sent (link down or busy, out of memory). */
+int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,11 @@
+/* The statements of sql/ (templates, see mapping.h), embedded at build time by tools/embed. */
+#ifndef RS_SQL_TEXTS_H
+#define RS_SQL_TEXTS_H
+
+extern const char sql_release[];
+extern const char sql_due_rows[];
+extern const char sql_due_count[];
+extern const char sql_catalog[];
+extern const char sql_indexes[];
+
+#endif

@@ -1,0 +1,40 @@
+/* The statements as they are sent to this database: made once from the mapping and the catalog. */
+#ifndef RS_STATEMENTS_H
+#define RS_STATEMENTS_H
+
+#include "mapping.h"
+
+struct server_clock;
+struct statements;
+
+/* Empty: statements_ready is false until the first load has succeeded. NULL: out of memory. */
+struct statements *statements_new(void);
+void statements_free(struct statements *s); /* NULL is legal */
+bool statements_ready(const struct statements *s);
+bool statements_loading(const struct statements *s);
+
+/* Reads the catalog through a link that is up and not busy, then makes the statements.
+ * done(arg, error): error is NULL, or one sentence that says which table or column is missing, has
+ * an unusable type or lacks a grant, or why the question failed. Fires once, never from inside this
+ * call. The answer is a sample for clock.
+ * s and clock must outlive the request. Returns 0, or -1 when nothing was sent. */
+int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
+                    void (*done)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+/* After an error that blames the statement (a column was renamed, say): not ready until loaded
+ * again. */
+void statements_forget(struct statements *s);
+
+/* The texts; require statements_ready. */
+enum statement {
+    STATEMENT_RELEASE,
+    STATEMENT_RELEASE_WAIT,
+    STATEMENT_DUE_ROWS,
+    STATEMENT_DUE_COUNT,
+    STATEMENT_COUNT
+};
+const char *statements_text(const struct statements *s, enum statement which);
+const struct mapping_types *statements_types(const struct statements *s);
+
+#endif

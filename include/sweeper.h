@@ -1,0 +1,40 @@
+/* The daemon's heart: decides when the next claim is made and by which worker.
+ *
+ * Sleeps until the next score by Postgres's clock, at most max_sleep. After a quiet moment what
+ * comes due goes at once; under load batches start at least `pace` apart, so that they fill; a
+ * full batch never waits. */
+#ifndef RS_SWEEPER_H
+#define RS_SWEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sweep;
+struct sweeper;
+
+/* Makes the workers that the settings ask for; sweep must outlive it and have a queue. NULL: out
+ * of memory. */
+struct sweeper *sweeper_new(struct sweep *sweep);
+void sweeper_free(struct sweeper *s); /* NULL is legal */
+void sweeper_start(struct sweeper *s);
+
+/* Redis came up or went away. */
+void sweeper_redis_changed(struct sweeper *s);
+
+/* Something was mirrored for at_ms (Postgres's time): wakes the sweeper when that is earlier than
+ * it had in mind. */
+void sweeper_expect(struct sweeper *s, int64_t at_ms);
+
+/* No new claims. done(arg) fires once, on a later turn, when no worker has anything in hand. */
+void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg);
+
+/* The grace is over: what has no answer goes back to :pending; done follows. */
+void sweeper_abandon(struct sweeper *s);
+
+/* At least one worker is connected to Postgres. */
+bool sweeper_postgres_up(const struct sweeper *s);
+uint64_t sweeper_postgres_reconnects(const struct sweeper *s);
+const char *sweeper_postgres_error(const struct sweeper *s);
+
+#endif

@@ -1,0 +1,24 @@
+-- Removes ids that Postgres has settled, whoever holds them.
+-- KEYS  1 pending, 2 inflight, 3 failed
+-- ARGV  at most 1000 ids
+-- Returns how many entries of pending and inflight were removed.
+local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+if #ARGV > 1000 then
+    return redis.error_reply('ERR too many ids for one script')
+end
+if #ARGV == 0 then
+    return 0
+end
+
+-- A wrong type is an error before anything has changed.
+local claimed = redis.call('ZCARD', inflight)
+local refused = redis.call('HLEN', failed)
+
+local dropped = redis.call('ZREM', pending, unpack(ARGV))
+if claimed > 0 then
+    dropped = dropped + redis.call('ZREM', inflight, unpack(ARGV))
+end
+if refused > 0 then
+    redis.call('HDEL', failed, unpack(ARGV))
+end
+return dropped

@@ -1,0 +1,83 @@
+-- Settles claimed ids, each only while its score in inflight is still the lease it was given.
+-- KEYS  1 pending, 2 inflight, 3 failed
+-- ARGV  1 lease_ms, 2 most records in failed, 3 to 6 how many of each verdict follow, in order:
+--       to forget: id; to put back: id, at_ms; healed and to put back: id, at_ms;
+--       failed: id, at_ms, record. 1000 ids at most.
+-- Returns how many ids were no longer ours; nothing was done with those.
+local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local lease, cap = tonumber(ARGV[1]), tonumber(ARGV[2])
+local n_forget, n_back = tonumber(ARGV[3]), tonumber(ARGV[4])
+local n_healed, n_failed = tonumber(ARGV[5]), tonumber(ARGV[6])
+local n = n_forget + n_back + n_healed + n_failed
+if n > 1000 then
+    return redis.error_reply('ERR too many ids for one script')
+end
+if n == 0 then
+    return 0
+end
+
+local ids, places = {}, {}
+local at = 7
+local function read(count, width)
+    for _ = 1, count do
+        ids[#ids + 1] = ARGV[at]
+        places[#places + 1] = at
+        at = at + width
+    end
+end
+read(n_forget, 1)
+read(n_back, 2)
+read(n_healed, 2)
+read(n_failed, 3)
+
+local scores = redis.call('ZMSCORE', inflight, unpack(ids))
+local size = redis.call('HLEN', failed)
+local known = {}
+if n_failed > 0 and size > 0 then
+    known = redis.call('HMGET', failed, unpack(ids, n - n_failed + 1))
+end
+redis.call('ZCARD', pending) -- a wrong type is an error before anything has changed
+
+local ours, back, cured, records = {}, {}, {}, {}
+for i = 1, n do
+    if scores[i] and tonumber(scores[i]) == lease then
+        local id, place = ids[i], places[i]
+        local kept = true
+        ours[#ours + 1] = id
+        if i <= n_forget then
+            cured[#cured + 1] = id
+            kept = false
+        elseif i <= n_forget + n_back then
+            kept = true
+        elseif i <= n - n_failed then
+            cured[#cured + 1] = id
+        elseif known[i - (n - n_failed)] or size < cap then
+            if not known[i - (n - n_failed)] then
+                size = size + 1
+            end
+            records[#records + 1] = id
+            records[#records + 1] = ARGV[place + 2]
+        else
+            kept = false
+        end
+        if kept then
+            back[#back + 1] = ARGV[place + 1]
+            back[#back + 1] = id
+        end
+    end
+end
+
+-- Removed before added: see claim.lua.
+if #ours > 0 then
+    redis.call('ZREM', inflight, unpack(ours))
+end
+if #cured > 0 and size > 0 then
+    redis.call('HDEL', failed, unpack(cured))
+end
+if #back > 0 then
+    redis.call('ZADD', pending, 'LT', unpack(back))
+end
+if #records > 0 then
+    redis.call('HSET', failed, unpack(records))
+end
+return n - #ours

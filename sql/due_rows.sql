@@ -1,0 +1,28 @@
+-- A page of active reservations by expiry, in one forward pass, and Postgres's clock.
+--
+-- $1  look at rows that expire at or after this, microseconds since the epoch; NULL: all
+-- $2  ... and at or before now() + this, microseconds
+-- $3, $4  only what comes after this expiry (microseconds) and id: the end of the last page
+-- $5  at most so many rows
+-- Answer: id, expires_us, clock_us; a row with a NULL id when there is none.
+--
+-- OFFSET 0 keeps the planner from walking an index on expires_at through all the history to serve
+-- ORDER BY ... LIMIT: it would trust that active rows are spread evenly over time, and they are
+-- all at the end (docs/ARCHITECTURE.md, "What the statement costs").
+SELECT p.id, p.expires_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
+  FROM (SELECT 1) AS always
+  LEFT JOIN (
+    SELECT d.id::text AS id, d.expires_us
+      FROM (SELECT r.{id} AS id,
+                   (extract(epoch FROM least(greatest(r.{expires_at}, '1970-01-01'),
+                                             '9999-12-31')) * 1000000)::bigint AS expires_us
+              FROM {reservations} r
+             WHERE r.{status} = {active}
+               AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
+                                              '-infinity')
+               AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'
+            OFFSET 0) d
+     WHERE (d.expires_us, d.id) > ($3::bigint, $4::{id_type})
+     ORDER BY d.expires_us, d.id
+     LIMIT $5::int
+  ) p ON true

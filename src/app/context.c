@@ -1,0 +1,73 @@
+/* What every mode that talks to the servers sets up. */
+#include "context.h"
+
+#include "config.h"
+#include "due_queue.h"
+#include "log.h"
+#include "loop.h"
+#include "skips.h"
+#include "statements.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REDIS_CONNECT_US (5 * 1000000)
+#define REDIS_COMMAND_US (2 * 1000000)
+#define REDIS_BACKOFF_MIN_US (50 * 1000)
+#define REDIS_BACKOFF_MAX_US (1000 * 1000) /* exact again within 2 s of its return */
+
+int context_open(struct context *c, const struct config *config,
+                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+{
+    memset(c, 0, sizeof(*c));
+    struct sweep *s = &c->sweep;
+    s->config = config;
+    stats_init(&s->stats);
+    c->postgres = config_describe_postgres(config);
+    c->redis = config_describe_redis(config);
+    s->loop = loop_new();
+    s->statements = statements_new();
+    s->skips = skips_new();
+    const struct redis_link_options options = {
+        .address = &config->redis,
+        .ca_file = config->redis_ca,
+        .connect_timeout_us = REDIS_CONNECT_US,
+        .command_timeout_us = REDIS_COMMAND_US,
+        .backoff_min_us = REDIS_BACKOFF_MIN_US,
+        .backoff_max_us = REDIS_BACKOFF_MAX_US,
+        .on_state = on_redis,
+        .arg = arg,
+    };
+    if (s->loop != NULL)
+        s->redis = redis_link_new(s->loop, &options);
+    if (s->redis != NULL)
+        s->queue = due_queue_new(s->redis, config->key_prefix);
+    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
+        s->queue == NULL) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+        context_close(c);
+        return -1;
+    }
+    return 0;
+}
+
+void context_close(struct context *c)
+{
+    struct sweep *s = &c->sweep;
+    due_queue_free(s->queue);
+    redis_link_free(s->redis);
+    skips_free(s->skips);
+    statements_free(s->statements);
+    loop_free(s->loop);
+    free(c->postgres);
+    free(c->redis);
+    memset(c, 0, sizeof(*c));
+}
+
+const char *context_redis_unusable(const struct context *c)
+{
+    return redis_link_info(c->sweep.redis)->cluster
+               ? "the Redis at REDIS_URL is a Cluster, which is not supported yet: name a single "
+                 "server"
+               : NULL;
+}

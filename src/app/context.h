@@ -1,0 +1,25 @@
+/* What every mode that talks to the servers sets up: loop, Redis, statements, shared state. */
+#ifndef RS_CONTEXT_H
+#define RS_CONTEXT_H
+
+#include "redis_link.h"
+#include "sweep.h"
+
+struct context {
+    struct sweep sweep;
+    char *postgres; /* where, for logs */
+    char *redis;
+};
+
+/* on_redis: the Redis link's on_state. 0, or -1 (out of memory; logged). */
+int context_open(struct context *c, const struct config *config,
+                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Frees everything; users of the loop must have been freed before. */
+void context_close(struct context *c);
+
+/* NULL, or one sentence on why this Redis cannot be used (a Cluster). Requires that it is up. */
+const char *context_redis_unusable(const struct context *c);
+
+#endif

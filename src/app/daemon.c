@@ -1,0 +1,171 @@
+/* The daemon: wires Redis, sweeper and feed together and runs until a signal. */
+#include "config.h"
+#include "context.h"
+#include "feed.h"
+#include "log.h"
+#include "loop.h"
+#include "modes.h"
+#include "sweeper.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REPORT_US (60 * 1000000LL)
+
+struct service {
+    struct context context;
+    const struct config *config;
+    struct sweeper *sweeper;
+    struct feed *feed;
+    struct timer *grace;  /* an orderly stop's end */
+    struct timer *report; /* what was released, now and then */
+    uint64_t reported;    /* released up to the last report */
+    bool redis_seen;
+    bool stopping, abandoned;
+    int waiting_for; /* sweeper and feed, while stopping */
+    int status;
+};
+
+static void end(struct service *s, int status)
+{
+    s->status = status;
+    loop_stop(s->context.sweep.loop);
+}
+
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    struct service *s = arg;
+    (void)reason;
+    if (state == REDIS_LINK_UP) {
+        const char *unusable = context_redis_unusable(&s->context);
+        if (unusable != NULL && !s->redis_seen) {
+            log_event(LOG_ERROR, unusable, LOG_STR, "redis", s->context.redis, LOG_END);
+            fprintf(stderr, "reservation-sweeper: %s\n", unusable);
+            end(s, EXIT_USAGE);
+            return;
+        }
+        log_event(LOG_INFO, "Redis connected", LOG_STR, "redis", s->context.redis, LOG_STR,
+                  "version", redis_link_info(s->context.sweep.redis)->version, LOG_END);
+        s->redis_seen = true;
+    }
+    if (state == REDIS_LINK_CONNECTING)
+        return;
+    feed_redis_changed(s->feed);
+    sweeper_redis_changed(s->sweeper);
+}
+
+static void on_mirrored(void *arg, int64_t earliest_ms)
+{
+    struct service *s = arg;
+    sweeper_expect(s->sweeper, earliest_ms);
+}
+
+static void on_part_stopped(void *arg)
+{
+    struct service *s = arg;
+    if (--s->waiting_for == 0)
+        end(s, EXIT_DONE);
+}
+
+/* The last quarter of the grace is for handing back what has no answer. */
+static void on_grace_over(void *arg)
+{
+    struct service *s = arg;
+    if (s->abandoned) {
+        log_event(LOG_WARN, "The shutdown grace is over; leases cover what is in flight", LOG_END);
+        end(s, EXIT_DONE);
+        return;
+    }
+    s->abandoned = true;
+    sweeper_abandon(s->sweeper);
+    timer_after_us(s->grace, s->config->shutdown_grace_us / 4);
+}
+
+static void on_signal(void *arg)
+{
+    struct service *s = arg;
+    if (s->stopping) {
+        log_event(LOG_ERROR, "Stopped at once by a second signal; leases cover what is in flight",
+                  LOG_END);
+        end(s, EXIT_FAILED);
+        return;
+    }
+    s->stopping = true;
+    log_event(LOG_INFO, "Stopping", LOG_END);
+    s->waiting_for = 2;
+    timer_after_us(s->grace, s->config->shutdown_grace_us * 3 / 4);
+    feed_stop(s->feed, on_part_stopped, s);
+    sweeper_stop(s->sweeper, on_part_stopped, s);
+}
+
+static void on_report(void *arg)
+{
+    struct service *s = arg;
+    const struct stats *stats = &s->context.sweep.stats;
+    if (stats->released > s->reported)
+        log_event(LOG_INFO, "Reservations released", LOG_INT, "releasedCount",
+                  (int64_t)(stats->released - s->reported), LOG_INT, "releasedTotal",
+                  (int64_t)stats->released, LOG_END);
+    s->reported = stats->released;
+    timer_after_us(s->report, REPORT_US);
+}
+
+static int set_up(struct service *s)
+{
+    struct sweep *sweep = &s->context.sweep;
+    const struct feed_events events = {on_mirrored, s};
+    s->sweeper = sweeper_new(sweep);
+    s->feed = feed_new(sweep, &events);
+    s->grace = timer_new(sweep->loop, on_grace_over, s);
+    s->report = timer_new(sweep->loop, on_report, s);
+    if (s->sweeper == NULL || s->feed == NULL || s->grace == NULL || s->report == NULL ||
+        loop_on_signal(sweep->loop, SIGTERM, on_signal, s) != 0 ||
+        loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+        return -1;
+    }
+    return 0;
+}
+
+static void log_start(const struct service *s)
+{
+    const struct config *c = s->config;
+    log_event(LOG_INFO, "Started", LOG_STR, "version", RS_VERSION, LOG_STR, "postgres",
+              s->context.postgres, LOG_STR, "redis", s->context.redis, LOG_STR, "keyPrefix",
+              c->key_prefix, LOG_INT, "workers", (int64_t)c->workers, LOG_INT, "batchSize",
+              (int64_t)c->batch_size, LOG_END);
+}
+
+int daemon_run(const struct config *config)
+{
+    struct service s;
+    memset(&s, 0, sizeof(s));
+    s.config = config;
+    s.status = EXIT_FAILED;
+    if (context_open(&s.context, config, on_redis, &s) != 0)
+        return EXIT_FAILED;
+    if (set_up(&s) == 0) {
+        log_start(&s);
+        timer_after_us(s.report, REPORT_US);
+        sweeper_start(s.sweeper);
+        feed_start(s.feed);
+        redis_link_start(s.context.sweep.redis);
+        if (loop_run(s.context.sweep.loop) != 0) {
+            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+            s.status = EXIT_FAILED;
+        }
+    }
+    const struct stats *stats = &s.context.sweep.stats;
+    log_event(LOG_INFO, "Stopped", LOG_INT, "releasedTotal", (int64_t)stats->released, LOG_INT,
+              "releasedUnits", (int64_t)stats->released_units, LOG_INT, "failedTotal",
+              (int64_t)stats_failed_total(stats), LOG_INT, "unknownCommits",
+              (int64_t)stats->unknown_commits, LOG_INT, "status", (int64_t)s.status, LOG_END);
+    redis_link_stop(s.context.sweep.redis);
+    timer_free(s.grace);
+    timer_free(s.report);
+    feed_free(s.feed);
+    sweeper_free(s.sweeper);
+    context_close(&s.context);
+    return s.status;
+}

@@ -1,0 +1,258 @@
+/* --once: releases everything that has expired, from Postgres, and exits. The cron job's
+ * replacement. */
+#include "config.h"
+#include "context.h"
+#include "log.h"
+#include "loop.h"
+#include "modes.h"
+#include "pass.h"
+#include "pg_link.h"
+#include "statements.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_US (5 * 1000000)
+#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * 1000)
+#define MAX_LINKS 16
+
+struct once {
+    struct context context;
+    const struct config *config;
+    struct pg_link *links[MAX_LINKS];
+    int nlinks;
+    struct pass *pass;
+    struct timer *connecting; /* 5 s for both servers */
+    struct timer *again;      /* the next pass, for what was locked */
+    bool redis_decided;       /* up, or known to be out of reach */
+    bool connected;           /* the wait is over */
+    bool stopping;
+    int64_t began_us, locked_until_us;
+    uint64_t cleaned, units, failed, skipped;
+    int status;
+};
+
+static void connected(struct once *o);
+
+static void end(struct once *o, int status)
+{
+    o->status = status;
+    loop_stop(o->context.sweep.loop);
+}
+
+static void completed(struct once *o)
+{
+    log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
+              LOG_INT, "releasedUnits", (int64_t)o->units, LOG_INT, "failedCount",
+              (int64_t)o->failed, LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun",
+              o->config->dry_run, LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / 1000,
+              LOG_END);
+    end(o, o->failed > 0 ? EXIT_FAILED : EXIT_DONE);
+}
+
+static void failed(struct once *o, const char *error)
+{
+    log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
+              (int64_t)o->cleaned, LOG_END);
+    end(o, EXIT_FAILED);
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct once *o = arg;
+    o->cleaned += result->released;
+    o->units += result->units;
+    o->failed += result->failed;
+    o->skipped = result->locked;
+    if (!result->ok)
+        failed(o, result->error);
+    else if (o->stopping)
+        failed(o, "stopped by a signal");
+    else if (o->skipped > 0 && clock_mono_us() < o->locked_until_us)
+        timer_after_us(o->again, LOCKED_PAUSE_US);
+    else
+        completed(o);
+}
+
+static void on_again(void *arg)
+{
+    struct once *o = arg;
+    pass_run(o->pass, 0, on_pass, o);
+}
+
+static void on_count(void *arg, const struct pg_answer *answer)
+{
+    struct once *o = arg;
+    if (answer->status != PG_DONE) {
+        failed(o, answer->message);
+        return;
+    }
+    o->cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
+    o->units = (uint64_t)pg_result_int(answer->results[0], 0, 1);
+    completed(o);
+}
+
+static void on_statements(void *arg, const char *error)
+{
+    struct once *o = arg;
+    if (error != NULL) {
+        failed(o, error);
+        return;
+    }
+    o->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
+    if (o->config->dry_run) {
+        const struct pg_query query = {
+            .sql = statements_text(o->context.sweep.statements, STATEMENT_DUE_COUNT)};
+        if (pg_link_send(o->links[0], &query, 1, 60 * 1000000LL, on_count, o) != 0)
+            failed(o, "the connection to Postgres was lost");
+        return;
+    }
+    o->pass = pass_new(&o->context.sweep, o->links, o->nlinks, true);
+    if (o->pass == NULL)
+        failed(o, "out of memory");
+    else
+        pass_run(o->pass, 0, on_pass, o);
+}
+
+/* Works with the connections that are up; one is enough. */
+static void connected(struct once *o)
+{
+    int up = 0;
+    char reason[256];
+    snprintf(reason, sizeof(reason), "%s", pg_link_last_error(o->links[0]));
+    timer_clear(o->connecting);
+    o->connected = true;
+    for (int i = 0; i < o->nlinks; i++) {
+        if (pg_link_up(o->links[i]))
+            o->links[up++] = o->links[i];
+        else
+            pg_link_free(o->links[i]);
+    }
+    o->nlinks = up;
+    if (up == 0) {
+        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres", o->context.postgres,
+                  LOG_STR, "error", reason, LOG_END);
+        end(o, EXIT_FAILED);
+    } else if (statements_load(o->context.sweep.statements, o->links[0], &o->context.sweep.pg_clock,
+                               on_statements, o) != 0) {
+        failed(o, "the connection to Postgres was lost");
+    }
+}
+
+static void check_connected(struct once *o)
+{
+    if (o->connected || !o->redis_decided)
+        return;
+    for (int i = 0; i < o->nlinks; i++)
+        if (!pg_link_up(o->links[i]))
+            return;
+    timer_after_us(o->connecting, 0); /* not inside a link's callback, which may be freed */
+}
+
+static void on_connecting_over(void *arg)
+{
+    struct once *o = arg;
+    if (!o->redis_decided)
+        log_event(LOG_WARN, "Redis is out of reach; its entries are left to the daemon", LOG_STR,
+                  "redis", o->context.redis, LOG_STR, "error", "no answer within 5 s", LOG_END);
+    o->redis_decided = true;
+    connected(o);
+}
+
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    struct once *o = arg;
+    if (state == REDIS_LINK_CONNECTING || o->redis_decided)
+        return;
+    const char *unusable = state == REDIS_LINK_UP ? context_redis_unusable(&o->context) : reason;
+    if (unusable != NULL) {
+        log_event(LOG_WARN,
+                  o->config->redis_configured
+                      ? "Redis is out of reach; its entries are left to the daemon"
+                      : "Redis is not configured; released from Postgres alone",
+                  LOG_STR, "redis", o->context.redis, LOG_STR, "error", unusable, LOG_END);
+        redis_link_stop(o->context.sweep.redis);
+    }
+    o->redis_decided = true;
+    check_connected(o);
+}
+
+static void on_postgres(void *arg, bool up, const char *reason)
+{
+    (void)up;
+    (void)reason;
+    check_connected(arg);
+}
+
+static void on_signal(void *arg)
+{
+    struct once *o = arg;
+    if (o->stopping || o->pass == NULL || !pass_running(o->pass)) {
+        failed(o, "stopped by a signal");
+        return;
+    }
+    o->stopping = true;
+    pass_stop(o->pass);
+}
+
+static int set_up(struct once *o)
+{
+    struct loop *loop = o->context.sweep.loop;
+    const struct pg_link_options options = {
+        .conninfo = o->config->conninfo,
+        .application_name = "reservation-sweeper once",
+        .connect_timeout_us = CONNECT_US,
+        .backoff_min_us = 50 * 1000,
+        .backoff_max_us = 1000 * 1000,
+        .read_only_ok = o->config->dry_run,
+        .on_state = on_postgres,
+        .arg = o,
+    };
+    int wanted = o->config->dry_run ? 1 : o->config->workers;
+    o->connecting = timer_new(loop, on_connecting_over, o);
+    o->again = timer_new(loop, on_again, o);
+    for (; o->nlinks < wanted; o->nlinks++) {
+        o->links[o->nlinks] = pg_link_new(loop, &options);
+        if (o->links[o->nlinks] == NULL)
+            return -1;
+    }
+    if (o->connecting == NULL || o->again == NULL ||
+        loop_on_signal(loop, SIGTERM, on_signal, o) != 0 ||
+        loop_on_signal(loop, SIGINT, on_signal, o) != 0)
+        return -1;
+    return 0;
+}
+
+int once_run(const struct config *config)
+{
+    struct once o;
+    memset(&o, 0, sizeof(o));
+    o.config = config;
+    o.status = EXIT_FAILED;
+    o.began_us = clock_mono_us();
+    if (context_open(&o.context, config, on_redis, &o) != 0)
+        return EXIT_FAILED;
+    if (set_up(&o) != 0) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+    } else {
+        timer_after_us(o.connecting, CONNECT_US);
+        for (int i = 0; i < o.nlinks; i++)
+            pg_link_start(o.links[i]);
+        if (config->dry_run)
+            o.redis_decided = true; /* nothing to tell it */
+        else
+            redis_link_start(o.context.sweep.redis);
+        if (loop_run(o.context.sweep.loop) != 0)
+            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+    }
+    for (int i = 0; i < o.nlinks; i++)
+        pg_link_free(o.links[i]);
+    pass_free(o.pass);
+    timer_free(o.connecting);
+    timer_free(o.again);
+    context_close(&o.context);
+    return o.status;
+}

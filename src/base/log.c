@@ -1,0 +1,271 @@
+/* Records as JSON lines or as readable text. A record is built in memory and leaves in one write,
+ * so that those of several processes on one stream do not mix. */
+#include "log.h"
+
+#include "clock.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERVICE_DEFAULT "reservation-sweeper"
+
+/* The default of 17 digits would print 0.1 as 0.10000000000000001. */
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
+
+/* The one log of the process. */
+static struct {
+    enum log_level level;
+    enum log_format format;
+    char *service; /* NULL: SERVICE_DEFAULT */
+    bool all_to_stderr;
+} state = {.level = LOG_INFO};
+
+int log_setup(const struct log_options *options)
+{
+    char *service = NULL;
+
+    if (options->service != NULL) {
+        service = strdup(options->service);
+        if (service == NULL)
+            return -1;
+    }
+    free(state.service);
+    state.level = options->level;
+    state.format = options->format;
+    state.service = service;
+    state.all_to_stderr = options->all_to_stderr;
+    return 0;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= state.level;
+}
+
+int log_level_parse(const char *name)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+        if (strcasecmp(name, level_names[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* A JSON string of any bytes: each that is no UTF-8 becomes U+FFFD. NULL when memory ran out. */
+static json_t *text_to_json(const char *text)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    size_t len = strlen(text);
+
+    if (utf8_valid(text, len))
+        return json_stringn_nocheck(text, len);
+    if (len > SIZE_MAX / 3)
+        return NULL;
+
+    char *clean = malloc(len * 3);
+    size_t used = 0;
+
+    if (clean == NULL)
+        return NULL;
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_char_len(text + i, len - i);
+
+        memcpy(clean + used, n > 0 ? text + i : replacement, n > 0 ? n : 3);
+        used += n > 0 ? n : 3;
+        i += n > 0 ? n : 1;
+    }
+
+    json_t *json = json_stringn_nocheck(clean, used);
+
+    free(clean);
+    return json;
+}
+
+/* The next value of a record's list. Whatever has no JSON form (NULL, NaN) becomes null: a record
+ * with a hole is better than none. */
+static json_t *value_to_json(int type, va_list *list)
+{
+    json_t *json = NULL;
+    const char *text;
+
+    switch (type) {
+    case LOG_STR:
+        text = va_arg(*list, const char *);
+        json = text == NULL ? NULL : text_to_json(text);
+        break;
+    case LOG_INT:
+        json = json_integer(va_arg(*list, int64_t));
+        break;
+    case LOG_BOOL:
+        json = json_boolean(va_arg(*list, int));
+        break;
+    case LOG_REAL:
+        json = json_real(va_arg(*list, double));
+        break;
+    }
+    return json == NULL ? json_null() : json;
+}
+
+/* "2025-11-14T01:00:00.000Z"; returns false when the clock shows nothing that can be written. */
+static bool timestamp_now(char *out, size_t size)
+{
+    int64_t wall_us = clock_wall_us();
+    time_t seconds = (time_t)(wall_us / 1000000);
+    struct tm tm;
+
+    if (gmtime_r(&seconds, &tm) == NULL)
+        return false;
+
+    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
+
+    return n > 0 && snprintf(out + n, size - n, ".%03dZ", (int)(wall_us / 1000 % 1000)) == 5;
+}
+
+/* The length of the control character that text begins with, or 0: C0, DEL, and C1 as UTF-8
+ * (U+0080 to U+009F). A terminal must not obey what a database or a client sent. */
+static size_t control_len(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    if ((p[0] != '\0' && p[0] < 0x20) || p[0] == 0x7F)
+        return 1;
+    return p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F ? 2 : 0;
+}
+
+/* Writes text with control characters as \xNN, and those in `escaped` with a backslash. */
+static void put_escaped(FILE *out, const char *text, const char *escaped)
+{
+    while (*text != '\0') {
+        size_t n = control_len(text);
+
+        if (n > 0) {
+            fprintf(out, "\\x%02x", (unsigned char)text[n - 1]);
+            text += n;
+            continue;
+        }
+        if (strchr(escaped, *text) != NULL)
+            fputc('\\', out);
+        fputc(*text++, out);
+    }
+}
+
+static bool needs_quotes(const char *text)
+{
+    if (*text == '\0' || strpbrk(text, " \"=\\") != NULL)
+        return true;
+    for (; *text != '\0'; text++)
+        if (control_len(text) > 0)
+            return true;
+    return false;
+}
+
+static void put_text_record(FILE *out, enum log_level level, json_t *record, json_t *fields)
+{
+    const char *name;
+    json_t *value;
+
+    fprintf(out, "%s %-5s ", json_string_value(json_object_get(record, "timestamp")),
+            level_names[level]);
+    put_escaped(out, json_string_value(json_object_get(record, "message")), "");
+    json_object_foreach(fields, name, value)
+    {
+        const char *text = json_string_value(value);
+
+        fprintf(out, " %s=", name);
+        if (text == NULL) {
+            json_dumpf(value, out, JSON_FLAGS | JSON_ENCODE_ANY);
+        } else if (needs_quotes(text)) {
+            fputc('"', out);
+            put_escaped(out, text, "\"\\");
+            fputc('"', out);
+        } else {
+            fputs(text, out);
+        }
+    }
+}
+
+static void write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return;
+        if (n > 0) {
+            data += n;
+            size -= (size_t)n;
+        }
+    }
+}
+
+/* Builds the line and writes it. */
+static void emit(enum log_level level, json_t *record, json_t *fields)
+{
+    FILE *stream = state.all_to_stderr || level <= LOG_WARN ? stderr : stdout;
+    int fd = fileno(stream);
+    bool text = state.format == LOG_FORMAT_TEXT || (state.format == LOG_FORMAT_AUTO && isatty(fd));
+    char *line = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&line, &size);
+    bool built = out != NULL;
+
+    if (built) {
+        if (text)
+            put_text_record(out, level, record, fields);
+        else
+            built =
+                json_object_update(record, fields) == 0 && json_dumpf(record, out, JSON_FLAGS) == 0;
+        fputc('\n', out);
+        built = !ferror(out) && built;
+        built = fclose(out) == 0 && built;
+    }
+    if (built) {
+        /* What was printed before the record stays before it. */
+        fflush(stream);
+        write_all(fd, line, size);
+    }
+    free(line);
+}
+
+void log_event(enum log_level level, const char *message, ...)
+{
+    if (!log_enabled(level))
+        return;
+
+    int saved_errno = errno;
+    json_t *record = json_object();
+    json_t *fields = json_object();
+    char timestamp[40];
+    bool built = timestamp_now(timestamp, sizeof timestamp);
+    va_list list;
+
+    built = built && json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
+            json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
+            json_object_set_new(
+                record, "service",
+                text_to_json(state.service == NULL ? SERVICE_DEFAULT : state.service)) == 0 &&
+            json_object_set_new(record, "message", text_to_json(message)) == 0;
+
+    va_start(list, message);
+    for (int type = va_arg(list, int); type != LOG_END && built; type = va_arg(list, int)) {
+        const char *name = va_arg(list, const char *);
+
+        built = json_object_set_new_nocheck(fields, name, value_to_json(type, &list)) == 0;
+    }
+    va_end(list);
+
+    if (built)
+        emit(level, record, fields);
+    json_decref(record);
+    json_decref(fields);
+    errno = saved_errno;
+}

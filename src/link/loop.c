@@ -1,0 +1,202 @@
+/* The event loop: a libevent base with precise timers. Writing to a closed peer raises SIGPIPE,
+ * which is for main to ignore: it belongs to the process, not to one loop. */
+#include "loop.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+/* Longer delays are cut: nothing waits for a century, and timeval arithmetic stays in range. */
+#define DELAY_MAX_US (INT64_C(100) * 365 * 86400 * 1000000)
+
+struct signal_handler {
+    struct event *event;
+    void (*cb)(void *arg);
+    void *arg;
+    SLIST_ENTRY(signal_handler) next;
+};
+
+struct loop {
+    struct event_base *base;
+    SLIST_HEAD(signal_list, signal_handler) signals;
+};
+
+struct timer {
+    struct loop *loop;
+    struct event *event;
+    void (*cb)(void *arg);
+    void *arg;
+};
+
+/* libevent would write to stderr by itself, between the records. */
+static void on_library_message(int severity, const char *message)
+{
+    enum log_level level = LOG_DEBUG;
+
+    if (severity == EVENT_LOG_WARN)
+        level = LOG_WARN;
+    else if (severity == EVENT_LOG_ERR)
+        level = LOG_ERROR;
+    log_event(level, "libevent reported a problem", LOG_STR, "error", message, LOG_END);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config == NULL)
+        return NULL;
+    if (event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+        base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+
+    if (loop == NULL)
+        return NULL;
+    event_set_log_callback(on_library_message);
+    SLIST_INIT(&loop->signals);
+    loop->base = new_base();
+    if (loop->base == NULL) {
+        loop_free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    struct signal_handler *handler;
+
+    if (loop == NULL)
+        return;
+    while ((handler = SLIST_FIRST(&loop->signals)) != NULL) {
+        SLIST_REMOVE_HEAD(&loop->signals, next);
+        event_free(handler->event);
+        free(handler);
+    }
+    if (loop->base != NULL)
+        event_base_free(loop->base);
+    free(loop);
+}
+
+int loop_run(struct loop *loop)
+{
+    return event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0 ? -1 : 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+    /* loopexit lets the callbacks of this turn finish but needs memory; loopbreak does not. */
+    if (event_base_loopexit(loop->base, NULL) != 0)
+        (void)event_base_loopbreak(loop->base);
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+static void on_signal(evutil_socket_t signo, short what, void *arg)
+{
+    struct signal_handler *handler = arg;
+
+    (void)signo;
+    (void)what;
+    handler->cb(handler->arg);
+}
+
+int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
+{
+    struct signal_handler *handler = calloc(1, sizeof(*handler));
+
+    if (handler == NULL)
+        return -1;
+    handler->cb = cb;
+    handler->arg = arg;
+    handler->event = evsignal_new(loop->base, signo, on_signal, handler);
+    if (handler->event == NULL || event_add(handler->event, NULL) != 0) {
+        if (handler->event != NULL)
+            event_free(handler->event);
+        free(handler);
+        return -1;
+    }
+    SLIST_INSERT_HEAD(&loop->signals, handler, next);
+    return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct timer *t = arg;
+
+    (void)fd;
+    (void)what;
+    t->cb(t->arg); /* may have freed t: nothing may follow */
+}
+
+struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg)
+{
+    struct timer *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return NULL;
+    t->loop = loop;
+    t->cb = cb;
+    t->arg = arg;
+    t->event = evtimer_new(loop->base, on_timer, t);
+    if (t->event == NULL) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void timer_free(struct timer *t)
+{
+    if (t == NULL)
+        return;
+    event_free(t->event);
+    free(t);
+}
+
+void timer_after_us(struct timer *t, int64_t delay_us)
+{
+    struct timeval tv;
+
+    if (delay_us < 0)
+        delay_us = 0;
+    if (delay_us > DELAY_MAX_US)
+        delay_us = DELAY_MAX_US;
+    tv.tv_sec = (time_t)(delay_us / 1000000);
+    tv.tv_usec = (suseconds_t)(delay_us % 1000000);
+    /* event_add counts from the time that was cached when the loop woke. */
+    (void)event_base_update_cache_time(t->loop->base);
+    if (event_add(t->event, &tv) != 0)
+        log_event(LOG_ERROR, "A timer could not be armed", LOG_STR, "error", "out of memory",
+                  LOG_END);
+}
+
+void timer_at_us(struct timer *t, int64_t mono_us)
+{
+    int64_t now_us = clock_mono_us();
+
+    timer_after_us(t, mono_us > now_us ? mono_us - now_us : 0);
+}
+
+void timer_clear(struct timer *t)
+{
+    (void)event_del(t->event);
+}
+
+bool timer_armed(const struct timer *t)
+{
+    return event_pending(t->event, EV_TIMEOUT, NULL) != 0;
+}

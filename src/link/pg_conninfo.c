@@ -1,0 +1,230 @@
+/* Connection strings, without connecting. libpq's own messages about a bad one quote parts of it,
+ * which may be parts of a password (also when a character in it was not escaped): so they are
+ * translated, and only names that cannot be a secret are repeated. */
+#include "parse.h"
+#include "pg_link.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define URI_HINT "in a URI, special characters of user and password are written as %XX"
+
+struct translation {
+    const char *begins; /* of libpq's message */
+    const char *text;
+};
+
+static const struct translation translations[] = {
+    {"missing \"=\" after", "a word without \"=\" (a value with blanks needs single quotes)"},
+    {"unterminated quoted string", "a single quote that is not closed"},
+    {"end of string reached when looking for matching", "an IPv6 address without its \"]\""},
+    {"IPv6 host address may not be empty", "an empty IPv6 address"},
+    {"unexpected character", "after an IPv6 address only \":\" or \"/\" may follow"},
+    {"extra key/value separator", "a parameter with more than one \"=\""},
+    {"missing key/value separator", "a parameter without \"=\""},
+    {"invalid percent-encoded token", "a \"%\" without two hexadecimal digits (" URI_HINT ")"},
+    {"forbidden value %00", "\"%00\" is not allowed"},
+    {"unexpected spaces", "a blank (" URI_HINT ")"},
+    {"out of memory", "out of memory"},
+};
+
+/* What stands after "scheme://", NULL when it is not one of libpq's URIs. */
+static const char *uri_rest(const char *conninfo)
+{
+    static const char *const schemes[] = {"postgresql://", "postgres://"};
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (strncmp(conninfo, schemes[i], len) == 0)
+            return conninfo + len;
+    }
+    return NULL;
+}
+
+/* libpq ends the password at the first '@' or '/', and takes what is left of it for a host, a port
+ * or a database, which it then repeats in its messages. */
+static bool uri_password_leaks(const char *rest)
+{
+    const char *p = rest + strcspn(rest, "@/");
+    size_t len;
+
+    if (*p == '@')
+        p++;
+    len = strcspn(p, "?");
+    return memchr(p, '@', len) != NULL;
+}
+
+/* True when `name` stands as a keyword before the first password: after it, it may be a piece of
+ * a password that was not quoted or escaped. */
+static bool stands_before_password(const char *conninfo, const char *name)
+{
+    const char *rest = uri_rest(conninfo);
+    const char *begin = rest != NULL ? strchr(rest, '?') : conninfo;
+    const char *password = begin != NULL ? strstr(begin, "password") : NULL;
+    size_t len = strlen(name);
+
+    for (const char *p = begin; p != NULL && (p = strstr(p, name)) != NULL; p += len) {
+        if (password != NULL && p > password)
+            return false;
+        if ((p == conninfo || strchr("?& \t\n", p[-1]) != NULL) && strchr("= \t\n", p[len]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The name in `message` between its first quotes, if it may be shown. */
+static bool unknown_name(const char *conninfo, const char *message, char *name, size_t size)
+{
+    const char *begin = strchr(message, '"');
+    size_t len;
+
+    if (begin == NULL)
+        return false;
+    begin++;
+    len = strspn(begin, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (begin[len] != '"' || len == 0 || len >= size)
+        return false;
+    memcpy(name, begin, len);
+    name[len] = '\0';
+    return stands_before_password(conninfo, name);
+}
+
+static void translate(const char *conninfo, const char *message, char *error, size_t size)
+{
+    char name[64];
+
+    if (strncmp(message, "invalid URI query parameter", 27) == 0 ||
+        strncmp(message, "invalid connection option", 25) == 0) {
+        if (unknown_name(conninfo, message, name, sizeof(name)))
+            (void)snprintf(error, size, "libpq knows no parameter \"%s\": remove it", name);
+        else
+            (void)snprintf(error, size, "a parameter that libpq does not know");
+        return;
+    }
+    if (strstr(conninfo, "://") != NULL && uri_rest(conninfo) == NULL) {
+        (void)snprintf(error, size, "a URI must begin with postgresql:// or postgres://");
+        return;
+    }
+    for (size_t i = 0; i < sizeof(translations) / sizeof(translations[0]); i++) {
+        if (strncmp(message, translations[i].begins, strlen(translations[i].begins)) == 0) {
+            (void)snprintf(error, size, "%s", translations[i].text);
+            return;
+        }
+    }
+    (void)snprintf(error, size, "neither a URI nor key=value pairs as libpq reads them");
+}
+
+static const char *value_of(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options != NULL && options->keyword != NULL; options++) {
+        if (strcmp(options->keyword, keyword) == 0)
+            return options->val != NULL && options->val[0] != '\0' ? options->val : NULL;
+    }
+    return NULL;
+}
+
+/* One port for each host, separated by commas; libpq checks them only when it connects. */
+static bool ports_valid(const char *ports)
+{
+    for (;;) {
+        size_t len = strcspn(ports, ",");
+        char one[8];
+        int64_t port;
+
+        if (len >= sizeof(one))
+            return false;
+        memcpy(one, ports, len);
+        one[len] = '\0';
+        if (len > 0 && parse_int(one, 1, 65535, &port) != 0)
+            return false;
+        if (ports[len] == '\0')
+            return true;
+        ports += len + 1;
+    }
+}
+
+int pg_conninfo_check(const char *conninfo, char *error, size_t error_size)
+{
+    char *message = NULL;
+    PQconninfoOption *options;
+    const char *rest = uri_rest(conninfo);
+    const char *port;
+    int status = 0;
+
+    if (rest != NULL && uri_password_leaks(rest)) {
+        (void)snprintf(error, error_size, "%s",
+                       "more than one \"@\", or a \"/\" before it: " URI_HINT);
+        return -1;
+    }
+    options = PQconninfoParse(conninfo, &message);
+    if (options == NULL) {
+        translate(conninfo, message != NULL ? message : "out of memory", error, error_size);
+        PQfreemem(message);
+        return -1;
+    }
+    port = value_of(options, "port");
+    if (port != NULL && !ports_valid(port)) {
+        (void)snprintf(error, error_size, "%s",
+                       "the port must be a number from 1 to 65535 (" URI_HINT ")");
+        status = -1;
+    }
+    PQconninfoFree(options);
+    return status;
+}
+
+static void append_fields(FILE *out, const PQconninfoOption *options,
+                          const PQconninfoOption *defaults)
+{
+    static const char *const keywords[] = {"service", "host", "port", "dbname", "user"};
+    const char *separator = "";
+
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+        const char *value = value_of(options, keywords[i]);
+
+        if (value == NULL && strcmp(keywords[i], "host") == 0)
+            value = value_of(options, "hostaddr");
+        /* A service's file may say otherwise, and is read at the connect only. */
+        if (value == NULL && value_of(options, "service") == NULL)
+            value = value_of(defaults, keywords[i]);
+        if (value == NULL)
+            continue;
+        (void)fprintf(out, "%s%s=%s", separator, keywords[i], value);
+        separator = " ";
+    }
+}
+
+char *pg_conninfo_describe(const char *conninfo)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    PQconninfoOption *defaults;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out;
+
+    if (options == NULL)
+        return strdup("an unusable connection string");
+    defaults = PQconndefaults();
+    out = open_memstream(&text, &len);
+    if (out != NULL) {
+        append_fields(out, options, defaults);
+        if (fclose(out) != 0) {
+            free(text);
+            text = NULL;
+        }
+    }
+    PQconninfoFree(options);
+    PQconninfoFree(defaults);
+    return text;
+}
+
+const char *pg_link_library_version(void)
+{
+    static char text[32];
+    int version = PQlibVersion();
+
+    (void)snprintf(text, sizeof(text), "%d.%d", version / 10000, version % 10000);
+    return text;
+}

@@ -1,0 +1,392 @@
+/* The life of a connection to Postgres: its states, its one request, and what ends them. Events of
+ * the loop drive it; whatever calls back into the owner is the last thing that an event does. */
+#include "pg_link_private.h"
+
+#include "clock.h"
+#include "loop.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A connection that worked is made anew at once; one that keeps dying young, not in a tight loop.
+ */
+#define LIVED_US 1000000
+#define YOUNG_DELAY_US 50000
+
+static void enter(struct pg_link *link, enum pg_link_state state)
+{
+    if (state == PG_LINK_WAITING || state == PG_LINK_STOPPED) {
+        timer_clear(link->retry);
+        timer_clear(link->deadline);
+        timer_clear(link->later);
+        /* Before libpq closes the descriptor. When it has done so by itself, after an error while
+         * reading, nothing has opened another since. */
+        (void)event_del(link->io);
+        PQfinish(link->conn);
+        link->conn = NULL;
+        link->writing = false;
+    }
+    link->state = state;
+}
+
+int pg_link_watch(struct pg_link *link, short what, void (*cb)(int fd, short what, void *arg))
+{
+    int fd = PQsocket(link->conn);
+
+    (void)event_del(link->io);
+    if (fd < 0 || event_assign(link->io, loop_base(link->loop), fd, (short)(what | EV_PERSIST), cb,
+                               link) != 0)
+        return -1;
+    return event_add(link->io, NULL);
+}
+
+static void report(struct pg_link *link, bool up, const char *reason)
+{
+    if (link->on_state == NULL)
+        return;
+    link->calling = true;
+    link->on_state(link->arg, up, reason);
+    link->calling = false;
+}
+
+/* Answers the request: what is not finished by now will never be known. */
+static void deliver(struct pg_link *link, const char *reason)
+{
+    struct pg_request request = link->request; /* the callback may send the next one */
+    struct pg_answer answer = {
+        .status = PG_DONE,
+        .message = "",
+        .table = "",
+        .sent_us = request.sent_us,
+        .received_us = request.finished ? request.received_us : clock_mono_us(),
+    };
+
+    memset(&link->request, 0, sizeof(link->request));
+    if (!request.finished) {
+        answer.status = PG_UNKNOWN;
+        answer.message = request.failed ? request.message : reason;
+    } else if (request.failed) {
+        answer.status = PG_REFUSED;
+        answer.message = request.message;
+        answer.table = request.table;
+        memcpy(answer.sqlstate, request.sqlstate, sizeof(answer.sqlstate));
+    } else {
+        answer.nresults = request.nresults;
+        answer.results = (const struct pg_result *const *)request.results;
+    }
+    link->calling = true;
+    request.cb(request.arg, &answer);
+    link->calling = false;
+    pg_request_clear(&request);
+}
+
+static int64_t retry_delay_us(struct pg_link *link)
+{
+    int64_t lived_us = clock_mono_us() - link->up_since_us;
+
+    if (link->state != PG_LINK_UP || pg_request_server_useless(&link->request))
+        return backoff_next_us(&link->backoff);
+    if (lived_us >= LIVED_US) {
+        backoff_reset(&link->backoff);
+        return 0;
+    }
+    return link->proved ? YOUNG_DELAY_US : backoff_next_us(&link->backoff);
+}
+
+void pg_link_drop(struct pg_link *link, const char *reason)
+{
+    int64_t delay_us = retry_delay_us(link);
+
+    /* The reason may live in the connection that is closed next. */
+    pg_one_line(link->last_error, sizeof(link->last_error), reason);
+    enter(link, PG_LINK_WAITING);
+    timer_after_us(link->retry, delay_us);
+    if (link->request.active)
+        deliver(link, link->last_error);
+    if (link->state != PG_LINK_STOPPED)
+        report(link, false, link->last_error);
+}
+
+/* The connection is dead. What the server said in parting is worth more than what libpq made of it.
+ */
+static void drop_dead(struct pg_link *link)
+{
+    const char *reason = PQerrorMessage(link->conn);
+
+    if (link->request.message[0] != '\0')
+        reason = link->request.message;
+    else if (link->farewell[0] != '\0')
+        reason = link->farewell;
+    else if (reason[0] == '\0')
+        reason = "the connection was lost";
+    pg_link_drop(link, reason);
+}
+
+static void discard_notifications(PGconn *conn)
+{
+    PGnotify *notify;
+
+    while ((notify = PQnotifies(conn)) != NULL)
+        PQfreemem(notify);
+}
+
+/* False when the connection is dead; what came before that is taken all the same. */
+static bool read_available(struct pg_link *link)
+{
+    /* An encrypted record can be larger than what libpq takes at once; the rest waits in the TLS
+     * library, where the loop cannot see it. A second look takes it. */
+    int looks = PQsslInUse(link->conn) || PQgssEncInUse(link->conn) ? 2 : 1;
+    bool alive = true;
+
+    for (; looks > 0 && alive; looks--) {
+        alive = PQconsumeInput(link->conn) == 1;
+        /* Now: asked again, libpq would add that the socket is invalid. A parting notice may
+         * still be in its buffer, and replaces this. */
+        if (!alive && link->farewell[0] == '\0')
+            pg_one_line(link->farewell, sizeof(link->farewell), PQerrorMessage(link->conn));
+        if (!link->request.active) {
+            (void)PQisBusy(link->conn); /* parses what came, and so calls the notice receiver */
+            continue;
+        }
+        link->request.received_us = clock_mono_us();
+        pg_request_collect(&link->request, link->conn);
+        if (link->request.finished || link->request.broken)
+            break;
+    }
+    discard_notifications(link->conn);
+    if (link->request.finished && !link->request.failed) {
+        link->proved = true;
+        backoff_reset(&link->backoff);
+    }
+    return alive && !link->request.broken;
+}
+
+static void on_socket(int fd, short what, void *arg);
+
+/* Writes what can be written and waits for what is left. False when the connection is dead. */
+static bool flush(struct pg_link *link)
+{
+    int left = PQflush(link->conn);
+    bool writing = left == 1;
+
+    if (left < 0)
+        return false;
+    if (writing == link->writing)
+        return true;
+    link->writing = writing;
+    return pg_link_watch(link, writing ? EV_READ | EV_WRITE : EV_READ, on_socket) == 0;
+}
+
+static void on_socket(int fd, short what, void *arg)
+{
+    struct pg_link *link = arg;
+
+    (void)fd;
+    assert(link->state == PG_LINK_UP);
+    /* Reading first: a server that hangs up says why, and writing to it would only fail. */
+    if ((what & EV_READ) != 0 && !read_available(link)) {
+        drop_dead(link);
+        return;
+    }
+    if (!flush(link) || pg_request_server_useless(&link->request)) {
+        drop_dead(link);
+        return;
+    }
+    if (link->request.finished) {
+        timer_clear(link->deadline);
+        deliver(link, "");
+    }
+}
+
+void pg_link_opened(struct pg_link *link)
+{
+    timer_clear(link->deadline);
+    enter(link, PG_LINK_UP);
+    link->up_since_us = clock_mono_us();
+    link->proved = false;
+    if (pg_link_watch(link, EV_READ, on_socket) != 0) {
+        pg_link_drop(link, "the event loop refused the socket");
+        return;
+    }
+    if (link->was_up)
+        link->reconnects++;
+    link->was_up = true;
+    report(link, true, "");
+}
+
+static void on_retry(void *arg)
+{
+    struct pg_link *link = arg;
+
+    enter(link, PG_LINK_CONNECTING);
+    pg_connect_begin(link);
+    /* Afterwards, so that a slow resolver, which blocks, does not use the time up. */
+    if (link->state == PG_LINK_CONNECTING)
+        timer_after_us(link->deadline, link->connect_timeout_us);
+}
+
+static void on_deadline(void *arg)
+{
+    struct pg_link *link = arg;
+    bool connecting = link->state == PG_LINK_CONNECTING;
+    char reason[64];
+
+    (void)snprintf(
+        reason, sizeof(reason), "no %s within %lld ms", connecting ? "connection" : "answer",
+        (long long)((connecting ? link->connect_timeout_us : link->request.deadline_us) / 1000));
+    pg_link_drop(link, reason);
+}
+
+static void on_later(void *arg)
+{
+    struct pg_link *link = arg;
+
+    if (link->state == PG_LINK_STOPPED)
+        deliver(link, "the link was stopped");
+    else
+        drop_dead(link);
+}
+
+struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options)
+{
+    struct pg_link *link = calloc(1, sizeof(*link));
+
+    if (link == NULL)
+        return NULL;
+    link->loop = loop;
+    link->connect_timeout_us = options->connect_timeout_us;
+    link->backoff.min_us = options->backoff_min_us;
+    link->backoff.max_us = options->backoff_max_us;
+    link->read_only_ok = options->read_only_ok;
+    link->on_state = options->on_state;
+    link->arg = options->arg;
+    link->conninfo = strdup(options->conninfo);
+    link->application_name = strdup(options->application_name);
+    link->io = event_new(loop_base(loop), -1, 0, on_socket, link);
+    link->retry = timer_new(loop, on_retry, link);
+    link->deadline = timer_new(loop, on_deadline, link);
+    link->later = timer_new(loop, on_later, link);
+    if (link->conninfo == NULL || link->application_name == NULL || link->io == NULL ||
+        link->retry == NULL || link->deadline == NULL || link->later == NULL) {
+        pg_link_free(link);
+        return NULL;
+    }
+    return link;
+}
+
+void pg_link_free(struct pg_link *link)
+{
+    if (link == NULL)
+        return;
+    assert(!link->calling);
+    if (link->state != PG_LINK_NEW)
+        pg_link_stop(link);
+    if (link->request.active)
+        deliver(link, "the link was closed");
+    timer_free(link->retry);
+    timer_free(link->deadline);
+    timer_free(link->later);
+    if (link->io != NULL)
+        event_free(link->io);
+    free(link->conninfo);
+    free(link->application_name);
+    free(link);
+}
+
+void pg_link_start(struct pg_link *link)
+{
+    assert(link->state == PG_LINK_NEW);
+    enter(link, PG_LINK_WAITING);
+    timer_after_us(link->retry, 0);
+}
+
+void pg_link_stop(struct pg_link *link)
+{
+    enter(link, PG_LINK_STOPPED);
+    if (link->request.active)
+        timer_after_us(link->later, 0);
+}
+
+bool pg_link_up(const struct pg_link *link)
+{
+    return link->state == PG_LINK_UP;
+}
+
+bool pg_link_busy(const struct pg_link *link)
+{
+    return link->request.active;
+}
+
+uint64_t pg_link_reconnects(const struct pg_link *link)
+{
+    return link->reconnects;
+}
+
+const char *pg_link_last_error(const struct pg_link *link)
+{
+    return link->last_error;
+}
+
+int pg_link_server_version(const struct pg_link *link)
+{
+    return link->state == PG_LINK_UP ? PQserverVersion(link->conn) : 0;
+}
+
+static bool queue_statements(PGconn *conn, const struct pg_query *queries, int nqueries)
+{
+    for (int i = 0; i < nqueries; i++) {
+        if (PQsendQueryParams(conn, queries[i].sql, queries[i].nparams, NULL, queries[i].params,
+                              NULL, NULL, 0) != 1)
+            return false;
+    }
+    return PQpipelineSync(conn) == 1;
+}
+
+int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
+                 int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
+                 void *arg)
+{
+    struct pg_request *request = &link->request;
+
+    assert(nqueries > 0);
+    if (link->state != PG_LINK_UP || request->active)
+        return -1;
+    request->results = calloc((size_t)nqueries, sizeof(PGresult *));
+    if (request->results == NULL)
+        return -1;
+    request->active = true;
+    request->nqueries = nqueries;
+    request->deadline_us = deadline_us;
+    request->cb = cb;
+    request->arg = arg;
+    request->sent_us = clock_mono_us();
+    timer_after_us(link->deadline, deadline_us);
+    if (!queue_statements(link->conn, queries, nqueries) || !flush(link))
+        timer_after_us(link->later, 0);
+    return 0;
+}
+
+static char *copy_escaped(char *escaped)
+{
+    char *copy = escaped != NULL ? strdup(escaped) : NULL;
+
+    PQfreemem(escaped); /* need not be free() everywhere, as the header promises the caller */
+    return copy;
+}
+
+char *pg_link_quote_ident(struct pg_link *link, const char *name)
+{
+    if (link->state != PG_LINK_UP)
+        return NULL;
+    return copy_escaped(PQescapeIdentifier(link->conn, name, strlen(name)));
+}
+
+char *pg_link_quote_literal(struct pg_link *link, const char *text)
+{
+    if (link->state != PG_LINK_UP)
+        return NULL;
+    return copy_escaped(PQescapeLiteral(link->conn, text, strlen(text)));
+}

@@ -1,0 +1,59 @@
+/* Parses the command line, runs one mode, returns its status. */
+#include "config.h"
+#include "loop.h"
+#include "modes.h"
+#include "pg_link.h"
+#include "redis_link.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print_version(void)
+{
+    printf("reservation-sweeper %s (hiredis %s%s, libpq %s, libevent %s)\n", RS_VERSION,
+           redis_link_library_version(), redis_link_has_tls() ? " with TLS" : "",
+           pg_link_library_version(), event_get_version());
+    return EXIT_DONE;
+}
+
+static int run(const struct config *config)
+{
+    switch (config->mode) {
+    case MODE_DAEMON:
+        return daemon_run(config);
+    case MODE_ONCE:
+        return once_run(config);
+    case MODE_CHECK_CONFIG:
+        return check_config_run(config);
+    case MODE_HELP:
+        config_print_help(stdout);
+        return EXIT_DONE;
+    case MODE_VERSION:
+        return print_version();
+    case MODE_RECONCILE:
+    case MODE_STATUS:
+    case MODE_HEALTHCHECK:
+        break;
+    }
+    fprintf(stderr, "reservation-sweeper: this mode is not part of version %s\n", RS_VERSION);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    char error[512];
+    memset(&config, 0, sizeof(config));
+    signal(SIGPIPE, SIG_IGN); /* a lost connection is an error of write(2), not a death */
+    int status = EXIT_USAGE;
+    if (config_read(&config, argc, argv, error, sizeof(error)) != 0)
+        fprintf(stderr, "reservation-sweeper: %s\n", error);
+    else if (log_setup(&config.log) != 0)
+        fprintf(stderr, "reservation-sweeper: out of memory\n");
+    else
+        status = run(&config);
+    config_clear(&config);
+    return status;
+}

@@ -1,0 +1,299 @@
+/* Drives a set of reservations to an outcome for each: see batch.h. */
+#include "batch.h"
+
+#include "clock.h"
+#include "log.h"
+#include "loop.h"
+#include "pg_link.h"
+#include "skips.h"
+#include "statements.h"
+#include "stats.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRIES 3              /* of the same transaction after a serialization failure */
+#define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
+#define PATIENT_PRODUCTS 4     /* counters waited for in one batch */
+
+struct range {
+    size_t first, n;
+    int tries;
+};
+
+/* fresh -> probes -> patience: each stage hands ranges of `order` to release_send, one at a time.
+ */
+enum stage { STAGE_FRESH, STAGE_PROBES, STAGE_PATIENCE };
+
+struct batch {
+    struct batch_options options;
+    struct timer *next; /* sends the next range on a later turn */
+    bool running;
+    void (*done)(void *arg);
+    void *arg;
+
+    struct item **order; /* the valid ones: fresh first, then those refused before */
+    size_t n, fresh, capacity;
+    enum stage stage;
+    size_t probe; /* next of order[] to try alone */
+    int64_t probes_end_us;
+    int patient; /* counters waited for so far */
+
+    struct range stack[64]; /* halving 5,000 needs 2 * log2(5,000) places at most */
+    size_t depth;
+    struct range current;
+};
+
+static void step(void *arg);
+
+struct batch *batch_new(const struct batch_options *options)
+{
+    struct batch *b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return NULL;
+    b->options = *options;
+    b->next = timer_new(options->loop, step, b);
+    if (b->next == NULL) {
+        free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void batch_free(struct batch *b)
+{
+    if (b == NULL)
+        return;
+    timer_free(b->next);
+    free(b->order);
+    free(b);
+}
+
+bool batch_running(const struct batch *b)
+{
+    return b->running;
+}
+
+static void push(struct batch *b, size_t first, size_t n, int tries)
+{
+    assert(b->depth < sizeof(b->stack) / sizeof(b->stack[0]));
+    b->stack[b->depth++] = (struct range){first, n, tries};
+}
+
+static void mark(struct batch *b, size_t first, size_t n, enum outcome outcome)
+{
+    for (size_t i = first; i < first + n; i++)
+        b->order[i]->outcome = outcome;
+}
+
+/* Everything that has no outcome yet gets this one; nothing more is sent. */
+static void give_up(struct batch *b, enum outcome outcome)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->order[i]->outcome == OUTCOME_NONE)
+            b->order[i]->outcome = outcome;
+    b->depth = 0;
+    b->stage = STAGE_PATIENCE;
+    b->patient = PATIENT_PRODUCTS;
+}
+
+static void refused(struct batch *b, const struct release_result *result)
+{
+    struct range r = b->current;
+    if (r.n > 1) {
+        push(b, r.first + r.n / 2, r.n - r.n / 2, 0);
+        push(b, r.first, r.n / 2, 0);
+        return;
+    }
+    struct item *item = b->order[r.first];
+    /* An id that the server's encoding cannot express names no row there. */
+    if (strcmp(result->sqlstate, "22P05") == 0 || strcmp(result->sqlstate, "22021") == 0) {
+        item->outcome = OUTCOME_INVALID;
+        return;
+    }
+    item->outcome = OUTCOME_FAILED;
+    memcpy(item->sqlstate, result->sqlstate, strnlen(result->sqlstate, 5) + 1);
+    free(item->error);
+    item->error = strdup(result->message);
+}
+
+static void log_server_fault(const struct release_result *result)
+{
+    log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate",
+              result->sqlstate, LOG_STR, "error", result->message, LOG_END);
+}
+
+static void on_released(void *arg, const struct release_result *result)
+{
+    struct batch *b = arg;
+    struct range r = b->current;
+    switch (result->fault) {
+    case RELEASE_OK:
+        b->options.stats->batches++;
+        stats_observe(&b->options.stats->batch_size, (double)r.n);
+        stats_observe(&b->options.stats->batch_s,
+                      (double)(result->received_us - result->sent_us) / 1e6);
+        break;
+    case RELEASE_ROW:
+        refused(b, result);
+        break;
+    case RELEASE_RETRY:
+        if (r.tries + 1 < RETRIES && b->stage != STAGE_PATIENCE)
+            push(b, r.first, r.n, r.tries + 1);
+        else
+            mark(b, r.first, r.n, OUTCOME_LOCKED);
+        break;
+    case RELEASE_SLOW: /* a lock that does not come, or too much at once */
+        if (r.n > 1 && b->stage != STAGE_PATIENCE)
+            refused(b, result);
+        else
+            mark(b, r.first, r.n, OUTCOME_LOCKED);
+        break;
+    case RELEASE_UNKNOWN:
+        b->options.stats->unknown_commits += r.n;
+        mark(b, r.first, r.n, OUTCOME_UNKNOWN);
+        give_up(b, OUTCOME_UNKNOWN);
+        break;
+    case RELEASE_GONE:
+        mark(b, r.first, r.n, OUTCOME_UNKNOWN);
+        give_up(b, OUTCOME_UNKNOWN);
+        break;
+    case RELEASE_SERVER:
+        log_server_fault(result);
+        mark(b, r.first, r.n, OUTCOME_FAULT);
+        give_up(b, OUTCOME_FAULT);
+        break;
+    }
+    timer_after_us(b->next, 0);
+}
+
+/* Brings the items that a counter held back, and whose product has been skipped long enough, to
+ * the front of order[]; returns how many. One product at a time, so that while it waits the
+ * transaction holds nothing else (only a reservation of several products may). */
+static size_t gather_patient(struct batch *b)
+{
+    int64_t now_us = clock_mono_us();
+    const char *product = NULL;
+    for (size_t i = 0; i < b->n && product == NULL; i++) {
+        const struct item *item = b->order[i];
+        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
+            skips_note(b->options.skips, item->counter, now_us))
+            product = item->counter;
+    }
+    if (product == NULL)
+        return 0;
+    skips_clear(b->options.skips, product);
+    size_t count = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = b->order[i];
+        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
+            (item->counter == product || strcmp(item->counter, product) == 0)) {
+            b->order[i] = b->order[count];
+            b->order[count++] = item;
+        }
+    }
+    return count;
+}
+
+/* Puts the next range on the stack; false when there is none. */
+static bool next_range(struct batch *b)
+{
+    if (b->stage == STAGE_FRESH) {
+        b->stage = STAGE_PROBES;
+        b->probe = b->fresh;
+        b->probes_end_us = clock_mono_us() + PROBING_US;
+    }
+    if (b->stage == STAGE_PROBES) {
+        if (b->probe < b->n && clock_mono_us() < b->probes_end_us) {
+            push(b, b->probe++, 1, 0);
+            return true;
+        }
+        if (b->probe < b->n)
+            mark(b, b->probe, b->n - b->probe, OUTCOME_UNTRIED);
+        b->stage = STAGE_PATIENCE;
+    }
+    if (b->patient++ >= PATIENT_PRODUCTS)
+        return false;
+    size_t n = gather_patient(b);
+    if (n == 0)
+        return false;
+    push(b, 0, n, 0);
+    return true;
+}
+
+static void step(void *arg)
+{
+    struct batch *b = arg;
+    if (b->depth == 0 && !next_range(b)) {
+        b->running = false;
+        b->done(b->arg);
+        return;
+    }
+    b->current = b->stack[--b->depth];
+    const struct release_options options = {
+        .statements = b->options.statements,
+        .clock = b->options.clock,
+        .lock_timeout_us = b->options.lock_timeout_us,
+        .statement_timeout_us = b->options.statement_timeout_us,
+        .wait = b->stage == STAGE_PATIENCE,
+    };
+    if (!statements_ready(b->options.statements) ||
+        release_send(b->options.link, &options, b->order + b->current.first, b->current.n,
+                     on_released, b) != 0) {
+        mark(b, b->current.first, b->current.n, OUTCOME_UNKNOWN);
+        give_up(b, OUTCOME_UNKNOWN);
+        timer_after_us(b->next, 0);
+    }
+}
+
+/* Sorts the valid ones out: those never refused first. */
+static void arrange(struct batch *b, struct item *items, size_t n)
+{
+    enum id_kind kind = statements_types(b->options.statements)->id_kind;
+    b->n = 0;
+    for (int refused_before = 0; refused_before <= 1; refused_before++) {
+        for (size_t i = 0; i < n; i++) {
+            if ((items[i].attempts > 0) != refused_before)
+                continue;
+            if (parse_id_valid(kind, items[i].id, items[i].id_len))
+                b->order[b->n++] = &items[i];
+            else
+                items[i].outcome = OUTCOME_INVALID;
+        }
+        if (!refused_before)
+            b->fresh = b->n;
+    }
+}
+
+void batch_run(struct batch *b, struct item *items, size_t n, void (*done)(void *arg), void *arg)
+{
+    assert(!b->running);
+    b->running = true;
+    b->done = done;
+    b->arg = arg;
+    b->n = b->fresh = b->depth = 0;
+    b->patient = 0;
+    b->stage = STAGE_FRESH;
+    for (size_t i = 0; i < n; i++)
+        items[i].outcome = OUTCOME_NONE;
+    if (n > b->capacity) {
+        struct item **order = realloc(b->order, n * sizeof(struct item *));
+        if (order == NULL) {
+            for (size_t i = 0; i < n; i++)
+                items[i].outcome = OUTCOME_UNKNOWN;
+            b->patient = PATIENT_PRODUCTS;
+            timer_after_us(b->next, 0);
+            return;
+        }
+        b->order = order;
+        b->capacity = n;
+    }
+    arrange(b, items, n);
+    if (b->fresh > 0)
+        push(b, 0, b->fresh, 0);
+    if (b->n > 0)
+        step(b); /* there is something to send, so this does not end the batch */
+    else
+        timer_after_us(b->next, 0);
+}

@@ -1,0 +1,418 @@
+/* The feed: look-ahead mirror, overdue scan, direct mode. One job at a time on one connection;
+ * poke() looks at what is wanted and starts it. */
+#include "feed.h"
+
+#include "config.h"
+#include "due_queue.h"
+#include "log.h"
+#include "loop.h"
+#include "pages.h"
+#include "pass.h"
+#include "pg_link.h"
+#include "redis_link.h"
+#include "statements.h"
+#include "sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_TIMEOUT_US (5 * 1000000)
+#define BACKOFF_MIN_US (50 * 1000)
+#define BACKOFF_MAX_US (5 * 1000000)
+#define PAGE_SIZE 5000
+#define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
+#define LATE_COMMIT_US (60 * 1000000)   /* a row may become visible this long after its look */
+#define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
+#define RETRY_US (1000 * 1000)          /* after a look or pass that failed */
+
+enum job { JOB_NONE, JOB_ROLE, JOB_LOOK, JOB_PASS };
+
+struct feed {
+    struct sweep *sweep;
+    struct feed_events events;
+    struct pg_link *link;
+    struct pages *pages;
+    struct pass *pass;
+    struct timer *wake;
+    struct timer *stopped;
+    enum job job;
+    char holder[160];
+
+    bool want_full;       /* a look from the beginning of time, whoever holds the role */
+    bool want_pass;       /* release directly what a lost claim may have left in flight */
+    bool feeder;          /* we hold the role */
+    bool full;            /* the look under way is a full one */
+    bool only_clock;      /* ... reads no page, just Postgres's clock */
+    int64_t look_at_us;   /* monotonic: the next regular look */
+    int64_t scan_at_us;   /* monotonic: the next overdue scan; INT64_MAX: off */
+    int64_t direct_at_us; /* monotonic: the next look of direct mode */
+    int64_t looked_us;    /* Postgres's time at the start of the last look that succeeded */
+    int64_t look_began_us;
+    int64_t last_success_us;
+    struct due_entry *entries; /* being mirrored */
+    size_t nentries;
+    bool last_page;
+    bool degraded;
+
+    void (*done)(void *arg);
+    void *done_arg;
+    bool stopping;
+};
+
+static void poke(struct feed *f);
+
+static bool redis_up(const struct feed *f)
+{
+    return redis_link_state(f->sweep->redis) == REDIS_LINK_UP;
+}
+
+static void free_entries(struct feed *f)
+{
+    for (size_t i = 0; i < f->nentries; i++)
+        free((char *)(uintptr_t)f->entries[i].id);
+    free(f->entries);
+    f->entries = NULL;
+    f->nentries = 0;
+}
+
+static void job_over(struct feed *f)
+{
+    f->job = JOB_NONE;
+    free_entries(f);
+    poke(f);
+}
+
+/* The look did not come to its end: it is wanted again, a little later. */
+static void look_failed(struct feed *f, const char *error)
+{
+    log_event(LOG_WARN, "The feed's look failed", LOG_STR, "error", error, LOG_END);
+    f->want_full = f->want_full || f->full;
+    f->look_at_us = clock_mono_us() + RETRY_US;
+    job_over(f);
+}
+
+static void look_done(struct feed *f)
+{
+    int64_t now_us = clock_mono_us();
+    f->look_at_us = now_us + f->sweep->config->feed_interval_us;
+    if (!f->only_clock) {
+        f->looked_us = f->look_began_us;
+        f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
+    }
+    if (f->full && f->sweep->config->reconcile_interval_us > 0)
+        f->scan_at_us = now_us + f->sweep->config->reconcile_interval_us;
+    job_over(f);
+}
+
+static void on_page(void *arg, const struct page *page);
+
+static void next_page(struct feed *f)
+{
+    if (!statements_ready(f->sweep->statements) || pages_next(f->pages, on_page, f) != 0)
+        look_failed(f, "the connection to Postgres was lost");
+}
+
+static void on_scheduled(void *arg, size_t added, const char *error)
+{
+    struct feed *f = arg;
+    int64_t earliest_ms = INT64_MAX;
+    for (size_t i = 0; i < f->nentries; i++)
+        if (f->entries[i].at_ms < earliest_ms)
+            earliest_ms = f->entries[i].at_ms;
+    free_entries(f);
+    if (error == NULL && added > 0)
+        f->events.on_mirrored(f->events.arg, earliest_ms);
+    if (error != NULL)
+        look_failed(f, error);
+    else if (f->last_page || f->stopping)
+        look_done(f);
+    else
+        next_page(f);
+}
+
+/* Copies the page: the rows end with the callback. -1: out of memory. */
+static int take_entries(struct feed *f, size_t n)
+{
+    f->entries = calloc(n + 1, sizeof(*f->entries));
+    if (f->entries == NULL)
+        return -1;
+    for (; f->nentries < n; f->nentries++) {
+        char *id = strdup(pages_id(f->pages, f->nentries));
+        if (id == NULL)
+            return -1;
+        f->entries[f->nentries] = (struct due_entry){
+            .id = id,
+            .id_len = strlen(id),
+            .at_ms = (pages_expires_us(f->pages, f->nentries) + 999) / 1000,
+        };
+    }
+    return 0;
+}
+
+static void on_page(void *arg, const struct page *page)
+{
+    struct feed *f = arg;
+    if (page->error != NULL) {
+        look_failed(f, page->error);
+        return;
+    }
+    if (f->look_began_us == 0)
+        f->look_began_us = server_clock_now_us(&f->sweep->pg_clock);
+    f->last_page = page->last || f->only_clock;
+    if (page->n == 0 || f->only_clock) {
+        look_done(f);
+    } else if (take_entries(f, page->n) != 0) {
+        look_failed(f, "out of memory");
+    } else if (due_queue_schedule(f->sweep->queue, f->entries, f->nentries, on_scheduled, f) != 0) {
+        look_failed(f, "Redis went away");
+    }
+}
+
+/* A full look reads everything that has expired and, with a look-ahead, what will; a regular one
+ * what the last look could not see; with neither to do, one row, for Postgres's clock. */
+static void start_look(struct feed *f, bool full, bool mirror)
+{
+    const struct config *c = f->sweep->config;
+    f->job = JOB_LOOK;
+    f->full = full;
+    f->want_full = false;
+    f->only_clock = !full && !mirror;
+    f->look_began_us = 0;
+    if (full)
+        pages_begin(f->pages, PAGES_FROM_START, c->lookahead_us, PAGE_SIZE);
+    else if (mirror)
+        pages_begin(f->pages, f->looked_us - LATE_COMMIT_US, c->lookahead_us, PAGE_SIZE);
+    else
+        pages_begin(f->pages, PAGES_FROM_START, 0, 1);
+    next_page(f);
+}
+
+static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owner,
+                    const char *error)
+{
+    struct feed *f = arg;
+    (void)remaining_ms;
+    (void)owner;
+    if (error != NULL) {
+        look_failed(f, error);
+        return;
+    }
+    bool took_over = held && !f->feeder;
+    f->feeder = held;
+    bool scan = clock_mono_us() >= f->scan_at_us;
+    if (f->stopping) {
+        job_over(f);
+        return;
+    }
+    start_look(f, held && (took_over || scan || f->looked_us == 0),
+               held && f->sweep->config->lookahead_us > 0);
+}
+
+/* Regular looks are made by one sweeper at a time: the one that holds the role. Its lease outlives
+ * the pause between two looks by a quarter. */
+static void start_role(struct feed *f)
+{
+    int64_t ttl_ms = f->sweep->config->feed_interval_us * 5 / 4 / 1000 + 1000;
+    f->job = JOB_ROLE;
+    if (due_queue_role(f->sweep->queue, "feeder", f->holder, ttl_ms, on_role, f) != 0)
+        look_failed(f, "Redis went away");
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct feed *f = arg;
+    if (!result->ok) {
+        log_event(LOG_WARN, "A direct pass over Postgres failed", LOG_STR, "error", result->error,
+                  LOG_END);
+        f->direct_at_us = clock_mono_us() + RETRY_US;
+    }
+    job_over(f);
+}
+
+static void start_pass(struct feed *f, int64_t min_overdue_us)
+{
+    f->job = JOB_PASS;
+    f->want_pass = false;
+    f->direct_at_us = clock_mono_us() + DIRECT_INTERVAL_US;
+    pass_run(f->pass, min_overdue_us, on_pass, f);
+}
+
+static void on_role_released(void *arg, const char *error)
+{
+    struct feed *f = arg;
+    if (error != NULL)
+        log_event(LOG_DEBUG, "The feeder's role is left to its lease", LOG_STR, "error", error,
+                  LOG_END);
+    job_over(f);
+}
+
+static void check_stopped(struct feed *f)
+{
+    if (f->job == JOB_PASS)
+        pass_stop(f->pass);
+    if (f->job != JOB_NONE || f->done == NULL)
+        return;
+    if (f->feeder && redis_up(f)) {
+        f->feeder = false;
+        if (due_queue_role_release(f->sweep->queue, "feeder", f->holder, on_role_released, f) ==
+            0) {
+            f->job = JOB_ROLE;
+            return;
+        }
+    }
+    timer_after_us(f->stopped, 0);
+}
+
+/* What is to be done now, or when to look again. */
+static void poke(struct feed *f)
+{
+    timer_clear(f->wake);
+    if (f->stopping) {
+        check_stopped(f);
+        return;
+    }
+    if (f->job != JOB_NONE || !pg_link_up(f->link) || pg_link_busy(f->link))
+        return;
+    int64_t now_us = clock_mono_us();
+    if (!statements_ready(f->sweep->statements)) { /* a worker reads the catalog */
+        timer_after_us(f->wake, RETRY_US / 20);
+    } else if (!redis_up(f)) {
+        if (f->direct_at_us <= now_us)
+            start_pass(f, 0);
+        else
+            timer_at_us(f->wake, f->direct_at_us);
+    } else if (f->want_full && f->look_at_us <= now_us) {
+        start_look(f, true, true);
+    } else if (f->want_pass) {
+        start_pass(f, UNANSWERED_US);
+    } else if (f->look_at_us <= now_us) {
+        start_role(f);
+    } else {
+        timer_at_us(f->wake, f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us);
+    }
+}
+
+static void on_wake(void *arg)
+{
+    struct feed *f = arg;
+    if (clock_mono_us() >= f->scan_at_us)
+        f->look_at_us = 0; /* the scan comes with a look */
+    poke(f);
+}
+
+static void on_pg_state(void *arg, bool up, const char *reason)
+{
+    struct feed *f = arg;
+    (void)reason;
+    if (up) { /* nobody looked meanwhile */
+        f->want_full = true;
+        f->look_at_us = 0;
+        poke(f);
+    }
+}
+
+static void on_stopped(void *arg)
+{
+    struct feed *f = arg;
+    void (*done)(void *) = f->done;
+    f->done = NULL;
+    if (done != NULL)
+        done(f->done_arg);
+}
+
+static void name_holder(struct feed *f)
+{
+    char host[128] = "unknown";
+    (void)gethostname(host, sizeof(host) - 1);
+    snprintf(f->holder, sizeof(f->holder), "%s:%ld:%lld", host, (long)getpid(),
+             (long long)(clock_mono_us() % 1000000000));
+}
+
+struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
+{
+    struct feed *f = calloc(1, sizeof(*f));
+    if (f == NULL)
+        return NULL;
+    const struct pg_link_options link = {
+        .conninfo = sweep->config->conninfo,
+        .application_name = "reservation-sweeper feed",
+        .connect_timeout_us = CONNECT_TIMEOUT_US,
+        .backoff_min_us = BACKOFF_MIN_US,
+        .backoff_max_us = BACKOFF_MAX_US,
+        .on_state = on_pg_state,
+        .arg = f,
+    };
+    f->sweep = sweep;
+    f->events = *events;
+    f->scan_at_us = INT64_MAX;
+    name_holder(f);
+    f->link = pg_link_new(sweep->loop, &link);
+    f->wake = timer_new(sweep->loop, on_wake, f);
+    f->stopped = timer_new(sweep->loop, on_stopped, f);
+    if (f->link != NULL) {
+        f->pages = pages_new(sweep, f->link);
+        f->pass = pass_new(sweep, &f->link, 1, true);
+    }
+    if (f->wake == NULL || f->stopped == NULL || f->pages == NULL || f->pass == NULL) {
+        feed_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+void feed_free(struct feed *f)
+{
+    if (f == NULL)
+        return;
+    f->stopping = true;
+    pg_link_free(f->link);
+    pass_free(f->pass);
+    pages_free(f->pages);
+    timer_free(f->wake);
+    timer_free(f->stopped);
+    free_entries(f);
+    free(f);
+}
+
+void feed_start(struct feed *f)
+{
+    pg_link_start(f->link);
+}
+
+void feed_redis_changed(struct feed *f)
+{
+    bool up = redis_up(f);
+    if (up && f->degraded)
+        log_event(LOG_INFO, "Redis is back", LOG_BOOL, "degraded", 0, LOG_END);
+    else if (!up && !f->degraded)
+        log_event(LOG_WARN, "Redis is out of reach; releases go on straight from Postgres", LOG_STR,
+                  "error", redis_link_last_error(f->sweep->redis), LOG_BOOL, "degraded", 1,
+                  LOG_END);
+    f->degraded = !up;
+    if (up) {
+        f->want_full = true;
+        f->want_pass = true;
+        f->look_at_us = 0;
+    }
+    poke(f);
+}
+
+void feed_stop(struct feed *f, void (*done)(void *arg), void *arg)
+{
+    f->stopping = true;
+    f->done = done;
+    f->done_arg = arg;
+    poke(f);
+}
+
+bool feed_degraded(const struct feed *f)
+{
+    return f->degraded;
+}
+
+int64_t feed_last_success_us(const struct feed *f)
+{
+    return f->last_success_us;
+}

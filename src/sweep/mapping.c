@@ -1,0 +1,120 @@
+/* Makes statements from templates: {name} is replaced by what the mapping, the catalog or the
+ * caller's options say it is. */
+#include "mapping.h"
+
+#include "pg_link.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *token; /* as it stands in a template, without braces */
+    const char *text;
+} names[NAME_COUNT] = {
+    [NAME_RESERVATIONS] = {"reservations", "inventory_reservations"},
+    [NAME_ID] = {"id", "id"},
+    [NAME_PRODUCT_ID] = {"product_id", "product_id"},
+    [NAME_QUANTITY] = {"quantity", "quantity"},
+    [NAME_EXPIRES_AT] = {"expires_at", "expires_at"},
+    [NAME_STATUS] = {"status", "status"},
+    [NAME_UPDATED_AT] = {"updated_at", "updated_at"},
+    [NAME_INVENTORY] = {"inventory", "inventory"},
+    [NAME_STOCK_PRODUCT_ID] = {"stock_product_id", "product_id"},
+    [NAME_AVAILABLE_STOCK] = {"available_stock", "available_stock"},
+    [NAME_RESERVED_STOCK] = {"reserved_stock", "reserved_stock"},
+    [NAME_STOCK_UPDATED_AT] = {"stock_updated_at", "updated_at"},
+    [NAME_ACTIVE] = {"active", "active"},
+    [NAME_RELEASED] = {"released", "released"},
+};
+
+const char *mapping_name_text(enum mapping_name name)
+{
+    assert(name < NAME_COUNT);
+    return names[name].text;
+}
+
+/* Postgres's now in the type of a column: a time without a zone is read as UTC, whatever the
+ * session's zone is. */
+static const char *now_for(bool has_zone)
+{
+    return has_zone ? "now()" : "(now() AT TIME ZONE 'UTC')";
+}
+
+/* What a token that is not a name stands for; NULL when it is none of these. */
+static const char *type_text(const char *token, size_t len, const struct mapping_types *types,
+                             bool wait)
+{
+    const struct {
+        const char *token;
+        const char *text;
+    } texts[] = {
+        {"id_type", types->id_cast},
+        {"now_expires", now_for(types->expires_has_zone)},
+        {"now_updated", now_for(types->updated_has_zone)},
+        {"now_stock_updated", now_for(types->stock_updated_has_zone)},
+        {"epoch_expires", types->expires_has_zone ? "timestamptz 'epoch'" : "timestamp 'epoch'"},
+        {"skip_locked", wait ? "" : "SKIP LOCKED"},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strlen(texts[i].token) == len && memcmp(texts[i].token, token, len) == 0)
+            return texts[i].text;
+    return NULL;
+}
+
+static char *name_text(const char *token, size_t len, struct pg_link *link)
+{
+    for (size_t i = 0; i < NAME_COUNT; i++) {
+        if (strlen(names[i].token) != len || memcmp(names[i].token, token, len) != 0)
+            continue;
+        return i == NAME_ACTIVE || i == NAME_RELEASED ? pg_link_quote_literal(link, names[i].text)
+                                                      : pg_link_quote_ident(link, names[i].text);
+    }
+    assert(!"a template names something unknown");
+    return NULL;
+}
+
+/* Writes one token's text; -1 when memory ran out or the link is down. */
+static int put_token(FILE *out, const char *token, size_t len, const struct mapping_types *types,
+                     bool wait, struct pg_link *link)
+{
+    const char *fixed = type_text(token, len, types, wait);
+    if (fixed != NULL)
+        return fputs(fixed, out) < 0 ? -1 : 0;
+    char *quoted = name_text(token, len, link);
+    if (quoted == NULL)
+        return -1;
+    int rc = fputs(quoted, out) < 0 ? -1 : 0;
+    free(quoted);
+    return rc;
+}
+
+char *mapping_render(const char *template_text, const struct mapping_types *types, bool wait,
+                     struct pg_link *link)
+{
+    char *sql = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&sql, &size);
+    if (out == NULL)
+        return NULL;
+    int rc = 0;
+    for (const char *p = template_text; *p != '\0' && rc == 0;) {
+        if (p[0] == '-' && p[1] == '-') { /* comments need not travel with each release */
+            p += strcspn(p, "\n");
+            continue;
+        }
+        if (*p != '{') {
+            rc = fputc(*p++, out) == EOF ? -1 : 0;
+            continue;
+        }
+        size_t len = strcspn(p + 1, "}");
+        rc = put_token(out, p + 1, len, types, wait, link);
+        p += len + 2;
+    }
+    if (fclose(out) != 0 || rc != 0) {
+        free(sql);
+        return NULL;
+    }
+    return sql;
+}

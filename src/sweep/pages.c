@@ -1,0 +1,125 @@
+/* Reads active reservations by expiry, page by page. */
+#include "pages.h"
+
+#include "clock.h"
+#include "pg_link.h"
+#include "statements.h"
+#include "sweep.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEADLINE_US (30 * 1000000) /* a first page may have to sort a large backlog */
+
+struct pages {
+    struct sweep *sweep;
+    struct pg_link *link;
+    int64_t from_us, ahead_us;
+    int size;
+    int64_t after_us; /* the end of the last page; -1: none yet */
+    char *after_id;
+    const struct pg_result *rows; /* the page at hand, inside done */
+    void (*done)(void *arg, const struct page *page);
+    void *arg;
+};
+
+struct pages *pages_new(struct sweep *sweep, struct pg_link *link)
+{
+    struct pages *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    p->sweep = sweep;
+    p->link = link;
+    return p;
+}
+
+void pages_free(struct pages *p)
+{
+    if (p == NULL)
+        return;
+    free(p->after_id);
+    free(p);
+}
+
+void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size)
+{
+    p->from_us = from_us;
+    p->ahead_us = ahead_us;
+    p->size = size;
+    p->after_us = -1;
+    free(p->after_id);
+    p->after_id = NULL;
+}
+
+const char *pages_id(const struct pages *p, size_t i)
+{
+    assert(p->rows != NULL);
+    return pg_result_text(p->rows, (int)i, 0);
+}
+
+int64_t pages_expires_us(const struct pages *p, size_t i)
+{
+    assert(p->rows != NULL);
+    return pg_result_int(p->rows, (int)i, 1);
+}
+
+/* Notes where the next page begins. -1: out of memory. */
+static int remember_end(struct pages *p, size_t n)
+{
+    char *id = strdup(pages_id(p, n - 1));
+    if (id == NULL)
+        return -1;
+    free(p->after_id);
+    p->after_id = id;
+    p->after_us = pages_expires_us(p, n - 1);
+    return 0;
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct pages *p = arg;
+    struct page page = {.last = true};
+    const struct pg_result *rows = answer->nresults == 2 ? answer->results[1] : NULL;
+    if (answer->status != PG_DONE) {
+        page.error = answer->message;
+    } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1) {
+        page.error = "a page of reservations gave an unexpected answer";
+    } else {
+        server_clock_sample(&p->sweep->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,
+                            answer->received_us);
+        p->rows = rows;
+        page.n = pg_result_null(rows, 0, 0) ? 0 : (size_t)pg_result_rows(rows);
+        page.last = page.n < (size_t)p->size;
+        if (page.n > 0 && remember_end(p, page.n) != 0)
+            page = (struct page){.error = "out of memory", .last = true};
+    }
+    p->done(p->arg, &page);
+    p->rows = NULL;
+}
+
+int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
+{
+    static const char settings[] = "SELECT set_config('statement_timeout', '20s', true),"
+                                   " set_config('jit', 'off', true)";
+    char from[32], ahead[32], after[32], size[16];
+    /* What lies before the last page's end has been read, so the index need not be asked for it
+     * again; rows before 1970 are all reported as 1970 and have to be. */
+    int64_t from_us = p->after_us > 0 ? p->after_us : p->from_us;
+    snprintf(from, sizeof(from), "%lld", (long long)from_us);
+    snprintf(ahead, sizeof(ahead), "%lld", (long long)p->ahead_us);
+    snprintf(after, sizeof(after), "%lld", (long long)p->after_us);
+    snprintf(size, sizeof(size), "%d", p->size);
+    const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
+                            size};
+    const struct pg_query queries[] = {
+        {.sql = settings},
+        {.sql = statements_text(p->sweep->statements, STATEMENT_DUE_ROWS),
+         .nparams = 5,
+         .params = params},
+    };
+    p->done = done;
+    p->arg = arg;
+    return pg_link_send(p->link, queries, 2, DEADLINE_US, on_answer, p);
+}

@@ -1,0 +1,215 @@
+/* One release transaction: makes the request, reads the outcomes. */
+#include "release.h"
+
+#include "clock.h"
+#include "pg_link.h"
+#include "statements.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
+ * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
+ * jit: with hundreds of ids the planner must neither read whole tables nor compile. */
+static const char settings_sql[] =
+    "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
+    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)";
+
+struct request {
+    struct server_clock *clock;
+    struct item **items;
+    size_t n;
+    void (*done)(void *arg, const struct release_result *result);
+    void *arg;
+};
+
+int item_init(struct item *item, const char *id, size_t id_len)
+{
+    memset(item, 0, sizeof(*item));
+    item->id = malloc(id_len + 1);
+    if (item->id == NULL)
+        return -1;
+    memcpy(item->id, id, id_len);
+    item->id[id_len] = '\0';
+    item->id_len = id_len;
+    return 0;
+}
+
+void item_clear(struct item *item)
+{
+    free(item->id);
+    free(item->counter);
+    free(item->error);
+    memset(item, 0, sizeof(*item));
+}
+
+/* PostgreSQL manual, appendix A. What is not listed blames a row: triggers may raise any code. */
+enum release_fault release_classify(const char *sqlstate)
+{
+    static const struct {
+        const char *prefix; /* longer ones first */
+        enum release_fault fault;
+    } faults[] = {
+        {"40001", RELEASE_RETRY}, {"40P01", RELEASE_RETRY}, {"55P03", RELEASE_RETRY},
+        {"57014", RELEASE_SLOW},  {"25006", RELEASE_GONE},  {"57P0", RELEASE_GONE},
+        {"53300", RELEASE_GONE},  {"08", RELEASE_GONE},     {"0A", RELEASE_SERVER},
+        {"25", RELEASE_SERVER},   {"26", RELEASE_SERVER},   {"28", RELEASE_SERVER},
+        {"3D", RELEASE_SERVER},   {"3F", RELEASE_SERVER},   {"40", RELEASE_RETRY},
+        {"42", RELEASE_SERVER},   {"53", RELEASE_SERVER},   {"54", RELEASE_SERVER},
+        {"55", RELEASE_SERVER},   {"57", RELEASE_SERVER},   {"58", RELEASE_SERVER},
+        {"F0", RELEASE_SERVER},   {"XX", RELEASE_SERVER},
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (strncmp(sqlstate, faults[i].prefix, strlen(faults[i].prefix)) == 0)
+            return faults[i].fault;
+    return RELEASE_ROW;
+}
+
+static enum outcome outcome_of(const char *word)
+{
+    switch (word[0]) {
+    case 'r':
+        return OUTCOME_RELEASED;
+    case 's':
+        return OUTCOME_SETTLED;
+    case 'm':
+        return OUTCOME_MISSING;
+    case 'l':
+        return OUTCOME_LOCKED;
+    default:
+        return OUTCOME_NOT_DUE;
+    }
+}
+
+/* One row of the answer: an item has as many as it has rows in the table. A released row decides
+ * for its item, since the statement flips all active rows or none. */
+static void read_row(struct item *item, const struct pg_result *r, int row)
+{
+    enum outcome outcome = outcome_of(pg_result_text(r, row, 1));
+    if (item->outcome == OUTCOME_RELEASED && outcome != OUTCOME_RELEASED)
+        return;
+    item->outcome = outcome;
+    item->expires_us = pg_result_null(r, row, 2) ? INT64_MAX : pg_result_int(r, row, 2);
+    bool has_counter = !pg_result_null(r, row, 4);
+    if (outcome == OUTCOME_RELEASED) {
+        item->units += pg_result_int(r, row, 3);
+        item->uncounted += has_counter ? 1 : 0;
+        free(item->counter);
+        item->counter = NULL;
+    } else if (outcome == OUTCOME_LOCKED && has_counter && item->counter == NULL) {
+        item->counter = strdup(pg_result_text(r, row, 4)); /* NULL only costs a later attempt */
+    }
+}
+
+/* Returns 0, or -1 when the answer is not what the statement gives. */
+static int read_outcomes(struct request *q, const struct pg_answer *answer)
+{
+    const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
+    if (r == NULL || pg_result_columns(r) != 6 || pg_result_rows(r) < 1)
+        return -1;
+    for (size_t i = 0; i < q->n; i++) {
+        struct item *item = q->items[i];
+        free(item->counter);
+        item->counter = NULL;
+        item->outcome = OUTCOME_NONE;
+        item->units = 0;
+        item->uncounted = 0;
+    }
+    for (int row = 0; row < pg_result_rows(r); row++) {
+        int64_t n = pg_result_int(r, row, 0);
+        if (n < 1 || (uint64_t)n > q->n)
+            return -1;
+        read_row(q->items[n - 1], r, row);
+    }
+    for (size_t i = 0; i < q->n; i++)
+        if (q->items[i]->outcome == OUTCOME_NONE)
+            return -1;
+    server_clock_sample(q->clock, pg_result_int(r, 0, 5), answer->sent_us, answer->received_us);
+    return 0;
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct request *q = arg;
+    struct release_result result = {.fault = RELEASE_OK,
+                                    .sqlstate = answer->sqlstate,
+                                    .message = answer->message != NULL ? answer->message : "",
+                                    .sent_us = answer->sent_us,
+                                    .received_us = answer->received_us};
+    if (answer->status == PG_UNKNOWN) {
+        result.fault = RELEASE_UNKNOWN;
+    } else if (answer->status == PG_REFUSED) {
+        result.fault = release_classify(answer->sqlstate);
+    } else if (read_outcomes(q, answer) != 0) {
+        for (size_t i = 0; i < q->n; i++)
+            q->items[i]->outcome = OUTCOME_NONE;
+        result.fault = RELEASE_UNKNOWN; /* it committed, but nobody can say what */
+        result.message = "the release gave an unexpected answer";
+    }
+    void (*done)(void *, const struct release_result *) = q->done;
+    void *done_arg = q->arg;
+    free(q);
+    done(done_arg, &result);
+}
+
+/* The ids as an array in text form: {"a","b"}. */
+static char *id_array(struct item *const *items, size_t n)
+{
+    size_t size = 3;
+    for (size_t i = 0; i < n; i++)
+        size += 2 * items[i]->id_len + 3;
+    char *text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    char *w = text;
+    *w++ = '{';
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            *w++ = ',';
+        *w++ = '"';
+        for (const char *p = items[i]->id; *p != '\0'; p++) {
+            if (*p == '"' || *p == '\\')
+                *w++ = '\\';
+            *w++ = *p;
+        }
+        *w++ = '"';
+    }
+    *w++ = '}';
+    *w = '\0';
+    return text;
+}
+
+int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+{
+    assert(n > 0);
+    char lock_timeout[32], statement_timeout[32];
+    /* At least 1 ms: to Postgres 0 means for ever. */
+    int64_t lock_ms = options->lock_timeout_us / 1000;
+    snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
+    snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
+             (long long)(options->statement_timeout_us / 1000));
+    struct request *q = malloc(sizeof(*q));
+    char *ids = id_array(items, n);
+    int rc = -1;
+    if (q != NULL && ids != NULL) {
+        *q = (struct request){options->clock, items, n, done, arg};
+        const char *settings[] = {lock_timeout, statement_timeout};
+        const char *release[] = {ids};
+        const struct pg_query queries[] = {
+            {.sql = settings_sql, .nparams = 2, .params = settings},
+            {.sql = statements_text(options->statements,
+                                    options->wait ? STATEMENT_RELEASE_WAIT : STATEMENT_RELEASE),
+             .nparams = 1,
+             .params = release},
+        };
+        /* Half as long again as the server allows itself: then the connection is dead. */
+        rc = pg_link_send(link, queries, 2, options->statement_timeout_us * 3 / 2, on_answer, q);
+    }
+    free(ids);
+    if (rc != 0)
+        free(q);
+    return rc;
+}

@@ -1,0 +1,92 @@
+/* What the parts of one sweeper share: accounting of outcomes, the records of :failed. */
+#include "sweep.h"
+
+#include "config.h"
+#include "log.h"
+#include "release.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATEMENT_TIMEOUT_MAX_US (5 * 1000000)
+
+int64_t sweep_statement_timeout_us(const struct config *config)
+{
+    int64_t us = config->lease_us * 2 / 5;
+    return us < STATEMENT_TIMEOUT_MAX_US ? us : STATEMENT_TIMEOUT_MAX_US;
+}
+
+static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
+{
+    s->stats.released++;
+    s->stats.released_units += (uint64_t)item->units;
+    if (item->expires_us != INT64_MAX)
+        stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);
+    if (item->uncounted > 0) {
+        s->stats.uncounted += item->uncounted;
+        log_event(LOG_WARN, "Released a reservation of a product that has no inventory row",
+                  LOG_STR, "reservationId", item->id, LOG_INT, "rows", (int64_t)item->uncounted,
+                  LOG_END);
+    }
+}
+
+void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
+{
+    switch (item->outcome) {
+    case OUTCOME_RELEASED:
+        account_released(s, item, commit_us);
+        break;
+    case OUTCOME_SETTLED:
+        s->stats.discarded[DISCARD_SETTLED]++;
+        break;
+    case OUTCOME_MISSING:
+        s->stats.discarded[DISCARD_MISSING]++;
+        break;
+    case OUTCOME_INVALID:
+        s->stats.discarded[DISCARD_INVALID]++;
+        break;
+    case OUTCOME_FAILED:
+        stats_failed(&s->stats, item->sqlstate);
+        log_event(LOG_ERROR, "Postgres refused to release a reservation", LOG_STR, "reservationId",
+                  item->id, LOG_STR, "sqlstate", item->sqlstate, LOG_STR, "error", item->error,
+                  LOG_INT, "attempts", (int64_t)item->attempts, LOG_END);
+        break;
+    case OUTCOME_NONE:
+    case OUTCOME_NOT_DUE:
+    case OUTCOME_LOCKED:
+    case OUTCOME_UNTRIED:
+    case OUTCOME_UNKNOWN:
+    case OUTCOME_FAULT:
+        break;
+    }
+}
+
+char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms)
+{
+    size_t len = item->error != NULL ? strlen(item->error) : 0;
+    json_t *error = json_stringn(item->error != NULL ? item->error : "", len);
+    if (error == NULL) /* a server that answers in another encoding */
+        error = json_string("(the message is not UTF-8)");
+    int64_t first_ms = item->first_failed_ms > 0 ? item->first_failed_ms : now_ms;
+    json_t *o =
+        json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "error", error, "sqlstate", item->sqlstate,
+                  "attempts", (json_int_t)item->attempts, "firstFailedAt", (json_int_t)first_ms,
+                  "lastFailedAt", (json_int_t)now_ms, "retryAt", (json_int_t)retry_ms);
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
+void sweep_read_failed_record(struct item *item, const char *json, size_t len)
+{
+    item->attempts = 1;
+    json_t *o = json_loadb(json, len, 0, NULL);
+    json_int_t attempts = json_integer_value(json_object_get(o, "attempts"));
+    json_int_t first_ms = json_integer_value(json_object_get(o, "firstFailedAt"));
+    if (attempts > 1 && attempts < UINT32_MAX)
+        item->attempts = (uint32_t)attempts;
+    if (first_ms > 0)
+        item->first_failed_ms = first_ms;
+    json_decref(o);
+}

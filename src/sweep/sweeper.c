@@ -1,0 +1,242 @@
+/* Decides when the next claim is made and by which worker. Every event ends in poke(), which
+ * looks at everything anew. */
+#include "sweeper.h"
+
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "redis_link.h"
+#include "sweep.h"
+#include "worker.h"
+
+#include <stdlib.h>
+
+#define AFTER_ERROR_US (100 * 1000) /* until the next claim after Redis refused one */
+
+struct sweeper {
+    struct sweep *sweep;
+    struct worker **workers;
+    int n;
+    struct timer *wake;
+    struct timer *stopped; /* delivers `done` on a later turn */
+
+    struct worker *claiming;  /* one claim at a time: its answer says when the next is due */
+    bool backlog;             /* the last claim was full: there is more */
+    int64_t next_ms;          /* the earliest score known; INT64_MAX: none */
+    int64_t looked_us;        /* monotonic: the last look at Redis */
+    int64_t batch_started_us; /* monotonic: the last claim that brought something */
+    int64_t not_before_us;    /* monotonic: after an error */
+    bool pg_was_up;
+
+    bool stopping;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void poke(struct sweeper *s);
+
+static struct worker *ready_worker(const struct sweeper *s)
+{
+    for (int i = 0; i < s->n; i++)
+        if (worker_ready(s->workers[i]))
+            return s->workers[i];
+    return NULL;
+}
+
+/* The monotonic moment of the next claim. */
+static int64_t next_claim_us(const struct sweeper *s)
+{
+    int64_t at_us = s->looked_us + s->sweep->config->max_sleep_us;
+    if (s->next_ms < INT64_MAX / 1000) {
+        int64_t due_us = server_clock_to_mono_us(&s->sweep->pg_clock, s->next_ms * 1000);
+        if (due_us < at_us)
+            at_us = due_us;
+    }
+    int64_t paced_us = s->batch_started_us + s->sweep->config->pace_us;
+    if (at_us < paced_us)
+        at_us = paced_us;
+    if (s->backlog) /* a full batch is waiting already */
+        at_us = 0;
+    return at_us > s->not_before_us ? at_us : s->not_before_us;
+}
+
+static void check_stopped(struct sweeper *s)
+{
+    if (s->done == NULL)
+        return;
+    for (int i = 0; i < s->n; i++)
+        if (!worker_idle(s->workers[i]))
+            return;
+    timer_after_us(s->stopped, 0);
+}
+
+static void on_stopped(void *arg)
+{
+    struct sweeper *s = arg;
+    void (*done)(void *) = s->done;
+    s->done = NULL;
+    if (done != NULL)
+        done(s->done_arg);
+}
+
+static void poke(struct sweeper *s)
+{
+    timer_clear(s->wake);
+    if (s->stopping) {
+        check_stopped(s);
+        return;
+    }
+    if (s->claiming != NULL || redis_link_state(s->sweep->redis) != REDIS_LINK_UP)
+        return;
+    struct worker *w = ready_worker(s);
+    if (w == NULL)
+        return; /* poked again when one is */
+    int64_t at_us = next_claim_us(s);
+    int64_t now_us = clock_mono_us();
+    if (at_us > now_us) {
+        timer_at_us(s->wake, at_us);
+        return;
+    }
+    s->looked_us = now_us;
+    if (worker_claim(w) == 0)
+        s->claiming = w;
+    else
+        timer_after_us(s->wake, AFTER_ERROR_US);
+}
+
+static void on_wake(void *arg)
+{
+    poke(arg);
+}
+
+static void on_claimed(void *arg, struct worker *w, const struct worker_claim_result *result)
+{
+    struct sweeper *s = arg;
+    (void)w;
+    s->claiming = NULL;
+    s->backlog = result->full;
+    s->next_ms = result->next_ms;
+    if (!result->ok)
+        s->not_before_us = clock_mono_us() + AFTER_ERROR_US;
+    if (result->n > 0)
+        s->batch_started_us = s->looked_us;
+    poke(s);
+}
+
+static void on_idle(void *arg, struct worker *w, int64_t put_back_ms)
+{
+    struct sweeper *s = arg;
+    (void)w;
+    if (put_back_ms < s->next_ms)
+        s->next_ms = put_back_ms;
+    poke(s);
+}
+
+static void on_link(void *arg, struct worker *w)
+{
+    struct sweeper *s = arg;
+    bool up = sweeper_postgres_up(s);
+    if (up && !s->pg_was_up)
+        log_event(LOG_INFO, "Postgres connected", LOG_END);
+    else if (!up && s->pg_was_up)
+        log_event(LOG_WARN, "Postgres is out of reach; nothing is claimed until it is back",
+                  LOG_STR, "error", worker_link_error(w), LOG_END);
+    s->pg_was_up = up;
+    poke(s);
+}
+
+struct sweeper *sweeper_new(struct sweep *sweep)
+{
+    struct sweeper *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    s->sweep = sweep;
+    s->next_ms = INT64_MAX;
+    s->looked_us = INT64_MIN / 2;
+    s->batch_started_us = INT64_MIN / 2;
+    s->wake = timer_new(sweep->loop, on_wake, s);
+    s->stopped = timer_new(sweep->loop, on_stopped, s);
+    s->workers = calloc((size_t)sweep->config->workers, sizeof(struct worker *));
+    if (s->wake == NULL || s->stopped == NULL || s->workers == NULL) {
+        sweeper_free(s);
+        return NULL;
+    }
+    const struct worker_events events = {on_claimed, on_idle, on_link, s};
+    for (; s->n < sweep->config->workers; s->n++) {
+        s->workers[s->n] = worker_new(sweep, &events, s->n + 1);
+        if (s->workers[s->n] == NULL) {
+            sweeper_free(s);
+            return NULL;
+        }
+    }
+    return s;
+}
+
+void sweeper_free(struct sweeper *s)
+{
+    if (s == NULL)
+        return;
+    s->stopping = true;
+    for (int i = 0; i < s->n; i++)
+        worker_free(s->workers[i]);
+    free(s->workers);
+    timer_free(s->wake);
+    timer_free(s->stopped);
+    free(s);
+}
+
+void sweeper_start(struct sweeper *s)
+{
+    for (int i = 0; i < s->n; i++)
+        worker_start(s->workers[i]);
+}
+
+void sweeper_redis_changed(struct sweeper *s)
+{
+    s->next_ms = INT64_MAX;
+    s->looked_us = INT64_MIN / 2; /* look at once */
+    poke(s);
+}
+
+void sweeper_expect(struct sweeper *s, int64_t at_ms)
+{
+    if (at_ms >= s->next_ms)
+        return;
+    s->next_ms = at_ms;
+    poke(s);
+}
+
+void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg)
+{
+    s->stopping = true;
+    s->done = done;
+    s->done_arg = arg;
+    poke(s);
+}
+
+void sweeper_abandon(struct sweeper *s)
+{
+    for (int i = 0; i < s->n; i++)
+        worker_abandon(s->workers[i]);
+}
+
+bool sweeper_postgres_up(const struct sweeper *s)
+{
+    for (int i = 0; i < s->n; i++)
+        if (worker_link_up(s->workers[i]))
+            return true;
+    return false;
+}
+
+uint64_t sweeper_postgres_reconnects(const struct sweeper *s)
+{
+    uint64_t total = 0;
+    for (int i = 0; i < s->n; i++)
+        total += worker_reconnects(s->workers[i]);
+    return total;
+}
+
+const char *sweeper_postgres_error(const struct sweeper *s)
+{
+    return s->n > 0 ? worker_link_error(s->workers[0]) : "";
+}

@@ -1,0 +1,1 @@
+"""Servers, the sweeper and a shop for tests, the demo and the benchmarks."""

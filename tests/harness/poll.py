@@ -1,0 +1,27 @@
+"""Waiting for a condition with a deadline, in place of sleeping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(
+    condition: Callable[[], T], timeout: float = 10.0, what: str = "", step: float = 0.015
+) -> T:
+    """Calls condition until what it returns is true, and returns that.
+
+    Past the deadline it raises AssertionError with `what` and the last value seen.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        late = time.monotonic() >= deadline
+        value = condition()
+        if value:
+            return value
+        if late:
+            raise AssertionError(f"not within {timeout} s: {what or condition} (last: {value!r})")
+        time.sleep(step)

@@ -1,0 +1,138 @@
+"""Fixtures: one Postgres and one Redis for the session, a fresh database for each test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from harness.database import Database  # noqa: E402
+from harness.servers import Postgres, Redis  # noqa: E402
+from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
+
+NO_SKIPS = os.environ.get("RS_NO_SKIPS") == "1" or os.environ.get("CI") == "true"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "valgrind: the subset that CI also runs under valgrind")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not terminalreporter.stats.get("skipped"):
+        terminalreporter.write_line("skipped: none")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where everything must run, a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if NO_SKIPS and exitstatus == 0 and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def pg_server() -> Iterator[Postgres]:
+    server = Postgres()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    server = Redis()
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def private_pg() -> Iterator[Callable[..., Postgres]]:
+    """Makes servers that the test may stop, kill or configure: private_pg(max_connections=20)."""
+    servers: list[Postgres] = []
+
+    def make(**settings: Any) -> Postgres:
+        servers.append(Postgres(**settings))
+        servers[-1].start()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def private_redis() -> Iterator[Callable[..., Redis]]:
+    """Makes servers that the test may stop, kill or configure: private_redis(requirepass="x")."""
+    servers: list[Redis] = []
+
+    def make(**settings: Any) -> Redis:
+        servers.append(Redis(**settings))
+        servers[-1].start()
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def db(pg_server: Postgres) -> Iterator[Database]:
+    database = Database.create(pg_server)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
+    client = redis_server.client()
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def sweeper(
+    db: Database, redis: redis_py.Redis, redis_server: Redis
+) -> Iterator[Callable[..., Sweeper]]:
+    """Starts daemons: sweeper("--batch-size", "10", env={...}, http=True, dsn=..., redis_url=...).
+
+    At the test's end each must stop in order, with exit status 0 (or its expected_status; None:
+    any), and with no sanitizer report.
+    """
+    started: list[Sweeper] = []
+
+    def start(*args: str, **options: Any) -> Sweeper:
+        options.setdefault("dsn", db.dsn)
+        options.setdefault("redis_url", redis_server.url())
+        started.append(Sweeper(*args, **options))
+        return started[-1]
+
+    yield start
+    problems = []
+    for one in started:
+        try:
+            status = one.stop()
+            one.check_reports()
+            assert one.expected_status in (None, status), one.tail()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def run(db: Database, redis: redis_py.Redis, redis_server: Redis) -> Callable[..., Finished]:
+    """Runs a mode that ends by itself: run("--once", env={...})."""
+
+    def run_mode(*args: str, **options: Any) -> Finished:
+        options.setdefault("dsn", db.dsn)
+        options.setdefault("redis_url", redis_server.url())
+        return run_once(*args, **options)
+
+    return run_mode
