@@ -14,17 +14,20 @@ int64_t clock_mono_us(void);
 /* The host's wall clock in microseconds since the epoch (CLOCK_REALTIME). For reports only. */
 int64_t clock_wall_us(void);
 
-/* A server's clock, as a lower bound relative to this host's monotonic clock.
+/* A server's clock relative to this host's monotonic clock.
  *
  * An answer that carries the server's time `s`, asked at `t0` and received at `t1`, proves
- * s - t1 <= offset <= s - t0. The estimate keeps the largest lower bound, lets it sink by
- * 100 ppm (crystals drift less), and gives it up when an upper bound contradicts it (the
- * server's clock was set back) or when the lower bound leaps (it was set forward). Being a
- * lower bound it never calls anything due that is not. */
+ * s - t1 <= offset <= s - t0. The estimate keeps the smallest upper bound, since a server reads
+ * its clock early and may work long before it answers; lets it rise by 20 ppm, for drift; and
+ * gives it up when a lower bound contradicts it (the server's clock was set forward). A clock set
+ * back, or a quicker question, simply is the smaller bound.
+ *
+ * So it is ahead of the server's clock by the quickest way there that was seen: what it calls due
+ * is due when a question that is asked now arrives. It is a hint; Postgres decides. */
 struct server_clock {
     bool known;
-    int64_t offset_us;   /* server time = monotonic + offset, as of sunk_us; never overestimated */
-    int64_t sunk_us;     /* monotonic time until which offset_us has sunk */
+    int64_t offset_us;   /* server time = monotonic + offset, as of risen_us */
+    int64_t risen_us;    /* monotonic time until which offset_us has risen */
     int64_t measured_us; /* monotonic time of the last sample */
 };
 

@@ -21,6 +21,11 @@ int parse_duration_us(const char *text, int64_t *out) __attribute__((warn_unused
  * year 9999). Not a number: -1. */
 int parse_score_ms(const char *text, size_t len, int64_t *out) __attribute__((warn_unused_result));
 
+/* Seconds since the epoch as Postgres prints extract(epoch ...): "1763942400.123456", "-12.5",
+ * "Infinity". *out is in microseconds, clamped to [0, 253402300799000000]: what lies before 1970
+ * has come, what lies after 9999 has not. Not a number: -1. */
+int parse_epoch_us(const char *text, int64_t *out) __attribute__((warn_unused_result));
+
 /* Where a Redis is. Strings are owned; NULL where absent. */
 struct redis_address {
     char *host; /* host name or address; NULL with a socket path */

@@ -2,13 +2,14 @@
 --
 -- $1  the ids, an array in text form
 -- Answer: one row for each asked id and each of its rows (one row for an id that has none)
---   n           position of the id in $1, from 1
---   outcome     released | settled (no active row) | missing (no row) | not_due | locked
---   expires_us  the latest expires_at of its active rows, microseconds since the epoch
---   units       released: the row's quantity
---   counter     locked: the product whose inventory row was not to be had, if that was it;
---               released: '' when the product has no inventory row
---   clock_us    Postgres's clock
+--   n            position of the id in $1, from 1
+--   found        the id has a row
+--   active_rows  how many of its rows were active
+--   due          the latest expires_at of those has come
+--   expires_at   that, in seconds since the epoch, or (-)Infinity
+--   units        the row's quantity, when it was released
+--   unheld       the row's product, when its counter is not held: somebody else has it locked, or
+--                there is no such inventory row (then a released row has it too)
 --
 -- Why it is written so (docs/ARCHITECTURE.md, "The release statement"):
 -- * Counters are locked first, in product order; a reservation is flipped only when all its
@@ -20,18 +21,17 @@
 -- * Stock sums come from RETURNING alone: what was not flipped is not given back.
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
+           r.{status} = {active} AS active,
            count(*) FILTER (WHERE r.{status} = {active}) OVER same AS active_rows,
-           max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same AS expires_at,
-           r.{status} = {active}
-             AND max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same
-                 <= {now_expires} AS due
+           max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same AS expires_at
       FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
       LEFT JOIN {reservations} r ON r.{id} = a.id
     WINDOW same AS (PARTITION BY a.n)
 ), held AS MATERIALIZED (
     SELECT i.{stock_product_id} AS product_id
       FROM {inventory} i
-     WHERE i.{stock_product_id} IN (SELECT s.product_id FROM seen s WHERE s.due)
+     WHERE i.{stock_product_id} IN (SELECT s.product_id FROM seen s
+                                     WHERE s.active AND s.expires_at <= {now_expires})
      ORDER BY i.{stock_product_id}
        FOR NO KEY UPDATE OF i {skip_locked}
 ), picked AS MATERIALIZED (
@@ -39,7 +39,8 @@ WITH seen AS MATERIALIZED (
       FROM seen s
       JOIN {reservations} r
         ON r.tableoid = s.part AND r.ctid = s.place AND r.{product_id} = s.product_id
-     WHERE s.due AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
+     WHERE s.active AND s.expires_at <= {now_expires}
+       AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
        AND (s.product_id IN (SELECT h.product_id FROM held h)
             OR NOT EXISTS (SELECT FROM {inventory} i
                             WHERE i.{stock_product_id} = s.product_id))
@@ -59,23 +60,11 @@ WITH seen AS MATERIALIZED (
            {stock_updated_at} = {now_stock_updated}
       FROM (SELECT product_id, sum(quantity) AS units FROM flipped GROUP BY product_id) f
      WHERE i.{stock_product_id} = f.product_id
-    RETURNING i.{stock_product_id} AS product_id
 )
-SELECT s.n,
-       CASE WHEN f.n IS NOT NULL THEN 'released'
-            WHEN s.place IS NULL THEN 'missing'
-            WHEN s.active_rows = 0 THEN 'settled'
-            WHEN s.expires_at <= {now_expires} THEN 'locked'
-            ELSE 'not_due' END AS outcome,
-       CASE WHEN s.expires_at IS NOT NULL THEN
-           (extract(epoch FROM least(greatest(s.expires_at, '1970-01-01'), '9999-12-31'))
-            * 1000000)::bigint END AS expires_us,
-       f.quantity::bigint AS units,
-       CASE WHEN f.n IS NOT NULL THEN
-                CASE WHEN NOT f.product_id IN (SELECT c.product_id FROM stocked c) THEN '' END
-            WHEN s.due THEN
-                CASE WHEN NOT s.product_id IN (SELECT h.product_id FROM held h)
-                     THEN s.product_id::text END END AS counter,
-       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
+SELECT s.n, s.place IS NOT NULL AS found, s.active_rows,
+       s.expires_at <= {now_expires} AS due,
+       extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
+       CASE WHEN s.active AND h.product_id IS NULL THEN s.product_id::text END AS unheld
   FROM seen s
   LEFT JOIN flipped f ON f.n = s.n AND f.product_id = s.product_id
+  LEFT JOIN held h ON h.product_id = s.product_id

@@ -1,5 +1,5 @@
-/* The clocks of this host, and the lower bound kept for a server's clock: see clock.h for the
- * proof that a sample carries. */
+/* The clocks of this host, and the bound kept for a server's clock: see clock.h for the proof
+ * that a sample carries. */
 #include "clock.h"
 
 #include <assert.h>
@@ -8,8 +8,8 @@
 /* A server's time beyond the year 9999 is not a time; within it no sum below can overflow. */
 #define SERVER_US_MAX INT64_C(253402300799000000)
 
-/* The bound sinks by one microsecond in 10,000, which is 100 ppm. */
-#define DRIFT_DIVISOR 10000
+/* The bound rises by one microsecond in 50,000, which is 20 ppm. */
+#define DRIFT_DIVISOR 50000
 
 static int64_t clock_read_us(clockid_t id)
 {
@@ -31,11 +31,11 @@ int64_t clock_wall_us(void)
     return clock_read_us(CLOCK_REALTIME);
 }
 
-/* By how much the bound has to sink until mono_us. A moment before it was made (answers may be
+/* By how much the bound has to rise until mono_us. A moment before it was made (answers may be
  * read out of order) is served by the bound as it stands. */
-static int64_t sink_us(const struct server_clock *c, int64_t mono_us)
+static int64_t rise_us(const struct server_clock *c, int64_t mono_us)
 {
-    return mono_us > c->sunk_us ? (mono_us - c->sunk_us) / DRIFT_DIVISOR : 0;
+    return mono_us > c->risen_us ? (mono_us - c->risen_us) / DRIFT_DIVISOR : 0;
 }
 
 void server_clock_sample(struct server_clock *c, int64_t server_us, int64_t sent_us,
@@ -47,18 +47,18 @@ void server_clock_sample(struct server_clock *c, int64_t server_us, int64_t sent
 
     int64_t lower_us = server_us - received_us;
     int64_t upper_us = server_us - sent_us;
-    int64_t sink = sink_us(c, received_us);
-    int64_t kept_us = c->offset_us - sink;
+    int64_t rise = rise_us(c, received_us);
+    int64_t kept_us = c->offset_us + rise;
 
-    /* An upper bound below what was proven: the server's clock was set back since. A lower bound
-     * above it is better knowledge, or a clock set forward: taken as it is either way. */
+    /* A lower bound above what was kept: the server's clock was set forward since. An upper bound
+     * below it is better knowledge, or a clock set back: taken as it is either way. */
     if (!c->known || upper_us < kept_us || lower_us > kept_us) {
-        c->offset_us = lower_us;
-        c->sunk_us = received_us;
+        c->offset_us = upper_us;
+        c->risen_us = received_us;
     } else {
-        /* Not to received_us: between samples that follow closely the bound would never sink. */
+        /* Not to received_us: between samples that follow closely the bound would never rise. */
         c->offset_us = kept_us;
-        c->sunk_us += sink * DRIFT_DIVISOR;
+        c->risen_us += rise * DRIFT_DIVISOR;
     }
     if (!c->known || received_us > c->measured_us)
         c->measured_us = received_us;
@@ -72,7 +72,7 @@ int64_t server_clock_now_us(const struct server_clock *c)
 
     int64_t mono_us = clock_mono_us();
 
-    return mono_us + c->offset_us - sink_us(c, mono_us);
+    return mono_us + c->offset_us + rise_us(c, mono_us);
 }
 
 int64_t server_clock_to_mono_us(const struct server_clock *c, int64_t server_us)
@@ -83,13 +83,13 @@ int64_t server_clock_to_mono_us(const struct server_clock *c, int64_t server_us)
     if (server_us > SERVER_US_MAX)
         server_us = SERVER_US_MAX;
 
-    int64_t ahead_us = server_us - c->offset_us - c->sunk_us;
+    int64_t ahead_us = server_us - c->offset_us - c->risen_us;
 
     /* The inverse of server_clock_now_us, rounded up: who wakes at that moment must find that it
      * has reached server_us, or would be woken in vain and sleep again. */
     if (ahead_us > 0)
-        ahead_us += ahead_us / (DRIFT_DIVISOR - 1) + 1;
-    return c->sunk_us + ahead_us;
+        ahead_us -= ahead_us / (DRIFT_DIVISOR + 1);
+    return c->risen_us + ahead_us;
 }
 
 int64_t server_clock_host_offset_us(const struct server_clock *c)

@@ -136,6 +136,35 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
     return 0;
 }
 
+int parse_epoch_us(const char *text, int64_t *out)
+{
+    char *end;
+
+    if (strcmp(text, "Infinity") == 0) {
+        *out = SCORE_MAX_MS * 1000;
+        return 0;
+    }
+    if (strcmp(text, "-Infinity") == 0) {
+        *out = 0;
+        return 0;
+    }
+    if (text[0] == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0')
+        return -1;
+
+    /* A double holds today's microseconds with a quarter of one to spare. */
+    double seconds = strtod(text, &end);
+
+    if (*end != '\0')
+        return -1;
+    if (seconds <= 0)
+        *out = 0;
+    else if (seconds >= (double)SCORE_MAX_MS / 1000)
+        *out = SCORE_MAX_MS * 1000;
+    else
+        *out = (int64_t)(seconds * 1e6 + 0.5);
+    return 0;
+}
+
 static bool host_name_valid(const char *name)
 {
     for (; *name != '\0'; name++)

@@ -1,42 +1,12 @@
-/* From DOWN to UP: where Redis is, and the handshake that finds out whether it is of use.
- * Host names are resolved with getaddrinfo, which blocks; it happens at connect only. */
+/* From DOWN to UP: the socket, and the handshake that finds out whether the server is of use. */
 #include "redis_link_private.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define OLDEST_MAJOR 6
 #define OLDEST_MINOR 2
 #define ELEMENTS_MAX 65536 /* of one array in an answer */
-
-/* The text form of one of the host's addresses. A host may have several, of which some do not
- * answer or are replicas: each failed attempt moves on to the next. */
-static int resolve(struct redis_link *link, const char *host, char *text, size_t size, char *why,
-                   size_t why_size)
-{
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    const struct addrinfo *chosen;
-    unsigned n = 0;
-    int rc = getaddrinfo(host, NULL, &hints, &list);
-
-    if (rc == 0) {
-        for (chosen = list; chosen != NULL; chosen = chosen->ai_next)
-            n++;
-        chosen = list;
-        for (unsigned i = link->address_index % n; i > 0; i--)
-            chosen = chosen->ai_next;
-        rc = getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, (socklen_t)size, NULL, 0,
-                         NI_NUMERICHOST);
-        freeaddrinfo(list);
-    }
-    if (rc == 0)
-        return 0;
-    snprintf(why, why_size, "the host name cannot be resolved: %s", gai_strerror(rc));
-    return -1;
-}
 
 /* Nothing that a server says may make the parser set aside memory for more than this. */
 #if HIREDIS_MAJOR >= 1
@@ -65,19 +35,12 @@ static void bound_reader(redisReader *reader)
 }
 #endif
 
-redisContext *redis_connect_begin(struct redis_link *link, char *why, size_t why_size)
+redisContext *redis_connect_begin(const struct redis_address *address, const char *ip, char *why,
+                                  size_t why_size)
 {
-    const struct redis_address *address = link->options.address;
-    redisContext *context;
-    char ip[NI_MAXHOST];
+    redisContext *context = address->path != NULL ? redisConnectUnixNonBlock(address->path)
+                                                  : redisConnectNonBlock(ip, address->port);
 
-    if (address->path != NULL) {
-        context = redisConnectUnixNonBlock(address->path);
-    } else {
-        if (resolve(link, address->host, ip, sizeof(ip), why, why_size) != 0)
-            return NULL;
-        context = redisConnectNonBlock(ip, address->port);
-    }
     if (context == NULL) {
         snprintf(why, why_size, "out of memory");
     } else if (context->err != 0) {

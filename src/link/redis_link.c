@@ -24,6 +24,7 @@
 static void on_deadline(void *arg);
 static void on_teardown(void *arg);
 static void on_retry(void *arg);
+static void on_resolved(void *arg, const char *ip, const char *error);
 
 struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_options *options)
 {
@@ -40,7 +41,9 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_opt
     link->deadline = timer_new(loop, on_deadline, link);
     link->teardown = timer_new(loop, on_teardown, link);
     link->retry = timer_new(loop, on_retry, link);
-    if (link->deadline == NULL || link->teardown == NULL || link->retry == NULL) {
+    link->resolver = redis_resolver_new(loop, on_resolved, link);
+    if (link->deadline == NULL || link->teardown == NULL || link->retry == NULL ||
+        link->resolver == NULL) {
         redis_link_free(link);
         return NULL;
     }
@@ -72,6 +75,7 @@ void redis_link_free(struct redis_link *link)
     redis_link_reset(link, "the link was closed");
     close_socket(link);
     redis_request_fail_all(link);
+    redis_resolver_free(link->resolver);
     timer_free(link->deadline);
     timer_free(link->teardown);
     timer_free(link->retry);
@@ -144,6 +148,7 @@ void redis_link_lost(struct redis_link *link, const char *reason)
     link->closing = true;
     snprintf(link->last_error, sizeof(link->last_error), "%s", reason);
     timer_clear(link->deadline);
+    redis_resolver_cancel(link->resolver);
     if (link->readable != NULL)
         event_del(link->readable);
     if (link->writable != NULL)
@@ -285,15 +290,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         flush_output(link);
 }
 
-static void on_retry(void *arg)
+/* With ip == NULL: to the socket's path. */
+static void open_socket(struct redis_link *link, const char *ip)
 {
-    struct redis_link *link = arg;
     struct event_base *base = loop_base(link->loop);
     char why[256];
 
-    link->state = REDIS_LINK_CONNECTING;
-    timer_after_us(link->deadline, link->options.connect_timeout_us);
-    link->context = redis_connect_begin(link, why, sizeof(why));
+    link->context = redis_connect_begin(link->options.address, ip, why, sizeof(why));
     if (link->context == NULL) {
         redis_link_lost(link, why);
         return;
@@ -302,4 +305,28 @@ static void on_retry(void *arg)
     link->writable = event_new(base, link->context->fd, EV_WRITE, on_writable, link);
     if (link->readable == NULL || link->writable == NULL || event_add(link->writable, NULL) != 0)
         redis_link_lost(link, "out of memory");
+}
+
+static void on_resolved(void *arg, const char *ip, const char *error)
+{
+    struct redis_link *link = arg;
+
+    if (ip != NULL)
+        open_socket(link, ip);
+    else
+        redis_link_lost(link, error);
+}
+
+/* Where Redis is, is asked anew at each attempt. */
+static void on_retry(void *arg)
+{
+    struct redis_link *link = arg;
+    const struct redis_address *address = link->options.address;
+
+    link->state = REDIS_LINK_CONNECTING;
+    timer_after_us(link->deadline, link->options.connect_timeout_us);
+    if (address->path != NULL)
+        open_socket(link, NULL);
+    else if (redis_resolver_start(link->resolver, address->host, link->address_index) != 0)
+        redis_link_lost(link, "the host name cannot be resolved now");
 }

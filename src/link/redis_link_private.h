@@ -1,6 +1,6 @@
 /* What the parts of the Redis link share. Only these files include hiredis:
- * redis_link.c (states, socket), redis_request.c (requests), redis_connect.c (address, handshake),
- * redis_tls.c, redis_reply.c. */
+ * redis_link.c (states, socket), redis_request.c (requests), redis_connect.c (handshake),
+ * redis_resolve.c, redis_tls.c, redis_reply.c. */
 #ifndef RS_REDIS_LINK_PRIVATE_H
 #define RS_REDIS_LINK_PRIVATE_H
 
@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 struct event;
+struct redis_resolver;
 struct ssl_st;
 struct timer;
 
@@ -45,6 +46,7 @@ struct redis_link {
     struct timer *teardown;
     struct timer *retry;
     struct backoff backoff;
+    struct redis_resolver *resolver;
     unsigned address_index; /* which of the host's addresses is next */
     uint64_t reconnects;
     struct redis_server_info info;
@@ -74,13 +76,29 @@ void redis_request_fail_all(struct redis_link *link);
 
 /* redis_connect.c */
 
-/* Where Redis is now: begins a connection there. NULL, with the reason in `why`, when that failed
- * at once. */
-redisContext *redis_connect_begin(struct redis_link *link, char *why, size_t why_size);
+/* Begins a connection to the address's socket path, else to `ip`. NULL, with the reason in `why`,
+ * when that failed at once. */
+redisContext *redis_connect_begin(const struct redis_address *address, const char *ip, char *why,
+                                  size_t why_size);
 
 /* Sends AUTH, SELECT, CLIENT SETNAME and INFO in one go; the last answer calls
  * redis_link_opened, a bad one redis_link_lost. */
 void redis_connect_handshake(struct redis_link *link);
+
+/* redis_resolve.c */
+
+/* cb gets one of the host's addresses, in numbers, or NULL and why there is none. NULL when memory
+ * ran out. */
+struct redis_resolver *redis_resolver_new(struct loop *loop,
+                                          void (*cb)(void *arg, const char *ip, const char *error),
+                                          void *arg);
+void redis_resolver_free(struct redis_resolver *r); /* NULL is legal */
+
+/* Asks for the address number `index` modulo their count; the callback comes on a later turn.
+ * Returns 0, or -1 when it cannot be asked now. */
+int redis_resolver_start(struct redis_resolver *r, const char *host, unsigned index)
+    __attribute__((warn_unused_result));
+void redis_resolver_cancel(struct redis_resolver *r);
 
 /* redis_reply.c */
 

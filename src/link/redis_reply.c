@@ -77,9 +77,11 @@ bool redis_reply_useless(const struct redis_reply *r)
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (redis_reply_has_code(r, codes[i]))
             return true;
+    if (redis_reply_type(r) != REDIS_LINK_ERROR)
+        return false;
     /* Redis 6.2 puts what a script's command was told behind a prefix of its own. */
-    return redis_reply_type(r) == REDIS_LINK_ERROR &&
-           strstr(redis_reply_str(r, NULL), "-READONLY ") != NULL;
+    return strstr(redis_reply_str(r, NULL), "-READONLY ") != NULL ||
+           strncmp(redis_reply_str(r, NULL), "ERR max number of clients", 25) == 0;
 }
 
 const char *redis_link_library_version(void)

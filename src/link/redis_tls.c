@@ -63,7 +63,9 @@ int redis_tls_start(redisContext *context, const char *host, const char *ca_file
     }
     ERR_clear_error();
     if (redisInitiateSSL(context, session) != REDIS_OK) {
-        snprintf(why, why_size, "TLS: %s", context->errstr);
+        const char *reason = redis_tls_error(session);
+
+        snprintf(why, why_size, "TLS: %s", reason != NULL ? reason : context->errstr);
         SSL_free(session);
         return -1;
     }

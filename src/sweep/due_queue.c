@@ -58,6 +58,7 @@ void due_queue_free(struct due_queue *q)
 {
     if (q == NULL)
         return;
+    q->link = NULL; /* callers that try again at once are refused */
     while (!TAILQ_EMPTY(&q->ops))
         finish_op(TAILQ_FIRST(&q->ops), "the queue was closed");
     for (int i = 0; i < KEY_COUNT; i++)
@@ -129,7 +130,8 @@ struct due_op *due_op_new(size_t size, void (*finish)(struct due_op *op, const c
 bool due_op_send(struct due_queue *q, struct due_op *op, const struct lua_script *script,
                  const struct due_args *args, redis_link_cb *cb)
 {
-    if (redis_link_script(q->link, cb, op, script, (int)args->n_keys, (int)(args->n - args->n_keys),
+    if (q->link == NULL ||
+        redis_link_script(q->link, cb, op, script, (int)args->n_keys, (int)(args->n - args->n_keys),
                           args->values, args->lengths) != 0)
         return false;
     op->outstanding++;

@@ -23,8 +23,8 @@ struct due_op {
 enum { KEY_PENDING, KEY_INFLIGHT, KEY_FAILED, KEY_COUNT };
 
 struct due_queue {
-    struct redis_link *link;
-    char *prefix; /* with its braces and the colon: "{reservations}:" */
+    struct redis_link *link; /* NULL while the queue is freed */
+    char *prefix;            /* with its braces and the colon: "{reservations}:" */
     char *keys[KEY_COUNT];
     TAILQ_HEAD(, due_op) ops;
 };

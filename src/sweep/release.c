@@ -2,6 +2,7 @@
 #include "release.h"
 
 #include "clock.h"
+#include "parse.h"
 #include "pg_link.h"
 #include "statements.h"
 
@@ -12,10 +13,12 @@
 
 /* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
  * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
- * jit: with hundreds of ids the planner must neither read whole tables nor compile. */
+ * jit: with hundreds of ids the planner must neither read whole tables nor compile. The clock is
+ * read here, before the work begins: the tighter bound (clock.h). */
 static const char settings_sql[] =
     "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
-    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)";
+    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true),"
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 struct request {
     struct server_clock *clock;
@@ -67,39 +70,52 @@ enum release_fault release_classify(const char *sqlstate)
     return RELEASE_ROW;
 }
 
-static enum outcome outcome_of(const char *word)
+enum column {
+    COL_N,
+    COL_FOUND,
+    COL_ACTIVE_ROWS,
+    COL_DUE,
+    COL_EXPIRES_AT,
+    COL_UNITS,
+    COL_UNHELD,
+    COLS
+};
+
+static bool is_true(const struct pg_result *r, int row, enum column column)
 {
-    switch (word[0]) {
-    case 'r':
+    return pg_result_text(r, row, column)[0] == 't';
+}
+
+static enum outcome outcome_of(const struct pg_result *r, int row)
+{
+    if (!pg_result_null(r, row, COL_UNITS))
         return OUTCOME_RELEASED;
-    case 's':
-        return OUTCOME_SETTLED;
-    case 'm':
+    if (!is_true(r, row, COL_FOUND))
         return OUTCOME_MISSING;
-    case 'l':
-        return OUTCOME_LOCKED;
-    default:
-        return OUTCOME_NOT_DUE;
-    }
+    if (pg_result_int(r, row, COL_ACTIVE_ROWS) == 0)
+        return OUTCOME_SETTLED;
+    return is_true(r, row, COL_DUE) ? OUTCOME_LOCKED : OUTCOME_NOT_DUE;
 }
 
 /* One row of the answer: an item has as many as it has rows in the table. A released row decides
  * for its item, since the statement flips all active rows or none. */
 static void read_row(struct item *item, const struct pg_result *r, int row)
 {
-    enum outcome outcome = outcome_of(pg_result_text(r, row, 1));
+    enum outcome outcome = outcome_of(r, row);
     if (item->outcome == OUTCOME_RELEASED && outcome != OUTCOME_RELEASED)
         return;
     item->outcome = outcome;
-    item->expires_us = pg_result_null(r, row, 2) ? INT64_MAX : pg_result_int(r, row, 2);
-    bool has_counter = !pg_result_null(r, row, 4);
+    if (parse_epoch_us(pg_result_text(r, row, COL_EXPIRES_AT), &item->expires_us) != 0)
+        item->expires_us = INT64_MAX;
+    bool unheld = !pg_result_null(r, row, COL_UNHELD);
     if (outcome == OUTCOME_RELEASED) {
-        item->units += pg_result_int(r, row, 3);
-        item->uncounted += has_counter ? 1 : 0;
+        item->units += pg_result_int(r, row, COL_UNITS);
+        item->uncounted += unheld ? 1 : 0;
         free(item->counter);
         item->counter = NULL;
-    } else if (outcome == OUTCOME_LOCKED && has_counter && item->counter == NULL) {
-        item->counter = strdup(pg_result_text(r, row, 4)); /* NULL only costs a later attempt */
+    } else if (outcome == OUTCOME_LOCKED && unheld && item->counter == NULL) {
+        /* NULL, when memory ran out, only costs a later attempt. */
+        item->counter = strdup(pg_result_text(r, row, COL_UNHELD));
     }
 }
 
@@ -107,7 +123,7 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
-    if (r == NULL || pg_result_columns(r) != 6 || pg_result_rows(r) < 1)
+    if (r == NULL || pg_result_columns(r) != COLS || pg_result_rows(r) < 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
         struct item *item = q->items[i];
@@ -118,7 +134,7 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
         item->uncounted = 0;
     }
     for (int row = 0; row < pg_result_rows(r); row++) {
-        int64_t n = pg_result_int(r, row, 0);
+        int64_t n = pg_result_int(r, row, COL_N);
         if (n < 1 || (uint64_t)n > q->n)
             return -1;
         read_row(q->items[n - 1], r, row);
@@ -126,7 +142,8 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     for (size_t i = 0; i < q->n; i++)
         if (q->items[i]->outcome == OUTCOME_NONE)
             return -1;
-    server_clock_sample(q->clock, pg_result_int(r, 0, 5), answer->sent_us, answer->received_us);
+    server_clock_sample(q->clock, pg_result_int(answer->results[0], 0, 4), answer->sent_us,
+                        answer->received_us);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The estimate of a server's clock: never ahead of it, whatever round trips, drift and steps do. */
+/* The estimate of a server's clock: close to it, whatever round trips, drift and steps do. */
 #include "clock.h"
 
 #include "unit.h"
@@ -28,37 +28,37 @@ static void test_unknown_clock_shows_zero(void **state)
     assert_int_equal(server_clock_host_offset_us(&c), 0);
 }
 
-static void test_first_sample_is_lower_bound(void **state)
+static void test_first_sample_is_upper_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
 
     server_clock_sample(&c, EPOCH_US, 1000, 1400);
     assert_true(c.known);
-    assert_int_equal(c.offset_us, EPOCH_US - 1400);
+    assert_int_equal(c.offset_us, EPOCH_US - 1000);
     assert_int_equal(c.measured_us, 1400);
 }
 
-static void test_quicker_answer_raises_bound(void **state)
+static void test_quicker_question_lowers_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
 
-    server_clock_sample(&c, EPOCH_US, 0, 9000);
-    server_clock_sample(&c, EPOCH_US + 10000, 10000, 10100);
-    assert_int_equal(c.offset_us, EPOCH_US - 100);
+    server_clock_sample(&c, EPOCH_US + 8000, 0, 9000);
+    server_clock_sample(&c, EPOCH_US + 10100, 10000, 19000);
+    assert_int_equal(c.offset_us, EPOCH_US + 100);
 }
 
-static void test_slow_answer_keeps_bound(void **state)
+static void test_slow_question_keeps_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
 
     server_clock_sample(&c, EPOCH_US, 0, 100);
-    server_clock_sample(&c, EPOCH_US + 1000, 500, 50500);
-    /* Sunk by 100 ppm of 50.4 ms. */
-    assert_int_equal(c.offset_us, EPOCH_US - 100 - 5);
-    assert_int_equal(c.measured_us, 50500);
+    server_clock_sample(&c, EPOCH_US + 100000, 500, 100100);
+    /* Risen by 20 ppm of 100 ms. */
+    assert_int_equal(c.offset_us, EPOCH_US + 2);
+    assert_int_equal(c.measured_us, 100100);
 }
 
 static void test_times_that_are_none_are_ignored(void **state)
@@ -94,7 +94,7 @@ static void test_steps_are_followed(void **state)
         for (int n = 0; n < 10; n++, mono_us += SECOND_US)
             server_clock_sample(&c, EPOCH_US + mono_us + 150, mono_us, mono_us + 300);
         server_clock_sample(&c, EPOCH_US + mono_us + steps_us[i] + 150, mono_us, mono_us + 300);
-        assert_int_equal(c.offset_us, EPOCH_US + steps_us[i] - 150);
+        assert_int_equal(c.offset_us, EPOCH_US + steps_us[i] + 150);
     }
 }
 
@@ -105,12 +105,12 @@ static void test_answers_read_out_of_order(void **state)
 
     server_clock_sample(&c, EPOCH_US + 2000, 1900, 2100);
     server_clock_sample(&c, EPOCH_US + 1000, 900, 1100);
-    assert_int_equal(c.offset_us, EPOCH_US - 100);
+    assert_int_equal(c.offset_us, EPOCH_US + 100);
     assert_int_equal(c.measured_us, 2100);
 }
 
-/* A thousand answers a second must not keep the bound from sinking. */
-static void test_bound_sinks_under_load(void **state)
+/* A thousand answers a second must not keep the bound from rising. */
+static void test_bound_rises_under_load(void **state)
 {
     (void)state;
     struct server_clock c = {0};
@@ -118,7 +118,7 @@ static void test_bound_sinks_under_load(void **state)
     server_clock_sample(&c, EPOCH_US, 0, 0);
     for (int64_t mono_us = 1000; mono_us <= 10 * SECOND_US; mono_us += 1000)
         server_clock_sample(&c, EPOCH_US + mono_us, mono_us - 5000, mono_us + 5000);
-    assert_int_equal(c.offset_us, EPOCH_US - 1000);
+    assert_int_equal(c.offset_us, EPOCH_US + 200);
 }
 
 /* A small generator of its own, so that a failure can be repeated. */
@@ -128,7 +128,7 @@ static int64_t noise(uint32_t *seed, int64_t most)
     return (int64_t)(*seed >> 8) % (most + 1);
 }
 
-static void test_never_ahead_with_drift_and_noise(void **state)
+static void test_close_with_drift_and_noise(void **state)
 {
     (void)state;
     static const int64_t ppm[] = {-90, -50, 0, 50, 90};
@@ -150,15 +150,17 @@ static void test_never_ahead_with_drift_and_noise(void **state)
             int64_t truth_us = EPOCH_US + received_us + received_us * ppm[k] / 1000000;
             int64_t behind_us = truth_us - (received_us + c.offset_us);
 
-            assert_true(behind_us >= -1);
+            /* Ahead by a way there, behind by a quick answer's round trip where the drift is
+             * greater than what is allowed for. */
+            assert_true(behind_us >= -2500);
             if (n > 100)
-                assert_true(behind_us < 3000);
+                assert_true(behind_us < 4500);
             mono_us = received_us + noise(&seed, 20000);
         }
     }
 }
 
-static void test_bound_sinks_between_samples(void **state)
+static void test_bound_rises_between_samples(void **state)
 {
     (void)state;
     struct server_clock c = {0};
@@ -168,8 +170,8 @@ static void test_bound_sinks_between_samples(void **state)
 
     int64_t shown_us = server_clock_now_us(&c) - EPOCH_US;
 
-    assert_true(shown_us >= 1000 * SECOND_US - 100000);
-    assert_true(shown_us < 1000 * SECOND_US);
+    assert_true(shown_us > 1000 * SECOND_US);
+    assert_true(shown_us <= 1000 * SECOND_US + 20000 + SECOND_US);
 }
 
 static void test_waking_moment_is_late_enough(void **state)
@@ -184,7 +186,7 @@ static void test_waking_moment_is_late_enough(void **state)
 
         int64_t at_us = server_clock_to_mono_us(&c, EPOCH_US + ahead_us);
         int64_t elapsed_us = at_us - base_us;
-        int64_t shown_us = elapsed_us - (elapsed_us > 0 ? elapsed_us / 10000 : 0);
+        int64_t shown_us = elapsed_us + (elapsed_us > 0 ? elapsed_us / 50000 : 0);
 
         assert_true(shown_us >= ahead_us);
         assert_true(shown_us <= ahead_us + 1);
@@ -216,15 +218,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clocks_run),
         cmocka_unit_test(test_unknown_clock_shows_zero),
-        cmocka_unit_test(test_first_sample_is_lower_bound),
-        cmocka_unit_test(test_quicker_answer_raises_bound),
-        cmocka_unit_test(test_slow_answer_keeps_bound),
+        cmocka_unit_test(test_first_sample_is_upper_bound),
+        cmocka_unit_test(test_quicker_question_lowers_bound),
+        cmocka_unit_test(test_slow_question_keeps_bound),
         cmocka_unit_test(test_times_that_are_none_are_ignored),
         cmocka_unit_test(test_steps_are_followed),
         cmocka_unit_test(test_answers_read_out_of_order),
-        cmocka_unit_test(test_bound_sinks_under_load),
-        cmocka_unit_test(test_never_ahead_with_drift_and_noise),
-        cmocka_unit_test(test_bound_sinks_between_samples),
+        cmocka_unit_test(test_bound_rises_under_load),
+        cmocka_unit_test(test_close_with_drift_and_noise),
+        cmocka_unit_test(test_bound_rises_between_samples),
         cmocka_unit_test(test_waking_moment_is_late_enough),
         cmocka_unit_test(test_far_moments_do_not_overflow),
         cmocka_unit_test(test_host_offset),

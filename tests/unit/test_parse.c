@@ -125,6 +125,38 @@ static void test_duration(void **state)
     }
 }
 
+static void test_epoch(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t us; /* -1: refused */
+    } cases[] = {
+        {"1763942400.123456", INT64_C(1763942400123456)},
+        {"1763942400", INT64_C(1763942400000000)},
+        {"0.000001", 1},
+        {"0", 0},
+        {"-12.5", 0},
+        {"1e9", INT64_C(1000000000000000)},
+        {"Infinity", INT64_C(253402300799000000)},
+        {"-Infinity", 0},
+        {"9e99", INT64_C(253402300799000000)},
+        {"", -1},
+        {"NaN", -1},
+        {"inf", -1},
+        {"12 ", -1},
+        {"0x10", -1},
+        {"1.2.3", -1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t us = -1;
+
+        assert_int_equal(parse_epoch_us(cases[i].text, &us), cases[i].us < 0 ? -1 : 0);
+        assert_int_equal(us, cases[i].us);
+    }
+}
+
 static void test_score(void **state)
 {
     (void)state;
@@ -367,10 +399,10 @@ static void test_id_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_int),        cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_score),      cmocka_unit_test(test_listen),
-        cmocka_unit_test(test_variations), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_id_lengths),
+        cmocka_unit_test(test_int),    cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_epoch),  cmocka_unit_test(test_score),
+        cmocka_unit_test(test_listen), cmocka_unit_test(test_variations),
+        cmocka_unit_test(test_ids),    cmocka_unit_test(test_id_lengths),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
