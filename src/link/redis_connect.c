@@ -2,6 +2,7 @@
 #include "redis_link_private.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OLDEST_MAJOR 6
@@ -103,10 +104,22 @@ static void read_field(const char *info, const char *name, char *out, size_t siz
     }
 }
 
+/* A version that cannot be read is not held against the server. */
+static bool too_old(const char *version)
+{
+    char *end;
+    unsigned long major = strtoul(version, &end, 10);
+    unsigned long minor;
+
+    if (end == version || *end != '.')
+        return false;
+    minor = strtoul(end + 1, NULL, 10);
+    return major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR);
+}
+
 /* Returns why this server is of no use, or NULL. */
 static const char *read_info(struct redis_server_info *info, const char *text)
 {
-    unsigned major, minor;
     char word[16];
 
     read_field(text, "redis_version", info->version, sizeof(info->version));
@@ -115,8 +128,7 @@ static const char *read_info(struct redis_server_info *info, const char *text)
     read_field(text, "redis_mode", word, sizeof(word));
     info->cluster = strcmp(word, "cluster") == 0;
 
-    if (sscanf(info->version, "%3u.%3u", &major, &minor) == 2 &&
-        (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR)))
+    if (too_old(info->version))
         return "Redis is older than 6.2";
     read_field(text, "loading", word, sizeof(word));
     if (strcmp(word, "1") == 0)

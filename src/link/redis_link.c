@@ -24,7 +24,7 @@
 static void on_deadline(void *arg);
 static void on_teardown(void *arg);
 static void on_retry(void *arg);
-static void on_resolved(void *arg, const char *ip, const char *error);
+static void on_resolved(void *arg, const char *ip, unsigned n, const char *error);
 
 struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_options *options)
 {
@@ -202,6 +202,21 @@ static void flush_output(struct redis_link *link)
         event_add(link->writable, NULL);
 }
 
+/* Nothing listens there: the host's other addresses belong to the same attempt ("localhost" is
+ * often two, of which one works). */
+static void lose_address(struct redis_link *link, const char *reason)
+{
+    if (link->addresses_left > 1) {
+        link->addresses_left--;
+        link->address_index++;
+        close_socket(link);
+        if (redis_resolver_start(link->resolver, link->options.address->host,
+                                 link->address_index) == 0)
+            return;
+    }
+    redis_link_lost(link, reason);
+}
+
 /* The connection attempt has ended, one way or the other. */
 static void finish_connect(struct redis_link *link)
 {
@@ -214,7 +229,7 @@ static void finish_connect(struct redis_link *link)
     if (getsockopt(link->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
         failure = errno;
     if (failure != 0) {
-        redis_link_lost(link, strerror(failure));
+        lose_address(link, strerror(failure));
         return;
     }
     link->connected = true;
@@ -298,7 +313,7 @@ static void open_socket(struct redis_link *link, const char *ip)
 
     link->context = redis_connect_begin(link->options.address, ip, why, sizeof(why));
     if (link->context == NULL) {
-        redis_link_lost(link, why);
+        lose_address(link, why);
         return;
     }
     link->readable = event_new(base, link->context->fd, EV_READ | EV_PERSIST, on_readable, link);
@@ -307,10 +322,12 @@ static void open_socket(struct redis_link *link, const char *ip)
         redis_link_lost(link, "out of memory");
 }
 
-static void on_resolved(void *arg, const char *ip, const char *error)
+static void on_resolved(void *arg, const char *ip, unsigned n, const char *error)
 {
     struct redis_link *link = arg;
 
+    if (link->addresses_left == 0)
+        link->addresses_left = n;
     if (ip != NULL)
         open_socket(link, ip);
     else
@@ -324,6 +341,7 @@ static void on_retry(void *arg)
     const struct redis_address *address = link->options.address;
 
     link->state = REDIS_LINK_CONNECTING;
+    link->addresses_left = 0;
     timer_after_us(link->deadline, link->options.connect_timeout_us);
     if (address->path != NULL)
         open_socket(link, NULL);

@@ -47,7 +47,8 @@ struct redis_link {
     struct timer *retry;
     struct backoff backoff;
     struct redis_resolver *resolver;
-    unsigned address_index; /* which of the host's addresses is next */
+    unsigned address_index;  /* which of the host's addresses is next */
+    unsigned addresses_left; /* that this attempt has not tried */
     uint64_t reconnects;
     struct redis_server_info info;
     char last_error[256];
@@ -87,11 +88,11 @@ void redis_connect_handshake(struct redis_link *link);
 
 /* redis_resolve.c */
 
-/* cb gets one of the host's addresses, in numbers, or NULL and why there is none. NULL when memory
- * ran out. */
-struct redis_resolver *redis_resolver_new(struct loop *loop,
-                                          void (*cb)(void *arg, const char *ip, const char *error),
-                                          void *arg);
+/* cb gets one of the host's n addresses, in numbers, or NULL and why there is none. NULL when
+ * memory ran out. */
+struct redis_resolver *
+redis_resolver_new(struct loop *loop,
+                   void (*cb)(void *arg, const char *ip, unsigned n, const char *error), void *arg);
 void redis_resolver_free(struct redis_resolver *r); /* NULL is legal */
 
 /* Asks for the address number `index` modulo their count; the callback comes on a later turn.

@@ -106,7 +106,7 @@ int redis_link_script(struct redis_link *link, redis_link_cb *cb, void *arg,
                       const char *const *args, const size_t *lengths)
 {
     struct redis_request request = {.cb = cb, .arg = arg, .script = script};
-    size_t n = (size_t)(nkeys + nargs);
+    size_t n = (size_t)nkeys + (size_t)nargs;
     const char **argv;
     size_t *argl;
     char keys[16];

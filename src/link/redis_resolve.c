@@ -25,7 +25,7 @@ struct redis_resolver {
     struct question *question; /* may be a former attempt's that nobody could cancel */
     struct addrinfo *known;    /* an address in numbers needs no question */
     unsigned index;
-    void (*cb)(void *arg, const char *ip, const char *error);
+    void (*cb)(void *arg, const char *ip, unsigned n, const char *error);
     void *arg;
 };
 
@@ -47,16 +47,17 @@ static void forget_known(struct redis_resolver *r)
 }
 
 /* A host may have several addresses, of which some do not answer or are replicas. */
-static int choose(const struct addrinfo *list, unsigned index, char *text, socklen_t size)
+static int choose(const struct addrinfo *list, unsigned index, char *text, socklen_t size,
+                  unsigned *n)
 {
     const struct addrinfo *chosen = list;
-    unsigned n = 0;
 
+    *n = 0;
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
-        n++;
-    if (n == 0)
+        (*n)++;
+    if (*n == 0)
         return EAI_NONAME;
-    for (unsigned i = index % n; i > 0; i--)
+    for (unsigned i = index % *n; i > 0; i--)
         chosen = chosen->ai_next;
     return getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, size, NULL, 0, NI_NUMERICHOST);
 }
@@ -67,6 +68,7 @@ static void on_poll(void *arg)
     const struct addrinfo *list = r->known;
     char ip[NI_MAXHOST];
     char error[256];
+    unsigned n = 0;
     int rc = 0;
 
     if (r->question != NULL) {
@@ -78,21 +80,21 @@ static void on_poll(void *arg)
         list = r->question->gai.ar_result;
     }
     if (rc == 0)
-        rc = choose(list, r->index, ip, sizeof(ip));
+        rc = choose(list, r->index, ip, sizeof(ip), &n);
     free_question(r->question);
     r->question = NULL;
     forget_known(r);
     if (rc == 0) {
-        r->cb(r->arg, ip, NULL);
+        r->cb(r->arg, ip, n, NULL);
     } else {
         snprintf(error, sizeof(error), "the host name cannot be resolved: %s", gai_strerror(rc));
-        r->cb(r->arg, NULL, error);
+        r->cb(r->arg, NULL, 0, error);
     }
 }
 
-struct redis_resolver *redis_resolver_new(struct loop *loop,
-                                          void (*cb)(void *arg, const char *ip, const char *error),
-                                          void *arg)
+struct redis_resolver *
+redis_resolver_new(struct loop *loop,
+                   void (*cb)(void *arg, const char *ip, unsigned n, const char *error), void *arg)
 {
     struct redis_resolver *r = calloc(1, sizeof(*r));
 
