@@ -23,7 +23,7 @@ BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf li
 SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 
 PACKAGES_unit := libcmocka-dev
-PACKAGES_integration := $(SERVER_PACKAGES) python3-pytest
+PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_demo := $(SERVER_PACKAGES)
 PACKAGES_bench := $(SERVER_PACKAGES)

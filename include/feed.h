@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct feed;
+struct overdue_view;
 struct sweep;
 
 struct feed_events {
@@ -20,8 +21,8 @@ struct feed *feed_new(struct sweep *sweep,
 void feed_free(struct feed *f);
 void feed_start(struct feed *f);
 
-/* Redis came up (a full look and a pass over what is more than a second overdue follow) or went
- * away (direct mode begins). */
+/* Redis came up (a full look follows, and after a reconnect a pass over what is more than a second
+ * overdue) or went away (direct mode begins). */
 void feed_redis_changed(struct feed *f);
 
 /* Ends what is under way after the batch in hand and gives the feeder's role up; done(arg) fires
@@ -33,5 +34,10 @@ bool feed_degraded(const struct feed *f);
 
 /* Postgres's time of the last look that succeeded, microseconds; 0: none yet. */
 int64_t feed_last_success_us(const struct feed *f);
+
+/* How late the queue is, by what the feed has seen. */
+void feed_overdue(const struct feed *f, struct overdue_view *view);
+
+uint64_t feed_postgres_reconnects(const struct feed *f);
 
 #endif

@@ -24,7 +24,9 @@ int loop_run(struct loop *loop) __attribute__((warn_unused_result));
 /* Makes loop_run return after the callbacks of this turn; before loop_run: after its first turn. */
 void loop_stop(struct loop *loop);
 
-/* For modules that own descriptors (links, HTTP). */
+/* For modules that own descriptors (links, HTTP). Events of this priority get their turn when
+ * nothing else is waiting. */
+#define LOOP_PRIORITY_LOW 2
 struct event_base *loop_base(struct loop *loop);
 
 /* Calls cb(arg) on the loop's thread at each arrival of signo. Returns 0 or -1. */

@@ -10,5 +10,10 @@ extern const struct lua_script lua_schedule;
 extern const struct lua_script lua_drop;
 extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
+extern const struct lua_script lua_absent;
+extern const struct lua_script lua_add;
+extern const struct lua_script lua_examine;
+extern const struct lua_script lua_mend;
+extern const struct lua_script lua_mark;
 
 #endif

@@ -23,6 +23,7 @@ enum mapping_name {
     NAME_STOCK_PRODUCT_ID,
     NAME_AVAILABLE_STOCK,
     NAME_RESERVED_STOCK,
+    NAME_TOTAL_STOCK, /* need not exist */
     NAME_STOCK_UPDATED_AT,
     NAME_ACTIVE,   /* a status: quoted as a literal */
     NAME_RELEASED, /* a status: quoted as a literal */
@@ -39,12 +40,21 @@ struct mapping_types {
     bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
     bool updated_has_zone;
     bool stock_updated_has_zone;
+    bool has_total_stock; /* else {total_stock} stands for NULL */
 };
 
-/* Fills a template. wait: release.sql waits for counters (up to lock_timeout) instead of skipping
- * those that are locked. malloc'd; NULL when the link is down or memory ran out. An unknown name
- * in a template is a programming error (assert). */
-char *mapping_render(const char *template_text, const struct mapping_types *types, bool wait,
-                     struct pg_link *link);
+/* How a release treats counters that somebody else holds (sql/release.sql). */
+enum release_way {
+    RELEASE_POLITE,  /* counters first, skipping those that are held */
+    RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
+    RELEASE_HURRIED, /* rows first, then waiting for counters: for a backlog, several workers */
+    RELEASE_WAYS,
+};
+
+/* Fills a template. {name} is a name, a type or a phrase; what stands between {?condition} and {?}
+ * is left out where `way` makes the condition false. malloc'd; NULL when the link is down or memory
+ * ran out. An unknown name in a template is a programming error (assert). */
+char *mapping_render(const char *template_text, const struct mapping_types *types,
+                     enum release_way way, struct pg_link *link);
 
 #endif

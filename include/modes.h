@@ -11,6 +11,9 @@ struct config;
 
 int daemon_run(const struct config *config);
 int once_run(const struct config *config);
+int reconcile_mode_run(const struct config *config);
+int status_run(const struct config *config);
+int healthcheck_run(const struct config *config);
 int check_config_run(const struct config *config);
 
 #endif

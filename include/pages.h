@@ -12,6 +12,8 @@ struct pg_link;
 struct sweep;
 
 #define PAGES_FROM_START INT64_MIN
+#define PAGES_NOWHERE 253402300799000000 /* the end of the year 9999: no row, only the clock */
+#define PAGES_LATE_MAX 500
 
 struct page {
     const char *error; /* NULL: fine */
@@ -26,6 +28,10 @@ void pages_free(struct pages *p);                                   /* NULL is l
  * or before Postgres's now + ahead_us (which may be negative), so many a page. */
 void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size);
 
+/* The next page also brings the oldest PAGES_LATE_MAX reservations that expired a second ago or
+ * more, by expiry, in the same transaction. */
+void pages_want_late(struct pages *p);
+
 /* Asks for the next page; every answer is a sample for Postgres's clock. done fires once, never
  * from inside this call; the rows can be read until it returns. Returns 0, or -1 when nothing was
  * sent. */
@@ -36,5 +42,10 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
  * other. */
 const char *pages_id(const struct pages *p, size_t i);
 int64_t pages_expires_us(const struct pages *p, size_t i);
+
+/* The late rows; valid only inside done, 0 when they were not asked for or there was an error. */
+size_t pages_late_count(const struct pages *p);
+const char *pages_late_id(const struct pages *p, size_t i);
+int64_t pages_late_expires_us(const struct pages *p, size_t i);
 
 #endif

@@ -38,6 +38,9 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
 
 bool pass_running(const struct pass *p);
 
+/* Has on_item(arg, item) called for each reservation that a pass has decided. */
+void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *item), void *arg);
+
 /* Ends the pass after the batches under way. */
 void pass_stop(struct pass *p);
 

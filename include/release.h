@@ -2,6 +2,8 @@
 #ifndef RS_RELEASE_H
 #define RS_RELEASE_H
 
+#include "mapping.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +41,7 @@ struct item {
     char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */
     char *error;        /* FAILED: owned */
     char sqlstate[6];   /* FAILED */
+    char *record;       /* FAILED: owned; what goes into :failed */
 };
 
 /* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
@@ -69,7 +72,7 @@ struct release_options {
     struct server_clock *clock;          /* Postgres's; takes a sample from each answer */
     int64_t lock_timeout_us;
     int64_t statement_timeout_us;
-    bool wait; /* wait for counters up to lock_timeout instead of skipping those that are held */
+    enum release_way way;
 };
 
 /* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and

@@ -5,6 +5,13 @@
 extern const char sql_release[];
 extern const char sql_due_rows[];
 extern const char sql_due_count[];
+extern const char sql_late_rows[];
+extern const char sql_begin[];
+extern const char sql_active_rows[];
+extern const char sql_look[];
+extern const char sql_stock[];
+extern const char sql_stock_lock[];
+extern const char sql_stock_repair[];
 extern const char sql_catalog[];
 extern const char sql_indexes[];
 

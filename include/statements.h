@@ -28,10 +28,18 @@ void statements_forget(struct statements *s);
 
 /* The texts; require statements_ready. */
 enum statement {
-    STATEMENT_RELEASE,
-    STATEMENT_RELEASE_WAIT,
+    STATEMENT_RELEASE_POLITE, /* see enum release_way */
+    STATEMENT_RELEASE_PATIENT,
+    STATEMENT_RELEASE_HURRIED,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_COUNT,
+    STATEMENT_LATE_ROWS,
+    STATEMENT_BEGIN,
+    STATEMENT_ACTIVE_ROWS,
+    STATEMENT_LOOK,
+    STATEMENT_STOCK,
+    STATEMENT_STOCK_LOCK,
+    STATEMENT_STOCK_REPAIR,
     STATEMENT_COUNT
 };
 const char *statements_text(const struct statements *s, enum statement which);

@@ -3,10 +3,10 @@
 #define RS_SWEEP_H
 
 #include "clock.h"
+#include "due_queue.h"
 #include "stats.h"
 
 struct config;
-struct due_queue;
 struct loop;
 struct redis_link;
 struct skips;
@@ -22,6 +22,15 @@ struct sweep {
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */
     struct stats stats;
+
+    /* What Redis said last of its sizes, and when (monotonic; 0: it has not been asked). */
+    struct due_sizes sizes;
+    int64_t sizes_us;
+    /* Monotonic: since when Postgres has released nothing, by its own fault (a grant that was
+     * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
+     * nothing else tells them from those that are locked. */
+    int64_t fault_since_us;
+    char unusable[256]; /* why the database cannot be used as it is; "" when it can */
 };
 
 /* A release's statement_timeout: well below the lease, so that a batch ends, one way or the other,
@@ -33,6 +42,9 @@ int64_t sweep_statement_timeout_us(const struct config *config);
  * the answer came. */
 struct item;
 void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
+
+/* Notes from a batch's items whether Postgres works. */
+void sweep_note_batch(struct sweep *s, const struct item *items, size_t n);
 
 /* The record of :failed for a refused item: JSON, malloc'd; NULL when memory ran out. now_ms and
  * retry_ms are Postgres's time. item->attempts counts this refusal already. */

@@ -9,20 +9,22 @@
 -- OFFSET 0 keeps the planner from walking an index on expires_at through all the history to serve
 -- ORDER BY ... LIMIT: it would trust that active rows are spread evenly over time, and they are
 -- all at the end (docs/ARCHITECTURE.md, "What the statement costs").
-SELECT p.id, p.expires_us, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
+SELECT p.id::text, (extract(epoch FROM greatest(p.expires_at, '1970-01-01')) * 1000000)::bigint
+           AS expires_us,
+       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
   FROM (SELECT 1) AS always
   LEFT JOIN (
-    SELECT d.id::text AS id, d.expires_us
-      FROM (SELECT r.{id} AS id,
-                   (extract(epoch FROM least(greatest(r.{expires_at}, '1970-01-01'),
-                                             '9999-12-31')) * 1000000)::bigint AS expires_us
+    SELECT d.id, d.expires_at
+      FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
               FROM {reservations} r
              WHERE r.{status} = {active}
                AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
                                               '-infinity')
                AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'
             OFFSET 0) d
-     WHERE (d.expires_us, d.id) > ($3::bigint, $4::{id_type})
-     ORDER BY d.expires_us, d.id
+     WHERE $4::{id_type} IS NULL
+        OR (d.expires_at, d.id) > ({epoch_expires} + $3::bigint * interval '1 microsecond',
+                                   $4::{id_type})
+     ORDER BY d.expires_at, d.id
      LIMIT $5::int
   ) p ON true

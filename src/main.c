@@ -25,6 +25,12 @@ static int run(const struct config *config)
         return daemon_run(config);
     case MODE_ONCE:
         return once_run(config);
+    case MODE_RECONCILE:
+        return reconcile_mode_run(config);
+    case MODE_STATUS:
+        return status_run(config);
+    case MODE_HEALTHCHECK:
+        return healthcheck_run(config);
     case MODE_CHECK_CONFIG:
         return check_config_run(config);
     case MODE_HELP:
@@ -32,12 +38,7 @@ static int run(const struct config *config)
         return EXIT_DONE;
     case MODE_VERSION:
         return print_version();
-    case MODE_RECONCILE:
-    case MODE_STATUS:
-    case MODE_HEALTHCHECK:
-        break;
     }
-    fprintf(stderr, "reservation-sweeper: this mode is not part of version %s\n", RS_VERSION);
     return EXIT_USAGE;
 }
 

@@ -16,6 +16,9 @@ int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
     __attribute__((warn_unused_result));
 
+/* Ends what the queue has under way, calling back with an error: before its users are freed. */
+void context_close_queue(struct context *c);
+
 /* Frees everything; users of the loop must have been freed before. */
 void context_close(struct context *c);
 

@@ -2,6 +2,8 @@
 #include "config.h"
 #include "context.h"
 #include "feed.h"
+#include "health.h"
+#include "http_routes.h"
 #include "log.h"
 #include "loop.h"
 #include "modes.h"
@@ -18,12 +20,14 @@ struct service {
     const struct config *config;
     struct sweeper *sweeper;
     struct feed *feed;
-    struct timer *grace;  /* an orderly stop's end */
-    struct timer *report; /* what was released, now and then */
-    uint64_t reported;    /* released up to the last report */
+    struct health *health;
+    struct http_routes *http; /* NULL: none is wanted */
+    struct timer *grace;      /* an orderly stop's end */
+    struct timer *report;     /* what was released, now and then */
+    uint64_t reported;        /* released up to the last report */
     bool redis_seen;
     bool stopping, abandoned;
-    int waiting_for; /* sweeper and feed, while stopping */
+    int waiting_for; /* sweeper, feed and what POST started, while stopping */
     int status;
 };
 
@@ -93,10 +97,13 @@ static void on_signal(void *arg)
     }
     s->stopping = true;
     log_event(LOG_INFO, "Stopping", LOG_END);
-    s->waiting_for = 2;
+    s->waiting_for = s->http != NULL ? 3 : 2;
+    health_stopping(s->health);
     timer_after_us(s->grace, s->config->shutdown_grace_us * 3 / 4);
     feed_stop(s->feed, on_part_stopped, s);
     sweeper_stop(s->sweeper, on_part_stopped, s);
+    if (s->http != NULL)
+        http_routes_stop(s->http, on_part_stopped, s);
 }
 
 static void on_report(void *arg)
@@ -111,6 +118,19 @@ static void on_report(void *arg)
     timer_after_us(s->report, REPORT_US);
 }
 
+static int listen_http(struct service *s)
+{
+    char error[256];
+    if (s->config->http_host == NULL)
+        return 0;
+    s->http = http_routes_new(&s->context.sweep, s->health, error, sizeof(error));
+    if (s->http != NULL)
+        return 0;
+    log_event(LOG_ERROR, "The HTTP address cannot be used", LOG_STR, "host", s->config->http_host,
+              LOG_INT, "port", (int64_t)s->config->http_port, LOG_STR, "error", error, LOG_END);
+    return -1;
+}
+
 static int set_up(struct service *s)
 {
     struct sweep *sweep = &s->context.sweep;
@@ -119,13 +139,17 @@ static int set_up(struct service *s)
     s->feed = feed_new(sweep, &events);
     s->grace = timer_new(sweep->loop, on_grace_over, s);
     s->report = timer_new(sweep->loop, on_report, s);
-    if (s->sweeper == NULL || s->feed == NULL || s->grace == NULL || s->report == NULL ||
+    const struct health_options health = {sweep, s->sweeper, s->feed, s->context.postgres,
+                                          s->context.redis};
+    if (s->sweeper != NULL && s->feed != NULL)
+        s->health = health_new(&health);
+    if (s->health == NULL || s->grace == NULL || s->report == NULL ||
         loop_on_signal(sweep->loop, SIGTERM, on_signal, s) != 0 ||
         loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         return -1;
     }
-    return 0;
+    return listen_http(s);
 }
 
 static void log_start(const struct service *s)
@@ -162,6 +186,9 @@ int daemon_run(const struct config *config)
               (int64_t)stats_failed_total(stats), LOG_INT, "unknownCommits",
               (int64_t)stats->unknown_commits, LOG_INT, "status", (int64_t)s.status, LOG_END);
     redis_link_stop(s.context.sweep.redis);
+    context_close_queue(&s.context);
+    http_routes_free(s.http);
+    health_free(s.health);
     timer_free(s.grace);
     timer_free(s.report);
     feed_free(s.feed);

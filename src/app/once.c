@@ -248,6 +248,7 @@ int once_run(const struct config *config)
         if (loop_run(o.context.sweep.loop) != 0)
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
     }
+    context_close_queue(&o.context);
     for (int i = 0; i < o.nlinks; i++)
         pg_link_free(o.links[i]);
     pass_free(o.pass);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#define LOW_AT_ONCE 4 /* callbacks of low priority between two looks for what is more urgent */
+
 /* Longer delays are cut: nothing waits for a century, and timeval arithmetic stays in range. */
 #define DELAY_MAX_US (INT64_C(100) * 365 * 86400 * 1000000)
 
@@ -50,9 +52,15 @@ static struct event_base *new_base(void)
 
     if (config == NULL)
         return NULL;
-    if (event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+    if (event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0 &&
+        event_config_set_max_dispatch_interval(config, NULL, LOW_AT_ONCE, LOOP_PRIORITY_LOW) == 0)
         base = event_base_new_with_config(config);
     event_config_free(config);
+    /* By default an event has the middle one of the priorities. */
+    if (base != NULL && event_base_priority_init(base, LOOP_PRIORITY_LOW + 1) != 0) {
+        event_base_free(base);
+        base = NULL;
+    }
     return base;
 }
 

@@ -36,6 +36,7 @@ struct batch {
     struct item **order; /* the valid ones: fresh first, then those refused before */
     size_t n, fresh, capacity;
     enum stage stage;
+    bool hurry;
     size_t probe; /* next of order[] to try alone */
     int64_t probes_end_us;
     int patient; /* counters waited for so far */
@@ -102,8 +103,8 @@ static void refused(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
     if (r.n > 1) {
-        push(b, r.first + r.n / 2, r.n - r.n / 2, 0);
-        push(b, r.first, r.n / 2, 0);
+        push(b, r.first + r.n / 2, r.n - r.n / 2, r.tries);
+        push(b, r.first, r.n / 2, r.tries);
         return;
     }
     struct item *item = b->order[r.first];
@@ -124,10 +125,31 @@ static void log_server_fault(const struct release_result *result)
               result->sqlstate, LOG_STR, "error", result->message, LOG_END);
 }
 
+/* A hurried transaction that failed is repeated politely. */
+static enum release_way way_of(const struct batch *b)
+{
+    if (b->stage == STAGE_PATIENCE)
+        return RELEASE_PATIENT;
+    return b->hurry && b->stage == STAGE_FRESH && b->current.tries == 0 ? RELEASE_HURRIED
+                                                                        : RELEASE_POLITE;
+}
+
+/* What failed in a hurry says little: a lock, or a reservation that was flipped in part. */
+static bool blames_hurry(const struct batch *b, enum release_fault fault)
+{
+    return way_of(b) == RELEASE_HURRIED &&
+           (fault == RELEASE_ROW || fault == RELEASE_RETRY || fault == RELEASE_SLOW);
+}
+
 static void on_released(void *arg, const struct release_result *result)
 {
     struct batch *b = arg;
     struct range r = b->current;
+    if (blames_hurry(b, result->fault)) {
+        push(b, r.first, r.n, 1);
+        timer_after_us(b->next, 0);
+        return;
+    }
     switch (result->fault) {
     case RELEASE_OK:
         b->options.stats->batches++;
@@ -236,7 +258,7 @@ static void step(void *arg)
         .clock = b->options.clock,
         .lock_timeout_us = b->options.lock_timeout_us,
         .statement_timeout_us = b->options.statement_timeout_us,
-        .wait = b->stage == STAGE_PATIENCE,
+        .way = way_of(b),
     };
     if (!statements_ready(b->options.statements) ||
         release_send(b->options.link, &options, b->order + b->current.first, b->current.n,
@@ -266,7 +288,8 @@ static void arrange(struct batch *b, struct item *items, size_t n)
     }
 }
 
-void batch_run(struct batch *b, struct item *items, size_t n, void (*done)(void *arg), void *arg)
+void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
+               void *arg)
 {
     assert(!b->running);
     b->running = true;
@@ -274,6 +297,7 @@ void batch_run(struct batch *b, struct item *items, size_t n, void (*done)(void 
     b->arg = arg;
     b->n = b->fresh = b->depth = 0;
     b->patient = 0;
+    b->hurry = hurry;
     b->stage = STAGE_FRESH;
     for (size_t i = 0; i < n; i++)
         items[i].outcome = OUTCOME_NONE;

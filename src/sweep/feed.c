@@ -6,6 +6,8 @@
 #include "due_queue.h"
 #include "log.h"
 #include "loop.h"
+#include "marker.h"
+#include "overdue.h"
 #include "pages.h"
 #include "pass.h"
 #include "pg_link.h"
@@ -21,7 +23,7 @@
 #define CONNECT_TIMEOUT_US (5 * 1000000)
 #define BACKOFF_MIN_US (50 * 1000)
 #define BACKOFF_MAX_US (5 * 1000000)
-#define PAGE_SIZE 5000
+#define PAGE_SIZE 20000 /* each page looks through all that is left: few and large */
 #define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
 #define LATE_COMMIT_US (60 * 1000000)   /* a row may become visible this long after its look */
 #define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
@@ -35,8 +37,10 @@ struct feed {
     struct pg_link *link;
     struct pages *pages;
     struct pass *pass;
+    struct overdue *overdue;
     struct timer *wake;
     struct timer *stopped;
+    struct marker *marker;
     enum job job;
     char holder[160];
 
@@ -44,24 +48,26 @@ struct feed {
     bool want_pass;       /* release directly what a lost claim may have left in flight */
     bool feeder;          /* we hold the role */
     bool full;            /* the look under way is a full one */
-    bool only_clock;      /* ... reads no page, just Postgres's clock */
+    bool only_clock;      /* ... reads no page, just Postgres's clock and what is late */
+    bool again;           /* ... is made only for what seemed late */
     int64_t look_at_us;   /* monotonic: the next regular look */
     int64_t scan_at_us;   /* monotonic: the next overdue scan; INT64_MAX: off */
     int64_t direct_at_us; /* monotonic: the next look of direct mode */
     int64_t looked_us;    /* Postgres's time at the start of the last look that succeeded */
     int64_t look_began_us;
     int64_t last_success_us;
+    int64_t pass_began_us;     /* monotonic */
     struct due_entry *entries; /* being mirrored */
+    char *ids;                 /* their texts, one after the other */
     size_t nentries;
     bool last_page;
     bool degraded;
+    bool redis_was_up;
 
     void (*done)(void *arg);
     void *done_arg;
     bool stopping;
 };
-
-static void poke(struct feed *f);
 
 static bool redis_up(const struct feed *f)
 {
@@ -70,10 +76,10 @@ static bool redis_up(const struct feed *f)
 
 static void free_entries(struct feed *f)
 {
-    for (size_t i = 0; i < f->nentries; i++)
-        free((char *)(uintptr_t)f->entries[i].id);
     free(f->entries);
+    free(f->ids);
     f->entries = NULL;
+    f->ids = NULL;
     f->nentries = 0;
 }
 
@@ -81,7 +87,7 @@ static void job_over(struct feed *f)
 {
     f->job = JOB_NONE;
     free_entries(f);
-    poke(f);
+    timer_after_us(f->wake, 0); /* not from here: a job may end while poke starts it */
 }
 
 /* The look did not come to its end: it is wanted again, a little later. */
@@ -96,11 +102,11 @@ static void look_failed(struct feed *f, const char *error)
 static void look_done(struct feed *f)
 {
     int64_t now_us = clock_mono_us();
-    f->look_at_us = now_us + f->sweep->config->feed_interval_us;
-    if (!f->only_clock) {
+    if (!f->again)
+        f->look_at_us = now_us + f->sweep->config->feed_interval_us;
+    if (!f->only_clock)
         f->looked_us = f->look_began_us;
-        f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
-    }
+    f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
     if (f->full && f->sweep->config->reconcile_interval_us > 0)
         f->scan_at_us = now_us + f->sweep->config->reconcile_interval_us;
     job_over(f);
@@ -135,18 +141,24 @@ static void on_scheduled(void *arg, size_t added, const char *error)
 /* Copies the page: the rows end with the callback. -1: out of memory. */
 static int take_entries(struct feed *f, size_t n)
 {
-    f->entries = calloc(n + 1, sizeof(*f->entries));
-    if (f->entries == NULL)
+    size_t size = 1;
+    for (size_t i = 0; i < n; i++)
+        size += strlen(pages_id(f->pages, i)) + 1;
+    f->entries = calloc(n, sizeof(*f->entries));
+    f->ids = malloc(size);
+    if (f->entries == NULL || f->ids == NULL)
         return -1;
+    char *at = f->ids;
     for (; f->nentries < n; f->nentries++) {
-        char *id = strdup(pages_id(f->pages, f->nentries));
-        if (id == NULL)
-            return -1;
+        const char *id = pages_id(f->pages, f->nentries);
+        size_t len = strlen(id);
+        memcpy(at, id, len + 1);
         f->entries[f->nentries] = (struct due_entry){
-            .id = id,
-            .id_len = strlen(id),
+            .id = at,
+            .id_len = len,
             .at_ms = (pages_expires_us(f->pages, f->nentries) + 999) / 1000,
         };
+        at += len + 1;
     }
     return 0;
 }
@@ -158,8 +170,10 @@ static void on_page(void *arg, const struct page *page)
         look_failed(f, page->error);
         return;
     }
-    if (f->look_began_us == 0)
+    if (f->look_began_us == 0) {
         f->look_began_us = server_clock_now_us(&f->sweep->pg_clock);
+        overdue_look(f->overdue, f->pages);
+    }
     f->last_page = page->last || f->only_clock;
     if (page->n == 0 || f->only_clock) {
         look_done(f);
@@ -171,7 +185,8 @@ static void on_page(void *arg, const struct page *page)
 }
 
 /* A full look reads everything that has expired and, with a look-ahead, what will; a regular one
- * what the last look could not see; with neither to do, one row, for Postgres's clock. */
+ * what the last look could not see; with neither to do, none. Each brings Postgres's clock and what
+ * is late. */
 static void start_look(struct feed *f, bool full, bool mirror)
 {
     const struct config *c = f->sweep->config;
@@ -179,13 +194,15 @@ static void start_look(struct feed *f, bool full, bool mirror)
     f->full = full;
     f->want_full = false;
     f->only_clock = !full && !mirror;
+    f->again = false;
     f->look_began_us = 0;
     if (full)
         pages_begin(f->pages, PAGES_FROM_START, c->lookahead_us, PAGE_SIZE);
     else if (mirror)
         pages_begin(f->pages, f->looked_us - LATE_COMMIT_US, c->lookahead_us, PAGE_SIZE);
     else
-        pages_begin(f->pages, PAGES_FROM_START, 0, 1);
+        pages_begin(f->pages, PAGES_NOWHERE, 0, 1);
+    pages_want_late(f->pages);
     next_page(f);
 }
 
@@ -227,6 +244,8 @@ static void on_pass(void *arg, const struct pass_result *result)
         log_event(LOG_WARN, "A direct pass over Postgres failed", LOG_STR, "error", result->error,
                   LOG_END);
         f->direct_at_us = clock_mono_us() + RETRY_US;
+    } else if (f->degraded && !f->stopping) {
+        overdue_pass_done(f->overdue, f->pass_began_us);
     }
     job_over(f);
 }
@@ -235,7 +254,8 @@ static void start_pass(struct feed *f, int64_t min_overdue_us)
 {
     f->job = JOB_PASS;
     f->want_pass = false;
-    f->direct_at_us = clock_mono_us() + DIRECT_INTERVAL_US;
+    f->pass_began_us = clock_mono_us();
+    f->direct_at_us = f->pass_began_us + DIRECT_INTERVAL_US;
     pass_run(f->pass, min_overdue_us, on_pass, f);
 }
 
@@ -265,6 +285,20 @@ static void check_stopped(struct feed *f)
     timer_after_us(f->stopped, 0);
 }
 
+/* Something seemed late: whether it still is. */
+static void look_again(struct feed *f)
+{
+    start_look(f, false, false);
+    f->again = true;
+}
+
+static int64_t next_wake_us(const struct feed *f)
+{
+    int64_t at_us = f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us;
+    int64_t again_us = overdue_again_us(f->overdue);
+    return again_us < at_us ? again_us : at_us;
+}
+
 /* What is to be done now, or when to look again. */
 static void poke(struct feed *f)
 {
@@ -289,8 +323,10 @@ static void poke(struct feed *f)
         start_pass(f, UNANSWERED_US);
     } else if (f->look_at_us <= now_us) {
         start_role(f);
+    } else if (overdue_again_us(f->overdue) <= now_us) {
+        look_again(f);
     } else {
-        timer_at_us(f->wake, f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us);
+        timer_at_us(f->wake, next_wake_us(f));
     }
 }
 
@@ -300,6 +336,11 @@ static void on_wake(void *arg)
     if (clock_mono_us() >= f->scan_at_us)
         f->look_at_us = 0; /* the scan comes with a look */
     poke(f);
+}
+
+static void on_overdue(void *arg)
+{
+    poke(arg);
 }
 
 static void on_pg_state(void *arg, bool up, const char *reason)
@@ -330,6 +371,16 @@ static void name_holder(struct feed *f)
              (long long)(clock_mono_us() % 1000000000));
 }
 
+/* Entries are gone, and claims: as after a reconnect. */
+static void on_data_lost(void *arg)
+{
+    struct feed *f = arg;
+    f->want_full = true;
+    f->want_pass = true;
+    f->look_at_us = 0;
+    poke(f);
+}
+
 struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
 {
     struct feed *f = calloc(1, sizeof(*f));
@@ -351,11 +402,14 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
     f->link = pg_link_new(sweep->loop, &link);
     f->wake = timer_new(sweep->loop, on_wake, f);
     f->stopped = timer_new(sweep->loop, on_stopped, f);
+    f->marker = marker_new(sweep, on_data_lost, f);
+    f->overdue = overdue_new(sweep, true, on_overdue, f);
     if (f->link != NULL) {
         f->pages = pages_new(sweep, f->link);
         f->pass = pass_new(sweep, &f->link, 1, true);
     }
-    if (f->wake == NULL || f->stopped == NULL || f->pages == NULL || f->pass == NULL) {
+    if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
+        f->pages == NULL || f->pass == NULL) {
         feed_free(f);
         return NULL;
     }
@@ -370,8 +424,10 @@ void feed_free(struct feed *f)
     pg_link_free(f->link);
     pass_free(f->pass);
     pages_free(f->pages);
+    overdue_free(f->overdue);
     timer_free(f->wake);
     timer_free(f->stopped);
+    marker_free(f->marker);
     free_entries(f);
     free(f);
 }
@@ -391,9 +447,12 @@ void feed_redis_changed(struct feed *f)
                   "error", redis_link_last_error(f->sweep->redis), LOG_BOOL, "degraded", 1,
                   LOG_END);
     f->degraded = !up;
+    overdue_redis_changed(f->overdue, up);
+    marker_redis_changed(f->marker);
     if (up) {
         f->want_full = true;
-        f->want_pass = true;
+        f->want_pass = f->redis_was_up; /* a claim of ours may have been lost with the connection */
+        f->redis_was_up = true;
         f->look_at_us = 0;
     }
     poke(f);
@@ -415,4 +474,14 @@ bool feed_degraded(const struct feed *f)
 int64_t feed_last_success_us(const struct feed *f)
 {
     return f->last_success_us;
+}
+
+void feed_overdue(const struct feed *f, struct overdue_view *view)
+{
+    overdue_read(f->overdue, view);
+}
+
+uint64_t feed_postgres_reconnects(const struct feed *f)
+{
+    return pg_link_reconnects(f->link);
 }

@@ -21,6 +21,8 @@ struct pages {
     int64_t after_us; /* the end of the last page; -1: none yet */
     char *after_id;
     const struct pg_result *rows; /* the page at hand, inside done */
+    const struct pg_result *late; /* ... and the late rows, NULL when there are none */
+    bool want_late;
     void (*done)(void *arg, const struct page *page);
     void *arg;
 };
@@ -65,6 +67,28 @@ int64_t pages_expires_us(const struct pages *p, size_t i)
     return pg_result_int(p->rows, (int)i, 1);
 }
 
+void pages_want_late(struct pages *p)
+{
+    p->want_late = true;
+}
+
+size_t pages_late_count(const struct pages *p)
+{
+    return p->late != NULL ? (size_t)pg_result_rows(p->late) : 0;
+}
+
+const char *pages_late_id(const struct pages *p, size_t i)
+{
+    assert(p->late != NULL);
+    return pg_result_text(p->late, (int)i, 0);
+}
+
+int64_t pages_late_expires_us(const struct pages *p, size_t i)
+{
+    assert(p->late != NULL);
+    return pg_result_int(p->late, (int)i, 1);
+}
+
 /* Notes where the next page begins. -1: out of memory. */
 static int remember_end(struct pages *p, size_t n)
 {
@@ -81,7 +105,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct pages *p = arg;
     struct page page = {.last = true};
-    const struct pg_result *rows = answer->nresults == 2 ? answer->results[1] : NULL;
+    const struct pg_result *rows = answer->nresults >= 2 ? answer->results[1] : NULL;
+    const struct pg_result *late = answer->nresults == 3 ? answer->results[2] : NULL;
     if (answer->status != PG_DONE) {
         page.error = answer->message;
     } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1) {
@@ -90,19 +115,21 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         server_clock_sample(&p->sweep->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,
                             answer->received_us);
         p->rows = rows;
+        p->late = late;
         page.n = pg_result_null(rows, 0, 0) ? 0 : (size_t)pg_result_rows(rows);
         page.last = page.n < (size_t)p->size;
         if (page.n > 0 && remember_end(p, page.n) != 0)
             page = (struct page){.error = "out of memory", .last = true};
     }
     p->done(p->arg, &page);
-    p->rows = NULL;
+    p->rows = p->late = NULL;
 }
 
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
 {
     static const char settings[] = "SELECT set_config('statement_timeout', '20s', true),"
                                    " set_config('jit', 'off', true)";
+    static const char *const late[] = {"1000000", "500"};
     char from[32], ahead[32], after[32], size[16];
     /* What lies before the last page's end has been read, so the index need not be asked for it
      * again; rows before 1970 are all reported as 1970 and have to be. */
@@ -113,13 +140,15 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
     snprintf(size, sizeof(size), "%d", p->size);
     const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
                             size};
+    const struct statements *s = p->sweep->statements;
     const struct pg_query queries[] = {
         {.sql = settings},
-        {.sql = statements_text(p->sweep->statements, STATEMENT_DUE_ROWS),
-         .nparams = 5,
-         .params = params},
+        {.sql = statements_text(s, STATEMENT_DUE_ROWS), .nparams = 5, .params = params},
+        {.sql = statements_text(s, STATEMENT_LATE_ROWS), .nparams = 2, .params = late},
     };
+    int n = p->want_late ? 3 : 2;
+    p->want_late = false;
     p->done = done;
     p->arg = arg;
-    return pg_link_send(p->link, queries, 2, DEADLINE_US, on_answer, p);
+    return pg_link_send(p->link, queries, n, DEADLINE_US, on_answer, p);
 }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_SIZE 10000 /* each page looks through all that is left: few and large */
+#define PAGE_SIZE 20000 /* each page looks through all that is left: few and large */
 
 /* One connection with its batch; takes slices of the page in hand. */
 struct runner {
@@ -26,6 +26,7 @@ struct runner {
     struct item *items; /* the slice, into the page */
     size_t n;
     struct due_entry *dropped; /* being told to Redis */
+    bool telling;              /* Redis has not answered that yet */
     bool busy;
 };
 
@@ -38,11 +39,13 @@ struct pass {
     struct runner *runners;
     int nrunners;
 
-    bool running, stopping, asked, last;
+    bool running, stopping, asked, last, freed;
     struct item *items; /* the page in hand */
     size_t n, next;
     char error[256];
     struct pass_result result;
+    void (*on_item)(void *arg, const struct item *item);
+    void *item_arg;
     void (*done)(void *arg, const struct pass_result *result);
     void *arg;
 };
@@ -101,25 +104,42 @@ fail:
     return NULL;
 }
 
+/* What a question to Redis may still need. */
+static void free_told(struct pass *p)
+{
+    for (int i = 0; i < p->nrunners; i++) {
+        if (p->runners[i].telling)
+            return;
+    }
+    for (int i = 0; i < p->nrunners; i++)
+        free(p->runners[i].dropped);
+    free(p->runners);
+    clear_page(p);
+    free(p);
+}
+
 void pass_free(struct pass *p)
 {
     if (p == NULL)
         return;
-    for (int i = 0; i < p->nrunners; i++) {
+    for (int i = 0; p->runners != NULL && i < p->nrunners; i++)
         batch_free(p->runners[i].batch);
-        free(p->runners[i].dropped);
-    }
-    free(p->runners);
-    clear_page(p);
     pages_free(p->pages);
     refusals_free(p->refusals);
     timer_free(p->turn);
-    free(p);
+    p->freed = true;
+    free_told(p);
 }
 
 bool pass_running(const struct pass *p)
 {
     return p->running;
+}
+
+void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *item), void *arg)
+{
+    p->on_item = on_item;
+    p->item_arg = arg;
 }
 
 void pass_stop(struct pass *p)
@@ -201,6 +221,8 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED)
         refusals_forget(p->refusals, item->id);
     sweep_account(p->sweep, item, commit_us);
+    if (p->on_item != NULL)
+        p->on_item(p->item_arg, item);
 }
 
 static void runner_rest(struct runner *r)
@@ -213,10 +235,16 @@ static void runner_rest(struct runner *r)
 
 static void on_dropped(void *arg, size_t dropped, const char *error)
 {
+    struct runner *r = arg;
     (void)dropped;
+    r->telling = false;
+    if (r->pass->freed) {
+        free_told(r->pass);
+        return;
+    }
     if (error != NULL) /* harmless: the sweeper forgets spent entries when they come due */
         log_event(LOG_DEBUG, "Released entries stay in Redis", LOG_STR, "error", error, LOG_END);
-    runner_rest(arg);
+    runner_rest(r);
 }
 
 /* Tells Redis what Postgres has settled. Returns true when an answer will come. */
@@ -234,7 +262,8 @@ static bool tell_redis(struct runner *r)
         if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED)
             r->dropped[n++] = (struct due_entry){.id = item->id, .id_len = item->id_len};
     }
-    return n > 0 && due_queue_drop(sweep->queue, r->dropped, n, on_dropped, r) == 0;
+    r->telling = n > 0 && due_queue_drop(sweep->queue, r->dropped, n, on_dropped, r) == 0;
+    return r->telling;
 }
 
 static void on_batch(void *arg)
@@ -260,7 +289,7 @@ static int dispatch(struct pass *p)
             r->n = left < most ? left : most;
             p->next += r->n;
             r->busy = true;
-            batch_run(r->batch, r->items, r->n, on_batch, r);
+            batch_run(r->batch, r->items, r->n, p->nrunners > 1, on_batch, r);
         }
         busy += r->busy ? 1 : 0;
     }

@@ -45,6 +45,7 @@ void item_clear(struct item *item)
     free(item->id);
     free(item->counter);
     free(item->error);
+    free(item->record);
     memset(item, 0, sizeof(*item));
 }
 
@@ -123,7 +124,7 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
-    if (r == NULL || pg_result_columns(r) != COLS || pg_result_rows(r) < 1)
+    if (r == NULL || pg_result_columns(r) < COLS || pg_result_rows(r) < 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
         struct item *item = q->items[i];
@@ -201,6 +202,11 @@ static char *id_array(struct item *const *items, size_t n)
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
 {
+    static const enum statement release[RELEASE_WAYS] = {
+        [RELEASE_POLITE] = STATEMENT_RELEASE_POLITE,
+        [RELEASE_PATIENT] = STATEMENT_RELEASE_PATIENT,
+        [RELEASE_HURRIED] = STATEMENT_RELEASE_HURRIED,
+    };
     assert(n > 0);
     char lock_timeout[32], statement_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
@@ -214,13 +220,12 @@ int release_send(struct pg_link *link, const struct release_options *options, st
     if (q != NULL && ids != NULL) {
         *q = (struct request){options->clock, items, n, done, arg};
         const char *settings[] = {lock_timeout, statement_timeout};
-        const char *release[] = {ids};
+        const char *release_params[] = {ids};
         const struct pg_query queries[] = {
             {.sql = settings_sql, .nparams = 2, .params = settings},
-            {.sql = statements_text(options->statements,
-                                    options->wait ? STATEMENT_RELEASE_WAIT : STATEMENT_RELEASE),
+            {.sql = statements_text(options->statements, release[options->way]),
              .nparams = 1,
-             .params = release},
+             .params = release_params},
         };
         /* Half as long again as the server allows itself: then the connection is dead. */
         rc = pg_link_send(link, queries, 2, options->statement_timeout_us * 3 / 2, on_answer, q);

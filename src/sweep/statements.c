@@ -38,11 +38,12 @@ static const struct {
     {NAME_INVENTORY, NAME_AVAILABLE_STOCK, true},
     {NAME_INVENTORY, NAME_RESERVED_STOCK, true},
     {NAME_INVENTORY, NAME_STOCK_UPDATED_AT, true},
+    {NAME_INVENTORY, NAME_TOTAL_STOCK, false},
 };
 
 #define COLUMNS ((int)(sizeof(columns) / sizeof(columns[0])))
 
-enum { COL_ID = 0, COL_EXPIRES = 3, COL_UPDATED = 5, COL_STOCK_UPDATED = 9 };
+enum { COL_ID = 0, COL_EXPIRES = 3, COL_UPDATED = 5, COL_STOCK_UPDATED = 9, COL_TOTAL_STOCK = 10 };
 
 struct statements *statements_new(void)
 {
@@ -120,20 +121,16 @@ static int check_column(struct statements *s, const struct pg_result *r, int i)
 {
     const char *table = mapping_name_text(columns[i].table);
     const char *column = mapping_name_text(columns[i].column);
-    const char *lacking = NULL;
     if (strcmp(pg_result_text(r, i, 1), "t") != 0)
         snprintf(s->error, sizeof(s->error), "there is no table %s in the search path", table);
     else if (pg_result_null(r, i, 0))
         snprintf(s->error, sizeof(s->error), "table %s has no column %s", table, column);
     else if (strcmp(pg_result_text(r, i, 2), "t") != 0)
-        lacking = "SELECT";
+        snprintf(s->error, sizeof(s->error), "the grant to SELECT from table %s is missing", table);
     else if (columns[i].written && strcmp(pg_result_text(r, i, 3), "t") != 0)
-        lacking = "UPDATE";
+        snprintf(s->error, sizeof(s->error), "the grant to UPDATE %s.%s is missing", table, column);
     else
         return 0;
-    if (lacking != NULL)
-        snprintf(s->error, sizeof(s->error), "the grant to %s %s.%s is missing", lacking, table,
-                 column);
     return -1;
 }
 
@@ -144,7 +141,7 @@ static int read_types(struct statements *s, const struct pg_result *r)
         return -1;
     }
     for (int i = 0; i < COLUMNS; i++)
-        if (check_column(s, r, i) != 0)
+        if (i != COL_TOTAL_STOCK && check_column(s, r, i) != 0)
             return -1;
     if (id_type(&s->types, pg_result_text(r, COL_ID, 0)) != 0) {
         snprintf(s->error, sizeof(s->error),
@@ -154,6 +151,8 @@ static int read_types(struct statements *s, const struct pg_result *r)
                  pg_result_text(r, COL_ID, 0));
         return -1;
     }
+    s->types.has_total_stock = !pg_result_null(r, COL_TOTAL_STOCK, 0) &&
+                               strcmp(pg_result_text(r, COL_TOTAL_STOCK, 2), "t") == 0;
     const int times[] = {COL_EXPIRES, COL_UPDATED, COL_STOCK_UPDATED};
     bool *zones[] = {&s->types.expires_has_zone, &s->types.updated_has_zone,
                      &s->types.stock_updated_has_zone};
@@ -174,16 +173,24 @@ static int render(struct statements *s)
 {
     static const struct {
         const char *text;
-        bool wait;
+        enum release_way way;
     } templates[STATEMENT_COUNT] = {
-        [STATEMENT_RELEASE] = {sql_release, false},
-        [STATEMENT_RELEASE_WAIT] = {sql_release, true},
-        [STATEMENT_DUE_ROWS] = {sql_due_rows, false},
-        [STATEMENT_DUE_COUNT] = {sql_due_count, false},
+        [STATEMENT_RELEASE_POLITE] = {sql_release, RELEASE_POLITE},
+        [STATEMENT_RELEASE_PATIENT] = {sql_release, RELEASE_PATIENT},
+        [STATEMENT_RELEASE_HURRIED] = {sql_release, RELEASE_HURRIED},
+        [STATEMENT_DUE_ROWS] = {sql_due_rows, RELEASE_POLITE},
+        [STATEMENT_DUE_COUNT] = {sql_due_count, RELEASE_POLITE},
+        [STATEMENT_LATE_ROWS] = {sql_late_rows, RELEASE_POLITE},
+        [STATEMENT_BEGIN] = {sql_begin, RELEASE_POLITE},
+        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, RELEASE_POLITE},
+        [STATEMENT_LOOK] = {sql_look, RELEASE_POLITE},
+        [STATEMENT_STOCK] = {sql_stock, RELEASE_POLITE},
+        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, RELEASE_POLITE},
+        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, RELEASE_POLITE},
     };
     statements_forget(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].wait, s->link);
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].way, s->link);
         if (s->texts[i] == NULL) {
             snprintf(s->error, sizeof(s->error), "out of memory");
             statements_forget(s);

@@ -62,6 +62,22 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     }
 }
 
+void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)
+{
+    bool fault = false;
+    for (size_t i = 0; i < n; i++) {
+        enum outcome outcome = items[i].outcome;
+        if (outcome == OUTCOME_RELEASED || outcome == OUTCOME_SETTLED ||
+            outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_FAILED) {
+            s->fault_since_us = 0;
+            return;
+        }
+        fault = fault || outcome == OUTCOME_FAULT;
+    }
+    if (fault && s->fault_since_us == 0)
+        s->fault_since_us = clock_mono_us();
+}
+
 char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms)
 {
     size_t len = item->error != NULL ? strlen(item->error) : 0;

@@ -20,13 +20,13 @@ struct sweeper {
     struct timer *wake;
     struct timer *stopped; /* delivers `done` on a later turn */
 
-    struct worker *claiming;  /* one claim at a time: its answer says when the next is due */
-    bool backlog;             /* the last claim was full: there is more */
-    int64_t next_ms;          /* the earliest score known; INT64_MAX: none */
-    int64_t looked_us;        /* monotonic: the last look at Redis */
-    int64_t batch_started_us; /* monotonic: the last claim that brought something */
-    int64_t not_before_us;    /* monotonic: after an error */
-    bool pg_was_up;
+    struct worker *claiming;       /* one claim at a time: its answer says when the next is due */
+    bool backlog;                  /* the last claim was full: there is more */
+    int64_t next_ms;               /* the earliest score known; INT64_MAX: none */
+    int64_t looked_us;             /* monotonic: the last look at Redis */
+    int64_t batch_started_us;      /* monotonic: the last claim that brought something */
+    int64_t not_before_us;         /* monotonic: after an error */
+    bool pg_said_up, pg_said_down; /* what the last record about Postgres said */
 
     bool stopping;
     void (*done)(void *arg);
@@ -136,12 +136,13 @@ static void on_link(void *arg, struct worker *w)
 {
     struct sweeper *s = arg;
     bool up = sweeper_postgres_up(s);
-    if (up && !s->pg_was_up)
+    if (up && !s->pg_said_up)
         log_event(LOG_INFO, "Postgres connected", LOG_END);
-    else if (!up && s->pg_was_up)
+    else if (!up && !s->pg_said_down)
         log_event(LOG_WARN, "Postgres is out of reach; nothing is claimed until it is back",
                   LOG_STR, "error", worker_link_error(w), LOG_END);
-    s->pg_was_up = up;
+    s->pg_said_up = up;
+    s->pg_said_down = !up;
     poke(s);
 }
 
@@ -177,8 +178,8 @@ void sweeper_free(struct sweeper *s)
     if (s == NULL)
         return;
     s->stopping = true;
-    for (int i = 0; i < s->n; i++)
-        worker_free(s->workers[i]);
+    while (s->n > 0) /* no longer one of ours, since its last callbacks look at all */
+        worker_free(s->workers[--s->n]);
     free(s->workers);
     timer_free(s->wake);
     timer_free(s->stopped);

@@ -43,6 +43,9 @@ struct worker {
 static void on_statements(void *arg, const char *error)
 {
     struct worker *w = arg;
+    if (!pg_link_up(w->link)) /* says nothing of the database: asked again when it is back */
+        return;
+    snprintf(w->sweep->unusable, sizeof(w->sweep->unusable), "%s", error != NULL ? error : "");
     if (error != NULL) {
         log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", error,
                   LOG_END);
@@ -226,7 +229,9 @@ static void settle_failed(struct worker *w, struct item *item, struct due_settle
     item->attempts++;
     int64_t retry_ms = now_ms + backoff_refused_us(item->attempts) / 1000;
     w->sweep->stats.rescheduled[RESCHEDULE_FAILED]++;
-    to->record = sweep_failed_record(item, now_ms, retry_ms);
+    free(item->record);
+    item->record = sweep_failed_record(item, now_ms, retry_ms);
+    to->record = item->record;
     put_back(w, to, to->record != NULL ? DUE_FAILED : DUE_PUT_BACK, retry_ms);
 }
 
@@ -275,8 +280,6 @@ static void settle(struct worker *w)
             sweep_account(w->sweep, &w->items[i], now_us);
         }
         rc = due_queue_settle(w->sweep->queue, w->lease_ms, settlements, w->n, on_settled, w);
-        for (size_t i = 0; i < w->n; i++)
-            free((char *)(uintptr_t)settlements[i].record);
         free(settlements);
     }
     if (rc != 0) /* Redis is away: the lease covers them, and the scan at its return */
@@ -291,6 +294,7 @@ static void on_batch_done(void *arg)
         clear_items(w);
         return;
     }
+    sweep_note_batch(w->sweep, w->items, w->n);
     for (size_t i = 0; i < w->n; i++) {
         if (w->items[i].outcome == OUTCOME_FAULT) {
             /* A column may have been renamed, a type changed: read the catalog anew. */
@@ -323,6 +327,16 @@ static int take(struct worker *w, const struct due_claimed *claimed)
     return 0;
 }
 
+static void note_sizes(struct sweep *sweep, const struct due_claimed *claimed)
+{
+    int64_t rested_ms = server_clock_now_us(&sweep->pg_clock) / 1000 + 2 * FAULT_REST_US / 1000;
+    sweep->sizes = claimed->sizes;
+    sweep->sizes_us = claimed->received_us;
+    /* What met the fault is not there any more: it was bought or cancelled. */
+    if (claimed->n == 0 && claimed->sizes.inflight == 0 && claimed->sizes.next_ms > rested_ms)
+        sweep->fault_since_us = 0;
+}
+
 static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
 {
     struct worker *w = arg;
@@ -336,6 +350,7 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result.full = claimed->n >= claimed->asked;
         result.next_ms = claimed->sizes.next_ms;
         w->lease_ms = claimed->lease_ms;
+        note_sizes(w->sweep, claimed);
         server_clock_sample(&w->sweep->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
                             claimed->received_us);
         if (claimed->n > 0 && take(w, claimed) != 0) {
@@ -345,7 +360,8 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
     }
     if (w->n > 0) {
         w->state = WORKER_RELEASING;
-        batch_run(w->batch, w->items, w->n, on_batch_done, w);
+        batch_run(w->batch, w->items, w->n, result.full && w->sweep->config->workers > 1,
+                  on_batch_done, w);
     } else {
         w->state = WORKER_IDLE;
     }

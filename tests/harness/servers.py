@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import pwd
 import shutil
@@ -109,6 +110,7 @@ class Server:
         if self.process is None:
             return
         if self.process.poll() is None:
+            self.resume()  # a paused one would not hear the signal
             self.process.send_signal(signo)
             try:
                 self.process.wait(STOP_TIMEOUT_S)
@@ -260,6 +262,18 @@ class Postgres(Server):
                 lambda: not any(Path(f"/proc/{child}").exists() for child in family),
                 what="the backends are gone",
             )
+
+    def _signal_all(self, signo: signal.Signals) -> None:
+        for pid in (self.pid, *process.children(self.pid)):
+            with contextlib.suppress(ProcessLookupError):  # a worker that has just ended
+                os.kill(pid, signo)
+
+    def pause(self) -> None:
+        """The backends too: no connection answers any more."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
 
     def close(self) -> None:
         super().close()

@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -209,6 +210,11 @@ class Finished:
         found = [r for r in self.records if message in r["message"]]
         assert len(found) == 1, f"{len(found)} records with {message!r}:\n{self.stdout}{self.stderr}"
         return found[0]
+
+
+# The fixtures sweeper and run.
+Start = Callable[..., Sweeper]
+Run = Callable[..., Finished]
 
 
 def run_once(*args: str, timeout: float = 60.0, **options: Any) -> Finished:

@@ -38,7 +38,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[Postgres]:
-    server = Postgres()
+    server = Postgres(fsync=False)  # nobody cuts the power, and a database a test is much to sync
     server.start()
     yield server
     server.close()

@@ -1,91 +1,207 @@
-"""Releasing: who is released and who is left alone, through the daemon and through --once."""
+"""Releasing: who is released on time and who is left alone."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import pytest
+import redis as redis_py
 from harness import shop
+from harness.database import Database
 from harness.poll import wait_until
+from harness.queue import INFLIGHT, PENDING, is_empty, mirror
+from harness.sweeper import Start
 
-PENDING = "{reservations}:pending"
-INFLIGHT = "{reservations}:inflight"
-FAILED = "{reservations}:failed"
-
-
-def mirror(db: Any, redis: Any, *ids: str) -> None:
-    """What an API does after its transaction: expires_at in milliseconds, rounded up."""
-    for id, ms in db.conn.execute(
-        "SELECT id::text, ceil(extract(epoch FROM max(expires_at)) * 1000)::bigint"
-        " FROM inventory_reservations WHERE id = ANY(%s) GROUP BY id",
-        (list(ids),),
-    ):
-        redis.zadd(PENDING, {id: ms})
+ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 
 
-def released(db: Any) -> int:
+def released(db: Database) -> int:
     return shop.count_status(db, "released")
 
 
+def count_flips(db: Database) -> None:
+    """From now on the database itself writes down each row that becomes released."""
+    db.conn.execute(
+        """
+        CREATE TABLE flips (id text);
+        CREATE FUNCTION note_flip() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN INSERT INTO flips VALUES (NEW.id); RETURN NEW; END$$;
+        CREATE TRIGGER note_flip AFTER UPDATE ON inventory_reservations FOR EACH ROW
+            WHEN (NEW.status = 'released') EXECUTE FUNCTION note_flip()
+        """
+    )
+
+
 @pytest.mark.valgrind
-def test_mirrored_by_the_api(db: Any, redis: Any, sweeper: Any) -> None:
+def test_mirrored_by_the_api(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     product = shop.add_product(db, stock=10)
     ids = [shop.reserve(db, {product: 1}, ttl_s=1.0 + n / 10) for n in range(5)]
     mirror(db, redis, *ids)
-    sweeper("--lookahead", "off", "--reconcile-interval", "off")
+    sweeper(*ALONE)
     wait_until(lambda: released(db) == 5, 20, "five releases")
     assert min(shop.lateness(db)) >= 0
     assert shop.stock(db, product) == (10, 10, 0)
-    wait_until(lambda: not redis.exists(PENDING, INFLIGHT, FAILED), 5, "nothing left in Redis")
+    wait_until(lambda: is_empty(redis), 5, "nothing left in Redis")
 
 
-def test_feed_alone(db: Any, redis: Any, sweeper: Any) -> None:
-    """An API that knows nothing of Redis is served too."""
+def test_what_is_written(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """Status, updated_at and the two counters; nothing else, and only of what is released."""
+    product, other = shop.add_product(db, stock=9), shop.add_product(db, stock=9)
+    id = shop.reserve(db, {product: 4}, ttl_s=0.2)
+    keep = shop.reserve(db, {product: 2, other: 1}, ttl_s=600)
+    db.conn.execute("UPDATE inventory SET updated_at = '2001-01-01'")
+    db.conn.execute("UPDATE inventory_reservations SET updated_at = '2001-01-01'")
+    rows = "SELECT to_jsonb(r) - '{status,updated_at}'::text[] FROM inventory_reservations r ORDER BY id"
+    before = db.query(rows)
+    mirror(db, redis, id, keep)
+    daemon = sweeper(*ALONE)
+    wait_until(lambda: released(db) == 1, 20, "one release")
+    daemon.stop()
+    assert db.query(rows) == before
+    assert shop.stock(db, product) == (9, 7, 2) and shop.stock(db, other) == (9, 8, 1)
+    late = "SELECT {}::text, updated_at BETWEEN %s AND now() FROM {} ORDER BY 1"
+    expired = db.value("SELECT expires_at FROM inventory_reservations WHERE id = %s", (id,))
+    assert dict(db.query(late.format("id", "inventory_reservations"), (expired,))) == {
+        id: True,
+        keep: False,
+    }
+    assert dict(db.query(late.format("product_id", "inventory"), (expired,))) == {
+        product: True,
+        other: False,
+    }
+    assert redis.zrange(PENDING, 0, -1) == [keep.encode()]
+
+
+def test_never_early(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """Whatever Redis says: these entries are due at once, and again and again."""
+    products = shop.add_products(db, 5, stock=1000)
+    ids = shop.bulk_reserve(db, 300, products, "now() + interval '1 s' + i * interval '3 ms'")
+    redis.zadd(PENDING, {id: 1 for id in ids})
+    sweeper(*ALONE)
+    wait_until(lambda: redis.zcount(PENDING, 2, "inf"), 20, "put back at their own times")
+    redis.zadd(PENDING, {id: "-inf" for id in ids[:100]})
+    wait_until(lambda: released(db) == 300, 20, "all releases")
+    assert min(shop.lateness(db)) >= 0
+    shop.check_stock_adds_up(db)
+
+
+def test_never_twice_with_two_sweepers(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    products = shop.add_products(db, 20, stock=100)
+    count_flips(db)
+    ids = shop.bulk_reserve(db, 6000, products, quantity=2)
+    keep = shop.bulk_reserve(db, 200, products, "now() + interval '1 hour'")
+    mirror(db, redis, *ids, *keep)
+    daemons = [sweeper("--workers", "2", "--batch-size", "50", "--pace", "0ms") for _ in range(2)]
+
+    def done() -> bool:
+        """Entries come back all the time, in flight or not, as from an API that repeats itself."""
+        redis.zadd(PENDING, {id: 1 for id in ids[::7]})
+        return released(db) == 6000
+
+    wait_until(done, 60, "all releases")
+    wait_until(lambda: redis.zcard(PENDING) == 200 and not redis.exists(INFLIGHT), 20, "settled")
+    assert [daemon.stop() for daemon in daemons] == [0, 0]
+    assert db.query("SELECT count(*), count(DISTINCT id) FROM flips") == [(6000, 6000)]
+    shop.check_stock_adds_up(db)
+    assert shop.statuses(db) == {"released": 6000, "active": 200}
+    totals = [d.wait_for_record("Stopped")["releasedTotal"] for d in daemons]
+    assert sum(totals) == 6000 and min(totals) > 0
+
+
+def test_committed_and_extended_are_left_alone(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """By an API that does not tell Redis."""
     product = shop.add_product(db, stock=100)
-    daemon = sweeper("--feed-interval", "200ms", "--lookahead", "10s")
-    daemon.wait_for_record("Redis connected")
-    for _ in range(20):
-        shop.reserve(db, {product: 2}, ttl_s=1.5)
-    wait_until(lambda: released(db) == 20, 20, "twenty releases")
-    late = shop.lateness(db)
-    assert min(late) >= 0
+    sold, longer, cancelled, expires = (
+        shop.reserve(db, {product: n}, ttl_s=1.5) for n in (1, 2, 4, 8)
+    )
+    mirror(db, redis, sold, longer, cancelled, expires)
+    assert shop.commit(db, sold) and shop.extend(db, longer, 4) and shop.cancel(db, cancelled)
+    sweeper(*ALONE)
+    wait_until(lambda: released(db) == 2, 20, "the one that expires")
+    wait_until(lambda: redis.zrange(PENDING, 0, -1) == [longer.encode()], 5, "only the extended one")
+    assert shop.statuses(db) == {"committed": 1, "released": 2, "active": 1}
+    assert shop.stock(db, product) == (99, 97, 2)
+    wait_until(lambda: released(db) == 3, 20, "the extended one in its time")
+    assert min(shop.lateness(db, [longer, expires])) >= 0
+    assert shop.stock(db, product) == (99, 99, 0)
+    wait_until(lambda: is_empty(redis), 5, "nothing left in Redis")
+
+
+def test_unknown_and_spent_entries_are_forgotten(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    product = shop.add_product(db)
+    sold = shop.reserve(db, {product: 1}, ttl_s=60)
+    gone = shop.reserve(db, {product: 1}, ttl_s=-1)
+    shop.commit(db, sold)
+    db.conn.execute("DELETE FROM inventory_reservations WHERE id = %s", (gone,))
+    redis.zadd(PENDING, {sold: 1, gone: 1, str(uuid.uuid4()): 1})
+    sweeper(*ALONE)
+    wait_until(lambda: is_empty(redis), 20, "nothing left in Redis")
+    assert shop.statuses(db) == {"committed": 1}
+
+
+def test_a_product_without_an_inventory_row(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    product, gone = shop.add_product(db), shop.add_product(db)
+    id = shop.reserve(db, {gone: 1, product: 3}, ttl_s=-1)
+    db.conn.execute("DELETE FROM inventory WHERE product_id = %s", (gone,))
+    mirror(db, redis, id)
+    daemon = sweeper(*ALONE)
+    record = daemon.wait_for_record("no inventory row")
+    assert (record["level"], record["reservationId"], record["rows"]) == ("WARN", id, 1)
+    wait_until(lambda: released(db) == 2, 5, "both rows")
     assert shop.stock(db, product) == (100, 100, 0)
 
 
-@pytest.mark.valgrind
-def test_once_without_redis(db: Any, run: Any) -> None:
-    products = shop.add_products(db, 10, stock=1000)
-    shop.bulk_reserve(db, 1200, products)
-    keep = shop.reserve(db, {products[0]: 3}, ttl_s=600)
-    done = run("--once", redis_url="redis://127.0.0.1:1")
-    assert done.status == 0
-    (record,) = [r for r in done.records if r["message"] == "Cleanup job completed"]
-    assert record["cleanedCount"] == 1200
-    assert record["skippedCount"] == 0
-    assert any("Redis" in r["message"] for r in done.records)
-    shop.check_stock_adds_up(db)
-    assert shop.statuses(db) == {"released": 1200, "active": 1}
-    row = db.conn.execute("SELECT status FROM inventory_reservations WHERE id = %s", (keep,)).fetchone()
-    assert row == ("active",)
+def test_empty_tables(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper("--feed-interval", "100ms", "--reconcile-interval", "1s")
+    daemon.wait_for_record("Redis connected")
+    redis.zadd(PENDING, {str(uuid.uuid4()): 1})
+    wait_until(lambda: is_empty(redis), 20, "the stray entry is forgotten")
+    assert daemon.stop() == 0
+    assert not [r for r in daemon.records if r["level"] in ("WARN", "ERROR")], daemon.tail()
 
 
-def test_once_clears_the_mirror(db: Any, redis: Any, run: Any) -> None:
-    products = shop.add_products(db, 3, stock=1000)
-    ids = shop.bulk_reserve(db, 100, products)
-    mirror(db, redis, *ids)
-    redis.zadd(PENDING, {str(uuid.uuid4()): 4e12})
-    assert run("--once").status == 0
-    assert redis.zcard(PENDING) == 1
-    shop.check_stock_adds_up(db)
+def test_script_flush(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    product = shop.add_product(db, stock=100)
+    sweeper(*ALONE)
+    for n in range(1, 6):
+        redis.script_flush()
+        mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0.05))
+        wait_until(lambda n=n: released(db) == n and is_empty(redis), 20, f"release {n}")
+    assert max(shop.lateness(db)) < 2
 
 
-def test_dry_run_changes_nothing(db: Any, redis: Any, run: Any) -> None:
-    products = shop.add_products(db, 3, stock=1000)
-    shop.bulk_reserve(db, 50, products)
-    done = run("--once", "--dry-run")
-    assert done.status == 0
-    (record,) = [r for r in done.records if r["message"] == "Cleanup job completed"]
-    assert (record["cleanedCount"], record["dryRun"]) == (50, True)
-    assert shop.statuses(db) == {"active": 50}
-    assert redis.dbsize() == 0
+def test_a_million_pending(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """What waits for its time costs nothing."""
+    far_ms = db.value("SELECT extract(epoch FROM now() + interval '1 hour')::bigint * 1000")
+    for start in range(0, 1_000_000, 50_000):
+        entries = {str(uuid.UUID(int=n)): far_ms + n for n in range(start, start + 50_000)}
+        redis.zadd(PENDING, entries)
+    products = shop.add_products(db, 10, stock=100)
+    daemon = sweeper("--feed-interval", "300ms")
+    daemon.wait_for_record("Redis connected")
+    ids = shop.bulk_reserve(db, 200, products, "now() + interval '1 s' + i * interval '2 ms'")
+    wait_until(lambda: released(db) == 200, 20, "all releases")
+    late = shop.lateness(db, ids)
+    assert min(late) >= 0 and max(late) < 1
+    wait_until(lambda: redis.zcard(PENDING) == 1_000_000, 5, "the others stay")
+    assert daemon.rss_kb() < 200_000
+    redis.flushall()
+
+
+def test_a_backlog_of_entries_without_rows(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """A hundred thousand entries for nothing do not keep the real one waiting for long."""
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    for start in range(0, 100_000, 50_000):
+        redis.zadd(PENDING, {str(uuid.UUID(int=n)): n for n in range(start, start + 50_000)})
+    mirror(db, redis, id)
+    sweeper("--workers", "2", *ALONE)
+    wait_until(lambda: is_empty(redis), 60, "nothing left in Redis")
+    assert shop.statuses(db) == {"released": 1}

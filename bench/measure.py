@@ -1,0 +1,48 @@
+"""Percentiles, processor time, and what a durable commit costs."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import time
+from pathlib import Path
+
+import psycopg
+
+from harness import process
+
+COMMITS = 200
+
+
+def percentile(sorted_values: list[float], share: float) -> float:
+    """The smallest value that at least this share does not exceed; NaN when there is none."""
+    if not sorted_values:
+        return math.nan
+    return sorted_values[max(math.ceil(share * len(sorted_values)) - 1, 0)]
+
+
+def commit_cost_ms(db: psycopg.Connection) -> float:
+    """One durable commit, without which there is no release: the median of one-row updates."""
+    db.execute("CREATE TABLE commit_cost (n integer); INSERT INTO commit_cost VALUES (0)")
+    times = []
+    for _ in range(COMMITS):
+        begin = time.perf_counter()
+        db.execute("UPDATE commit_cost SET n = n + 1")
+        times.append(time.perf_counter() - begin)
+    db.execute("DROP TABLE commit_cost")
+    return statistics.median(times) * 1000
+
+
+def family_cpu_s(pid: int) -> float:
+    """Processor time of a process and its children, those that have ended included."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    ended_s = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return ended_s + sum(_cpu_s(one) for one in [pid, *process.children(pid)])
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        return process.cpu_seconds(pid)
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return 0.0

@@ -1,0 +1,89 @@
+/* Whether reservations are released on time, and what an operator wants to know besides: what
+ * /readyz, /status, the gauges and --status say.
+ *
+ * In the daemon all of it is known already when it is asked for: what the claims bring along, what
+ * the feed sees at each look, and now and then a look at Redis's sizes. No probe waits for a
+ * server. */
+#ifndef RS_HEALTH_H
+#define RS_HEALTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct due_found;
+struct feed;
+struct health;
+struct json_t;
+struct reconcile_result;
+struct sweep;
+struct sweeper;
+
+#define HEALTH_FAILURES_MAX 10
+
+struct health_server {
+    const char *address;
+    const char *error; /* why it is not up */
+    bool up;
+    bool clock_known;
+    int64_t clock_offset_us; /* its clock against this host's */
+};
+
+/* Times are Postgres's. Strings are borrowed. */
+struct health_report {
+    bool ready;
+    char reason[512]; /* when not ready */
+    bool degraded;    /* Redis is out of reach: releases go on from Postgres */
+    struct health_server postgres, redis;
+
+    bool sizes_known;
+    int64_t pending, inflight, failed;
+    size_t locked; /* overdue, but waiting for somebody else's lock */
+
+    int64_t now_us;           /* 0: not known */
+    int64_t overdue_since_us; /* when the oldest that should be released by now expired; 0: none */
+    const char *overdue_id;   /* "": not known */
+    int64_t next_due_us;      /* the next time to look; 0: none known */
+    struct json_t *failures;  /* some records of :failed, an array; NULL: none */
+};
+
+/* How long the oldest overdue reservation has been so; 0: none is. */
+int64_t health_overdue_us(const struct health_report *r);
+
+/* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,
+ * or "". */
+void health_judge(struct health_report *r, const char *unusable);
+
+/* The bodies of /status and /readyz: JSON, one line, malloc'd; NULL: out of memory. */
+char *health_status_json(const struct health_report *r);
+char *health_ready_json(const struct health_report *r);
+
+/* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */
+struct json_t *health_failures(const struct due_found *found, size_t n);
+
+struct health_options {
+    struct sweep *sweep;
+    struct sweeper *sweeper;
+    struct feed *feed;
+    const char *postgres, *redis; /* addresses to be shown */
+};
+
+/* All of options must outlive it. NULL: out of memory. */
+struct health *health_new(const struct health_options *options);
+
+/* The queue must have been closed before: it may have been asked something. NULL is legal. */
+void health_free(struct health *h);
+
+/* From now on it is not ready: an orderly stop has begun. */
+void health_stopping(struct health *h);
+
+/* For the gauges; result is copied. */
+void health_reconciled(struct health *h, const struct reconcile_result *result);
+
+/* The strings and failures of the report are good until the loop turns. */
+void health_read(struct health *h, struct health_report *report);
+
+/* The body of /metrics, malloc'd, with its length; NULL: out of memory. */
+char *health_metrics(struct health *h, size_t *len);
+
+#endif

@@ -1,0 +1,60 @@
+/* The HTTP server: routes, token, limits. Small answers to few clients; a flood of them, or clients
+ * that never finish a request, cost neither the sweep nor the next probe more than a moment.
+ *
+ * Every connection serves one request. It must arrive within 5 s and fit in 8 KiB of headers and
+ * 4 KiB of body; at 128 connections the oldest that has not sent its request makes room. */
+#ifndef RS_HTTP_H
+#define RS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct http;
+struct http_request;
+struct loop;
+
+struct http_route {
+    const char *path;
+    bool changes; /* POST, with the token; else GET and HEAD, open to everyone */
+    /* Owes the request one http_reply, now or later. */
+    void (*handle)(void *arg, struct http_request *request);
+};
+
+struct http_options {
+    const char *host; /* "": all addresses; a name is resolved here, which may block */
+    int port;
+    const char *token; /* must outlive the server; NULL: what changes something answers 403 */
+    const struct http_route *routes; /* must outlive the server */
+    size_t nroutes;
+    void *arg; /* for the handlers */
+};
+
+/* Listens at once; answers when the loop runs. NULL with one sentence in `error`. */
+struct http *http_new(struct loop *loop, const struct http_options *options, char *error,
+                      size_t error_size);
+
+/* Closes all connections. Requests without a reply stay valid until they get one. Not allowed
+ * inside a handler; NULL is legal. */
+void http_free(struct http *h);
+
+/* Answers and frees the request. The body is copied; JSON unless content_type says otherwise (NULL:
+ * JSON). A client that has gone away is no error. */
+void http_reply(struct http_request *request, int status, const char *content_type,
+                const char *body, size_t len);
+
+/* {"error": message} */
+void http_reply_error(struct http_request *request, int status, const char *message);
+
+/* A switch in the query string: ?name=true or ?name=false. */
+struct http_switch {
+    const char *name;
+    bool *value; /* left alone when not given */
+};
+
+/* Reads the query string. Returns 0, or -1 with one sentence in `error`: a parameter that is none
+ * of these, or a value that is neither true nor false (a misspelt dryRun must not do the work). */
+int http_query_read(const struct http_request *request, const struct http_switch *switches,
+                    size_t nswitches, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,57 @@
+/* The full reconciliation sweep: compares Postgres's reservations, Redis's entries and the stock
+ * counters, and mends what differs (interface.md 7). Safe beside running sweepers and a busy API.
+ *
+ * One object is one run. It has its own connection to Postgres and uses the sweep's Redis, which
+ * must be up. It holds a leased role in Redis, so that two never run at once, across processes
+ * too. It logs its progress every 10 s, and its end: `Reconciliation completed` or
+ * `Reconciliation failed`. */
+#ifndef RS_RECONCILE_H
+#define RS_RECONCILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct reconcile;
+struct sweep;
+
+struct reconcile_options {
+    bool dry_run;
+    bool repair_stock;
+    int64_t max_repairs; /* more drifted counters than this are reported, not repaired */
+    FILE *report;        /* one JSON line for each finding; not closed; NULL: none */
+    FILE *terminal;      /* a progress display and a closing table; NULL: none */
+};
+
+/* The closing record's figures. In a dry run they say what would have been done. */
+struct reconcile_result {
+    bool ok;           /* it came to its end; else `error` says why not */
+    const char *error; /* one sentence, "" when ok; ends with the callback */
+    bool held;         /* !ok: another reconciliation is running, which `error` names */
+    int64_t released, refused, skipped; /* expired: released; refused by Postgres; locked */
+    int64_t missing, misplaced, orphaned, spent, leases_expired;
+    int64_t stock_checked, stock_drifted, stock_repaired;
+    int64_t remaining; /* findings that stand: exit status 3 when there are any */
+    bool dry_run;
+    int64_t finished_us; /* the host's wall clock */
+    int64_t duration_ms;
+};
+
+/* sweep must outlive it. NULL: out of memory or file descriptors. */
+struct reconcile *reconcile_new(struct sweep *sweep, const struct reconcile_options *options);
+
+/* Ends a run that is under way without calling back; its role is left to its lease (6 s). Not
+ * allowed inside callbacks of the sweep's links, nor inside done (use a timer). NULL is legal. */
+void reconcile_free(struct reconcile *r);
+
+/* Once. done(arg, result) fires once, never from inside this call. */
+void reconcile_run(struct reconcile *r,
+                   void (*done)(void *arg, const struct reconcile_result *result), void *arg);
+
+/* From reconcile_run until done has been called. */
+bool reconcile_running(const struct reconcile *r);
+
+/* Ends the run after the step in hand and gives the role up; done follows with !ok. */
+void reconcile_stop(struct reconcile *r);
+
+#endif

@@ -1,0 +1,73 @@
+-- Mends entries, each only while it stands as it was seen.
+-- KEYS  1 pending, 2 inflight, 3 failed
+-- ARGV  what, id, seen, at_ms, ... for at most 1000 ids. what:
+--   add     into pending at at_ms, if it is in none of the three
+--   move    to at_ms, if its score in pending is `seen`
+--   remove  from pending, if its score there is `seen`
+--   return  from inflight to pending at at_ms, if its score in inflight is `seen`
+--   forget  its record, if that is `seen` and it is not claimed
+--   retry   into pending at at_ms, if its record is `seen` and it is in neither set
+-- Returns 1 or 0 for each: mended, or no longer as it was seen.
+local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local n = #ARGV / 4
+if n > 1000 then
+    return redis.error_reply('ERR too many ids for one script')
+end
+if n == 0 then
+    return {}
+end
+
+local ids = {}
+for i = 1, n do
+    ids[i] = ARGV[4 * i - 2]
+end
+local scores = redis.call('ZMSCORE', pending, unpack(ids))
+local leases = redis.call('ZMSCORE', inflight, unpack(ids))
+local records = redis.call('HMGET', failed, unpack(ids))
+
+local done = {}
+local entries, claims, stale, added, returned = {}, {}, {}, {}, {}
+for i, id in ipairs(ids) do
+    local what, seen, at = ARGV[4 * i - 3], ARGV[4 * i - 1], ARGV[4 * i]
+    local score, lease, record = scores[i], leases[i], records[i]
+    local mended = true
+    if what == 'add' and not score and not lease and not record then
+        added[#added + 1] = at
+        added[#added + 1] = id
+    elseif what == 'move' and score == seen and not lease then
+        added[#added + 1] = at
+        added[#added + 1] = id
+    elseif what == 'remove' and score == seen then
+        entries[#entries + 1] = id
+    elseif what == 'return' and lease == seen then
+        claims[#claims + 1] = id
+        returned[#returned + 1] = at
+        returned[#returned + 1] = id
+    elseif what == 'forget' and record == seen and not lease then
+        stale[#stale + 1] = id
+    elseif what == 'retry' and record == seen and not score and not lease then
+        added[#added + 1] = at
+        added[#added + 1] = id
+    else
+        mended = false
+    end
+    done[i] = mended and 1 or 0
+end
+
+-- Removed before added: see claim.lua.
+if #entries > 0 then
+    redis.call('ZREM', pending, unpack(entries))
+end
+if #claims > 0 then
+    redis.call('ZREM', inflight, unpack(claims))
+end
+if #stale > 0 then
+    redis.call('HDEL', failed, unpack(stale))
+end
+if #added > 0 then
+    redis.call('ZADD', pending, unpack(added))
+end
+if #returned > 0 then
+    redis.call('ZADD', pending, 'LT', unpack(returned))
+end
+return done

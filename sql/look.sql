@@ -1,0 +1,16 @@
+-- What Postgres says of some reservations, all rows of an id together.
+--
+-- $1  the ids, an array in text form
+-- Answer: for each, its position in $1 from 1, how many rows, how many of them active, the latest
+--   expires_at of those in seconds since the epoch
+--
+-- One look-up by key for each id: the planner must not read the table for a few thousand of them.
+SELECT a.n, v.found, v.active, v.expires_at
+  FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+ CROSS JOIN LATERAL (
+    SELECT count(*) AS found, count(*) FILTER (WHERE r.{status} = {active}) AS active,
+           extract(epoch FROM max(r.{expires_at}) FILTER (WHERE r.{status} = {active}))
+               AS expires_at
+      FROM {reservations} r
+     WHERE r.{id} = a.id
+    OFFSET 0) v

@@ -1,0 +1,33 @@
+-- A page of stock counters, compared with the reservations in one snapshot.
+--
+-- $1  only products after this one, the end of the last page; NULL: from the first
+-- $2  at most so many products
+-- Answer: products in this page, the last of them; then, on a row for each counter that drifted (one
+--   row without, when none did): product, available, reserved, total (NULL: no such column), and
+--   the sum of its active reservations
+WITH page AS MATERIALIZED (
+    SELECT {stock_product_id} AS product_id, {available_stock} AS available,
+           {reserved_stock} AS reserved, {total_stock} AS total
+      FROM {inventory}
+     WHERE {stock_product_id} > $1 OR $1 IS NULL
+     ORDER BY {stock_product_id}
+     LIMIT $2::int
+), sums AS MATERIALIZED (
+    SELECT r.{product_id} AS product_id, sum(r.{quantity}) AS units
+      FROM {reservations} r
+     WHERE r.{status} = {active}
+       AND r.{product_id} >= (SELECT p.product_id FROM page p ORDER BY p.product_id LIMIT 1)
+       AND r.{product_id} <= (SELECT p.product_id FROM page p ORDER BY p.product_id DESC LIMIT 1)
+     GROUP BY r.{product_id}
+)
+SELECT a.n, a.last, d.*
+  FROM (SELECT count(*) AS n,
+               (SELECT p.product_id::text FROM page p ORDER BY p.product_id DESC LIMIT 1) AS last
+          FROM page) a
+  LEFT JOIN (
+    SELECT p.product_id::text, p.available::bigint, p.reserved::bigint, p.total::bigint,
+           coalesce(s.units, 0)::bigint
+      FROM page p
+      LEFT JOIN sums s ON s.product_id = p.product_id
+     WHERE p.reserved IS DISTINCT FROM coalesce(s.units, 0)
+        OR p.available + p.reserved <> p.total) d ON true

@@ -1,0 +1,8 @@
+-- Holds one product's counters, so that no checkout moves them until the transaction ends.
+--
+-- $1  the product
+-- Answer: available, reserved, total (NULL: no such column); no row when the product is gone
+SELECT {available_stock}::bigint, {reserved_stock}::bigint, {total_stock}::bigint
+  FROM {inventory}
+ WHERE {stock_product_id} = $1
+   FOR NO KEY UPDATE

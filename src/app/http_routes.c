@@ -1,0 +1,261 @@
+/* What the daemon answers over HTTP. Probes are answered from what is known already. */
+#include "http_routes.h"
+
+#include "config.h"
+#include "health.h"
+#include "http.h"
+#include "log.h"
+#include "loop.h"
+#include "reconcile.h"
+#include "redis_link.h"
+#include "sweep.h"
+#include "sweep_job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define LAST_WORD_US (50 * 1000) /* for an answer to leave before the loop ends */
+
+struct http_routes {
+    struct sweep *sweep;
+    struct health *health;
+    struct http *http;
+    struct timer *turn; /* frees what has ended, outside its callback */
+
+    struct sweep_job *job;
+    struct http_request *job_request;
+    bool job_over;
+    struct reconcile *reconcile;
+    bool reconcile_over;
+
+    bool stopping;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+/* Takes text over; NULL: out of memory. */
+static void reply_text(struct http_request *request, int status, const char *type, char *text,
+                       size_t len)
+{
+    if (text == NULL)
+        http_reply_error(request, 503, "out of memory");
+    else
+        http_reply(request, status, type, text, len);
+    free(text);
+}
+
+static void get_healthz(void *arg, struct http_request *request)
+{
+    static const char body[] = "{\"ok\":true}\n";
+    (void)arg;
+    http_reply(request, 200, NULL, body, sizeof(body) - 1);
+}
+
+static void get_readyz(void *arg, struct http_request *request)
+{
+    struct http_routes *r = arg;
+    struct health_report report;
+    health_read(r->health, &report);
+    char *text = health_ready_json(&report);
+    reply_text(request, report.ready ? 200 : 503, NULL, text, text != NULL ? strlen(text) : 0);
+}
+
+static void get_status(void *arg, struct http_request *request)
+{
+    struct http_routes *r = arg;
+    struct health_report report;
+    health_read(r->health, &report);
+    char *text = health_status_json(&report);
+    reply_text(request, 200, NULL, text, text != NULL ? strlen(text) : 0);
+}
+
+static void get_metrics(void *arg, struct http_request *request)
+{
+    struct http_routes *r = arg;
+    size_t len = 0;
+    char *text = health_metrics(r->health, &len);
+    reply_text(request, 200, METRICS_TYPE, text, len);
+}
+
+static void on_swept(void *arg, const struct sweep_job_result *result)
+{
+    struct http_routes *r = arg;
+    struct http_request *request = r->job_request;
+    char body[256];
+    int n;
+    r->job_request = NULL;
+    r->job_over = true;
+    timer_after_us(r->turn, 0);
+    if (result->error != NULL && result->out_of_reach) {
+        http_reply_error(request, 503, result->error);
+        return;
+    }
+    if (result->error == NULL && result->failed == 0)
+        n = snprintf(body, sizeof(body), "{\"cleanedCount\":%llu,\"skippedCount\":%llu}\n",
+                     (unsigned long long)result->cleaned, (unsigned long long)result->skipped);
+    else
+        n = snprintf(body, sizeof(body),
+                     "{\"error\":\"%s\",\"cleanedCount\":%llu,\"failedCount\":%llu,"
+                     "\"skippedCount\":%llu}\n",
+                     result->error != NULL ? "Postgres refused a statement; see the log"
+                                           : "Postgres refused some reservations; see the log",
+                     (unsigned long long)result->cleaned, (unsigned long long)result->failed,
+                     (unsigned long long)result->skipped);
+    http_reply(request, result->error == NULL && result->failed == 0 ? 200 : 500, NULL, body,
+               (size_t)n);
+}
+
+static void post_sweep(void *arg, struct http_request *request)
+{
+    struct http_routes *r = arg;
+    char error[128];
+    if (http_query_read(request, NULL, 0, error, sizeof(error)) != 0) {
+        http_reply_error(request, 400, error);
+    } else if (r->stopping) {
+        http_reply_error(request, 503, "the sweeper is stopping");
+    } else if (r->job != NULL) {
+        http_reply_error(request, 409, "a sweep is running");
+    } else {
+        r->job = sweep_job_new(r->sweep, on_swept, r);
+        if (r->job == NULL)
+            http_reply_error(request, 503, "out of memory");
+        else
+            r->job_request = request;
+    }
+}
+
+static void on_reconciled(void *arg, const struct reconcile_result *result)
+{
+    struct http_routes *r = arg;
+    if (!result->held) /* another process's says nothing of ours */
+        health_reconciled(r->health, result);
+    r->reconcile_over = true;
+    timer_after_us(r->turn, 0);
+}
+
+static void start_reconcile(struct http_routes *r, struct http_request *request, bool dry_run,
+                            bool repair_stock)
+{
+    const struct reconcile_options options = {
+        .dry_run = dry_run,
+        .repair_stock = repair_stock,
+        .max_repairs = r->sweep->config->max_repairs,
+    };
+    char body[96];
+    r->reconcile = reconcile_new(r->sweep, &options);
+    if (r->reconcile == NULL) {
+        http_reply_error(request, 503, "out of memory or file descriptors");
+        return;
+    }
+    reconcile_run(r->reconcile, on_reconciled, r);
+    int n = snprintf(body, sizeof(body), "{\"started\":true,\"dryRun\":%s,\"repairStock\":%s}\n",
+                     dry_run ? "true" : "false", repair_stock ? "true" : "false");
+    http_reply(request, 202, NULL, body, (size_t)n);
+}
+
+static void post_reconcile(void *arg, struct http_request *request)
+{
+    struct http_routes *r = arg;
+    bool dry_run = false, repair_stock = false;
+    const struct http_switch switches[] = {{"dryRun", &dry_run}, {"repairStock", &repair_stock}};
+    char error[128];
+    if (http_query_read(request, switches, 2, error, sizeof(error)) != 0)
+        http_reply_error(request, 400, error);
+    else if (r->stopping)
+        http_reply_error(request, 503, "the sweeper is stopping");
+    else if (r->reconcile != NULL)
+        http_reply_error(request, 409, "a reconciliation is running");
+    else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
+        http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
+    else
+        start_reconcile(r, request, dry_run, repair_stock);
+}
+
+static void check_stopped(struct http_routes *r)
+{
+    if (r->stopping && r->job == NULL && r->reconcile == NULL && r->done != NULL) {
+        void (*done)(void *) = r->done;
+        r->done = NULL;
+        done(r->done_arg);
+    }
+}
+
+static void on_turn(void *arg)
+{
+    struct http_routes *r = arg;
+    if (r->reconcile_over) {
+        reconcile_free(r->reconcile);
+        r->reconcile = NULL;
+        r->reconcile_over = false;
+    }
+    if (r->job_over) {
+        sweep_job_free(r->job);
+        r->job = NULL;
+        r->job_over = false;
+        if (r->stopping) {
+            timer_after_us(r->turn, LAST_WORD_US);
+            return;
+        }
+    }
+    check_stopped(r);
+}
+
+static const struct http_route routes[] = {
+    {"/healthz", false, get_healthz}, {"/readyz", false, get_readyz},
+    {"/metrics", false, get_metrics}, {"/status", false, get_status},
+    {"/sweep", true, post_sweep},     {"/reconcile", true, post_reconcile},
+};
+
+struct http_routes *http_routes_new(struct sweep *sweep, struct health *health, char *error,
+                                    size_t error_size)
+{
+    struct http_routes *r = calloc(1, sizeof(*r));
+    const struct http_options options = {
+        .host = sweep->config->http_host,
+        .port = sweep->config->http_port,
+        .token = sweep->config->admin_token,
+        .routes = routes,
+        .nroutes = sizeof(routes) / sizeof(routes[0]),
+        .arg = r,
+    };
+    snprintf(error, error_size, "out of memory");
+    if (r == NULL)
+        return NULL;
+    r->sweep = sweep;
+    r->health = health;
+    r->turn = timer_new(sweep->loop, on_turn, r);
+    if (r->turn != NULL)
+        r->http = http_new(sweep->loop, &options, error, error_size);
+    if (r->http == NULL) {
+        http_routes_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void http_routes_stop(struct http_routes *r, void (*done)(void *arg), void *arg)
+{
+    r->stopping = true;
+    r->done = done;
+    r->done_arg = arg;
+    if (r->job != NULL)
+        sweep_job_stop(r->job);
+    if (r->reconcile != NULL && reconcile_running(r->reconcile))
+        reconcile_stop(r->reconcile);
+    timer_after_us(r->turn, 0);
+}
+
+void http_routes_free(struct http_routes *r)
+{
+    if (r == NULL)
+        return;
+    reconcile_free(r->reconcile);
+    sweep_job_free(r->job);
+    if (r->job_request != NULL)
+        http_reply_error(r->job_request, 503, "the sweeper is stopping");
+    http_free(r->http);
+    timer_free(r->turn);
+    free(r);
+}

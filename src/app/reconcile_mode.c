@@ -1,0 +1,152 @@
+/* --reconcile: one full reconciliation sweep, then the exit. */
+#include "config.h"
+#include "context.h"
+#include "log.h"
+#include "loop.h"
+#include "modes.h"
+#include "reconcile.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_US (5 * 1000000)
+#define MMAP_BYTES (128 * 1024)
+
+struct reconcile_mode {
+    struct context context;
+    struct reconcile *run;
+    struct timer *connecting; /* Redis's 5 s */
+    int status;
+};
+
+static void end(struct reconcile_mode *m, int status)
+{
+    m->status = status;
+    loop_stop(m->context.sweep.loop);
+}
+
+static void on_done(void *arg, const struct reconcile_result *result)
+{
+    if (!result->ok)
+        end(arg, EXIT_FAILED);
+    else
+        end(arg, result->remaining > 0 ? EXIT_INCONSISTENT : EXIT_DONE);
+}
+
+static void out_of_reach(struct reconcile_mode *m, const char *error)
+{
+    log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", m->context.redis, LOG_STR,
+              "error", error, LOG_END);
+    end(m, EXIT_FAILED);
+}
+
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    struct reconcile_mode *m = arg;
+    (void)reason;
+    if (state != REDIS_LINK_UP || reconcile_running(m->run))
+        return;
+    const char *unusable = context_redis_unusable(&m->context);
+    timer_clear(m->connecting);
+    if (unusable != NULL) {
+        log_event(LOG_ERROR, unusable, LOG_STR, "redis", m->context.redis, LOG_END);
+        end(m, EXIT_USAGE);
+        return;
+    }
+    reconcile_run(m->run, on_done, m);
+}
+
+static void on_connecting_over(void *arg)
+{
+    struct reconcile_mode *m = arg;
+    const char *error = redis_link_last_error(m->context.sweep.redis);
+    out_of_reach(m, error[0] != '\0' ? error : "no answer within 5 s");
+}
+
+static void on_signal(void *arg)
+{
+    struct reconcile_mode *m = arg;
+    if (reconcile_running(m->run)) {
+        reconcile_stop(m->run);
+    } else {
+        log_event(LOG_ERROR, "Stopped by a signal", LOG_END);
+        end(m, EXIT_FAILED);
+    }
+}
+
+/* Where progress is shown: never among the report's lines. */
+static FILE *terminal_for(const struct config *config)
+{
+    bool report_on_stdout = config->report != NULL && strcmp(config->report, "-") == 0;
+    if (isatty(STDERR_FILENO))
+        return stderr;
+    return isatty(STDOUT_FILENO) && !report_on_stdout ? stdout : NULL;
+}
+
+/* The file of --report; false when it cannot be written. */
+static bool open_report(const struct config *config, FILE **out)
+{
+    *out = NULL;
+    if (config->report == NULL)
+        return true;
+    *out = strcmp(config->report, "-") == 0 ? stdout : fopen(config->report, "we");
+    if (*out == NULL)
+        fprintf(stderr, "reservation-sweeper: --report: \"%s\" cannot be written: %s\n",
+                config->report, strerror(errno));
+    return *out != NULL;
+}
+
+static int set_up(struct reconcile_mode *m, const struct config *config, FILE *report)
+{
+    struct loop *loop = m->context.sweep.loop;
+    const struct reconcile_options options = {
+        .dry_run = config->dry_run,
+        .repair_stock = config->repair_stock,
+        .max_repairs = config->max_repairs,
+        .report = report,
+        .terminal = terminal_for(config),
+    };
+    m->run = reconcile_new(&m->context.sweep, &options);
+    m->connecting = timer_new(loop, on_connecting_over, m);
+    if (m->run == NULL || m->connecting == NULL ||
+        loop_on_signal(loop, SIGTERM, on_signal, m) != 0 ||
+        loop_on_signal(loop, SIGINT, on_signal, m) != 0) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+        return -1;
+    }
+    return 0;
+}
+
+int reconcile_mode_run(const struct config *config)
+{
+    struct reconcile_mode m;
+    FILE *report;
+    memset(&m, 0, sizeof(m));
+    m.status = EXIT_FAILED;
+    /* Fixed, else the library raises it, and the pages' buffers tear holes into the heap. */
+    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    if (!open_report(config, &report))
+        return EXIT_USAGE;
+    if (context_open(&m.context, config, on_redis, &m) == 0) {
+        if (set_up(&m, config, report) == 0) {
+            timer_after_us(m.connecting, CONNECT_US);
+            redis_link_start(m.context.sweep.redis);
+            if (loop_run(m.context.sweep.loop) != 0)
+                log_event(LOG_ERROR, "The event loop failed", LOG_END);
+        }
+        redis_link_stop(m.context.sweep.redis);
+        reconcile_free(m.run);
+        timer_free(m.connecting);
+        context_close(&m.context);
+    }
+    if (report != NULL && report != stdout && fclose(report) != 0 && m.status != EXIT_FAILED) {
+        log_event(LOG_ERROR, "The report could not be written", LOG_STR, "error", strerror(errno),
+                  LOG_END);
+        m.status = EXIT_FAILED;
+    }
+    return m.status;
+}

@@ -1,0 +1,308 @@
+/* --status: what Redis and Postgres say, without the daemon. */
+#include "clock.h"
+#include "config.h"
+#include "context.h"
+#include "due_queue_reconcile.h"
+#include "health.h"
+#include "log.h"
+#include "loop.h"
+#include "modes.h"
+#include "overdue.h"
+#include "pages.h"
+#include "pg_link.h"
+#include "statements.h"
+#include "status_table.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_US (5 * 1000000)
+#define NO_ANSWER "no answer within 5 s"
+/* How far ahead the next expiry is looked for. */
+#define AHEAD_US (INT64_C(3650) * 86400 * 1000000)
+
+struct status {
+    struct context context;
+    struct pg_link *link;
+    struct pages *pages;
+    struct overdue *overdue;
+    struct timer *turn; /* the next step; while connecting, its end */
+    int step;           /* how many have been taken */
+    bool connected;     /* ... or there is no more waiting for it */
+
+    struct json_t *failures;
+    int64_t next_us;    /* the next expiry that Postgres knows; 0: none */
+    char error[256];    /* why Postgres could not be asked; "" when it could */
+    char unusable[256]; /* why its tables cannot be used */
+    bool redis_known;
+};
+
+/* The answer is there: go on, outside its callback. */
+static void go_on(struct status *s)
+{
+    timer_after_us(s->turn, 0);
+}
+
+static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
+{
+    struct status *s = arg;
+    struct sweep *sweep = &s->context.sweep;
+    if (error == NULL) {
+        int64_t now_us = clock_mono_us();
+        sweep->sizes = *sizes;
+        server_clock_sample(&sweep->redis_clock, sizes->redis_us, sweep->sizes_us, now_us);
+        s->redis_known = true;
+    }
+    go_on(s);
+}
+
+static bool ask_sizes(struct status *s)
+{
+    s->context.sweep.sizes_us = clock_mono_us();
+    return due_queue_sizes(s->context.sweep.queue, on_sizes, s) == 0;
+}
+
+static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                        const char *error)
+{
+    struct status *s = arg;
+    (void)cursor;
+    if (error == NULL)
+        s->failures = health_failures(found, n);
+    go_on(s);
+}
+
+static bool ask_failures(struct status *s)
+{
+    return s->redis_known && s->context.sweep.sizes.failed > 0 &&
+           due_queue_scan(s->context.sweep.queue, DUE_IN_FAILED, "0", on_failures, s) == 0;
+}
+
+static void on_statements(void *arg, const char *error)
+{
+    struct status *s = arg;
+    if (error != NULL && pg_link_up(s->link))
+        snprintf(s->unusable, sizeof(s->unusable), "%s", error);
+    else if (error != NULL)
+        snprintf(s->error, sizeof(s->error), "%s", error);
+    go_on(s);
+}
+
+static bool ask_catalog(struct status *s)
+{
+    if (statements_load(s->context.sweep.statements, s->link, &s->context.sweep.pg_clock,
+                        on_statements, s) == 0)
+        return true;
+    const char *why = pg_link_last_error(s->link);
+    snprintf(s->error, sizeof(s->error), "%s", why[0] != '\0' ? why : NO_ANSWER);
+    return false;
+}
+
+/* Asks for a page. */
+static bool ask_page(struct status *s, void (*done)(void *arg, const struct page *page))
+{
+    if (!statements_ready(s->context.sweep.statements) || s->error[0] != '\0')
+        return false;
+    if (pages_next(s->pages, done, s) == 0)
+        return true;
+    snprintf(s->error, sizeof(s->error), "the connection was lost");
+    return false;
+}
+
+static void on_overdue(void *arg)
+{
+    go_on(arg);
+}
+
+static void on_late(void *arg, const struct page *page)
+{
+    struct status *s = arg;
+    if (page->error == NULL) {
+        overdue_look(s->overdue, s->pages);
+        return;
+    }
+    snprintf(s->error, sizeof(s->error), "%s", page->error);
+    go_on(s);
+}
+
+static bool ask_late(struct status *s)
+{
+    pages_begin(s->pages, PAGES_NOWHERE, 0, 1);
+    pages_want_late(s->pages);
+    return ask_page(s, on_late);
+}
+
+static void on_next(void *arg, const struct page *page)
+{
+    struct status *s = arg;
+    if (page->error != NULL)
+        snprintf(s->error, sizeof(s->error), "%s", page->error);
+    else if (page->n > 0)
+        s->next_us = (pages_expires_us(s->pages, 0) + 999) / 1000 * 1000; /* as Redis has it */
+    go_on(s);
+}
+
+static bool ask_next(struct status *s)
+{
+    pages_begin(s->pages, server_clock_now_us(&s->context.sweep.pg_clock), AHEAD_US, 1);
+    return ask_page(s, on_next);
+}
+
+/* One after the other, each when the one before has its answer. What is late is looked up in Redis
+ * too, so Redis comes first. A step returns false when there is nothing to wait for. */
+static bool (*const steps[])(struct status *s) = {ask_sizes, ask_failures, ask_catalog, ask_late,
+                                                  ask_next};
+
+#define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
+
+static void on_turn(void *arg)
+{
+    struct status *s = arg;
+    s->connected = true;
+    while (s->step < STEPS)
+        if (steps[s->step++](s))
+            return;
+    loop_stop(s->context.sweep.loop);
+}
+
+static void check_connected(struct status *s)
+{
+    if (!s->connected && pg_link_up(s->link) &&
+        redis_link_state(s->context.sweep.redis) == REDIS_LINK_UP)
+        go_on(s);
+}
+
+static void on_postgres(void *arg, bool up, const char *reason)
+{
+    (void)up;
+    (void)reason;
+    check_connected(arg);
+}
+
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    (void)state;
+    (void)reason;
+    check_connected(arg);
+}
+
+static void fill_servers(const struct status *s, struct health_report *r)
+{
+    const struct sweep *sweep = &s->context.sweep;
+    r->postgres = (struct health_server){
+        .address = s->context.postgres,
+        .up = s->error[0] == '\0',
+        .error = s->error,
+        .clock_known = sweep->pg_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&sweep->pg_clock),
+    };
+    const char *why = redis_link_last_error(sweep->redis);
+    r->redis = (struct health_server){
+        .address = s->context.redis,
+        .up = s->redis_known,
+        .error = why[0] != '\0' ? why : NO_ANSWER,
+        .clock_known = sweep->redis_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&sweep->redis_clock),
+    };
+}
+
+static void fill(const struct status *s, struct health_report *r)
+{
+    const struct sweep *sweep = &s->context.sweep;
+    struct overdue_view view;
+    memset(r, 0, sizeof(*r));
+    fill_servers(s, r);
+    overdue_read(s->overdue, &view);
+    r->degraded = !s->redis_known;
+    r->sizes_known = s->redis_known;
+    r->pending = sweep->sizes.pending;
+    r->inflight = sweep->sizes.inflight;
+    r->failed = sweep->sizes.failed;
+    r->locked = view.locked;
+    r->failures = s->failures;
+    r->now_us = server_clock_now_us(&sweep->pg_clock);
+    r->overdue_since_us = view.since_us;
+    r->overdue_id = view.id;
+    r->next_due_us = s->next_us;
+    /* Redis may know of an earlier one: a retry, or one that has expired. */
+    if (s->redis_known && sweep->sizes.next_ms < INT64_MAX / 1000 &&
+        (r->next_due_us == 0 || sweep->sizes.next_ms * 1000 < r->next_due_us))
+        r->next_due_us = sweep->sizes.next_ms * 1000;
+    health_judge(r, s->unusable);
+}
+
+static int print(const struct status *s)
+{
+    struct health_report report;
+    fill(s, &report);
+    if (isatty(STDOUT_FILENO)) {
+        status_table_print(&report, stdout);
+    } else {
+        char *text = health_status_json(&report);
+        puts(text != NULL ? text : "{}");
+        free(text);
+    }
+    if (!report.postgres.up)
+        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres", s->context.postgres,
+                  LOG_STR, "error", report.postgres.error, LOG_END);
+    if (!report.redis.up)
+        log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", s->context.redis, LOG_STR,
+                  "error", report.redis.error, LOG_END);
+    if (s->unusable[0] != '\0')
+        log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", s->unusable,
+                  LOG_END);
+    return report.postgres.up && report.redis.up && s->unusable[0] == '\0' ? EXIT_DONE
+                                                                           : EXIT_FAILED;
+}
+
+static int set_up(struct status *s)
+{
+    struct sweep *sweep = &s->context.sweep;
+    const struct pg_link_options options = {
+        .conninfo = sweep->config->conninfo,
+        .application_name = "reservation-sweeper status",
+        .connect_timeout_us = CONNECT_US,
+        .backoff_min_us = 50 * 1000,
+        .backoff_max_us = 1000 * 1000,
+        .read_only_ok = true,
+        .on_state = on_postgres,
+        .arg = s,
+    };
+    s->link = pg_link_new(sweep->loop, &options);
+    s->turn = timer_new(sweep->loop, on_turn, s);
+    s->overdue = overdue_new(sweep, false, on_overdue, s);
+    if (s->link != NULL)
+        s->pages = pages_new(sweep, s->link);
+    return s->turn != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;
+}
+
+int status_run(const struct config *config)
+{
+    struct status s;
+    int status = EXIT_FAILED;
+    memset(&s, 0, sizeof(s));
+    if (context_open(&s.context, config, on_redis, &s) != 0)
+        return EXIT_FAILED;
+    if (set_up(&s) != 0) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+    } else {
+        timer_after_us(s.turn, CONNECT_US);
+        pg_link_start(s.link);
+        redis_link_start(s.context.sweep.redis);
+        if (loop_run(s.context.sweep.loop) == 0)
+            status = print(&s);
+        else
+            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+    }
+    context_close_queue(&s.context);
+    pg_link_free(s.link);
+    pages_free(s.pages);
+    overdue_free(s.overdue);
+    timer_free(s.turn);
+    json_decref(s.failures);
+    context_close(&s.context);
+    return status;
+}

@@ -1,0 +1,151 @@
+/* What --once does, inside the running daemon. */
+#include "sweep_job.h"
+
+#include "clock.h"
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "pass.h"
+#include "pg_link.h"
+#include "statements.h"
+#include "sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CONNECT_US (5 * 1000000)
+#define STATEMENTS_US (50 * 1000)    /* between looks whether a worker has made them */
+#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * 1000)
+
+struct sweep_job {
+    struct sweep *sweep;
+    struct pg_link *link;
+    struct pass *pass;
+    struct timer *turn; /* the next step */
+    int64_t began_us, locked_until_us;
+    bool stopping, over;
+    char reason[256]; /* why there is no connection */
+    struct sweep_job_result result;
+    void (*done)(void *arg, const struct sweep_job_result *result);
+    void *arg;
+};
+
+static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
+{
+    const struct sweep_job_result *r = &j->result;
+    j->over = true;
+    j->result.error = error;
+    j->result.out_of_reach = out_of_reach;
+    timer_clear(j->turn);
+    if (error == NULL)
+        log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)r->cleaned,
+                  LOG_INT, "failedCount", (int64_t)r->failed, LOG_INT, "skippedCount",
+                  (int64_t)r->skipped, LOG_BOOL, "dryRun", 0, LOG_INT, "durationMs",
+                  (clock_mono_us() - j->began_us) / 1000, LOG_END);
+    else
+        log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
+                  (int64_t)r->cleaned, LOG_END);
+    j->done(j->arg, &j->result);
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct sweep_job *j = arg;
+    j->result.cleaned += result->released;
+    j->result.failed += result->failed;
+    j->result.skipped = result->locked;
+    if (!result->ok)
+        finish(j, result->error, !pg_link_up(j->link));
+    else if (j->stopping)
+        finish(j, "the sweeper is stopping", true);
+    else if (result->locked > 0 && clock_mono_us() < j->locked_until_us)
+        timer_after_us(j->turn, LOCKED_PAUSE_US);
+    else
+        finish(j, NULL, false);
+}
+
+static void start_pass(struct sweep_job *j)
+{
+    if (j->pass == NULL) {
+        j->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
+        j->pass = pass_new(j->sweep, &j->link, 1, true);
+    }
+    if (j->pass == NULL)
+        finish(j, "out of memory", false);
+    else
+        pass_run(j->pass, 0, on_pass, j);
+}
+
+/* Connected, past the limit, or the pause is over. */
+static void on_turn(void *arg)
+{
+    struct sweep_job *j = arg;
+    int64_t left_us = j->began_us + CONNECT_US - clock_mono_us();
+    if (j->stopping)
+        finish(j, "the sweeper is stopping", true);
+    else if (pg_link_up(j->link) && statements_ready(j->sweep->statements))
+        start_pass(j);
+    else if (j->pass != NULL || left_us <= 0)
+        finish(j, j->reason[0] != '\0' ? j->reason : "Postgres is out of reach", true);
+    else
+        timer_after_us(j->turn, pg_link_up(j->link) ? STATEMENTS_US : left_us);
+}
+
+static void on_state(void *arg, bool up, const char *reason)
+{
+    struct sweep_job *j = arg;
+    snprintf(j->reason, sizeof(j->reason), "%s%s", up ? "" : "Postgres is out of reach: ", reason);
+    if (up && !j->over && j->pass == NULL)
+        timer_after_us(j->turn, 0);
+}
+
+struct sweep_job *sweep_job_new(struct sweep *sweep,
+                                void (*done)(void *arg, const struct sweep_job_result *result),
+                                void *arg)
+{
+    struct sweep_job *j = calloc(1, sizeof(*j));
+    if (j == NULL)
+        return NULL;
+    const struct pg_link_options options = {
+        .conninfo = sweep->config->conninfo,
+        .application_name = "reservation-sweeper sweep",
+        .connect_timeout_us = CONNECT_US,
+        .backoff_min_us = 50 * 1000,
+        .backoff_max_us = 1000 * 1000,
+        .on_state = on_state,
+        .arg = j,
+    };
+    j->sweep = sweep;
+    j->done = done;
+    j->arg = arg;
+    j->began_us = clock_mono_us();
+    j->turn = timer_new(sweep->loop, on_turn, j);
+    j->link = pg_link_new(sweep->loop, &options);
+    if (j->turn == NULL || j->link == NULL) {
+        sweep_job_free(j);
+        return NULL;
+    }
+    pg_link_start(j->link);
+    timer_after_us(j->turn, CONNECT_US);
+    return j;
+}
+
+void sweep_job_stop(struct sweep_job *j)
+{
+    j->stopping = true;
+    if (j->pass != NULL && pass_running(j->pass))
+        pass_stop(j->pass);
+    else if (!j->over)
+        timer_after_us(j->turn, 0);
+}
+
+void sweep_job_free(struct sweep_job *j)
+{
+    if (j == NULL)
+        return;
+    pg_link_free(j->link);
+    pass_free(j->pass);
+    timer_free(j->turn);
+    free(j);
+}

@@ -1,0 +1,134 @@
+/* Prometheus's text exposition format. */
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct metrics {
+    FILE *out;
+    char *text;
+    size_t len;
+    const char *name; /* of the family */
+    FILE *label_out;  /* the labels of the next value */
+    char *labels;
+    size_t labels_len;
+    int nlabels;
+};
+
+struct metrics *metrics_new(void)
+{
+    struct metrics *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return NULL;
+    m->out = open_memstream(&m->text, &m->len);
+    m->label_out = open_memstream(&m->labels, &m->labels_len);
+    if (m->out == NULL || m->label_out == NULL) {
+        metrics_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void metrics_free(struct metrics *m)
+{
+    if (m == NULL)
+        return;
+    if (m->out != NULL)
+        fclose(m->out);
+    if (m->label_out != NULL)
+        fclose(m->label_out);
+    free(m->text);
+    free(m->labels);
+    free(m);
+}
+
+void metrics_family(struct metrics *m, const char *name, enum metrics_type type, const char *help)
+{
+    static const char *const types[] = {"counter", "gauge", "histogram"};
+    m->name = name;
+    fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, types[type]);
+}
+
+void metrics_label(struct metrics *m, const char *name, const char *value)
+{
+    fprintf(m->label_out, "%s%s=\"", m->nlabels++ == 0 ? "{" : ",", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\n')
+            fputs("\\n", m->label_out);
+        else if (*value == '"' || *value == '\\')
+            fprintf(m->label_out, "\\%c", *value);
+        else
+            fputc(*value, m->label_out);
+    }
+    fputc('"', m->label_out);
+}
+
+/* As short as it can be without losing anything. */
+static void put_number(FILE *out, double value)
+{
+    char text[40];
+    if (isnan(value)) {
+        fputs("NaN", out);
+        return;
+    }
+    if (isinf(value)) {
+        fputs(value > 0 ? "+Inf" : "-Inf", out);
+        return;
+    }
+    snprintf(text, sizeof(text), "%.15g", value);
+    if (strtod(text, NULL) != value) /* NOLINT(clang-diagnostic-float-equal): exactly that */
+        snprintf(text, sizeof(text), "%.17g", value);
+    fputs(text, out);
+}
+
+static void put_sample(struct metrics *m, const char *suffix, double value)
+{
+    fprintf(m->out, "%s%s", m->name, suffix);
+    if (m->nlabels > 0) {
+        fflush(m->label_out);
+        fprintf(m->out, "%.*s}", (int)m->labels_len, m->labels);
+        rewind(m->label_out);
+        m->nlabels = 0;
+    }
+    fputc(' ', m->out);
+    put_number(m->out, value);
+    fputc('\n', m->out);
+}
+
+void metrics_value(struct metrics *m, double value)
+{
+    put_sample(m, "", value);
+}
+
+void metrics_histogram(struct metrics *m, const double *bounds, size_t nbounds,
+                       const uint64_t *counts, double sum)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i <= nbounds; i++) {
+        char bound[40];
+        n += counts[i];
+        snprintf(bound, sizeof(bound), "%.15g", i < nbounds ? bounds[i] : 0);
+        metrics_label(m, "le", i < nbounds ? bound : "+Inf");
+        put_sample(m, "_bucket", (double)n);
+    }
+    put_sample(m, "_sum", sum);
+    put_sample(m, "_count", (double)n);
+}
+
+char *metrics_finish(struct metrics *m, size_t *len)
+{
+    int failed = ferror(m->out) | ferror(m->label_out);
+    failed |= fclose(m->out);
+    m->out = NULL;
+    char *text = m->text;
+    *len = m->len;
+    m->text = NULL;
+    metrics_free(m);
+    if (failed == 0)
+        return text;
+    free(text);
+    return NULL;
+}

@@ -1,0 +1,93 @@
+/* What /proc says of this process, by the names that Prometheus's own clients use. */
+#include "metrics.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The fields of /proc/self/stat that are wanted, by their numbers in proc(5) less 3. */
+enum { STAT_UTIME = 11, STAT_STIME = 12, STAT_START = 19, STAT_VSIZE = 20, STAT_RSS = 21 };
+
+static int read_stat(double *fields, int n)
+{
+    char line[1024];
+    FILE *file = fopen("/proc/self/stat", "re");
+    if (file == NULL)
+        return -1;
+    char *read = fgets(line, sizeof(line), file);
+    fclose(file);
+    /* The command's name, in brackets, may hold blanks and brackets; after it, the state. */
+    char *at = read != NULL ? strrchr(line, ')') : NULL;
+    if (at == NULL)
+        return -1;
+    char *rest = NULL;
+    int i = 0;
+    for (char *word = strtok_r(at + 1, " \n", &rest); word != NULL && i < n;
+         word = strtok_r(NULL, " \n", &rest), i++)
+        if (sscanf(word, "%lf", &fields[i]) != 1)
+            fields[i] = 0; /* the state, a letter */
+    return i == n ? 0 : -1;
+}
+
+/* When the host was started, seconds since the epoch; 0: not known. */
+static double boot_time(void)
+{
+    char line[256];
+    double seconds = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "btime %lf", &seconds) != 1)
+        continue;
+    fclose(file);
+    return seconds;
+}
+
+/* -1: not known. */
+static int open_descriptors(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (dir == NULL)
+        return -1;
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        n += entry->d_name[0] != '.' ? 1 : 0;
+    closedir(dir);
+    return n - 1; /* the folder itself was open */
+}
+
+static void put(struct metrics *m, const char *name, enum metrics_type type, const char *help,
+                double value)
+{
+    metrics_family(m, name, type, help);
+    metrics_value(m, value);
+}
+
+void metrics_process(struct metrics *m)
+{
+    double fields[STAT_RSS + 1] = {0};
+    double ticks = (double)sysconf(_SC_CLK_TCK);
+    double booted = boot_time();
+    int descriptors = open_descriptors();
+    struct rlimit limit;
+    if (read_stat(fields, STAT_RSS + 1) == 0) {
+        put(m, "process_cpu_seconds_total", METRICS_COUNTER,
+            "Total user and system CPU time spent in seconds.",
+            (fields[STAT_UTIME] + fields[STAT_STIME]) / ticks);
+        put(m, "process_resident_memory_bytes", METRICS_GAUGE, "Resident memory size in bytes.",
+            fields[STAT_RSS] * (double)sysconf(_SC_PAGESIZE));
+        put(m, "process_virtual_memory_bytes", METRICS_GAUGE, "Virtual memory size in bytes.",
+            fields[STAT_VSIZE]);
+        if (booted > 0)
+            put(m, "process_start_time_seconds", METRICS_GAUGE,
+                "Start time of the process since unix epoch in seconds.",
+                booted + fields[STAT_START] / ticks);
+    }
+    if (descriptors >= 0)
+        put(m, "process_open_fds", METRICS_GAUGE, "Number of open file descriptors.", descriptors);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        put(m, "process_max_fds", METRICS_GAUGE, "Maximum number of open file descriptors.",
+            (double)limit.rlim_cur);
+}

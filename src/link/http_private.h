@@ -1,0 +1,62 @@
+/* What the parts of the HTTP server share: http.c (routes, token, replies), http_slots.c (its
+ * connections and their limits), http_listen.c (its sockets). */
+#ifndef RS_HTTP_PRIVATE_H
+#define RS_HTTP_PRIVATE_H
+
+#include "http.h"
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define HTTP_LISTENERS_MAX 8
+
+struct bufferevent;
+struct evconnlistener;
+struct event_base;
+struct evhttp;
+struct evhttp_request;
+struct timer;
+
+/* One connection. evhttp says nothing of those whose request is not complete, so the slot holds a
+ * reference to the bufferevent: it outlives evhttp's use of it, and with it the descriptor, so that
+ * shutting the socket down can never hit another one. */
+struct http_slot {
+    TAILQ_ENTRY(http_slot) entry;
+    struct bufferevent *bev;
+    int64_t deadline_us; /* monotonic; INT64_MAX while the request is ours to answer */
+    bool cut;            /* shut down by us; evhttp will notice */
+    struct http_request *request;
+};
+
+TAILQ_HEAD(http_slot_list, http_slot);
+
+struct http {
+    struct loop *loop;
+    struct evhttp *evhttp;
+    struct http_options options;
+    struct evconnlistener *listeners[HTTP_LISTENERS_MAX]; /* owned by evhttp */
+    int nlisteners;
+    struct http_slot_list slots; /* oldest first */
+    int nslots, ncut;
+    struct timer *tick; /* ends what takes too long, forgets what has ended */
+};
+
+struct http_request {
+    struct evhttp_request *evreq; /* NULL: the client is gone */
+    struct http_slot *slot;
+};
+
+/* evhttp's callback for a new connection: gives it a slot, if need be at the cost of another. */
+struct bufferevent *http_slot_open(struct event_base *base, void *arg);
+
+struct http_slot *http_slot_find(struct http *h, const struct bufferevent *bev);
+
+/* The timer's callback: arms it again. */
+void http_slots_tick(void *arg);
+
+void http_slots_free(struct http *h);
+
+/* Binds and listens. Returns 0, or -1 with one sentence in `error`. */
+int http_listen(struct http *h, char *error, size_t error_size) __attribute__((warn_unused_result));
+
+#endif

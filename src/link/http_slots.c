@@ -1,0 +1,134 @@
+/* The HTTP server's connections: how many, how long, and which one gives way. */
+#include "http_private.h"
+
+#include "clock.h"
+#include "loop.h"
+
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define CONNECTIONS_MAX 128
+#define SPARE 64                   /* accepted in one turn of the loop while others are cut */
+#define REQUEST_US (5 * 1000000)   /* for the request to arrive, and for the answer to leave */
+#define TICK_BUSY_US (100 * 1000)  /* while there are connections */
+#define TICK_IDLE_US (1000 * 1000) /* ... and else, should accepting have failed */
+
+/* evhttp has freed its connection: that takes the callbacks away. */
+static bool ended(const struct http_slot *slot)
+{
+    bufferevent_event_cb on_event = NULL;
+    bufferevent_getcb(slot->bev, NULL, NULL, &on_event, NULL);
+    return on_event == NULL;
+}
+
+static void forget(struct http *h, struct http_slot *slot)
+{
+    TAILQ_REMOVE(&h->slots, slot, entry);
+    h->nslots--;
+    h->ncut -= slot->cut ? 1 : 0;
+    bufferevent_disable(slot->bev, EV_READ | EV_WRITE);
+    bufferevent_decref(slot->bev); /* the last reference: closes the descriptor */
+    free(slot);
+}
+
+static void reap(struct http *h)
+{
+    struct http_slot *next;
+    for (struct http_slot *slot = TAILQ_FIRST(&h->slots); slot != NULL; slot = next) {
+        next = TAILQ_NEXT(slot, entry);
+        if (ended(slot))
+            forget(h, slot);
+    }
+}
+
+/* evhttp reads the end of the stream, or fails to write, and frees the connection in its own time.
+ */
+static void cut(struct http *h, struct http_slot *slot)
+{
+    slot->cut = true;
+    h->ncut++;
+    (void)shutdown(bufferevent_getfd(slot->bev), SHUT_RDWR);
+}
+
+static void cut_oldest(struct http *h)
+{
+    struct http_slot *slot;
+    TAILQ_FOREACH(slot, &h->slots, entry)
+    {
+        if (!slot->cut && slot->deadline_us != INT64_MAX) {
+            cut(h, slot);
+            return;
+        }
+    }
+}
+
+static void set_listening(struct http *h, bool listening)
+{
+    for (int i = 0; i < h->nlisteners; i++) {
+        if (listening)
+            (void)evconnlistener_enable(h->listeners[i]);
+        else
+            (void)evconnlistener_disable(h->listeners[i]);
+    }
+}
+
+struct bufferevent *http_slot_open(struct event_base *base, void *arg)
+{
+    struct http *h = arg;
+    struct http_slot *slot = calloc(1, sizeof(*slot));
+    if (slot == NULL)
+        return NULL; /* evhttp makes one itself: unlimited, but answered */
+    slot->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (slot->bev == NULL) {
+        free(slot);
+        return NULL;
+    }
+    if (h->nslots - h->ncut >= CONNECTIONS_MAX)
+        reap(h);
+    if (h->nslots - h->ncut >= CONNECTIONS_MAX)
+        cut_oldest(h);
+    if (h->nslots >= CONNECTIONS_MAX + SPARE) /* the tick listens again */
+        set_listening(h, false);
+    bufferevent_incref(slot->bev);
+    (void)bufferevent_priority_set(slot->bev, LOOP_PRIORITY_LOW);
+    slot->deadline_us = clock_mono_us() + REQUEST_US;
+    TAILQ_INSERT_TAIL(&h->slots, slot, entry);
+    h->nslots++;
+    timer_after_us(h->tick, TICK_BUSY_US);
+    return slot->bev;
+}
+
+struct http_slot *http_slot_find(struct http *h, const struct bufferevent *bev)
+{
+    struct http_slot *slot;
+    TAILQ_FOREACH(slot, &h->slots, entry)
+    {
+        if (slot->bev == bev)
+            return slot;
+    }
+    return NULL;
+}
+
+void http_slots_tick(void *arg)
+{
+    struct http *h = arg;
+    struct http_slot *slot;
+    int64_t now_us = clock_mono_us();
+    reap(h);
+    TAILQ_FOREACH(slot, &h->slots, entry)
+    {
+        if (!slot->cut && slot->deadline_us <= now_us)
+            cut(h, slot);
+    }
+    if (h->nslots < CONNECTIONS_MAX + SPARE)
+        set_listening(h, true);
+    timer_after_us(h->tick, h->nslots > 0 ? TICK_BUSY_US : TICK_IDLE_US);
+}
+
+void http_slots_free(struct http *h)
+{
+    while (!TAILQ_EMPTY(&h->slots))
+        forget(h, TAILQ_FIRST(&h->slots));
+}

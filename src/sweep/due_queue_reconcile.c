@@ -1,0 +1,402 @@
+/* The due queue, as a reconciliation sees it. No answer is trusted to be well-formed. */
+#include "due_queue_reconcile.h"
+
+#include "due_queue_private.h"
+#include "lua_scripts.h"
+#include "parse.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCAN_COUNT 1000
+
+/* One script with one answer, which is read while the reply is there. */
+struct look_op {
+    struct due_op op;
+    size_t n;                        /* ids that were asked for */
+    const struct redis_reply *reply; /* inside the reply's callback */
+    union {
+        void (*scores)(void *arg, const int64_t *scores_ms, size_t n, const char *error);
+        void (*indexes)(void *arg, const size_t *indexes, size_t n, const char *error);
+        void (*examine)(void *arg, const struct due_state *states, size_t n, const char *error);
+        void (*mend)(void *arg, const bool *mended, size_t n, const char *error);
+        void (*scan)(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                     const char *error);
+        void (*mark)(void *arg, bool gone, const char *error);
+    } cb;
+    void *arg;
+};
+
+static void on_look(void *arg, const struct redis_reply *reply, const char *error)
+{
+    struct look_op *op = arg;
+
+    if (due_op_answered(&op->op, reply, error))
+        op->reply = reply;
+    due_op_done(&op->op);
+}
+
+static struct look_op *new_look(void (*finish)(struct due_op *op, const char *error), size_t n,
+                                void *arg)
+{
+    struct look_op *op = (struct look_op *)due_op_new(sizeof(struct look_op), finish);
+
+    assert(n <= DUE_QUEUE_SCRIPT_MAX);
+    if (op == NULL)
+        return NULL;
+    op->n = n;
+    op->arg = arg;
+    return op;
+}
+
+static int send_look(struct due_queue *q, struct look_op *op, const struct lua_script *script,
+                     struct due_args *args)
+{
+    due_op_send(q, &op->op, script, args, on_look);
+    due_args_clear(args);
+    return due_op_begin(q, &op->op);
+}
+
+/* A command of Redis's own: all its words are in args. */
+static int send_plain(struct due_queue *q, struct look_op *op, struct due_args *args)
+{
+    if (q->link != NULL &&
+        redis_link_command(q->link, on_look, op, (int)args->n, args->values, args->lengths) == 0)
+        op->op.outstanding++;
+    due_args_clear(args);
+    return due_op_begin(q, &op->op);
+}
+
+static int drop_look(struct look_op *op)
+{
+    op->op.destroy(&op->op);
+    return -1;
+}
+
+/* ---- comparing ---- */
+
+static const char *read_scores(const struct look_op *op, int64_t **out)
+{
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++) {
+        const struct redis_reply *score = redis_reply_at(op->reply, i);
+        size_t len;
+        const char *text = redis_reply_str(score, &len);
+
+        (*out)[i] = DUE_NOWHERE;
+        if (redis_reply_type(score) != REDIS_LINK_NIL && parse_score_ms(text, len, &(*out)[i]) != 0)
+            return DUE_UNEXPECTED;
+    }
+    return NULL;
+}
+
+static void finish_scores(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+    int64_t *scores_ms = NULL;
+
+    if (error == NULL)
+        error = read_scores(op, &scores_ms);
+    op->cb.scores(op->arg, error == NULL ? scores_ms : NULL, error == NULL ? op->n : 0, error);
+    free(scores_ms);
+}
+
+int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
+                     void *arg)
+{
+    struct look_op *op = new_look(finish_scores, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.scores = cb;
+    if (due_args_begin(&args, NULL, 2 + n) != 0)
+        return drop_look(op);
+    due_args_add(&args, "ZMSCORE", strlen("ZMSCORE"));
+    due_args_add(&args, q->keys[KEY_PENDING], strlen(q->keys[KEY_PENDING]));
+    for (size_t i = 0; i < n; i++)
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    return send_plain(q, op, &args);
+}
+
+static const char *read_indexes(const struct look_op *op, size_t **out, size_t *n)
+{
+    size_t len = redis_reply_len(op->reply);
+
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || len > op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(len + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < len; i++) {
+        int64_t position = redis_reply_int(redis_reply_at(op->reply, i));
+
+        if (position < 1 || (uint64_t)position > op->n ||
+            (i > 0 && (size_t)position - 1 <= (*out)[i - 1]))
+            return DUE_UNEXPECTED;
+        (*out)[i] = (size_t)position - 1;
+    }
+    *n = len;
+    return NULL;
+}
+
+static void finish_indexes(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+    size_t *indexes = NULL;
+    size_t n = 0;
+
+    if (error == NULL)
+        error = read_indexes(op, &indexes, &n);
+    op->cb.indexes(op->arg, error == NULL ? indexes : NULL, n, error);
+    free(indexes);
+}
+
+static int ask_indexes(struct due_queue *q, const struct lua_script *script,
+                       const struct due_entry *entries, size_t n,
+                       void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                       void *arg)
+{
+    struct look_op *op = new_look(finish_indexes, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.indexes = cb;
+    if (due_args_begin(&args, q, 2 * n) != 0)
+        return drop_look(op);
+    for (size_t i = 0; i < n; i++) {
+        if (script == &lua_add)
+            due_args_add_int(&args, entries[i].at_ms);
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    }
+    return send_look(q, op, script, &args);
+}
+
+int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                     void *arg)
+{
+    return ask_indexes(q, &lua_absent, entries, n, cb, arg);
+}
+
+int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
+                  void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                  void *arg)
+{
+    return ask_indexes(q, &lua_add, entries, n, cb, arg);
+}
+
+/* ---- examining ---- */
+
+static struct due_text text_of(const struct redis_reply *r)
+{
+    struct due_text text = {NULL, 0};
+
+    if (redis_reply_type(r) == REDIS_LINK_STRING)
+        text.text = redis_reply_str(r, &text.len);
+    return text;
+}
+
+static const char *read_states(const struct look_op *op, struct due_state **out)
+{
+    const struct redis_reply *lists[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        lists[i] = redis_reply_at(op->reply, i);
+        if (redis_reply_len(lists[i]) != op->n)
+            return DUE_UNEXPECTED;
+    }
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++)
+        (*out)[i] = (struct due_state){text_of(redis_reply_at(lists[0], i)),
+                                       text_of(redis_reply_at(lists[1], i)),
+                                       text_of(redis_reply_at(lists[2], i))};
+    return NULL;
+}
+
+static void finish_examine(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+    struct due_state *states = NULL;
+
+    if (error == NULL)
+        error = read_states(op, &states);
+    op->cb.examine(op->arg, error == NULL ? states : NULL, error == NULL ? op->n : 0, error);
+    free(states);
+}
+
+int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size_t n,
+                      void (*cb)(void *arg, const struct due_state *states, size_t n,
+                                 const char *error),
+                      void *arg)
+{
+    struct look_op *op = new_look(finish_examine, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.examine = cb;
+    if (due_args_begin(&args, q, n) != 0)
+        return drop_look(op);
+    for (size_t i = 0; i < n; i++)
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    return send_look(q, op, &lua_examine, &args);
+}
+
+/* ---- mending ---- */
+
+static const char *read_mended(const struct look_op *op, bool **out)
+{
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++)
+        (*out)[i] = redis_reply_int(redis_reply_at(op->reply, i)) != 0;
+    return NULL;
+}
+
+static void finish_mend(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+    bool *mended = NULL;
+
+    if (error == NULL)
+        error = read_mended(op, &mended);
+    op->cb.mend(op->arg, error == NULL ? mended : NULL, error == NULL ? op->n : 0, error);
+    free(mended);
+}
+
+int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
+                   void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
+                   void *arg)
+{
+    static const char *const words[] = {
+        [DUE_ADD] = "add",       [DUE_MOVE] = "move",     [DUE_REMOVE] = "remove",
+        [DUE_RETURN] = "return", [DUE_UNFAIL] = "forget", [DUE_RETRY] = "retry",
+    };
+    struct look_op *op = new_look(finish_mend, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.mend = cb;
+    if (due_args_begin(&args, q, 4 * n) != 0)
+        return drop_look(op);
+    for (size_t i = 0; i < n; i++) {
+        const struct due_mend *mend = &mends[i];
+
+        due_args_add(&args, words[mend->what], strlen(words[mend->what]));
+        due_args_add(&args, mend->id, mend->id_len);
+        due_args_add(&args, mend->seen.text != NULL ? mend->seen.text : "", mend->seen.len);
+        due_args_add_int(&args, mend->at_ms);
+    }
+    return send_look(q, op, &lua_mend, &args);
+}
+
+/* ---- scanning ---- */
+
+static const char *read_found(const struct look_op *op, struct due_found **out, size_t *n)
+{
+    const struct redis_reply *pairs = redis_reply_at(op->reply, 1);
+    size_t len = redis_reply_len(pairs);
+
+    if (redis_reply_type(redis_reply_at(op->reply, 0)) != REDIS_LINK_STRING ||
+        redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0)
+        return DUE_UNEXPECTED;
+    *out = calloc(len / 2 + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < len; i += 2) {
+        (*out)[i / 2] = (struct due_found){text_of(redis_reply_at(pairs, i)),
+                                           text_of(redis_reply_at(pairs, i + 1))};
+        if ((*out)[i / 2].id.text == NULL || (*out)[i / 2].value.text == NULL)
+            return DUE_UNEXPECTED;
+    }
+    *n = len / 2;
+    return NULL;
+}
+
+static void finish_scan(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+    struct due_found *found = NULL;
+    size_t n = 0;
+
+    if (error == NULL)
+        error = read_found(op, &found, &n);
+    op->cb.scan(op->arg, redis_reply_str(redis_reply_at(op->reply, 0), NULL),
+                error == NULL ? found : NULL, n, error);
+    free(found);
+}
+
+int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
+                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
+                              size_t n, const char *error),
+                   void *arg)
+{
+    static const struct {
+        const char *command;
+        int key;
+    } places[] = {
+        [DUE_IN_PENDING] = {"ZSCAN", KEY_PENDING},
+        [DUE_IN_INFLIGHT] = {"ZSCAN", KEY_INFLIGHT},
+        [DUE_IN_FAILED] = {"HSCAN", KEY_FAILED},
+    };
+    const char *key = q->keys[places[place].key];
+    struct look_op *op = new_look(finish_scan, 0, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.scan = cb;
+    if (due_args_begin(&args, NULL, 5) != 0)
+        return drop_look(op);
+    due_args_add(&args, places[place].command, strlen(places[place].command));
+    due_args_add(&args, key, strlen(key));
+    due_args_add(&args, cursor, strlen(cursor));
+    due_args_add(&args, "COUNT", strlen("COUNT"));
+    due_args_add_int(&args, SCAN_COUNT);
+    return send_plain(q, op, &args);
+}
+
+/* ---- the mark ---- */
+
+static void finish_mark(struct due_op *base, const char *error)
+{
+    struct look_op *op = (struct look_op *)base;
+
+    if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
+        error = DUE_UNEXPECTED;
+    op->cb.mark(op->arg, error == NULL && redis_reply_int(op->reply) != 0, error);
+}
+
+int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
+                   void *arg)
+{
+    struct look_op *op = new_look(finish_mark, 0, arg);
+    struct due_args args;
+    char key[128]; /* a prefix has at most 64 bytes */
+
+    if (op == NULL)
+        return -1;
+    op->cb.mark = cb;
+    if (due_args_begin(&args, NULL, 2) != 0)
+        return drop_look(op);
+    snprintf(key, sizeof(key), "%smark", q->prefix);
+    due_args_add(&args, key, strlen(key));
+    args.n_keys = 1;
+    due_args_add(&args, "1", 1);
+    return send_look(q, op, &lua_mark, &args);
+}

@@ -1,0 +1,200 @@
+/* What is known of how the sweep is doing, kept fresh at little cost. */
+#include "health_private.h"
+
+#include "clock.h"
+#include "due_queue_reconcile.h"
+#include "feed.h"
+#include "loop.h"
+#include "overdue.h"
+#include "redis_link.h"
+#include "statements.h"
+#include "sweep.h"
+#include "sweeper.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_US (1000 * 1000)
+#define SIZES_US (5 * 1000000)     /* asked for when no claim has brought them for so long */
+#define FAILURES_US (10 * 1000000) /* how old the sample may be while their number stands still */
+
+static bool redis_up(const struct health *h)
+{
+    return redis_link_state(h->options.sweep->redis) == REDIS_LINK_UP;
+}
+
+/* Postgres's time of the earliest entry that Redis knows of; 0: none. */
+static int64_t head_us(const struct sweep *s)
+{
+    return s->sizes_us == 0 || s->sizes.next_ms > INT64_MAX / 1000 ? 0 : s->sizes.next_ms * 1000;
+}
+
+static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
+{
+    struct health *h = arg;
+    h->asking_sizes = false;
+    if (error != NULL)
+        return;
+    h->options.sweep->sizes = *sizes;
+    h->options.sweep->sizes_us = clock_mono_us();
+}
+
+static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                        const char *error)
+{
+    struct health *h = arg;
+    (void)cursor;
+    h->asking_failures = false;
+    if (error != NULL)
+        return;
+    json_decref(h->failures);
+    h->failures = health_failures(found, n);
+}
+
+/* Claims bring the sizes along; while there are none (Postgres is out of reach, a batch takes
+ * long) somebody else may be releasing what we last saw. */
+static void refresh_sizes(struct health *h, int64_t now_us)
+{
+    const struct sweep *s = h->options.sweep;
+    int64_t due_us = head_us(s);
+    bool late = due_us > 0 && due_us + TICK_US < server_clock_now_us(&s->pg_clock);
+    if (h->asking_sizes || now_us - s->sizes_us < (late ? TICK_US : SIZES_US))
+        return;
+    h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
+}
+
+static void refresh_failures(struct health *h, int64_t now_us)
+{
+    const struct sweep *s = h->options.sweep;
+    if (s->sizes.failed == 0) {
+        json_decref(h->failures);
+        h->failures = NULL;
+        h->failures_of = 0;
+        return;
+    }
+    if (h->asking_failures ||
+        (h->failures_of == s->sizes.failed && now_us - h->failures_us < FAILURES_US))
+        return;
+    h->failures_us = now_us;
+    h->failures_of = s->sizes.failed;
+    h->asking_failures = due_queue_scan(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
+}
+
+static void on_tick(void *arg)
+{
+    struct health *h = arg;
+    int64_t now_us = clock_mono_us();
+    if (redis_up(h)) {
+        refresh_sizes(h, now_us);
+        refresh_failures(h, now_us);
+    }
+    timer_after_us(h->tick, TICK_US);
+}
+
+struct health *health_new(const struct health_options *options)
+{
+    struct health *h = calloc(1, sizeof(*h));
+    if (h == NULL)
+        return NULL;
+    h->options = *options;
+    h->tick = timer_new(options->sweep->loop, on_tick, h);
+    if (h->tick == NULL) {
+        health_free(h);
+        return NULL;
+    }
+    timer_after_us(h->tick, TICK_US);
+    return h;
+}
+
+void health_free(struct health *h)
+{
+    if (h == NULL)
+        return;
+    timer_free(h->tick);
+    json_decref(h->failures);
+    free(h);
+}
+
+void health_stopping(struct health *h)
+{
+    h->stopping = true;
+}
+
+void health_reconciled(struct health *h, const struct reconcile_result *result)
+{
+    h->reconciled = true;
+    h->reconcile = *result;
+    h->reconcile.error = "";
+}
+
+static void note_overdue(struct health_report *r, int64_t since_us, const char *id)
+{
+    if (since_us <= 0 || (r->overdue_since_us > 0 && since_us >= r->overdue_since_us))
+        return;
+    r->overdue_since_us = since_us;
+    r->overdue_id = id;
+}
+
+/* The oldest of what Redis has, what the feed saw in Postgres, and how long Postgres has not been
+ * able to release anything. */
+static void read_overdue(const struct health *h, struct health_report *r)
+{
+    const struct sweep *s = h->options.sweep;
+    struct overdue_view view;
+    feed_overdue(h->options.feed, &view);
+    r->locked = view.locked;
+    r->overdue_id = "";
+    if (r->now_us == 0)
+        return;
+    note_overdue(r, view.since_us, view.id);
+    if (r->redis.up && head_us(s) > 0 && head_us(s) < r->now_us)
+        note_overdue(r, head_us(s), "");
+    if (s->fault_since_us > 0)
+        note_overdue(r, r->now_us - (clock_mono_us() - s->fault_since_us), "");
+}
+
+static void read_servers(const struct health *h, struct health_report *r)
+{
+    const struct sweep *s = h->options.sweep;
+    r->postgres = (struct health_server){
+        .address = h->options.postgres,
+        .up = sweeper_postgres_up(h->options.sweeper),
+        .error = sweeper_postgres_error(h->options.sweeper),
+        .clock_known = s->pg_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
+    };
+    r->redis = (struct health_server){
+        .address = h->options.redis,
+        .up = redis_up(h),
+        .error = redis_link_last_error(s->redis),
+        .clock_known = s->redis_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&s->redis_clock),
+    };
+}
+
+void health_read(struct health *h, struct health_report *r)
+{
+    const struct sweep *s = h->options.sweep;
+    memset(r, 0, sizeof(*r));
+    read_servers(h, r);
+    r->now_us = server_clock_now_us(&s->pg_clock);
+    r->degraded = !r->redis.up;
+    r->sizes_known = r->redis.up && s->sizes_us > 0;
+    if (r->sizes_known) {
+        r->pending = s->sizes.pending;
+        r->inflight = s->sizes.inflight;
+        r->failed = s->sizes.failed;
+        r->next_due_us = head_us(s);
+        r->failures = h->failures;
+    }
+    read_overdue(h, r);
+    health_judge(r, s->unusable);
+    h->started =
+        h->started || (statements_ready(s->statements) && (s->sizes_us > 0 || r->degraded));
+    if (r->ready && (h->stopping || !h->started)) {
+        r->ready = false;
+        snprintf(r->reason, sizeof(r->reason), "%s", h->stopping ? "stopping" : "starting");
+    }
+}

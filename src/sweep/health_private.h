@@ -1,0 +1,23 @@
+/* What the parts of health share: health.c (what is known), health_report.c (as JSON),
+ * health_metrics.c (as gauges and counters). */
+#ifndef RS_HEALTH_PRIVATE_H
+#define RS_HEALTH_PRIVATE_H
+
+#include "health.h"
+
+#include "reconcile.h"
+
+struct health {
+    struct health_options options;
+    struct timer *tick;
+    bool asking_sizes, asking_failures;
+    struct json_t *failures;
+    int64_t failures_us; /* monotonic: when they were asked for */
+    int64_t failures_of; /* ... and how many there were */
+    bool started; /* the catalog was read, and Redis answered or is known to be out of reach */
+    bool stopping;
+    bool reconciled;
+    struct reconcile_result reconcile; /* its error is not kept */
+};
+
+#endif

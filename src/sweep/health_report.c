@@ -1,0 +1,157 @@
+/* A health report as JSON, and the verdict: on time or not. */
+#include "health.h"
+
+#include "base/utf8.h"
+#include "due_queue_reconcile.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define OVERDUE_MAX_US (30 * 1000000) /* later than this is not on time */
+#define ID_SHOWN 255                  /* bytes; what stands in Redis may be anything */
+#define RECORD_MAX 8192               /* bytes of a record that is still shown */
+
+int64_t health_overdue_us(const struct health_report *r)
+{
+    return r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
+               ? r->now_us - r->overdue_since_us
+               : 0;
+}
+
+void health_judge(struct health_report *r, const char *unusable)
+{
+    int64_t overdue_us = health_overdue_us(r);
+    r->ready = false;
+    if (!r->postgres.up)
+        snprintf(r->reason, sizeof(r->reason), "Postgres is out of reach%s%s",
+                 r->postgres.error[0] != '\0' ? ": " : "", r->postgres.error);
+    else if (unusable[0] != '\0')
+        snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
+                 unusable);
+    else if (overdue_us > OVERDUE_MAX_US)
+        snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
+                 (long long)(overdue_us / 1000000), r->overdue_id[0] != '\0' ? ": " : "",
+                 r->overdue_id);
+    else
+        r->ready = true;
+}
+
+/* Any bytes as a JSON string: what is no UTF-8 is shown as a question mark. */
+static json_t *text_json(const char *text, size_t len)
+{
+    char shown[ID_SHOWN + 1];
+    size_t n = 0;
+    if (utf8_valid(text, len))
+        return json_stringn_nocheck(text, len);
+    for (; n < len && n < ID_SHOWN; n++)
+        shown[n] = text[n] >= 0x20 && text[n] < 0x7F ? text[n] : '?';
+    return json_stringn_nocheck(shown, n);
+}
+
+static json_t *seconds_json(int64_t us)
+{
+    return json_real((double)us / 1e6);
+}
+
+/* "2025-11-14T01:00:00.000Z"; null for none. */
+static json_t *time_json(int64_t us)
+{
+    char text[40];
+    time_t seconds = (time_t)(us / 1000000);
+    struct tm tm;
+    if (us <= 0 || gmtime_r(&seconds, &tm) == NULL)
+        return json_null();
+    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(us / 1000 % 1000));
+    return json_string(text);
+}
+
+static json_t *count_json(bool known, int64_t n)
+{
+    return known ? json_integer(n) : json_null();
+}
+
+static json_t *server_json(const struct health_server *s)
+{
+    json_t *o = json_pack("{s:o, s:b, s:o}", "address", text_json(s->address, strlen(s->address)),
+                          "up", s->up, "clockOffsetSeconds",
+                          s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
+    if (!s->up && s->error[0] != '\0')
+        (void)json_object_set_new(o, "error", text_json(s->error, strlen(s->error)));
+    return o;
+}
+
+static json_t *overdue_json(const struct health_report *r)
+{
+    int64_t us = health_overdue_us(r);
+    if (us == 0)
+        return json_null();
+    json_t *id =
+        r->overdue_id[0] != '\0' ? text_json(r->overdue_id, strlen(r->overdue_id)) : json_null();
+    return json_pack("{s:o, s:o, s:o}", "reservationId", id, "expiresAt",
+                     time_json(r->overdue_since_us), "overdueSeconds", seconds_json(us));
+}
+
+/* Frees o. */
+static char *dump(json_t *o)
+{
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(o);
+    return text;
+}
+
+static void set_verdict(json_t *o, const struct health_report *r)
+{
+    (void)json_object_set_new(o, "ready", json_boolean(r->ready));
+    if (!r->ready)
+        (void)json_object_set_new(o, "reason", text_json(r->reason, strlen(r->reason)));
+    (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
+    (void)json_object_set_new(o, "overdueSeconds", seconds_json(health_overdue_us(r)));
+    (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
+    (void)json_object_set_new(o, "locked", json_integer((json_int_t)r->locked));
+}
+
+char *health_ready_json(const struct health_report *r)
+{
+    json_t *o = json_object();
+    set_verdict(o, r);
+    return dump(o);
+}
+
+char *health_status_json(const struct health_report *r)
+{
+    json_t *o = json_object();
+    (void)json_object_set_new(o, "version", json_string(RS_VERSION));
+    set_verdict(o, r);
+    (void)json_object_set_new(o, "pending", count_json(r->sizes_known, r->pending));
+    (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
+    (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
+    (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
+    if (r->failures != NULL)
+        (void)json_object_set(o, "failures", r->failures);
+    else
+        (void)json_object_set_new(o, "failures", json_array());
+    (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
+    (void)json_object_set_new(o, "redis", server_json(&r->redis));
+    return dump(o);
+}
+
+json_t *health_failures(const struct due_found *found, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && i < HEALTH_FAILURES_MAX && list != NULL; i++) {
+        const struct due_text *record = &found[i].value;
+        json_t *o = record->text != NULL && record->len <= RECORD_MAX
+                        ? json_loadb(record->text, record->len, 0, NULL)
+                        : NULL;
+        json_t *shown =
+            json_pack("{s:o}", "reservationId", text_json(found[i].id.text, found[i].id.len));
+        if (json_is_object(o))
+            (void)json_object_update_missing(shown, o);
+        json_decref(o);
+        (void)json_array_append_new(list, shown);
+    }
+    return list;
+}

@@ -1,0 +1,294 @@
+/* The stock counters against the reservations: each page of products in one snapshot. With
+ * --repair-stock they are counted first, since many that drifted mean something else is wrong; then
+ * each is repaired under its lock, in a transaction of its own. */
+#include "config.h"
+#include "log.h"
+#include "loop.h"
+#include "pg_link.h"
+#include "reconcile_private.h"
+#include "sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_SIZE 20000
+#define PAUSE_US (100 * 1000) /* before a counter that a checkout holds is tried again */
+#define TRIES 100             /* then it is left, and counts as not repaired */
+#define DEADLINE_US (15 * 1000000)
+
+struct drift {
+    char *product;
+    bool has_total;
+    int64_t total, available, reserved, held;
+};
+
+struct stock {
+    bool counting, repairing; /* neither: report what drifted */
+    char *after;              /* the last product of the page at hand */
+    bool last;
+    struct drift *drifts; /* of that page */
+    size_t n, next;
+    int tries;
+    struct timer *again;
+};
+
+static void ask(struct reconcile *r);
+static void step(struct reconcile *r);
+
+static void clear_page(struct stock *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free(s->drifts[i].product);
+    free(s->drifts);
+    s->drifts = NULL;
+    s->n = s->next = 0;
+}
+
+/* ---- words ---- */
+
+static json_t *counters(const struct drift *d, int64_t available, int64_t reserved)
+{
+    json_t *o = json_object();
+    if (d->has_total)
+        json_object_set_new(o, "totalStock", json_integer(d->total));
+    json_object_set_new(o, "availableStock", json_integer(available));
+    json_object_set_new(o, "reservedStock", json_integer(reserved));
+    return o;
+}
+
+static void report(struct reconcile *r, const struct drift *d, const char *done)
+{
+    if (!report_wanted(r))
+        return;
+    int64_t total = d->has_total ? d->total : d->available + d->reserved;
+    report_finding(r, "stockDrifted", true, d->product, strlen(d->product),
+                   counters(d, total - d->held, d->held), counters(d, d->available, d->reserved),
+                   done);
+}
+
+/* ---- repairing ---- */
+
+static void over_with(struct reconcile *r, const char *done)
+{
+    struct stock *s = r->stock;
+    report(r, &s->drifts[s->next], done);
+    s->next++;
+    s->tries = 0;
+    step(r);
+}
+
+/* The counters as they were under the lock, what they should be, and whether they are now. */
+static void on_repaired(struct reconcile *r, const struct pg_answer *answer)
+{
+    struct stock *s = r->stock;
+    struct drift *d = &s->drifts[s->next];
+    const struct pg_result *before = answer->results[1], *after = answer->results[2];
+    if (pg_result_rows(before) == 0 || pg_result_rows(after) == 0 ||
+        pg_result_text(after, 0, 1)[0] == 't') { /* gone, or right by now */
+        r->result.stock_drifted--;
+        s->next++;
+        s->tries = 0;
+        step(r);
+        return;
+    }
+    d->available = pg_result_int(before, 0, 0);
+    d->reserved = pg_result_int(before, 0, 1);
+    d->total = pg_result_int(before, 0, 2);
+    d->held = pg_result_int(after, 0, 0);
+    if (pg_result_text(after, 0, 2)[0] == 't') {
+        r->result.stock_repaired++;
+        over_with(r, "repaired");
+    } else {
+        r->result.remaining++;
+        over_with(r, "nothing");
+    }
+}
+
+static void on_repair(void *arg, const struct pg_answer *answer)
+{
+    struct reconcile *r = arg;
+    struct stock *s = r->stock;
+    if (reconcile_over(r)) {
+        timer_after_us(r->turn, 0);
+    } else if (answer->status == PG_UNKNOWN) {
+        reconcile_fail(r, answer->message);
+    } else if (answer->status == PG_DONE) {
+        on_repaired(r, answer);
+    } else if (strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0) {
+        if (++s->tries < TRIES) {
+            timer_after_us(s->again, PAUSE_US);
+        } else {
+            r->result.remaining++;
+            over_with(r, "nothing");
+        }
+    } else if (strncmp(answer->sqlstate, "23", 2) == 0) { /* a check of the owner's forbids it */
+        r->result.remaining++;
+        over_with(r, "refused");
+    } else {
+        reconcile_fail(r, answer->message);
+    }
+}
+
+static void repair(struct reconcile *r)
+{
+    static const char settings[] =
+        "SELECT set_config('lock_timeout', $1, true),"
+        " set_config('statement_timeout', '10s', true), set_config('jit', 'off', true),"
+        " set_config('random_page_cost', '1.1', true)";
+    struct stock *s = r->stock;
+    const struct statements *statements = r->sweep->statements;
+    char timeout[32];
+    int64_t lock_ms = r->sweep->config->lock_timeout_us / 1000;
+    snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
+    const char *lock_params[] = {timeout};
+    const char *params[] = {s->drifts[s->next].product};
+    if (!statements_ready(statements)) {
+        reconcile_fail(r, "the statements have to be made anew");
+        return;
+    }
+    const struct pg_query queries[] = {
+        {.sql = settings, .nparams = 1, .params = lock_params},
+        {.sql = statements_text(statements, STATEMENT_STOCK_LOCK), .nparams = 1, .params = params},
+        {.sql = statements_text(statements, STATEMENT_STOCK_REPAIR),
+         .nparams = 1,
+         .params = params},
+    };
+    if (pg_link_send(r->link, queries, 3, DEADLINE_US, on_repair, r) != 0)
+        reconcile_fail(r, "the connection to Postgres was lost");
+}
+
+static void on_again(void *arg)
+{
+    struct reconcile *r = arg;
+    if (!reconcile_over(r))
+        repair(r);
+}
+
+/* ---- comparing ---- */
+
+static int read_drift(struct drift *d, const struct pg_result *rows, int row)
+{
+    d->product = strdup(pg_result_text(rows, row, 2));
+    d->available = pg_result_int(rows, row, 3);
+    d->reserved = pg_result_int(rows, row, 4);
+    d->has_total = !pg_result_null(rows, row, 5);
+    d->total = pg_result_int(rows, row, 5);
+    d->held = pg_result_int(rows, row, 6);
+    return d->product != NULL ? 0 : -1;
+}
+
+static int take_page(struct reconcile *r, const struct pg_result *rows)
+{
+    struct stock *s = r->stock;
+    int n = pg_result_null(rows, 0, 2) ? 0 : pg_result_rows(rows);
+    int64_t products = pg_result_int(rows, 0, 0);
+    s->last = products < PAGE_SIZE;
+    r->done += products;
+    free(s->after);
+    s->after = strdup(pg_result_text(rows, 0, 1));
+    s->drifts = calloc((size_t)n + 1, sizeof(*s->drifts));
+    if (s->after == NULL || s->drifts == NULL)
+        return -1;
+    r->result.stock_checked += products;
+    r->result.stock_drifted += n;
+    for (int i = 0; i < n && !s->counting; i++)
+        if (read_drift(&s->drifts[s->n++], rows, i) != 0)
+            return -1;
+    return 0;
+}
+
+static void on_page(struct reconcile *r, const struct pg_result *rows)
+{
+    if (pg_result_columns(rows) != 7 || pg_result_rows(rows) < 1)
+        reconcile_fail(r, "a page of stock counters gave an unexpected answer");
+    else if (take_page(r, rows) != 0)
+        reconcile_fail(r, "out of memory");
+    else
+        step(r);
+}
+
+static void ask(struct reconcile *r)
+{
+    char size[16];
+    snprintf(size, sizeof(size), "%d", PAGE_SIZE);
+    const char *params[] = {r->stock->after, size};
+    clear_page(r->stock);
+    reconcile_ask(r, STATEMENT_STOCK, 2, params, on_page);
+}
+
+static void begin(struct reconcile *r)
+{
+    free(r->stock->after);
+    r->stock->after = NULL;
+    r->stock->last = false;
+    r->result.stock_checked = r->result.stock_drifted = 0;
+    r->done = 0;
+    ask(r);
+}
+
+/* Counted: repair them, or say that they are too many. */
+static void decide(struct reconcile *r)
+{
+    struct stock *s = r->stock;
+    s->counting = false;
+    if (r->result.stock_drifted == 0) {
+        reconcile_next(r);
+        return;
+    }
+    s->repairing = r->result.stock_drifted <= r->options.max_repairs;
+    if (!s->repairing) {
+        log_event(LOG_WARN, "Too many stock counters drifted: none is repaired", LOG_INT,
+                  "stockDrifted", r->result.stock_drifted, LOG_INT, "maxRepairs",
+                  r->options.max_repairs, LOG_END);
+    }
+    begin(r);
+}
+
+/* The next of the page's drifts, the next page, or the end. */
+static void step(struct reconcile *r)
+{
+    struct stock *s = r->stock;
+    if (reconcile_over(r))
+        return;
+    if (s->next < s->n && s->repairing) {
+        repair(r);
+        return;
+    }
+    for (; s->next < s->n; s->next++) {
+        report(r, &s->drifts[s->next], "nothing");
+        r->result.remaining++;
+    }
+    if (!s->last)
+        ask(r);
+    else if (s->counting)
+        decide(r);
+    else
+        reconcile_next(r);
+}
+
+void stock_start(struct reconcile *r)
+{
+    r->total = r->products;
+    r->stock->counting = r->options.repair_stock && !r->options.dry_run;
+    begin(r);
+}
+
+int stock_new(struct reconcile *r)
+{
+    r->stock = calloc(1, sizeof(*r->stock));
+    if (r->stock == NULL)
+        return -1;
+    r->stock->again = timer_new(r->sweep->loop, on_again, r);
+    return r->stock->again != NULL ? 0 : -1;
+}
+
+void stock_free(struct stock *s)
+{
+    if (s == NULL)
+        return;
+    clear_page(s);
+    free(s->after);
+    timer_free(s->again);
+    free(s);
+}

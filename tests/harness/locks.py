@@ -1,0 +1,47 @@
+"""Other transactions beside the sweeper: holding locks, and seeing who waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from .database import Database
+
+
+@contextmanager
+def transaction(db: Database, *statements: tuple[str, object]) -> Iterator[psycopg.Connection]:
+    """An open transaction that has run the statements; rolled back unless the test commits it."""
+    conn = psycopg.connect(db.dsn)
+    try:
+        for sql, params in statements:
+            conn.execute(sql, params)  # type: ignore[arg-type]
+        yield conn
+        conn.rollback()
+    finally:
+        conn.close()
+
+
+def lock_product(product: str, mode: str = "UPDATE") -> tuple[str, object]:
+    """As a checkout holds a counter: a statement for transaction()."""
+    return (f"SELECT FROM inventory WHERE product_id = %s FOR {mode}", (product,))
+
+
+def lock_reservation(id: str, mode: str = "UPDATE") -> tuple[str, object]:
+    return (f"SELECT FROM inventory_reservations WHERE id = %s FOR {mode}", (id,))
+
+
+def sweepers(db: Database, condition: str = "true") -> list[int]:
+    """The backends that serve sweepers in this database."""
+    rows = db.query(
+        "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+        f" AND application_name LIKE 'reservation-sweeper%%' AND {condition}",
+        (db.name,),
+    )
+    return [row[0] for row in rows]
+
+
+def waiting(db: Database) -> list[int]:
+    """... those that wait for somebody's lock at this moment."""
+    return sweepers(db, "wait_event_type = 'Lock'")

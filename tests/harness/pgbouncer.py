@@ -1,0 +1,66 @@
+"""A PgBouncer in transaction mode before a Postgres, for as long as we live."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psycopg
+
+from .servers import Postgres, Server
+
+
+class PgBouncer(Server):
+    name = "pgbouncer"
+
+    def __init__(self, behind: Postgres, **settings: object) -> None:
+        super().__init__(None)
+        self.behind = behind
+        self.settings: dict[str, object] = {
+            "pool_mode": "transaction",
+            "default_pool_size": 2,
+            **settings,
+        }
+        if behind.account:
+            os.chown(self.dir, behind.account.pw_uid, behind.account.pw_gid)
+
+    def _popen_options(self) -> dict[str, object]:
+        # As root it would refuse to run, as Postgres does; the same user serves both.
+        return {**self.behind._as_account(), **super()._popen_options()}
+
+    def _write(self, path: Path, text: str) -> Path:
+        path.write_text(text, encoding="ascii")
+        path.chmod(0o600)
+        if self.behind.account:
+            os.chown(path, self.behind.account.pw_uid, self.behind.account.pw_gid)
+        return path
+
+    def _command(self) -> list[str]:
+        users = self._write(
+            self.dir / "users.txt", f'"{self.behind.user}" "{self.behind.password}"\n'
+        )
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "scram-sha-256",
+            "auth_file": users,
+            **self.settings,
+        }
+        lines = [f"{key} = {value}" for key, value in settings.items()]
+        config = self._write(
+            self.dir / "pgbouncer.ini",
+            f"[databases]\n* = host=127.0.0.1 port={self.behind.port}\n[pgbouncer]\n"
+            + "".join(line + "\n" for line in lines),
+        )
+        return ["pgbouncer", str(config)]
+
+    def dsn(self, dbname: str) -> str:
+        return f"postgresql://{self.behind.user}:{self.behind.password}@127.0.0.1:{self.port}/{dbname}"
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.dsn("postgres"), connect_timeout=5).close()
+            return True
+        except psycopg.OperationalError:
+            return False

@@ -1,0 +1,45 @@
+"""The sweeper's keys in Redis, and what an API beside it writes there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis as redis_py
+
+from .database import Database
+
+PENDING = "{reservations}:pending"
+INFLIGHT = "{reservations}:inflight"
+FAILED = "{reservations}:failed"
+FEEDER = "{reservations}:feeder"
+
+
+def expires_ms(db: Database, ids: list[str]) -> dict[str, int]:
+    """When each reservation is due, in milliseconds, rounded up: the latest of its active rows."""
+    rows = db.query(
+        "SELECT id::text, ceil(extract(epoch FROM max(expires_at)) * 1000)::bigint"
+        " FROM inventory_reservations WHERE id::text = ANY(%s) AND status = 'active' GROUP BY id",
+        (ids,),
+    )
+    return dict(rows)
+
+
+def mirror(db: Database, redis: redis_py.Redis, *ids: str) -> None:
+    """What an API does after its transaction."""
+    redis.zadd(PENDING, expires_ms(db, list(ids)))
+
+
+def is_empty(redis: redis_py.Redis) -> bool:
+    return not redis.exists(PENDING, INFLIGHT, FAILED)
+
+
+def failures(redis: redis_py.Redis) -> dict[str, dict[str, Any]]:
+    """The records of the reservations that Postgres refused."""
+    return {id.decode(): json.loads(text) for id, text in redis.hgetall(FAILED).items()}
+
+
+def script_calls(redis: redis_py.Redis) -> int:
+    """How many scripts have run since CONFIG RESETSTAT: how busy the sweepers are."""
+    stats = redis.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))

@@ -1,0 +1,120 @@
+"""A backlog and several workers: rows first, counters last (RELEASE_HURRIED), politely after a
+failure. The same promises hold as for one worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import shop
+from harness.poll import wait_until
+
+PENDING = "{reservations}:pending"
+INFLIGHT = "{reservations}:inflight"
+
+
+def mirror_all(db: Any, redis: Any) -> None:
+    rows = db.conn.execute(
+        "SELECT id::text, ceil(extract(epoch FROM max(expires_at)) * 1000)::bigint"
+        " FROM inventory_reservations GROUP BY id"
+    ).fetchall()
+    redis.zadd(PENDING, dict(rows))
+
+
+def several_rows(db: Any, n: int, products: list[str]) -> list[str]:
+    """n expired reservations of three products each."""
+    ids = shop.bulk_reserve(db, n, products[:1])
+    for product in products[1:3]:
+        db.conn.execute(
+            "INSERT INTO inventory_reservations (id, product_id, quantity, expires_at)"
+            " SELECT id, %s, 2, expires_at FROM inventory_reservations WHERE id = ANY(%s)"
+            " AND product_id = %s",
+            (product, ids, products[0]),
+        )
+        db.conn.execute(
+            "UPDATE inventory SET available_stock = available_stock - 2 * %s,"
+            " reserved_stock = reserved_stock + 2 * %s WHERE product_id = %s",
+            (n, n, product),
+        )
+    return ids
+
+
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_workers_share_a_backlog(db: Any, redis: Any, sweeper: Any, workers: str) -> None:
+    products = shop.add_products(db, 40, stock=100_000)
+    shop.bulk_reserve(db, 4000, products)
+    several_rows(db, 500, products)
+    mirror_all(db, redis)
+    daemon = sweeper("--workers", workers, "--batch-size", "100")
+    wait_until(lambda: shop.count_status(db, "active") == 0, 30, "the backlog is drained")
+    shop.check_stock_adds_up(db)
+    wait_until(lambda: not redis.exists(PENDING, INFLIGHT), 10, "Redis is empty")
+    assert daemon.stop() == 0
+    assert daemon.find("Stopped")[0]["releasedTotal"] == 4500
+
+
+def test_a_locked_row_keeps_its_reservation_whole(db: Any, redis: Any, sweeper: Any) -> None:
+    products = shop.add_products(db, 5, stock=100_000)
+    shop.bulk_reserve(db, 1000, products)
+    ids = several_rows(db, 200, products)
+    mirror_all(db, redis)
+    held = ids[17]
+    with db.connect() as other, other.transaction():
+        other.execute(
+            "SELECT FROM inventory_reservations WHERE id = %s AND product_id = %s FOR UPDATE",
+            (held, products[2]),
+        )
+        sweeper("--workers", "2", "--batch-size", "100")
+        wait_until(lambda: shop.count_status(db, "active") == 3, 30, "all others are released")
+        rows = db.conn.execute(
+            "SELECT DISTINCT status FROM inventory_reservations WHERE id = %s", (held,)
+        ).fetchall()
+        assert rows == [("active",)]
+        shop.check_stock_adds_up(db)
+    wait_until(lambda: shop.count_status(db, "active") == 0, 20, "the last one follows")
+    shop.check_stock_adds_up(db)
+
+
+def test_a_locked_counter_keeps_only_its_own(db: Any, redis: Any, sweeper: Any) -> None:
+    products = shop.add_products(db, 5, stock=100_000)
+    shop.bulk_reserve(db, 2000, products)
+    mirror_all(db, redis)
+    with db.connect() as other, other.transaction():
+        other.execute("SELECT FROM inventory WHERE product_id = %s FOR UPDATE", (products[0],))
+        sweeper("--workers", "2", "--batch-size", "100")
+        wait_until(lambda: shop.count_status(db, "active") == 400, 30, "all others are released")
+    wait_until(lambda: shop.count_status(db, "active") == 0, 20, "its own follow")
+    shop.check_stock_adds_up(db)
+
+
+def test_one_row_not_yet_due_keeps_all(db: Any, redis: Any, sweeper: Any) -> None:
+    products = shop.add_products(db, 3, stock=100_000)
+    shop.bulk_reserve(db, 300, products)
+    ids = several_rows(db, 100, products)
+    db.conn.execute(
+        "UPDATE inventory_reservations SET expires_at = now() + interval '1 hour'"
+        " WHERE id = ANY(%s) AND product_id = %s",
+        (ids[:10], products[1]),
+    )
+    redis.zadd(PENDING, {id: 1 for id in ids})
+    mirror_all(db, redis)
+    redis.zadd(PENDING, {id: 1 for id in ids[:10]})
+    sweeper("--workers", "2", "--batch-size", "50")
+    wait_until(lambda: shop.count_status(db, "active") == 30, 30, "all others are released")
+    wait_until(lambda: redis.zcard(PENDING) == 10, 10, "they wait at their own time")
+    assert redis.zcount(PENDING, "-inf", 10**12) == 0
+    shop.check_stock_adds_up(db)
+
+
+def test_a_refused_row_among_a_backlog(db: Any, redis: Any, sweeper: Any) -> None:
+    products = shop.add_products(db, 5, stock=100_000)
+    shop.bulk_reserve(db, 1000, products)
+    bad = shop.add_product(db, stock=10)
+    shop.reserve(db, {bad: 5}, ttl_s=-1)
+    db.conn.execute(
+        "UPDATE inventory SET reserved_stock = 0, available_stock = 10 WHERE product_id = %s", (bad,)
+    )
+    mirror_all(db, redis)
+    sweeper("--workers", "2", "--batch-size", "100")
+    wait_until(lambda: shop.count_status(db, "active") == 1, 30, "all others are released")
+    wait_until(lambda: redis.hlen("{reservations}:failed") == 1, 10, "it is marked failed")

@@ -1,0 +1,175 @@
+"""--check-config: says what is wrong and what could be better, and changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis as redis_py
+from harness import shop
+from harness.database import Database
+from harness.process import free_port
+from harness.servers import Redis
+from harness.sweeper import Finished, Run
+
+
+def verdicts(done: Finished, verdict: str) -> list[str]:
+    return [line.split(None, 1)[1] for line in done.stdout.splitlines() if line.startswith(verdict)]
+
+
+@pytest.mark.valgrind
+def test_all_is_well(db: Database, redis: redis_py.Redis, run: Run) -> None:
+    redis.config_set("maxmemory-policy", "noeviction")
+    shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    done = run("--check-config")
+    assert done.status == 0
+    assert len(done.stdout.splitlines()) == len(verdicts(done, "ok")), done.stdout
+    assert [line.split()[0] for line in verdicts(done, "ok")].count("Redis") == 1
+    assert any(line.startswith("Postgres ") for line in verdicts(done, "ok"))
+    assert shop.statuses(db) == {"active": 1} and redis.dbsize() == 0
+    assert db.server.password not in done.stdout + done.stderr
+
+
+WRONG = {
+    "no table": ("DROP TABLE inventory_reservations", "no table inventory_reservations"),
+    "no counters": ("DROP TABLE inventory", "no table inventory"),
+    "no column": (
+        "ALTER TABLE inventory DROP COLUMN reserved_stock CASCADE",
+        "inventory has no column reserved_stock",
+    ),
+    "another name": (
+        "ALTER TABLE inventory_reservations RENAME expires_at TO valid_until",
+        "inventory_reservations has no column expires_at",
+    ),
+    "an id of another type": (
+        "ALTER TABLE inventory_reservations ALTER id TYPE bytea USING id::text::bytea",
+        "inventory_reservations.id has the type bytea",
+    ),
+    "a time of another type": (
+        "ALTER TABLE inventory_reservations ALTER expires_at TYPE bigint USING 0",
+        "inventory_reservations.expires_at has the type int8",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_tables(db: Database, run: Run, wrong: str) -> None:
+    sql, said = WRONG[wrong]
+    db.conn.execute("SET client_min_messages = error")
+    db.conn.execute(sql)
+    done = run("--check-config")
+    assert done.status == 1
+    (failure,) = verdicts(done, "FAIL")
+    assert said in failure
+
+
+GRANTS = {
+    "SELECT only": ("GRANT SELECT ON inventory, inventory_reservations TO {}", "UPDATE"),
+    "no counters": (
+        "GRANT SELECT, UPDATE ON inventory_reservations TO {}; GRANT SELECT ON inventory TO {}",
+        "UPDATE inventory.available_stock",
+    ),
+    "UPDATE only": ("GRANT UPDATE ON inventory, inventory_reservations TO {}", "SELECT"),
+    "columns only": (
+        "GRANT SELECT (id, product_id, quantity, expires_at, status, updated_at), UPDATE"
+        " ON inventory_reservations TO {}; GRANT SELECT, UPDATE ON inventory TO {}",
+        "SELECT from table inventory_reservations",
+    ),
+    "nothing": ("SELECT 1", "SELECT"),
+}
+
+
+@pytest.mark.parametrize("grants", GRANTS)
+def test_missing_grants(db: Database, run: Run, grants: str) -> None:
+    """Whatever the release needs is missed here, not by the first release."""
+    sql, said = GRANTS[grants]
+    role = f"{db.name}_checked"
+    db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
+    db.conn.execute(sql.format(role, role))
+    dsn = f"postgresql://{role}:pw@127.0.0.1:{db.server.port}/{db.name}"
+    done = run("--check-config", dsn=dsn)
+    assert done.status == 1
+    (failure,) = verdicts(done, "FAIL")
+    assert "grant" in failure and said in failure
+    once = run("--once", dsn=dsn)
+    assert once.status == 1 and said in once.stderr
+
+
+def test_no_indexes(db: Database, run: Run) -> None:
+    """Advice is no failure."""
+    db.conn.execute(
+        "ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey;"
+        "ALTER TABLE inventory DROP CONSTRAINT inventory_pkey;"
+        "DROP INDEX inventory_reservations_due, inventory_reservations_active_product"
+    )
+    done = run("--check-config")
+    assert done.status == 0 and not verdicts(done, "FAIL")
+    notes = "\n".join(verdicts(done, "note"))
+    assert "inventory_reservations begins with id" in notes
+    assert "inventory begins with product_id" in notes
+    assert "CREATE INDEX CONCURRENTLY ON inventory_reservations (expires_at)" in notes
+
+
+def test_the_indexes_of_an_api(db: Database, run: Run) -> None:
+    db.conn.execute("DROP INDEX inventory_reservations_due")
+    for column in ("status", "expires_at"):
+        db.conn.execute(f"CREATE INDEX ON inventory_reservations ({column})")
+    done = run("--check-config")
+    assert done.status == 0
+    notes = "\n".join(verdicts(done, "note"))
+    assert "CREATE INDEX CONCURRENTLY" in notes and "status and expires_at" in notes
+
+
+def test_the_advice_can_be_followed(db: Database, run: Run) -> None:
+    db.conn.execute("DROP INDEX inventory_reservations_due")
+    (note,) = verdicts(run("--check-config"), "note")
+    db.conn.execute(note[note.index("CREATE INDEX") :])
+    done = run("--check-config")
+    assert done.status == 0 and not verdicts(done, "note"), done.stdout
+
+
+def test_redis_evicts(db: Database, private_redis: Callable[..., Redis], run: Run) -> None:
+    cache = private_redis(maxmemory_policy="allkeys-lru")
+    done = run("--check-config", redis_url=cache.url())
+    assert done.status == 0
+    assert "allkeys-lru" in "\n".join(verdicts(done, "note"))
+
+
+SERVERS = {
+    "Redis": ({"redis_url": "redis://:hush-hush@127.0.0.1:{}"}, "refused"),
+    "Postgres": ({"dsn": "postgresql://someone:hush-hush@127.0.0.1:{}/shop"}, "refused"),
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_is_out_of_reach(run: Run, server: str) -> None:
+    options, said = SERVERS[server]
+    port = free_port()
+    began = time.monotonic()
+    done = run("--check-config", **{key: url.format(port) for key, url in options.items()})
+    assert done.status == 1 and time.monotonic() - began < 8
+    (failure,) = verdicts(done, "FAIL")
+    assert failure.startswith(server) and said in failure.lower() and str(port) in failure
+    assert "hush-hush" not in done.stdout + done.stderr
+    other = next(name for name in SERVERS if name != server)
+    assert any(line.startswith(other) for line in verdicts(done, "ok")), "the other was looked at"
+
+
+def test_a_wrong_password(
+    db: Database, private_redis: Callable[..., Redis], run: Run
+) -> None:
+    cache = private_redis(requirepass="right-one")
+    url = cache.url().replace("right-one", "wrong-one")
+    done = run("--check-config", redis_url=url, dsn=db.dsn.replace(db.server.password, "wrong-one"))
+    assert done.status == 1
+    failures = verdicts(done, "FAIL")
+    assert len(failures) == 2 and "wrong-one" not in done.stdout + done.stderr
+    assert any("WRONGPASS" in line for line in failures), done.stdout
+    assert any("authentication failed" in line for line in failures), done.stdout
+
+
+def test_logs_go_to_stderr(db: Database, run: Run) -> None:
+    done = run("--check-config", "--log-level", "DEBUG")
+    assert done.status == 0
+    assert all(line.split()[0] in ("ok", "note") for line in done.stdout.splitlines())

@@ -1,0 +1,216 @@
+"""Metrics: what promtool accepts, and figures that agree with Postgres's rows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+
+import psycopg
+import redis as redis_py
+from harness import shop
+from harness.database import Database
+from harness.locks import lock_product, transaction
+from harness.poll import wait_until
+from harness.process import free_port
+from harness.queue import FAILED, PENDING, mirror, script_calls
+from harness.sweeper import Start, Sweeper
+
+SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+
+
+def scrape(daemon: Sweeper) -> dict[str, float]:
+    """By name and labels: released_total, discarded_total{reason="missing"}."""
+    found = {}
+    for line in daemon.http("/metrics")[1].splitlines():
+        if line.startswith("#"):
+            continue
+        match = SAMPLE.match(line)
+        assert match, line
+        name = match[1].removeprefix("reservation_sweeper_")
+        key = f"{name}{{{match[2]}}}" if match[2] else name
+        assert key not in found, key
+        found[key] = float(match[3])
+    return found
+
+
+def until_up(daemon: Sweeper) -> None:
+    def up() -> bool:
+        try:
+            return daemon.http("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    wait_until(up, 20, "ready")
+
+
+def promtool(text: str) -> str:
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def cause_everything(db: Database, redis: redis_py.Redis) -> dict[str, int]:
+    """Each kind of outcome; how many rows become released, and their units."""
+    good, bad = shop.add_product(db, stock=1000), shop.add_product(db)
+    ids = [shop.reserve(db, {good: 2}, ttl_s=1.0 + n / 50) for n in range(20)]
+    extended = shop.reserve(db, {good: 1}, ttl_s=1)
+    committed = shop.reserve(db, {good: 1}, ttl_s=60)
+    refused = shop.reserve(db, {bad: 1}, ttl_s=1)
+    db.conn.execute(
+        "UPDATE inventory SET reserved_stock = 0, available_stock = total_stock"
+        " WHERE product_id = %s",
+        (bad,),
+    )
+    mirror(db, redis, *ids, extended, refused)
+    shop.commit(db, committed)
+    db.conn.execute(
+        "UPDATE inventory_reservations SET expires_at = now() + interval '1 h' WHERE id = %s",
+        (extended,),
+    )
+    redis.zadd(PENDING, {committed: 1, "11111111-1111-1111-1111-111111111111": 1, "no id": 1})
+    return {"released": 20, "units": 40}
+
+
+def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    expected = cause_everything(db, redis)
+    daemon = sweeper("--lookahead", "off", "--reconcile-interval", "off", http=True)
+    until_up(daemon)
+    wait_until(lambda: shop.count_status(db, "released") == expected["released"], 20, "released")
+    wait_until(lambda: redis.hlen(FAILED) == 1, 20, "one has failed")
+    # A wait for the next claim, which brings the sizes.
+    wait_until(lambda: scrape(daemon).get("failed_reservations") == 1, 10, "sizes")
+    m = scrape(daemon)
+    [(rows, units)] = db.query(
+        "SELECT count(*), sum(quantity) FROM inventory_reservations WHERE status = 'released'"
+    )
+    assert m["released_total"] == rows == expected["released"]
+    assert m["released_units_total"] == units == expected["units"]
+    assert m["lateness_seconds_count"] == rows
+    assert m['lateness_seconds_bucket{le="+Inf"}'] == rows
+    assert m["unknown_commits_total"] == 0
+    assert m['discarded_total{reason="committed_or_released"}'] == 1
+    assert m['discarded_total{reason="missing"}'] == 1
+    assert m['discarded_total{reason="invalid"}'] == 1
+    assert m['rescheduled_total{reason="extended"}'] == 1
+    assert m['rescheduled_total{reason="failed"}'] >= 1
+    assert m['failed_total{sqlstate="23514"}'] == m['rescheduled_total{reason="failed"}']
+    assert m["pending_reservations"] == 2  # the extended one and the failed one
+    assert m["overdue_seconds"] < 1
+    assert m["batch_size_sum"] >= rows
+    assert m["batch_seconds_count"] == m["batch_size_count"] > 0
+    late = max(shop.lateness(db))
+    assert 0 < m["lateness_seconds_sum"] < rows * (late + 0.1)
+
+
+def test_lateness_buckets(sweeper: Start) -> None:
+    """From half a millisecond to five minutes, cumulative."""
+    daemon = sweeper(http=True)
+    until_up(daemon)
+    found = [key for key in scrape(daemon) if key.startswith("lateness_seconds_bucket")]
+    bounds = [float(key.split('"')[1]) for key in found]
+    assert bounds == sorted(bounds)
+    assert bounds[0] == 0.0005 and bounds[-2] == 300 and bounds[-1] == float("inf")
+
+
+def test_promtool_accepts(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper(http=True, env={"SWEEPER_ADMIN_TOKEN": "correct-horse-battery"})
+    until_up(daemon)
+    assert promtool(daemon.http("/metrics")[1]) == ""
+    expected = cause_everything(db, redis)
+    wait_until(lambda: shop.count_status(db, "released") >= expected["released"], 20, "released")
+    assert daemon.http("/reconcile?dryRun=true", "POST", "correct-horse-battery")[0] == 202
+    wait_until(lambda: "reconcile_success" in scrape(daemon), 60, "a reconciliation")
+    m = scrape(daemon)
+    assert m["reconcile_dry_run"] == 1 and m["reconcile_success"] == 1
+    assert m["reconcile_stock_drifted"] >= 1 and m["reconcile_timestamp_seconds"] > 0
+    assert promtool(daemon.http("/metrics")[1]) == ""
+
+
+def test_names(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper(http=True)
+    until_up(daemon)
+    wait_until(lambda: "pending_reservations" in scrape(daemon), 10, "sizes")
+    m = scrape(daemon)
+    for name in (
+        "released_total released_units_total lateness_seconds_count batch_seconds_count"
+        " batch_size_count unknown_commits_total pending_reservations inflight_reservations"
+        " failed_reservations overdue_seconds degraded feed_last_success_timestamp_seconds"
+        " redis_up postgres_up"
+        ' discarded_total{reason="missing"} rescheduled_total{reason="lease_expired"}'
+        ' clock_offset_seconds{server="redis"} clock_offset_seconds{server="postgres"}'
+        ' reconnects_total{server="redis"} reconnects_total{server="postgres"}'
+    ).split():
+        assert name in m, name
+    [info] = [key for key in m if key.startswith("build_info")]
+    assert m[info] == 1
+    assert re.match(r'build_info\{version="[^"]+",hiredis="[^"]+",libpq="[^"]+",libevent="', info)
+    assert m["redis_up"] == m["postgres_up"] == 1 and m["degraded"] == 0
+    assert abs(m['clock_offset_seconds{server="postgres"}']) < 1
+    assert abs(m['clock_offset_seconds{server="redis"}']) < 1
+
+
+def test_process(sweeper: Start) -> None:
+    daemon = sweeper(http=True)
+    until_up(daemon)
+    m = scrape(daemon)
+    assert m["process_open_fds"] <= daemon.open_files() + 2
+    assert m["process_max_fds"] >= 256
+    assert m["process_cpu_seconds_total"] <= daemon.cpu_seconds() + 0.1
+    assert 0.5 < m["process_resident_memory_bytes"] / 1024 / daemon.rss_kb() < 2
+    assert m["process_virtual_memory_bytes"] > m["process_resident_memory_bytes"]
+    assert 0 <= time.time() - m["process_start_time_seconds"] < 60
+
+
+def test_degraded(db: Database, sweeper: Start) -> None:
+    daemon = sweeper(http=True, redis_url=f"redis://127.0.0.1:{free_port()}")
+    until_up(daemon)
+    shop.reserve(db, {shop.add_product(db): 1}, ttl_s=0.1)
+    wait_until(lambda: scrape(daemon)["released_total"] == 1, 10, "released")
+    m = scrape(daemon)
+    assert (m["degraded"], m["redis_up"], m["overdue_seconds"]) == (1, 0, 0)
+    assert "pending_reservations" not in m
+    assert promtool(daemon.http("/metrics")[1]) == ""
+
+
+def test_locked(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper(http=True)
+    until_up(daemon)
+    product = shop.add_product(db)
+    with transaction(db, lock_product(product, "NO KEY UPDATE")):
+        with psycopg.connect(db.dsn) as conn:
+            conn.execute(
+                "INSERT INTO inventory_reservations (id, product_id, quantity, expires_at)"
+                " VALUES (gen_random_uuid(), %s, 1, now())",
+                (product,),
+            )
+        [id] = [row[0] for row in db.query("SELECT id::text FROM inventory_reservations")]
+        redis.zadd(PENDING, {id: 1})
+        wait_until(
+            lambda: scrape(daemon)['rescheduled_total{reason="locked"}'] > 0, 10, "put back"
+        )
+        assert scrape(daemon)["released_total"] == 0
+
+
+def test_idle_costs_little(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """However often it is asked: no statement but those of the feed's looks, a few scripts."""
+    db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
+    daemon = sweeper("--feed-interval", "2s", http=True)
+    until_up(daemon)
+    wait_until(lambda: scrape(daemon)["feed_last_success_timestamp_seconds"] > 0, 10, "a look")
+    redis.config_resetstat()
+    seen = db.server.log_file.stat().st_size
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        assert daemon.http("/readyz")[0] == 200
+        daemon.http("/status")
+        daemon.http("/metrics")
+    lasted = time.monotonic() - began
+    scripts = script_calls(redis)
+    with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
+        log.seek(seen)
+        statements = log.read().count("execute <unnamed>")
+    assert 0 < statements <= 3 * (lasted / 2 + 1)
+    assert scripts <= 4 * lasted + 3

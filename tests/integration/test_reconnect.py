@@ -1,0 +1,195 @@
+"""Servers that go away and come back, and sweepers that die."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis as redis_py
+from harness import shop
+from harness.database import Database
+from harness.locks import sweepers
+from harness.poll import wait_until
+from harness.queue import INFLIGHT, PENDING, is_empty, mirror
+from harness.servers import Postgres, Redis
+from harness.sweeper import Start
+
+ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+
+
+@pytest.mark.valgrind
+def test_connections_that_are_cut(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    product = shop.add_product(db, stock=1000)
+    daemon = sweeper("--feed-interval", "300ms")
+    daemon.wait_for_record("Postgres connected", 20)
+    daemon.wait_for_record("Redis connected", 20)
+    for n in range(1, 4):
+        db.query("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) pid", (sweepers(db),))
+        redis.client_kill_filter(_type="normal", skipme=True)
+        mirror(db, redis, *[shop.reserve(db, {product: 1}, ttl_s=0.1) for _ in range(10)])
+        wait_until(lambda n=n: shop.count_status(db, "released") == 10 * n, 30, f"round {n}")
+        wait_until(lambda: is_empty(redis), 30, "settled")
+    assert shop.stock(db, product) == (1000, 1000, 0)
+
+
+@pytest.mark.parametrize("end", ["fast", "immediate", "kill -9"])
+def test_postgres_restarts(
+    private_pg: Callable[..., Postgres], redis: redis_py.Redis, sweeper: Start, end: str
+) -> None:
+    server = private_pg()
+    db = Database.create(server)
+    products = shop.add_products(db, 10, stock=1000)
+    ids = shop.bulk_reserve(db, 3000, products, "now()")
+    mirror(db, redis, *ids)
+    daemon = sweeper("--batch-size", "20", "--workers", "2", "--lease", "3s", dsn=db.dsn)
+    wait_until(lambda: shop.count_status(db, "released") > 100, 20, "it is at work", step=0.001)
+    if end == "kill -9":
+        server.kill9()
+    else:
+        server.stop(end)
+    daemon.wait_for_record("Postgres is out of reach")
+    server.start()
+    db.reconnect()
+    wait_until(lambda: shop.count_status(db, "released") == 3000, 30, "all releases")
+    wait_until(lambda: is_empty(redis), 20, "settled")
+    shop.check_stock_adds_up(db)
+    db.conn.close()
+
+
+def test_redis_restarts_empty(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    """Releases go on meanwhile, from Postgres; back to exactness when it is back."""
+    cache = private_redis()
+    product = shop.add_product(db, stock=1000)
+    daemon = sweeper("--feed-interval", "300ms", redis_url=cache.url())
+    daemon.wait_for_record("Redis connected")
+    cache.kill9()
+    warning = daemon.wait_for_record("Redis is out of reach")
+    assert warning["level"] == "WARN" and warning["degraded"] is True
+    away = [shop.reserve(db, {product: 1}, ttl_s=0.2) for _ in range(50)]
+    wait_until(lambda: shop.count_status(db, "released") == 50, 20, "direct releases")
+    late = shop.lateness(db, away)
+    assert min(late) >= 0 and max(late) < 3
+    ahead = shop.reserve(db, {product: 1}, ttl_s=4)
+    seen = len(daemon.records)
+    cache.start()
+    daemon.wait_for_record("Redis is back", since=seen)
+    wait_until(lambda: cache.client().zscore(PENDING, ahead), 5, "mirrored again")
+    wait_until(lambda: shop.count_status(db, "released") == 51, 20, "the release")
+    assert 0 <= shop.lateness(db, [ahead])[0] < 1
+    assert shop.stock(db, product) == (1000, 1000, 0)
+
+
+def test_redis_is_down_at_the_start(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    cache = private_redis()
+    cache.stop()
+    shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    daemon = sweeper(redis_url=cache.url())
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
+    cache.start()
+    daemon.wait_for_record("Redis connected")
+
+
+def test_postgres_is_down_at_the_start(
+    private_pg: Callable[..., Postgres], redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Nothing is claimed meanwhile: entries wait in Redis."""
+    server = private_pg()
+    db = Database.create(server)
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    mirror(db, redis, id)
+    server.stop()
+    daemon = sweeper(dsn=db.dsn)
+    daemon.wait_for_record("Redis connected")
+    assert redis.zrange(PENDING, 0, -1) == [id.encode()] and not redis.exists(INFLIGHT)
+    server.start()
+    db.reconnect()
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
+    db.conn.close()
+
+
+def test_redis_needs_a_password_and_a_database(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    cache = private_redis(requirepass="pass:word")
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=0.3)
+    mirror(db, cache.client(db=3), id)
+    daemon = sweeper(*ALONE, redis_url=f"redis://:pass%3Aword@127.0.0.1:{cache.port}/3")
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
+    assert daemon.wait_for_record("Redis connected")["redis"] == f"127.0.0.1:{cache.port}/3"
+
+
+def test_unix_sockets(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    cache = private_redis()
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=0.3)
+    mirror(db, cache.client(), id)
+    urls = {
+        "dsn": db.server.dsn(db.name, socket=True),
+        "redis_url": f"unix://{cache.socket_path}?db=0",
+    }
+    sweeper(*ALONE, **urls)
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
+
+
+def test_a_killed_sweepers_claims_are_taken_over(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    products = shop.add_products(db, 5)
+    db.conn.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END$$;"
+        " CREATE TRIGGER slow AFTER UPDATE ON inventory_reservations EXECUTE FUNCTION slow()"
+    )
+    mirror(db, redis, *shop.bulk_reserve(db, 100, products, "now()"))
+    first = sweeper("--lease", "2s", "--batch-size", "100", *ALONE)
+    wait_until(lambda: sweepers(db, "wait_event = 'PgSleep'"), 20, "at work", step=0.002)
+    first.kill()
+    assert redis.zcard(INFLIGHT) == 100
+    sweeper("--lease", "2s", *ALONE)
+    wait_until(lambda: is_empty(redis), 20, "taken over")
+    assert shop.statuses(db) == {"released": 100}
+    shop.check_stock_adds_up(db)
+
+
+def test_a_grant_that_is_taken_away(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """The server's fault, not the rows': nothing becomes failed, and all goes on once mended."""
+    role = f"{db.name}_robbed"
+    db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
+    grant = "{} SELECT, UPDATE ON inventory, inventory_reservations {} " + role
+    db.conn.execute(grant.format("GRANT", "TO"))
+    daemon = sweeper(*ALONE, dsn=f"postgresql://{role}:pw@127.0.0.1:{db.server.port}/{db.name}")
+    daemon.wait_for_record("Postgres connected")
+    wait_until(lambda: sweepers(db), 10, "it is there")
+    product = shop.add_product(db)
+    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0))
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the first release")
+    db.conn.execute(grant.format("REVOKE", "FROM"))
+    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0))
+    error = daemon.wait_for_record("cannot release at present")
+    assert (error["level"], error["sqlstate"]) == ("ERROR", "42501")
+    wait_until(lambda: redis.zcard(PENDING) == 1, 10, "put back")
+    assert not redis.exists("{reservations}:failed")
+    db.conn.execute(grant.format("GRANT", "TO"))
+    wait_until(lambda: shop.count_status(db, "released") == 2, 20, "the second release")
+    assert len(daemon.find("cannot")) < 15, "it does not hammer"
+
+
+def test_a_column_that_changes_its_type(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """The catalog is read anew when a statement no longer fits."""
+    product = shop.add_product(db)
+    daemon = sweeper(*ALONE)
+    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0))
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the first release")
+    db.conn.execute("ALTER TABLE inventory_reservations ALTER id TYPE text")
+    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0, id="no uuid at all"))
+    other = shop.reserve(db, {product: 1}, ttl_s=0)
+    mirror(db, redis, other)
+    wait_until(lambda: shop.count_status(db, "released") >= 2, 30, "the next ones")
+    assert daemon.running

@@ -1,0 +1,174 @@
+/* The verdict on a report, and its JSON. */
+#include "due_queue_reconcile.h"
+#include "health.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+#define NOW_US INT64_C(1763082000000000)
+#define SECOND_US INT64_C(1000000)
+
+static struct health_report healthy(void)
+{
+    return (struct health_report){
+        .postgres = {.address = "host=pg", .error = "", .up = true, .clock_known = true},
+        .redis = {.address = "redis:6379/0", .error = "", .up = true},
+        .sizes_known = true,
+        .pending = 5,
+        .inflight = 2,
+        .now_us = NOW_US,
+        .overdue_id = "",
+    };
+}
+
+static void overdue_by(struct health_report *r, int64_t us)
+{
+    r->overdue_since_us = NOW_US - us;
+    r->overdue_id = "the-oldest";
+}
+
+static void verdicts(void **state)
+{
+    (void)state;
+
+    struct health_report r = healthy();
+    health_judge(&r, "");
+    assert_true(r.ready);
+
+    overdue_by(&r, 30 * SECOND_US);
+    health_judge(&r, "");
+    assert_true(r.ready);
+    assert_int_equal(health_overdue_us(&r), 30 * SECOND_US);
+
+    overdue_by(&r, 31 * SECOND_US);
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "a reservation has been overdue for 31 s: the-oldest");
+
+    r = healthy();
+    health_judge(&r, "there is no table inventory");
+    assert_false(r.ready);
+    assert_non_null(strstr(r.reason, "there is no table inventory"));
+
+    r.postgres.up = false;
+    r.postgres.error = "refused";
+    health_judge(&r, "there is no table inventory");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "Postgres is out of reach: refused");
+}
+
+static void without_redis_it_is_ready(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    r.redis.up = false;
+    r.degraded = true;
+    r.sizes_known = false;
+    health_judge(&r, "");
+    assert_true(r.ready);
+
+    char *text = health_ready_json(&r);
+
+    assert_non_null(text);
+    assert_string_equal(text, "{\"ready\":true,\"degraded\":true,\"overdueSeconds\":0.0,"
+                              "\"failed\":null,\"locked\":0}");
+    free(text);
+}
+
+/* What expires in the future, or an unknown clock, is no lateness. */
+static void never_negative(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    overdue_by(&r, -SECOND_US);
+    assert_int_equal(health_overdue_us(&r), 0);
+    overdue_by(&r, SECOND_US);
+    r.now_us = 0;
+    assert_int_equal(health_overdue_us(&r), 0);
+}
+
+static void status_json(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    overdue_by(&r, 1500000);
+    r.next_due_us = NOW_US + 250000;
+    r.postgres.clock_offset_us = -1250;
+    health_judge(&r, "");
+
+    char *text = health_status_json(&r);
+    json_t *o = json_loads(text, 0, NULL);
+
+    assert_non_null(o);
+    assert_int_equal(json_integer_value(json_object_get(o, "pending")), 5);
+    assert_int_equal(json_integer_value(json_object_get(o, "inflight")), 2);
+    assert_string_equal(json_string_value(json_object_get(o, "nextDueAt")),
+                        "2025-11-14T01:00:00.250Z");
+    json_t *oldest = json_object_get(o, "oldestOverdue");
+    assert_string_equal(json_string_value(json_object_get(oldest, "reservationId")), "the-oldest");
+    assert_string_equal(json_string_value(json_object_get(oldest, "expiresAt")),
+                        "2025-11-14T00:59:58.500Z");
+    assert_non_null(strstr(text, "\"clockOffsetSeconds\":-0.00125"));
+    assert_true(json_is_null(json_object_get(json_object_get(o, "redis"), "clockOffsetSeconds")));
+    json_decref(o);
+    free(text);
+}
+
+static void text_that_is_no_utf8(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    overdue_by(&r, SECOND_US);
+    r.overdue_id = "a\xff\x1bz";
+
+    char *text = health_status_json(&r);
+
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"reservationId\":\"a??z\""));
+    free(text);
+}
+
+static void foreign_failures(void **state)
+{
+    static const struct due_found found[] = {
+        {{"good", 4}, {"{\"error\":\"e\",\"reservationId\":\"not this\"}", 41}},
+        {{"\xff", 1}, {"{", 1}},
+        {{"list", 4}, {"[1]", 3}},
+        {{"none", 4}, {NULL, 0}},
+    };
+    json_t *list = health_failures(found, ARRAY_LEN(found));
+
+    (void)state;
+    assert_int_equal(json_array_size(list), 4);
+    json_t *first = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "reservationId")), "good");
+    assert_string_equal(json_string_value(json_object_get(first, "error")), "e");
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(list, 1), "reservationId")), "?");
+    json_decref(list);
+
+    struct due_found many[HEALTH_FAILURES_MAX + 5];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = found[0];
+    list = health_failures(many, ARRAY_LEN(many));
+    assert_int_equal(json_array_size(list), HEALTH_FAILURES_MAX);
+    json_decref(list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdicts),         cmocka_unit_test(without_redis_it_is_ready),
+        cmocka_unit_test(never_negative),   cmocka_unit_test(status_json),
+        cmocka_unit_test(foreign_failures), cmocka_unit_test(text_that_is_no_utf8),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
