@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -467,7 +468,7 @@ def test_a_role_of_a_wrong_type(queue: Queue) -> None:
 @pytest.mark.parametrize("path", sorted(LUA.glob("*.lua")), ids=lambda p: p.stem)
 def test_scripts_say_what_they_do_and_compile(redis: redis_py.Redis, path: Path) -> None:
     text = path.read_text()
-    head = text[: text.index("\nlocal ")]
-    assert all(line.startswith("--") for line in head.splitlines())
+    lines = text.splitlines()
+    head = "\n".join(itertools.takewhile(lambda line: line.startswith("--"), lines))
     assert all(word in head for word in ("KEYS", "ARGV", "Returns"))
     assert redis.script_load(text) == hashlib.sha1(text.encode()).hexdigest()

@@ -138,7 +138,7 @@ static void text_that_is_no_utf8(void **state)
 static void foreign_failures(void **state)
 {
     static const struct due_found found[] = {
-        {{"good", 4}, {"{\"error\":\"e\",\"reservationId\":\"not this\"}", 41}},
+        {{"good", 4}, {"{\"error\":\"e\",\"reservationId\":\"not this\"}", 40}},
         {{"\xff", 1}, {"{", 1}},
         {{"list", 4}, {"[1]", 3}},
         {{"none", 4}, {NULL, 0}},
