@@ -1,0 +1,51 @@
+# The sweeper's image, made in two stages; no BuildKit needed.
+#
+#   docker build -t reservation-sweeper .
+#   docker run --read-only -e DATABASE_URL=... -e REDIS_URL=... reservation-sweeper --check-config
+ARG BASE_IMAGE=debian:trixie-slim
+
+FROM ${BASE_IMAGE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends gcc libc6-dev make pkgconf \
+        libhiredis-dev libssl-dev libpq-dev libevent-dev libjansson-dev
+WORKDIR /src
+# Only what is compiled: a change elsewhere leaves this layer as it is.
+COPY Makefile ./
+COPY tools tools
+COPY include include
+COPY src src
+COPY lua lua
+COPY sql sql
+RUN make NO_INSTALL=1 \
+ && build/reservation-sweeper --version | grep 'with TLS' \
+ && strip build/reservation-sweeper
+
+FROM ${BASE_IMAGE}
+LABEL org.opencontainers.image.title="reservation-sweeper" \
+      org.opencontainers.image.description="Releases expired stock reservations on time" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT"
+# Libraries alone: no documentation, no package lists, no logs of the installation.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+        -o DPkg::Options::=--path-exclude=/usr/share/doc/* \
+        -o DPkg::Options::=--path-include=/usr/share/doc/*/copyright \
+        -o DPkg::Options::=--path-exclude=/usr/share/man/* \
+        -o DPkg::Options::=--path-exclude=/usr/share/locale/* \
+        ca-certificates libevent-core-2.1-7t64 libevent-extra-2.1-7t64 libhiredis1.1.0 \
+        libjansson4 libpq5 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* \
+        /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+ && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin sweeper
+COPY LICENSE /usr/share/doc/reservation-sweeper/copyright
+COPY --from=build /src/build/reservation-sweeper /usr/local/bin/reservation-sweeper
+
+# A number, so that an orchestrator can see that it is not root.
+USER 10001:10001
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+# Asks the daemon's /readyz, at the port of SWEEPER_HTTP_LISTEN.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["/usr/local/bin/reservation-sweeper", "--healthcheck"]
+ENTRYPOINT ["/usr/local/bin/reservation-sweeper"]

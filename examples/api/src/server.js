@@ -1,0 +1,57 @@
+// The API: reads the environment (DB_*, REDIS_*, PORT), listens, and stops in order on SIGTERM.
+
+import { Redis } from 'ioredis';
+import pg from 'pg';
+
+import { createApp } from './app.js';
+import { Mirror } from './mirror.js';
+
+const log = (line) => console.log(`${new Date().toISOString()} ${line}`);
+
+const pool = new pg.Pool({
+    host: process.env.DB_HOST ?? '127.0.0.1',
+    port: Number(process.env.DB_PORT ?? 5432),
+    database: process.env.DB_NAME,
+    user: process.env.DB_USER,
+    password: process.env.DB_PASSWORD,
+    max: 10,
+    connectionTimeoutMillis: 5000,
+    // A lock that is waited for longer than that is a fault, not a queue.
+    lock_timeout: 2000,
+    statement_timeout: 5000,
+    idle_in_transaction_session_timeout: 5000,
+});
+// Of connections that nobody is using: the pool has dropped it already.
+pool.on('error', (error) => log(`Postgres: ${error.message}`));
+
+// Redis out of reach must cost the customer nothing: no queue of commands that waits for it.
+const redis = new Redis({
+    host: process.env.REDIS_HOST ?? '127.0.0.1',
+    port: Number(process.env.REDIS_PORT ?? 6379),
+    password: process.env.REDIS_PASSWORD || undefined,
+    db: Number(process.env.REDIS_DB ?? 0),
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 1000,
+});
+redis.on('error', (error) => log(`Redis: ${error.message}`));
+
+const port = Number(process.env.PORT ?? 3000);
+const server = createApp({ pool, mirror: new Mirror(redis, log), log }).listen(port, (error) => {
+    if (error) {
+        throw error;
+    }
+    log(`listening on port ${server.address().port}`);
+});
+
+function stop(signal) {
+    log(`${signal}: finishing what is under way`);
+    server.close(async () => {
+        await pool.end();
+        redis.disconnect();
+        log('stopped');
+    });
+    server.closeIdleConnections();
+}
+process.once('SIGTERM', stop);
+process.once('SIGINT', stop);
