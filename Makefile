@@ -13,7 +13,8 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all unit integration test demo bench install check-format tidy cppcheck clean help FORCE
+.PHONY: all unit integration fault test model fuzz fuzz-short fuzz-programs torture api-test \
+    compose-test demo bench install check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -23,8 +24,14 @@ BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf li
 SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 
 PACKAGES_unit := libcmocka-dev
-PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus
+PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus systemd \
+    python3-yaml
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
+PACKAGES_fault := $(SERVER_PACKAGES) python3-pytest
+PACKAGES_torture := $(SERVER_PACKAGES)
+PACKAGES_model := spin gcc libc6-dev
+PACKAGES_fuzz := clang libclang-rt-dev
+PACKAGES_fuzz-short := $(PACKAGES_fuzz)
 PACKAGES_demo := $(SERVER_PACKAGES)
 PACKAGES_bench := $(SERVER_PACKAGES)
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
@@ -40,7 +47,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-ifneq ($(filter-out help clean check-format,$(GOALS)),)
+ifneq ($(filter-out help clean check-format api-test compose-test,$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
 endif
@@ -146,12 +153,58 @@ unit: $(UNIT_PROGRAMS)
 	@tools/run-units $^
 
 integration: $(BINARY)
-	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration -q -rs $(PYTEST_ARGS)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/fault tests/deploy -q -rs \
+	    $(PYTEST_ARGS)
+
+fault: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
 # One after the other, whatever -j says: the integration tests measure time.
 test: $(BINARY) $(UNIT_PROGRAMS)
 	@tools/run-units $(UNIT_PROGRAMS)
-	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration -q -rs $(PYTEST_ARGS)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/fault tests/deploy -q -rs \
+	    $(PYTEST_ARGS)
+
+# Random faults; FAULTS=n how many, SEED=n to see the same ones again.
+torture: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults $(or $(FAULTS),1000) \
+	    $(if $(SEED),--seed $(SEED))
+
+model:
+	@tests/model/check
+
+# libFuzzer is clang's, and wants the library built for it.
+FUZZ_SECONDS ?= 600
+FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/obj/%.o)
+FUZZ_PROGRAMS := $(FUZZ_SOURCES:tests/fuzz/fuzz_%.c=$(BUILD)/fuzz/%)
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIB_LIBS)
+
+-include $(FUZZ_OBJECTS:.o=.d)
+.SECONDARY: $(FUZZ_OBJECTS)
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+fuzz:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzzing CC=clang SANITIZE=1 \
+	    CFLAGS="-O1 -g -fsanitize=fuzzer-no-link" fuzz-programs
+	@tests/fuzz/run $(BUILD)/fuzzing $(FUZZ_SECONDS)
+
+fuzz-short:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD) FUZZ_SECONDS=10 fuzz
+
+# The example's own tests. Node comes from Debian, unless there is one from elsewhere.
+api-test:
+	@$(NEED_PACKAGES) "make api-test" postgresql redis-server $(if $(shell command -v npm),,nodejs npm)
+	cd examples/api && npm ci --no-audit --no-fund && npm test
+
+# Needs root and a Docker engine: docker-compose.yml, the images, and the example in a container.
+compose-test:
+	@$(NEED_PACKAGES) "make compose-test" python3-pytest python3-psycopg python3-redis
+	$(PYTHON) -m pytest tests/compose -q -rs $(PYTEST_ARGS)
 
 demo: $(BINARY)
 	@RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
@@ -162,7 +215,8 @@ bench: $(BINARY)
 # ---- Checks ---------------------------------------------------------------------------------------
 
 ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT)
-C_FILES := $(ALL_SOURCES) $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h)
+C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
+    $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h)
 
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
@@ -186,7 +240,7 @@ install: $(BINARY)
 	install -D -m 644 docs/reservation-sweeper.1 \
 	    "$(DESTDIR)$(PREFIX)/share/man/man1/reservation-sweeper.1"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
-	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/reservation-sweeper.service \
+	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/systemd/reservation-sweeper.service \
 	    >"$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
 	chmod 644 "$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
 
@@ -196,9 +250,15 @@ clean:
 help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
 	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
-	@echo 'make test          the unit and the integration tests'
+	@echo 'make test          the unit, the integration and the fault tests'
 	@echo 'make unit          the unit tests'
-	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
+	@echo 'make integration   the integration and fault tests; PYTEST_ARGS="-k name -x" selects'
+	@echo 'make fault         the fault tests alone'
+	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n'
+	@echo 'make model         checks the protocol exhaustively, with spin'
+	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'
+	@echo 'make api-test      the tests of examples/api (npm test)'
+	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
 	@echo 'make bench         the benchmarks; writes $(BUILD)/bench.json'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='

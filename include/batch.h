@@ -9,10 +9,14 @@
 
 #include "release.h"
 
+#include <sys/queue.h>
+
 struct batch;
 struct loop;
 struct skips;
 struct stats;
+
+LIST_HEAD(batch_list, batch);
 
 struct batch_options {
     struct loop *loop;
@@ -21,6 +25,7 @@ struct batch_options {
     struct server_clock *clock; /* Postgres's */
     struct skips *skips;        /* shared by the batches of a process */
     struct stats *stats;
+    struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;
     int64_t statement_timeout_us;
 };
@@ -39,5 +44,10 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
                void *arg);
 
 bool batch_running(const struct batch *b);
+
+/* The monotonic moment by which the first of them must have taken its next step; INT64_MAX: none is
+ * running. Every statement has a deadline of its own, well before: past this one, an answer has
+ * been lost inside this program. */
+int64_t batch_deadline_us(const struct batch_list *running);
 
 #endif

@@ -43,6 +43,9 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
 const char *pages_id(const struct pages *p, size_t i);
 int64_t pages_expires_us(const struct pages *p, size_t i);
 
+/* How long the last answer took, in microseconds. */
+int64_t pages_took_us(const struct pages *p);
+
 /* The late rows; valid only inside done, 0 when they were not asked for or there was an error. */
 size_t pages_late_count(const struct pages *p);
 const char *pages_late_id(const struct pages *p, size_t i);

@@ -2,6 +2,7 @@
 #ifndef RS_SWEEP_H
 #define RS_SWEEP_H
 
+#include "batch.h"
 #include "clock.h"
 #include "due_queue.h"
 #include "stats.h"
@@ -19,6 +20,7 @@ struct sweep {
     struct due_queue *queue;  /* NULL: without Redis */
     struct statements *statements;
     struct skips *skips;
+    struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */
     struct stats stats;

@@ -183,16 +183,22 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         check_redis(c);
 }
 
+/* A server that accepts the connection and says nothing leaves no error. */
+static const char *why(const char *last_error)
+{
+    return last_error[0] != '\0' ? last_error : "no answer within 5 s";
+}
+
 static void on_limit(void *arg)
 {
     struct check *c = arg;
     c->failed = true;
     if (!c->redis_done)
         say("FAIL", "Redis at %s is out of reach: %s", c->context.redis,
-            redis_link_last_error(c->context.sweep.redis));
+            why(redis_link_last_error(c->context.sweep.redis)));
     if (!c->postgres_done)
         say("FAIL", "Postgres at %s %s: %s", c->context.postgres,
-            c->asked ? "does not answer" : "is out of reach", pg_link_last_error(c->link));
+            c->asked ? "does not answer" : "is out of reach", why(pg_link_last_error(c->link)));
     loop_stop(c->context.sweep.loop);
 }
 

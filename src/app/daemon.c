@@ -7,6 +7,7 @@
 #include "log.h"
 #include "loop.h"
 #include "modes.h"
+#include "notify.h"
 #include "sweeper.h"
 
 #include <signal.h>
@@ -22,6 +23,7 @@ struct service {
     struct feed *feed;
     struct health *health;
     struct http_routes *http; /* NULL: none is wanted */
+    struct notify *notify;    /* NULL: nobody asks */
     struct timer *grace;      /* an orderly stop's end */
     struct timer *report;     /* what was released, now and then */
     uint64_t reported;        /* released up to the last report */
@@ -99,6 +101,7 @@ static void on_signal(void *arg)
     log_event(LOG_INFO, "Stopping", LOG_END);
     s->waiting_for = s->http != NULL ? 3 : 2;
     health_stopping(s->health);
+    notify_stopping(s->notify);
     timer_after_us(s->grace, s->config->shutdown_grace_us * 3 / 4);
     feed_stop(s->feed, on_part_stopped, s);
     sweeper_stop(s->sweeper, on_part_stopped, s);
@@ -116,6 +119,25 @@ static void on_report(void *arg)
                   (int64_t)stats->released, LOG_END);
     s->reported = stats->released;
     timer_after_us(s->report, REPORT_US);
+}
+
+/* A server out of reach is no reason to restart this program. */
+static bool on_notify(void *arg, char *status, size_t size)
+{
+    struct service *s = arg;
+    const struct sweep *sweep = &s->context.sweep;
+    struct health_report r;
+    health_read(s->health, &r);
+    if (!r.ready)
+        snprintf(status, size, "Not ready: %s", r.reason);
+    else if (r.degraded)
+        snprintf(status, size, "On time, without Redis; %llu released",
+                 (unsigned long long)sweep->stats.released);
+    else
+        snprintf(status, size, "On time; %lld pending, %lld in flight, %lld failed, %llu released",
+                 (long long)r.pending, (long long)r.inflight, (long long)r.failed,
+                 (unsigned long long)sweep->stats.released);
+    return clock_mono_us() < batch_deadline_us(&sweep->batches);
 }
 
 static int listen_http(struct service *s)
@@ -174,6 +196,7 @@ int daemon_run(const struct config *config)
         timer_after_us(s.report, REPORT_US);
         sweeper_start(s.sweeper);
         feed_start(s.feed);
+        s.notify = notify_new(s.context.sweep.loop, on_notify, &s);
         redis_link_start(s.context.sweep.redis);
         if (loop_run(s.context.sweep.loop) != 0) {
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
@@ -188,6 +211,7 @@ int daemon_run(const struct config *config)
     redis_link_stop(s.context.sweep.redis);
     context_close_queue(&s.context);
     http_routes_free(s.http);
+    notify_free(s.notify);
     health_free(s.health);
     timer_free(s.grace);
     timer_free(s.report);

@@ -122,7 +122,8 @@ static void connected(struct once *o)
 {
     int up = 0;
     char reason[256];
-    snprintf(reason, sizeof(reason), "%s", pg_link_last_error(o->links[0]));
+    const char *error = pg_link_last_error(o->links[0]);
+    snprintf(reason, sizeof(reason), "%s", error[0] != '\0' ? error : "no answer within 5 s");
     timer_clear(o->connecting);
     o->connected = true;
     for (int i = 0; i < o->nlinks; i++) {

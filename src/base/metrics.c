@@ -79,7 +79,7 @@ static void put_number(FILE *out, double value)
         return;
     }
     snprintf(text, sizeof(text), "%.15g", value);
-    if (strtod(text, NULL) != value) /* NOLINT(clang-diagnostic-float-equal): exactly that */
+    if (strtod(text, NULL) != value)
         snprintf(text, sizeof(text), "%.17g", value);
     fputs(text, out);
 }

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -26,8 +27,7 @@ static int read_stat(double *fields, int n)
     int i = 0;
     for (char *word = strtok_r(at + 1, " \n", &rest); word != NULL && i < n;
          word = strtok_r(NULL, " \n", &rest), i++)
-        if (sscanf(word, "%lf", &fields[i]) != 1)
-            fields[i] = 0; /* the state, a letter */
+        fields[i] = strtod(word, NULL); /* 0 for the state, a letter */
     return i == n ? 0 : -1;
 }
 
@@ -39,8 +39,9 @@ static double boot_time(void)
     FILE *file = fopen("/proc/stat", "re");
     if (file == NULL)
         return 0;
-    while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "btime %lf", &seconds) != 1)
-        continue;
+    while (seconds <= 0 && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "btime ", 6) == 0)
+            seconds = strtod(line + 6, NULL);
     fclose(file);
     return seconds;
 }
@@ -52,7 +53,9 @@ static int open_descriptors(void)
     DIR *dir = opendir("/proc/self/fd");
     if (dir == NULL)
         return -1;
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+    const struct dirent *entry;
+    // cppcheck-suppress readdirCalled
+    while ((entry = readdir(dir)) != NULL)
         n += entry->d_name[0] != '.' ? 1 : 0;
     closedir(dir);
     return n - 1; /* the folder itself was open */

@@ -127,7 +127,7 @@ static void on_connection_gone(struct evhttp_connection *connection, void *arg)
         slot->request->evreq = NULL;
         slot->request = NULL;
     }
-    timer_after_us(h->tick, 0); /* gives the descriptor back at once */
+    http_slots_ended(h);
 }
 
 static void dispatch(struct http *h, const struct http_route *route, struct http_request *r)
@@ -184,9 +184,8 @@ struct http *http_new(struct loop *loop, const struct http_options *options, cha
     h->loop = loop;
     h->options = *options;
     TAILQ_INIT(&h->slots);
-    h->tick = timer_new(loop, http_slots_tick, h);
     h->evhttp = evhttp_new(loop_base(loop));
-    if (h->tick == NULL || h->evhttp == NULL || http_listen(h, error, error_size) != 0) {
+    if (h->evhttp == NULL || http_slots_start(h) != 0 || http_listen(h, error, error_size) != 0) {
         http_free(h);
         return NULL;
     }
@@ -201,7 +200,6 @@ struct http *http_new(struct loop *loop, const struct http_options *options, cha
                                               EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                                               EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
                                               EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
-    timer_after_us(h->tick, 0);
     return h;
 }
 
@@ -212,6 +210,5 @@ void http_free(struct http *h)
     if (h->evhttp != NULL)
         evhttp_free(h->evhttp); /* closes the connections, which calls on_connection_gone */
     http_slots_free(h);
-    timer_free(h->tick);
     free(h);
 }

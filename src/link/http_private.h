@@ -12,10 +12,10 @@
 
 struct bufferevent;
 struct evconnlistener;
+struct event;
 struct event_base;
 struct evhttp;
 struct evhttp_request;
-struct timer;
 
 /* One connection. evhttp says nothing of those whose request is not complete, so the slot holds a
  * reference to the bufferevent: it outlives evhttp's use of it, and with it the descriptor, so that
@@ -38,7 +38,8 @@ struct http {
     int nlisteners;
     struct http_slot_list slots; /* oldest first */
     int nslots, ncut;
-    struct timer *tick; /* ends what takes too long, forgets what has ended */
+    int naccepted;      /* since the last tick */
+    struct event *tick; /* ends what takes too long, forgets what has ended; low priority */
 };
 
 struct http_request {
@@ -51,8 +52,11 @@ struct bufferevent *http_slot_open(struct event_base *base, void *arg);
 
 struct http_slot *http_slot_find(struct http *h, const struct bufferevent *bev);
 
-/* The timer's callback: arms it again. */
-void http_slots_tick(void *arg);
+/* Makes the tick and lets it run. Returns 0, or -1: out of memory. */
+int http_slots_start(struct http *h) __attribute__((warn_unused_result));
+
+/* A connection has ended: its descriptor is given back on a later turn. */
+void http_slots_ended(struct http *h);
 
 void http_slots_free(struct http *h);
 

@@ -5,13 +5,16 @@
 #include "loop.h"
 
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #define CONNECTIONS_MAX 128
-#define SPARE 64                   /* accepted in one turn of the loop while others are cut */
+#define SPARE 64          /* that were cut and are not gone yet */
+#define ACCEPT_AT_ONCE 32 /* then those that sent their request are served before any other */
 #define REQUEST_US (5 * 1000000)   /* for the request to arrive, and for the answer to leave */
+#define TICK_CROWDED_US 1000       /* while those that were cut are not gone */
 #define TICK_BUSY_US (100 * 1000)  /* while there are connections */
 #define TICK_IDLE_US (1000 * 1000) /* ... and else, should accepting have failed */
 
@@ -64,6 +67,13 @@ static void cut_oldest(struct http *h)
     }
 }
 
+static void tick_after(struct http *h, int64_t us)
+{
+    const struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
+                               .tv_usec = (suseconds_t)(us % 1000000)};
+    (void)event_add(h->tick, &tv);
+}
+
 static void set_listening(struct http *h, bool listening)
 {
     for (int i = 0; i < h->nlisteners; i++) {
@@ -89,14 +99,15 @@ struct bufferevent *http_slot_open(struct event_base *base, void *arg)
         reap(h);
     if (h->nslots - h->ncut >= CONNECTIONS_MAX)
         cut_oldest(h);
-    if (h->nslots >= CONNECTIONS_MAX + SPARE) /* the tick listens again */
-        set_listening(h, false);
     bufferevent_incref(slot->bev);
     (void)bufferevent_priority_set(slot->bev, LOOP_PRIORITY_LOW);
     slot->deadline_us = clock_mono_us() + REQUEST_US;
     TAILQ_INSERT_TAIL(&h->slots, slot, entry);
     h->nslots++;
-    timer_after_us(h->tick, TICK_BUSY_US);
+    bool pause = ++h->naccepted >= ACCEPT_AT_ONCE;
+    if (pause) /* the tick listens again; it comes after what is there to be read */
+        set_listening(h, false);
+    tick_after(h, pause ? 0 : TICK_BUSY_US);
     return slot->bev;
 }
 
@@ -111,24 +122,49 @@ struct http_slot *http_slot_find(struct http *h, const struct bufferevent *bev)
     return NULL;
 }
 
-void http_slots_tick(void *arg)
+static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct http *h = arg;
     struct http_slot *slot;
     int64_t now_us = clock_mono_us();
+    (void)fd;
+    (void)what;
     reap(h);
     TAILQ_FOREACH(slot, &h->slots, entry)
     {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow TAILQ_REMOVE */
         if (!slot->cut && slot->deadline_us <= now_us)
             cut(h, slot);
     }
-    if (h->nslots < CONNECTIONS_MAX + SPARE)
-        set_listening(h, true);
-    timer_after_us(h->tick, h->nslots > 0 ? TICK_BUSY_US : TICK_IDLE_US);
+    h->naccepted = 0;
+    bool crowded = h->nslots >= CONNECTIONS_MAX + SPARE;
+    set_listening(h, !crowded);
+    if (crowded)
+        tick_after(h, TICK_CROWDED_US);
+    else
+        tick_after(h, h->nslots > 0 ? TICK_BUSY_US : TICK_IDLE_US);
+}
+
+int http_slots_start(struct http *h)
+{
+    h->tick = evtimer_new(loop_base(h->loop), on_tick, h);
+    if (h->tick == NULL)
+        return -1;
+    (void)event_priority_set(h->tick, LOOP_PRIORITY_LOW);
+    tick_after(h, 0);
+    return 0;
+}
+
+void http_slots_ended(struct http *h)
+{
+    tick_after(h, 0);
 }
 
 void http_slots_free(struct http *h)
 {
     while (!TAILQ_EMPTY(&h->slots))
-        forget(h, TAILQ_FIRST(&h->slots));
+        forget(h, TAILQ_FIRST(&h->slots)); /* NOLINT(clang-analyzer-unix.Malloc): as above */
+    if (h->tick != NULL)
+        event_free(h->tick);
+    h->tick = NULL;
 }

@@ -16,6 +16,7 @@
 #define RETRIES 3              /* of the same transaction after a serialization failure */
 #define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
 #define PATIENT_PRODUCTS 4     /* counters waited for in one batch */
+#define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
 
 struct range {
     size_t first, n;
@@ -30,6 +31,8 @@ struct batch {
     struct batch_options options;
     struct timer *next; /* sends the next range on a later turn */
     bool running;
+    LIST_ENTRY(batch) others; /* while running */
+    int64_t deadline_us;      /* monotonic: of the step in hand */
     void (*done)(void *arg);
     void *arg;
 
@@ -66,6 +69,8 @@ void batch_free(struct batch *b)
 {
     if (b == NULL)
         return;
+    if (b->running)
+        LIST_REMOVE(b, others);
     timer_free(b->next);
     free(b->order);
     free(b);
@@ -74,6 +79,23 @@ void batch_free(struct batch *b)
 bool batch_running(const struct batch *b)
 {
     return b->running;
+}
+
+int64_t batch_deadline_us(const struct batch_list *running)
+{
+    const struct batch *b;
+    int64_t earliest_us = INT64_MAX;
+    LIST_FOREACH(b, running, others)
+    {
+        if (b->deadline_us < earliest_us)
+            earliest_us = b->deadline_us;
+    }
+    return earliest_us;
+}
+
+static void set_deadline(struct batch *b)
+{
+    b->deadline_us = clock_mono_us() + 2 * b->options.statement_timeout_us + LOST_US;
 }
 
 static void push(struct batch *b, size_t first, size_t n, int tries)
@@ -249,9 +271,11 @@ static void step(void *arg)
     struct batch *b = arg;
     if (b->depth == 0 && !next_range(b)) {
         b->running = false;
+        LIST_REMOVE(b, others);
         b->done(b->arg);
         return;
     }
+    set_deadline(b);
     b->current = b->stack[--b->depth];
     const struct release_options options = {
         .statements = b->options.statements,
@@ -293,6 +317,8 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
 {
     assert(!b->running);
     b->running = true;
+    LIST_INSERT_HEAD(b->options.running, b, others);
+    set_deadline(b);
     b->done = done;
     b->arg = arg;
     b->n = b->fresh = b->depth = 0;

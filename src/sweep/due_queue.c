@@ -152,7 +152,7 @@ int due_op_begin(struct due_queue *q, struct due_op *op)
 void due_op_fail(struct due_op *op, const char *error)
 {
     if (op->error[0] == '\0')
-        snprintf(op->error, sizeof(op->error), "%s", error);
+        snprintf(op->error, sizeof(op->error), "%s", error[0] != '\0' ? error : DUE_UNEXPECTED);
 }
 
 bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error)

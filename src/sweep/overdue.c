@@ -25,10 +25,11 @@ struct overdue {
     void *arg;
 
     struct due_entry *entries; /* being looked up in Redis, oldest first; at_ms is not used */
+    char **ids;                /* of the entries */
     int64_t *expires_us;
     size_t n;
     bool asking;
-    int64_t looked_us; /* monotonic: when the rows came */
+    int64_t cost_us; /* how long Postgres took */
 
     int64_t since_us; /* what the last look found; 0: nothing */
     char *id;
@@ -58,9 +59,11 @@ struct overdue *overdue_new(struct sweep *sweep, bool confirm, void (*on_decided
 static void clear_entries(struct overdue *o)
 {
     for (size_t i = 0; i < o->n; i++)
-        free((char *)(uintptr_t)o->entries[i].id);
+        free(o->ids[i]);
+    free(o->ids);
     free(o->entries);
     free(o->expires_us);
+    o->ids = NULL;
     o->entries = NULL;
     o->expires_us = NULL;
     o->n = 0;
@@ -80,7 +83,7 @@ void overdue_free(struct overdue *o)
 static void decide(struct overdue *o, size_t first, size_t failed, size_t locked)
 {
     int64_t now_us = clock_mono_us();
-    int64_t pause_us = (now_us - o->looked_us) * AGAIN_FACTOR;
+    int64_t pause_us = o->cost_us * AGAIN_FACTOR;
     o->before_us = o->since_us;
     free(o->id);
     o->id = NULL;
@@ -88,7 +91,8 @@ static void decide(struct overdue *o, size_t first, size_t failed, size_t locked
     o->again_us = INT64_MAX;
     if (first < o->n) {
         o->since_us = o->expires_us[first];
-        o->id = strdup(o->entries[first].id);
+        o->id = o->ids[first];
+        o->ids[first] = NULL; /* free(NULL) follows */
         o->again_us = now_us + (pause_us > AGAIN_MIN_US ? pause_us : AGAIN_MIN_US);
     }
     o->failed = failed;
@@ -135,14 +139,16 @@ static void on_states(void *arg, const struct due_state *states, size_t n, const
 static int take(struct overdue *o, const struct pages *pages)
 {
     size_t n = pages_late_count(pages);
+    o->ids = calloc(n + 1, sizeof(char *));
     o->entries = calloc(n + 1, sizeof(*o->entries));
     o->expires_us = calloc(n + 1, sizeof(*o->expires_us));
-    if (o->entries == NULL || o->expires_us == NULL)
+    if (o->ids == NULL || o->entries == NULL || o->expires_us == NULL)
         return -1;
     for (; o->n < n; o->n++) {
         char *id = strdup(pages_late_id(pages, o->n));
         if (id == NULL)
             return -1;
+        o->ids[o->n] = id;
         o->entries[o->n] = (struct due_entry){.id = id, .id_len = strlen(id)};
         o->expires_us[o->n] = pages_late_expires_us(pages, o->n);
     }
@@ -153,7 +159,7 @@ void overdue_look(struct overdue *o, const struct pages *pages)
 {
     if (o->asking)
         return;
-    o->looked_us = clock_mono_us();
+    o->cost_us = pages_took_us(pages);
     if (take(o, pages) != 0) {
         clear_entries(o);
         o->on_decided(o->arg);

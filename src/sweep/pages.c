@@ -23,6 +23,7 @@ struct pages {
     const struct pg_result *rows; /* the page at hand, inside done */
     const struct pg_result *late; /* ... and the late rows, NULL when there are none */
     bool want_late;
+    int64_t took_us;
     void (*done)(void *arg, const struct page *page);
     void *arg;
 };
@@ -72,6 +73,11 @@ void pages_want_late(struct pages *p)
     p->want_late = true;
 }
 
+int64_t pages_took_us(const struct pages *p)
+{
+    return p->took_us;
+}
+
 size_t pages_late_count(const struct pages *p)
 {
     return p->late != NULL ? (size_t)pg_result_rows(p->late) : 0;
@@ -107,9 +113,11 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct page page = {.last = true};
     const struct pg_result *rows = answer->nresults >= 2 ? answer->results[1] : NULL;
     const struct pg_result *late = answer->nresults == 3 ? answer->results[2] : NULL;
+    p->took_us = answer->received_us - answer->sent_us;
     if (answer->status != PG_DONE) {
         page.error = answer->message;
-    } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1) {
+    } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1 ||
+               (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 2)) {
         page.error = "a page of reservations gave an unexpected answer";
     } else {
         server_clock_sample(&p->sweep->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,

@@ -89,6 +89,7 @@ struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nli
             .clock = &sweep->pg_clock,
             .skips = sweep->skips,
             .stats = &sweep->stats,
+            .running = &sweep->batches,
             .lock_timeout_us = sweep->config->lock_timeout_us,
             .statement_timeout_us = sweep_statement_timeout_us(sweep->config),
         };

@@ -19,8 +19,10 @@
 #define STATEMENTS_US (50 * 1000) /* while somebody else reads the catalog */
 #define PROGRESS_US (250 * 1000)
 
-const char reconcile_settings[] =
+/* Of each transaction. $1: sorting is allowed. */
+static const char settings[] =
     "SELECT set_config('statement_timeout', '50s', true), set_config('jit', 'off', true),"
+    " set_config('enable_sort', $1, true),"
     " set_config('random_page_cost', '1.1', true), set_config('work_mem', '32MB', true),"
     " set_config('max_parallel_workers_per_gather', '0', true)";
 
@@ -124,8 +126,9 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
         reconcile_fail(r, "the statements have to be made anew");
         return;
     }
+    const char *sorting[] = {which == STATEMENT_TIED_ROWS ? "off" : "on"};
     const struct pg_query queries[] = {
-        {.sql = reconcile_settings},
+        {.sql = settings, .nparams = 1, .params = sorting},
         {.sql = statements_text(r->sweep->statements, which), .nparams = nparams, .params = params},
     };
     r->answered = cb;

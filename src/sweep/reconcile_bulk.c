@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PAGES_MOST 4 /* kept in memory: 3 MB each */
+#define READS_MOST 3 /* of one page's place */
 
 enum step { STEP_IDLE, STEP_ABSENT, STEP_ROWS, STEP_ADD };
 
@@ -20,6 +21,7 @@ struct bulk {
     enum step step; /* of the first one */
     size_t next;    /* row of it that no chunk has yet */
     bool asking;
+    int reads;
     struct seen *alive; /* rows that the second reading brought */
     struct timer *ripe;
     struct chunk chunks[ROWS_CHUNKS];
@@ -107,7 +109,8 @@ static void drop_dead(struct bulk *b)
 
 static void on_rows(struct reconcile *r, const struct pg_result *rows);
 
-/* Rows may have been added among them: reads on until the page's end is passed. */
+/* Rows may have been added among them: reads on until the page's end is passed, within reason. What
+ * is not met is not missing, in this run. */
 static void take_rows(struct reconcile *r, const struct page_rows *again)
 {
     struct bulk *b = r->bulk;
@@ -118,12 +121,13 @@ static void take_rows(struct reconcile *r, const struct page_rows *again)
         (void)seen_add(b->alive, SEEN_ACTIVE, key, row_key(key, again, &again->rows[i]));
     const struct page_row *last = again->n > 0 ? &again->rows[again->n - 1] : NULL;
     if (again->n < ROWS_PAGE_SIZE || last->expires_us > end_us ||
-        strcmp(again->texts + last->at, p->texts + p->rows[p->n - 1].at) == 0) {
+        seen_has(b->alive, SEEN_ACTIVE, key, row_key(key, p, &p->rows[p->n - 1])) ||
+        ++b->reads >= READS_MOST) {
         b->asking = false;
         drop_dead(b);
         rows_poke(r);
     } else {
-        rows_ask(r, last->expires_us, again->texts + last->at, on_rows);
+        rows_ask(r, last->expires_us, again->texts + last->at, p->tied, on_rows);
     }
 }
 
@@ -146,7 +150,8 @@ static void read_again(struct reconcile *r)
         return;
     }
     b->asking = true;
-    rows_ask(r, first(b)->after_us, first(b)->after_id, on_rows);
+    b->reads = 0;
+    rows_ask(r, first(b)->after_us, first(b)->after_id, first(b)->tied, on_rows);
 }
 
 /* ---- adding ---- */

@@ -20,7 +20,7 @@ struct stray {
 struct entries {
     enum due_place place;
     char cursor[32];
-    bool looking;
+    bool scanning;
     struct stray *strays; /* to be looked up */
     size_t n, room;
 };
@@ -57,7 +57,6 @@ static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
     (void)arg;
     for (size_t i = 0; i < e->n && !reconcile_over(r); i++)
         judge_stray(r, &e->strays[i], &looks[i]);
-    e->looking = false;
     clear_strays(e);
     go_on(r);
 }
@@ -72,7 +71,6 @@ static void look_up(struct reconcile *r)
     }
     for (size_t i = 0; i < e->n; i++)
         entries[i] = (struct due_entry){.id = e->strays[i].id, .id_len = e->strays[i].id_len};
-    e->looking = true;
     look_ask(r, entries, e->n, on_looks, NULL);
     free(entries);
 }
@@ -126,20 +124,24 @@ static void on_scanned(void *arg, const char *cursor, const struct due_found *fo
     struct entries *e = r->entries;
     if (!reconcile_answered(r, error))
         return;
+    e->scanning = false;
+    r->done += (int64_t)n;
+    snprintf(e->cursor, sizeof(e->cursor), "%s", cursor);
+    if (strcmp(cursor, "0") != 0 && e->n + n < LOOK_MOST && !again_full(r))
+        scan(r); /* Redis works on the next step meanwhile */
     for (size_t i = 0; i < n; i++) {
         if (take(r, &found[i]) != 0) {
             reconcile_fail(r, "out of memory");
             return;
         }
     }
-    r->done += (int64_t)n;
-    snprintf(e->cursor, sizeof(e->cursor), "%s", cursor);
     go_on(r);
 }
 
 static void scan(struct reconcile *r)
 {
     struct entries *e = r->entries;
+    e->scanning = true;
     reconcile_sent(r, due_queue_scan(r->sweep->queue, e->place, e->cursor, on_scanned, r));
 }
 
@@ -148,7 +150,7 @@ static void go_on(struct reconcile *r)
 {
     struct entries *e = r->entries;
     bool over = strcmp(e->cursor, "0") == 0;
-    if (reconcile_over(r))
+    if (reconcile_over(r) || e->scanning)
         return;
     if (e->n >= LOOK_MOST || (over && e->n > 0))
         look_up(r);

@@ -75,9 +75,6 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
                    const char *const *params,
                    void (*cb)(struct reconcile *r, const struct pg_result *rows));
 
-/* Settings for each transaction on the run's connection. */
-extern const char reconcile_settings[];
-
 /* Around each call of the due queue: notes what sending returned, and whether there is an answer to
  * read (else the callback returns at once: r may be gone). */
 void reconcile_sent(struct reconcile *r, int rc);

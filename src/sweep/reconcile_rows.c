@@ -14,6 +14,7 @@
 
 #define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after updated_at */
 #define BULK_LEAST 2000               /* missing ones, for which a page is kept */
+#define TIES_LEAST 2                  /* pages of one moment, after which the next is tied */
 
 struct rows {
     struct page_rows *page, *ahead; /* being compared; read meanwhile */
@@ -21,6 +22,8 @@ struct rows {
     size_t next; /* row of the page that no chunk has yet */
     int64_t after_us;
     char *after_id;
+    bool tied;   /* within very many rows of the same moment */
+    int tie_run; /* full pages of nothing else, one after the other */
     struct chunk chunks[ROWS_CHUNKS];
 };
 
@@ -66,7 +69,7 @@ fail:
     return NULL;
 }
 
-void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id,
+void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
               void (*cb)(struct reconcile *r, const struct pg_result *rows))
 {
     char after[32], size[16], young[32];
@@ -75,7 +78,28 @@ void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id,
     snprintf(young, sizeof(young), "%lld",
              (long long)(2 * r->sweep->config->feed_interval_us + LATE_COMMIT_US));
     const char *params[] = {after, after_id, size, young};
-    reconcile_ask(r, STATEMENT_ACTIVE_ROWS, 4, params, cb);
+    reconcile_ask(r, tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
+}
+
+/* The id after which the next page begins; NULL: none was read so far, or out of memory. */
+static char *end_of(const struct page_rows *p)
+{
+    if (p->n > 0)
+        return strdup(p->texts + p->rows[p->n - 1].at);
+    return p->after_id != NULL ? strdup(p->after_id) : NULL;
+}
+
+/* Whether that was all; and whether the next page had better be read by its key, because each page
+ * of so many rows of one moment has to look through all of them. */
+static void note_ties(struct rows *s, const struct page_rows *p)
+{
+    bool full = p->n == ROWS_PAGE_SIZE;
+    s->last = !full && !p->tied;
+    if (full && p->rows[0].expires_us == p->rows[p->n - 1].expires_us)
+        s->tie_run++;
+    else
+        s->tie_run = 0;
+    s->tied = s->tie_run >= TIES_LEAST;
 }
 
 static void on_rows(struct reconcile *r, const struct pg_result *rows)
@@ -88,19 +112,18 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
         return;
     }
     s->ahead = p;
-    s->last = p->n < ROWS_PAGE_SIZE;
+    p->tied = s->tied;
     p->read_us = reconcile_now_us(r);
     p->after_us = s->after_us;
     p->after_id = s->after_id;
-    s->after_id = NULL;
-    if (p->n > 0) {
-        s->after_us = p->rows[p->n - 1].expires_us;
-        s->after_id = strdup(p->texts + p->rows[p->n - 1].at);
-        if (s->after_id == NULL) {
-            reconcile_fail(r, "out of memory");
-            return;
-        }
+    s->after_id = end_of(p);
+    if (s->after_id == NULL && p->after_id != NULL) {
+        reconcile_fail(r, "out of memory");
+        return;
     }
+    note_ties(s, p);
+    if (p->n > 0)
+        s->after_us = p->rows[p->n - 1].expires_us;
     rows_poke(r);
 }
 
@@ -244,17 +267,15 @@ void rows_poke(struct reconcile *r)
     bulk_poke(r);
     if (s->page == NULL)
         advance(r);
-    if (s->page != NULL && !reconcile_over(r) && !compare(r)) {
+    while (s->page != NULL && !reconcile_over(r) && !compare(r)) {
         retire(r);
         advance(r);
-        if (s->page != NULL)
-            (void)compare(r);
     }
     if (reconcile_over(r) || s->draining)
         return;
     if (!s->last && s->ahead == NULL && !s->asking && !bulk_wants_postgres(r)) {
         s->asking = true;
-        rows_ask(r, s->after_us, s->after_id, on_rows);
+        rows_ask(r, s->after_us, s->after_id, s->tied, on_rows);
     } else if (s->last && s->ahead == NULL && s->page == NULL && bulk_empty(r)) {
         reconcile_next(r);
     }

@@ -25,6 +25,7 @@ struct page_rows {
     char *texts;
     int64_t after_us; /* where it begins */
     char *after_id;
+    bool tied;       /* it is one of very many that expire at the same moment */
     int64_t read_us; /* Postgres's time */
     int64_t ripe_us; /* monotonic: when to look again */
 };
@@ -42,8 +43,8 @@ struct chunk {
 struct page_rows *page_rows_read(const struct pg_result *rows);
 void page_rows_free(struct page_rows *p); /* NULL is legal */
 
-/* Asks for the rows after that place. */
-void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id,
+/* Asks for the rows after that place; tied: for those of the same moment only. */
+void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
               void (*cb)(struct reconcile *r, const struct pg_result *rows));
 
 /* Fills an idle chunk from row *next on, with those that are missing or with all. */

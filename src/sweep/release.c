@@ -124,7 +124,8 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
-    if (r == NULL || pg_result_columns(r) < COLS || pg_result_rows(r) < 1)
+    if (r == NULL || pg_result_columns(r) < COLS || pg_result_rows(r) < 1 ||
+        pg_result_columns(answer->results[0]) != 5 || pg_result_rows(answer->results[0]) != 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
         struct item *item = q->items[i];

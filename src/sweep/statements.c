@@ -183,6 +183,7 @@ static int render(struct statements *s)
         [STATEMENT_LATE_ROWS] = {sql_late_rows, RELEASE_POLITE},
         [STATEMENT_BEGIN] = {sql_begin, RELEASE_POLITE},
         [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, RELEASE_POLITE},
+        [STATEMENT_TIED_ROWS] = {sql_tied_rows, RELEASE_POLITE},
         [STATEMENT_LOOK] = {sql_look, RELEASE_POLITE},
         [STATEMENT_STOCK] = {sql_stock, RELEASE_POLITE},
         [STATEMENT_STOCK_LOCK] = {sql_stock_lock, RELEASE_POLITE},

@@ -178,7 +178,7 @@ void sweeper_free(struct sweeper *s)
     if (s == NULL)
         return;
     s->stopping = true;
-    while (s->n > 0) /* no longer one of ours, since its last callbacks look at all */
+    while (s->workers != NULL && s->n > 0) /* no longer ours: its last callbacks look at all */
         worker_free(s->workers[--s->n]);
     free(s->workers);
     timer_free(s->wake);

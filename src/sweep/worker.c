@@ -107,6 +107,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
         .clock = &sweep->pg_clock,
         .skips = sweep->skips,
         .stats = &sweep->stats,
+        .running = &sweep->batches,
         .lock_timeout_us = sweep->config->lock_timeout_us,
         .statement_timeout_us = sweep_statement_timeout_us(sweep->config),
     };

@@ -32,6 +32,18 @@ def lock_reservation(id: str, mode: str = "UPDATE") -> tuple[str, object]:
     return (f"SELECT FROM inventory_reservations WHERE id = %s FOR {mode}", (id,))
 
 
+def slow_releases(db: Database, seconds: float) -> None:
+    """From now on each release takes that long, whatever it releases: seen as SLOW below."""
+    db.conn.execute(
+        f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END$$;"
+        " CREATE TRIGGER slow AFTER UPDATE ON inventory_reservations EXECUTE FUNCTION slow()"
+    )
+
+
+SLOW = "wait_event = 'PgSleep'"
+
+
 def sweepers(db: Database, condition: str = "true") -> list[int]:
     """The backends that serve sweepers in this database."""
     rows = db.query(

@@ -56,7 +56,8 @@ class PgBouncer(Server):
         return ["pgbouncer", str(config)]
 
     def dsn(self, dbname: str) -> str:
-        return f"postgresql://{self.behind.user}:{self.behind.password}@127.0.0.1:{self.port}/{dbname}"
+        credentials = f"{self.behind.user}:{self.behind.password}"
+        return f"postgresql://{credentials}@127.0.0.1:{self.port}/{dbname}"
 
     def _answers(self) -> bool:
         try:

@@ -30,6 +30,10 @@ def mirror(db: Database, redis: redis_py.Redis, *ids: str) -> None:
     redis.zadd(PENDING, expires_ms(db, list(ids)))
 
 
+def pending(redis: redis_py.Redis) -> dict[str, float]:
+    return {id.decode(): at for id, at in redis.zrange(PENDING, 0, -1, withscores=True)}
+
+
 def is_empty(redis: redis_py.Redis) -> bool:
     return not redis.exists(PENDING, INFLIGHT, FAILED)
 

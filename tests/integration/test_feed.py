@@ -136,7 +136,7 @@ def test_flushall_while_running(db: Database, redis: redis_py.Redis, sweeper: St
     keep = shop.bulk_reserve(db, 100, products, "now() + interval '20 s'")
     wait_until(lambda: redis.zcard(PENDING) >= 400, 10, "the mirror")
     for share in (50, 150, 250):
-        wait_until(lambda n=share: shop.count_status(db, "released") >= n, 20, "at work", step=0.001)
+        wait_until(lambda n=share: shop.count_status(db, "released") >= n, 20, "at work")
         redis.flushall()
     wait_until(lambda: shop.count_status(db, "released") == 300, 20, "all releases")
     late = shop.lateness(db, ids)
@@ -173,7 +173,8 @@ def test_two_prefixes_share_a_redis(db: Database, redis: redis_py.Redis, sweeper
     shop.reserve(db, {product: 1}, ttl_s=30)
     sweeper("--key-prefix", "one", "--feed-interval", "200ms")
     sweeper("--key-prefix", "two words", "--feed-interval", "200ms")
-    wait_until(lambda: redis.exists("{one}:pending", "{two words}:pending") == 2, 20, "both mirrors")
+    mirrors = ("{one}:pending", "{two words}:pending")
+    wait_until(lambda: redis.exists(*mirrors) == 2, 20, "both mirrors")
     shop.reserve(db, {product: 1}, ttl_s=0.5)
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
     assert not redis.exists(PENDING)

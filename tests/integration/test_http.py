@@ -219,32 +219,74 @@ def test_hostile_requests(sweeper: Start) -> None:
     wait_until(lambda: daemon.open_files() < 40, 10, "the connections are closed")
 
 
-def test_half_open_requests(sweeper: Start) -> None:
+def trickle(daemon: Sweeper) -> float:
+    """Sends a byte now and then; how long that went well."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", daemon.http_port), timeout=10) as conn:
+        try:
+            conn.sendall(b"GET /readyz HTTP/1.1\r\nX: ")
+            while time.monotonic() - began < 12:
+                conn.sendall(b"y")
+                time.sleep(0.1)
+        except OSError:
+            pass
+    return time.monotonic() - began
+
+
+def test_slow_requests(sweeper: Start) -> None:
+    """They neither shut the probe out nor stay."""
     daemon = sweeper(http=True)
     until_ready(daemon)
     usual = daemon.open_files()
-    with half_open(daemon, 200, b"GET /readyz HT"):
-        for _ in range(20):
-            began = time.monotonic()
-            assert daemon.http("/readyz", timeout=3)[0] == 200
-            assert time.monotonic() - began < 1
-        assert daemon.open_files() < usual + 200
+    with half_open(daemon, 100, b"GET /readyz HT"):
+        thread, lasted = in_background(partial(trickle, daemon))
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            assert daemon.http("/readyz", timeout=1)[0] == 200
+        thread.join(20)
+        assert 4 < lasted[0] < 8
         wait_until(lambda: daemon.open_files() <= usual + 1, 10, "they are closed")
-    assert daemon.http("/readyz")[0] == 200
 
 
-def test_trickle(sweeper: Start) -> None:
-    """A byte now and then does not keep a connection."""
+@pytest.mark.parametrize("n", [200, 500])
+def test_half_open_requests(n: int, sweeper: Start) -> None:
     daemon = sweeper(http=True)
     until_ready(daemon)
+    usual = daemon.open_files()
+    with half_open(daemon, n, b"GET /readyz HT"):
+        for _ in range(20):
+            assert daemon.http("/readyz", timeout=1)[0] == 200
+        assert daemon.open_files() < usual + 200
+
+
+def test_storm_of_connections(sweeper: Start) -> None:
+    """They come faster than they can be ended; the probe is served all the same."""
+    daemon = sweeper(http=True)
+    until_ready(daemon)
+    stop = threading.Event()
+
+    def storm() -> None:
+        conns: list[socket.socket] = []
+        while not stop.is_set():
+            try:
+                conns.append(socket.create_connection(("127.0.0.1", daemon.http_port), timeout=2))
+                conns[-1].sendall(b"GET /re")
+            except OSError:
+                pass
+            if len(conns) > 300:
+                conns.pop(0).close()
+        for conn in conns:
+            conn.close()
+
+    threads = [threading.Thread(target=storm, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
     began = time.monotonic()
-    with socket.create_connection(("127.0.0.1", daemon.http_port), timeout=10) as conn:
-        with pytest.raises(OSError):
-            conn.sendall(b"GET /readyz HTTP/1.1\r\n")
-            while time.monotonic() - began < 12:
-                conn.sendall(b"X: y\r\n")
-                time.sleep(0.2)
-    assert 4 < time.monotonic() - began < 8
+    while time.monotonic() - began < 2:
+        assert daemon.http("/readyz", timeout=3)[0] == 200
+    stop.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_flood_does_not_disturb_the_sweep(
@@ -395,7 +437,7 @@ def test_locked_is_not_overdue(db: Database, redis: redis_py.Redis, sweeper: Sta
         daemon = sweeper("--feed-interval", "300ms", http=True)
         until_ready(daemon)
         wait_until(lambda: readyz(daemon)[1]["locked"] == 1, 15, "shown as locked")
-        for _ in range(40):
+        for _ in range(20):
             status, body = readyz(daemon)
             assert status == 200, body
             time.sleep(0.1)
@@ -410,7 +452,7 @@ def test_failed_is_not_overdue(db: Database, redis: redis_py.Redis, sweeper: Sta
     until_ready(daemon)
     wait_until(lambda: redis.hlen(FAILED) == 1, 15, "it failed")
     wait_until(lambda: readyz(daemon)[1]["failed"] == 1, 15, "shown as failed")
-    for _ in range(30):
+    for _ in range(15):
         status, body = readyz(daemon)
         assert status == 200, body
         time.sleep(0.1)
@@ -545,3 +587,43 @@ def test_stop_while_sweeping(db: Database, sweeper: Start) -> None:
         assert time.monotonic() - began < 5
         thread.join(10)
     assert answers[0][0] == 503 and "stopping" in answers[0][1]
+
+
+# ---- POST /reconcile ------------------------------------------------------------------------------
+
+
+def test_reconcile(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper(*ALONE, http=True, env=WITH_TOKEN)
+    until_settled(daemon, looks=1)
+    product = shop.add_product(db)
+    shop.reserve(db, {product: 1}, ttl_s=-100)
+    db.conn.execute(
+        "UPDATE inventory SET reserved_stock = 5, available_stock = total_stock - 5"
+        " WHERE product_id = %s",
+        (product,),
+    )
+    for query in ("?dryrun=true", "?dryRun=yes", "?dryRun", "?repairStock=1&dryRun=true"):
+        assert daemon.http("/reconcile" + query, "POST", token=TOKEN)[0] == 400, query
+    assert daemon.http("/reconcile", "POST")[0] == 401
+    assert daemon.http("/reconcile", "GET", token=TOKEN)[0] == 405
+
+    status, body = daemon.http("/reconcile?dryRun=true&repairStock=true", "POST", token=TOKEN)
+    assert (status, json.loads(body)["dryRun"]) == (202, True)
+    assert daemon.http("/reconcile", "POST", token=TOKEN)[0] == 409
+    record = daemon.wait_for_record("Reconciliation completed", 30)
+    assert record["dryRun"] is True and record["stockDrifted"] == 1
+    assert shop.count_status(db, "active") == 1
+
+    since = len(daemon.records)
+    wait_until(
+        lambda: daemon.http("/reconcile?repairStock=true", "POST", token=TOKEN)[0] == 202, 5
+    )
+    record = daemon.wait_for_record("Reconciliation completed", 30, since)
+    assert record["dryRun"] is False and record["stockRepaired"] == 1
+    wait_until(lambda: shop.count_status(db, "released") == 1, 10, "released")
+
+
+def test_reconcile_without_redis(sweeper: Start) -> None:
+    daemon = sweeper(http=True, redis_url=f"redis://127.0.0.1:{free_port()}", env=WITH_TOKEN)
+    until_ready(daemon)
+    assert daemon.http("/reconcile", "POST", token=TOKEN)[0] == 503

@@ -138,7 +138,7 @@ def test_whole_numbers(db: Database, redis: redis_py.Redis, sweeper: Start, type
     ids = INTEGERS[type]
     product = retype(db, type)
     expired(db, product, *ids)
-    strangers = [str(ids[0] + 1), str(ids[1] - 1), "42x", "4.2e1", "0x2a", "", "9" * 255, b"4\0" b"2"]
+    strangers = [str(ids[0] + 1), str(ids[1] - 1), "42x", "4.2e1", "0x2a", "", "9" * 255, b"4\x002"]
     redis.zadd(PENDING, {str(id): 1 for id in ids[::2]})
     redis.zadd(PENDING, {id: 1 for id in strangers})
     sweeper("--feed-interval", "200ms")

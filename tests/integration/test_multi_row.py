@@ -47,7 +47,8 @@ def test_due_when_the_latest_row_is(db: Database, redis: redis_py.Redis, sweeper
 def test_one_commit(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """All rows of a reservation carry the mark of one transaction."""
     products = shop.add_products(db, 40)
-    ids = [shop.reserve(db, {p: 1 for p in products[n:] + products[:n]}, -1) for n in range(0, 40, 4)]
+    carts = [products[n:] + products[:n] for n in range(0, 40, 4)]
+    ids = [shop.reserve(db, [(product, 1) for product in cart], ttl_s=-1) for cart in carts]
     mirror(db, redis, *ids)
     sweeper("--batch-size", "3", *ALONE)
     wait_until(lambda: shop.count_status(db, "released") == 400, 20, "all rows")
@@ -73,8 +74,8 @@ def test_a_settled_row_is_no_hindrance(db: Database, redis: redis_py.Redis, swee
     products = shop.add_products(db, 3)
     id = shop.reserve(db, {products[0]: 1, products[1]: 2, products[2]: 4}, ttl_s=-1)
     db.conn.execute(
-        "UPDATE inventory_reservations SET status = 'committed', expires_at = now() + interval '1 h'"
-        " WHERE product_id = %s",
+        "UPDATE inventory_reservations SET status = 'committed',"
+        " expires_at = now() + interval '1 h' WHERE product_id = %s",
         (products[0],),
     )
     db.conn.execute(
@@ -149,7 +150,8 @@ def test_one_refused_row_keeps_all(db: Database, redis: redis_py.Redis, sweeper:
 
 def test_rows_of_the_same_product(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """In a table whose key does not forbid it. Each row's quantity is given back once."""
-    db.conn.execute("ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey")
+    key = "inventory_reservations_pkey"
+    db.conn.execute(f"ALTER TABLE inventory_reservations DROP CONSTRAINT {key}")
     product, other = shop.add_products(db, 2)
     id = shop.reserve(db, [(product, 1), (product, 2), (product, 4), (other, 8)], ttl_s=-1)
     mirror(db, redis, id)

@@ -57,7 +57,7 @@ def test_nothing_of_a_session_stays_behind(
         with db.server.connect(db.name) as direct:
             names = ("lock_timeout", "statement_timeout", "jit", "random_page_cost", "TimeZone")
             plain = [direct.execute(f"SHOW {name}").fetchone() for name in names]
-        with psycopg.connect(pooler.dsn(db.name), autocommit=True, prepare_threshold=None) as pooled:
+        with psycopg.connect(pooler.dsn(db.name), autocommit=True) as pooled:
             assert [pooled.execute(f"SHOW {name}").fetchone() for name in names] == plain
 
 
@@ -69,7 +69,8 @@ def test_refusals_and_locks(
     ids = [shop.reserve(db, {product: 1}, ttl_s=0) for product in [fine] * 20 + [busy] * 5]
     refused = shop.reserve(db, {spoilt: 1}, ttl_s=0)
     db.conn.execute(
-        "UPDATE inventory SET reserved_stock = 0, available_stock = 100 WHERE product_id = %s", (spoilt,)
+        "UPDATE inventory SET reserved_stock = 0, available_stock = 100 WHERE product_id = %s",
+        (spoilt,),
     )
     mirror(db, redis, *ids, refused)
     with transaction(db, lock_product(busy)):

@@ -8,9 +8,9 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.locks import sweepers
+from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until
-from harness.queue import INFLIGHT, PENDING, is_empty, mirror
+from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import Start
 
@@ -140,14 +140,10 @@ def test_a_killed_sweepers_claims_are_taken_over(
     db: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
     products = shop.add_products(db, 5)
-    db.conn.execute(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END$$;"
-        " CREATE TRIGGER slow AFTER UPDATE ON inventory_reservations EXECUTE FUNCTION slow()"
-    )
+    slow_releases(db, 0.5)
     mirror(db, redis, *shop.bulk_reserve(db, 100, products, "now()"))
     first = sweeper("--lease", "2s", "--batch-size", "100", *ALONE)
-    wait_until(lambda: sweepers(db, "wait_event = 'PgSleep'"), 20, "at work", step=0.002)
+    wait_until(lambda: sweepers(db, SLOW), 20, "at work", step=0.002)
     first.kill()
     assert redis.zcard(INFLIGHT) == 100
     sweeper("--lease", "2s", *ALONE)
@@ -168,12 +164,14 @@ def test_a_grant_that_is_taken_away(db: Database, redis: redis_py.Redis, sweeper
     product = shop.add_product(db)
     mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0))
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the first release")
+    wait_until(lambda: is_empty(redis), 10, "settled")
     db.conn.execute(grant.format("REVOKE", "FROM"))
-    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0))
+    id = shop.reserve(db, {product: 1}, ttl_s=0)
+    mirror(db, redis, id)
     error = daemon.wait_for_record("cannot release at present")
     assert (error["level"], error["sqlstate"]) == ("ERROR", "42501")
-    wait_until(lambda: redis.zcard(PENDING) == 1, 10, "put back")
-    assert not redis.exists("{reservations}:failed")
+    wait_until(lambda: pending(redis).keys() == {id}, 10, "put back")
+    assert not redis.exists(FAILED)
     db.conn.execute(grant.format("GRANT", "TO"))
     wait_until(lambda: shop.count_status(db, "released") == 2, 20, "the second release")
     assert len(daemon.find("cannot")) < 15, "it does not hammer"

@@ -9,7 +9,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
-from harness.queue import INFLIGHT, PENDING, is_empty, mirror
+from harness.queue import INFLIGHT, PENDING, is_empty, mirror, pending
 from harness.sweeper import Start
 
 ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
@@ -51,7 +51,10 @@ def test_what_is_written(db: Database, redis: redis_py.Redis, sweeper: Start) ->
     keep = shop.reserve(db, {product: 2, other: 1}, ttl_s=600)
     db.conn.execute("UPDATE inventory SET updated_at = '2001-01-01'")
     db.conn.execute("UPDATE inventory_reservations SET updated_at = '2001-01-01'")
-    rows = "SELECT to_jsonb(r) - '{status,updated_at}'::text[] FROM inventory_reservations r ORDER BY id"
+    rows = (
+        "SELECT to_jsonb(r) - '{status,updated_at}'::text[] FROM inventory_reservations r"
+        " ORDER BY id"
+    )
     before = db.query(rows)
     mirror(db, redis, id, keep)
     daemon = sweeper(*ALONE)
@@ -69,7 +72,7 @@ def test_what_is_written(db: Database, redis: redis_py.Redis, sweeper: Start) ->
         product: True,
         other: False,
     }
-    assert redis.zrange(PENDING, 0, -1) == [keep.encode()]
+    assert pending(redis).keys() == {keep}
 
 
 def test_never_early(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
@@ -120,7 +123,7 @@ def test_committed_and_extended_are_left_alone(
     assert shop.commit(db, sold) and shop.extend(db, longer, 4) and shop.cancel(db, cancelled)
     sweeper(*ALONE)
     wait_until(lambda: released(db) == 2, 20, "the one that expires")
-    wait_until(lambda: redis.zrange(PENDING, 0, -1) == [longer.encode()], 5, "only the extended one")
+    wait_until(lambda: pending(redis).keys() == {longer}, 5, "only the extended one")
     assert shop.statuses(db) == {"committed": 1, "released": 2, "active": 1}
     assert shop.stock(db, product) == (99, 97, 2)
     wait_until(lambda: released(db) == 3, 20, "the extended one in its time")

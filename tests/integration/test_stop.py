@@ -11,10 +11,10 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.locks import sweepers
+from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until
 from harness.process import free_port
-from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, is_empty, mirror
+from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import Start, Sweeper
 
@@ -69,20 +69,10 @@ def test_under_load(db: Database, redis: redis_py.Redis, sweeper: Start) -> None
     wait_until(lambda: shop.count_status(db, "released") > 500, 30, "it is at work", step=0.001)
     assert timed_stop(daemon) < AT_ONCE_S
     assert not redis.exists(INFLIGHT)
-    active = [row[0] for row in db.query("SELECT id::text FROM inventory_reservations WHERE status = 'active'")]
+    active = expires_ms(db, ids)
     assert 0 < len(active) < 19_500
-    pending = {id.decode(): int(score) for id, score in redis.zrange(PENDING, 0, -1, withscores=True)}
-    expected = expires_ms(db, active)
-    assert expected.items() <= pending.items()
+    assert active.items() <= pending(redis).items()
     shop.check_stock_adds_up(db)
-
-
-def slow_release(db: Database, seconds: float) -> None:
-    db.conn.execute(
-        f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END$$;"
-        " CREATE TRIGGER slow AFTER UPDATE ON inventory_reservations EXECUTE FUNCTION slow()"
-    )
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -90,12 +80,11 @@ def test_a_batch_in_flight_is_finished(
     db: Database, redis: redis_py.Redis, sweeper: Start, workers: int
 ) -> None:
     products = shop.add_products(db, 6)
-    slow_release(db, 1.0)
+    slow_releases(db, 1.0)
     ids = [shop.reserve(db, {product: 1}, ttl_s=0) for product in products]
     mirror(db, redis, *ids)
     daemon = sweeper("--workers", str(workers), "--batch-size", "2", "--pace", "0ms", *ALONE)
-    busy = "wait_event = 'PgSleep'"
-    wait_until(lambda: len(sweepers(db, busy)) == workers, 20, "all workers are at it", step=0.005)
+    wait_until(lambda: len(sweepers(db, SLOW)) == workers, 20, "all workers are at it", step=0.005)
     assert timed_stop(daemon) < 1 + AT_ONCE_S
     assert not redis.exists(INFLIGHT)
     assert shop.count_status(db, "released") == 2 * workers
@@ -110,7 +99,7 @@ def test_postgres_does_not_answer(
     """What it has been asked goes back to :pending, within the grace; asked again later it is
     found released, or is released: never twice."""
     products = shop.add_products(own_db, 5)
-    slow_release(own_db, 0.2)
+    slow_releases(own_db, 0.2)
     ids = shop.bulk_reserve(own_db, 100, products, "now()")
     later = shop.bulk_reserve(own_db, 10, products, "now() + interval '1 s'")
     mirror(own_db, redis, *ids, *later)
@@ -118,14 +107,13 @@ def test_postgres_does_not_answer(
     daemon = sweeper(
         "--shutdown-grace", "2s", "--lease", "60s", "--batch-size", "50", *ALONE, dsn=own_db.dsn
     )
-    busy = "wait_event = 'PgSleep'"
-    wait_until(lambda: sweepers(own_db, busy), 20, "a batch is on its way", step=0.005)
+    wait_until(lambda: sweepers(own_db, SLOW), 20, "a batch is on its way", step=0.005)
     own_db.server.pause()
     wait_until(lambda: redis.zcard(INFLIGHT) > 0, 5, "in flight")
     assert timed_stop(daemon, signo) < 2 + AT_ONCE_S
     assert not redis.exists(INFLIGHT)
-    pending = {id.decode(): int(score) for id, score in redis.zrange(PENDING, 0, -1, withscores=True)}
-    assert len(pending) >= 60 and pending.items() <= due.items(), "at the times they had"
+    kept = pending(redis)
+    assert len(kept) >= 60 and kept.items() <= due.items(), "at the times they had"
     own_db.server.resume()
     sweeper(*ALONE, dsn=own_db.dsn)
     wait_until(lambda: shop.count_status(own_db, "released") == 110, 20, "all releases")
@@ -138,12 +126,11 @@ def test_a_second_signal_ends_at_once(
 ) -> None:
     """The lease covers what was in flight."""
     product = shop.add_product(own_db)
-    slow_release(own_db, 0.5)
+    slow_releases(own_db, 0.5)
     id = shop.reserve(own_db, {product: 1}, ttl_s=0)
     mirror(own_db, redis, id)
     daemon = sweeper("--lease", "3s", "--shutdown-grace", "1m", *ALONE, dsn=own_db.dsn)
-    busy = "wait_event = 'PgSleep'"
-    wait_until(lambda: sweepers(own_db, busy), 20, "a batch is on its way", step=0.005)
+    wait_until(lambda: sweepers(own_db, SLOW), 20, "a batch is on its way", step=0.005)
     own_db.server.pause()
     os.kill(daemon.pid, signal.SIGTERM)
     daemon.wait_for_record("Stopping")
@@ -164,13 +151,12 @@ def test_redis_does_not_answer(
     """What cannot be settled is left to the lease, and the next sweeper finds it settled."""
     cache = private_redis()
     product = shop.add_product(db)
-    slow_release(db, 0.7)
+    slow_releases(db, 0.7)
     id = shop.reserve(db, {product: 1}, ttl_s=0)
     mirror(db, cache.client(), id)
     options = ("--lease", "3s", "--shutdown-grace", "2s", *ALONE)
     daemon = sweeper(*options, redis_url=cache.url())
-    busy = "wait_event = 'PgSleep'"
-    wait_until(lambda: sweepers(db, busy), 20, "a batch is on its way", step=0.005)
+    wait_until(lambda: sweepers(db, SLOW), 20, "a batch is on its way", step=0.005)
     cache.pause()
     assert timed_stop(daemon) < 2 + AT_ONCE_S
     cache.resume()

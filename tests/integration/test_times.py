@@ -37,7 +37,7 @@ def check_updated_at(db: Database, product: str) -> None:
 
 @pytest.mark.parametrize("zoned", [True, False], ids=["timestamptz", "timestamp"])
 def test_the_boundary(db: Database, zoned: bool) -> None:
-    """expires_at = now() is expired; a microsecond later is not. In one transaction now() stands."""
+    """expires_at = now() is expired, a microsecond later is not: in a transaction now() stands."""
     if not zoned:
         drop_zones(db, "Asia/Kolkata")
     prepare_release(db)
@@ -99,9 +99,8 @@ def test_microseconds_and_a_score_rounded_down(
 ) -> None:
     """Not early, not lost, and not asked for over and over until the millisecond is full."""
     products = shop.add_products(db, 3)
-    ids = shop.bulk_reserve(
-        db, 8, products, "date_trunc('second', now()) + interval '1.500999 s' + i * interval '0.1 s'"
-    )
+    expires = "date_trunc('second', now()) + interval '1.500999 s' + i * interval '0.1 s'"
+    ids = shop.bulk_reserve(db, 8, products, expires)
     redis.zadd(PENDING, {id: ms - 1 for id, ms in expires_ms(db, ids).items()})
     sweeper(*ALONE)
     redis.config_resetstat()
@@ -150,16 +149,12 @@ def test_an_idle_sweeper_is_idle(db: Database, redis: redis_py.Redis, sweeper: S
     mirror(db, redis, keep)
     daemon = sweeper()
     daemon.wait_for_record("Redis connected")
+    began, used = redis.time()[0], daemon.cpu_seconds()
     redis.config_resetstat()
-    used = daemon.cpu_seconds()
-    wait_until(lambda: script_calls(redis) >= 6, 20, "a few looks")
-    now = redis.time()
-    began = now[0] + now[1] / 1e6
-    more = script_calls(redis) + 4
-    wait_until(lambda: script_calls(redis) >= more, 20, "four more")
-    now = redis.time()
-    assert now[0] + now[1] / 1e6 - began > 1, "two looks a second"
-    assert daemon.cpu_seconds() - used < 1
+    wait_until(lambda: redis.time()[0] >= began + 3, 20, "two seconds and more")
+    calls, cpu_s = script_calls(redis), daemon.cpu_seconds() - used
+    assert 2 < calls < 24, "a few looks a second"
+    assert cpu_s < 0.5
 
 
 ENDS = {
@@ -193,8 +188,9 @@ def test_the_ends_of_time(
         kept = 3 if way == "Redis" else 0
         wait_until(lambda: redis.zcount(PENDING, "(2", "inf") == redis.zcard(PENDING) == kept, 10)
         assert daemon.stop() == 0
-    expected = {id: "released" if over else "active" for id, over in zip(ids, ENDS.values(), strict=True)}
-    assert dict(db.query("SELECT id::text, status FROM inventory_reservations")) == expected
+    found = dict(db.query("SELECT id::text, status FROM inventory_reservations"))
+    expected = ["released" if over else "active" for over in ENDS.values()]
+    assert [found[id] for id in ids] == expected
 
 
 def test_no_expiry_at_all(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

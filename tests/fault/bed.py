@@ -1,0 +1,232 @@
+"""What the fault tests stand on: servers that may be hurt, a database that writes down every
+release, traffic as an API makes it, and what must hold whatever has happened."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import redis as redis_py
+from harness import shop
+from harness.database import Database
+from harness.poll import wait_until
+from harness.queue import FAILED, INFLIGHT, PENDING, expires_ms
+from harness.servers import Postgres, Redis
+from harness.sweeper import Record, Sweeper
+
+# Written in the transaction that changes the row: what was rolled back is not there.
+AUDIT = """
+    CREATE TABLE audit (
+        id uuid, product_id uuid, expires_at timestamptz, sweeper boolean, legal boolean,
+        at timestamptz DEFAULT clock_timestamp()
+    );
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        INSERT INTO audit VALUES (OLD.id, OLD.product_id, OLD.expires_at,
+            current_setting('application_name') LIKE 'reservation-sweeper%', OLD.status = 'active');
+        RETURN NULL;
+    END$$;
+    CREATE TRIGGER audit AFTER UPDATE ON inventory_reservations FOR EACH ROW
+        WHEN (NEW.status = 'released' OR OLD.status = 'released') EXECUTE FUNCTION audit();
+"""
+
+OFFENCES = {
+    "released twice": """
+        SELECT id::text, count(*) FROM audit GROUP BY id, product_id HAVING count(*) > 1""",
+    "released early": "SELECT id::text, at, expires_at FROM audit WHERE sweeper AND at < expires_at",
+    "changed though not active": "SELECT id::text FROM audit WHERE NOT legal",
+    "released without a trace": """
+        SELECT id::text FROM inventory_reservations r WHERE status = 'released'
+           AND NOT EXISTS (SELECT FROM audit a WHERE (a.id, a.product_id) = (r.id, r.product_id))""",
+    "released in part": """
+        SELECT id::text FROM inventory_reservations GROUP BY id
+        HAVING count(*) FILTER (WHERE status = 'released') NOT IN (0, count(*))""",
+}
+
+DAEMON = ("--lease", "2s")
+
+
+@dataclass
+class Fault:
+    """When it began and ended, by Postgres's clock, which on one host is everybody's."""
+
+    began: float = field(default_factory=time.time)
+    ended: float = 0.0
+
+
+class Traffic:
+    """Reserves one unit at a time and, like a good API, mirrors it into Redis when that answers."""
+
+    def __init__(
+        self, bed: Bed, rate: float = 40, ttl_s: float = 1.0, mirrors: bool = True
+    ) -> None:
+        self.bed = bed
+        self.mirrors = mirrors
+        self.rate = rate
+        self.ttl_s = ttl_s
+        self.reserved = 0
+        self._unsent: list[str] = []
+        self._deaf_until = 0.0
+        self._stop = threading.Event()
+        self._db: Database | None = None
+        # A server that does not answer must not hold up more than a few reservations.
+        self._redis = bed.redis_server.client(socket_timeout=0.2, socket_connect_timeout=0.2)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._stop.wait(1 / self.rate):
+            turn += 1
+            try:
+                if self._db is None:
+                    self._db = self._connect()
+                product = self.bed.products[turn % len(self.bed.products)]
+                self._unsent.append(shop.reserve(self._db, {product: 1}, self.ttl_s))
+                self.reserved += 1
+                self._mirror(self._db)
+            except psycopg.Error:
+                if self._db is not None:
+                    self._db.conn.close()
+                self._db = None
+
+    def _connect(self) -> Database:
+        bed = self.bed.db
+        conn = bed.connect(connect_timeout=2, options="-c statement_timeout=2000")
+        return Database(bed.server, bed.name, conn)
+
+    def _mirror(self, db: Database) -> None:
+        if not self.mirrors or time.monotonic() < self._deaf_until:
+            return
+        try:
+            entries = expires_ms(db, self._unsent)
+            if entries:
+                self._redis.zadd(PENDING, entries)
+            self._unsent.clear()
+        except redis_py.RedisError:
+            self._deaf_until = time.monotonic() + 0.3
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._redis.close()
+        if self._db is not None:
+            self._db.conn.close()
+
+
+class Bed:
+    """A fresh database and an empty Redis on servers that outlive it."""
+
+    def __init__(self, pg: Postgres, redis_server: Redis) -> None:
+        self.pg = pg
+        self.redis_server = redis_server
+        self.db = Database.create(pg)
+        self.db.conn.execute(AUDIT)
+        self.products = shop.add_products(self.db, 20, stock=100_000)
+        self.redis = redis_server.client(socket_timeout=10)
+        self.redis.flushall()
+        self.sweepers: list[Sweeper] = []
+        self.traffics: list[Traffic] = []
+
+    # ---- the parts ------------------------------------------------------------------------------
+
+    def start(self, *args: str, **options: Any) -> Sweeper:
+        options.setdefault("dsn", self.db.dsn)
+        options.setdefault("redis_url", self.redis_server.url())
+        self.sweepers.append(Sweeper(*DAEMON, *args, **options))
+        return self.sweepers[-1]
+
+    @contextmanager
+    def traffic(self, **options: Any) -> Iterator[Traffic]:
+        self.traffics.append(Traffic(self, **options))
+        try:
+            yield self.traffics[-1]
+        finally:
+            self.traffics.pop().stop()
+
+    def stream(self, n: int, rate: float, delay_s: float = 0.0) -> list[str]:
+        """n reservations that expire one after the other, the first after delay_s."""
+        gap = f"i * interval '{1e6 / rate:.0f} microseconds'"
+        expires = f"clock_timestamp() + interval '{delay_s} s' + {gap}"
+        return shop.bulk_reserve(self.db, n, self.products, expires)
+
+    def reconnect(self) -> None:
+        """After Postgres was away."""
+        wait_until(self.pg._answers, 30, "Postgres answers")
+        self.db.reconnect()
+
+    def close(self) -> None:
+        """Every sweeper that still runs must end in order."""
+        for traffic in self.traffics:
+            traffic.stop()
+        problems = []
+        for one in self.sweepers:
+            try:
+                status = one.stop()
+                one.check_reports()
+                assert one.expected_status in (None, status), one.tail()
+            except AssertionError as problem:
+                problems.append(str(problem))
+        self.redis.close()
+        self.db.drop()
+        assert not problems, "\n".join(problems)
+
+    # ---- what was seen --------------------------------------------------------------------------
+
+    def overdue(self) -> int:
+        return int(
+            self.db.value(  # type: ignore[call-overload]
+                "SELECT count(*) FROM inventory_reservations"
+                " WHERE status = 'active' AND expires_at <= now()"
+            )
+        )
+
+    def lateness(self, since: float = 0.0, until: float = 4e9) -> list[float]:
+        """Seconds by which releases of what expired within these moments were late, sorted."""
+        rows = self.db.query(
+            "SELECT extract(epoch FROM at - expires_at)::float8 FROM audit WHERE sweeper"
+            " AND expires_at BETWEEN to_timestamp(%s) AND to_timestamp(%s) ORDER BY 1",
+            (since, until),
+        )
+        return [row[0] for row in rows]
+
+    # ---- what must hold -------------------------------------------------------------------------
+
+    def check_always(self) -> None:
+        """At any moment, also in the middle of a fault."""
+        shop.check_stock_adds_up(self.db)
+        for name, query in OFFENCES.items():
+            found = self.db.query(query)
+            assert not found, f"{name}: {found[:5]} ({len(found)})"
+
+    def settled_entries(self) -> list[str]:
+        """Ids that Redis still holds though Postgres has settled them."""
+        ids = {
+            id.decode()
+            for id in self.redis.zrange(PENDING, 0, -1)
+            + self.redis.zrange(INFLIGHT, 0, -1)
+            + self.redis.hkeys(FAILED)
+        }
+        active = self.db.query(
+            "SELECT DISTINCT id::text FROM inventory_reservations"
+            " WHERE status = 'active' AND id = ANY (%s::uuid[])",
+            (sorted(ids),),
+        )
+        return sorted(ids - {row[0] for row in active})
+
+    def check_settled(self, timeout: float = 10.0) -> None:
+        """Once the faults are over: nothing is left to do, in either server."""
+        wait_until(lambda: self.overdue() == 0, timeout, "nothing is overdue", step=0.05)
+        wait_until(lambda: not self.settled_entries(), timeout, "Redis is tidy", step=0.05)
+        self.check_always()
+
+
+def complaints(records: list[Record]) -> list[str]:
+    """What an operator is bothered with."""
+    return [
+        f"{r['message']}: {r.get('error', '')}" for r in records if r["level"] in ("WARN", "ERROR")
+    ]

@@ -1,0 +1,47 @@
+"""Several sweepers on one queue: the work is shared, nothing goes wrong, and it does not take
+longer."""
+
+from __future__ import annotations
+
+import time
+
+from bed import Bed, complaints
+from harness import shop
+from harness.poll import wait_until
+from harness.queue import PENDING
+
+BACKLOG = 20_000
+
+
+def drain(bed: Bed, n_sweepers: int) -> float:
+    """Seconds that so many sweepers need for the backlog."""
+    fleet = [bed.start("--lookahead", "off") for _ in range(n_sweepers)]
+    for one in fleet:
+        one.wait_for_record("Postgres connected")
+        one.wait_for_record("Redis connected")
+    time.sleep(0.3)  # their first looks are over
+    before = shop.count_status(bed.db, "released")
+    ids = shop.bulk_reserve(bed.db, BACKLOG, bed.products, "clock_timestamp()")
+    for first in range(0, BACKLOG, 5000):
+        bed.redis.zadd(PENDING, dict.fromkeys(ids[first : first + 5000], 1))
+    began = time.monotonic()
+    wait_until(lambda: bed.overdue() == 0, 30, "the backlog is gone")
+    took = time.monotonic() - began
+    bed.check_settled()
+    shares = []
+    for one in fleet:
+        assert one.stop() == 0
+        shares.append(one.find("Stopped")[0]["releasedTotal"])
+        assert not complaints(one.records), complaints(one.records)
+    assert sum(shares) == BACKLOG
+    assert shop.count_status(bed.db, "released") == before + BACKLOG
+    assert all(share > 0 for share in shares), f"shares: {shares}"
+    return took
+
+
+def test_four_sweepers(bed: Bed) -> None:
+    alone = drain(bed, 1)
+    together = drain(bed, 4)
+    print(f"{BACKLOG} reservations: one sweeper {alone:.2f} s, four {together:.2f} s")
+    # They share a machine's cores with the servers here: slack for that, none for getting stuck.
+    assert together <= alone * 1.5 + 0.3, f"alone {alone:.2f} s, together {together:.2f} s"

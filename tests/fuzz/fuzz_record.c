@@ -1,0 +1,25 @@
+/* The records of :failed: anybody may have written them. What is read is written and read again. */
+#include "fuzz.h"
+#include "release.h"
+#include "sweep.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct item item = {0};
+    struct item again = {0};
+    char *text = fuzz_text(data, size);
+    char *record;
+
+    sweep_read_failed_record(&item, text, size);
+    FUZZ_CHECK(item.attempts >= 1 && item.first_failed_ms >= 0);
+    item.error = text; /* a message of Postgres's, perhaps in no encoding we know */
+    memcpy(item.sqlstate, "23514", sizeof(item.sqlstate));
+    record = sweep_failed_record(&item, 1763942400000, 1763942401000);
+    FUZZ_CHECK(record != NULL);
+    sweep_read_failed_record(&again, record, strlen(record));
+    FUZZ_CHECK(again.attempts == item.attempts);
+    FUZZ_CHECK(item.first_failed_ms == 0 || again.first_failed_ms == item.first_failed_ms);
+    free(record);
+    free(text);
+    return 0;
+}
