@@ -73,7 +73,7 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
         return i == NAME_ACTIVE || i == NAME_RELEASED ? pg_link_quote_literal(link, names[i].text)
                                                       : pg_link_quote_ident(link, names[i].text);
     }
-    assert(!"a template names something unknown");
+    assert(false); /* a template names something unknown */
     return NULL;
 }
 

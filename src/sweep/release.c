@@ -82,7 +82,7 @@ enum column {
     COLS
 };
 
-static bool is_true(const struct pg_result *r, int row, enum column column)
+static bool is_true(const struct pg_result *r, int row, int column)
 {
     return pg_result_text(r, row, column)[0] == 't';
 }
