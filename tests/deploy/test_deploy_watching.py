@@ -188,7 +188,8 @@ def test_dashboard_is_whole() -> None:
     for panel in d["panels"]:
         p = panel["gridPos"]
         assert p["x"] + p["w"] <= 24, panel["title"]
-        own = {(x, y) for x in range(p["x"], p["x"] + p["w"]) for y in range(p["y"], p["y"] + p["h"])}
+        columns, lines = range(p["x"], p["x"] + p["w"]), range(p["y"], p["y"] + p["h"])
+        own = {(x, y) for x in columns for y in lines}
         assert not own & cells, panel["title"]
         cells |= own
         if panel["type"] != "row":
