@@ -7,6 +7,7 @@
 #include "log.h"
 #include "loop.h"
 #include "marker.h"
+#include "mirror.h"
 #include "overdue.h"
 #include "pages.h"
 #include "pass.h"
@@ -56,13 +57,12 @@ struct feed {
     int64_t looked_us;    /* Postgres's time at the start of the last look that succeeded */
     int64_t look_began_us;
     int64_t last_success_us;
-    int64_t pass_began_us;     /* monotonic */
-    struct due_entry *entries; /* being mirrored */
-    char *ids;                 /* their texts, one after the other */
-    size_t nentries;
+    int64_t pass_began_us; /* monotonic */
+    struct mirror *mirror;
     bool last_page;
     bool degraded;
     bool redis_was_up;
+    bool refusing; /* Redis is up and takes nothing */
 
     void (*done)(void *arg);
     void *done_arg;
@@ -74,19 +74,9 @@ static bool redis_up(const struct feed *f)
     return redis_link_state(f->sweep->redis) == REDIS_LINK_UP;
 }
 
-static void free_entries(struct feed *f)
-{
-    free(f->entries);
-    free(f->ids);
-    f->entries = NULL;
-    f->ids = NULL;
-    f->nentries = 0;
-}
-
 static void job_over(struct feed *f)
 {
     f->job = JOB_NONE;
-    free_entries(f);
     timer_after_us(f->wake, 0); /* not from here: a job may end while poke starts it */
 }
 
@@ -97,6 +87,40 @@ static void look_failed(struct feed *f, const char *error)
     f->want_full = f->want_full || f->full;
     f->look_at_us = clock_mono_us() + RETRY_US;
     job_over(f);
+}
+
+/* One record when releases begin to go on without Redis, and one when they no longer do. */
+static void set_degraded(struct feed *f, bool degraded, const char *error)
+{
+    if (degraded && !f->degraded)
+        log_event(LOG_WARN, "Redis is out of reach; releases go on straight from Postgres", LOG_STR,
+                  "error", error, LOG_BOOL, "degraded", 1, LOG_END);
+    else if (!degraded && f->degraded)
+        log_event(LOG_INFO, "Redis is back", LOG_BOOL, "degraded", 0, LOG_END);
+    f->degraded = degraded;
+    overdue_redis_changed(f->overdue, !degraded);
+}
+
+/* Redis is there and takes nothing (its memory is full, say): as good as out of reach, except that
+ * each look asks it again. */
+static void redis_refused(struct feed *f, const char *error)
+{
+    if (!redis_up(f)) {
+        look_failed(f, error);
+        return;
+    }
+    f->refusing = true;
+    set_degraded(f, true, error);
+    f->want_full = true;
+    f->look_at_us = clock_mono_us() + RETRY_US;
+    job_over(f);
+}
+
+static void redis_took(struct feed *f)
+{
+    if (f->refusing)
+        set_degraded(f, false, NULL);
+    f->refusing = false;
 }
 
 static void look_done(struct feed *f)
@@ -120,47 +144,20 @@ static void next_page(struct feed *f)
         look_failed(f, "the connection to Postgres was lost");
 }
 
-static void on_scheduled(void *arg, size_t added, const char *error)
+static void on_mirror_done(void *arg, int64_t earliest_ms, const char *error)
 {
     struct feed *f = arg;
-    int64_t earliest_ms = INT64_MAX;
-    for (size_t i = 0; i < f->nentries; i++)
-        if (f->entries[i].at_ms < earliest_ms)
-            earliest_ms = f->entries[i].at_ms;
-    free_entries(f);
-    if (error == NULL && added > 0)
+    if (error != NULL) {
+        redis_refused(f, error);
+        return;
+    }
+    redis_took(f);
+    if (earliest_ms != INT64_MAX)
         f->events.on_mirrored(f->events.arg, earliest_ms);
-    if (error != NULL)
-        look_failed(f, error);
-    else if (f->last_page || f->stopping)
+    if (f->last_page || f->stopping)
         look_done(f);
     else
         next_page(f);
-}
-
-/* Copies the page: the rows end with the callback. -1: out of memory. */
-static int take_entries(struct feed *f, size_t n)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < n; i++)
-        size += strlen(pages_id(f->pages, i)) + 1;
-    f->entries = calloc(n, sizeof(*f->entries));
-    f->ids = malloc(size);
-    if (f->entries == NULL || f->ids == NULL)
-        return -1;
-    char *at = f->ids;
-    for (; f->nentries < n; f->nentries++) {
-        const char *id = pages_id(f->pages, f->nentries);
-        size_t len = strlen(id);
-        memcpy(at, id, len + 1);
-        f->entries[f->nentries] = (struct due_entry){
-            .id = at,
-            .id_len = len,
-            .at_ms = (pages_expires_us(f->pages, f->nentries) + 999) / 1000,
-        };
-        at += len + 1;
-    }
-    return 0;
 }
 
 static void on_page(void *arg, const struct page *page)
@@ -177,11 +174,11 @@ static void on_page(void *arg, const struct page *page)
     f->last_page = page->last || f->only_clock;
     if (page->n == 0 || f->only_clock) {
         look_done(f);
-    } else if (take_entries(f, page->n) != 0) {
-        look_failed(f, "out of memory");
-    } else if (due_queue_schedule(f->sweep->queue, f->entries, f->nentries, on_scheduled, f) != 0) {
-        look_failed(f, "Redis went away");
+        return;
     }
+    const char *error = mirror_page(f->mirror, f->pages, page->n);
+    if (error != NULL)
+        look_failed(f, error);
 }
 
 /* A full look reads everything that has expired and, with a look-ahead, what will; a regular one
@@ -213,9 +210,11 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
     (void)remaining_ms;
     (void)owner;
     if (error != NULL) {
-        look_failed(f, error);
+        redis_refused(f, error);
         return;
     }
+    if (held)
+        redis_took(f);
     bool took_over = held && !f->feeder;
     f->feeder = held;
     bool scan = clock_mono_us() >= f->scan_at_us;
@@ -312,11 +311,13 @@ static void poke(struct feed *f)
     int64_t now_us = clock_mono_us();
     if (!statements_ready(f->sweep->statements)) { /* a worker reads the catalog */
         timer_after_us(f->wake, RETRY_US / 20);
-    } else if (!redis_up(f)) {
+    } else if (f->degraded && (!redis_up(f) || f->look_at_us > now_us)) {
         if (f->direct_at_us <= now_us)
             start_pass(f, 0);
         else
             timer_at_us(f->wake, f->direct_at_us);
+    } else if (!redis_up(f)) {
+        return; /* it has not been heard of yet */
     } else if (f->want_full && f->look_at_us <= now_us) {
         start_look(f, true, true);
     } else if (f->want_pass) {
@@ -404,12 +405,13 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
     f->stopped = timer_new(sweep->loop, on_stopped, f);
     f->marker = marker_new(sweep, on_data_lost, f);
     f->overdue = overdue_new(sweep, true, on_overdue, f);
+    f->mirror = mirror_new(sweep, on_mirror_done, f);
     if (f->link != NULL) {
         f->pages = pages_new(sweep, f->link);
         f->pass = pass_new(sweep, &f->link, 1, true);
     }
     if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
-        f->pages == NULL || f->pass == NULL) {
+        f->mirror == NULL || f->pages == NULL || f->pass == NULL) {
         feed_free(f);
         return NULL;
     }
@@ -428,7 +430,7 @@ void feed_free(struct feed *f)
     timer_free(f->wake);
     timer_free(f->stopped);
     marker_free(f->marker);
-    free_entries(f);
+    mirror_free(f->mirror);
     free(f);
 }
 
@@ -440,14 +442,8 @@ void feed_start(struct feed *f)
 void feed_redis_changed(struct feed *f)
 {
     bool up = redis_up(f);
-    if (up && f->degraded)
-        log_event(LOG_INFO, "Redis is back", LOG_BOOL, "degraded", 0, LOG_END);
-    else if (!up && !f->degraded)
-        log_event(LOG_WARN, "Redis is out of reach; releases go on straight from Postgres", LOG_STR,
-                  "error", redis_link_last_error(f->sweep->redis), LOG_BOOL, "degraded", 1,
-                  LOG_END);
-    f->degraded = !up;
-    overdue_redis_changed(f->overdue, up);
+    f->refusing = false;
+    set_degraded(f, !up, redis_link_last_error(f->sweep->redis));
     marker_redis_changed(f->marker);
     if (up) {
         f->want_full = true;

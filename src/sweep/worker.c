@@ -361,8 +361,9 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
     }
     if (w->n > 0) {
         w->state = WORKER_RELEASING;
-        batch_run(w->batch, w->items, w->n, result.full && w->sweep->config->workers > 1,
-                  on_batch_done, w);
+        /* More in flight than ours: another sweeper is at work beside us. */
+        bool beside = w->sweep->config->workers > 1 || claimed->sizes.inflight > (int64_t)w->n;
+        batch_run(w->batch, w->items, w->n, result.full && beside, on_batch_done, w);
     } else {
         w->state = WORKER_IDLE;
     }

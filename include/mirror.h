@@ -1,0 +1,24 @@
+/* Puts a page of Postgres's rows into Redis. */
+#ifndef RS_MIRROR_H
+#define RS_MIRROR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct mirror;
+struct pages;
+struct sweep;
+
+/* on_done(arg, earliest_ms, error): earliest_ms is the earliest of the page's times when entries
+ * were added or became earlier, else INT64_MAX; error is NULL, or why not all was taken. NULL: out
+ * of memory. */
+struct mirror *mirror_new(struct sweep *sweep,
+                          void (*on_done)(void *arg, int64_t earliest_ms, const char *error),
+                          void *arg);
+void mirror_free(struct mirror *m); /* its queue must have been closed before; NULL is legal */
+
+/* Mirrors the first n rows of the page at hand (n > 0), copying them; on_done fires once, never
+ * from inside this call. Returns NULL, or why nothing was sent. */
+const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n);
+
+#endif

@@ -1,0 +1,97 @@
+/* Puts a page of Postgres's rows into Redis: copies them, since rows end with their callback. */
+#include "mirror.h"
+
+#include "due_queue.h"
+#include "pages.h"
+#include "sweep.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mirror {
+    struct sweep *sweep;
+    struct due_entry *entries;
+    char *texts; /* their ids, one after the other */
+    size_t n;
+    void (*on_done)(void *arg, int64_t earliest_ms, const char *error);
+    void *arg;
+};
+
+struct mirror *mirror_new(struct sweep *sweep,
+                          void (*on_done)(void *arg, int64_t earliest_ms, const char *error),
+                          void *arg)
+{
+    struct mirror *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return NULL;
+    m->sweep = sweep;
+    m->on_done = on_done;
+    m->arg = arg;
+    return m;
+}
+
+static void clear(struct mirror *m)
+{
+    free(m->entries);
+    free(m->texts);
+    m->entries = NULL;
+    m->texts = NULL;
+    m->n = 0;
+}
+
+void mirror_free(struct mirror *m)
+{
+    if (m == NULL)
+        return;
+    clear(m);
+    free(m);
+}
+
+static int copy(struct mirror *m, const struct pages *pages, size_t n)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < n; i++)
+        size += strlen(pages_id(pages, i)) + 1;
+    m->entries = calloc(n, sizeof(*m->entries));
+    m->texts = malloc(size);
+    if (m->entries == NULL || m->texts == NULL)
+        return -1;
+    char *at = m->texts;
+    for (; m->n < n; m->n++) {
+        const char *id = pages_id(pages, m->n);
+        size_t len = strlen(id);
+        memcpy(at, id, len + 1);
+        m->entries[m->n] = (struct due_entry){
+            .id = at,
+            .id_len = len,
+            .at_ms = (pages_expires_us(pages, m->n) + 999) / 1000,
+        };
+        at += len + 1;
+    }
+    return 0;
+}
+
+static void on_scheduled(void *arg, size_t added, const char *error)
+{
+    struct mirror *m = arg;
+    int64_t earliest_ms = INT64_MAX;
+    for (size_t i = 0; i < m->n && added > 0; i++)
+        if (m->entries[i].at_ms < earliest_ms)
+            earliest_ms = m->entries[i].at_ms;
+    clear(m);
+    m->on_done(m->arg, earliest_ms, error);
+}
+
+const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n)
+{
+    assert(m->n == 0 && n > 0);
+    const char *error = NULL;
+    if (copy(m, pages, n) != 0)
+        error = "out of memory";
+    else if (due_queue_schedule(m->sweep->queue, m->entries, m->n, on_scheduled, m) != 0)
+        error = "Redis went away";
+    if (error != NULL)
+        clear(m);
+    return error;
+}

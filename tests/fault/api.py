@@ -1,0 +1,70 @@
+"""A shop's API for the torture: busy, and not always careful with Redis."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+
+import psycopg
+import redis as redis_py
+from bed import Bed
+from harness import shop
+from harness.database import Database
+from harness.queue import PENDING, expires_ms
+
+
+class Api(threading.Thread):
+    """Reserves, commits, cancels and extends; sometimes forgets to tell Redis."""
+
+    def __init__(self, bed: Bed, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.bed = bed
+        self.dice = random.Random(seed)
+        self.halt = threading.Event()
+        self.db: Database | None = None
+        self.redis = bed.redis_server.client(socket_timeout=0.1, socket_connect_timeout=0.1)
+        self.recent: list[str] = []
+        self.done: Counter[str] = Counter()
+
+    def run(self) -> None:
+        while not self.halt.wait(self.dice.expovariate(80)):
+            try:
+                if self.db is None:
+                    conn = self.bed.db.connect(
+                        connect_timeout=1, options="-c statement_timeout=1000"
+                    )
+                    self.db = Database(self.bed.pg, self.bed.db.name, conn)
+                self._act(self.db)
+            except (psycopg.Error, shop.OutOfStock):
+                if self.db is not None:
+                    self.db.conn.close()
+                self.db = None
+
+    def _act(self, db: Database) -> None:
+        what = self.dice.choices(("reserve", "commit", "cancel", "extend"), (70, 10, 10, 10))[0]
+        if what == "reserve" or not self.recent:
+            cart = self.dice.sample(self.bed.products, self.dice.choice((1, 1, 1, 3)))
+            id = shop.reserve(db, dict.fromkeys(cart, 1), self.dice.uniform(0.1, 2.0))
+            self.recent = [*self.recent[-30:], id]
+        else:
+            id = self.dice.choice(self.recent)
+            if what == "commit":
+                shop.commit(db, id)
+            elif what == "cancel":
+                shop.cancel(db, id)
+            else:
+                shop.extend(db, id, self.dice.uniform(0.1, 2.0))
+        self.done[what] += 1
+        if self.dice.random() < 0.7:
+            self._tell_redis(db, id)
+
+    def _tell_redis(self, db: Database, id: str) -> None:
+        try:
+            entries = expires_ms(db, [id])
+            if entries:
+                self.redis.zadd(PENDING, entries)
+            else:
+                self.redis.zrem(PENDING, id)
+        except redis_py.RedisError:
+            pass
