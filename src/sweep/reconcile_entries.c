@@ -89,7 +89,10 @@ static int add_stray(struct entries *e, const struct due_found *found, int64_t s
     if (id == NULL)
         return -1;
     memcpy(id, found->id.text, found->id.len + 1);
-    e->strays[e->n++] = (struct stray){id, found->id.len, score_ms};
+    struct stray *to = &e->strays[e->n++];
+    to->id = id;
+    to->id_len = found->id.len;
+    to->score_ms = score_ms;
     return 0;
 }
 

@@ -22,6 +22,7 @@ struct expired {
     struct pass *pass;
     struct pages *pages; /* of a dry run */
     struct due_entry *entries;
+    char **ids; /* of the entries */
     int64_t *expires_us;
     size_t n;
     bool last;
@@ -85,8 +86,10 @@ static void on_pass(void *arg, const struct pass_result *result)
 static void clear_page(struct expired *x)
 {
     for (size_t i = 0; i < x->n; i++)
-        free((char *)(uintptr_t)x->entries[i].id);
+        free(x->ids[i]);
+    free(x->ids);
     free(x->entries);
+    x->ids = NULL;
     free(x->expires_us);
     x->entries = NULL;
     x->expires_us = NULL;
@@ -119,18 +122,19 @@ static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
 static int take_page(struct expired *x, const struct page *page)
 {
     x->entries = calloc(page->n + 1, sizeof(*x->entries));
+    x->ids = calloc(page->n + 1, sizeof(*x->ids));
     x->expires_us = calloc(page->n + 1, sizeof(*x->expires_us));
-    if (x->entries == NULL || x->expires_us == NULL)
+    if (x->entries == NULL || x->ids == NULL || x->expires_us == NULL)
         return -1;
     for (size_t i = 0; i < page->n; i++) {
         const char *id = pages_id(x->pages, i);
         int64_t expires_us = pages_expires_us(x->pages, i);
-        if (x->n > 0 && x->expires_us[x->n - 1] == expires_us &&
-            strcmp(x->entries[x->n - 1].id, id) == 0)
+        if (x->n > 0 && x->expires_us[x->n - 1] == expires_us && strcmp(x->ids[x->n - 1], id) == 0)
             continue;
         char *copy = strdup(id);
         if (copy == NULL)
             return -1;
+        x->ids[x->n] = copy;
         x->expires_us[x->n] = expires_us;
         x->entries[x->n++] = (struct due_entry){.id = copy, .id_len = strlen(copy)};
     }

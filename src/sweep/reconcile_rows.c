@@ -76,7 +76,7 @@ void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool 
     snprintf(after, sizeof(after), "%lld", (long long)after_us);
     snprintf(size, sizeof(size), "%d", ROWS_PAGE_SIZE);
     snprintf(young, sizeof(young), "%lld",
-             (long long)(2 * r->sweep->config->feed_interval_us + LATE_COMMIT_US));
+             2 * (long long)r->sweep->config->feed_interval_us + LATE_COMMIT_US);
     const char *params[] = {after, after_id, size, young};
     reconcile_ask(r, tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
 }

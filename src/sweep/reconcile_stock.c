@@ -111,8 +111,6 @@ static void on_repair(void *arg, const struct pg_answer *answer)
     struct stock *s = r->stock;
     if (reconcile_over(r)) {
         timer_after_us(r->turn, 0);
-    } else if (answer->status == PG_UNKNOWN) {
-        reconcile_fail(r, answer->message);
     } else if (answer->status == PG_DONE) {
         on_repaired(r, answer);
     } else if (strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0) {
@@ -125,7 +123,7 @@ static void on_repair(void *arg, const struct pg_answer *answer)
     } else if (strncmp(answer->sqlstate, "23", 2) == 0) { /* a check of the owner's forbids it */
         r->result.remaining++;
         over_with(r, "refused");
-    } else {
+    } else { /* a server's fault, or no answer: then the state is "" */
         reconcile_fail(r, answer->message);
     }
 }

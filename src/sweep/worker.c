@@ -342,6 +342,7 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
 {
     struct worker *w = arg;
     struct worker_claim_result result = {.next_ms = INT64_MAX};
+    bool beside = w->sweep->config->workers > 1;
     w->put_back_ms = INT64_MAX;
     if (claimed == NULL) {
         log_event(LOG_DEBUG, "A claim had no answer", LOG_STR, "error", error, LOG_END);
@@ -350,6 +351,8 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result.n = claimed->n;
         result.full = claimed->n >= claimed->asked;
         result.next_ms = claimed->sizes.next_ms;
+        /* More in flight than ours: another sweeper is at work beside us. */
+        beside = beside || claimed->sizes.inflight > (int64_t)claimed->n;
         w->lease_ms = claimed->lease_ms;
         note_sizes(w->sweep, claimed);
         server_clock_sample(&w->sweep->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
@@ -361,8 +364,6 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
     }
     if (w->n > 0) {
         w->state = WORKER_RELEASING;
-        /* More in flight than ours: another sweeper is at work beside us. */
-        bool beside = w->sweep->config->workers > 1 || claimed->sizes.inflight > (int64_t)w->n;
         batch_run(w->batch, w->items, w->n, result.full && beside, on_batch_done, w);
     } else {
         w->state = WORKER_IDLE;
