@@ -8,6 +8,7 @@
 #include "reconcile_private.h"
 #include "sweep.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,7 @@ static void report(struct reconcile *r, const struct drift *d, const char *done)
 {
     if (!report_wanted(r))
         return;
+    assert(d->product != NULL); /* a drift is noted with its product */
     int64_t total = d->has_total ? d->total : d->available + d->reserved;
     report_finding(r, "stockDrifted", true, d->product, strlen(d->product),
                    counters(d, total - d->held, d->held), counters(d, d->available, d->reserved),

@@ -46,7 +46,7 @@ def test_ten_bad_rows_beside_good_ones(bed: Bed) -> None:
     wait_until(lambda: bed.redis.hlen(FAILED) == 10, 10, "ten records of failures")
     before = len(complaints(daemon.records))
     since = time.time()
-    good = bed.stream(1200, rate=200, delay_s=0.3)
+    good = bed.stream(1200, rate=200, delay_s=1.0)
     for first in range(0, len(good), 400):
         rows = bed.db.query(
             "SELECT id::text, ceil(extract(epoch FROM expires_at) * 1000)::bigint"
@@ -67,37 +67,3 @@ def test_ten_bad_rows_beside_good_ones(bed: Bed) -> None:
 
     mend(bed, bad_products)
     bed.check_settled(timeout=30)
-
-
-def test_a_drifted_hot_product(bed: Bed) -> None:
-    """A counter's refusal is its product's: it does not cost a transaction for each reservation."""
-    hot = shop.add_product(bed.db, stock=10)
-    n = 3000
-    daemon = bed.start()
-    daemon.wait_for_record("Redis connected")
-    failing = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-    rollbacks = bed.db.value(failing)
-    bad = drifted(bed, n, [hot])
-    for first in range(0, n, 1000):
-        bed.redis.zadd("{reservations}:pending", dict.fromkeys(bad[first : first + 1000], 1))
-    since = time.time()
-    good = bed.stream(400, rate=100, delay_s=0.2)
-    rows = bed.db.query(
-        "SELECT id::text, ceil(extract(epoch FROM expires_at) * 1000)::bigint"
-        " FROM inventory_reservations WHERE id = ANY (%s::uuid[])",
-        (good,),
-    )
-    bed.redis.zadd("{reservations}:pending", dict(rows))
-    time.sleep(5.0)
-    late = bed.lateness(since)
-    cost = bed.db.value(failing) - rollbacks  # type: ignore[operator]
-    said = len(complaints(daemon.records))
-    print(
-        f"{n} reservations of one drifted product: {cost} failed transactions in 5 s,"
-        f" {said} records, {bed.redis.hlen(FAILED)} in failed; of {len(good)} others {len(late)}"
-        f" released, p99 {percentile(late, 0.99) if late else -1:.3f} s late"
-    )
-    assert len(late) == len(good) and percentile(late, 0.99) < 0.1
-    assert cost < n / 10
-    mend(bed, [hot])
-    bed.check_settled(timeout=60)
