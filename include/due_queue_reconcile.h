@@ -22,10 +22,10 @@ int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_
                      void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
                      void *arg) __attribute__((warn_unused_result));
 
-/* Adds to :pending those of them: the indexes of what was added, rising. */
+/* Adds entries to :pending, at at_ms, unless they are there. */
 int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
-                  void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                  void *arg) __attribute__((warn_unused_result));
+                  void (*cb)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
 
 /* A string of Redis's; text is NULL when there is none. */
 struct due_text {
@@ -65,12 +65,20 @@ int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
                    void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
                    void *arg) __attribute__((warn_unused_result));
 
-enum due_place { DUE_IN_PENDING, DUE_IN_INFLIGHT, DUE_IN_FAILED };
-
 struct due_found {
     struct due_text id;
     struct due_text value; /* score or record */
 };
+
+/* The first entries of :pending, up to DUE_QUEUE_SCRIPT_MAX, in the order of their scores, that
+ * score `from` or later; with an id, those that follow it, which scored that. What is there all the
+ * time is met when each call begins where the last one ended. */
+int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
+                      void (*cb)(void *arg, const struct due_found *found, size_t n,
+                                 const char *error),
+                      void *arg) __attribute__((warn_unused_result));
+
+enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
 
 /* One step through a key: about 1,000 of what is there. Begins with cursor "0", goes on with the
  * one that cb is given, ends when that is "0". What is there all the time is met at least once,

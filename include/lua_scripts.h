@@ -11,7 +11,7 @@ extern const struct lua_script lua_drop;
 extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
 extern const struct lua_script lua_absent;
-extern const struct lua_script lua_add;
+extern const struct lua_script lua_after;
 extern const struct lua_script lua_examine;
 extern const struct lua_script lua_mend;
 extern const struct lua_script lua_mark;

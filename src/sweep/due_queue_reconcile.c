@@ -1,7 +1,5 @@
 /* The due queue, as a reconciliation sees it. No answer is trusted to be well-formed. */
-#include "due_queue_reconcile.h"
-
-#include "due_queue_private.h"
+#include "due_queue_look.h"
 #include "lua_scripts.h"
 #include "parse.h"
 
@@ -10,38 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCAN_COUNT 1000
-
-/* One script with one answer, which is read while the reply is there. */
-struct look_op {
-    struct due_op op;
-    size_t n;                        /* ids that were asked for */
-    const struct redis_reply *reply; /* inside the reply's callback */
-    union {
-        void (*scores)(void *arg, const int64_t *scores_ms, size_t n, const char *error);
-        void (*indexes)(void *arg, const size_t *indexes, size_t n, const char *error);
-        void (*examine)(void *arg, const struct due_state *states, size_t n, const char *error);
-        void (*mend)(void *arg, const bool *mended, size_t n, const char *error);
-        void (*scan)(void *arg, const char *cursor, const struct due_found *found, size_t n,
-                     const char *error);
-        void (*mark)(void *arg, bool gone, const char *error);
-    } cb;
-    void *arg;
-};
-
 static void on_look(void *arg, const struct redis_reply *reply, const char *error)
 {
-    struct look_op *op = arg;
+    struct due_look *op = arg;
 
     if (due_op_answered(&op->op, reply, error))
         op->reply = reply;
     due_op_done(&op->op);
 }
 
-static struct look_op *new_look(void (*finish)(struct due_op *op, const char *error), size_t n,
-                                void *arg)
+struct due_look *due_look_new(void (*finish)(struct due_op *op, const char *error), size_t n,
+                              void *arg)
 {
-    struct look_op *op = (struct look_op *)due_op_new(sizeof(struct look_op), finish);
+    struct due_look *op = (struct due_look *)due_op_new(sizeof(struct due_look), finish);
 
     assert(n <= DUE_QUEUE_SCRIPT_MAX);
     if (op == NULL)
@@ -51,16 +30,20 @@ static struct look_op *new_look(void (*finish)(struct due_op *op, const char *er
     return op;
 }
 
-static int send_look(struct due_queue *q, struct look_op *op, const struct lua_script *script,
-                     struct due_args *args)
+int due_look_send(struct due_queue *q, struct due_look *op, const struct lua_script *script,
+                  struct due_args *args)
 {
     due_op_send(q, &op->op, script, args, on_look);
     due_args_clear(args);
     return due_op_begin(q, &op->op);
 }
 
-/* A command of Redis's own: all its words are in args. */
-static int send_plain(struct due_queue *q, struct look_op *op, struct due_args *args)
+void due_args_add_word(struct due_args *args, const char *word)
+{
+    due_args_add(args, word, strlen(word));
+}
+
+int due_look_send_plain(struct due_queue *q, struct due_look *op, struct due_args *args)
 {
     if (q->link != NULL &&
         redis_link_command(q->link, on_look, op, (int)args->n, args->values, args->lengths) == 0)
@@ -69,7 +52,7 @@ static int send_plain(struct due_queue *q, struct look_op *op, struct due_args *
     return due_op_begin(q, &op->op);
 }
 
-static int drop_look(struct look_op *op)
+int due_look_drop(struct due_look *op)
 {
     op->op.destroy(&op->op);
     return -1;
@@ -77,7 +60,7 @@ static int drop_look(struct look_op *op)
 
 /* ---- comparing ---- */
 
-static const char *read_scores(const struct look_op *op, int64_t **out)
+static const char *read_scores(const struct due_look *op, int64_t **out)
 {
     if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
         return DUE_UNEXPECTED;
@@ -98,7 +81,7 @@ static const char *read_scores(const struct look_op *op, int64_t **out)
 
 static void finish_scores(struct due_op *base, const char *error)
 {
-    struct look_op *op = (struct look_op *)base;
+    struct due_look *op = (struct due_look *)base;
     int64_t *scores_ms = NULL;
 
     if (error == NULL)
@@ -111,22 +94,22 @@ int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_
                      void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
                      void *arg)
 {
-    struct look_op *op = new_look(finish_scores, n, arg);
+    struct due_look *op = due_look_new(finish_scores, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.scores = cb;
     if (due_args_begin(&args, NULL, 2 + n) != 0)
-        return drop_look(op);
-    due_args_add(&args, "ZMSCORE", strlen("ZMSCORE"));
-    due_args_add(&args, q->keys[KEY_PENDING], strlen(q->keys[KEY_PENDING]));
+        return due_look_drop(op);
+    due_args_add_word(&args, "ZMSCORE");
+    due_args_add_word(&args, q->keys[KEY_PENDING]);
     for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    return send_plain(q, op, &args);
+    return due_look_send_plain(q, op, &args);
 }
 
-static const char *read_indexes(const struct look_op *op, size_t **out, size_t *n)
+static const char *read_indexes(const struct due_look *op, size_t **out, size_t *n)
 {
     size_t len = redis_reply_len(op->reply);
 
@@ -149,7 +132,7 @@ static const char *read_indexes(const struct look_op *op, size_t **out, size_t *
 
 static void finish_indexes(struct due_op *base, const char *error)
 {
-    struct look_op *op = (struct look_op *)base;
+    struct due_look *op = (struct due_look *)base;
     size_t *indexes = NULL;
     size_t n = 0;
 
@@ -159,44 +142,54 @@ static void finish_indexes(struct due_op *base, const char *error)
     free(indexes);
 }
 
-static int ask_indexes(struct due_queue *q, const struct lua_script *script,
-                       const struct due_entry *entries, size_t n,
-                       void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                       void *arg)
+int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                     void *arg)
 {
-    struct look_op *op = new_look(finish_indexes, n, arg);
+    struct due_look *op = due_look_new(finish_indexes, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.indexes = cb;
-    if (due_args_begin(&args, q, 2 * n) != 0)
-        return drop_look(op);
-    for (size_t i = 0; i < n; i++) {
-        if (script == &lua_add)
-            due_args_add_int(&args, entries[i].at_ms);
+    if (due_args_begin(&args, q, n) != 0)
+        return due_look_drop(op);
+    for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    }
-    return send_look(q, op, script, &args);
+    return due_look_send(q, op, &lua_absent, &args);
 }
 
-int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                     void *arg)
+static void finish_add(struct due_op *base, const char *error)
 {
-    return ask_indexes(q, &lua_absent, entries, n, cb, arg);
+    struct due_look *op = (struct due_look *)base;
+
+    op->cb.add(op->arg, error);
 }
 
 int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
-                  void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                  void *arg)
+                  void (*cb)(void *arg, const char *error), void *arg)
 {
-    return ask_indexes(q, &lua_add, entries, n, cb, arg);
+    struct due_look *op = due_look_new(finish_add, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.add = cb;
+    if (due_args_begin(&args, NULL, 3 + 2 * n) != 0)
+        return due_look_drop(op);
+    due_args_add_word(&args, "ZADD");
+    due_args_add_word(&args, q->keys[KEY_PENDING]);
+    due_args_add_word(&args, "NX");
+    for (size_t i = 0; i < n; i++) {
+        due_args_add_int(&args, entries[i].at_ms);
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    }
+    return due_look_send_plain(q, op, &args);
 }
 
 /* ---- examining ---- */
 
-static struct due_text text_of(const struct redis_reply *r)
+struct due_text due_text_of(const struct redis_reply *r)
 {
     struct due_text text = {NULL, 0};
 
@@ -205,7 +198,7 @@ static struct due_text text_of(const struct redis_reply *r)
     return text;
 }
 
-static const char *read_states(const struct look_op *op, struct due_state **out)
+static const char *read_states(const struct due_look *op, struct due_state **out)
 {
     const struct redis_reply *lists[3];
 
@@ -218,15 +211,15 @@ static const char *read_states(const struct look_op *op, struct due_state **out)
     if (*out == NULL)
         return "out of memory";
     for (size_t i = 0; i < op->n; i++)
-        (*out)[i] = (struct due_state){text_of(redis_reply_at(lists[0], i)),
-                                       text_of(redis_reply_at(lists[1], i)),
-                                       text_of(redis_reply_at(lists[2], i))};
+        (*out)[i] = (struct due_state){due_text_of(redis_reply_at(lists[0], i)),
+                                       due_text_of(redis_reply_at(lists[1], i)),
+                                       due_text_of(redis_reply_at(lists[2], i))};
     return NULL;
 }
 
 static void finish_examine(struct due_op *base, const char *error)
 {
-    struct look_op *op = (struct look_op *)base;
+    struct due_look *op = (struct due_look *)base;
     struct due_state *states = NULL;
 
     if (error == NULL)
@@ -240,22 +233,22 @@ int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size
                                  const char *error),
                       void *arg)
 {
-    struct look_op *op = new_look(finish_examine, n, arg);
+    struct due_look *op = due_look_new(finish_examine, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.examine = cb;
     if (due_args_begin(&args, q, n) != 0)
-        return drop_look(op);
+        return due_look_drop(op);
     for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    return send_look(q, op, &lua_examine, &args);
+    return due_look_send(q, op, &lua_examine, &args);
 }
 
 /* ---- mending ---- */
 
-static const char *read_mended(const struct look_op *op, bool **out)
+static const char *read_mended(const struct due_look *op, bool **out)
 {
     if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
         return DUE_UNEXPECTED;
@@ -269,7 +262,7 @@ static const char *read_mended(const struct look_op *op, bool **out)
 
 static void finish_mend(struct due_op *base, const char *error)
 {
-    struct look_op *op = (struct look_op *)base;
+    struct due_look *op = (struct due_look *)base;
     bool *mended = NULL;
 
     if (error == NULL)
@@ -286,96 +279,30 @@ int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
         [DUE_ADD] = "add",       [DUE_MOVE] = "move",     [DUE_REMOVE] = "remove",
         [DUE_RETURN] = "return", [DUE_UNFAIL] = "forget", [DUE_RETRY] = "retry",
     };
-    struct look_op *op = new_look(finish_mend, n, arg);
+    struct due_look *op = due_look_new(finish_mend, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.mend = cb;
     if (due_args_begin(&args, q, 4 * n) != 0)
-        return drop_look(op);
+        return due_look_drop(op);
     for (size_t i = 0; i < n; i++) {
         const struct due_mend *mend = &mends[i];
 
-        due_args_add(&args, words[mend->what], strlen(words[mend->what]));
+        due_args_add_word(&args, words[mend->what]);
         due_args_add(&args, mend->id, mend->id_len);
         due_args_add(&args, mend->seen.text != NULL ? mend->seen.text : "", mend->seen.len);
         due_args_add_int(&args, mend->at_ms);
     }
-    return send_look(q, op, &lua_mend, &args);
-}
-
-/* ---- scanning ---- */
-
-static const char *read_found(const struct look_op *op, struct due_found **out, size_t *n)
-{
-    const struct redis_reply *pairs = redis_reply_at(op->reply, 1);
-    size_t len = redis_reply_len(pairs);
-
-    if (redis_reply_type(redis_reply_at(op->reply, 0)) != REDIS_LINK_STRING ||
-        redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0)
-        return DUE_UNEXPECTED;
-    *out = calloc(len / 2 + 1, sizeof(**out));
-    if (*out == NULL)
-        return "out of memory";
-    for (size_t i = 0; i < len; i += 2) {
-        (*out)[i / 2] = (struct due_found){text_of(redis_reply_at(pairs, i)),
-                                           text_of(redis_reply_at(pairs, i + 1))};
-        if ((*out)[i / 2].id.text == NULL || (*out)[i / 2].value.text == NULL)
-            return DUE_UNEXPECTED;
-    }
-    *n = len / 2;
-    return NULL;
-}
-
-static void finish_scan(struct due_op *base, const char *error)
-{
-    struct look_op *op = (struct look_op *)base;
-    struct due_found *found = NULL;
-    size_t n = 0;
-
-    if (error == NULL)
-        error = read_found(op, &found, &n);
-    op->cb.scan(op->arg, redis_reply_str(redis_reply_at(op->reply, 0), NULL),
-                error == NULL ? found : NULL, n, error);
-    free(found);
-}
-
-int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
-                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
-                              size_t n, const char *error),
-                   void *arg)
-{
-    static const struct {
-        const char *command;
-        int key;
-    } places[] = {
-        [DUE_IN_PENDING] = {"ZSCAN", KEY_PENDING},
-        [DUE_IN_INFLIGHT] = {"ZSCAN", KEY_INFLIGHT},
-        [DUE_IN_FAILED] = {"HSCAN", KEY_FAILED},
-    };
-    const char *key = q->keys[places[place].key];
-    struct look_op *op = new_look(finish_scan, 0, arg);
-    struct due_args args;
-
-    if (op == NULL)
-        return -1;
-    op->cb.scan = cb;
-    if (due_args_begin(&args, NULL, 5) != 0)
-        return drop_look(op);
-    due_args_add(&args, places[place].command, strlen(places[place].command));
-    due_args_add(&args, key, strlen(key));
-    due_args_add(&args, cursor, strlen(cursor));
-    due_args_add(&args, "COUNT", strlen("COUNT"));
-    due_args_add_int(&args, SCAN_COUNT);
-    return send_plain(q, op, &args);
+    return due_look_send(q, op, &lua_mend, &args);
 }
 
 /* ---- the mark ---- */
 
 static void finish_mark(struct due_op *base, const char *error)
 {
-    struct look_op *op = (struct look_op *)base;
+    struct due_look *op = (struct due_look *)base;
 
     if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
         error = DUE_UNEXPECTED;
@@ -385,7 +312,7 @@ static void finish_mark(struct due_op *base, const char *error)
 int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
                    void *arg)
 {
-    struct look_op *op = new_look(finish_mark, 0, arg);
+    struct due_look *op = due_look_new(finish_mark, 0, arg);
     struct due_args args;
     char key[128]; /* a prefix has at most 64 bytes */
 
@@ -393,10 +320,10 @@ int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const c
         return -1;
     op->cb.mark = cb;
     if (due_args_begin(&args, NULL, 2) != 0)
-        return drop_look(op);
+        return due_look_drop(op);
     snprintf(key, sizeof(key), "%smark", q->prefix);
-    due_args_add(&args, key, strlen(key));
+    due_args_add_word(&args, key);
     args.n_keys = 1;
     due_args_add(&args, "1", 1);
-    return send_look(q, op, &lua_mark, &args);
+    return due_look_send(q, op, &lua_mark, &args);
 }

@@ -10,56 +10,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGES_MOST 4 /* kept in memory: 3 MB each */
-#define READS_MOST 3 /* of one page's place */
+#define BYTES_MOST ((size_t)22 << 20) /* of pages; the more, the more ripen at a time */
+#define READS_MOST 3                  /* of one page's place */
 
-enum step { STEP_IDLE, STEP_ABSENT, STEP_ROWS, STEP_ADD };
+/* Of rows that are due later than this nobody has a claim. */
+#define DUE_SOON_US (10 * 1000000)
 
-struct bulk {
-    STAILQ_HEAD(, page_rows) pages; /* in the order in which they are ripe */
-    int n_pages;
-    enum step step; /* of the first one */
-    size_t next;    /* row of it that no chunk has yet */
-    bool asking;
-    int reads;
-    struct seen *alive; /* rows that the second reading brought */
-    struct timer *ripe;
+/* Chunks of one page on their way through Redis. */
+struct lane {
+    size_t next; /* row that no chunk has yet */
     struct chunk chunks[ROWS_CHUNKS];
+};
+
+/* Pages go from one place to the next; each place works on one page at a time, all at once. */
+struct bulk {
+    STAILQ_HEAD(, page_rows) pages; /* that ripen, the first one first */
+    size_t bytes;                   /* of all pages */
+    struct timer *ripe;
+
+    struct page_rows *looking; /* at Redis */
+    struct lane look;
+    bool asked_sizes, looked;
+    bool plain; /* nothing is claimed and nothing failed: one look at :pending will do */
+
+    struct page_rows *reading; /* from Postgres */
+    struct seen *alive;        /* rows that this brought */
+    bool asking, read;
+    size_t asked; /* rows that make a full page */
+    int reads;
+
+    struct page_rows *adding; /* to Redis */
+    struct lane add;
 };
 
 bool bulk_full(const struct reconcile *r)
 {
-    return r->bulk->n_pages >= PAGES_MOST;
+    return r->bulk->bytes >= BYTES_MOST;
 }
 
 bool bulk_empty(const struct reconcile *r)
 {
-    return r->bulk->n_pages == 0;
+    return r->bulk->bytes == 0;
 }
 
 bool bulk_wants_postgres(const struct reconcile *r)
 {
-    return r->bulk->step == STEP_ROWS;
+    return r->bulk->reading != NULL && !r->bulk->read;
 }
 
 void bulk_add(struct reconcile *r, struct page_rows *p)
 {
     STAILQ_INSERT_TAIL(&r->bulk->pages, p, entry);
-    r->bulk->n_pages++;
+    r->bulk->bytes += p->bytes;
     bulk_poke(r);
-}
-
-static struct page_rows *first(const struct bulk *b)
-{
-    return STAILQ_FIRST(&b->pages);
-}
-
-static bool chunks_busy(const struct bulk *b)
-{
-    for (int i = 0; i < ROWS_CHUNKS; i++)
-        if (b->chunks[i].busy)
-            return true;
-    return false;
 }
 
 /* ---- Redis, then Postgres ---- */
@@ -69,7 +72,7 @@ static void on_absent(void *arg, const size_t *indexes, size_t n, const char *er
 {
     struct chunk *chunk = arg;
     struct reconcile *r = chunk->r;
-    struct page_rows *p = first(r->bulk);
+    struct page_rows *p = r->bulk->looking;
     if (!reconcile_answered(r, error))
         return;
     size_t next = 0;
@@ -80,6 +83,33 @@ static void on_absent(void *arg, const size_t *indexes, size_t n, const char *er
             p->rows[chunk->rows[i]].missing = false;
     }
     chunk->busy = false;
+    rows_poke(r);
+}
+
+/* The same, where Redis has been asked for scores. */
+static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char *error)
+{
+    struct chunk *chunk = arg;
+    struct reconcile *r = chunk->r;
+    if (!reconcile_answered(r, error))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (scores_ms[i] != DUE_NOWHERE)
+            r->bulk->looking->rows[chunk->rows[i]].missing = false;
+    chunk->busy = false;
+    rows_poke(r);
+}
+
+static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
+{
+    struct reconcile *r = arg;
+    struct bulk *b = r->bulk;
+    if (!reconcile_answered(r, error))
+        return;
+    b->plain = sizes->inflight == 0 && sizes->failed == 0 &&
+               b->looking->rows[0].expires_us > reconcile_now_us(r) + DUE_SOON_US;
+    b->asked_sizes = false;
+    b->look.next = 0;
     rows_poke(r);
 }
 
@@ -95,7 +125,7 @@ static size_t row_key(char *key, const struct page_rows *p, const struct page_ro
 
 static void drop_dead(struct bulk *b)
 {
-    struct page_rows *p = first(b);
+    struct page_rows *p = b->reading;
     char key[ROW_KEY_MAX];
     for (size_t i = 0; i < p->n; i++) {
         struct page_row *row = &p->rows[i];
@@ -103,8 +133,7 @@ static void drop_dead(struct bulk *b)
     }
     seen_free(b->alive);
     b->alive = NULL;
-    b->step = STEP_ADD;
-    b->next = 0;
+    b->read = true;
 }
 
 static void on_rows(struct reconcile *r, const struct pg_result *rows);
@@ -114,13 +143,13 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows);
 static void take_rows(struct reconcile *r, const struct page_rows *again)
 {
     struct bulk *b = r->bulk;
-    const struct page_rows *p = first(b);
+    const struct page_rows *p = b->reading;
     char key[ROW_KEY_MAX];
     int64_t end_us = p->rows[p->n - 1].expires_us;
     for (size_t i = 0; i < again->n; i++)
         (void)seen_add(b->alive, SEEN_ACTIVE, key, row_key(key, again, &again->rows[i]));
-    const struct page_row *last = again->n > 0 ? &again->rows[again->n - 1] : NULL;
-    if (again->n < ROWS_PAGE_SIZE || last->expires_us > end_us ||
+    const struct page_row *last = &again->rows[again->n > 0 ? again->n - 1 : 0];
+    if (again->n < b->asked || last->expires_us > end_us ||
         seen_has(b->alive, SEEN_ACTIVE, key, row_key(key, p, &p->rows[p->n - 1])) ||
         ++b->reads >= READS_MOST) {
         b->asking = false;
@@ -150,90 +179,134 @@ static void read_again(struct reconcile *r)
         return;
     }
     b->asking = true;
+    b->asked = rows_page_size(r);
     b->reads = 0;
-    rows_ask(r, first(b)->after_us, first(b)->after_id, first(b)->tied, on_rows);
+    rows_ask(r, b->reading->after_us, b->reading->after_id, b->reading->tied, on_rows);
 }
 
 /* ---- adding ---- */
 
-static void on_added(void *arg, const size_t *indexes, size_t n, const char *error)
+/* They were missing at the second look: those that somebody added since then count too. */
+static void count(struct chunk *chunk)
 {
-    struct chunk *chunk = arg;
-    struct reconcile *r = chunk->r;
-    if (!reconcile_answered(r, error))
-        return;
-    for (size_t i = 0; i < n; i++)
-        judge_missing(r, &chunk->entries[indexes[i]]);
+    for (size_t i = 0; i < chunk->n; i++)
+        judge_missing(chunk->r, &chunk->entries[i]);
     chunk->busy = false;
-    rows_poke(r);
 }
 
-static void send(struct reconcile *r, struct chunk *chunk)
+static void on_added(void *arg, const char *error)
+{
+    struct chunk *chunk = arg;
+    if (!reconcile_answered(chunk->r, error))
+        return;
+    count(chunk);
+    rows_poke(chunk->r);
+}
+
+/* ---- the order of things ---- */
+
+static void send_look(struct reconcile *r, struct chunk *chunk)
 {
     struct due_queue *q = r->sweep->queue;
-    if (r->bulk->step == STEP_ABSENT) {
+    if (r->bulk->plain)
+        reconcile_sent(r, due_queue_scores(q, chunk->entries, chunk->n, on_scores, chunk));
+    else
         reconcile_sent(r, due_queue_absent(q, chunk->entries, chunk->n, on_absent, chunk));
-    } else if (!r->options.dry_run) {
-        reconcile_sent(r, due_queue_add(q, chunk->entries, chunk->n, on_added, chunk));
-    } else {
-        for (size_t i = 0; i < chunk->n; i++)
-            judge_missing(r, &chunk->entries[i]);
-        chunk->busy = false;
-    }
+}
+
+static void send_add(struct reconcile *r, struct chunk *chunk)
+{
+    if (r->options.dry_run)
+        count(chunk);
+    else
+        reconcile_sent(r,
+                       due_queue_add(r->sweep->queue, chunk->entries, chunk->n, on_added, chunk));
 }
 
 /* Gives idle chunks what is left of the page; true while any of it is under way. */
-static bool feed_chunks(struct reconcile *r)
+static bool go_through(struct reconcile *r, struct lane *lane, const struct page_rows *p,
+                       void (*send)(struct reconcile *r, struct chunk *chunk))
 {
-    struct bulk *b = r->bulk;
-    const struct page_rows *p = first(b);
+    bool busy = false;
     for (int i = 0; i < ROWS_CHUNKS && !reconcile_over(r); i++) {
-        if (b->chunks[i].busy || b->next >= p->n)
-            continue;
-        chunk_fill(&b->chunks[i], p, &b->next, true);
-        if (b->chunks[i].busy)
-            send(r, &b->chunks[i]);
+        struct chunk *chunk = &lane->chunks[i];
+        while (!chunk->busy && lane->next < p->n && !reconcile_over(r)) {
+            chunk_fill(chunk, p, &lane->next, true);
+            if (chunk->busy)
+                send(r, chunk);
+        }
+        busy = busy || chunk->busy;
     }
-    return b->next < p->n || chunks_busy(b);
+    return busy;
 }
 
-static void finish_page(struct bulk *b)
+/* What is missing is added, and the page is done with. True: it is gone. */
+static bool poke_adding(struct reconcile *r)
 {
-    struct page_rows *p = first(b);
+    struct bulk *b = r->bulk;
+    if (b->adding == NULL || go_through(r, &b->add, b->adding, send_add) || reconcile_over(r))
+        return false;
+    b->bytes -= b->adding->bytes;
+    page_rows_free(b->adding);
+    b->adding = NULL;
+    return true;
+}
+
+/* The page is read again. True: it went on. */
+static bool poke_reading(struct reconcile *r)
+{
+    struct bulk *b = r->bulk;
+    if (b->reading != NULL && !b->read && !b->asking && look_possible(r))
+        read_again(r);
+    if (b->reading == NULL || !b->read || b->adding != NULL)
+        return false;
+    b->adding = b->reading;
+    b->add.next = 0;
+    b->reading = NULL;
+    return true;
+}
+
+/* Redis is asked again. True: the page went on. */
+static bool poke_looking(struct reconcile *r)
+{
+    struct bulk *b = r->bulk;
+    if (b->looking != NULL && !b->asked_sizes && !b->looked)
+        b->looked = !go_through(r, &b->look, b->looking, send_look);
+    if (b->looking == NULL || !b->looked || b->reading != NULL)
+        return false;
+    b->reading = b->looking;
+    b->read = false;
+    b->looking = NULL;
+    return true;
+}
+
+/* The first page is taken when it is ripe. */
+static void poke_ripe(struct reconcile *r)
+{
+    struct bulk *b = r->bulk;
+    struct page_rows *p = STAILQ_FIRST(&b->pages);
+    if (p == NULL || b->looking != NULL)
+        return;
+    if (p->ripe_us > clock_mono_us()) {
+        timer_at_us(b->ripe, p->ripe_us);
+        return;
+    }
     STAILQ_REMOVE_HEAD(&b->pages, entry);
-    b->n_pages--;
-    b->step = STEP_IDLE;
-    page_rows_free(p);
+    b->looking = p;
+    b->looked = false;
+    b->asked_sizes = true;
+    reconcile_sent(r, due_queue_sizes(r->sweep->queue, on_sizes, r));
 }
 
 void bulk_poke(struct reconcile *r)
 {
-    struct bulk *b = r->bulk;
-    while (!reconcile_over(r)) {
-        if (b->step == STEP_IDLE) {
-            if (b->n_pages == 0)
-                return;
-            if (first(b)->ripe_us > clock_mono_us()) {
-                timer_at_us(b->ripe, first(b)->ripe_us);
-                return;
-            }
-            b->step = STEP_ABSENT;
-            b->next = 0;
-        }
-        if (b->step == STEP_ROWS) {
-            if (!b->asking && look_possible(r))
-                read_again(r);
-            return;
-        }
-        if (feed_chunks(r)) {
-            if (r->options.dry_run && b->step == STEP_ADD)
-                continue; /* nothing is sent, hence nothing is waited for */
-            return;
-        }
-        if (b->step == STEP_ABSENT)
-            b->step = STEP_ROWS;
-        else
-            finish_page(b);
+    bool moved = true;
+    while (moved && !reconcile_over(r)) {
+        moved = poke_adding(r);
+        moved = !reconcile_over(r) && (poke_reading(r) || moved);
+        moved = !reconcile_over(r) && (poke_looking(r) || moved);
+        if (!reconcile_over(r))
+            poke_ripe(r);
     }
 }
 
@@ -249,7 +322,7 @@ int bulk_new(struct reconcile *r)
         return -1;
     STAILQ_INIT(&r->bulk->pages);
     for (int i = 0; i < ROWS_CHUNKS; i++)
-        r->bulk->chunks[i].r = r;
+        r->bulk->look.chunks[i].r = r->bulk->add.chunks[i].r = r;
     r->bulk->ripe = timer_new(r->sweep->loop, on_ripe, r);
     return r->bulk->ripe != NULL ? 0 : -1;
 }
@@ -258,8 +331,14 @@ void bulk_free(struct bulk *b)
 {
     if (b == NULL)
         return;
-    while (b->n_pages > 0)
-        finish_page(b);
+    while (!STAILQ_EMPTY(&b->pages)) {
+        struct page_rows *p = STAILQ_FIRST(&b->pages);
+        STAILQ_REMOVE_HEAD(&b->pages, entry);
+        page_rows_free(p);
+    }
+    page_rows_free(b->looking);
+    page_rows_free(b->reading);
+    page_rows_free(b->adding);
     seen_free(b->alive);
     timer_free(b->ripe);
     free(b);

@@ -1,5 +1,5 @@
-/* From Redis to Postgres: what stands in :pending, :inflight and :failed, by scans. Entries whose
- * row was just read need no question; the others are looked up. */
+/* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :inflight and
+ * :failed, by scans. Entries whose row was just read need no question; the others are looked up. */
 #include "config.h"
 #include "parse.h"
 #include "reconcile_private.h"
@@ -18,14 +18,16 @@ struct stray {
 };
 
 struct entries {
-    enum due_place place;
+    void (*scan)(struct reconcile *r); /* asks for the next of what is gone through */
+    enum due_place place;              /* of a scan */
     char cursor[32];
-    bool scanning;
+    char from[40]; /* in pending: the score that is next */
+    char *from_id; /* ... and which of those was last, when they are very many */
+    size_t from_id_len;
+    bool scanning, over;
     struct stray *strays; /* to be looked up */
     size_t n, room;
 };
-
-static void scan(struct reconcile *r);
 
 static void clear_strays(struct entries *e)
 {
@@ -75,8 +77,10 @@ static void look_up(struct reconcile *r)
     free(entries);
 }
 
-static int add_stray(struct entries *e, const struct due_found *found, int64_t score_ms)
+static int add_stray(struct entries *e, const struct due_found *found)
 {
+    int64_t score_ms = 0;
+    (void)!parse_score_ms(found->value.text, found->value.len, &score_ms);
     if (e->n == e->room) {
         size_t room = e->room == 0 ? 256 : e->room * 2;
         struct stray *strays = realloc(e->strays, room * sizeof(*strays));
@@ -96,28 +100,81 @@ static int add_stray(struct entries *e, const struct due_found *found, int64_t s
     return 0;
 }
 
-/* ---- all three ---- */
-
-static int take(struct reconcile *r, const struct due_found *found)
+static bool same_text(const struct due_text *a, const struct due_text *b)
 {
-    int64_t score_ms = 0;
-    switch (r->entries->place) {
-    case DUE_IN_PENDING:
-        if (seen_has(r->seen, SEEN_ACTIVE, found->id.text, found->id.len))
-            return 0;
-        (void)!parse_score_ms(found->value.text, found->value.len, &score_ms);
-        return add_stray(r->entries, found, score_ms);
-    case DUE_IN_INFLIGHT:
-        if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
-            score_ms * 1000 < reconcile_now_us(r))
-            again_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms,
-                      RECONCILE_AGAIN_US);
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* Where the next call begins: at the score of the last entry, which is then met as a whole; or,
+ * when there is no other score, after that entry. */
+static int note_place(struct entries *e, const struct due_found *found, size_t n)
+{
+    const struct due_found *last = &found[n - 1];
+    free(e->from_id);
+    e->from_id = NULL;
+    snprintf(e->from, sizeof(e->from), "%s", last->value.text);
+    if (!same_text(&found[0].value, &last->value))
         return 0;
-    case DUE_IN_FAILED:
-        again_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
-        return 0;
+    e->from_id = malloc(last->id.len + 1);
+    if (e->from_id == NULL)
+        return -1;
+    memcpy(e->from_id, last->id.text, last->id.len + 1);
+    e->from_id_len = last->id.len;
+    return 0;
+}
+
+static int take_pending(struct reconcile *r, const struct due_found *found, size_t n)
+{
+    struct entries *e = r->entries;
+    bool again = !e->over && e->from_id == NULL; /* the last score's will be met again */
+    for (size_t i = 0; i < n; i++) {
+        if (again && same_text(&found[i].value, &found[n - 1].value))
+            break;
+        r->done++;
+        if (!seen_has(r->seen, SEEN_ACTIVE, found[i].id.text, found[i].id.len) &&
+            add_stray(e, &found[i]) != 0)
+            return -1;
     }
     return 0;
+}
+
+static void on_pending(void *arg, const struct due_found *found, size_t n, const char *error)
+{
+    struct reconcile *r = arg;
+    struct entries *e = r->entries;
+    if (!reconcile_answered(r, error))
+        return;
+    e->scanning = false;
+    e->over = n < DUE_QUEUE_SCRIPT_MAX;
+    bool right = e->over || note_place(e, found, n) == 0;
+    if (right && !e->over && e->n + n < LOOK_MOST && !again_full(r))
+        e->scan(r); /* Redis works on the next ones meanwhile */
+    if (right && take_pending(r, found, n) == 0)
+        go_on(r);
+    else
+        reconcile_fail(r, "out of memory");
+}
+
+static void scan_pending(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    const struct due_text from = {e->from, strlen(e->from)};
+    const struct due_text id = {e->from_id, e->from_id_len};
+    e->scanning = true;
+    reconcile_sent(r, due_queue_pending(r->sweep->queue, &from, e->from_id != NULL ? &id : NULL,
+                                        on_pending, r));
+}
+
+/* ---- inflight and failed ---- */
+
+static void take(struct reconcile *r, const struct due_found *found)
+{
+    int64_t score_ms = 0;
+    if (r->entries->place == DUE_IN_FAILED)
+        again_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
+    else if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
+             score_ms * 1000 < reconcile_now_us(r))
+        again_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
 }
 
 static void on_scanned(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -128,16 +185,11 @@ static void on_scanned(void *arg, const char *cursor, const struct due_found *fo
     if (!reconcile_answered(r, error))
         return;
     e->scanning = false;
+    e->over = strcmp(cursor, "0") == 0;
     r->done += (int64_t)n;
     snprintf(e->cursor, sizeof(e->cursor), "%s", cursor);
-    if (strcmp(cursor, "0") != 0 && e->n + n < LOOK_MOST && !again_full(r))
-        scan(r); /* Redis works on the next step meanwhile */
-    for (size_t i = 0; i < n; i++) {
-        if (take(r, &found[i]) != 0) {
-            reconcile_fail(r, "out of memory");
-            return;
-        }
-    }
+    for (size_t i = 0; i < n; i++)
+        take(r, &found[i]);
     go_on(r);
 }
 
@@ -148,57 +200,62 @@ static void scan(struct reconcile *r)
     reconcile_sent(r, due_queue_scan(r->sweep->queue, e->place, e->cursor, on_scanned, r));
 }
 
-/* After each scan and each look: the next of either, or the end. */
+/* ---- all three ---- */
+
+/* After each answer: the next question of either server, or the end. */
 static void go_on(struct reconcile *r)
 {
     struct entries *e = r->entries;
-    bool over = strcmp(e->cursor, "0") == 0;
     if (reconcile_over(r) || e->scanning)
         return;
-    if (e->n >= LOOK_MOST || (over && e->n > 0))
+    if (e->n >= LOOK_MOST || (e->over && e->n > 0))
         look_up(r);
-    else if (over)
+    else if (e->over)
         reconcile_next(r);
     else if (again_full(r))
-        again_drain(r, false, scan);
+        again_drain(r, false, e->scan);
     else
-        scan(r);
+        e->scan(r);
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
 {
     struct reconcile *r = arg;
+    const struct entries *e = r->entries;
     if (!reconcile_answered(r, error))
         return;
-    const int64_t totals[] = {
-        [DUE_IN_PENDING] = sizes->pending,
-        [DUE_IN_INFLIGHT] = sizes->inflight,
-        [DUE_IN_FAILED] = sizes->failed,
-    };
-    r->total = totals[r->entries->place];
-    scan(r);
+    if (e->scan == scan_pending)
+        r->total = sizes->pending;
+    else
+        r->total = e->place == DUE_IN_INFLIGHT ? sizes->inflight : sizes->failed;
+    e->scan(r);
 }
 
-static void start(struct reconcile *r, enum due_place place)
+static void start(struct reconcile *r, void (*how)(struct reconcile *r))
 {
-    r->entries->place = place;
-    strcpy(r->entries->cursor, "0");
+    struct entries *e = r->entries;
+    e->scan = how;
+    e->over = false;
+    snprintf(e->cursor, sizeof(e->cursor), "0");
+    snprintf(e->from, sizeof(e->from), "-inf");
     reconcile_sent(r, due_queue_sizes(r->sweep->queue, on_sizes, r));
 }
 
 void entries_start_pending(struct reconcile *r)
 {
-    start(r, DUE_IN_PENDING);
+    start(r, scan_pending);
 }
 
 void entries_start_inflight(struct reconcile *r)
 {
-    start(r, DUE_IN_INFLIGHT);
+    r->entries->place = DUE_IN_INFLIGHT;
+    start(r, scan);
 }
 
 void entries_start_failed(struct reconcile *r)
 {
-    start(r, DUE_IN_FAILED);
+    r->entries->place = DUE_IN_FAILED;
+    start(r, scan);
 }
 
 int entries_new(struct reconcile *r)
@@ -213,5 +270,6 @@ void entries_free(struct entries *e)
         return;
     clear_strays(e);
     free(e->strays);
+    free(e->from_id);
     free(e);
 }

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Large, since without a fitting index each page looks through all that is left; smaller where ids
+ * may be long. */
+#define PAGE_SIZE 50000
+#define PAGE_SIZE_TEXT 20000
+
 #define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after updated_at */
 #define BULK_LEAST 2000               /* missing ones, for which a page is kept */
 #define TIES_LEAST 2                  /* pages of one moment, after which the next is tied */
@@ -19,7 +24,8 @@
 struct rows {
     struct page_rows *page, *ahead; /* being compared; read meanwhile */
     bool asking, last, draining;
-    size_t next; /* row of the page that no chunk has yet */
+    size_t asked; /* rows that make a full page */
+    size_t next;  /* row of the page that no chunk has yet */
     int64_t after_us;
     char *after_id;
     bool tied;   /* within very many rows of the same moment */
@@ -47,6 +53,7 @@ struct page_rows *page_rows_read(const struct pg_result *rows)
         goto fail;
     for (size_t i = 0; i < n; i++)
         size += pg_result_len(rows, (int)i, 0) + 1;
+    p->bytes = size + n * sizeof(*p->rows);
     p->rows = calloc(n + 1, sizeof(*p->rows));
     p->texts = size <= UINT32_MAX ? malloc(size) : NULL;
     if (p->rows == NULL || p->texts == NULL)
@@ -69,12 +76,19 @@ fail:
     return NULL;
 }
 
+size_t rows_page_size(const struct reconcile *r)
+{
+    if (!statements_ready(r->sweep->statements))
+        return PAGE_SIZE_TEXT;
+    return statements_types(r->sweep->statements)->id_kind == ID_TEXT ? PAGE_SIZE_TEXT : PAGE_SIZE;
+}
+
 void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
               void (*cb)(struct reconcile *r, const struct pg_result *rows))
 {
     char after[32], size[16], young[32];
     snprintf(after, sizeof(after), "%lld", (long long)after_us);
-    snprintf(size, sizeof(size), "%d", ROWS_PAGE_SIZE);
+    snprintf(size, sizeof(size), "%zu", rows_page_size(r));
     snprintf(young, sizeof(young), "%lld",
              2 * (long long)r->sweep->config->feed_interval_us + LATE_COMMIT_US);
     const char *params[] = {after, after_id, size, young};
@@ -91,9 +105,8 @@ static char *end_of(const struct page_rows *p)
 
 /* Whether that was all; and whether the next page had better be read by its key, because each page
  * of so many rows of one moment has to look through all of them. */
-static void note_ties(struct rows *s, const struct page_rows *p)
+static void note_ties(struct rows *s, const struct page_rows *p, bool full)
 {
-    bool full = p->n == ROWS_PAGE_SIZE;
     s->last = !full && !p->tied;
     if (full && p->rows[0].expires_us == p->rows[p->n - 1].expires_us)
         s->tie_run++;
@@ -121,7 +134,7 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
         reconcile_fail(r, "out of memory");
         return;
     }
-    note_ties(s, p);
+    note_ties(s, p, p->n == s->asked);
     if (p->n > 0)
         s->after_us = p->rows[p->n - 1].expires_us;
     rows_poke(r);
@@ -275,6 +288,7 @@ void rows_poke(struct reconcile *r)
         return;
     if (!s->last && s->ahead == NULL && !s->asking && !bulk_wants_postgres(r)) {
         s->asking = true;
+        s->asked = rows_page_size(r);
         rows_ask(r, s->after_us, s->after_id, s->tied, on_rows);
     } else if (s->last && s->ahead == NULL && s->page == NULL && bulk_empty(r)) {
         reconcile_next(r);

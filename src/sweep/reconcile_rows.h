@@ -5,8 +5,6 @@
 
 #include "reconcile_private.h"
 
-/* Large, since without a fitting index each page looks through all that is left. */
-#define ROWS_PAGE_SIZE 50000
 #define ROWS_CHUNK DUE_QUEUE_SCRIPT_MAX
 #define ROWS_CHUNKS 3 /* scripts under way at once */
 
@@ -21,7 +19,7 @@ struct page_row {
 struct page_rows {
     STAILQ_ENTRY(page_rows) entry;
     struct page_row *rows;
-    size_t n, n_missing;
+    size_t n, n_missing, bytes;
     char *texts;
     int64_t after_us; /* where it begins */
     char *after_id;
@@ -42,6 +40,9 @@ struct chunk {
  */
 struct page_rows *page_rows_read(const struct pg_result *rows);
 void page_rows_free(struct page_rows *p); /* NULL is legal */
+
+/* How many rows a full page has. */
+size_t rows_page_size(const struct reconcile *r);
 
 /* Asks for the rows after that place; tied: for those of the same moment only. */
 void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
