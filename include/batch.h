@@ -43,8 +43,6 @@ void batch_free(
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
                void *arg);
 
-bool batch_running(const struct batch *b);
-
 /* The monotonic moment by which the first of them must have taken its next step; INT64_MAX: none is
  * running. Every statement has a deadline of its own, well before: past this one, an answer has
  * been lost inside this program. */

@@ -29,9 +29,6 @@ void feed_redis_changed(struct feed *f);
  * once, on a later turn. */
 void feed_stop(struct feed *f, void (*done)(void *arg), void *arg);
 
-/* Releases go on without Redis. */
-bool feed_degraded(const struct feed *f);
-
 /* Postgres's time of the last look that succeeded, microseconds; 0: none yet. */
 int64_t feed_last_success_us(const struct feed *f);
 

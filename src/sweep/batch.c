@@ -76,11 +76,6 @@ void batch_free(struct batch *b)
     free(b);
 }
 
-bool batch_running(const struct batch *b)
-{
-    return b->running;
-}
-
 int64_t batch_deadline_us(const struct batch_list *running)
 {
     const struct batch *b;

@@ -462,11 +462,6 @@ void feed_stop(struct feed *f, void (*done)(void *arg), void *arg)
     poke(f);
 }
 
-bool feed_degraded(const struct feed *f)
-{
-    return f->degraded;
-}
-
 int64_t feed_last_success_us(const struct feed *f)
 {
     return f->last_success_us;

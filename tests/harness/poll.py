@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from .sweeper import Sweeper
 
 T = TypeVar("T")
 
@@ -25,3 +28,15 @@ def wait_until(
         if late:
             raise AssertionError(f"not within {timeout} s: {what or condition} (last: {value!r})")
         time.sleep(step)
+
+
+def until_ready(daemon: Sweeper) -> None:
+    """Waits until a daemon that was started with http=True says that it is ready."""
+
+    def ready() -> bool:
+        try:
+            return daemon.http("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    wait_until(ready, 20, "ready")

@@ -11,7 +11,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
-from harness.poll import wait_until
+from harness.poll import until_ready, wait_until
 from harness.process import free_port
 from harness.queue import FAILED, PENDING, mirror, script_calls
 from harness.sweeper import Start, Sweeper
@@ -32,16 +32,6 @@ def scrape(daemon: Sweeper) -> dict[str, float]:
         assert key not in found, key
         found[key] = float(match[3])
     return found
-
-
-def until_up(daemon: Sweeper) -> None:
-    def up() -> bool:
-        try:
-            return daemon.http("/readyz")[0] == 200
-        except OSError:
-            return False
-
-    wait_until(up, 20, "ready")
 
 
 def promtool(text: str) -> str:
@@ -77,7 +67,7 @@ def cause_everything(db: Database, redis: redis_py.Redis) -> dict[str, int]:
 def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     expected = cause_everything(db, redis)
     daemon = sweeper("--lookahead", "off", "--reconcile-interval", "off", http=True)
-    until_up(daemon)
+    until_ready(daemon)
     wait_until(lambda: shop.count_status(db, "released") == expected["released"], 20, "released")
     wait_until(lambda: redis.hlen(FAILED) == 1, 20, "one has failed")
     # A wait for the next claim, which brings the sizes.
@@ -108,7 +98,7 @@ def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Star
 def test_lateness_buckets(sweeper: Start) -> None:
     """From half a millisecond to five minutes, cumulative."""
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     found = [key for key in scrape(daemon) if key.startswith("lateness_seconds_bucket")]
     bounds = [float(key.split('"')[1]) for key in found]
     assert bounds == sorted(bounds)
@@ -117,7 +107,7 @@ def test_lateness_buckets(sweeper: Start) -> None:
 
 def test_promtool_accepts(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     daemon = sweeper(http=True, env={"SWEEPER_ADMIN_TOKEN": "correct-horse-battery"})
-    until_up(daemon)
+    until_ready(daemon)
     assert promtool(daemon.http("/metrics")[1]) == ""
     expected = cause_everything(db, redis)
     wait_until(lambda: shop.count_status(db, "released") >= expected["released"], 20, "released")
@@ -131,7 +121,7 @@ def test_promtool_accepts(db: Database, redis: redis_py.Redis, sweeper: Start) -
 
 def test_names(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     wait_until(lambda: "pending_reservations" in scrape(daemon), 10, "sizes")
     m = scrape(daemon)
     for name in (
@@ -154,7 +144,7 @@ def test_names(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
 
 def test_process(sweeper: Start) -> None:
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     m = scrape(daemon)
     assert m["process_open_fds"] <= daemon.open_files() + 2
     assert m["process_max_fds"] >= 256
@@ -166,7 +156,7 @@ def test_process(sweeper: Start) -> None:
 
 def test_degraded(db: Database, sweeper: Start) -> None:
     daemon = sweeper(http=True, redis_url=f"redis://127.0.0.1:{free_port()}")
-    until_up(daemon)
+    until_ready(daemon)
     shop.reserve(db, {shop.add_product(db): 1}, ttl_s=0.1)
     wait_until(lambda: scrape(daemon)["released_total"] == 1, 10, "released")
     m = scrape(daemon)
@@ -177,7 +167,7 @@ def test_degraded(db: Database, sweeper: Start) -> None:
 
 def test_locked(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     product = shop.add_product(db)
     with transaction(db, lock_product(product, "NO KEY UPDATE")):
         with psycopg.connect(db.dsn) as conn:
@@ -198,7 +188,7 @@ def test_idle_costs_little(db: Database, redis: redis_py.Redis, sweeper: Start) 
     """However often it is asked: no statement but those of the feed's looks, a few scripts."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     daemon = sweeper("--feed-interval", "2s", http=True)
-    until_up(daemon)
+    until_ready(daemon)
     wait_until(lambda: scrape(daemon)["feed_last_success_timestamp_seconds"] > 0, 10, "a look")
     redis.config_resetstat()
     seen = db.server.log_file.stat().st_size

@@ -18,7 +18,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
-from harness.poll import wait_until
+from harness.poll import until_ready, wait_until
 from harness.process import free_port
 from harness.queue import FAILED, INFLIGHT, PENDING, mirror
 from harness.servers import Postgres, Redis
@@ -35,16 +35,6 @@ def status_of(done: Finished, code: int = 0) -> dict[str, Any]:
 
 def moment(text: str) -> float:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
-
-
-def until_up(daemon: Sweeper) -> None:
-    def up() -> bool:
-        try:
-            return daemon.http("/readyz")[0] == 200
-        except OSError:
-            return False
-
-    wait_until(up, 20, "ready")
 
 
 def fail_one(db: Database) -> str:
@@ -111,7 +101,7 @@ def test_failures(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run)
     """The daemon and --status say the same of them; they are not overdue."""
     id = fail_one(db)
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     wait_until(lambda: redis.hlen(FAILED) == 1, 20, "it failed")
     wait_until(lambda: json.loads(daemon.http("/status")[1])["failures"], 10, "shown")
     daemon.stop()
@@ -142,7 +132,7 @@ def test_locked(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run) -
     shop.reserve(db, {product: 1}, ttl_s=-100)
     with transaction(db, lock_product(product)):
         daemon = sweeper(http=True)
-        until_up(daemon)
+        until_ready(daemon)
 
         def shown() -> bool:
             status = json.loads(run("--status").stdout)
@@ -153,7 +143,7 @@ def test_locked(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run) -
 
 def test_the_same_over_http(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run) -> None:
     daemon = sweeper(*ALONE, http=True)
-    until_up(daemon)
+    until_ready(daemon)
     product = shop.add_product(db)
     mirror(db, redis, *[shop.reserve(db, {product: 1}, ttl_s=500 + n) for n in range(3)])
     wait_until(lambda: json.loads(daemon.http("/status")[1])["pending"] == 3, 10, "pending")
@@ -238,7 +228,7 @@ def test_on_a_terminal(db: Database, redis_server: Redis, redis: redis_py.Redis)
 @pytest.mark.valgrind
 def test_healthy(sweeper: Start, run: Run) -> None:
     daemon = sweeper(http=True)
-    until_up(daemon)
+    until_ready(daemon)
     for host in ("127.0.0.1", "", "0.0.0.0", "localhost"):
         done = run("--healthcheck", env={"SWEEPER_HTTP_LISTEN": f"{host}:{daemon.http_port}"})
         assert done.status == 0, done.stderr
