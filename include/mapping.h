@@ -43,18 +43,10 @@ struct mapping_types {
     bool has_total_stock; /* else {total_stock} stands for NULL */
 };
 
-/* How a release treats counters that somebody else holds (sql/release.sql). */
-enum release_way {
-    RELEASE_POLITE,  /* counters first, skipping those that are held */
-    RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
-    RELEASE_HURRIED, /* rows first, then waiting for counters: for a backlog, several workers */
-    RELEASE_WAYS,
-};
-
-/* Fills a template. {name} is a name, a type or a phrase; what stands between {?condition} and {?}
- * is left out where `way` makes the condition false. malloc'd; NULL when the link is down or memory
- * ran out. An unknown name in a template is a programming error (assert). */
-char *mapping_render(const char *template_text, const struct mapping_types *types,
-                     enum release_way way, struct pg_link *link);
+/* Fills a template: {name} is a name, a type or a phrase. waits: {skip_locked} stands for nothing.
+ * malloc'd; NULL when the link is down or memory ran out. An unknown name in a template is a
+ * programming error (assert). */
+char *mapping_render(const char *template_text, const struct mapping_types *types, bool waits,
+                     struct pg_link *link);
 
 #endif

@@ -67,6 +67,15 @@ struct release_result {
     int64_t sent_us, received_us; /* monotonic */
 };
 
+/* How it treats what somebody else holds. */
+enum release_way {
+    RELEASE_POLITE,  /* counters first, skipping what is held */
+    RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
+    RELEASE_HURRIED, /* for a backlog with several workers: rows first, waiting for all; decides
+                        only what it releases */
+    RELEASE_WAYS,
+};
+
 struct release_options {
     const struct statements *statements; /* ready */
     struct server_clock *clock;          /* Postgres's; takes a sample from each answer */
@@ -76,9 +85,10 @@ struct release_options {
 };
 
 /* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and
- * stay in place until done. On RELEASE_OK every item's outcome is set; else none is touched. done
- * fires once, never from inside this call; it may send again. Returns 0, or -1 when nothing was
- * sent (link down or busy, out of memory). */
+ * stay in place until done. On RELEASE_OK every item's outcome is set (in a hurry some are left at
+ * OUTCOME_NONE: judge them politely); else none is touched. done fires once, never from inside this
+ * call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy, out of
+ * memory). */
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
     __attribute__((warn_unused_result));

@@ -3,6 +3,7 @@
 #define RS_SQL_TEXTS_H
 
 extern const char sql_release[];
+extern const char sql_release_hurried[];
 extern const char sql_due_rows[];
 extern const char sql_due_count[];
 extern const char sql_late_rows[];

@@ -28,7 +28,7 @@ void statements_forget(struct statements *s);
 
 /* The texts; require statements_ready. */
 enum statement {
-    STATEMENT_RELEASE_POLITE, /* see enum release_way */
+    STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */
     STATEMENT_RELEASE_PATIENT,
     STATEMENT_RELEASE_HURRIED,
     STATEMENT_DUE_ROWS,

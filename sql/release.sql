@@ -3,22 +3,18 @@
 -- $1  the ids, an array in text form
 -- Answer: one row for each asked id and each of its rows (one row for an id that has none)
 --   n            position of the id in $1, from 1
---   found        the id has a row
---   active_rows  how many of its rows were active
---   due          the latest expires_at of those has come
---   expires_at   that, in seconds since the epoch, or (-)Infinity
+--   expires_at   the latest of its active rows, in seconds since the epoch, or (-)Infinity
 --   units        the row's quantity, when it was released
 --   unheld       the row's product, when its counter is not held: somebody else has it locked, or
 --                there is no such inventory row (then a released row has it too)
+--   found        the id has a row
+--   active_rows  how many of its rows were active
+--   due          the latest expires_at of those has come
 --
 -- Why it is written so (docs/ARCHITECTURE.md, "The release statement"):
--- * {?counters_first} Counters are locked first, in product order, skipping those that a checkout
---   holds; a reservation is flipped only when all its counters and all its active rows are held.
---   Nothing else is written: no lost update, and nobody waits.
--- * {?rows_first} For a backlog with several workers, which would skip each other's counters all
---   the time: the rows are flipped first and the counters locked last, in product order, waiting
---   for each lock up to lock_timeout. Counters are held for a moment only. A reservation that is
---   flipped in part fails the statement (a division by zero); it is then repeated politely.
+-- * Counters are locked first, in product order, skipping those that a checkout holds; a
+--   reservation is flipped only when all its counters and all its active rows are held. Nothing
+--   else is written: no lost update, and nobody waits.
 -- * `picked` restates what makes a row releasable, so that a row which changed between the
 --   statement's snapshot and its lock is judged by its newest version; when that is another place
 --   (now_at), its reservation is left for the next attempt.
@@ -31,7 +27,6 @@ WITH seen AS MATERIALIZED (
       FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
       LEFT JOIN {reservations} r ON r.{id} = a.id
     WINDOW same AS (PARTITION BY a.n)
-{?counters_first}
 ), held AS MATERIALIZED (
     SELECT i.{stock_product_id} AS product_id
       FROM {inventory} i
@@ -50,32 +45,17 @@ WITH seen AS MATERIALIZED (
             OR NOT EXISTS (SELECT FROM {inventory} i
                             WHERE i.{stock_product_id} = s.product_id))
        FOR NO KEY UPDATE OF r SKIP LOCKED
-{?}
 ), flipped AS (
     UPDATE {reservations} r
        SET {status} = {released}, {updated_at} = {now_updated}
-{?counters_first}
       FROM (SELECT p.n, p.part, p.place, p.active_rows,
                    count(*) FILTER (WHERE p.now_at = p.place) OVER (PARTITION BY p.n)
                        AS locked_rows
               FROM picked p) p
      WHERE p.locked_rows = p.active_rows
-{?rows_first}
-      FROM seen p
-     WHERE p.active AND p.expires_at <= {now_expires}
-{?}
        AND r.tableoid = p.part AND r.ctid = p.place
        AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
-    RETURNING p.n, p.part, p.place, p.active_rows, r.{product_id} AS product_id,
-              r.{quantity} AS quantity
-{?rows_first}
-), held AS MATERIALIZED (
-    SELECT i.{stock_product_id} AS product_id
-      FROM {inventory} i
-     WHERE i.{stock_product_id} IN (SELECT f.product_id FROM flipped f)
-     ORDER BY i.{stock_product_id}
-       FOR NO KEY UPDATE OF i
-{?}
+    RETURNING p.n, p.part, p.place, r.{product_id} AS product_id, r.{quantity} AS quantity
 ), stocked AS (
     UPDATE {inventory} i
        SET {available_stock} = i.{available_stock} + f.units,
@@ -86,15 +66,9 @@ WITH seen AS MATERIALIZED (
               FROM flipped GROUP BY product_id) f
      WHERE i.{stock_product_id} = f.product_id AND f.held
 )
-SELECT s.n, s.place IS NOT NULL AS found, s.active_rows,
-       s.expires_at <= {now_expires} AS due,
-       extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
+SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN s.active AND NOT s.product_id IN (SELECT h.product_id FROM held h)
-            THEN s.product_id::text END AS unheld
-{?rows_first}
-       , 1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
-                                GROUP BY p.n, p.active_rows HAVING count(*) <> p.active_rows)
-                  THEN 0 ELSE 1 END AS none_in_part
-{?}
+            THEN s.product_id::text END AS unheld,
+       s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due
   FROM seen s
   LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place

@@ -136,6 +136,22 @@ static void refused(struct batch *b, const struct release_result *result)
     item->error = strdup(result->message);
 }
 
+/* What a hurried release did not decide is left for a polite one. */
+static void leave_to_politeness(struct batch *b)
+{
+    struct range r = b->current;
+    size_t decided = 0;
+    for (size_t i = 0; i < r.n; i++) {
+        struct item *item = b->order[r.first + i];
+        if (item->outcome == OUTCOME_NONE)
+            continue;
+        b->order[r.first + i] = b->order[r.first + decided];
+        b->order[r.first + decided++] = item;
+    }
+    if (decided < r.n)
+        push(b, r.first + decided, r.n - decided, 1);
+}
+
 static void log_server_fault(const struct release_result *result)
 {
     log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate",
@@ -169,6 +185,7 @@ static void on_released(void *arg, const struct release_result *result)
     }
     switch (result->fault) {
     case RELEASE_OK:
+        leave_to_politeness(b);
         b->options.stats->batches++;
         stats_observe(&b->options.stats->batch_size, (double)r.n);
         stats_observe(&b->options.stats->batch_s,

@@ -45,7 +45,7 @@ static const char *now_for(bool has_zone)
 
 /* What a token that is not a name stands for; NULL when it is none of these. */
 static const char *type_text(const char *token, size_t len, const struct mapping_types *types,
-                             enum release_way way)
+                             bool waits)
 {
     const struct {
         const char *token;
@@ -56,7 +56,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"now_updated", now_for(types->updated_has_zone)},
         {"now_stock_updated", now_for(types->stock_updated_has_zone)},
         {"epoch_expires", types->expires_has_zone ? "timestamptz 'epoch'" : "timestamp 'epoch'"},
-        {"skip_locked", way == RELEASE_PATIENT ? "" : "SKIP LOCKED"},
+        {"skip_locked", waits ? "" : "SKIP LOCKED"},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -79,9 +79,9 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
 
 /* Writes one token's text; -1 when memory ran out or the link is down. */
 static int put_token(FILE *out, const char *token, size_t len, const struct mapping_types *types,
-                     enum release_way way, struct pg_link *link)
+                     bool waits, struct pg_link *link)
 {
-    const char *fixed = type_text(token, len, types, way);
+    const char *fixed = type_text(token, len, types, waits);
     if (fixed != NULL)
         return fputs(fixed, out) < 0 ? -1 : 0;
     char *quoted = name_text(token, len, link);
@@ -92,20 +92,8 @@ static int put_token(FILE *out, const char *token, size_t len, const struct mapp
     return rc;
 }
 
-/* Whether what follows {?token} is left out. */
-static bool left_out(const char *token, size_t len, enum release_way way)
-{
-    static const char counters_first[] = "?counters_first", rows_first[] = "?rows_first";
-    if (len == strlen(counters_first) && memcmp(token, counters_first, len) == 0)
-        return way == RELEASE_HURRIED;
-    if (len == strlen(rows_first) && memcmp(token, rows_first, len) == 0)
-        return way != RELEASE_HURRIED;
-    assert(len == 1); /* {?}: the end of a condition */
-    return false;
-}
-
-char *mapping_render(const char *template_text, const struct mapping_types *types,
-                     enum release_way way, struct pg_link *link)
+char *mapping_render(const char *template_text, const struct mapping_types *types, bool waits,
+                     struct pg_link *link)
 {
     char *sql = NULL;
     size_t size = 0;
@@ -113,23 +101,17 @@ char *mapping_render(const char *template_text, const struct mapping_types *type
     if (out == NULL)
         return NULL;
     int rc = 0;
-    bool out_of_it = false;
     for (const char *p = template_text; *p != '\0' && rc == 0;) {
         if (p[0] == '-' && p[1] == '-') { /* comments need not travel with each release */
             p += strcspn(p, "\n");
             continue;
         }
         if (*p != '{') {
-            if (!out_of_it)
-                rc = fputc(*p, out) == EOF ? -1 : 0;
-            p++;
+            rc = fputc(*p++, out) == EOF ? -1 : 0;
             continue;
         }
         size_t len = strcspn(p + 1, "}");
-        if (p[1] == '?')
-            out_of_it = left_out(p + 1, len, way);
-        else if (!out_of_it)
-            rc = put_token(out, p + 1, len, types, way, link);
+        rc = put_token(out, p + 1, len, types, waits, link);
         p += len + 2;
     }
     if (fclose(out) != 0 || rc != 0) {

@@ -21,6 +21,7 @@ static const char settings_sql[] =
     " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 struct request {
+    enum release_way way;
     struct server_clock *clock;
     struct item **items;
     size_t n;
@@ -73,12 +74,12 @@ enum release_fault release_classify(const char *sqlstate)
 
 enum column {
     COL_N,
-    COL_FOUND,
-    COL_ACTIVE_ROWS,
-    COL_DUE,
     COL_EXPIRES_AT,
     COL_UNITS,
     COL_UNHELD,
+    COL_FOUND, /* a hurried answer ends before it */
+    COL_ACTIVE_ROWS,
+    COL_DUE,
     COLS
 };
 
@@ -124,7 +125,8 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
-    if (r == NULL || pg_result_columns(r) < COLS || pg_result_rows(r) < 1 ||
+    bool hurried = q->way == RELEASE_HURRIED;
+    if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
         pg_result_columns(answer->results[0]) != 5 || pg_result_rows(answer->results[0]) != 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
@@ -137,12 +139,12 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     }
     for (int row = 0; row < pg_result_rows(r); row++) {
         int64_t n = pg_result_int(r, row, COL_N);
-        if (n < 1 || (uint64_t)n > q->n)
+        if (n < 1 || (uint64_t)n > q->n || (hurried && pg_result_null(r, row, COL_UNITS)))
             return -1;
         read_row(q->items[n - 1], r, row);
     }
     for (size_t i = 0; i < q->n; i++)
-        if (q->items[i]->outcome == OUTCOME_NONE)
+        if (q->items[i]->outcome == OUTCOME_NONE && !hurried)
             return -1;
     server_clock_sample(q->clock, pg_result_int(answer->results[0], 0, 4), answer->sent_us,
                         answer->received_us);
@@ -219,7 +221,7 @@ int release_send(struct pg_link *link, const struct release_options *options, st
     char *ids = id_array(items, n);
     int rc = -1;
     if (q != NULL && ids != NULL) {
-        *q = (struct request){options->clock, items, n, done, arg};
+        *q = (struct request){options->way, options->clock, items, n, done, arg};
         const char *settings[] = {lock_timeout, statement_timeout};
         const char *release_params[] = {ids};
         const struct pg_query queries[] = {

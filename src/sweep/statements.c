@@ -173,25 +173,25 @@ static int render(struct statements *s)
 {
     static const struct {
         const char *text;
-        enum release_way way;
+        bool waits;
     } templates[STATEMENT_COUNT] = {
-        [STATEMENT_RELEASE_POLITE] = {sql_release, RELEASE_POLITE},
-        [STATEMENT_RELEASE_PATIENT] = {sql_release, RELEASE_PATIENT},
-        [STATEMENT_RELEASE_HURRIED] = {sql_release, RELEASE_HURRIED},
-        [STATEMENT_DUE_ROWS] = {sql_due_rows, RELEASE_POLITE},
-        [STATEMENT_DUE_COUNT] = {sql_due_count, RELEASE_POLITE},
-        [STATEMENT_LATE_ROWS] = {sql_late_rows, RELEASE_POLITE},
-        [STATEMENT_BEGIN] = {sql_begin, RELEASE_POLITE},
-        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, RELEASE_POLITE},
-        [STATEMENT_TIED_ROWS] = {sql_tied_rows, RELEASE_POLITE},
-        [STATEMENT_LOOK] = {sql_look, RELEASE_POLITE},
-        [STATEMENT_STOCK] = {sql_stock, RELEASE_POLITE},
-        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, RELEASE_POLITE},
-        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, RELEASE_POLITE},
+        [STATEMENT_RELEASE_POLITE] = {sql_release, false},
+        [STATEMENT_RELEASE_PATIENT] = {sql_release, true},
+        [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, false},
+        [STATEMENT_DUE_ROWS] = {sql_due_rows, false},
+        [STATEMENT_DUE_COUNT] = {sql_due_count, false},
+        [STATEMENT_LATE_ROWS] = {sql_late_rows, false},
+        [STATEMENT_BEGIN] = {sql_begin, false},
+        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, false},
+        [STATEMENT_TIED_ROWS] = {sql_tied_rows, false},
+        [STATEMENT_LOOK] = {sql_look, false},
+        [STATEMENT_STOCK] = {sql_stock, false},
+        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, false},
+        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, false},
     };
     statements_forget(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].way, s->link);
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].waits, s->link);
         if (s->texts[i] == NULL) {
             snprintf(s->error, sizeof(s->error), "out of memory");
             statements_forget(s);

@@ -1,5 +1,5 @@
-"""A backlog and several workers: rows first, counters last (RELEASE_HURRIED), politely after a
-failure. The same promises hold as for one worker."""
+"""A backlog and several workers: rows first, counters last (RELEASE_HURRIED), politely what that
+left. The same promises hold as for one worker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from harness import shop
+from harness.locks import waiting
 from harness.poll import wait_until
 
 PENDING = "{reservations}:pending"
@@ -118,3 +119,48 @@ def test_a_refused_row_among_a_backlog(db: Any, redis: Any, sweeper: Any) -> Non
     sweeper("--workers", "2", "--batch-size", "100")
     wait_until(lambda: shop.count_status(db, "active") == 1, 30, "all others are released")
     wait_until(lambda: redis.hlen("{reservations}:failed") == 1, 10, "it is marked failed")
+
+
+EXTENDED = "SET expires_at = now() + interval '1 h'"
+SOLD = "SET status = 'committed'"
+# How many rows the reservation has, what the API does to how many of them, and what they are then.
+CHANGES = {
+    "its row is extended": (1, EXTENDED, 1, {"active": 1}),
+    "its row is sold": (1, SOLD, 1, {"committed": 1}),
+    "one of its rows is extended": (3, EXTENDED, 1, {"active": 3}),
+    "one of its rows is sold": (3, SOLD, 1, {"committed": 1, "released": 2}),
+    "all its rows are extended": (3, EXTENDED, 3, {"active": 3}),
+    "all its rows are sold": (3, SOLD, 3, {"committed": 3}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_row_that_changes_while_it_is_waited_for(
+    db: Any, redis: Any, sweeper: Any, change: str
+) -> None:
+    """Judged by its newest version, and never in part; the rest of the batch is released."""
+    rows, setting, changed, left = CHANGES[change]
+    products = shop.add_products(db, 5, stock=100_000)
+    ids = shop.bulk_reserve(db, 1000, products)
+    id = ids[5] if rows == 1 else several_rows(db, 200, products)[17]
+    mirror_all(db, redis)
+    with db.connect() as api, api.transaction():
+        changes = api.execute(
+            f"UPDATE inventory_reservations {setting} WHERE (id, product_id) IN ("
+            "SELECT id, product_id FROM inventory_reservations WHERE id = %s"
+            " ORDER BY product_id LIMIT %s) RETURNING product_id, quantity",
+            (id, changed),
+        ).fetchall()
+        sweeper("--workers", "2", "--batch-size", "100", "--lock-timeout", "900ms")
+        wait_until(lambda: waiting(db), 20, "a release waits for the row", step=0.005)
+        for product, quantity in changes if setting == SOLD else []:
+            api.execute(
+                "UPDATE inventory SET reserved_stock = reserved_stock - %s,"
+                " total_stock = total_stock - %s WHERE product_id = %s",
+                (quantity, quantity, product),
+            )
+    of_it = "SELECT status, count(*) FROM inventory_reservations WHERE id = %s GROUP BY 1"
+    wait_until(lambda: dict(db.query(of_it, (id,))) == left, 30, "what becomes of it")
+    active = left.get("active", 0)
+    wait_until(lambda: shop.count_status(db, "active") == active, 30, "all others are released")
+    shop.check_stock_adds_up(db)
