@@ -179,13 +179,15 @@ static void on_released(void *arg, const struct release_result *result)
     *(enum release_fault *)arg = result->fault;
 }
 
-static void release(struct sweep *s, struct pg_link *link, size_t n, char *text)
+static void release(struct sweep *s, struct pg_link *link, enum release_way way, size_t n,
+                    char *text)
 {
     const struct release_options options = {
         .statements = s->statements,
         .clock = &s->pg_clock,
         .lock_timeout_us = 20000,
         .statement_timeout_us = 4000000,
+        .way = way,
     };
     struct item items[ITEMS_MAX];
     struct item *pointers[ITEMS_MAX];
@@ -198,7 +200,12 @@ static void release(struct sweep *s, struct pg_link *link, size_t n, char *text)
     if (release_send(link, &options, pointers, n, on_released, &fault) == 0)
         answer(text);
     for (size_t i = 0; i < n; i++) {
-        FUZZ_CHECK((items[i].outcome != OUTCOME_NONE) == (fault == RELEASE_OK));
+        enum outcome outcome = items[i].outcome;
+        if (way == RELEASE_HURRIED)
+            FUZZ_CHECK(outcome == OUTCOME_NONE ||
+                       (outcome == OUTCOME_RELEASED && fault == RELEASE_OK));
+        else
+            FUZZ_CHECK((outcome != OUTCOME_NONE) == (fault == RELEASE_OK));
         item_clear(&items[i]);
     }
 }
@@ -245,8 +252,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     request.cb = NULL;
     char *text = fuzz_text(data + 2, size - 2);
     if (load(&s, link, data[0] == 'k' ? text : NULL) && data[0] != 'k') {
-        if (data[0] == 'r')
-            release(&s, link, data[1] % ITEMS_MAX + 1, text);
+        if (data[0] == 'r' || data[0] == 'h')
+            release(&s, link, data[0] == 'h' ? RELEASE_HURRIED : RELEASE_POLITE,
+                    data[1] % ITEMS_MAX + 1, text);
         else
             read_pages(&s, link, data[0] == 'P', text);
     }
