@@ -28,6 +28,7 @@ struct sweep {
     /* What Redis said last of its sizes, and when (monotonic; 0: it has not been asked). */
     struct due_sizes sizes;
     int64_t sizes_us;
+    bool backlog; /* the last claim was full: there is more */
     /* Monotonic: since when Postgres has released nothing, by its own fault (a grant that was
      * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
      * nothing else tells them from those that are locked. */

@@ -29,6 +29,8 @@
 #define LATE_COMMIT_US (60 * 1000000)   /* a row may become visible this long after its look */
 #define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
 #define RETRY_US (1000 * 1000)          /* after a look or pass that failed */
+#define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
+#define GIVE_WAY_US (1000 * 1000)       /* ... and after a backlog, but waits no longer than this */
 
 enum job { JOB_NONE, JOB_ROLE, JOB_LOOK, JOB_PASS };
 
@@ -46,6 +48,7 @@ struct feed {
     char holder[160];
 
     bool want_full;       /* a look from the beginning of time, whoever holds the role */
+    int64_t wanted_us;    /* monotonic: since when */
     bool want_pass;       /* release directly what a lost claim may have left in flight */
     bool feeder;          /* we hold the role */
     bool full;            /* the look under way is a full one */
@@ -80,12 +83,23 @@ static void job_over(struct feed *f)
     timer_after_us(f->wake, 0); /* not from here: a job may end while poke starts it */
 }
 
+static void want_full(struct feed *f, int64_t delay_us)
+{
+    int64_t now_us = clock_mono_us();
+    if (!f->want_full)
+        f->wanted_us = now_us;
+    f->want_full = true;
+    f->look_at_us = now_us + delay_us;
+}
+
 /* The look did not come to its end: it is wanted again, a little later. */
 static void look_failed(struct feed *f, const char *error)
 {
     log_event(LOG_WARN, "The feed's look failed", LOG_STR, "error", error, LOG_END);
-    f->want_full = f->want_full || f->full;
-    f->look_at_us = clock_mono_us() + RETRY_US;
+    if (f->full)
+        want_full(f, RETRY_US);
+    else
+        f->look_at_us = clock_mono_us() + RETRY_US;
     job_over(f);
 }
 
@@ -111,8 +125,7 @@ static void redis_refused(struct feed *f, const char *error)
     }
     f->refusing = true;
     set_degraded(f, true, error);
-    f->want_full = true;
-    f->look_at_us = clock_mono_us() + RETRY_US;
+    want_full(f, RETRY_US);
     job_over(f);
 }
 
@@ -298,6 +311,14 @@ static int64_t next_wake_us(const struct feed *f)
     return again_us < at_us ? again_us : at_us;
 }
 
+/* What Redis knows of is released first: a full look beside a backlog reads all of that again. */
+static int64_t full_look_at_us(const struct feed *f, int64_t now_us)
+{
+    if (!f->sweep->backlog || now_us >= f->wanted_us + GIVE_WAY_US)
+        return f->look_at_us;
+    return now_us + CLAIM_FIRST_US > f->look_at_us ? now_us + CLAIM_FIRST_US : f->look_at_us;
+}
+
 /* What is to be done now, or when to look again. */
 static void poke(struct feed *f)
 {
@@ -318,8 +339,12 @@ static void poke(struct feed *f)
             timer_at_us(f->wake, f->direct_at_us);
     } else if (!redis_up(f)) {
         return; /* it has not been heard of yet */
-    } else if (f->want_full && f->look_at_us <= now_us) {
-        start_look(f, true, true);
+    } else if (f->want_full) {
+        int64_t at_us = full_look_at_us(f, now_us);
+        if (at_us <= now_us)
+            start_look(f, true, true);
+        else
+            timer_at_us(f->wake, at_us);
     } else if (f->want_pass) {
         start_pass(f, UNANSWERED_US);
     } else if (f->look_at_us <= now_us) {
@@ -349,8 +374,7 @@ static void on_pg_state(void *arg, bool up, const char *reason)
     struct feed *f = arg;
     (void)reason;
     if (up) { /* nobody looked meanwhile */
-        f->want_full = true;
-        f->look_at_us = 0;
+        want_full(f, CLAIM_FIRST_US);
         poke(f);
     }
 }
@@ -376,9 +400,8 @@ static void name_holder(struct feed *f)
 static void on_data_lost(void *arg)
 {
     struct feed *f = arg;
-    f->want_full = true;
+    want_full(f, 0);
     f->want_pass = true;
-    f->look_at_us = 0;
     poke(f);
 }
 
@@ -446,10 +469,9 @@ void feed_redis_changed(struct feed *f)
     set_degraded(f, !up, redis_link_last_error(f->sweep->redis));
     marker_redis_changed(f->marker);
     if (up) {
-        f->want_full = true;
+        want_full(f, CLAIM_FIRST_US);
         f->want_pass = f->redis_was_up; /* a claim of ours may have been lost with the connection */
         f->redis_was_up = true;
-        f->look_at_us = 0;
     }
     poke(f);
 }

@@ -21,7 +21,6 @@ struct sweeper {
     struct timer *stopped; /* delivers `done` on a later turn */
 
     struct worker *claiming;       /* one claim at a time: its answer says when the next is due */
-    bool backlog;                  /* the last claim was full: there is more */
     int64_t next_ms;               /* the earliest score known; INT64_MAX: none */
     int64_t looked_us;             /* monotonic: the last look at Redis */
     int64_t batch_started_us;      /* monotonic: the last claim that brought something */
@@ -55,7 +54,7 @@ static int64_t next_claim_us(const struct sweeper *s)
     int64_t paced_us = s->batch_started_us + s->sweep->config->pace_us;
     if (at_us < paced_us)
         at_us = paced_us;
-    if (s->backlog) /* a full batch is waiting already */
+    if (s->sweep->backlog) /* a full batch is waiting already */
         at_us = 0;
     return at_us > s->not_before_us ? at_us : s->not_before_us;
 }
@@ -114,7 +113,7 @@ static void on_claimed(void *arg, struct worker *w, const struct worker_claim_re
     struct sweeper *s = arg;
     (void)w;
     s->claiming = NULL;
-    s->backlog = result->full;
+    s->sweep->backlog = result->full;
     s->next_ms = result->next_ms;
     if (!result->ok)
         s->not_before_us = clock_mono_us() + AFTER_ERROR_US;
@@ -195,6 +194,7 @@ void sweeper_start(struct sweeper *s)
 void sweeper_redis_changed(struct sweeper *s)
 {
     s->next_ms = INT64_MAX;
+    s->sweep->backlog = false;
     s->looked_us = INT64_MIN / 2; /* look at once */
     poke(s);
 }
