@@ -84,13 +84,13 @@ struct due_settlement {
     const char *record; /* FAILED: JSON */
 };
 
-/* Settles claimed ids; each only while it is still ours (see above). `lost` counts those whose
- * lease had passed to somebody else. cb with error != NULL: no answer or an error; the lease
- * covers what was not settled. The strings are copied before the function returns. n may be 0 to
- * 5,000. */
+/* Settles claimed ids; each only while it is still ours (see above). cb is told n again; `lost`
+ * counts those whose lease had passed to somebody else. cb with error != NULL: no answer or an
+ * error; the lease covers what was not settled. The strings are copied before the function returns.
+ * n may be 0 to 5,000. */
 int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
-                     size_t n, void (*cb)(void *arg, size_t lost, const char *error), void *arg)
-    __attribute__((warn_unused_result));
+                     size_t n, void (*cb)(void *arg, size_t n, size_t lost, const char *error),
+                     void *arg) __attribute__((warn_unused_result));
 
 struct due_entry {
     const char *id;

@@ -27,8 +27,8 @@ static size_t read_count(struct due_op *op, const struct redis_reply *reply, con
 
 struct settle_op {
     struct due_op op;
-    size_t lost;
-    void (*cb)(void *arg, size_t lost, const char *error);
+    size_t n, lost;
+    void (*cb)(void *arg, size_t n, size_t lost, const char *error);
     void *arg;
 };
 
@@ -36,7 +36,7 @@ static void finish_settle(struct due_op *base, const char *error)
 {
     struct settle_op *op = (struct settle_op *)base;
 
-    op->cb(op->arg, op->lost, error);
+    op->cb(op->arg, op->n, op->lost, error);
 }
 
 static void on_settled(void *arg, const struct redis_reply *reply, const char *error)
@@ -76,7 +76,8 @@ static int add_settlements(struct due_args *args, const struct due_queue *q, int
 }
 
 int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
-                     size_t n, void (*cb)(void *arg, size_t lost, const char *error), void *arg)
+                     size_t n, void (*cb)(void *arg, size_t n, size_t lost, const char *error),
+                     void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct settle_op), finish_settle);
     struct settle_op *op = (struct settle_op *)base;
@@ -86,6 +87,7 @@ int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_set
     assert(n <= SETTLE_MAX);
     if (op == NULL)
         return -1;
+    op->n = n;
     op->cb = cb;
     op->arg = arg;
     do { /* even for no ids at all: the callback comes with an answer */

@@ -16,9 +16,9 @@
  * jit: with hundreds of ids the planner must neither read whole tables nor compile. The clock is
  * read here, before the work begins: the tighter bound (clock.h). */
 static const char settings_sql[] =
-    "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
-    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true),"
-    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,"
+    " set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
+    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)";
 
 struct request {
     enum release_way way;
@@ -127,7 +127,7 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
     bool hurried = q->way == RELEASE_HURRIED;
     if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
-        pg_result_columns(answer->results[0]) != 5 || pg_result_rows(answer->results[0]) != 1)
+        pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
         struct item *item = q->items[i];
@@ -146,7 +146,7 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     for (size_t i = 0; i < q->n; i++)
         if (q->items[i]->outcome == OUTCOME_NONE && !hurried)
             return -1;
-    server_clock_sample(q->clock, pg_result_int(answer->results[0], 0, 4), answer->sent_us,
+    server_clock_sample(q->clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
     return 0;
 }
@@ -223,11 +223,11 @@ int release_send(struct pg_link *link, const struct release_options *options, st
     if (q != NULL && ids != NULL) {
         *q = (struct request){options->way, options->clock, items, n, done, arg};
         const char *settings[] = {lock_timeout, statement_timeout};
-        const char *release_params[] = {ids};
+        const char *release_params[] = {ids, lock_timeout};
         const struct pg_query queries[] = {
             {.sql = settings_sql, .nparams = 2, .params = settings},
             {.sql = statements_text(options->statements, release[options->way]),
-             .nparams = 1,
+             .nparams = options->way == RELEASE_HURRIED ? 2 : 1,
              .params = release_params},
         };
         /* Half as long again as the server allows itself: then the connection is dead. */

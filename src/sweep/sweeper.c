@@ -34,10 +34,14 @@ struct sweeper {
 
 static void poke(struct sweeper *s);
 
+/* A free worker; in a backlog also one that is still busy. NULL: none. */
 static struct worker *ready_worker(const struct sweeper *s)
 {
     for (int i = 0; i < s->n; i++)
         if (worker_ready(s->workers[i]))
+            return s->workers[i];
+    for (int i = 0; i < s->n && s->sweep->backlog; i++)
+        if (worker_ready_ahead(s->workers[i]))
             return s->workers[i];
     return NULL;
 }
@@ -111,8 +115,9 @@ static void on_wake(void *arg)
 static void on_claimed(void *arg, struct worker *w, const struct worker_claim_result *result)
 {
     struct sweeper *s = arg;
-    (void)w;
     s->claiming = NULL;
+    if (s->stopping)
+        worker_hand_back(w);
     s->sweep->backlog = result->full;
     s->next_ms = result->next_ms;
     if (!result->ok)
@@ -122,7 +127,13 @@ static void on_claimed(void *arg, struct worker *w, const struct worker_claim_re
     poke(s);
 }
 
-static void on_idle(void *arg, struct worker *w, int64_t put_back_ms)
+static void on_free(void *arg, struct worker *w)
+{
+    (void)w;
+    poke(arg);
+}
+
+static void on_settled(void *arg, struct worker *w, int64_t put_back_ms)
 {
     struct sweeper *s = arg;
     (void)w;
@@ -161,7 +172,7 @@ struct sweeper *sweeper_new(struct sweep *sweep)
         sweeper_free(s);
         return NULL;
     }
-    const struct worker_events events = {on_claimed, on_idle, on_link, s};
+    const struct worker_events events = {on_claimed, on_free, on_settled, on_link, s};
     for (; s->n < sweep->config->workers; s->n++) {
         s->workers[s->n] = worker_new(sweep, &events, s->n + 1);
         if (s->workers[s->n] == NULL) {
@@ -212,6 +223,8 @@ void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg)
     s->stopping = true;
     s->done = done;
     s->done_arg = arg;
+    for (int i = 0; i < s->n; i++)
+        worker_hand_back(s->workers[i]);
     poke(s);
 }
 
@@ -219,6 +232,7 @@ void sweeper_abandon(struct sweeper *s)
 {
     for (int i = 0; i < s->n; i++)
         worker_abandon(s->workers[i]);
+    poke(s); /* no answer follows where nothing could be sent */
 }
 
 bool sweeper_postgres_up(const struct sweeper *s)

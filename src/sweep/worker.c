@@ -1,7 +1,6 @@
 /* A worker: claim -> release -> settle, one batch at a time. */
 #include "worker.h"
 
-#include "backoff.h"
 #include "batch.h"
 #include "config.h"
 #include "due_queue.h"
@@ -9,6 +8,7 @@
 #include "loop.h"
 #include "pg_link.h"
 #include "release.h"
+#include "settlement.h"
 #include "statements.h"
 #include "sweep.h"
 
@@ -20,10 +20,15 @@
 #define CONNECT_TIMEOUT_US (5 * 1000000)
 #define BACKOFF_MIN_US (50 * 1000)
 #define BACKOFF_MAX_US (5 * 1000000)
-#define FAULT_REST_US (1000 * 1000) /* after an error that is the server's: no hammering */
-#define UNTRIED_MS 250              /* for those that had no turn */
+#define FAULT_REST_US (SETTLEMENT_FAULT_MS * 1000)
 
-enum worker_state { WORKER_IDLE, WORKER_CLAIMING, WORKER_RELEASING, WORKER_SETTLING };
+/* What one claim brought. */
+struct hand {
+    struct item *items; /* NULL: nothing */
+    size_t n;
+    int64_t lease_ms; /* when the lease ends: the token of its settlement */
+    bool hurry;
+};
 
 struct worker {
     struct sweep *sweep;
@@ -31,13 +36,14 @@ struct worker {
     struct pg_link *link;
     struct batch *batch;
     struct timer *rest; /* armed: resting after a fault; its end pokes */
-    enum worker_state state;
-    bool abandoned; /* settled from under a batch that has not answered */
 
-    struct item *items;
-    size_t n;
-    int64_t lease_ms;
-    int64_t put_back_ms;
+    struct hand now;     /* being released */
+    struct hand next;    /* claimed ahead: released when `now` is done */
+    bool claiming;       /* a claim has no answer yet */
+    size_t claimed_over; /* ... and so many were in our hands when it was made */
+    size_t settling;     /* settlements without an answer */
+    bool abandoned;      /* `now` was settled from under a batch that has not answered */
+    int64_t put_back_ms; /* the earliest of what the unanswered settlements put back */
 };
 
 static void on_statements(void *arg, const char *error)
@@ -98,6 +104,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
     };
     w->sweep = sweep;
     w->events = *events;
+    w->put_back_ms = INT64_MAX;
     w->link = pg_link_new(sweep->loop, &link);
     w->rest = timer_new(sweep->loop, on_rest_over, w);
     const struct batch_options batch = {
@@ -119,13 +126,12 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
     return w;
 }
 
-static void clear_items(struct worker *w)
+static void hand_clear(struct hand *hand)
 {
-    for (size_t i = 0; i < w->n; i++)
-        item_clear(&w->items[i]);
-    free(w->items);
-    w->items = NULL;
-    w->n = 0;
+    for (size_t i = 0; i < hand->n; i++)
+        item_clear(&hand->items[i]);
+    free(hand->items);
+    *hand = (struct hand){.items = NULL};
 }
 
 void worker_free(struct worker *w)
@@ -135,7 +141,8 @@ void worker_free(struct worker *w)
     pg_link_free(w->link);
     batch_free(w->batch);
     timer_free(w->rest);
-    clear_items(w);
+    hand_clear(&w->now);
+    hand_clear(&w->next);
     free(w);
 }
 
@@ -146,14 +153,28 @@ void worker_start(struct worker *w)
 
 bool worker_idle(const struct worker *w)
 {
-    return w->state == WORKER_IDLE;
+    return !w->claiming && w->settling == 0 && w->next.n == 0 && (w->now.n == 0 || w->abandoned);
+}
+
+static bool can_release(const struct worker *w)
+{
+    return pg_link_up(w->link) && !timer_armed(w->rest) && statements_ready(w->sweep->statements);
+}
+
+static bool may_claim(const struct worker *w)
+{
+    return !w->claiming && w->next.n == 0 && !w->abandoned && can_release(w) &&
+           w->sweep->pg_clock.known;
 }
 
 bool worker_ready(const struct worker *w)
 {
-    return w->state == WORKER_IDLE && !w->abandoned && pg_link_up(w->link) &&
-           !pg_link_busy(w->link) && !timer_armed(w->rest) &&
-           statements_ready(w->sweep->statements) && w->sweep->pg_clock.known;
+    return may_claim(w) && w->now.n == 0 && !pg_link_busy(w->link);
+}
+
+bool worker_ready_ahead(const struct worker *w)
+{
+    return may_claim(w) && w->now.n > 0;
 }
 
 bool worker_link_up(const struct worker *w)
@@ -171,151 +192,97 @@ uint64_t worker_reconnects(const struct worker *w)
     return pg_link_reconnects(w->link);
 }
 
-static void go_idle(struct worker *w)
-{
-    if (!w->abandoned) /* else the batch still holds them */
-        clear_items(w);
-    w->state = WORKER_IDLE;
-    w->events.on_idle(w->events.arg, w, w->put_back_ms);
-}
-
-static void on_settled(void *arg, size_t lost, const char *error)
+static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 {
     struct worker *w = arg;
+    int64_t put_back_ms = w->put_back_ms;
     if (error != NULL)
         log_event(LOG_WARN, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
-                  "error", error, LOG_INT, "reservations", (int64_t)w->n, LOG_END);
+                  "error", error, LOG_INT, "reservations", (int64_t)n, LOG_END);
     else if (lost > 0)
         log_event(LOG_WARN, "Leases had passed to another sweeper before they were settled",
                   LOG_INT, "reservations", (int64_t)lost, LOG_END);
-    go_idle(w);
+    if (--w->settling == 0)
+        w->put_back_ms = INT64_MAX;
+    w->events.on_settled(w->events.arg, w, put_back_ms);
 }
 
-static void put_back(struct worker *w, struct due_settlement *to, enum due_verdict verdict,
-                     int64_t at_ms)
+static void settle(struct worker *w, const struct hand *hand)
 {
-    to->verdict = verdict;
-    to->at_ms = at_ms;
-    if (at_ms < w->put_back_ms)
-        w->put_back_ms = at_ms;
+    struct due_settlement *settlements = calloc(hand->n, sizeof(*settlements));
+    int64_t now_us = server_clock_now_us(&w->sweep->pg_clock);
+    if (settlements == NULL)
+        return; /* the lease covers them */
+    for (size_t i = 0; i < hand->n; i++) {
+        struct due_settlement *to = &settlements[i];
+        settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
+        sweep_account(w->sweep, &hand->items[i], now_us);
+        if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
+            w->put_back_ms = to->at_ms;
+    }
+    /* Redis is away: the lease covers them, and the scan at its return. */
+    if (due_queue_settle(w->sweep->queue, hand->lease_ms, settlements, hand->n, on_settled, w) == 0)
+        w->settling++;
+    free(settlements);
 }
 
-static void settle_not_due(struct worker *w, const struct item *item, struct due_settlement *to,
-                           int64_t now_ms)
+static void on_batch_done(void *arg);
+
+/* Begins with what was claimed ahead; hands it back when it cannot be released, or when so much of
+ * its lease is gone that it might end under the batch. */
+static void start_next(struct worker *w)
 {
-    if (item->expires_us == INT64_MAX) { /* active without an expiry: nothing to wait for */
-        to->verdict = DUE_FORGET;
+    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / 1000;
+    if (w->next.n == 0)
+        return;
+    if (!can_release(w) || w->next.lease_ms - now_ms < w->sweep->config->lease_us / 2000) {
+        worker_hand_back(w);
         return;
     }
-    int64_t at_ms = (item->expires_us + 999) / 1000;
-    bool extended = at_ms > item->score_ms + 1; /* 1 ms apart: a score that was rounded down */
-    w->sweep->stats.rescheduled[extended ? RESCHEDULE_EXTENDED : RESCHEDULE_NOT_DUE]++;
-    put_back(w, to, DUE_HEALED_PUT_BACK, at_ms > now_ms ? at_ms : now_ms + 1);
-}
-
-static void settle_locked(struct worker *w, const struct item *item, struct due_settlement *to,
-                          int64_t now_ms)
-{
-    /* 0: its transaction failed on a lock, so that nobody said how late it is. */
-    int64_t delay_ms = item->expires_us == 0
-                           ? UNTRIED_MS
-                           : backoff_locked_us(now_ms * 1000 - item->expires_us) / 1000;
-    w->sweep->stats.rescheduled[RESCHEDULE_LOCKED]++;
-    put_back(w, to, DUE_PUT_BACK, now_ms + delay_ms);
-}
-
-static void settle_failed(struct worker *w, struct item *item, struct due_settlement *to,
-                          int64_t now_ms)
-{
-    item->attempts++;
-    int64_t retry_ms = now_ms + backoff_refused_us(item->attempts) / 1000;
-    w->sweep->stats.rescheduled[RESCHEDULE_FAILED]++;
-    free(item->record);
-    item->record = sweep_failed_record(item, now_ms, retry_ms);
-    to->record = item->record;
-    put_back(w, to, to->record != NULL ? DUE_FAILED : DUE_PUT_BACK, retry_ms);
-}
-
-/* What becomes of one item in Redis. */
-static void settlement_of(struct worker *w, struct item *item, struct due_settlement *to,
-                          int64_t now_ms)
-{
-    *to = (struct due_settlement){.id = item->id, .id_len = item->id_len, .verdict = DUE_FORGET};
-    switch (item->outcome) {
-    case OUTCOME_RELEASED:
-    case OUTCOME_SETTLED:
-    case OUTCOME_MISSING:
-    case OUTCOME_INVALID:
-        break;
-    case OUTCOME_NOT_DUE:
-        settle_not_due(w, item, to, now_ms);
-        break;
-    case OUTCOME_LOCKED:
-        settle_locked(w, item, to, now_ms);
-        break;
-    case OUTCOME_FAILED:
-        settle_failed(w, item, to, now_ms);
-        break;
-    case OUTCOME_UNTRIED:
-        put_back(w, to, DUE_PUT_BACK, now_ms + UNTRIED_MS);
-        break;
-    case OUTCOME_FAULT:
-        put_back(w, to, DUE_PUT_BACK, now_ms + FAULT_REST_US / 1000);
-        break;
-    case OUTCOME_NONE:
-    case OUTCOME_UNKNOWN: /* a repeat is harmless: whoever can asks again */
-        put_back(w, to, DUE_PUT_BACK, item->score_ms);
-        break;
-    }
-}
-
-static void settle(struct worker *w)
-{
-    struct due_settlement *settlements = calloc(w->n + 1, sizeof(*settlements));
-    int64_t now_us = server_clock_now_us(&w->sweep->pg_clock);
-    w->state = WORKER_SETTLING;
-    int rc = -1;
-    if (settlements != NULL) {
-        for (size_t i = 0; i < w->n; i++) {
-            settlement_of(w, &w->items[i], &settlements[i], now_us / 1000);
-            sweep_account(w->sweep, &w->items[i], now_us);
-        }
-        rc = due_queue_settle(w->sweep->queue, w->lease_ms, settlements, w->n, on_settled, w);
-        free(settlements);
-    }
-    if (rc != 0) /* Redis is away: the lease covers them, and the scan at its return */
-        go_idle(w);
+    w->now = w->next;
+    w->next = (struct hand){.items = NULL};
+    batch_run(w->batch, w->now.items, w->now.n, w->now.hurry, on_batch_done, w);
 }
 
 static void on_batch_done(void *arg)
 {
     struct worker *w = arg;
-    if (w->abandoned) { /* already settled and idle */
+    if (w->abandoned) { /* already settled */
         w->abandoned = false;
-        clear_items(w);
+        hand_clear(&w->now);
         return;
     }
-    sweep_note_batch(w->sweep, w->items, w->n);
-    for (size_t i = 0; i < w->n; i++) {
-        if (w->items[i].outcome == OUTCOME_FAULT) {
+    sweep_note_batch(w->sweep, w->now.items, w->now.n);
+    for (size_t i = 0; i < w->now.n; i++) {
+        if (w->now.items[i].outcome == OUTCOME_FAULT) {
             /* A column may have been renamed, a type changed: read the catalog anew. */
             statements_forget(w->sweep->statements);
             timer_after_us(w->rest, FAULT_REST_US);
             break;
         }
     }
-    settle(w);
+    settle(w, &w->now);
+    hand_clear(&w->now);
+    start_next(w);
+    if (w->now.n == 0)
+        w->events.on_free(w->events.arg, w);
 }
 
 /* Copies what was claimed; -1 when memory ran out (the lease covers it). */
 static int take(struct worker *w, const struct due_claimed *claimed)
 {
-    w->items = calloc(claimed->n, sizeof(struct item));
-    if (w->items == NULL)
+    struct hand *hand = &w->next;
+    hand->lease_ms = claimed->lease_ms;
+    /* More in flight than ours: another sweeper is at work beside us. */
+    hand->hurry = claimed->n >= claimed->asked &&
+                  (w->sweep->config->workers > 1 ||
+                   claimed->sizes.inflight > (int64_t)(claimed->n + w->claimed_over));
+    hand->items = calloc(claimed->n, sizeof(struct item));
+    if (hand->items == NULL)
         return -1;
-    for (; w->n < claimed->n; w->n++) {
-        const struct due_claim *c = &claimed->claims[w->n];
-        struct item *item = &w->items[w->n];
+    for (; hand->n < claimed->n; hand->n++) {
+        const struct due_claim *c = &claimed->claims[hand->n];
+        struct item *item = &hand->items[hand->n];
         if (item_init(item, c->id, c->id_len) != 0)
             return -1;
         item->score_ms = c->score_ms;
@@ -342,8 +309,7 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
 {
     struct worker *w = arg;
     struct worker_claim_result result = {.next_ms = INT64_MAX};
-    bool beside = w->sweep->config->workers > 1;
-    w->put_back_ms = INT64_MAX;
+    w->claiming = false;
     if (claimed == NULL) {
         log_event(LOG_DEBUG, "A claim had no answer", LOG_STR, "error", error, LOG_END);
     } else {
@@ -351,46 +317,53 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result.n = claimed->n;
         result.full = claimed->n >= claimed->asked;
         result.next_ms = claimed->sizes.next_ms;
-        /* More in flight than ours: another sweeper is at work beside us. */
-        beside = beside || claimed->sizes.inflight > (int64_t)claimed->n;
-        w->lease_ms = claimed->lease_ms;
         note_sizes(w->sweep, claimed);
         server_clock_sample(&w->sweep->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
                             claimed->received_us);
         if (claimed->n > 0 && take(w, claimed) != 0) {
             log_event(LOG_ERROR, "Out of memory: what was claimed is left to its lease", LOG_END);
-            clear_items(w);
+            hand_clear(&w->next);
         }
     }
-    if (w->n > 0) {
-        w->state = WORKER_RELEASING;
-        batch_run(w->batch, w->items, w->n, result.full && beside, on_batch_done, w);
-    } else {
-        w->state = WORKER_IDLE;
-    }
+    if (w->now.n == 0)
+        start_next(w);
     w->events.on_claimed(w->events.arg, w, &result);
-    if (w->state == WORKER_IDLE)
-        w->events.on_idle(w->events.arg, w, INT64_MAX);
 }
 
 int worker_claim(struct worker *w)
 {
-    assert(worker_ready(w));
+    assert(worker_ready(w) || worker_ready_ahead(w));
     int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / 1000;
     int64_t lease_ms = now_ms + w->sweep->config->lease_us / 1000;
     if (due_queue_claim(w->sweep->queue, now_ms, lease_ms, w->sweep->config->batch_size, on_claimed,
                         w) != 0)
         return -1;
-    w->state = WORKER_CLAIMING;
+    w->claiming = true;
+    w->claimed_over = w->now.n;
     return 0;
+}
+
+static void mark_unknown(struct hand *hand)
+{
+    for (size_t i = 0; i < hand->n; i++)
+        hand->items[i].outcome = OUTCOME_UNKNOWN;
+}
+
+void worker_hand_back(struct worker *w)
+{
+    if (w->next.n == 0)
+        return;
+    mark_unknown(&w->next);
+    settle(w, &w->next);
+    hand_clear(&w->next);
 }
 
 void worker_abandon(struct worker *w)
 {
-    if (w->state != WORKER_RELEASING)
+    worker_hand_back(w);
+    if (w->now.n == 0 || w->abandoned)
         return;
     w->abandoned = true;
-    for (size_t i = 0; i < w->n; i++) /* decided or not, their COMMIT has not been accounted for */
-        w->items[i].outcome = OUTCOME_UNKNOWN;
-    settle(w);
+    mark_unknown(&w->now); /* decided or not, their COMMIT has not been accounted for */
+    settle(w, &w->now);
 }

@@ -1,0 +1,20 @@
+/* What becomes in Redis of a reservation whose outcome is known. */
+#ifndef RS_SETTLEMENT_H
+#define RS_SETTLEMENT_H
+
+#include <stdint.h>
+
+struct due_settlement;
+struct item;
+struct stats;
+
+#define SETTLEMENT_FAULT_MS 1000 /* until the next try after a fault of the server: no hammering   \
+                                  */
+
+/* The settlement of one claimed item; counts it in stats when it is put back. For a refused one
+ * item->attempts rises and its record is made, which the settlement refers to. now_ms is Postgres's
+ * time. */
+void settlement_of(struct stats *stats, struct item *item, struct due_settlement *to,
+                   int64_t now_ms);
+
+#endif
