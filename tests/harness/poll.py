@@ -30,7 +30,15 @@ def wait_until(
         time.sleep(step)
 
 
-def until_ready(daemon: Sweeper) -> None:
+def holds(condition: Callable[[], object], seconds: float, what: str = "") -> None:
+    """Watches a condition for so long; raises AssertionError as soon as it is not true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert condition(), f"it did not stay so for {seconds} s: {what or condition}"
+        time.sleep(0.05)
+
+
+def until_ready(daemon: Sweeper, timeout: float = 20.0) -> None:
     """Waits until a daemon that was started with http=True says that it is ready."""
 
     def ready() -> bool:
@@ -39,4 +47,4 @@ def until_ready(daemon: Sweeper) -> None:
         except OSError:
             return False
 
-    wait_until(ready, 20, "ready")
+    wait_until(ready, timeout, "ready")

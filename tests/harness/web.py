@@ -1,0 +1,83 @@
+"""Requests to the daemon's HTTP address, also such as no client makes, and what its answers say."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .poll import until_ready, wait_until
+from .sweeper import Sweeper
+
+TOKEN = "correct-horse-battery-staple"
+WITH_TOKEN = {"SWEEPER_ADMIN_TOKEN": TOKEN}
+# Nothing is mirrored by the sweeper itself, and no scan finds it.
+ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+
+
+def until_settled(daemon: Sweeper, looks: int = 1) -> None:
+    """So many looks of the feed are over. The first two look at everything: when it has connected,
+    and when it has become the feeder."""
+    until_ready(daemon)
+    last = 0.0
+
+    def looked() -> bool:
+        nonlocal last
+        before, last = last, metric(daemon, "feed_last_success_timestamp_seconds")
+        return last > before
+
+    for _ in range(looks):
+        wait_until(looked, 20, "a look")
+
+
+def metric(daemon: Sweeper, name: str) -> float:
+    lines = daemon.http("/metrics")[1].splitlines()
+    [value] = [line.split()[1] for line in lines if line.startswith(f"reservation_sweeper_{name} ")]
+    return float(value)
+
+
+def readyz(daemon: Sweeper) -> tuple[int, dict]:
+    status, body = daemon.http("/readyz")
+    return status, json.loads(body)
+
+
+def raw(daemon: Sweeper, request: bytes, timeout: float = 10) -> bytes:
+    """All that comes back for these bytes, until the server closes."""
+    with socket.create_connection(("127.0.0.1", daemon.http_port), timeout=timeout) as conn:
+        conn.sendall(request)
+        answer = b""
+        while chunk := conn.recv(65536):
+            answer += chunk
+        return answer
+
+
+def headers(answer: bytes) -> dict[str, str]:
+    lines = answer.split(b"\r\n\r\n", 1)[0].decode().split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+
+
+def in_background(call: Callable[[], object]) -> tuple[threading.Thread, list]:
+    results: list = []
+
+    def work() -> None:
+        results.append(call())
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread, results
+
+
+@contextmanager
+def half_open(daemon: Sweeper, n: int, start: bytes) -> Iterator[list[socket.socket]]:
+    """Connections whose request has begun and does not end."""
+    conns = []
+    try:
+        for _ in range(n):
+            conns.append(socket.create_connection(("127.0.0.1", daemon.http_port), timeout=10))
+            conns[-1].sendall(start)
+        yield conns
+    finally:
+        for conn in conns:
+            conn.close()
