@@ -14,6 +14,7 @@ import redis as redis_py
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness.database import Database  # noqa: E402
+from harness.scripts import Queue  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
 from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
 
@@ -95,6 +96,12 @@ def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def queue(redis: redis_py.Redis) -> Queue:
+    """The scripts of lua/ as functions."""
+    return Queue(redis)
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""The scripts of lua/ as functions, called one by one against a real Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis as redis_py
+
+from .queue import FAILED, INFLIGHT, PENDING
+
+LUA = Path(__file__).parents[2] / "lua"
+NOW = 1_763_942_400_000
+LEASE = NOW + 10_000
+CAP = 10_000
+
+
+@dataclass
+class Claimed:
+    time_us: int
+    pending: int
+    inflight: int
+    failed: int
+    next: bytes | None
+    over: dict[bytes, float]
+    due: dict[bytes, float]
+    records: dict[bytes, bytes | None]
+
+
+def pairs(flat: list[bytes]) -> dict[bytes, float]:
+    found = {flat[i]: float(flat[i + 1]) for i in range(0, len(flat), 2)}
+    assert len(found) == len(flat) // 2, "an id was claimed twice"
+    return found
+
+
+class Queue:
+    """The scripts as functions, and what the three keys hold."""
+
+    def __init__(self, client: redis_py.Redis) -> None:
+        self.client = client
+
+    def call(self, script: str, *args: Any, keys: tuple[str, ...] = (PENDING, INFLIGHT, FAILED)) -> Any:
+        return self.client.eval((LUA / f"{script}.lua").read_text(), len(keys), *keys, *args)
+
+    def claim(self, limit: int = 500, now: int = NOW, lease: int = LEASE) -> Claimed:
+        reply = self.call("claim", now, lease, limit)
+        over, due, records = pairs(reply[6]), pairs(reply[7]), reply[8]
+        ids = [*over, *due]
+        assert len(ids) == len(reply[6] + reply[7]) // 2, "an id was claimed twice"
+        assert len(records) in (0, len(ids))
+        return Claimed(
+            reply[0] * 1_000_000 + reply[1], *reply[2:6], over, due, dict(zip(ids, records, strict=False))
+        )
+
+    def settle(
+        self,
+        forget: Any = (),
+        back: Any = (),
+        healed: Any = (),
+        failed: Any = (),
+        lease: int = LEASE,
+        cap: int = CAP,
+    ) -> int:
+        verdicts = (forget, back, healed, failed)
+        args: list[Any] = [lease, cap, *(len(v) for v in verdicts), *forget]
+        for entries in verdicts[1:]:
+            for entry in entries:
+                args.extend(entry)
+        return self.call("settle", *args)
+
+    def schedule(self, *entries: tuple[Any, Any]) -> int:
+        return self.call("schedule", *(arg for entry in entries for arg in entry))
+
+    def pending(self) -> dict[bytes, float]:
+        return dict(self.client.zrange(PENDING, 0, -1, withscores=True))
+
+    def inflight(self) -> dict[bytes, float]:
+        return dict(self.client.zrange(INFLIGHT, 0, -1, withscores=True))
+
+    def failed(self) -> dict[bytes, bytes]:
+        return self.client.hgetall(FAILED)
+
+    def state(self) -> tuple[Any, Any, Any]:
+        return self.pending(), self.inflight(), self.failed()

@@ -1,0 +1,87 @@
+"""settle.lua: every verdict, and leases that were lost."""
+
+from __future__ import annotations
+
+import pytest
+import redis as redis_py
+from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.scripts import LEASE, NOW, Queue
+
+
+@pytest.fixture
+def claimed(queue: Queue) -> Queue:
+    queue.client.zadd(PENDING, {name: NOW for name in "abcdef"})
+    assert len(queue.claim().due) == 6
+    return queue
+
+
+def test_every_verdict(claimed: Queue) -> None:
+    claimed.client.hset(FAILED, mapping={name: "old" for name in "abcd"})
+    lost = claimed.settle(
+        forget=["a"],
+        back=[("b", NOW + 1)],
+        healed=[("c", NOW + 2)],
+        failed=[("d", NOW + 3, "new"), ("e", NOW + 4, "first")],
+    )
+    assert lost == 0
+    assert claimed.pending() == {b"b": NOW + 1, b"c": NOW + 2, b"d": NOW + 3, b"e": NOW + 4}
+    assert claimed.inflight() == {b"f": LEASE}
+    assert claimed.failed() == {b"b": b"old", b"d": b"new", b"e": b"first"}
+
+
+def test_forget_leaves_an_entry_that_appeared(claimed: Queue) -> None:
+    claimed.client.zadd(PENDING, {"a": NOW + 60_000})
+    assert claimed.settle(forget=["a", "b"]) == 0
+    assert claimed.pending() == {b"a": NOW + 60_000}
+    assert claimed.inflight().keys() == {b"c", b"d", b"e", b"f"}
+
+
+def test_put_back_keeps_the_earlier_score(claimed: Queue) -> None:
+    claimed.client.zadd(PENDING, {"a": NOW + 5, "b": NOW + 50, "c": NOW + 5, "d": NOW + 5})
+    back = [("a", NOW + 20), ("b", NOW + 20)]
+    assert claimed.settle(back=back, healed=[("c", NOW + 20)], failed=[("d", NOW + 20, "r")]) == 0
+    assert claimed.pending() == {b"a": NOW + 5, b"b": NOW + 20, b"c": NOW + 5, b"d": NOW + 5}
+
+
+def test_a_lost_lease_settles_nothing(claimed: Queue) -> None:
+    claimed.client.hset(FAILED, "a", "record")
+    claimed.client.zadd(INFLIGHT, {"a": LEASE + 1, "b": LEASE + 1, "c": LEASE + 1, "d": LEASE + 1})
+    before = claimed.state()
+    everything = {
+        "forget": ["a"],
+        "back": [("b", NOW)],
+        "healed": [("c", NOW)],
+        "failed": [("d", NOW, "r"), ("nobody's", NOW, "r")],
+    }
+    assert claimed.settle(**everything) == 5
+    assert claimed.settle(**everything, lease=LEASE + 2) == 5
+    assert claimed.state() == before
+    assert claimed.settle(forget=["a", "e"]) == 1
+    assert b"e" not in claimed.inflight() and claimed.failed() == {b"a": b"record"}
+
+
+def test_failed_is_capped(claimed: Queue) -> None:
+    claimed.client.hset(FAILED, mapping={"x": "1", "b": "old"})
+    failed = [("a", NOW + 1, "ra"), ("b", NOW + 1, "rb"), ("c", NOW + 1, "rc"), ("d", NOW + 1, "rd")]
+    assert claimed.settle(failed=failed, cap=3) == 0
+    assert claimed.failed() == {b"x": b"1", b"a": b"ra", b"b": b"rb"}
+    assert claimed.pending() == {b"a": NOW + 1, b"b": NOW + 1}, "others are for the overdue scan"
+    assert claimed.inflight().keys() == {b"e", b"f"}
+
+
+def test_settle_of_nothing_and_of_too_much(queue: Queue) -> None:
+    assert queue.settle() == 0
+    assert queue.settle(forget=[f"id{i}" for i in range(1000)]) == 1000
+    with pytest.raises(redis_py.ResponseError, match="too many ids"):
+        queue.settle(forget=[f"id{i}" for i in range(1001)])
+
+
+def test_a_full_script_of_failures(queue: Queue) -> None:
+    queue.schedule(*((NOW, f"id{i}") for i in range(1000)))
+    assert len(queue.claim(limit=1000).due) == 1000
+    assert queue.settle(failed=[(f"id{i}", NOW + i, "r") for i in range(1000)]) == 0
+    assert queue.call("sizes")[2:5] == [1000, 0, 1000]
+    got = queue.claim(limit=1000, now=NOW + 1000)
+    assert set(got.records.values()) == {b"r"} and len(got.records) == 1000
+    assert queue.settle(healed=[(f"id{i}", NOW + i) for i in range(1000)]) == 0
+    assert queue.call("sizes")[2:5] == [1000, 0, 0]
