@@ -25,7 +25,7 @@ SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 
 PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus systemd \
-    python3-yaml
+    python3-yaml openssl
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_fault := $(SERVER_PACKAGES) python3-pytest
 PACKAGES_torture := $(SERVER_PACKAGES)
@@ -203,7 +203,8 @@ api-test:
 
 # Needs root and a Docker engine: docker-compose.yml, the images, and the example in a container.
 compose-test:
-	@$(NEED_PACKAGES) "make compose-test" python3-pytest python3-psycopg python3-redis
+	@$(NEED_PACKAGES) "make compose-test" python3-pytest python3-psycopg python3-redis \
+	    openssl
 	$(PYTHON) -m pytest tests/compose -q -rs $(PYTEST_ARGS)
 
 demo: $(BINARY)

@@ -19,6 +19,15 @@ static void put(struct metrics *m, const char *name, enum metrics_type type, con
     metrics_value(m, value);
 }
 
+/* What is not known yet has its family, so that it can be found, and no value. */
+static void put_gauge_if(bool known, struct metrics *m, const char *name, const char *help,
+                         double value)
+{
+    metrics_family(m, name, METRICS_GAUGE, help);
+    if (known)
+        metrics_value(m, value);
+}
+
 static void put_by(struct metrics *m, const char *label, const char *text, double value)
 {
     metrics_label(m, label, text);
@@ -56,7 +65,7 @@ static void put_reasons(struct metrics *m, const struct stats *s)
         put_by(m, "reason", reschedules[i], (double)s->rescheduled[i]);
     metrics_family(m, PREFIX "failed_total", METRICS_COUNTER, "Releases that Postgres refused.");
     for (size_t i = 0; i < STATS_SQLSTATES; i++)
-        if (s->failed[i].count > 0)
+        if (s->failed[i].sqlstate[0] != '\0')
             put_by(m, "sqlstate", s->failed[i].sqlstate, (double)s->failed[i].count);
 }
 
@@ -78,14 +87,12 @@ static void put_stats(struct metrics *m, const struct stats *s)
 
 static void put_queue(struct metrics *m, const struct health_report *r)
 {
-    if (r->sizes_known) {
-        put(m, PREFIX "pending_reservations", METRICS_GAUGE, "Reservations waiting in Redis.",
-            (double)r->pending);
-        put(m, PREFIX "inflight_reservations", METRICS_GAUGE, "Reservations claimed by a sweeper.",
-            (double)r->inflight);
-        put(m, PREFIX "failed_reservations", METRICS_GAUGE,
-            "Reservations whose release Postgres refused.", (double)r->failed);
-    }
+    put_gauge_if(r->sizes_known, m, PREFIX "pending_reservations", "Reservations waiting in Redis.",
+                 (double)r->pending);
+    put_gauge_if(r->sizes_known, m, PREFIX "inflight_reservations",
+                 "Reservations claimed by a sweeper.", (double)r->inflight);
+    put_gauge_if(r->sizes_known, m, PREFIX "failed_reservations",
+                 "Reservations whose release Postgres refused.", (double)r->failed);
     put(m, PREFIX "overdue_seconds", METRICS_GAUGE,
         "Age of the oldest reservation that should be released by now, without failed and locked "
         "ones.",
@@ -120,7 +127,7 @@ static void put_servers(struct metrics *m, const struct health *h, const struct 
     put_by(m, "server", "redis", (double)redis_link_reconnects(o->sweep->redis));
 }
 
-static void put_reconcile(struct metrics *m, const struct reconcile_result *r)
+static void put_reconcile(struct metrics *m, const struct reconcile_result *r, bool known)
 {
     const struct {
         const char *name, *help;
@@ -152,7 +159,7 @@ static void put_reconcile(struct metrics *m, const struct reconcile_result *r)
         {PREFIX "reconcile_remaining", "Inconsistencies it left.", (double)r->remaining},
     };
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
-        put(m, gauges[i].name, METRICS_GAUGE, gauges[i].help, gauges[i].value);
+        put_gauge_if(known, m, gauges[i].name, gauges[i].help, gauges[i].value);
 }
 
 char *health_metrics(struct health *h, size_t *len)
@@ -165,8 +172,7 @@ char *health_metrics(struct health *h, size_t *len)
     put_stats(m, &h->options.sweep->stats);
     put_queue(m, &r);
     put_servers(m, h, &r);
-    if (h->reconciled)
-        put_reconcile(m, &h->reconcile);
+    put_reconcile(m, &h->reconcile, h->reconciled);
     metrics_family(m, PREFIX "build_info", METRICS_GAUGE, "1; what this program is made of.");
     metrics_label(m, "version", RS_VERSION);
     metrics_label(m, "hiredis", redis_link_library_version());

@@ -21,6 +21,7 @@ from harness.process import free_port  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("postgres", "redis", "sweeper")
+IMAGE = "reservation-sweeper:test"
 TOKEN = "a-token-of-the-tests"
 HEALTHY_S = 120.0
 NODE_STANDIN = "reservation-sweeper-node:test"
@@ -76,7 +77,7 @@ class Stack:
         lines = {
             "POSTGRES_PASSWORD": f"'{PASSWORD}'",
             "SWEEPER_ADMIN_TOKEN": TOKEN,
-            "SWEEPER_IMAGE": "reservation-sweeper:test",
+            "SWEEPER_IMAGE": IMAGE,
             "API_IMAGE": "reservation-sweeper-example-api:test",
             **{f"{name}_PORT": str(port) for name, port in self.ports.items()},
             **settings,

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from harness import shop
 from harness.poll import wait_until
-from stack import PASSWORD, SERVICES, TOKEN, Stack, docker, inspect
+from stack import IMAGE, PASSWORD, SERVICES, TOKEN, Stack, docker, inspect
 
 PENDING = "{reservations}:pending"
-IMAGE = "reservation-sweeper:test"
 ABOVE_BASE_MAX_B = 60_000_000
 DOCKERS_PATIENCE_S = 10.0
 

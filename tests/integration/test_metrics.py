@@ -16,6 +16,39 @@ from harness.process import free_port
 from harness.queue import FAILED, PENDING, mirror, script_calls
 from harness.sweeper import Start, Sweeper
 
+PREFIX = "reservation_sweeper_"
+# What dashboards and alerts rely on: each metric's type and, but for histograms, its labels' values
+# that are there from the first scrape on.
+CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
+    "released_total": ("counter", {}),
+    "released_units_total": ("counter", {}),
+    "lateness_seconds": ("histogram", {}),
+    "discarded_total": ("counter", {"reason": {"committed_or_released", "missing", "invalid"}}),
+    "rescheduled_total": (
+        "counter",
+        {"reason": {"not_due", "extended", "locked", "failed", "lease_expired"}},
+    ),
+    "failed_total": ("counter", {"sqlstate": {"23514"}}),
+    "batch_seconds": ("histogram", {}),
+    "batch_size": ("histogram", {}),
+    "unknown_commits_total": ("counter", {}),
+    "overdue_seconds": ("gauge", {}),
+    "degraded": ("gauge", {}),
+    "feed_last_success_timestamp_seconds": ("gauge", {}),
+    "redis_up": ("gauge", {}),
+    "postgres_up": ("gauge", {}),
+    "reconnects_total": ("counter", {"server": {"postgres", "redis"}}),
+}
+# Their values are known when a server has answered, or a reconciliation has ended.
+LATER = (
+    "pending_reservations inflight_reservations failed_reservations clock_offset_seconds"
+    " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"
+    " reconcile_released reconcile_mirror_missing reconcile_mirror_misplaced"
+    " reconcile_mirror_orphaned reconcile_mirror_spent reconcile_leases_expired"
+    " reconcile_stock_checked reconcile_stock_drifted reconcile_stock_repaired"
+    " reconcile_remaining"
+).split()
+
 SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 
 
@@ -62,6 +95,38 @@ def cause_everything(db: Database, redis: redis_py.Redis) -> dict[str, int]:
     )
     redis.zadd(PENDING, {committed: 1, "11111111-1111-1111-1111-111111111111": 1, "no id": 1})
     return {"released": 20, "units": 40}
+
+
+def first_answer(daemon: Sweeper) -> str:
+    def ask() -> str:
+        try:
+            return daemon.http("/metrics")[1]
+        except OSError:
+            return ""
+
+    return wait_until(ask, 20, "the first scrape")
+
+
+def test_first_scrape(sweeper: Start) -> None:
+    """All families with their types, whatever is known yet: neither server can be reached."""
+    nowhere = free_port()
+    daemon = sweeper(
+        http=True,
+        dsn=f"postgresql://nobody@127.0.0.1:{nowhere}/none",
+        redis_url=f"redis://127.0.0.1:{nowhere}",
+    )
+    text = first_answer(daemon)
+    assert promtool(text) == ""
+    types = dict(re.findall(rf"^# TYPE {PREFIX}(\w+) (\w+)$", text, re.M))
+    expected = {name: kind for name, (kind, _) in CONTRACT.items()}
+    assert types == expected | dict.fromkeys([*LATER, "build_info"], "gauge")
+    for name, (kind, labels) in CONTRACT.items():
+        suffix = "_count" if kind == "histogram" else ""
+        found = re.findall(rf"^{PREFIX}{name}{suffix}(?:{{(\w+)=\"(.*)\"}})? \S+$", text, re.M)
+        [wanted] = [{(key, value) for value in values} for key, values in labels.items()] or [
+            {("", "")}
+        ]
+        assert set(found) == wanted and len(found) == len(wanted), name
 
 
 def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
