@@ -69,7 +69,8 @@ def test_who_is_trusted(
     local = TlsRedis(private_redis, authority, "DNS:localhost", "IP:127.0.0.1")
     named = TlsRedis(private_redis, authority, "DNS:*.example", "DNS:localhost.example")
     other = Authority(tmp_path, "other")
-    no_file = tmp_path / "none.pem"
+    empty = tmp_path / "empty.pem"
+    empty.touch()
     plain = f"rediss://localhost:{local.server.port}/0"
     ours = {"SWEEPER_REDIS_CA": str(authority.file)}
     theirs = {"SWEEPER_REDIS_CA": str(other.file)}
@@ -82,7 +83,7 @@ def test_who_is_trusted(
         (local.url("localhost"), theirs, "self-signed certificate in certificate chain"),
         (named.url("localhost"), ours, "hostname mismatch"),
         (named.url("127.0.0.1"), ours, "IP address mismatch"),
-        (local.url("localhost"), {"SWEEPER_REDIS_CA": str(no_file)}, "none.pem is not usable"),
+        (local.url("localhost"), {"SWEEPER_REDIS_CA": str(empty)}, "empty.pem is not usable"),
         (plain, ours, "TLS"),
     ]
     with ThreadPoolExecutor(len(cases)) as pool:  # each that is refused takes its 5 s
