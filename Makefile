@@ -189,7 +189,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(LIBRARY)
 fuzz-programs: $(FUZZ_PROGRAMS)
 
 fuzz:
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzzing CC=clang SANITIZE=1 \
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzzing CC=clang SANITIZE=1 WERROR=1 \
 	    CFLAGS="-O1 -g -fsanitize=fuzzer-no-link" fuzz-programs
 	@tests/fuzz/run $(BUILD)/fuzzing $(FUZZ_SECONDS)
 

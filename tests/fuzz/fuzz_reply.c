@@ -133,6 +133,14 @@ static void on_mended(void *arg, const bool *mended, size_t n, const char *error
         sum += mended[i];
 }
 
+static void touch_all(const struct due_found *found, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        touch(found[i].id.text, found[i].id.len);
+        touch(found[i].value.text, found[i].value.len);
+    }
+}
+
 static void on_scan(void *arg, const char *cursor, const struct due_found *found, size_t n,
                     const char *error)
 {
@@ -141,10 +149,22 @@ static void on_scan(void *arg, const char *cursor, const struct due_found *found
     if (error != NULL)
         return;
     touch(cursor, strlen(cursor));
-    for (size_t i = 0; i < n; i++) {
-        touch(found[i].id.text, found[i].id.len);
-        touch(found[i].value.text, found[i].value.len);
-    }
+    touch_all(found, n);
+}
+
+static void on_pending(void *arg, const struct due_found *found, size_t n, const char *error)
+{
+    (void)arg;
+    outstanding--;
+    if (error == NULL)
+        touch_all(found, n);
+}
+
+static void on_added(void *arg, const char *error)
+{
+    (void)arg;
+    (void)error;
+    outstanding--;
 }
 
 static void on_mark(void *arg, bool gone, const char *error)
@@ -159,6 +179,7 @@ static const struct due_entry entries[IDS] = {{"a", 1, 1}, {"b", 1, 2}, {"c", 1,
 
 static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
 {
+    static const struct due_text from = {"5", 1}, after = {"a", 1};
     static const struct due_mend mends[] = {
         {.what = DUE_ADD, .id = "a", .id_len = 1, .at_ms = 5},
         {.what = DUE_MOVE, .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
@@ -170,13 +191,17 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
     case 'A':
         return due_queue_absent(q, entries, IDS, on_indexes, NULL);
     case '+':
-        return due_queue_add(q, entries, IDS, on_indexes, NULL);
+        return due_queue_add(q, entries, IDS, on_added, NULL);
     case 'E':
         return due_queue_examine(q, entries, IDS, on_states, NULL);
     case 'M':
         return due_queue_mend(q, mends, 2, on_mended, NULL);
+    case 'P':
+        return due_queue_pending(q, &from, NULL, on_pending, NULL);
+    case 'p':
+        return due_queue_pending(q, &from, &after, on_pending, NULL);
     case 'C':
-        return due_queue_scan(q, DUE_IN_PENDING, "0", on_scan, NULL);
+        return due_queue_scan(q, DUE_IN_INFLIGHT, "0", on_scan, NULL);
     case 'F':
         return due_queue_scan(q, DUE_IN_FAILED, "0", on_scan, NULL);
     case 'm':

@@ -36,25 +36,23 @@ static void on_end(void *arg)
     loop_stop(f->loop);
 }
 
-/* A manager that listens in the abstract namespace. */
+/* A manager that listens in the abstract namespace, at a name that the kernel chooses. */
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char name[64];
+    socklen_t size = sizeof(address);
     assert_non_null(f);
     f->well = true;
     f->status = "On time";
     f->loop = loop_new();
     f->end = timer_new(f->loop, on_end, f);
     f->manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    snprintf(name, sizeof(name), "@reservation-sweeper-test-%ld", (long)getpid());
-    memcpy(address.sun_path, name, strlen(name));
-    address.sun_path[0] = '\0';
-    assert_int_equal(bind(f->manager, (const struct sockaddr *)&address,
-                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
-                     0);
-    setenv("NOTIFY_SOCKET", name, 1);
+    assert_int_equal(bind(f->manager, (const struct sockaddr *)&address, sizeof(sa_family_t)), 0);
+    assert_int_equal(getsockname(f->manager, (struct sockaddr *)&address, &size), 0);
+    address.sun_path[0] = '@';
+    address.sun_path[size - offsetof(struct sockaddr_un, sun_path)] = '\0';
+    setenv("NOTIFY_SOCKET", address.sun_path, 1);
     unsetenv("WATCHDOG_USEC");
     unsetenv("WATCHDOG_PID");
     *state = f;
