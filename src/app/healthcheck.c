@@ -37,6 +37,8 @@ static void on_answer(struct evhttp_request *request, void *arg)
     }
     char body[ANSWER_MAX];
     ev_ssize_t n = evbuffer_copyout(evhttp_request_get_input_buffer(request), body, sizeof(body));
+    if (n > 0 && body[n - 1] == '\n')
+        n--;
     printf("%.*s\n", n > 0 ? (int)n : 0, body);
     c->healthy = status == 200;
     c->error[0] = '\0';

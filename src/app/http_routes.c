@@ -46,6 +46,15 @@ static void reply_text(struct http_request *request, int status, const char *typ
     free(text);
 }
 
+/* As a line: so that it ends well on a terminal. The newline takes the place of the terminator. */
+static void reply_json(struct http_request *request, int status, char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+    if (text != NULL)
+        text[len++] = '\n';
+    reply_text(request, status, NULL, text, len);
+}
+
 static void get_healthz(void *arg, struct http_request *request)
 {
     static const char body[] = "{\"ok\":true}\n";
@@ -58,8 +67,7 @@ static void get_readyz(void *arg, struct http_request *request)
     struct http_routes *r = arg;
     struct health_report report;
     health_read(r->health, &report);
-    char *text = health_ready_json(&report);
-    reply_text(request, report.ready ? 200 : 503, NULL, text, text != NULL ? strlen(text) : 0);
+    reply_json(request, report.ready ? 200 : 503, health_ready_json(&report));
 }
 
 static void get_status(void *arg, struct http_request *request)
@@ -67,8 +75,7 @@ static void get_status(void *arg, struct http_request *request)
     struct http_routes *r = arg;
     struct health_report report;
     health_read(r->health, &report);
-    char *text = health_status_json(&report);
-    reply_text(request, 200, NULL, text, text != NULL ? strlen(text) : 0);
+    reply_json(request, 200, health_status_json(&report));
 }
 
 static void get_metrics(void *arg, struct http_request *request)

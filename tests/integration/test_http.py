@@ -12,6 +12,8 @@ from harness.process import free_port
 from harness.sweeper import Run, Start
 from harness.web import TOKEN, WITH_TOKEN, headers, in_background, raw, readyz
 
+CHUNKED = b"POST /sweep HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 @pytest.mark.valgrind
 def test_probes(sweeper: Start) -> None:
@@ -42,6 +44,7 @@ def test_headers(sweeper: Start) -> None:
     assert found["content-length"] == str(len(body))
     assert found["cache-control"] == "no-store"
     assert found["connection"] == "close"
+    assert body.endswith(b"}\n") and body.count(b"\n") == 1  # a line, on a terminal too
     metrics = raw(daemon, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert headers(metrics)["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     head = raw(daemon, b"HEAD /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -100,6 +103,11 @@ def test_hostile_requests(sweeper: Start) -> None:
         b"POST /sweep HTTP/1.1\r\nContent-Length: 5000\r\n\r\n" + long[:5000]: b"413",
         b"POST /sweep HTTP/1.1\r\nContent-Length: -1\r\n\r\n": b"400",
         b"POST /sweep HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n": b"400",
+        CHUNKED + b"1388\r\n" + long[:5000] + b"\r\n0\r\n\r\n": b"413",
+        CHUNKED + b"7fffffffffffffff\r\n" + long[:5000]: b"4",
+        CHUNKED + b"-1\r\nx\r\n": b"4",
+        CHUNKED + b"zz\r\n": b"400",
+        b"POST /sweep HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n": b"413",
         b"FETCH /healthz HTTP/1.1\r\n\r\n": b"501",
         b"GET * HTTP/1.1\r\n\r\n": b"404",
         b"OPTIONS * HTTP/1.1\r\n\r\n": b"404",
