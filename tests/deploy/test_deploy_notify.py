@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.poll import wait_until
-from harness.process import free_port
+from harness.poll import holds, wait_until
+from harness.process import free_port, is_stopped
 from harness.sweeper import Sweeper
 
 
@@ -82,10 +81,9 @@ def test_a_loop_that_stands_still_is_not_fed(manager: Manager) -> None:
     try:
         wait_until(lambda: manager.count("WATCHDOG=1") >= 1, 20, "the watchdog is fed")
         os.kill(daemon.pid, signal.SIGSTOP)
-        time.sleep(0.2)
+        wait_until(lambda: is_stopped(daemon.pid), 5, "it stands still")
         manager.forget()
-        time.sleep(1)
-        assert manager.listen() == []
+        holds(lambda: manager.listen() == [], 1, "nothing is heard")
         os.kill(daemon.pid, signal.SIGCONT)
         wait_until(lambda: manager.count("WATCHDOG=1") >= 1, 20, "the watchdog is fed again")
     finally:

@@ -52,10 +52,20 @@ def rss_kb(pid: int) -> int:
     return 0
 
 
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5)'s stat after the name, from the state on."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def is_stopped(pid: int) -> bool:
+    """SIGSTOP has taken effect."""
+    return _stat(pid)[0] == "T"
+
+
 def cpu_seconds(pid: int) -> float:
     """Processor time, user and system, since the process began."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        fields = file.read().rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
