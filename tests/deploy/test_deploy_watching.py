@@ -16,6 +16,8 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 ALERTS_TEST = ROOT / "deploy" / "prometheus" / "alerts_test.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
 RUNBOOK = ROOT / "docs" / "OPERATIONS.md"
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").rglob("README.md")]
+PAGES += [ROOT / "examples" / "api" / "README.md"]
 
 # The metrics that the program promises, each by its own names in Prometheus.
 COUNTERS_AND_GAUGES = set(
@@ -134,11 +136,7 @@ def test_runbook_has_a_section_for_each_alert() -> None:
             assert part in by_title[alert["alert"]], (alert["alert"], part)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [RUNBOOK, *sorted((ROOT / "deploy").rglob("README.md"))],
-    ids=lambda page: str(page.relative_to(ROOT)),
-)
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links(page: Path) -> None:
     """Files are there, and so are the sections that links within these pages name."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
