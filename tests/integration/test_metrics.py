@@ -13,7 +13,7 @@ from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import until_ready, wait_until
 from harness.process import free_port
-from harness.queue import FAILED, PENDING, mirror, script_calls
+from harness.queue import FAILED, PENDING, is_empty, mirror, script_calls
 from harness.sweeper import Start, Sweeper
 
 PREFIX = "reservation_sweeper_"
@@ -158,6 +158,21 @@ def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Star
     assert m["batch_seconds_count"] == m["batch_size_count"] > 0
     late = max(shop.lateness(db))
     assert 0 < m["lateness_seconds_sum"] < rows * (late + 0.1)
+
+
+def test_counts_a_backlog(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """Thousands by two workers, by way of Redis and of the feed: each row once."""
+    products = [shop.add_product(db, stock=10_000) for _ in range(20)]
+    ids = shop.bulk_reserve(db, 5000, products, quantity=3)
+    mirror(db, redis, *ids[::2])
+    daemon = sweeper("--workers", "2", http=True)
+    wait_until(lambda: shop.count_status(db, "released") == 5000, 30, "released")
+    wait_until(lambda: is_empty(redis), 10, "settled")
+    m = scrape(daemon)
+    assert m["unknown_commits_total"] == 0
+    assert (m["released_total"], m["released_units_total"]) == (5000, 15_000)
+    assert m["lateness_seconds_count"] == 5000
+    assert m["batch_size_count"] == m["batch_seconds_count"]
 
 
 def test_lateness_buckets(sweeper: Start) -> None:
