@@ -18,10 +18,11 @@ struct healthcheck {
     char error[256]; /* "" when there is an answer */
 };
 
-/* Where a daemon that listens there can be met. */
+/* Where a daemon that listens there can be met. Of a name's addresses evhttp tries the first alone;
+ * localhost's is often ::1, also on hosts without IPv6. */
 static const char *reachable(const char *host)
 {
-    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0)
+    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "localhost") == 0)
         return "127.0.0.1";
     return strcmp(host, "::") == 0 ? "::1" : host;
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from functools import partial
 
 import pytest
 from harness.poll import until_ready, wait_until
-from harness.process import free_port
+from harness.process import free_port, has_ipv6
 from harness.sweeper import Run, Start
 from harness.web import TOKEN, WITH_TOKEN, headers, in_background, raw, readyz
 
@@ -152,16 +151,7 @@ def test_addresses(listen: str, sweeper: Start) -> None:
     port = free_port()
     daemon = sweeper(env={"SWEEPER_HTTP_LISTEN": listen.format(port)})
     daemon.http_port = port
-    if listen.startswith("[") and not ipv6():
+    if listen.startswith("[") and not has_ipv6():
         daemon.expected_status = 1
         pytest.skip("no IPv6 on this machine")
     until_ready(daemon)
-
-
-def ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-            return True
-    except OSError:
-        return False

@@ -19,10 +19,10 @@ from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import until_ready, wait_until
-from harness.process import free_port
+from harness.process import free_port, has_ipv6
 from harness.queue import FAILED, INFLIGHT, PENDING, mirror
 from harness.servers import Postgres, Redis
-from harness.sweeper import Finished, Run, Start, Sweeper, binary, environment
+from harness.sweeper import Finished, Run, Start, binary, environment
 
 ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 
@@ -233,6 +233,14 @@ def test_healthy(sweeper: Start, run: Run) -> None:
         done = run("--healthcheck", env={"SWEEPER_HTTP_LISTEN": f"{host}:{daemon.http_port}"})
         assert done.status == 0, done.stderr
         assert json.loads(done.stdout)["ready"] is True
+
+
+def test_healthy_on_every_address(sweeper: Start, run: Run) -> None:
+    if not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    env = {"SWEEPER_HTTP_LISTEN": f"[::]:{free_port()}"}
+    sweeper(env=env)
+    wait_until(lambda: run("--healthcheck", env=env).status == 0, 20, "healthy")
 
 
 def test_unhealthy(db: Database, sweeper: Start, run: Run) -> None:
