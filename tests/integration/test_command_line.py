@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from harness import shop
 from harness.database import Database
-from harness.sweeper import Run, run_once
+from harness.sweeper import ROOT, Run, run_once
 
 USAGE = {
     "unknown flag": (["--frobnicate"], {}, "--frobnicate"),
@@ -66,6 +67,26 @@ def test_help(flag: str) -> None:
     assert done.status == 0 and done.stderr == ""
     for word in ("--once", "--check-config", "--workers", "SWEEPER_WORKERS", "DATABASE_URL_FILE"):
         assert word in done.stdout
+
+
+def test_the_manual_agrees_with_help() -> None:
+    """The same modes, modifiers and settings, with the same defaults."""
+    text = run_once("--help").stdout
+    page = (ROOT / "docs" / "reservation-sweeper.1").read_text(encoding="utf-8")
+    flags = set(re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.M))
+    assert flags == set(re.findall(r"^\.It (?:Fl \w , )?Fl -([\w-]+)", page, re.M))
+    settings = re.findall(
+        r"^  --([\w-]+) [A-Z]+ +(\w+)(?:.|\n(?!  -))*?; default:\s+(.*)$", text, re.M
+    )
+    shown = re.findall(
+        r"^\.It Fl -([\w-]+) Ar \S+ , Ev (\w+)\n(?:[^.].*\n)*?The default is(?:\n\.Ql)? (.*)$",
+        page,
+        re.M,
+    )
+    assert [pair[:2] for pair in settings] == [pair[:2] for pair in shown]
+    for (flag, _, default), (_, _, of_page) in zip(settings, shown, strict=True):
+        assert default.split(" ")[0].rstrip(".") == of_page.split(" ")[0].rstrip("."), flag
+    assert len(settings) > 15
 
 
 def test_a_flag_wins_over_its_variable(db: Database, run: Run) -> None:
