@@ -14,7 +14,7 @@ BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
 .PHONY: all unit integration fault test model fuzz fuzz-short fuzz-programs torture api-test \
-    compose-test demo bench install check-format tidy cppcheck clean help FORCE
+    compose-test demo bench bench-programs install check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -210,12 +210,27 @@ compose-test:
 demo: $(BINARY)
 	@RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
 
-bench: $(BINARY)
-	@RS_BINARY="$(BINARY)" bench/run
+# Programs that the benchmarks measure against, or beside which the sweeper is measured.
+BENCH_SOURCES := $(wildcard bench/*.c)
+BENCH_OBJECTS := $(BENCH_SOURCES:%.c=$(BUILD)/obj/%.o)
+BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
+
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -o $@ $^ -lpq -pthread
+
+-include $(BENCH_OBJECTS:.o=.d)
+.SECONDARY: $(BENCH_OBJECTS)
+
+# What bench/run needs, for running it by hand: bench/run --only drain --quick
+bench-programs: $(BINARY) $(BENCH_PROGRAMS)
+
+bench: bench-programs
+	@RS_BINARY="$(BINARY)" bench/run $(BENCH_ARGS)
 
 # ---- Checks ---------------------------------------------------------------------------------------
 
-ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT)
+ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h)
 

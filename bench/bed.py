@@ -1,9 +1,10 @@
-"""The test bed: one Postgres and one Redis for all runs, a fresh database for each run."""
+"""The test bed: one Postgres and one Redis for all runs, a database of its own for each run."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 import psycopg
 import redis as redis_py
 
+import data
+from data import Data
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
@@ -21,7 +24,8 @@ from measure import family_cpu_s
 
 PENDING = "{reservations}:pending"
 INFLIGHT = "{reservations}:inflight"
-ZADD_CHUNK = 5000
+# Postgres's and Redis's own programs, without the settings of whoever runs this.
+CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 class Bed:
@@ -29,6 +33,7 @@ class Bed:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._templates: dict[Data, Database] = {}
 
     def __enter__(self) -> Bed:
         assert Path(binary()).is_file(), f"there is no {binary()}: run make"
@@ -50,54 +55,87 @@ class Bed:
         self._stack.close()
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[Database]:
-        """A fresh database with the tables of sql/schema.sql, and an empty Redis."""
-        with self.redis.client() as client:
-            client.flushall()
-            client.config_resetstat()
+    def fresh(self, what: Data) -> Iterator[Database]:
+        """A database made for this run alone, and an empty Redis."""
+        self._empty_redis()
         db = Database.create(self.pg)
         try:
+            data.make(db.conn, what)
             yield db
         finally:
             db.drop()
 
     @contextlib.contextmanager
-    def sweeper(self, db: Database, *args: str) -> Iterator[Sweeper]:
-        """A sweeper that has connected to both servers; its end must be an orderly one."""
-        sweeper = Sweeper(*args, dsn=db.dsn, redis_url=self.redis.url())
+    def copy(self, what: Data) -> Iterator[Database]:
+        """The same for every run that asks for the same data; an empty Redis."""
+        self._empty_redis()
+        if what not in self._templates:
+            made = Database.create(self.pg)
+            data.make(made.conn, what)
+            made.conn.close()
+            self._templates[what] = made
+        source = self._templates[what].name
+        how = "STRATEGY file_copy" if int(self.pg.bin.parent.name) >= 15 else ""
+        with self.pg.connect("postgres") as conn:
+            conn.execute("DROP DATABASE IF EXISTS run WITH (FORCE)")
+            conn.execute(f"CREATE DATABASE run TEMPLATE {source} {how}")
+        db = Database(self.pg, "run", self.pg.connect("run"))
         try:
-            sweeper.wait_for_record("Redis connected")
-            yield sweeper
-            status = sweeper.stop()
-            assert status == 0, sweeper.tail()
+            data.warm(db.conn)
+            yield db
         finally:
-            if sweeper.running:
-                sweeper.kill()
+            db.drop()
 
-    def postgres_cpu_s(self) -> float:
-        """Processor time of the server's processes, with those that have ended."""
-        return family_cpu_s(self.pg.pid)
+    def forget(self, what: Data) -> None:
+        """Drops what copy() keeps of this."""
+        if what in self._templates:
+            self._templates.pop(what).drop()
+
+    def _empty_redis(self) -> None:
+        with self.redis.client(socket_timeout=60) as client:
+            client.flushall()
+            client.config_resetstat()
+
+    @contextlib.contextmanager
+    def sweepers(self, db: Database, n: int, *args: str) -> Iterator[list[Sweeper]]:
+        """So many at once, connected to both servers; their end must be an orderly one."""
+        started = [Sweeper(*args, dsn=db.dsn, redis_url=self.redis.url()) for _ in range(n)]
+        try:
+            for sweeper in started:
+                sweeper.wait_for_record("Redis connected")
+            yield started
+            for sweeper in started:
+                assert sweeper.stop() == 0, sweeper.tail()
+        finally:
+            for sweeper in started:
+                if sweeper.running:
+                    sweeper.kill()
+
+    @contextlib.contextmanager
+    def sweeper(self, db: Database, *args: str) -> Iterator[Sweeper]:
+        with self.sweepers(db, 1, *args) as (sweeper,):
+            yield sweeper
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time of the servers so far, with their processes that have ended."""
+        return {
+            "Postgres, CPU s": family_cpu_s(self.pg.pid),
+            "Redis, CPU s": family_cpu_s(self.redis.pid),
+        }
 
     def mirror(self, db: Database) -> int:
-        """Fills Redis as an API would that mirrors what it reserves."""
-        with self.redis.client() as client, db.conn.transaction():
-            with db.conn.cursor("due") as cursor:
-                cursor.itersize = ZADD_CHUNK
-                cursor.execute(
-                    "SELECT id::text, ceil(extract(epoch FROM max(expires_at)) * 1000)::bigint"
-                    " FROM inventory_reservations WHERE status = 'active' GROUP BY id"
-                )
-                total = 0
-                while rows := cursor.fetchmany(ZADD_CHUNK):
-                    client.zadd(PENDING, dict(rows))
-                    total += len(rows)
-        return total
-
-
-def settle_down(conn: psycopg.Connection) -> None:
-    """What was prepared in bulk leaves nothing for later: statistics, dirty pages."""
-    conn.execute("VACUUM ANALYZE")
-    conn.execute("CHECKPOINT")
+        """Fills Redis as an API would that mirrors what it reserves; how many entries it has then."""
+        rows = (
+            f"SELECT 'ZADD {PENDING} ' || ceil(extract(epoch FROM expires_at) * 1000)::bigint"
+            " || ' ' || id FROM inventory_reservations WHERE status = 'active'"
+        )
+        psql = [self.pg.bin / "psql", "-X", "-d", db.dsn, "-c", f"COPY ({rows}) TO STDOUT"]
+        cli = ["redis-cli", "-p", str(self.redis.port), "--pipe"]
+        with subprocess.Popen(psql, stdout=subprocess.PIPE, env=CLEAN) as copy:
+            subprocess.run(cli, stdin=copy.stdout, check=True, stdout=subprocess.DEVNULL, env=CLEAN)
+        assert copy.returncode == 0
+        with self.redis.client() as client:
+            return int(client.zcard(PENDING))
 
 
 def sleep_until_server(conn: psycopg.Connection, moment_s: float) -> None:

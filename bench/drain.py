@@ -1,22 +1,26 @@
-"""A backlog of stale reservations: the sweeper against one statement that releases them all.
-
-With the indexes of sql/schema.sql, and with those that an API made before it knew of a sweeper:
-on status, on expires_at and on product_id, each over all rows.
+"""A backlog of stale reservations: the sweeper against one statement that releases them all, and
+against a program that does nothing but send ids to Postgres.
 """
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 import time
+from pathlib import Path
 
-from bed import INFLIGHT, PENDING, Bed, settle_down, verify
-from harness import shop
+from bed import CLEAN, INFLIGHT, PENDING, Bed, verify
+from data import Data
 from harness.database import Database
 from harness.poll import wait_until
-from runner import Figures, Measurement, Medians, Target
+from harness.sweeper import binary
+from measure import spent
+from runner import Figures, Measurement, Medians, Target, Variant
 
-PRODUCTS = 1000
 N, N_QUICK = 100_000, 20_000
-SWEEPER, STATEMENT = "sweeper, --workers 2", "one SQL statement"
+STATEMENT, BARE = "one SQL statement", "bare libpq, 2 connections of 5,000"
+SWEEPER, TWO, LARGE = "sweeper", "sweeper, --workers 2", "the same, --batch-size 5000"
+FIRST_TO_LAST, PER_S = "first to last, s", "a second"
 
 # What a cron job would do at best: no lock skipped, no lease, a product's stock in one update.
 RELEASE_ALL = """
@@ -33,87 +37,128 @@ RELEASE_ALL = """
 """
 
 
-API_INDEXES = """
-    DROP INDEX inventory_reservations_due;
-    DROP INDEX inventory_reservations_active_product;
-    CREATE INDEX ON inventory_reservations (status);
-    CREATE INDEX ON inventory_reservations (expires_at);
-    CREATE INDEX ON inventory_reservations (product_id);
-"""
+def figures(n: int, took_s: float, cpu_s: dict[str, float]) -> Figures:
+    return {FIRST_TO_LAST: took_s, PER_S: n / took_s, **cpu_s}
 
 
-def backlog(bed: Bed, db: Database, n: int, indexes: str) -> None:
-    db.conn.execute(indexes)
-    shop.bulk_reserve(db, n, shop.add_products(db, PRODUCTS, stock=n))
-    assert bed.mirror(db) == n
-    settle_down(db.conn)
-
-
-def one_statement(bed: Bed, quick: bool, indexes: str) -> Figures:
-    n = N_QUICK if quick else N
-    with bed.database() as db:
-        backlog(bed, db, n, indexes)
-        postgres_s = bed.postgres_cpu_s()
+def one_statement(bed: Bed, what: Data) -> Figures:
+    with bed.copy(what) as db:
+        assert bed.mirror(db) == what.n
+        cpu_s = bed.cpu_s()
         begin = time.perf_counter()
         db.conn.execute(RELEASE_ALL)
         took_s = time.perf_counter() - begin
-        postgres_s = bed.postgres_cpu_s() - postgres_s
-        verify(db, bed.redis, n)
-    return figures(n, took_s, postgres_s)
+        cpu_s = spent(cpu_s, bed.cpu_s())
+        verify(db, bed.redis, what.n)
+    return figures(what.n, took_s, cpu_s)
 
 
-def sweeper_drains(bed: Bed, quick: bool, indexes: str) -> Figures:
-    n = N_QUICK if quick else N
-    with bed.database() as db:
-        backlog(bed, db, n, indexes)
-        postgres_s = bed.postgres_cpu_s()
+def bare(bed: Bed, what: Data) -> Figures:
+    with bed.copy(what) as db:
+        ids = "".join(f"{id}\n" for (id,) in db.query("SELECT id::text FROM inventory_reservations"))
+        program = Path(binary()).parent / "bench" / "bare_release"
+        cpu_s = bed.cpu_s()
+        done = subprocess.run(
+            [program, db.dsn, "2", "5000"],
+            input=ids, check=True, capture_output=True, text=True, env=CLEAN,
+        )  # fmt: skip
+        cpu_s = spent(cpu_s, bed.cpu_s())
+        took_s, own_s, released = (float(word) for word in done.stdout.split())
+        assert released == what.n
+        verify(db, bed.redis, what.n)
+    return figures(what.n, took_s, {**cpu_s, "releasing program, CPU s": own_s})
+
+
+def release_span_s(db: Database) -> float:
+    """From the first release to the last: updated_at is the start of a row's transaction."""
+    (span,) = db.query(
+        "SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin)) - min(updated_at))::float8"
+        " FROM inventory_reservations WHERE status = 'released'"
+    )[0]
+    return float(span)
+
+
+def until_drained(bed: Bed, left: int = 0) -> None:
+    """Asks Redis: asking Postgres would slow down what is waited for."""
+    with bed.redis.client() as client:
+        wait_until(
+            lambda: client.zcard(PENDING) + client.zcard(INFLIGHT) <= left,
+            300,
+            "the backlog is drained",
+        )
+
+
+def sweepers_drain(bed: Bed, what: Data, n: int, *settings: str) -> Figures:
+    with bed.copy(what) as db:
+        assert bed.mirror(db) == what.n
+        cpu_s = bed.cpu_s()
         begin = time.perf_counter()
-        with bed.sweeper(db, "--workers", "2") as sweeper, bed.redis.client() as client:
-            # Asking Postgres would slow down what is waited for.
-            wait_until(
-                lambda: client.zcard(PENDING) + client.zcard(INFLIGHT) == 0,
-                120,
-                "the backlog is drained",
-            )
+        with bed.sweepers(db, n, *settings) as sweepers:
+            until_drained(bed)
             wall_s = time.perf_counter() - begin
-            postgres_s = bed.postgres_cpu_s() - postgres_s
-            sweeper_s = sweeper.cpu_seconds()
-        verify(db, bed.redis, n)
-        # updated_at is the start of the transaction that released the row.
-        (took_s,) = db.query(
-            "SELECT extract(epoch FROM max(pg_xact_commit_timestamp(xmin)) - min(updated_at))"
-            "::float8 FROM inventory_reservations"
-        )[0]
+            cpu_s = spent(cpu_s, bed.cpu_s())
+            own_s = sum(sweeper.cpu_seconds() for sweeper in sweepers)
+        verify(db, bed.redis, what.n)
+        took_s = release_span_s(db)
     return {
-        **figures(n, took_s, postgres_s),
-        "sweeper, CPU s": sweeper_s,
-        "from its start until Redis is empty, s": wall_s,
+        **figures(what.n, took_s, {**cpu_s, "releasing program, CPU s": own_s}),
+        "from start to empty, s": wall_s,
     }
 
 
-def figures(n: int, took_s: float, postgres_s: float) -> Figures:
-    return {
-        "first to last release, s": took_s,
-        "reservations a second": n / took_s,
-        "Postgres, CPU s": postgres_s,
-    }
+def backlog(quick: bool, zipf: bool = False, api_indexes: bool = False) -> Data:
+    return Data(N_QUICK if quick else N, zipf=zipf, api_indexes=api_indexes)
 
 
-def measurement(name: str, indexes: str, whose: str) -> Measurement:
-    def ratio(m: Medians) -> float:
-        return m[SWEEPER]["first to last release, s"] / m[STATEMENT]["first to last release, s"]
+def sweeper_variant(n: int, *settings: str, zipf: bool = False, api: bool = False) -> Variant:
+    return lambda bed, quick: sweepers_drain(bed, backlog(quick, zipf, api), n, *settings)
 
+
+def ratio(name: str) -> Target:
+    def value(m: Medians) -> float:
+        return m[name][FIRST_TO_LAST] / m[STATEMENT][FIRST_TO_LAST]
+
+    return Target(f"{name}: times the statement", value, 1.0 if name == LARGE else 2.0)
+
+
+def against_statement(name: str, title: str, zipf: bool, api: bool) -> Measurement:
+    two = ("--workers", "2")
     return Measurement(
         name=name,
-        title=f"100,000 stale reservations of 1,000 products, {whose} (--quick: 20,000)",
+        title=f"100,000 stale reservations of 1,000 products, {title} (--quick: 20,000)",
         variants={
-            STATEMENT: lambda bed, quick: one_statement(bed, quick, indexes),
-            SWEEPER: lambda bed, quick: sweeper_drains(bed, quick, indexes),
+            STATEMENT: lambda bed, quick: one_statement(bed, backlog(quick, zipf, api)),
+            BARE: lambda bed, quick: bare(bed, backlog(quick, zipf, api)),
+            SWEEPER: sweeper_variant(1, zipf=zipf, api=api),
+            TWO: sweeper_variant(1, *two, zipf=zipf, api=api),
+            LARGE: sweeper_variant(1, *two, "--batch-size", "5000", zipf=zipf, api=api),
         },
-        targets=[Target("sweeper's time against the statement's", ratio, 1.5)],
-        repeat=5,
+        targets=[ratio(SWEEPER), ratio(LARGE)],
     )
 
 
-DRAIN = measurement("drain", "SELECT", "indexes of sql/schema.sql")
-DRAIN_API = measurement("drain-api", API_INDEXES, "an API's own indexes")
+DRAINS = [
+    against_statement(f"drain-{products}-{indexes}", f"{how}, {whose}", products == "zipf", api)
+    for (products, how), (indexes, whose, api) in itertools.product(
+        (("uniform", "evenly popular"), ("zipf", "popular by Zipf's law")),
+        (("schema", "indexes of sql/schema.sql", False), ("api", "an API's own indexes", True)),
+    )
+]
+
+WORKERS = Measurement(
+    name="workers",
+    title="The same, evenly popular, by workers and batch size",
+    variants={
+        f"--workers {workers} --batch-size {size}": sweeper_variant(
+            1, "--workers", str(workers), "--batch-size", str(size)
+        )
+        for workers in (1, 2, 4, 8)
+        for size in (50, 500, 5000)
+    },
+)
+
+SWEEPERS = Measurement(
+    name="sweepers",
+    title="The same, by the number of sweepers with default settings",
+    variants={f"{n} sweeper{'s' if n > 1 else ''}": sweeper_variant(n) for n in (1, 2, 4)},
+)

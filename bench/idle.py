@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import time
 
-from bed import Bed, redis_calls, settle_down, verify
-from harness import shop
-from harness.sweeper import Sweeper
+from bed import Bed, redis_calls, verify
+from data import Data
+from measure import peak_kb, spent
 from runner import Figures, Measurement, Target
 
-SECONDS, SECONDS_QUICK = 30, 15
-FEED_INTERVAL_S = 15  # the default
+SECONDS, SECONDS_QUICK = 60, 15
 WARM_UP_S = 2.0
-SCRIPTS = ("eval", "evalsha")
 STATEMENT = re.compile(rb"LOG:  (execute|statement)")
+# Not due within the look-ahead, so that there is nothing to do but to look.
+DATA = Data(1000, "now() + interval '1 hour'", products=100)
 
 
 def statements_in_log(bed: Bed, offset: int) -> int:
@@ -23,45 +23,40 @@ def statements_in_log(bed: Bed, offset: int) -> int:
         return len(STATEMENT.findall(log.read()))
 
 
-def watch(bed: Bed, sweeper: Sweeper, seconds: int) -> Figures:
-    time.sleep(WARM_UP_S)
-    with bed.redis.client() as client:
-        offset = bed.pg.log_file.stat().st_size
-        commands, scripts = redis_calls(client), redis_calls(client, *SCRIPTS)
-        sweeper_s = sweeper.cpu_seconds()
-        postgres_s = bed.postgres_cpu_s()
-        time.sleep(seconds)
-        commands = redis_calls(client) - commands
-        scripts = redis_calls(client, *SCRIPTS) - scripts
-        sweeper_s = sweeper.cpu_seconds() - sweeper_s
-        postgres_s = bed.postgres_cpu_s() - postgres_s
-    statements = statements_in_log(bed, offset)
-    return {
-        "sweeper, % of a core": 100 * sweeper_s / seconds,
-        "Postgres, % of a core": 100 * postgres_s / seconds,
-        "Redis scripts a second": scripts / seconds,
-        "Redis commands a second, those in scripts too": commands / seconds,
-        "Postgres statements a feed interval": statements * FEED_INTERVAL_S / seconds,
-        "resident memory, MB": sweeper.rss_kb() / 1024,
-    }
-
-
 def idle(bed: Bed, quick: bool) -> Figures:
-    with bed.database() as db:
-        # Not due within the look-ahead, so that there is nothing to do but to look.
-        shop.bulk_reserve(db, 1000, shop.add_products(db, 100), "now() + interval '1 hour'")
-        settle_down(db.conn)
+    seconds = SECONDS_QUICK if quick else SECONDS
+    with bed.fresh(DATA) as db, bed.redis.client() as client:
         db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
         with bed.sweeper(db) as sweeper:
-            result = watch(bed, sweeper, SECONDS_QUICK if quick else SECONDS)
+            time.sleep(WARM_UP_S)
+            offset = bed.pg.log_file.stat().st_size
+            commands, scripts = redis_calls(client), redis_calls(client, "eval", "evalsha")
+            cpu_s = {**bed.cpu_s(), "sweeper, CPU s": sweeper.cpu_seconds()}
+            time.sleep(seconds)
+            cpu_s = spent(cpu_s, {**bed.cpu_s(), "sweeper, CPU s": sweeper.cpu_seconds()})
+            commands = redis_calls(client) - commands
+            scripts = redis_calls(client, "eval", "evalsha") - scripts
+            statements = statements_in_log(bed, offset)
+            result = {
+                f"{name.split(',')[0]}, % of a core": 100 * value / seconds
+                for name, value in cpu_s.items()
+            } | {
+                "Redis scripts a minute": scripts * 60 / seconds,
+                "their commands and others": commands * 60 / seconds,
+                "Postgres statements a minute": statements * 60 / seconds,
+                "resident, MB": sweeper.rss_kb() / 1024,
+                "its peak, MB": peak_kb(sweeper.pid) / 1024,
+            }
             verify(db, bed.redis, 0)
     return result
 
 
 IDLE = Measurement(
     name="idle",
-    title="Nothing is due (default settings)",
-    variants={"idle": idle},
-    targets=[Target("CPU, % of a core", lambda m: m["idle"]["sweeper, % of a core"], 1.0)],
-    repeat=1,
+    title="Nothing is due for 60 s, default settings (--quick: 15 s)",
+    variants={"sweeper": idle},
+    targets=[
+        Target("sweeper, % of a core", lambda m: m["sweeper"]["sweeper, % of a core"], 0.2),
+        Target("its peak, MB", lambda m: m["sweeper"]["its peak, MB"], 12.0),
+    ],
 )

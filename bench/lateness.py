@@ -1,105 +1,169 @@
-"""How late a release commits, and what that costs: many due a second, and one a second."""
+"""How late a release commits, by Postgres's commit timestamps, and what that costs: reservations
+that fall due evenly, at several rates; and many that fall due at the same moment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 
-from bed import Bed, settle_down, sleep_until_server, verify
-from harness import shop
-from measure import percentile
-from runner import Figures, Measurement, Medians, Target
+from bed import PENDING, Bed, sleep_until_server, verify
+from data import Data
+from drain import RELEASE_ALL
+from harness.poll import wait_until
+from harness.database import Database
+from measure import percentile, spent
+from runner import Figures, Measurement, Medians, Target, Variant
 
-PRODUCTS = 1000
-# From the reading of the clock to the first expiry: time to prepare it all and to start.
-LEAD_S = 8.0
+SECONDS, SECONDS_QUICK = 20, 5
 MARGIN_S = 0.5
+# Time to make them, and to fill Redis, before the first is due.
+LEAD_S, LEAD_S_FOR_ONE = 3.0, 1 / 40_000
+PERCENTILES = (10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99)
+SHOWN = ("p50, ms", "p99, ms", "p99.9, ms", "max, ms")
 
 
-def one_run(
-    bed: Bed, rate_per_s: int, seconds: int, mirrored: bool, settings: list[str]
+def percentiles(late_ms: list[float]) -> Figures:
+    shares = {f"p{p}, ms": percentile(late_ms, p / 100) for p in PERCENTILES}
+    return {**shares, "max, ms": late_ms[-1]}
+
+
+def start_moment_s(bed: Bed, n: int) -> float:
+    """When the first will be due, on Postgres's clock."""
+    with bed.pg.connect("postgres") as conn:
+        row = conn.execute(
+            "SELECT ceil(extract(epoch FROM clock_timestamp()) + %s)::float8",
+            (LEAD_S + n * LEAD_S_FOR_ONE,),
+        ).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+def mirrored(bed: Bed, db: Database, n: int, by_api: bool) -> None:
+    """All are in Redis, by the API or by the feed of the sweeper that runs."""
+    if by_api:
+        bed.mirror(db)
+    with bed.redis.client() as client:
+        wait_until(lambda: client.zcard(PENDING) == n, 60, f"{n} are in Redis")
+
+
+def steady(
+    bed: Bed, rate_per_s: int, seconds: int, by_api: bool, api_indexes: bool, settings: list[str]
 ) -> Figures:
-    """Reservations made in advance come due evenly; the machine does nothing else meanwhile."""
     n = rate_per_s * seconds
-    with bed.database() as db:
-        products = shop.add_products(db, PRODUCTS)
-        (first_s,) = db.query(
-            "SELECT ceil(extract(epoch FROM clock_timestamp()) + %s)::float8", (LEAD_S,)
-        )[0]
-        spread = f"to_timestamp({first_s:.0f}) + i * interval '{1 / rate_per_s:f} s'"
-        shop.bulk_reserve(db, n, products, expires=spread)
-        settle_down(db.conn)
-        if mirrored:
-            bed.mirror(db)
-            settings = [*settings, "--lookahead", "off"]
+    first_s = start_moment_s(bed, n)
+    expires = f"to_timestamp({first_s:.0f}) + i * interval '{1 / rate_per_s:f} s'"
+    if by_api:
+        settings = [*settings, "--lookahead", "off"]
+    with bed.fresh(Data(n, expires, api_indexes=api_indexes)) as db:
         with bed.sweeper(db, *settings) as sweeper:
+            mirrored(bed, db, n, by_api)
             sleep_until_server(db.conn, first_s - MARGIN_S)
-            postgres_s, sweeper_s = bed.postgres_cpu_s(), sweeper.cpu_seconds()
+            cpu_s = {**bed.cpu_s(), "sweeper, CPU s": sweeper.cpu_seconds()}
             sleep_until_server(db.conn, first_s + seconds + MARGIN_S)
-            postgres_s = bed.postgres_cpu_s() - postgres_s
-            sweeper_s = sweeper.cpu_seconds() - sweeper_s
+            cpu_s = spent(cpu_s, {**bed.cpu_s(), "sweeper, CPU s": sweeper.cpu_seconds()})
             late_ms = verify(db, bed.redis, n)
         transactions = db.value(
             "SELECT count(DISTINCT xmin::text) FROM inventory_reservations"
             " WHERE status = 'released'"
         )
+    watched_s = seconds + 2 * MARGIN_S
     return {
-        "lateness p50, ms": percentile(late_ms, 0.5),
-        "lateness p99, ms": percentile(late_ms, 0.99),
-        "lateness max, ms": late_ms[-1],
-        "Postgres, cores": postgres_s / (seconds + 2 * MARGIN_S),
-        "sweeper, cores": sweeper_s / (seconds + 2 * MARGIN_S),
-        "reservations in a transaction": n / int(str(transactions)),
+        **percentiles(late_ms),
+        **{name.replace("CPU s", "cores"): value / watched_s for name, value in cpu_s.items()},
+        "in a transaction": n / int(str(transactions)),
     }
 
 
-def variant(
-    rate_per_s: int, seconds: int, quick_s: int, mirrored: bool, *settings: str
-) -> Callable[[Bed, bool], Figures]:
+def variant(rate: int, *settings: str, by_api: bool = False, api_indexes: bool = False) -> Variant:
     def run(bed: Bed, quick: bool) -> Figures:
-        return one_run(bed, rate_per_s, quick_s if quick else seconds, mirrored, list(settings))
+        seconds = SECONDS_QUICK if quick else SECONDS
+        return steady(bed, rate, seconds, by_api, api_indexes, list(settings))
 
     return run
 
 
-def limit(name: str, percent: str, ms: float) -> Target:
-    return Target(f"{name}: {percent}, ms", lambda m: m[name][f"lateness {percent}, ms"], ms)
+def name(rate: int, pace: str, addition: str = "") -> str:
+    return f"{rate:,} a second, {pace}{addition}"
 
 
-def cpu_ratio(paced: str, unpaced: str) -> Target:
-    def value(m: Medians) -> float:
-        return m[paced]["Postgres, cores"] / m[unpaced]["Postgres, cores"]
-
-    return Target(f"Postgres CPU, {paced} against {unpaced}", value, 0.5)
+NOW, PACED = "--pace 0ms", "default pace"
+API, INDEXES = ", API mirrors", ", API's own indexes"
 
 
-API_NOW, API_PACED = "API mirrors, --pace 0ms", "API mirrors, default pace"
-FEED_NOW, FEED_PACED = "feed alone, --pace 0ms", "feed alone, default pace"
+def limit(variant_name: str, figure: str, at_most: float) -> Target:
+    return Target(f"{variant_name}: {figure}", lambda m: m[variant_name][figure], at_most)
 
-BUSY = Measurement(
-    name="busy",
-    title="1,000 reservations a second fall due for 20 s",
+
+def limits(variant_name: str, **at_most: float) -> list[Target]:
+    return [limit(variant_name, f"{what}, ms", ms) for what, ms in at_most.items()]
+
+
+LATENESS = Measurement(
+    name="lateness",
+    title="Reservations fall due evenly for 20 s, mirrored by the feed (--quick: 5 s)",
     variants={
-        API_NOW: variant(1000, 20, 5, True, "--pace", "0ms"),
-        API_PACED: variant(1000, 20, 5, True),
-        FEED_NOW: variant(1000, 20, 5, False, "--pace", "0ms"),
-        FEED_PACED: variant(1000, 20, 5, False),
+        name(1, PACED): variant(1),
+        **{name(rate, NOW): variant(rate, "--pace", "0ms") for rate in (200, 1000, 5000, 10000)},
+        **{name(rate, PACED): variant(rate) for rate in (200, 1000, 5000, 10000)},
+        name(1000, NOW, API): variant(1000, "--pace", "0ms", by_api=True),
+        name(1000, PACED, API): variant(1000, by_api=True),
+        name(1000, PACED, INDEXES): variant(1000, api_indexes=True),
     },
     targets=[
-        *(limit(name, "p50", 1.5) for name in (API_NOW, FEED_NOW)),
-        *(limit(name, "p99", 5.0) for name in (API_NOW, FEED_NOW)),
-        *(limit(name, "p50", 4.0) for name in (API_PACED, FEED_PACED)),
-        *(limit(name, "p99", 10.0) for name in (API_PACED, FEED_PACED)),
-        cpu_ratio(API_PACED, API_NOW),
-        cpu_ratio(FEED_PACED, FEED_NOW),
+        *(t for more in ("", API) for t in limits(name(1000, NOW, more), p50=0.8, p99=2)),
+        *(t for more in ("", API) for t in limits(name(1000, PACED, more), p50=3, p99=7)),
+        limit(name(1000, PACED), "Postgres, cores", 0.12),
+        limit(name(1000, PACED, INDEXES), "Postgres, cores", 0.18),
+        *limits(name(10000, PACED), p99=15),
+        *limits(name(10000, NOW), p99=15),
     ],
+    shown=(*SHOWN, "Postgres, cores", "Redis, cores", "sweeper, cores", "in a transaction"),
 )
 
-SPARSE = Measurement(
-    name="sparse",
-    title="One reservation a second falls due for 30 s",
+BURST = 20_000
+STATEMENT, BURST_DEFAULT = "one SQL statement", "sweeper"
+
+
+def burst_by_statement(bed: Bed, _quick: bool) -> Figures:
+    with bed.fresh(Data(BURST)) as db:
+        cpu_s = bed.cpu_s()
+        begin = time.perf_counter()
+        db.conn.execute(RELEASE_ALL)
+        took_ms = (time.perf_counter() - begin) * 1000
+        cpu_s = spent(cpu_s, bed.cpu_s())
+        verify(db, bed.redis, BURST)
+    return {**percentiles([took_ms]), **cpu_s}
+
+
+def burst(*settings: str) -> Variant:
+    def run(bed: Bed, _quick: bool) -> Figures:
+        due_s = start_moment_s(bed, BURST)
+        with bed.fresh(Data(BURST, f"to_timestamp({due_s:.0f})")) as db:
+            with bed.sweeper(db, *settings) as sweeper:
+                mirrored(bed, db, BURST, False)
+                sleep_until_server(db.conn, due_s - MARGIN_S)
+                cpu_s, own_s = bed.cpu_s(), sweeper.cpu_seconds()
+                sleep_until_server(db.conn, due_s + 2 * MARGIN_S)
+                late_ms = verify(db, bed.redis, BURST)
+                cpu_s = spent(cpu_s, bed.cpu_s())
+                own_s = sweeper.cpu_seconds() - own_s
+        return {**percentiles(late_ms), **cpu_s, "sweeper, CPU s": own_s}
+
+    return run
+
+
+def times_statement(m: Medians) -> float:
+    return m[BURST_DEFAULT]["max, ms"] / m[STATEMENT]["max, ms"]
+
+
+BURSTS = Measurement(
+    name="burst",
+    title="20,000 reservations fall due at the same moment, mirrored by the feed",
     variants={
-        API_PACED: variant(1, 30, 10, True),
-        FEED_PACED: variant(1, 30, 10, False),
+        STATEMENT: burst_by_statement,
+        BURST_DEFAULT: burst(),
+        "sweeper, --pace 0ms": burst("--pace", "0ms"),
+        "sweeper, --workers 2 --batch-size 5000": burst("--workers", "2", "--batch-size", "5000"),
     },
-    targets=[limit(name, "p50", 2.0) for name in (API_PACED, FEED_PACED)],
+    targets=[Target("sweeper: its last against the statement", times_statement, 1.3)],
+    shown=(*SHOWN, "Postgres, CPU s", "Redis, CPU s", "sweeper, CPU s"),
 )

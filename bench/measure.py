@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -39,6 +40,16 @@ def family_cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     ended_s = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
     return ended_s + sum(_cpu_s(one) for one in [pid, *process.children(pid)])
+
+
+def spent(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {name: after[name] - before[name] for name in before}
+
+
+def peak_kb(pid: int) -> int:
+    """The most that was ever resident, in KiB."""
+    found = re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found.group(1)) if found else 0
 
 
 def _cpu_s(pid: int) -> float:

@@ -3,18 +3,17 @@ the rows, and a pipelined ZADD or ZRANGE of as many entries."""
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterable
 
-from bed import PENDING, Bed, settle_down
-from harness import shop
+from bed import CLEAN, PENDING, Bed
+from data import Data
 from harness.database import Database
 from harness.sweeper import Sweeper
-from memory import peak_kb
+from measure import peak_kb
 from runner import Figures, Measurement, Target
 
 N, N_QUICK = 1_000_000, 100_000
@@ -23,10 +22,8 @@ PLAIN, RECONCILE = "COPY, ZADD, ZRANGE", "--reconcile, look-ahead off"
 ROWS = "SELECT id, expires_at FROM inventory_reservations WHERE status = 'active'"
 
 
-def reservations(db: Database, n: int) -> None:
-    products = shop.add_products(db, 1000, stock=n)
-    shop.bulk_reserve(db, n, products, "now() + interval '1 hour' + i * interval '1 ms'")
-    settle_down(db.conn)
+def reservations(quick: bool) -> Data:
+    return Data(N_QUICK if quick else N, "now() + interval '1 day' + i * interval '1 ms'")
 
 
 def copy_s(bed: Bed, db: Database) -> float:
@@ -35,7 +32,7 @@ def copy_s(bed: Bed, db: Database) -> float:
         [bed.pg.bin / "psql", "-X", "-d", db.dsn, "-c", f"COPY ({ROWS}) TO STDOUT"],
         check=True,
         stdout=subprocess.DEVNULL,
-        env={"PATH": os.environ["PATH"]},
+        env=CLEAN,
     )
     return time.perf_counter() - begin
 
@@ -69,19 +66,17 @@ def entries(db: Database) -> list[list[bytes]]:
 
 
 def plain(bed: Bed, quick: bool) -> Figures:
-    n = N_QUICK if quick else N
-    with bed.database() as db:
-        reservations(db, n)
+    with bed.copy(reservations(quick)) as db:
         chunks = entries(db)
         zadds = [command(b"ZADD", b"plain", *chunk) for chunk in chunks]
         zranges = [
             command(b"ZRANGE", b"plain", b"%d" % at, b"%d" % (at + CHUNK - 1), b"WITHSCORES")
-            for at in range(0, n, CHUNK)
+            for at in range(0, reservations(quick).n, CHUNK)
         ]
         return {
             "COPY, s": copy_s(bed, db),
             "ZADD, s": pipeline_s(bed, zadds, len(zadds), b":"),
-            "ZRANGE, s": pipeline_s(bed, zranges, 2 * n, b"$"),
+            "ZRANGE, s": pipeline_s(bed, zranges, 2 * reservations(quick).n, b"$"),
         }
 
 
@@ -99,9 +94,8 @@ def reconcile(bed: Bed, db: Database, missing: int) -> Figures:
 
 
 def both(bed: Bed, quick: bool) -> Figures:
-    n = N_QUICK if quick else N
-    with bed.database() as db, bed.redis.client() as client:
-        reservations(db, n)
+    n = reservations(quick).n
+    with bed.copy(reservations(quick)) as db, bed.redis.client() as client:
         mirrored = reconcile(bed, db, n)
         assert client.zcard(PENDING) == n
         verified = reconcile(bed, db, 0)

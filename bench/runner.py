@@ -1,13 +1,11 @@
-"""Runs measurements and reports them.
+"""Runs measurements. A measurement has variants: settings, or ways to do the same.
 
-A measurement has variants (settings, or ways to do the same), which take turns: what disturbs the
-machine for a while then disturbs all of them. Reported are medians over the repetitions, with the
-least and the greatest.
+Everything takes turns, the whole suite once for each repetition: what disturbs the machine for a
+while then disturbs all of them. Reported are medians, with the least and the greatest.
 """
 
 from __future__ import annotations
 
-import json
 import signal
 import statistics
 import time
@@ -16,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import machine
+import report
 from bed import Bed
-from harness.sweeper import binary
 
 Figures = dict[str, float]
 # Medians by variant, then by figure.
 Medians = dict[str, Figures]
+# Runs once; the second argument asks for a short run.
+Variant = Callable[[Bed, bool], Figures]
+
+REPEAT = 3
 
 
 @dataclass
@@ -38,12 +39,10 @@ class Target:
 class Measurement:
     name: str
     title: str
-    # By variant: what runs it once and returns its figures.
-    variants: dict[str, Callable[[Bed, bool], Figures]]
-    targets: list[Target]
-    repeat: int = 3
-    # A note on what the figures mean.
-    notes: list[str] = field(default_factory=list)
+    variants: dict[str, Variant]
+    targets: list[Target] = field(default_factory=list)
+    # The figures that the table shows; none: all. The rest is in the file.
+    shown: tuple[str, ...] = ()
 
 
 @dataclass
@@ -85,83 +84,52 @@ class Outcome:
         return judged
 
 
-def say(text: str = "") -> None:
-    print(text, flush=True)
+def measure(bed: Bed, chosen: list[Measurement], quick: bool, repeat: int) -> list[Outcome]:
+    outcomes = [Outcome(one, {variant: [] for variant in one.variants}) for one in chosen]
+    for turn in range(1, repeat + 1):
+        for outcome in outcomes:
+            for variant, run_once in outcome.measurement.variants.items():
+                begin = time.monotonic()
+                try:
+                    outcome.runs[variant].append(run_once(bed, quick))
+                except AssertionError as error:
+                    name = outcome.measurement.name
+                    raise AssertionError(f"{name}: {variant}, run {turn}: {error}") from error
+                took = f"{time.monotonic() - begin:.0f} s"
+                report.say(f"  {turn}/{repeat} {outcome.measurement.name}: {variant} ({took})")
+    return outcomes
 
 
-def measure(bed: Bed, measurement: Measurement, quick: bool, repeat: int) -> Outcome:
-    outcome = Outcome(measurement, {variant: [] for variant in measurement.variants})
-    for turn in range(repeat):
-        for variant, run_once in measurement.variants.items():
-            begin = time.monotonic()
-            outcome.runs[variant].append(run_once(bed, quick))
-            took = time.monotonic() - begin
-            say(f"  {measurement.name}: {variant}, run {turn + 1} of {repeat} ({took:.0f} s)")
-    return outcome
-
-
-def figure_text(value: float) -> str:
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{digits}f}"
-
-
-def show(outcome: Outcome) -> None:
-    measurement = outcome.measurement
-    say(f"\n{measurement.title}")
-    for variant, figures in outcome.summary().items():
-        say(f"  {variant}")
-        for figure, value in figures.items():
-            spread = f"{figure_text(value['min'])} to {figure_text(value['max'])}"
-            say(f"    {figure:44}{figure_text(value['median']):>12}   {spread}")
-    for judged in outcome.targets():
-        word = "met   " if judged["met"] else "MISSED"
-        value, limit = figure_text(judged["value"]), figure_text(judged["limit"])
-        say(f"  {word} {judged['target']}: {value} (at most {limit})")
-    for note in measurement.notes:
-        say(f"  {note}")
-
-
-def report(outcomes: list[Outcome], description: dict[str, Any], output: Path) -> None:
+def run(chosen: list[Measurement], quick: bool, repeat: int | None, output: Path) -> int:
+    # SIGTERM as SIGINT: an exception, on whose way out the servers are stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    begin = time.monotonic()
+    try:
+        with Bed() as bed:
+            description = report.describe(bed, quick)
+            outcomes = measure(bed, chosen, quick, repeat or (1 if quick else REPEAT))
+    except KeyboardInterrupt:
+        report.say("Stopped.")
+        return 130
+    except AssertionError as error:
+        report.say(f"FAILED: {error}")
+        return 1
+    for outcome in outcomes:
+        one = outcome.measurement
+        report.show(one.title, one.shown, outcome.summary(), outcome.targets())
     content = {
         **description,
         "measurements": {
-            one.measurement.name: {
-                "title": one.measurement.title,
-                "variants": one.summary(),
-                "targets": one.targets(),
+            outcome.measurement.name: {
+                "title": outcome.measurement.title,
+                "variants": outcome.summary(),
+                "targets": outcome.targets(),
             }
-            for one in outcomes
+            for outcome in outcomes
         },
     }
-    output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"\nWritten to {output}")
-
-
-def run(chosen: list[Measurement], quick: bool, repeat: int | None, output: Path | None) -> int:
-    # SIGTERM as SIGINT: an exception, on whose way out the servers are stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcomes: list[Outcome] = []
-    try:
-        with Bed() as bed:
-            description = machine.describe(bed, quick)
-            for name, value in description.items():
-                if isinstance(value, dict):
-                    value = ", ".join(f"{key} {one}" for key, one in value.items())
-                say(f"{name:12}{value}")
-            say()
-            for measurement in chosen:
-                outcomes.append(
-                    measure(bed, measurement, quick, repeat or (1 if quick else measurement.repeat))
-                )
-    except KeyboardInterrupt:
-        say("Stopped.")
-        return 130
-    except AssertionError as error:
-        say(f"FAILED: {error}")
-        return 1
-    for outcome in outcomes:
-        show(outcome)
-    report(outcomes, description, output or Path(binary()).parent / "bench.json")
+    report.write(content, output)
     missed = sum(not judged["met"] for outcome in outcomes for judged in outcome.targets())
-    say(f"Targets missed: {missed}" if missed else "All targets met.")
+    report.say(f"Targets missed: {missed}" if missed else "All targets met.")
+    report.say(f"Took {(time.monotonic() - begin) / 60:.0f} minutes.")
     return 0

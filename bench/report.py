@@ -1,0 +1,71 @@
+"""What the reader sees: the machine, a table for each measurement, the file with everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import machine
+from bed import Bed
+
+Summary = dict[str, dict[str, dict[str, Any]]]
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def describe(bed: Bed, quick: bool) -> dict[str, Any]:
+    description = machine.describe(bed, quick)
+    for name, value in description.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {one}" for key, one in value.items())
+        say(f"{name:12}{value}")
+    say()
+    return description
+
+
+def figure_text(value: float) -> str:
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def cell(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return ""
+    text = figure_text(figure["median"])
+    if len(figure["runs"]) > 1:
+        text += f" ({figure_text(figure['min'])}-{figure_text(figure['max'])})"
+    return text
+
+
+def columns(lines: list[list[str]]) -> Iterable[str]:
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        cells = (text.rjust(width) for text, width in zip(line[1:], widths[1:]))
+        yield "  ".join([line[0].ljust(widths[0]), *cells])
+
+
+def show(
+    title: str, shown: tuple[str, ...], summary: Summary, targets: list[dict[str, Any]]
+) -> None:
+    """A row for each variant: the median of each figure (the least and the greatest)."""
+    say(f"\n{title}")
+    names = shown or tuple(dict.fromkeys(name for one in summary.values() for name in one))
+    lines = [["", *names]]
+    for variant, figures in summary.items():
+        lines.append([variant, *(cell(figures.get(name)) for name in names)])
+    for line in columns(lines):
+        say(f"  {line}")
+    for judged in targets:
+        word = "met   " if judged["met"] else "MISSED"
+        value, limit = figure_text(judged["value"]), figure_text(judged["limit"])
+        say(f"  {word} {judged['target']}: {value} (at most {limit})")
+
+
+def write(content: dict[str, Any], output: Path) -> None:
+    output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    say(f"\nWritten to {output}")
