@@ -217,7 +217,7 @@ BENCH_PROGRAMS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench/%)
 
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o
 	@mkdir -p $(@D)
-	$(call SHOW,link)$(LINK) -o $@ $^ -lpq -pthread
+	$(call SHOW,link)$(LINK) -o $@ $^ -lpq -lm -pthread
 
 -include $(BENCH_OBJECTS:.o=.d)
 .SECONDARY: $(BENCH_OBJECTS)
