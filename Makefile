@@ -14,7 +14,8 @@ BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
 .PHONY: all unit integration fault test model fuzz fuzz-short fuzz-programs torture api-test \
-    compose-test demo bench bench-programs install check-format tidy cppcheck clean help FORCE
+    compose-test demo bench bench-programs \
+    bench-peers install check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -33,7 +34,9 @@ PACKAGES_model := spin gcc libc6-dev
 PACKAGES_fuzz := clang libclang-rt-dev
 PACKAGES_fuzz-short := $(PACKAGES_fuzz)
 PACKAGES_demo := $(SERVER_PACKAGES)
-PACKAGES_bench := $(SERVER_PACKAGES)
+PACKAGES_bench := $(SERVER_PACKAGES) gnuplot-nox
+PACKAGES_bench-programs := $(SERVER_PACKAGES)
+PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
 PACKAGES_cppcheck := cppcheck
 
@@ -226,7 +229,13 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o
 bench-programs: $(BINARY) $(BENCH_PROGRAMS)
 
 bench: bench-programs
-	@RS_BINARY="$(BINARY)" bench/run $(BENCH_ARGS)
+	@RS_BINARY="$(BINARY)" bench/run --plots $(BENCH_ARGS)
+
+# What a shop would take instead, through npm. Node comes from Debian, unless there is one already.
+bench-peers: bench-programs
+	@$(NEED_PACKAGES) "make bench-peers" $(if $(shell command -v npm),,nodejs npm)
+	cd bench/peers && npm ci --no-audit --no-fund --silent
+	@RS_BINARY="$(BINARY)" bench/run --peers --plots --output $(BUILD)/bench-peers.json $(BENCH_ARGS)
 
 # ---- Checks ---------------------------------------------------------------------------------------
 
@@ -276,7 +285,8 @@ help:
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
-	@echo 'make bench         the benchmarks; writes $(BUILD)/bench.json'
+	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
+	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make check-format, make tidy, make cppcheck'
 	@echo '                   clang-format, clang-tidy and cppcheck'
