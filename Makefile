@@ -15,7 +15,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all unit integration fault test model fuzz fuzz-short fuzz-programs torture api-test \
     compose-test demo bench bench-programs \
-    bench-peers install check-format tidy cppcheck clean help FORCE
+    bench-peers bench-plots bench-readme install check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -37,6 +37,7 @@ PACKAGES_demo := $(SERVER_PACKAGES)
 PACKAGES_bench := $(SERVER_PACKAGES) gnuplot-nox
 PACKAGES_bench-programs := $(SERVER_PACKAGES)
 PACKAGES_bench-peers := $(PACKAGES_bench)
+PACKAGES_bench-plots := gnuplot-nox python3
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
 PACKAGES_cppcheck := cppcheck
 
@@ -50,7 +51,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-ifneq ($(filter-out help clean check-format api-test compose-test,$(GOALS)),)
+ifneq ($(filter-out help clean check-format api-test compose-test bench-readme,$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
 endif
@@ -229,19 +230,29 @@ $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o
 bench-programs: $(BINARY) $(BENCH_PROGRAMS)
 
 bench: bench-programs
-	@RS_BINARY="$(BINARY)" bench/run --plots $(BENCH_ARGS)
+	@RS_BINARY="$(BINARY)" bench/run --plots docs/bench $(BENCH_ARGS)
 
 # What a shop would take instead, through npm. Node comes from Debian, unless there is one already.
 bench-peers: bench-programs
 	@$(NEED_PACKAGES) "make bench-peers" $(if $(shell command -v npm),,nodejs npm)
 	cd bench/peers && npm ci --no-audit --no-fund --silent
-	@RS_BINARY="$(BINARY)" bench/run --peers --plots --output $(BUILD)/bench-peers.json $(BENCH_ARGS)
+	@RS_BINARY="$(BINARY)" bench/run --peers --plots docs/bench \
+	    --output $(BUILD)/bench-peers.json $(BENCH_ARGS)
+
+# Draws again what the last runs measured.
+BENCH_RESULTS = $(wildcard $(BUILD)/bench.json $(BUILD)/bench-peers.json)
+bench-plots:
+	@bench/plots.py $(BENCH_RESULTS) docs/bench
+
+bench-readme:
+	@bench/summary.py README.md $(BENCH_RESULTS)
+	@bench/summary.py docs/bench/README.md $(BENCH_RESULTS)
 
 # ---- Checks ---------------------------------------------------------------------------------------
 
 ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
-    $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h)
+    $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
@@ -286,6 +297,7 @@ help:
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
 	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
+	@echo 'make bench-plots   draws again what they measured, in docs/bench; make bench-readme: the tables'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make check-format, make tidy, make cppcheck'

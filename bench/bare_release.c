@@ -7,6 +7,8 @@
  * Prints the seconds from the first batch to the last COMMIT, its own processor time, and how many
  * reservations were released.
  */
+#include "bench.h"
+
 #include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
-enum { UUID_LEN = 36, MAX_CONNECTIONS = 16 };
+enum { UUID_LEN = 36, MAX_CONNECTIONS = 16, MAX_BATCH = 100000 };
 
 /* Rows first and counters last, in product order: connections wait for each other, for a moment
  * only, and cannot deadlock. */
@@ -53,13 +54,6 @@ static void die(const char *what, const char *why)
 {
     fprintf(stderr, "bare_release: %s: %s\n", what, why);
     exit(1);
-}
-
-static double monotonic_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static double cpu_s(void)
@@ -141,17 +135,18 @@ int main(int argc, char **argv)
     struct work work = {0};
     struct connection connections[MAX_CONNECTIONS];
     pthread_t threads[MAX_CONNECTIONS];
-    const int n = argc == 4 ? atoi(argv[2]) : 0;
+    const int n = argc == 4 ? number_up_to(argv[2], MAX_CONNECTIONS) : 0;
+    const int batch = argc == 4 ? number_up_to(argv[3], MAX_BATCH) : 0;
 
-    if (n < 1 || n > MAX_CONNECTIONS || atoi(argv[3]) < 1) {
+    if (n == 0 || batch == 0) {
         fprintf(stderr, "usage: bare_release CONNINFO CONNECTIONS BATCH < ids\n");
         return 2;
     }
-    read_batches(&work, atoi(argv[3]));
+    read_batches(&work, batch);
     for (int i = 0; i < n; i++)
         connections[i] = (struct connection){connect_to(argv[1]), &work};
 
-    const double begin_s = monotonic_s();
+    const double begin_s = clock_s(CLOCK_MONOTONIC);
     const double begin_cpu_s = cpu_s();
     for (int i = 0; i < n; i++) {
         if (pthread_create(&threads[i], NULL, release_all, &connections[i]) != 0)
@@ -159,7 +154,8 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
-    printf("%.6f %.6f %ld\n", monotonic_s() - begin_s, cpu_s() - begin_cpu_s, work.released);
+    printf("%.6f %.6f %ld\n", clock_s(CLOCK_MONOTONIC) - begin_s, cpu_s() - begin_cpu_s,
+           work.released);
 
     for (int i = 0; i < n; i++)
         PQfinish(connections[i].pg);

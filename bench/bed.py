@@ -124,7 +124,7 @@ class Bed:
         }
 
     def mirror(self, db: Database) -> int:
-        """Fills Redis as an API would that mirrors what it reserves; how many entries it has then."""
+        """Fills Redis as an API would; how many entries it has then."""
         rows = (
             f"SELECT 'ZADD {PENDING} ' || ceil(extract(epoch FROM expires_at) * 1000)::bigint"
             " || ' ' || id FROM inventory_reservations WHERE status = 'active'"

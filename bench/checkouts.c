@@ -7,6 +7,8 @@
  * Runs until stdin ends; then prints for each transaction its start in seconds since the epoch and
  * its duration in milliseconds.
  */
+#include "bench.h"
+
 #include <libpq-fe.h>
 #include <math.h>
 #include <pthread.h>
@@ -14,7 +16,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_CUSTOMERS = 64, MAX_PRODUCTS = 1000, MAX_TRANSACTIONS = 200000 };
@@ -61,13 +62,6 @@ static void die(const char *what, PGconn *pg)
 {
     fprintf(stderr, "checkouts: %s: %s\n", what, PQerrorMessage(pg));
     exit(1);
-}
-
-static double clock_s(clockid_t which)
-{
-    struct timespec now;
-    clock_gettime(which, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* The answer's first value, if it has one, goes to value. */
@@ -185,10 +179,10 @@ int main(int argc, char **argv)
     static struct shop shop;
     static struct customer customers[MAX_CUSTOMERS];
     pthread_t threads[MAX_CUSTOMERS];
-    const int n = argc == 4 ? atoi(argv[2]) : 0;
+    const int n = argc == 4 ? number_up_to(argv[2], MAX_CUSTOMERS) : 0;
     char byte;
 
-    if (n < 1 || n > MAX_CUSTOMERS || atoi(argv[3]) < 1 || atoi(argv[3]) > MAX_PRODUCTS) {
+    if (n == 0 || number_up_to(argv[3], MAX_PRODUCTS) == 0) {
         fprintf(stderr, "usage: checkouts CONNINFO CUSTOMERS PRODUCTS, until stdin ends\n");
         return 2;
     }

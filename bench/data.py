@@ -55,9 +55,11 @@ def make(db: psycopg.Connection, data: Data) -> None:
                 SELECT k, sum({"1.0 / k" if data.zipf else "1.0"}) OVER (ORDER BY k)::float8 AS edge
                   FROM generate_series(1, %(products)s) AS k) AS edges
         ), ids AS MATERIALIZED (
-            SELECT array_agg({product("k")} ORDER BY k) AS ids FROM generate_series(1, %(products)s) AS k
+            SELECT array_agg({product("k")} ORDER BY k) AS ids
+              FROM generate_series(1, %(products)s) AS k
         )
-        SELECT gen_random_uuid(), ids[least(1 + width_bucket(random() * total, edges), %(products)s)],
+        SELECT gen_random_uuid(),
+               ids[least(1 + width_bucket(random() * total, edges), %(products)s)],
                1, {data.expires}
           FROM generate_series(1, %(n)s) AS i, share, ids
         """,

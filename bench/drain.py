@@ -55,7 +55,8 @@ def one_statement(bed: Bed, what: Data) -> Figures:
 
 def bare(bed: Bed, what: Data) -> Figures:
     with bed.copy(what) as db:
-        ids = "".join(f"{id}\n" for (id,) in db.query("SELECT id::text FROM inventory_reservations"))
+        rows = db.query("SELECT id::text FROM inventory_reservations")
+        ids = "".join(f"{id}\n" for (id,) in rows)
         program = Path(binary()).parent / "bench" / "bare_release"
         cpu_s = bed.cpu_s()
         done = subprocess.run(

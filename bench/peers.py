@@ -85,7 +85,7 @@ STARTS: dict[str, Start] = {
     "one SQL statement every second": every_second,
     "row by row, knex": peer("row-by-row.js"),
     "BullMQ, 50 at once": peer("bullmq.js"),
-    "graphile-worker, 50 at once": peer("graphile-worker.js"),
+    "graphile-worker, 10 at once": peer("graphile-worker.js"),
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import plots
 import report
 from bed import Bed
 
@@ -100,7 +101,9 @@ def measure(bed: Bed, chosen: list[Measurement], quick: bool, repeat: int) -> li
     return outcomes
 
 
-def run(chosen: list[Measurement], quick: bool, repeat: int | None, output: Path) -> int:
+def run(
+    chosen: list[Measurement], quick: bool, repeat: int | None, output: Path, pictures: Path | None
+) -> int:
     # SIGTERM as SIGINT: an exception, on whose way out the servers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
@@ -129,6 +132,8 @@ def run(chosen: list[Measurement], quick: bool, repeat: int | None, output: Path
         },
     }
     report.write(content, output)
+    if pictures is not None and not quick:
+        plots.draw(content, pictures)
     missed = sum(not judged["met"] for outcome in outcomes for judged in outcome.targets())
     report.say(f"Targets missed: {missed}" if missed else "All targets met.")
     report.say(f"Took {(time.monotonic() - begin) / 60:.0f} minutes.")

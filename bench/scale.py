@@ -1,7 +1,7 @@
 """What a release costs, and what the sweeper needs, as the number of pending reservations grows.
 
-All are in Redis and in Postgres, due in a day; 20,000 more are overdue when the sweeper starts. Each
-claim is timed by Redis itself, in its log of slow commands with a threshold of zero.
+All are in Redis and in Postgres, due in a day; 20,000 more are overdue when the sweeper starts.
+Redis itself times each claim, in its log of slow commands with a threshold of zero.
 """
 
 from __future__ import annotations
@@ -130,7 +130,6 @@ SCALE = Measurement(
     variants={name: pending(position) for position, name in enumerate(NAMES)},
     targets=[
         growth("a release, us"),
-        growth("by the statement, us"),
         *(
             Target(f"{name}: its peak, MB", lambda m, n=name: m[n]["its peak, MB"], 12.0)
             for name in NAMES

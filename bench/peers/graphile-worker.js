@@ -3,7 +3,7 @@ import { Logger, run, runMigrations } from 'graphile-worker';
 import pg from 'pg';
 import { release } from './release.js';
 
-const CONCURRENCY = 50;
+const CONCURRENCY = 10;
 const connectionString = process.env.DATABASE_URL;
 const logger = new Logger(() => (level, message) => {
     if (level === 'error' || level === 'warning') console.error(message);

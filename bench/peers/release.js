@@ -9,7 +9,8 @@ export async function release(client, id) {
               ORDER BY product_id FOR UPDATE`,
             [id]);
         for (const { product_id, quantity } of rows) {
-            await client.query('SELECT FROM inventory WHERE product_id = $1 FOR UPDATE', [product_id]);
+            await client.query(
+                'SELECT FROM inventory WHERE product_id = $1 FOR UPDATE', [product_id]);
             await client.query(
                 `UPDATE inventory SET available_stock = available_stock + $2,
                         reserved_stock = reserved_stock - $2, updated_at = now()

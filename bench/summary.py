@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""The documents' figures from what was measured: summary.py DOCUMENT bench.json...
+
+Replaces what stands between two marks in the document: the tables in SHORT, or all and the aims.
+What was not measured is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from tables import figure_text
+
+MARKS = re.compile(
+    r"(<!-- bench: (short|all); [^\n]*-->\n).*(<!-- bench: end -->)", re.DOTALL
+)
+SHORT = (
+    "drain-uniform-schema",
+    "lateness",
+    "burst",
+    "checkouts",
+    "peers-drain",
+    "peers-lateness",
+)
+LATE = {"p50, ms": "p50", "p99, ms": "p99", "p99.9, ms": "p99.9", "max, ms": "max"}
+CPU = {"Postgres, CPU s": "Postgres", "Redis, CPU s": "Redis"}
+# By measurement: what its table is called, and its figures with the names they get there.
+TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "drain-uniform-schema": (
+        "100,000 stale, `sql/schema.sql`; CPU in seconds",
+        {"a second": "a second", **CPU, "releasing program, CPU s": "program"},
+    ),
+    "drain-uniform-api": (
+        "100,000 stale, an API's own indexes",
+        {"a second": "a second", **CPU, "releasing program, CPU s": "program"},
+    ),
+    "lateness": (
+        "fall due evenly for 20 s; ms late, by Postgres's commit timestamps",
+        {**LATE, "Postgres, cores": "Postgres, cores"},
+    ),
+    "burst": ("20,000 fall due at once; ms late", LATE),
+    "checkouts": (
+        "checkouts: ms a transaction",
+        {"p50, ms": "p50", "p99, ms": "p99", "max, ms": "max"}
+        | {"transactions a second": "a second", "releases a second": "releases a second"},
+    ),
+    "scale": (
+        "20,000 overdue beside",
+        {"a release, us": "a release, us", "by the statement, us": "by one statement, us"}
+        | {"a claim in Redis, us": "a claim, us", "Redis bytes an entry": "Redis, bytes an entry"}
+        | {"its peak, MB": "peak, MB", "from start to first release, ms": "start, ms"},
+    ),
+    "idle": (
+        "nothing is due",
+        {"sweeper, % of a core": "% of a core", "Redis scripts a minute": "Redis scripts a minute"}
+        | {"Postgres statements a minute": "statements a minute", "resident, MB": "MB"},
+    ),
+    "peers-drain": (
+        "20,000 stale, by what a shop could use",
+        {"a second": "a second", **CPU, "releasing program, CPU s": "program"},
+    ),
+    "peers-lateness": ("1,000 due a second, by the same; ms late", LATE),
+}
+
+
+def row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(title: str, names: dict[str, str], variants: dict[str, Any]) -> list[str]:
+    lines = [row([title, *names.values()]), row(["---", *["--:"] * len(names)])]
+    for variant, figures in variants.items():
+        cells = [
+            figure_text(figures[name]["median"]) if name in figures else "" for name in names
+        ]
+        lines.append(row([variant, *cells]))
+    return [*lines, ""]
+
+
+def machine(content: dict[str, Any]) -> str:
+    first = next(iter(content["measurements"].values()))
+    sweeper = content["sweeper"].split("(")[-1].rstrip(")")
+    runs = len(next(iter(next(iter(first["variants"].values())).values()))["runs"])
+    return (
+        f"On {content['date'][:10]}: {content['machine']}; {content['system'].split(',')[0]}; Postgres"
+        f" {content['postgres']['version']}, Redis {content['redis']}, {sweeper}. A durable commit"
+        f" cost {content['commit'].split(' (')[0]}. Medians of {runs} runs."
+    )
+
+
+def aims(contents: list[dict[str, Any]]) -> list[str]:
+    lines = [row(["aim", "measured", "at most", ""]), row(["---", "--:", "--:", "---"])]
+    for content in contents:
+        for name, one in content["measurements"].items():
+            for aim in one["targets"]:
+                value, limit = figure_text(aim["value"]), figure_text(aim["limit"])
+                lines.append(row([f"{name}: {aim['target']}", value, limit, "" if aim["met"] else "missed"]))
+    return [*lines, ""]
+
+
+def summary(contents: list[dict[str, Any]], which: str) -> str:
+    measured = {name: one for content in contents for name, one in content["measurements"].items()}
+    lines = [machine(contents[0]), ""]
+    for name, (title, names) in TABLES.items():
+        if name in measured and (which == "all" or name in SHORT):
+            lines += table(title, names, measured[name]["variants"])
+    return "\n".join(lines + (aims(contents) if which == "all" else []))
+
+
+def main(words: list[str]) -> int:
+    if len(words) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    document = Path(words[0])
+    contents = [json.loads(Path(file).read_text(encoding="utf-8")) for file in words[1:]]
+    if any(content["runs"] != "full" for content in contents):
+        print("a quick run is no measurement to show", file=sys.stderr)
+        return 1
+    after, found = MARKS.subn(
+        lambda match: f"{match[1]}\n{summary(contents, match[2])}\n{match[3]}",
+        document.read_text(encoding="utf-8"),
+    )
+    if found != 1:
+        print(f"{document}: the two marks are not there", file=sys.stderr)
+        return 1
+    document.write_text(after, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
