@@ -23,6 +23,7 @@ SHOWN = (
     "autovacuum",
     "track_commit_timestamp",
 )
+SHOWN_REDIS = ("save", "appendonly", "maxmemory-policy", "io-threads")
 
 
 def processor() -> str:
@@ -45,6 +46,7 @@ def describe(bed: Bed, quick: bool) -> dict[str, Any]:
         commit = commit_cost_ms(db)
     with bed.redis.client(decode_responses=True) as client:
         redis_version = client.info("server")["redis_version"]
+        redis_settings = {name: client.config_get(name)[name] or "off" for name in SHOWN_REDIS}
     sweeper = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True)
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
@@ -54,7 +56,7 @@ def describe(bed: Bed, quick: bool) -> dict[str, Any]:
         "system": f"{system()}, Linux {platform.release()}",
         "load": "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg()),
         "sweeper": sweeper.stdout.strip(),
-        "redis": redis_version,
+        "redis": {"version": redis_version, **redis_settings},
         "postgres": {"version": version, **dict(rows)},
         "commit": f"{commit:.2f} ms (median of {COMMITS} durable one-row updates)",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -25,18 +26,28 @@ from runner import Figures, Measurement, Variant
 N, N_QUICK = 20_000, 3_000
 RATE, SECONDS, SECONDS_QUICK = 1000, 20, 3
 FOLDER = Path(__file__).parent / "peers"
+NODE = shutil.which("node") or "nodejs"
 EVERY_S = 1.0
 
 # Starts what releases, then gives how to ask for its processor time.
 Start = Callable[[Bed, Database], AbstractContextManager[Callable[[], float]]]
 
 
+def versions() -> dict[str, str]:
+    """Of what is compared."""
+    lock = json.loads((FOLDER / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    names = lock[""]["dependencies"]
+    node = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True)
+    return {
+        "node": node.stdout.strip(),
+        **{name: lock[f"node_modules/{name}"]["version"] for name in names},
+    }
+
+
 def node(bed: Bed, db: Database, script: str, step: str) -> subprocess.Popen[bytes]:
-    program = shutil.which("node") or shutil.which("nodejs")
-    assert program is not None, "there is no node: make bench-peers installs it"
     env = {"PATH": os.environ["PATH"], "DATABASE_URL": db.dsn, "REDIS_URL": bed.redis.url()}
     return subprocess.Popen(
-        [program, FOLDER / script, step], env=env, preexec_fn=process.die_with_parent()
+        [NODE, FOLDER / script, step], env=env, preexec_fn=process.die_with_parent()
     )
 
 

@@ -17,8 +17,10 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def describe(bed: Bed, quick: bool) -> dict[str, Any]:
+def describe(bed: Bed, quick: bool, compared: dict[str, str]) -> dict[str, Any]:
     description = machine.describe(bed, quick)
+    if compared:
+        description["compared"] = compared
     for name, value in description.items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {one}" for key, one in value.items())

@@ -6,12 +6,12 @@ while then disturbs all of them. Reported are medians, with the least and the gr
 
 from __future__ import annotations
 
+import argparse
 import signal
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import plots
@@ -50,6 +50,7 @@ class Measurement:
 class Outcome:
     measurement: Measurement
     runs: dict[str, list[Figures]]
+    failures: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, dict[str, dict[str, Any]]]:
         return {
@@ -64,6 +65,7 @@ class Outcome:
                 if (values := [one[figure] for one in runs])
             }
             for variant, runs in self.runs.items()
+            if runs
         }
 
     def targets(self) -> list[dict[str, Any]]:
@@ -72,7 +74,7 @@ class Outcome:
             for variant, figures in self.summary().items()
         }
         judged = []
-        for target in self.measurement.targets:
+        for target in self.measurement.targets if len(medians) == len(self.runs) else []:
             value = target.value(medians)
             judged.append(
                 {
@@ -91,32 +93,31 @@ def measure(bed: Bed, chosen: list[Measurement], quick: bool, repeat: int) -> li
         for outcome in outcomes:
             for variant, run_once in outcome.measurement.variants.items():
                 begin = time.monotonic()
+                what = f"{turn}/{repeat} {outcome.measurement.name}: {variant}"
                 try:
                     outcome.runs[variant].append(run_once(bed, quick))
+                    report.say(f"  {what} ({time.monotonic() - begin:.0f} s)")
                 except AssertionError as error:
-                    name = outcome.measurement.name
-                    raise AssertionError(f"{name}: {variant}, run {turn}: {error}") from error
-                took = f"{time.monotonic() - begin:.0f} s"
-                report.say(f"  {turn}/{repeat} {outcome.measurement.name}: {variant} ({took})")
+                    outcome.failures.append(what)
+                    report.say(f"  {what} FAILED: {error}")
     return outcomes
 
 
 def run(
-    chosen: list[Measurement], quick: bool, repeat: int | None, output: Path, pictures: Path | None
+    chosen: list[Measurement], options: argparse.Namespace, compared: dict[str, str]
 ) -> int:
+    """Runs, prints and writes; compared: versions of what the sweeper is compared with."""
     # SIGTERM as SIGINT: an exception, on whose way out the servers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
     try:
         with Bed() as bed:
-            description = report.describe(bed, quick)
-            outcomes = measure(bed, chosen, quick, repeat or (1 if quick else REPEAT))
+            description = report.describe(bed, options.quick, compared)
+            repeat = options.repeat or (1 if options.quick else REPEAT)
+            outcomes = measure(bed, chosen, options.quick, repeat)
     except KeyboardInterrupt:
         report.say("Stopped.")
         return 130
-    except AssertionError as error:
-        report.say(f"FAILED: {error}")
-        return 1
     for outcome in outcomes:
         one = outcome.measurement
         report.show(one.title, one.shown, outcome.summary(), outcome.targets())
@@ -131,10 +132,13 @@ def run(
             for outcome in outcomes
         },
     }
-    report.write(content, output)
-    if pictures is not None and not quick:
-        plots.draw(content, pictures)
+    report.write(content, options.output)
     missed = sum(not judged["met"] for outcome in outcomes for judged in outcome.targets())
     report.say(f"Targets missed: {missed}" if missed else "All targets met.")
     report.say(f"Took {(time.monotonic() - begin) / 60:.0f} minutes.")
-    return 0
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    for failure in failures:
+        report.say(f"FAILED: {failure}")
+    if options.plots is not None and not options.quick and not failures:
+        plots.draw(content, options.plots)
+    return 1 if failures else 0

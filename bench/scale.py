@@ -141,9 +141,9 @@ SCALE = Measurement(
 def fed(bed: Bed, quick: bool) -> Figures:
     """The feed itself carries them to Redis: all are due within its look-ahead."""
     n = FED_QUICK if quick else FED
-    with bed.copy(Data(n, "now() + interval '1 day' + i * interval '1 ms'")) as db:
+    with bed.copy(Data(n, "now() + interval '12 hours' + i * interval '1 ms'")) as db:
         begin = time.perf_counter()
-        with bed.sweeper(db, "--lookahead", "2d") as sweeper, bed.redis.client() as client:
+        with bed.sweeper(db, "--lookahead", "24h") as sweeper, bed.redis.client() as client:
             wait_until(lambda: client.zcard(PENDING) == n, 120, "the feed has mirrored all", 0.05)
             took_s = time.perf_counter() - begin
             figures = {

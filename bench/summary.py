@@ -87,7 +87,7 @@ def machine(content: dict[str, Any]) -> str:
     runs = len(next(iter(next(iter(first["variants"].values())).values()))["runs"])
     return (
         f"On {content['date'][:10]}: {content['machine']}; {content['system'].split(',')[0]}; Postgres"
-        f" {content['postgres']['version']}, Redis {content['redis']}, {sweeper}. A durable commit"
+        f" {content['postgres']['version']}, Redis {content['redis']['version']}, {sweeper}. A durable commit"
         f" cost {content['commit'].split(' (')[0]}. Medians of {runs} runs."
     )
 
