@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -36,38 +38,12 @@ def product(k: str) -> str:
 
 
 def make(db: psycopg.Connection, data: Data) -> None:
-    """Fills the empty tables of sql/schema.sql. Indexes are built afterwards: 10 million."""
-    db.execute("SET maintenance_work_mem = '512MB'")
+    """Fills the empty tables of sql/schema.sql."""
     if data.api_indexes:
         db.execute(API_INDEXES)
-    indexes = db.execute(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'inventory_reservations'"
-        " AND indexname <> 'inventory_reservations_pkey'"
-    ).fetchall()
-    for name, _ in indexes:
-        db.execute(f"DROP INDEX {name}")
-    db.execute("ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey")
-    db.execute(
-        f"""
-        INSERT INTO inventory_reservations (id, product_id, quantity, expires_at)
-        WITH share AS (
-            SELECT array_agg(edge ORDER BY k) AS edges, max(edge) AS total FROM (
-                SELECT k, sum({"1.0 / k" if data.zipf else "1.0"}) OVER (ORDER BY k)::float8 AS edge
-                  FROM generate_series(1, %(products)s) AS k) AS edges
-        ), ids AS MATERIALIZED (
-            SELECT array_agg({product("k")} ORDER BY k) AS ids
-              FROM generate_series(1, %(products)s) AS k
-        )
-        SELECT gen_random_uuid(),
-               ids[least(1 + width_bucket(random() * total, edges), %(products)s)],
-               1, {data.expires}
-          FROM generate_series(1, %(n)s) AS i, share, ids
-        """,
-        {"n": data.n, "products": data.products},
-    )
-    db.execute(f"ALTER TABLE inventory_reservations ADD {KEY}")
-    for _, definition in indexes:
-        db.execute(definition)
+    with without_indexes(db):
+        reserve(db, data)
+    # What is reserved, and plenty besides.
     db.execute(
         f"""
         INSERT INTO inventory (product_id, total_stock, available_stock, reserved_stock)
@@ -80,6 +56,46 @@ def make(db: psycopg.Connection, data: Data) -> None:
         (data.products,),
     )
     settle_down(db)
+
+
+@contextlib.contextmanager
+def without_indexes(db: psycopg.Connection) -> Iterator[None]:
+    """Built in one go afterwards: 10 million rows would take long one by one."""
+    db.execute("SET maintenance_work_mem = '512MB'")
+    indexes = db.execute(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'inventory_reservations'"
+        " AND indexname <> 'inventory_reservations_pkey'"
+    ).fetchall()
+    for name, _ in indexes:
+        db.execute(f"DROP INDEX {name}")
+    db.execute("ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey")
+    yield
+    db.execute(f"ALTER TABLE inventory_reservations ADD {KEY}")
+    for _, definition in indexes:
+        db.execute(definition)
+
+
+def reserve(db: psycopg.Connection, data: Data) -> None:
+    """Products are drawn at random: each has a share of the line from 0 to total."""
+    share = "1.0 / k" if data.zipf else "1.0"
+    db.execute(
+        f"""
+        INSERT INTO inventory_reservations (id, product_id, quantity, expires_at)
+        WITH shares AS (
+            SELECT array_agg(edge ORDER BY k) AS edges, max(edge) AS total
+              FROM (SELECT k, sum({share}) OVER (ORDER BY k)::float8 AS edge
+                      FROM generate_series(1, %(products)s) AS k) AS edges
+        ), ids AS MATERIALIZED (
+            SELECT array_agg({product("k")} ORDER BY k) AS ids
+              FROM generate_series(1, %(products)s) AS k
+        )
+        SELECT gen_random_uuid(),
+               ids[least(1 + width_bucket(random() * total, edges), %(products)s)],
+               1, {data.expires}
+          FROM generate_series(1, %(n)s) AS i, shares, ids
+        """,
+        {"n": data.n, "products": data.products},
+    )
 
 
 def settle_down(db: psycopg.Connection) -> None:
