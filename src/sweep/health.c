@@ -82,10 +82,20 @@ static void refresh_failures(struct health *h, int64_t now_us)
     h->asking_failures = due_queue_scan(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
 }
 
+static void watch_clocks(struct health *h)
+{
+    const struct sweep *s = h->options.sweep;
+    if (s->pg_clock.known)
+        clock_watch_look(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
+    if (s->redis_clock.known)
+        clock_watch_look(&h->redis_clock, server_clock_host_offset_us(&s->redis_clock));
+}
+
 static void on_tick(void *arg)
 {
     struct health *h = arg;
     int64_t now_us = clock_mono_us();
+    watch_clocks(h);
     if (redis_up(h)) {
         refresh_sizes(h, now_us);
         refresh_failures(h, now_us);
@@ -99,6 +109,8 @@ struct health *health_new(const struct health_options *options)
     if (h == NULL)
         return NULL;
     h->options = *options;
+    h->postgres_clock.server = "postgres";
+    h->redis_clock.server = "redis";
     h->tick = timer_new(options->sweep->loop, on_tick, h);
     if (h->tick == NULL) {
         health_free(h);

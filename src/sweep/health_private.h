@@ -5,11 +5,13 @@
 
 #include "health.h"
 
+#include "clock_watch.h"
 #include "reconcile.h"
 
 struct health {
     struct health_options options;
     struct timer *tick;
+    struct clock_watch postgres_clock, redis_clock;
     bool asking_sizes, asking_failures;
     struct json_t *failures;
     int64_t failures_us; /* monotonic: when they were asked for */

@@ -23,7 +23,8 @@ from harness.sweeper import Record, Sweeper
 AUDIT = """
     CREATE TABLE audit (
         id uuid, product_id uuid, expires_at timestamptz, sweeper boolean, legal boolean,
-        at timestamptz DEFAULT clock_timestamp()
+        at timestamptz DEFAULT clock_timestamp(),
+        began timestamptz DEFAULT now() -- what decides; never after at, unless the clock is set back
     );
     CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
         INSERT INTO audit VALUES (OLD.id, OLD.product_id, OLD.expires_at,
@@ -37,7 +38,8 @@ AUDIT = """
 OFFENCES = {
     "released twice": """
         SELECT id::text, count(*) FROM audit GROUP BY id, product_id HAVING count(*) > 1""",
-    "released early": "SELECT id::text, at, expires_at FROM audit WHERE sweeper AND at < expires_at",
+    "released early": """
+        SELECT id::text, began, expires_at FROM audit WHERE sweeper AND began < expires_at""",
     "changed though not active": "SELECT id::text FROM audit WHERE NOT legal",
     "released without a trace": """
         SELECT id::text FROM inventory_reservations r WHERE status = 'released'

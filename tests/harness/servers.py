@@ -41,6 +41,7 @@ class Server:
         self.dir = Path(folder or tempfile.mkdtemp(prefix=f"rs-{self.name}-")).absolute()
         self.dir.mkdir(parents=True, exist_ok=True)
         self.port = 0
+        self.env: dict[str, str] = {}  # besides our own, from the next start on
         self.process: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
 
@@ -91,6 +92,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.dir,
+                env={**os.environ, **self.env},
                 start_new_session=True,  # a Ctrl-C is for the tests, which stop us in order
                 **self._popen_options(),  # type: ignore[call-overload]
             )

@@ -1,0 +1,179 @@
+"""Three clocks that do not agree, or are set while everything runs: Postgres's decides, nothing is
+early, and nothing is later than with clocks that agree."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import pytest
+from bed import Bed
+from clocks import Clock
+from harness.poll import until_ready, wait_until
+from harness.queue import mirror
+from harness.servers import Postgres, Redis
+from harness.sweeper import Sweeper, run_once
+
+UNCHANGED_S = 0.005
+EXACT_S = 0.5  # the latest of them, on a busy machine; a clock that is misjudged costs seconds
+KNOWN_S = 4.0  # until an offset is on view: asked each second, looked at each second
+APART = "clock and this host's are apart"
+AGREE = "clock and this host's agree again"
+SERVERS = ("postgres", "redis")
+OWNERS = ("host", *SERVERS)
+
+
+@dataclass
+class Clocks:
+    """A bed on which each has a clock of its own."""
+
+    bed: Bed
+    clocks: dict[str, Clock]
+
+    def start(self) -> Sweeper:
+        daemon = self.bed.start(env=self.clocks["host"].env(), http=True)
+        until_ready(daemon)
+        return daemon
+
+    def lateness(self) -> list[float]:
+        """Of reservations that come due one after the other, mirrored as by an API."""
+        before = len(self.bed.lateness())
+        since = self.postgres_now()
+        ids = self.bed.stream(80, rate=80, delay_s=0.3)
+        mirror(self.bed.db, self.bed.redis, *ids)
+        wait_until(
+            lambda: len(self.bed.lateness()) == before + len(ids), 10, "all released", step=0.1
+        )
+        late = self.bed.lateness(since=since)
+        assert len(late) == len(ids)
+        assert late[-1] <= EXACT_S, f"{late[-1]:.3f} s late"
+        return late
+
+    def postgres_now(self) -> float:
+        return float(self.bed.db.value("SELECT extract(epoch FROM clock_timestamp())"))  # type: ignore[arg-type]
+
+
+def on_view(daemon: Sweeper) -> dict[str, float]:
+    """What /metrics says of both clocks."""
+    found = re.findall(
+        r'^reservation_sweeper_clock_offset_seconds\{server="(\w+)"\} (\S+)$',
+        daemon.http("/metrics")[1],
+        re.MULTILINE,
+    )
+    return {server: float(value) for server, value in found}
+
+
+def expected(owner: str, offset_s: float) -> dict[str, float]:
+    """The servers' clocks against the host's, when the owner's is off."""
+    if owner == "host":
+        return dict.fromkeys(SERVERS, -offset_s)
+    return {server: offset_s if server == owner else 0.0 for server in SERVERS}
+
+
+def close(seen: dict[str, float], wanted: dict[str, float]) -> bool:
+    return set(seen) == set(wanted) and all(abs(seen[s] - wanted[s]) < 0.3 for s in wanted)
+
+
+def servers_of(daemon: Sweeper, message: str) -> list[str]:
+    return sorted(str(r["server"]) for r in daemon.find(message))
+
+
+def apart(owner: str) -> list[str]:
+    return sorted(SERVERS if owner == "host" else [owner])
+
+
+@pytest.fixture(scope="module")
+def owned() -> Iterator[tuple[Postgres, Redis, dict[str, Clock]]]:
+    """Servers that go by clocks of their own."""
+    clocks = {owner: Clock(owner) for owner in OWNERS}
+    pg, redis = Postgres(fsync=False), Redis()
+    pg.env = clocks["postgres"].env()
+    redis.env = clocks["redis"].env()
+    pg.start()
+    redis.start()
+    yield pg, redis, clocks
+    pg.close()
+    redis.close()
+
+
+@pytest.fixture
+def clocks(owned: tuple[Postgres, Redis, dict[str, Clock]]) -> Iterator[Clocks]:
+    pg, redis, by_owner = owned
+    for clock in by_owner.values():
+        clock.set(0)
+    bed = Bed(pg, redis)
+    yield Clocks(bed, by_owner)
+    bed.close()
+
+
+@pytest.mark.parametrize("offset_s", [5, -5, 600, -600])
+@pytest.mark.parametrize("owner", OWNERS)
+def test_apart_from_the_start(clocks: Clocks, owner: str, offset_s: int) -> None:
+    bed = clocks.bed
+    daemon = clocks.start()
+    usual = median(clocks.lateness())
+    assert close(on_view(daemon), expected("host", 0))
+    assert not servers_of(daemon, APART)
+    assert daemon.stop() == 0
+
+    clocks.clocks[owner].set(offset_s)
+    daemon = clocks.start()
+    late = median(clocks.lateness())
+    print(f"{owner} {offset_s:+} s: {late * 1000:.2f} ms late, {usual * 1000:.2f} ms without")
+    assert late <= usual + UNCHANGED_S
+    wanted = expected(owner, offset_s)
+    wait_until(lambda: close(on_view(daemon), wanted), KNOWN_S, f"{wanted} in /metrics")
+    wait_until(lambda: servers_of(daemon, APART) == apart(owner), KNOWN_S, "a record of it")
+    shown = run_once(
+        "--status",
+        dsn=bed.db.dsn,
+        redis_url=bed.redis_server.url(),
+        env=clocks.clocks["host"].env(),
+    )
+    status = json.loads(shown.stdout)
+    assert close({s: status[s]["clockOffsetSeconds"] for s in SERVERS}, wanted)
+    bed.check_settled()
+    assert servers_of(daemon, APART) == apart(owner), "once"
+    assert not servers_of(daemon, AGREE)
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_set_while_running(clocks: Clocks, owner: str) -> None:
+    """From one wrong time to the next, with nothing to do just then; in the end the right one."""
+    bed = clocks.bed
+    daemon = clocks.start()
+    usual = median(clocks.lateness())
+    for offset_s in (5, -5, 600, -600, 0):
+        clocks.clocks[owner].set(offset_s)
+        wanted = expected(owner, offset_s)
+        # Nothing is released meanwhile: it is asked for.
+        wait_until(lambda w=wanted: close(on_view(daemon), w), KNOWN_S, f"{wanted} in /metrics")
+        late = median(clocks.lateness())
+        print(f"{owner} {offset_s:+} s: {late * 1000:.2f} ms late, {usual * 1000:.2f} ms without")
+        assert late <= usual + UNCHANGED_S
+        bed.check_always()
+    bed.check_settled()
+    wait_until(lambda: servers_of(daemon, AGREE) == apart(owner), KNOWN_S, "that it is over")
+    assert servers_of(daemon, APART) == apart(owner), "once, from the first step to the last"
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_set_under_load(clocks: Clocks, owner: str) -> None:
+    """In the middle of whatever is being done just then."""
+    bed = clocks.bed
+    clocks.start()
+    with bed.traffic():
+        for offset_s in (5, 0, 600, 0):
+            released = len(bed.lateness())
+            wait_until(lambda n=released: len(bed.lateness()) > n + 5, 10, "releases", step=0.1)
+            clocks.clocks[owner].set(offset_s)
+            # What was reserved before it lives longer or shorter by the step, as it should.
+            since = clocks.postgres_now() + 0.5
+            wait_until(lambda s=since: len(bed.lateness(s)) > 25, 10, "releases after", step=0.1)
+            late = bed.lateness(since)
+            assert late[-1] <= EXACT_S, f"{owner} {offset_s:+} s: {late[-1]:.3f} s late"
+    wait_until(lambda: bed.overdue() == 0, 5, "all released")
+    bed.check_settled()
