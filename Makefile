@@ -13,9 +13,9 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all unit integration fault test model fuzz fuzz-short fuzz-programs torture api-test \
-    compose-test demo bench bench-programs \
-    bench-peers bench-plots bench-readme install check-format tidy cppcheck clean help FORCE
+.PHONY: all unit integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
+    api-test compose-test demo bench bench-programs bench-peers bench-plots bench-readme install \
+    check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -28,7 +28,8 @@ PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus systemd \
     python3-yaml openssl
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
-PACKAGES_fault := $(SERVER_PACKAGES) python3-pytest
+PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev python3-pytest
+PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES)
 PACKAGES_model := spin gcc libc6-dev
 PACKAGES_fuzz := clang libclang-rt-dev
@@ -163,11 +164,17 @@ integration: $(BINARY)
 fault: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
+# The short form: one fault of each kind, and a few at random.
+fault-short: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -m short -q -rs
+	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
+
 # One after the other, whatever -j says: the integration tests measure time.
 test: $(BINARY) $(UNIT_PROGRAMS)
 	@tools/run-units $(UNIT_PROGRAMS)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
 	    $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory fault-short
 
 # Random faults; FAULTS=n how many, SEED=n to see the same ones again.
 torture: $(BINARY)
@@ -286,10 +293,11 @@ clean:
 help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
 	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
-	@echo 'make test          the unit and the integration tests'
+	@echo 'make test          the unit and the integration tests, and the short form of the fault tests'
 	@echo 'make unit          the unit tests'
 	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
-	@echo 'make fault         the fault tests: servers killed, cut off, paused; about 4 minutes'
+	@echo 'make fault         the fault tests: servers killed, cut off, paused, with wrong clocks'
+	@echo 'make fault-short   one fault of each kind, and 20 at random'
 	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n'
 	@echo 'make model         checks the protocol exhaustively, with spin'
 	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'

@@ -196,6 +196,12 @@ class Bed:
         )
         return [row[0] for row in rows]
 
+    def wait_for_releases(self, since: float, n: int = 25) -> None:
+        """Of what expires after that moment."""
+        wait_until(
+            lambda: len(self.lateness(since)) >= n, 15, f"{n} releases after {since:.3f}", step=0.1
+        )
+
     # ---- what must hold -------------------------------------------------------------------------
 
     def check_always(self) -> None:

@@ -14,6 +14,10 @@ from bed import Bed  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "short: the short form, part of make test")
+
+
 @pytest.fixture(scope="session")
 def hurt_pg() -> Iterator[Postgres]:
     # Few connections, so that they can be used up; fast recovery from a crash.

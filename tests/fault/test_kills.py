@@ -7,6 +7,7 @@ import random
 import signal
 import time
 
+import pytest
 from bed import Bed
 from harness import shop
 from harness.poll import wait_until
@@ -25,6 +26,10 @@ def mirrored(bed: Bed, n: int, rate: float) -> list[str]:
     )
     bed.redis.zadd(PENDING, dict(rows))
     return ids
+
+
+def leases(bed: Bed) -> set[tuple[bytes, float]]:
+    return set(bed.redis.zrange(INFLIGHT, 0, -1, withscores=True))
 
 
 def test_two_sweepers_one_is_killed(bed: Bed) -> None:
@@ -51,6 +56,7 @@ def test_two_sweepers_one_is_killed(bed: Bed) -> None:
     assert max(bed.lateness()) <= LEASE_S + 0.6
 
 
+@pytest.mark.short
 def test_alone_and_killed(bed: Bed) -> None:
     """A restart has what was in flight back within the lease."""
     dice = random.Random(5)
@@ -89,9 +95,12 @@ def test_stopped_beyond_the_lease(bed: Bed) -> None:
         bed.redis.zadd(PENDING, dict.fromkeys(ids, 1))
         wait_until(lambda: bed.redis.zcard(INFLIGHT) > 0, 5, "claimed", step=0.0)
         os.kill(first.pid, signal.SIGSTOP)
+        held = leases(bed)
         second = bed.start(*MIRRORED)
         try:
-            time.sleep(LEASE_S + 0.5)
+            wait_until(
+                lambda h=held: not h & leases(bed), LEASE_S + 5, "its leases have passed to the other"
+            )
             wait_until(lambda: bed.overdue() == 0, 5, f"the other released them ({turn})")
         finally:
             os.kill(first.pid, signal.SIGCONT)

@@ -30,12 +30,19 @@ ALONE = ("--lookahead", "off", "--feed-interval", "1h", "--max-sleep", "20ms")
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
 
+def answers(db: Database) -> bool:
+    try:
+        return bool(db.value("SELECT true"))
+    except psycopg.OperationalError:
+        return False
+
+
 @contextmanager
 def crashed(bed: Bed) -> Iterator[None]:
     """As by a power cut, and recovery at the next start."""
     bed.pg.kill9()
     try:
-        time.sleep(HURT_S)
+        time.sleep(HURT_S)  # the fault's own length, as below: nothing is waited for
         yield
     finally:
         bed.pg.start()
@@ -46,7 +53,7 @@ def backend_killed(bed: Bed) -> Iterator[None]:
     """One backend dies: the postmaster ends all the others and recovers."""
     backend = bed.db.value(f"SELECT pid FROM pg_stat_activity WHERE {SWEEPERS} LIMIT 1")
     os.kill(int(backend), signal.SIGKILL)  # type: ignore[call-overload]
-    time.sleep(0.2)
+    wait_until(lambda: not answers(bed.db), 5, "all backends are gone")
     yield
 
 
@@ -102,7 +109,10 @@ def paused(bed: Bed) -> Iterator[None]:
         bed.pg.resume()
 
 
-FAULTS = (crashed, backend_killed, terminated, read_only, crowded, paused)
+FAULTS = (
+    pytest.param(crashed, marks=pytest.mark.short),
+    *(backend_killed, terminated, read_only, crowded, paused),
+)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
@@ -110,7 +120,7 @@ def test_postgres_out_of_reach(bed: Bed, fault: Callable[[Bed], object]) -> None
     daemon = bed.start()
     daemon.wait_for_record("Postgres connected")
     ids = bed.stream(300, rate=40)
-    time.sleep(0.7)
+    bed.wait_for_releases(0)
     seen = len(daemon.records)
     hurt = Fault()
     with fault(bed):
@@ -177,8 +187,14 @@ def test_failover(bed: Bed) -> None:
             wait_until(
                 lambda: shop.count_status(there, "released") == len(ids), 15, "released after it"
             )
-            assert there.value("SELECT max(at) FROM audit") is not None
-            assert time.time() <= promoted + 12
+            late = there.query(
+                "SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM at)::float8"
+                " FROM audit WHERE at > to_timestamp(%s)",
+                (promoted,),
+            )
+            assert max(at for expires, at in late if expires <= promoted) <= promoted + BACK_S
+            after = [at - expires for expires, at in late if expires > promoted + BACK_S]
+            assert not after or max(after) <= EXACT_S
             shop.check_stock_adds_up(there)
             twice = there.query("SELECT id FROM audit GROUP BY id HAVING count(*) > 1")
             assert not twice

@@ -354,7 +354,7 @@ class Torture:
 
     def run(self, faults: int) -> None:
         self.api.start()
-        time.sleep(1.0)
+        wait_until(lambda: self.api.done.total() > 20, 10, "the API is busy")
         began = time.monotonic()
         for number in range(1, faults + 1):
             self.hurt()
