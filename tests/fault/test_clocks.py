@@ -181,7 +181,10 @@ def test_set_under_load(clocks: Clocks, owner: str) -> None:
         for offset_s in (5, 0, 600, 0):
             clocks.lateness_but_for(clocks.reserved(), 5)
             clocks.clocks[owner].set(offset_s)
-            # What was reserved before it lives longer or shorter by the step, as it should.
+            # What was reserved before it lives longer or shorter by the step, as it should: also what
+            # is being reserved just then, which is the next one at most.
+            n = len(clocks.reserved()) + 2
+            wait_until(lambda n=n: len(clocks.reserved()) >= n, 5, "reserved after it")
             clocks.lateness_but_for(clocks.reserved(), 25)
     wait_until(lambda: bed.overdue() == 0, 5, "all released")
     bed.check_settled()

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 import pytest
 import redis as redis_py
 from bed import Bed, Fault, complaints
+from harness import shop
 from harness.poll import wait_until
 from harness.proxy import CLIENT, SERVER, Proxy
 from harness.queue import PENDING
+from harness.servers import Redis
+from harness.sweeper import run_once
 
 LOADS_S = 2.2
 # Of the promise (both "within 2 s"), and of what a busy machine may add to "exact".
@@ -247,3 +250,20 @@ def test_black_hole(bed: Bed, senders: tuple[str, ...]) -> None:
             bed.wait_for_releases(hurt.ended + BACK_S)
         bed.check_settled()
         check_on_time(bed, hurt)
+
+
+def test_a_cluster(bed: Bed) -> None:
+    """Refused at the start, in one sentence; the cron job's replacement does without."""
+    cluster = Redis(cluster_enabled="yes")
+    cluster.start()
+    try:
+        ids = shop.bulk_reserve(bed.db, 3, bed.products)
+        daemon = bed.start(redis_url=cluster.url())
+        daemon.expected_status = 2
+        assert daemon.wait() == 2
+        assert len([line for line in daemon.stderr_lines if "is a Cluster" in line]) == 2
+        done = run_once("--once", dsn=bed.db.dsn, redis_url=cluster.url())
+        assert done.status == 0, done.stderr
+        assert done.record("Cleanup job completed")["cleanedCount"] == len(ids)
+    finally:
+        cluster.close()
