@@ -19,7 +19,7 @@ from harness.sweeper import Sweeper, run_once
 
 UNCHANGED_S = 0.005
 EXACT_S = 0.5  # the latest of them, on a busy machine; a clock that is misjudged costs seconds
-KNOWN_S = 4.0  # until an offset is on view: asked each second, looked at each second
+KNOWN_S = 4.0  # until an offset is on view: asked with each look of the feed, every second here
 APART = "clock and this host's are apart"
 AGREE = "clock and this host's agree again"
 SERVERS = ("postgres", "redis")
@@ -34,7 +34,9 @@ class Clocks:
     clocks: dict[str, Clock]
 
     def start(self) -> Sweeper:
-        daemon = self.bed.start(env=self.clocks["host"].env(), http=True)
+        daemon = self.bed.start(
+            "--feed-interval", "1s", env=self.clocks["host"].env(), http=True
+        )
         until_ready(daemon)
         return daemon
 
