@@ -7,8 +7,10 @@ local holder, ttl = ARGV[1], tonumber(ARGV[2])
 local owner = redis.call('GET', KEYS[1])
 local remaining = redis.call('PTTL', KEYS[1])
 
--- A key without an end was not written by this script and would never give way.
-local free = not owner or remaining < 0
+-- A key without an end was not written by this script and would never give way. One whose end is far
+-- beyond what a holder asks for is from before Redis's clock was set back: nobody could follow its
+-- holder, if that is dead.
+local free = not owner or remaining < 0 or ttl > 0 and remaining > 2 * ttl
 if owner ~= holder and not free then
     return {0, remaining, owner}
 end

@@ -4,7 +4,9 @@ early, and nothing is later than with clocks that agree."""
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -13,7 +15,7 @@ import pytest
 from bed import Bed
 from clocks import Clock
 from harness.poll import until_ready, wait_until
-from harness.queue import mirror
+from harness.queue import FEEDER, mirror
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper, run_once
 
@@ -172,6 +174,26 @@ def test_set_while_running(clocks: Clocks, owner: str) -> None:
     bed.check_settled()
     wait_until(lambda: servers_of(daemon, AGREE) == apart(owner), KNOWN_S, "that it is over")
     assert servers_of(daemon, APART) == apart(owner), "once, from the first step to the last"
+
+
+def test_the_feeder_dies_while_redis_is_set_back(clocks: Clocks) -> None:
+    """Its role ends by Redis's clock, ten minutes later than it was meant to: another takes it."""
+    bed = clocks.bed
+    settings = ("--feed-interval", "1s", "--lookahead", "5s")
+    clocks.clocks["redis"].set(600)
+    first = bed.start(*settings)
+    holder = wait_until(lambda: bed.redis.get(FEEDER), 10, "it feeds")
+    second = bed.start(*settings)
+    second.wait_for_record("Redis connected")
+    os.kill(first.pid, signal.SIGSTOP)
+    clocks.clocks["redis"].set(0)
+    assert bed.redis.pttl(FEEDER) > 500_000
+    first.kill()
+    wait_until(lambda: bed.redis.get(FEEDER) not in (None, holder), 10, "the other feeds")
+    with bed.traffic(mirrors=False, ttl_s=3.0):
+        late = clocks.lateness_but_for(clocks.reserved(), 25)
+    bed.check_settled()
+    assert late[-1] <= EXACT_S
 
 
 @pytest.mark.parametrize("owner", OWNERS)

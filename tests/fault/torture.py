@@ -25,6 +25,7 @@ import psycopg  # noqa: E402
 import redis as redis_py  # noqa: E402
 from api import Api  # noqa: E402
 from bed import Bed, complaints  # noqa: E402
+from clocks import Clock  # noqa: E402
 from harness.poll import wait_until  # noqa: E402
 from harness.proxy import BOTH, CLIENT, SERVER, Proxy  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
@@ -45,6 +46,9 @@ class Torture:
         self.pg = Postgres(fsync=False, max_connections=30, superuser_reserved_connections=1)
         self.pg.start()
         self.redis_server = Redis()
+        # Not Postgres's: whether something is late is judged by it.
+        self.clocks = {"sweepers": Clock("sweepers"), "redis": Clock("redis")}
+        self.redis_server.env = self.clocks["redis"].env()
         self.redis_server.start()
         self.bed = Bed(self.pg, self.redis_server)
         self.pg_proxy = Proxy(self.pg.port)
@@ -63,6 +67,7 @@ class Torture:
             self.dice.choice("112"),
             dsn=self.pg_proxy.through(self.bed.db.dsn),
             redis_url=self.redis_proxy.through(self.redis_server.url()),
+            env=self.clocks["sweepers"].env(),
         )
         one.wait_for_record("Started")  # from here on SIGTERM is an orderly stop
         return one
@@ -241,6 +246,15 @@ class Torture:
         proxy.heal()
         proxy.cut()
 
+    # ---- clocks -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def clock_set(self) -> Iterator[None]:
+        clock = self.clocks[self.dice.choice(sorted(self.clocks))]
+        clock.set(self.dice.choice((5, -5, 600, -600)))
+        yield
+        clock.set(0)
+
     # ---- the sweepers -----------------------------------------------------------------------------
 
     @contextmanager
@@ -285,6 +299,7 @@ class Torture:
         (network_black_hole, 3),
         (network_half_closed, 2),
         (cut_in_the_middle, 10),
+        (clock_set, 4),
         (sweeper_killed, 8),
         (sweeper_stopped, 4),
         (sweeper_restarted, 2),

@@ -155,6 +155,13 @@ def test_a_role_without_an_end_gives_way(queue: Queue) -> None:
     assert 0 < queue.client.pttl(FEEDER) <= 60_000
 
 
+def test_a_role_from_before_the_clock_was_set_back_gives_way(queue: Queue) -> None:
+    assert role(queue, "one", 600_000)[0] == 1
+    assert role(queue, "two", 0)[:3:2] == [0, b"one"]
+    assert role(queue, "two", 60_000) == [1, 60_000, b"two"]
+    assert role(queue, "one", 60_000)[0] == 0
+
+
 def test_a_role_of_a_wrong_type(queue: Queue) -> None:
     queue.client.zadd(FEEDER, {"a": 1})
     with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
