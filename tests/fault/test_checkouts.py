@@ -17,7 +17,7 @@ LOCK_TIMEOUT_S = 0.02
 # What a busy machine adds: the sweeper's transaction itself, and everybody's turn on the processor.
 SLACK_S = 0.13
 # How long the load lasts.
-LASTS_S = [pytest.param(6, marks=pytest.mark.short), 60]
+LASTS_S = [pytest.param(4, marks=pytest.mark.short), 60]
 
 
 class Till(threading.Thread):
