@@ -165,7 +165,7 @@ def test_set_while_running(clocks: Clocks, owner: str) -> None:
     for offset_s in (5, -5, 600, -600, 0):
         clocks.clocks[owner].set(offset_s)
         wanted = expected(owner, offset_s)
-        # Nothing is released meanwhile: it is asked for.
+        # Nothing is released meanwhile: the feed asks.
         wait_until(lambda w=wanted: close(on_view(daemon), w), KNOWN_S, f"{wanted} in /metrics")
         late = median(clocks.lateness())
         print(f"{owner} {offset_s:+} s: {late * 1000:.2f} ms late, {usual * 1000:.2f} ms without")

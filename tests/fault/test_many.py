@@ -3,24 +3,31 @@ longer."""
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from bed import Bed, complaints
 from harness import shop
-from harness.poll import wait_until
-from harness.queue import FEEDER, PENDING
+from harness.poll import until_ready, wait_until
+from harness.queue import PENDING
+from harness.sweeper import Sweeper
 
 BACKLOG = 20_000
 
 
+def has_looked(daemon: Sweeper) -> bool:
+    gauge = r"^reservation_sweeper_feed_last_success_timestamp_seconds (\S+)$"
+    found = re.search(gauge, daemon.http("/metrics")[1], re.MULTILINE)
+    return found is not None and float(found[1]) > 0
+
+
 def drain(bed: Bed, n_sweepers: int) -> float:
     """Seconds that so many sweepers need for the backlog."""
-    fleet = [bed.start("--lookahead", "off") for _ in range(n_sweepers)]
+    fleet = [bed.start("--lookahead", "off", http=True) for _ in range(n_sweepers)]
     for one in fleet:
-        one.wait_for_record("Postgres connected")
-        one.wait_for_record("Redis connected")
-    wait_until(lambda: bed.redis.exists(FEEDER), 5, "one of them feeds")
+        until_ready(one)
+        wait_until(lambda o=one: has_looked(o), 10, "its first look is over")
     before = shop.count_status(bed.db, "released")
     ids = shop.bulk_reserve(bed.db, BACKLOG, bed.products, "clock_timestamp()")
     for first in range(0, BACKLOG, 5000):
