@@ -1,8 +1,9 @@
 /* Drives a set of reservations to an outcome for each, whatever Postgres says on the way.
  *
  * Releases them in one transaction. When Postgres refuses a row the batch is halved until the
- * refused one stands alone, so that it hurts no other. Reservations that were refused before go
- * alone, after the others. A product whose counter has been skipped for 250 ms is then tried by
+ * refused one stands alone, so that it hurts no other; of a product that is refused again and again
+ * the others are not tried (blames.h). Reservations that were refused before go alone, after the
+ * others. A product whose counter has been skipped for 250 ms is then tried by
  * itself, waiting up to the lock timeout. */
 #ifndef RS_BATCH_H
 #define RS_BATCH_H
@@ -12,6 +13,7 @@
 #include <sys/queue.h>
 
 struct batch;
+struct blames;
 struct loop;
 struct skips;
 struct stats;
@@ -24,6 +26,7 @@ struct batch_options {
     const struct statements *statements;
     struct server_clock *clock; /* Postgres's */
     struct skips *skips;        /* shared by the batches of a process */
+    struct blames *blames;      /* likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;

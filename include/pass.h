@@ -22,6 +22,7 @@ struct pass_result {
     uint64_t released, units;
     uint64_t failed;    /* refused by Postgres in this pass */
     uint64_t held_back; /* refused in an earlier pass, their time has not come */
+    uint64_t held;      /* not tried, since Postgres refuses their product */
     uint64_t locked;    /* held by others when it was their turn */
 };
 

@@ -3,14 +3,15 @@
 #define RS_RELEASE_H
 
 #include "mapping.h"
+#include "statements.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct pg_link;
+struct pg_answer;
 struct server_clock;
-struct statements;
 
 enum outcome {
     OUTCOME_NONE, /* not yet decided */
@@ -22,6 +23,7 @@ enum outcome {
     OUTCOME_LOCKED,  /* a row or counter is held by somebody else */
     OUTCOME_FAILED,  /* Postgres refuses this one: sqlstate, error */
     OUTCOME_UNTRIED, /* failed before, and there was no time to try it again */
+    OUTCOME_HELD, /* not tried: Postgres refuses its product (blames.h): wait_us, sqlstate, error */
     OUTCOME_UNKNOWN, /* COMMIT had no answer, or it was never sent: ask again */
     OUTCOME_FAULT,   /* the statement or the server is at fault, not this reservation */
 };
@@ -39,9 +41,12 @@ struct item {
     int64_t units;      /* RELEASED */
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */
-    char *error;        /* FAILED: owned */
-    char sqlstate[6];   /* FAILED */
-    char *record;       /* FAILED: owned; what goes into :failed */
+    char *error;        /* FAILED, HELD: owned */
+    char sqlstate[6];   /* FAILED, HELD */
+    int64_t wait_us;    /* HELD: how long */
+    char *record;       /* FAILED, HELD: owned; what goes into :failed */
+    char *products;     /* owned; an argz vector (argz.h), empty until somebody asks (products.h) */
+    size_t products_len;
 };
 
 /* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
@@ -64,6 +69,7 @@ struct release_result {
     enum release_fault fault;
     const char *sqlstate;         /* "" when none */
     const char *message;          /* "" when none */
+    const char *table;            /* whose constraint was violated; "" when none */
     int64_t sent_us, received_us; /* monotonic */
 };
 
@@ -91,6 +97,13 @@ struct release_options {
  * memory). */
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Sends a statement whose parameter is the ids of n items (a hurried release also takes the lock
+ * timeout), as the second of a transaction with a release's settings. cb as pg_link_send's; returns as release_send. */
+int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
+                struct item *const *items, size_t n,
+                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
     __attribute__((warn_unused_result));
 
 #endif

@@ -5,19 +5,19 @@
 #ifndef RS_SKIPS_H
 #define RS_SKIPS_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct item;
 struct skips;
 
 struct skips *skips_new(void); /* NULL: out of memory */
 void skips_free(struct skips *s);
 
-/* Notes that the product was skipped now. True when it has been skipped for 250 ms: it is time to
- * wait for it. */
-bool skips_note(struct skips *s, const char *product, int64_t mono_us);
-
-/* The product was waited for: its time starts anew. */
-void skips_clear(struct skips *s, const char *product);
+/* Notes which products' counters held items back just now (OUTCOME_LOCKED), and brings the items of
+ * one that has been skipped for 250 ms to the front of items[0..n): it is to be waited for, and its
+ * time starts anew. One product at a time, so that while it waits the transaction holds nothing
+ * else (only a reservation of several products may). Returns how many; 0: none. */
+size_t skips_gather(struct skips *s, struct item **items, size_t n, int64_t mono_us);
 
 #endif

@@ -7,6 +7,7 @@
 #include "due_queue.h"
 #include "stats.h"
 
+struct blames;
 struct config;
 struct loop;
 struct redis_link;
@@ -20,6 +21,7 @@ struct sweep {
     struct due_queue *queue;  /* NULL: without Redis */
     struct statements *statements;
     struct skips *skips;
+    struct blames *blames;
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */
@@ -49,8 +51,8 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
 /* Notes from a batch's items whether Postgres works. */
 void sweep_note_batch(struct sweep *s, const struct item *items, size_t n);
 
-/* The record of :failed for a refused item: JSON, malloc'd; NULL when memory ran out. now_ms and
- * retry_ms are Postgres's time. item->attempts counts this refusal already. */
+/* The record of :failed for a refused item, or one that is held with its product: JSON, malloc'd; NULL when memory ran out. now_ms and
+ * retry_ms are Postgres's time. item->attempts counts this refusal already, and is 0 for one that was never tried. */
 char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms);
 
 /* Takes attempts and first_failed_ms from a record of :failed. What cannot be read counts as one

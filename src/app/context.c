@@ -1,6 +1,7 @@
 /* What every mode that talks to the servers sets up. */
 #include "context.h"
 
+#include "blames.h"
 #include "config.h"
 #include "due_queue.h"
 #include "log.h"
@@ -30,6 +31,7 @@ int context_open(struct context *c, const struct config *config,
     s->loop = loop_new();
     s->statements = statements_new();
     s->skips = skips_new();
+    s->blames = blames_new();
     const struct redis_link_options options = {
         .address = &config->redis,
         .ca_file = config->redis_ca,
@@ -44,7 +46,7 @@ int context_open(struct context *c, const struct config *config,
         s->redis = redis_link_new(s->loop, &options);
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
-    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
+    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL || s->blames == NULL ||
         s->queue == NULL) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         context_close(c);
@@ -65,6 +67,7 @@ void context_close(struct context *c)
     context_close_queue(c);
     redis_link_free(s->redis);
     skips_free(s->skips);
+    blames_free(s->blames);
     statements_free(s->statements);
     loop_free(s->loop);
     free(c->postgres);

@@ -32,6 +32,7 @@ struct once {
     bool stopping;
     int64_t began_us, locked_until_us;
     uint64_t cleaned, units, failed, skipped;
+    uint64_t held; /* refused with their product, without having been tried */
     int status;
 };
 
@@ -45,6 +46,7 @@ static void end(struct once *o, int status)
 
 static void completed(struct once *o)
 {
+    o->failed += o->held;
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
               LOG_INT, "releasedUnits", (int64_t)o->units, LOG_INT, "failedCount",
               (int64_t)o->failed, LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun",
@@ -67,6 +69,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     o->units += result->units;
     o->failed += result->failed;
     o->skipped = result->locked;
+    o->held = result->held;
     if (!result->ok)
         failed(o, result->error);
     else if (o->stopping)

@@ -25,6 +25,7 @@ struct sweep_job {
     struct timer *turn; /* the next step */
     int64_t began_us, locked_until_us;
     bool stopping, over;
+    uint64_t held; /* refused with their product, without having been tried */
     char reason[256]; /* why there is no connection */
     struct sweep_job_result result;
     void (*done)(void *arg, const struct sweep_job_result *result);
@@ -35,6 +36,7 @@ static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
 {
     const struct sweep_job_result *r = &j->result;
     j->over = true;
+    j->result.failed += j->held;
     j->result.error = error;
     j->result.out_of_reach = out_of_reach;
     timer_clear(j->turn);
@@ -55,6 +57,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     j->result.cleaned += result->released;
     j->result.failed += result->failed;
     j->result.skipped = result->locked;
+    j->held = result->held;
     if (!result->ok)
         finish(j, result->error, !pg_link_up(j->link));
     else if (j->stopping)

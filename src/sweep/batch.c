@@ -1,10 +1,12 @@
 /* Drives a set of reservations to an outcome for each: see batch.h. */
 #include "batch.h"
 
+#include "blames.h"
 #include "clock.h"
 #include "log.h"
 #include "loop.h"
 #include "pg_link.h"
+#include "products.h"
 #include "skips.h"
 #include "statements.h"
 #include "stats.h"
@@ -43,6 +45,10 @@ struct batch {
     size_t probe; /* next of order[] to try alone */
     int64_t probes_end_us;
     int patient; /* counters waited for so far */
+
+    bool wonder, asked;     /* whose products these are: to be asked, has been */
+    struct item *suspect;   /* refused before its products were known */
+    enum blame_kind reason; /* why */
 
     struct range stack[64]; /* halving 5,000 needs 2 * log2(5,000) places at most */
     size_t depth;
@@ -116,12 +122,29 @@ static void give_up(struct batch *b, enum outcome outcome)
     b->patient = PATIENT_PRODUCTS;
 }
 
+static void halve(struct batch *b)
+{
+    struct range r = b->current;
+    push(b, r.first + r.n / 2, r.n - r.n / 2, r.tries);
+    push(b, r.first, r.n / 2, r.tries);
+}
+
+static void blame(struct batch *b, struct item *item, enum blame_kind reason)
+{
+    if (b->asked) {
+        blames_refused(b->options.blames, item, reason, clock_mono_us());
+    } else {
+        b->suspect = item;
+        b->reason = reason;
+    }
+}
+
 static void refused(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
+    b->wonder = b->wonder || b->stage == STAGE_FRESH;
     if (r.n > 1) {
-        push(b, r.first + r.n / 2, r.n - r.n / 2, r.tries);
-        push(b, r.first, r.n / 2, r.tries);
+        halve(b);
         return;
     }
     struct item *item = b->order[r.first];
@@ -134,6 +157,18 @@ static void refused(struct batch *b, const struct release_result *result)
     memcpy(item->sqlstate, result->sqlstate, strnlen(result->sqlstate, 5) + 1);
     free(item->error);
     item->error = strdup(result->message);
+    if (b->stage == STAGE_FRESH) /* what was refused before says nothing new */
+        blame(b, item, blames_kind(result));
+}
+
+/* What was released speaks for its products. */
+static void acquit(struct batch *b)
+{
+    for (size_t i = 0; i < b->current.n && b->asked; i++) {
+        const struct item *item = b->order[b->current.first + i];
+        if (item->outcome == OUTCOME_RELEASED)
+            blames_released(b->options.blames, item);
+    }
 }
 
 /* What a hurried release did not decide is left for a polite one. */
@@ -167,6 +202,17 @@ static enum release_way way_of(const struct batch *b)
                                                                         : RELEASE_POLITE;
 }
 
+static struct release_options options_of(const struct batch *b)
+{
+    return (struct release_options){
+        .statements = b->options.statements,
+        .clock = b->options.clock,
+        .lock_timeout_us = b->options.lock_timeout_us,
+        .statement_timeout_us = b->options.statement_timeout_us,
+        .way = way_of(b),
+    };
+}
+
 /* What failed in a hurry says little: a lock, or a reservation that was flipped in part. */
 static bool blames_hurry(const struct batch *b, enum release_fault fault)
 {
@@ -185,6 +231,7 @@ static void on_released(void *arg, const struct release_result *result)
     }
     switch (result->fault) {
     case RELEASE_OK:
+        acquit(b);
         leave_to_politeness(b);
         b->options.stats->batches++;
         stats_observe(&b->options.stats->batch_size, (double)r.n);
@@ -202,7 +249,7 @@ static void on_released(void *arg, const struct release_result *result)
         break;
     case RELEASE_SLOW: /* a lock that does not come, or too much at once */
         if (r.n > 1 && b->stage != STAGE_PATIENCE)
-            refused(b, result);
+            halve(b);
         else
             mark(b, r.first, r.n, OUTCOME_LOCKED);
         break;
@@ -224,34 +271,6 @@ static void on_released(void *arg, const struct release_result *result)
     timer_after_us(b->next, 0);
 }
 
-/* Brings the items that a counter held back, and whose product has been skipped long enough, to
- * the front of order[]; returns how many. One product at a time, so that while it waits the
- * transaction holds nothing else (only a reservation of several products may). */
-static size_t gather_patient(struct batch *b)
-{
-    int64_t now_us = clock_mono_us();
-    const char *product = NULL;
-    for (size_t i = 0; i < b->n && product == NULL; i++) {
-        const struct item *item = b->order[i];
-        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
-            skips_note(b->options.skips, item->counter, now_us))
-            product = item->counter;
-    }
-    if (product == NULL)
-        return 0;
-    skips_clear(b->options.skips, product);
-    size_t count = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        struct item *item = b->order[i];
-        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
-            (item->counter == product || strcmp(item->counter, product) == 0)) {
-            b->order[i] = b->order[count];
-            b->order[count++] = item;
-        }
-    }
-    return count;
-}
-
 /* Puts the next range on the stack; false when there is none. */
 static bool next_range(struct batch *b)
 {
@@ -271,31 +290,63 @@ static bool next_range(struct batch *b)
     }
     if (b->patient++ >= PATIENT_PRODUCTS)
         return false;
-    size_t n = gather_patient(b);
+    size_t n = skips_gather(b->options.skips, b->order, b->n, clock_mono_us());
     if (n == 0)
         return false;
     push(b, 0, n, 0);
     return true;
 }
 
+static void on_products(void *arg)
+{
+    struct batch *b = arg;
+    if (b->suspect != NULL)
+        blames_refused(b->options.blames, b->suspect, b->reason, clock_mono_us());
+    b->suspect = NULL;
+    timer_after_us(b->next, 0);
+}
+
+/* True when an answer will come. */
+static bool ask_products(struct batch *b)
+{
+    const struct release_options options = options_of(b);
+    b->asked = true;
+    return statements_ready(b->options.statements) &&
+           products_ask(b->options.link, &options, b->order, b->n, on_products, b) == 0;
+}
+
+/* Takes the next range, without what is not to be tried now; false when there is none. */
+static bool take_range(struct batch *b)
+{
+    while (b->depth > 0 || next_range(b)) {
+        struct range r = b->stack[--b->depth];
+        size_t left = 0;
+        if (b->stage == STAGE_FRESH && b->asked)
+            r.n = blames_sift(b->options.blames, b->order + r.first, r.n, clock_mono_us(), &left);
+        if (left > 0)
+            push(b, r.first + 1, left, r.tries);
+        if (r.n == 1 && r.tries == 0) /* alone there is no hurry, and a probe must decide */
+            r.tries = 1;
+        b->current = r;
+        if (r.n > 0)
+            return true;
+    }
+    return false;
+}
+
 static void step(void *arg)
 {
     struct batch *b = arg;
-    if (b->depth == 0 && !next_range(b)) {
+    set_deadline(b);
+    if (b->wonder && !b->asked && ask_products(b))
+        return;
+    if (!take_range(b)) {
         b->running = false;
         LIST_REMOVE(b, others);
         b->done(b->arg);
         return;
     }
-    set_deadline(b);
-    b->current = b->stack[--b->depth];
-    const struct release_options options = {
-        .statements = b->options.statements,
-        .clock = b->options.clock,
-        .lock_timeout_us = b->options.lock_timeout_us,
-        .statement_timeout_us = b->options.statement_timeout_us,
-        .way = way_of(b),
-    };
+    const struct release_options options = options_of(b);
     if (!statements_ready(b->options.statements) ||
         release_send(b->options.link, &options, b->order + b->current.first, b->current.n,
                      on_released, b) != 0) {
@@ -336,6 +387,9 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     b->n = b->fresh = b->depth = 0;
     b->patient = 0;
     b->hurry = hurry;
+    b->wonder = blames_any(b->options.blames, clock_mono_us());
+    b->asked = false;
+    b->suspect = NULL;
     b->stage = STAGE_FRESH;
     for (size_t i = 0; i < n; i++)
         items[i].outcome = OUTCOME_NONE;

@@ -88,6 +88,7 @@ struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nli
             .statements = sweep->statements,
             .clock = &sweep->pg_clock,
             .skips = sweep->skips,
+            .blames = sweep->blames,
             .stats = &sweep->stats,
             .running = &sweep->batches,
             .lock_timeout_us = sweep->config->lock_timeout_us,
@@ -198,6 +199,9 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     case OUTCOME_FAILED:
         p->result.failed++;
         item->attempts = refusals_note(p->refusals, item->id, clock_mono_us());
+        break;
+    case OUTCOME_HELD:
+        p->result.held++;
         break;
     case OUTCOME_UNTRIED:
         p->result.held_back++;

@@ -57,7 +57,7 @@ static void on_item(void *arg, const struct item *item)
     struct reconcile *r = arg;
     if (item->outcome == OUTCOME_RELEASED)
         report(r, item->id, item->id_len, item->expires_us, "released");
-    else if (item->outcome == OUTCOME_FAILED)
+    else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_HELD)
         report(r, item->id, item->id_len, item->expires_us, "refused");
 }
 
@@ -76,6 +76,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     } else if (result->locked > 0 && clock_mono_us() < x->locked_until_us) {
         timer_after_us(x->later, LOCKED_PAUSE_US);
     } else {
+        r->result.refused += (int64_t)result->held;
         r->result.remaining += r->result.refused + r->result.skipped;
         reconcile_next(r);
     }

@@ -2,6 +2,7 @@
 #include "refusals.h"
 
 #include "backoff.h"
+#include "hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,7 @@ void refusals_free(struct refusals *r)
 
 static size_t chain_of(const char *id)
 {
-    uint32_t h = 2166136261u; /* FNV-1a */
-    for (; *id != '\0'; id++)
-        h = (h ^ (unsigned char)*id) * 16777619u;
-    return h % CHAINS;
+    return hash_text(id) % CHAINS;
 }
 
 /* The link that points to the id's entry, or to the NULL at its chain's end. */

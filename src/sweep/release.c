@@ -47,6 +47,7 @@ void item_clear(struct item *item)
     free(item->counter);
     free(item->error);
     free(item->record);
+    free(item->products);
     memset(item, 0, sizeof(*item));
 }
 
@@ -157,6 +158,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct release_result result = {.fault = RELEASE_OK,
                                     .sqlstate = answer->sqlstate,
                                     .message = answer->message != NULL ? answer->message : "",
+                                    .table = answer->table,
                                     .sent_us = answer->sent_us,
                                     .received_us = answer->received_us};
     if (answer->status == PG_UNKNOWN) {
@@ -202,6 +204,34 @@ static char *id_array(struct item *const *items, size_t n)
     return text;
 }
 
+int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
+                struct item *const *items, size_t n,
+                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+{
+    assert(n > 0);
+    char lock_timeout[32], statement_timeout[32];
+    /* At least 1 ms: to Postgres 0 means for ever. */
+    int64_t lock_ms = options->lock_timeout_us / 1000;
+    snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
+    snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
+             (long long)(options->statement_timeout_us / 1000));
+    char *ids = id_array(items, n);
+    if (ids == NULL)
+        return -1;
+    const char *settings[] = {lock_timeout, statement_timeout};
+    const char *params[] = {ids, lock_timeout};
+    const struct pg_query queries[] = {
+        {.sql = settings_sql, .nparams = 2, .params = settings},
+        {.sql = statements_text(options->statements, which),
+         .nparams = which == STATEMENT_RELEASE_HURRIED ? 2 : 1,
+         .params = params},
+    };
+    /* Half as long again as the server allows itself: then the connection is dead. */
+    int rc = pg_link_send(link, queries, 2, options->statement_timeout_us * 3 / 2, cb, arg);
+    free(ids);
+    return rc;
+}
+
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
 {
@@ -210,30 +240,11 @@ int release_send(struct pg_link *link, const struct release_options *options, st
         [RELEASE_PATIENT] = STATEMENT_RELEASE_PATIENT,
         [RELEASE_HURRIED] = STATEMENT_RELEASE_HURRIED,
     };
-    assert(n > 0);
-    char lock_timeout[32], statement_timeout[32];
-    /* At least 1 ms: to Postgres 0 means for ever. */
-    int64_t lock_ms = options->lock_timeout_us / 1000;
-    snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
-    snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
-             (long long)(options->statement_timeout_us / 1000));
     struct request *q = malloc(sizeof(*q));
-    char *ids = id_array(items, n);
-    int rc = -1;
-    if (q != NULL && ids != NULL) {
-        *q = (struct request){options->way, options->clock, items, n, done, arg};
-        const char *settings[] = {lock_timeout, statement_timeout};
-        const char *release_params[] = {ids, lock_timeout};
-        const struct pg_query queries[] = {
-            {.sql = settings_sql, .nparams = 2, .params = settings},
-            {.sql = statements_text(options->statements, release[options->way]),
-             .nparams = options->way == RELEASE_HURRIED ? 2 : 1,
-             .params = release_params},
-        };
-        /* Half as long again as the server allows itself: then the connection is dead. */
-        rc = pg_link_send(link, queries, 2, options->statement_timeout_us * 3 / 2, on_answer, q);
-    }
-    free(ids);
+    if (q == NULL)
+        return -1;
+    *q = (struct request){options->way, options->clock, items, n, done, arg};
+    int rc = release_ask(link, options, release[options->way], items, n, on_answer, q);
     if (rc != 0)
         free(q);
     return rc;

@@ -44,8 +44,11 @@ static void settle_locked(struct stats *stats, const struct item *item, struct d
 static void settle_failed(struct stats *stats, struct item *item, struct due_settlement *to,
                           int64_t now_ms)
 {
-    item->attempts++;
-    int64_t retry_ms = now_ms + backoff_refused_us(item->attempts) / 1000;
+    if (item->outcome == OUTCOME_FAILED)
+        item->attempts++;
+    int64_t delay_us =
+        item->outcome == OUTCOME_FAILED ? backoff_refused_us(item->attempts) : item->wait_us;
+    int64_t retry_ms = now_ms + delay_us / 1000;
     stats->rescheduled[RESCHEDULE_FAILED]++;
     free(item->record);
     item->record = sweep_failed_record(item, now_ms, retry_ms);
@@ -70,6 +73,7 @@ void settlement_of(struct stats *stats, struct item *item, struct due_settlement
         settle_locked(stats, item, to, now_ms);
         break;
     case OUTCOME_FAILED:
+    case OUTCOME_HELD: /* not tried, since it would be refused: to be found in the same place */
         settle_failed(stats, item, to, now_ms);
         break;
     case OUTCOME_UNTRIED:

@@ -1,7 +1,11 @@
 /* For how long each product's counter has been skipped. */
 #include "skips.h"
 
+#include "hash.h"
+#include "release.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define SLOTS 256
 #define PATIENCE_US (250 * 1000)
@@ -24,14 +28,6 @@ void skips_free(struct skips *s)
     free(s);
 }
 
-static uint64_t hash(const char *text) /* FNV-1a */
-{
-    uint64_t h = 14695981039346656037u;
-    for (; *text != '\0'; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return h != 0 ? h : 1;
-}
-
 /* The product's slot, or the one that was used longest ago. */
 static size_t find(const struct skips *s, uint64_t product)
 {
@@ -45,9 +41,10 @@ static size_t find(const struct skips *s, uint64_t product)
     return oldest;
 }
 
-bool skips_note(struct skips *s, const char *product, int64_t mono_us)
+/* True when the product has been skipped for long enough, now included. */
+static bool note(struct skips *s, const char *product, int64_t mono_us)
 {
-    uint64_t h = hash(product);
+    uint64_t h = hash_text(product);
     size_t i = find(s, h);
     if (s->slots[i].product != h || mono_us - s->slots[i].last_us > FORGET_US) {
         s->slots[i].product = h;
@@ -57,12 +54,36 @@ bool skips_note(struct skips *s, const char *product, int64_t mono_us)
     return mono_us - s->slots[i].first_us >= PATIENCE_US;
 }
 
-void skips_clear(struct skips *s, const char *product)
+static void clear(struct skips *s, const char *product)
 {
-    uint64_t h = hash(product);
+    uint64_t h = hash_text(product);
     size_t i = find(s, h);
     if (s->slots[i].product == h) {
         s->slots[i].product = 0;
         s->slots[i].last_us = 0;
     }
+}
+
+size_t skips_gather(struct skips *s, struct item **items, size_t n, int64_t mono_us)
+{
+    const char *product = NULL;
+    for (size_t i = 0; i < n && product == NULL; i++) {
+        const struct item *item = items[i];
+        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
+            note(s, item->counter, mono_us))
+            product = item->counter;
+    }
+    if (product == NULL)
+        return 0;
+    clear(s, product);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct item *item = items[i];
+        if (item->outcome == OUTCOME_LOCKED && item->counter != NULL &&
+            (item->counter == product || strcmp(item->counter, product) == 0)) {
+            items[i] = items[count];
+            items[count++] = item;
+        }
+    }
+    return count;
 }

@@ -56,6 +56,7 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     case OUTCOME_NOT_DUE:
     case OUTCOME_LOCKED:
     case OUTCOME_UNTRIED:
+    case OUTCOME_HELD:
     case OUTCOME_UNKNOWN:
     case OUTCOME_FAULT:
         break;
@@ -100,7 +101,7 @@ void sweep_read_failed_record(struct item *item, const char *json, size_t len)
     json_t *o = json_loadb(json, len, 0, NULL);
     json_int_t attempts = json_integer_value(json_object_get(o, "attempts"));
     json_int_t first_ms = json_integer_value(json_object_get(o, "firstFailedAt"));
-    if (attempts > 1 && attempts < UINT32_MAX)
+    if (json_is_integer(json_object_get(o, "attempts")) && attempts >= 0 && attempts < UINT32_MAX)
         item->attempts = (uint32_t)attempts;
     if (first_ms > 0)
         item->first_failed_ms = first_ms;

@@ -113,6 +113,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
         .statements = sweep->statements,
         .clock = &sweep->pg_clock,
         .skips = sweep->skips,
+        .blames = sweep->blames,
         .stats = &sweep->stats,
         .running = &sweep->batches,
         .lock_timeout_us = sweep->config->lock_timeout_us,

@@ -1,0 +1,42 @@
+/* Products that Postgres refuses. A counter that has drifted is refused for every reservation of
+ * its product, so after ten refusals in a row the others are not tried: they wait, and one probe
+ * for each back-off decides. A reservation of the product that is released ends it.
+ *
+ * The error rarely says whose fault it was. A violated constraint of the counters' table is the
+ * product's, one of the reservations' table is the row's own; what names no table (a trigger, a
+ * value out of range) is either, and counts a third: up to 30 in a row are isolated one by one.
+ *
+ * A small table that forgets; when it is full the oldest gives way, which costs ten refusals. */
+#ifndef RS_BLAMES_H
+#define RS_BLAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct blames;
+struct item;
+struct release_result;
+
+struct blames *blames_new(void); /* NULL: out of memory */
+void blames_free(struct blames *b);
+
+/* Some product is blamed or about to be: products are worth asking for (products.h). */
+bool blames_any(const struct blames *b, int64_t mono_us);
+
+/* Brings to the front of items[0..n) what may be tried now, in one transaction, and returns how
+ * many; a probe is alone. *left: how many of the others are to be judged after that. Undecided ones
+ * whose product is blamed get OUTCOME_HELD; decided ones are passed by. */
+size_t blames_sift(struct blames *b, struct item **items, size_t n, int64_t mono_us, size_t *left);
+
+/* Why an item was refused, standing alone. */
+enum blame_kind { BLAME_ROW, BLAME_EITHER, BLAME_COUNTER };
+enum blame_kind blames_kind(const struct release_result *result);
+
+/* An item that had never been refused before was (sqlstate and error are set), or one was released.
+ * Without its products neither does anything. */
+void blames_refused(struct blames *b, const struct item *item, enum blame_kind kind,
+                    int64_t mono_us);
+void blames_released(struct blames *b, const struct item *item);
+
+#endif

@@ -1,0 +1,17 @@
+/* Which products reservations are of: asked only when Postgres refuses some of them. */
+#ifndef RS_PRODUCTS_H
+#define RS_PRODUCTS_H
+
+#include <stddef.h>
+
+struct item;
+struct pg_link;
+struct release_options;
+
+/* Fills in items[0..n)->products, as release_send in all that concerns them, the link and the
+ * options. done(arg) fires once, never from inside this call; what could not be learned is left
+ * empty. Returns 0, or -1 when nothing was sent. */
+int products_ask(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg), void *arg) __attribute__((warn_unused_result));
+
+#endif
