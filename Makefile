@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all unit integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
+.PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
     api-test compose-test demo bench bench-programs bench-peers bench-plots bench-readme install \
     check-format tidy cppcheck clean help FORCE
 all:
@@ -154,8 +154,36 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT_OBJECTS) $(LIBRARY)
 # Kept, so that a second run does not compile them again.
 .SECONDARY: $(UNIT_OBJECTS) $(UNIT_SUPPORT_OBJECTS)
 
-unit: $(UNIT_PROGRAMS)
-	@tools/run-units $^
+# Out of memory: the library with its allocations failing in turn, as the fuzz targets use it.
+MEMORY_TARGETS := address config conninfo reply rows
+MEMORY_PROGRAMS := $(MEMORY_TARGETS:%=$(BUILD)/memory/%)
+MEMORY_LIBRARY := $(BUILD)/memory/libsweeper.a
+
+$(MEMORY_LIBRARY): $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,ar)objcopy $(foreach call,malloc calloc realloc strdup open_memstream, \
+	    --redefine-sym $(call)=failing_$(call)) $< $@
+
+$(BUILD)/memory/parts: $(BUILD)/obj/tests/memory/parts.o $(BUILD)/obj/tests/memory/failing.o \
+    $(MEMORY_LIBRARY)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+$(BUILD)/memory/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/memory/failing.o \
+    $(MEMORY_LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+-include $(BUILD)/obj/tests/memory/failing.d $(BUILD)/obj/tests/memory/parts.d
+.SECONDARY: $(BUILD)/obj/tests/memory/failing.o $(BUILD)/obj/tests/memory/parts.o
+
+memory: $(MEMORY_PROGRAMS) $(BUILD)/memory/parts
+	@$(RS_WRAPPER) $(BUILD)/memory/parts Makefile
+	@for program in $(MEMORY_PROGRAMS); do \
+	    $(RS_WRAPPER) $$program tests/fuzz/seeds/$${program##*/}/* || exit 1; \
+	done
+
+unit: $(UNIT_PROGRAMS) memory
+	@tools/run-units $(UNIT_PROGRAMS)
 
 integration: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
@@ -170,7 +198,7 @@ fault-short: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
 # One after the other, whatever -j says: the integration tests measure time.
-test: $(BINARY) $(UNIT_PROGRAMS)
+test: $(BINARY) $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
 	    $(PYTEST_ARGS)
@@ -257,7 +285,8 @@ bench-readme:
 
 # ---- Checks ---------------------------------------------------------------------------------------
 
-ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES)
+ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES) \
+    $(wildcard tests/memory/*.c)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 

@@ -46,8 +46,8 @@ int context_open(struct context *c, const struct config *config,
         s->redis = redis_link_new(s->loop, &options);
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
-    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL || s->blames == NULL ||
-        s->queue == NULL) {
+    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
+        s->blames == NULL || s->queue == NULL) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         context_close(c);
         return -1;

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *record;
 
     sweep_read_failed_record(&item, text, size);
-    FUZZ_CHECK(item.attempts >= 1 && item.first_failed_ms >= 0);
+    FUZZ_CHECK(item.first_failed_ms >= 0);
     item.error = text; /* a message of Postgres's, perhaps in no encoding we know */
     memcpy(item.sqlstate, "23514", sizeof(item.sqlstate));
     record = sweep_failed_record(&item, 1763942400000, 1763942401000);

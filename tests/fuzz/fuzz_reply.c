@@ -280,10 +280,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct due_queue *q = due_queue_new((struct redis_link *)(void *)&link, "fuzz");
     redisReader *reader = redisReaderCreate();
 
-    FUZZ_CHECK(q != NULL && reader != NULL);
+    FUZZ_CHECK(reader != NULL);
     nrequests = 0;
     outstanding = 0;
-    if (size > 0 && ask(q, data[0]) == 0) {
+    if (size > 0 && q != NULL && ask(q, data[0]) == 0) {
         outstanding++;
         (void)redisReaderFeed(reader, (const char *)data + 1, size - 1);
         answer_all(reader);

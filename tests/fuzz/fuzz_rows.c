@@ -163,7 +163,8 @@ static bool load(struct sweep *s, struct pg_link *link, char *text)
     bool ready = false;
     char *usual = NULL;
 
-    FUZZ_CHECK(statements_load(s->statements, link, &s->pg_clock, on_loaded, &ready) == 0);
+    if (statements_load(s->statements, link, &s->pg_clock, on_loaded, &ready) != 0)
+        return false; /* out of memory */
     if (text == NULL)
         text = usual = usual_catalog();
     answer(text);
@@ -194,10 +195,11 @@ static void release(struct sweep *s, struct pg_link *link, enum release_way way,
     enum release_fault fault = RELEASE_SLOW;
 
     for (size_t i = 0; i < n; i++) {
-        FUZZ_CHECK(item_init(&items[i], "0d8ed0f2-8ec5-4ef0-9b6a-5d6c4a3c5a3f", 36) == 0);
+        if (item_init(&items[i], "0d8ed0f2-8ec5-4ef0-9b6a-5d6c4a3c5a3f", 36) != 0)
+            n = i; /* out of memory */
         pointers[i] = &items[i];
     }
-    if (release_send(link, &options, pointers, n, on_released, &fault) == 0)
+    if (n > 0 && release_send(link, &options, pointers, n, on_released, &fault) == 0)
         answer(text);
     for (size_t i = 0; i < n; i++) {
         enum outcome outcome = items[i].outcome;
@@ -226,7 +228,11 @@ static void read_pages(struct sweep *s, struct pg_link *link, bool late, char *t
     struct pages *p = pages_new(s, link);
     char *again = strdup(text);
 
-    FUZZ_CHECK(p != NULL && again != NULL);
+    FUZZ_CHECK(again != NULL);
+    if (p == NULL) {
+        free(again);
+        return;
+    }
     pages_begin(p, PAGES_FROM_START, 60000000, 5000);
     if (late)
         pages_want_late(p);
@@ -248,7 +254,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memset(&s, 0, sizeof(s));
     s.statements = statements_new();
-    FUZZ_CHECK(s.statements != NULL);
+    if (s.statements == NULL)
+        return 0;
     request.cb = NULL;
     char *text = fuzz_text(data + 2, size - 2);
     if (load(&s, link, data[0] == 'k' ? text : NULL) && data[0] != 'k') {

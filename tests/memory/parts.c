@@ -1,0 +1,129 @@
+/* The parts that a mode is made of, and what they write: made and taken apart again while memory
+ * runs out (failing.c). Needs no input. */
+#include "blames.h"
+#include "config.h"
+#include "due_queue.h"
+#include "feed.h"
+#include "log.h"
+#include "loop.h"
+#include "metrics.h"
+#include "pg_link.h"
+#include "redis_link.h"
+#include "refusals.h"
+#include "skips.h"
+#include "statements.h"
+#include "sweep.h"
+#include "sweeper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void write_metrics(void)
+{
+    struct metrics *m = metrics_new();
+    size_t len = 0;
+    if (m == NULL)
+        return;
+    metrics_family(m, "shop_released_total", METRICS_COUNTER, "Reservations \\ released.");
+    metrics_label(m, "reason", "\"quoted\"");
+    metrics_value(m, 3);
+    metrics_process(m);
+    free(metrics_finish(m, &len)); /* frees m too */
+}
+
+static void write_log(void)
+{
+    char service[] = "shop";
+    const struct log_options options = {LOG_ERROR, LOG_FORMAT_JSON, service, true};
+    if (log_setup(&options) != 0)
+        return;
+    log_event(LOG_DEBUG, "Not written", LOG_STR, "id", "a", LOG_END);
+}
+
+static void remember(void)
+{
+    struct refusals *r = refusals_new();
+    if (r == NULL)
+        return;
+    for (int i = 0; i < 3; i++)
+        if (refusals_note(r, i == 1 ? "a" : "b", 1) < 1)
+            abort();
+    refusals_forget(r, "a");
+    refusals_free(r);
+}
+
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    (void)arg;
+    (void)state;
+    (void)reason;
+}
+
+static void on_mirrored(void *arg, int64_t earliest_ms)
+{
+    (void)arg;
+    (void)earliest_ms;
+}
+
+static void make_workers(struct sweep *s)
+{
+    const struct feed_events events = {on_mirrored, NULL};
+    struct sweeper *sweeper = sweeper_new(s);
+    struct feed *feed = sweeper != NULL ? feed_new(s, &events) : NULL;
+    sweeper_free(sweeper);
+    feed_free(feed);
+}
+
+static void make_all(const struct config *config)
+{
+    struct sweep s;
+    memset(&s, 0, sizeof(s));
+    s.config = config;
+    stats_init(&s.stats);
+    s.loop = loop_new();
+    s.statements = statements_new();
+    s.skips = skips_new();
+    s.blames = blames_new();
+    const struct redis_link_options options = {
+        .address = &config->redis,
+        .connect_timeout_us = 1,
+        .command_timeout_us = 1,
+        .backoff_min_us = 1,
+        .backoff_max_us = 1,
+        .on_state = on_redis,
+    };
+    if (s.loop != NULL)
+        s.redis = redis_link_new(s.loop, &options);
+    if (s.redis != NULL)
+        s.queue = due_queue_new(s.redis, config->key_prefix);
+    if (s.queue != NULL && s.statements != NULL && s.skips != NULL && s.blames != NULL)
+        make_workers(&s);
+    due_queue_free(s.queue);
+    redis_link_free(s.redis);
+    statements_free(s.statements);
+    skips_free(s.skips);
+    blames_free(s.blames);
+    loop_free(s.loop);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char name[] = "reservation-sweeper", url[] = "--database-url=host=localhost dbname=shop";
+    char workers[] = "--workers=3";
+    char *argv[] = {name, url, workers, NULL};
+    char error[256];
+    struct config config;
+    (void)data;
+    (void)size;
+    write_metrics();
+    write_log();
+    remember();
+    memset(&config, 0, sizeof(config));
+    if (config_read(&config, 3, argv, error, sizeof(error)) == 0)
+        make_all(&config);
+    config_clear(&config);
+    return 0;
+}
