@@ -9,8 +9,10 @@
 #include "skips.h"
 #include "statements.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Together they keep the promises: what expires goes on being released within 2 s, also when Redis
  * answers nothing though connected, and is exact again within 2 s of its return. */
@@ -19,12 +21,30 @@
 #define REDIS_BACKOFF_MIN_US (50 * 1000)
 #define REDIS_BACKOFF_MAX_US (500 * 1000)
 
+/* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's of
+ * each kind, HTTP's listeners and a few clients; and one for each worker. */
+#define FILES_NEEDED 28
+
+/* Said at once: with too few every connection would fail, each in words of its own. */
+static bool enough_files(const struct config *config)
+{
+    struct rlimit limit;
+    rlim_t needed = FILES_NEEDED + (rlim_t)config->workers;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return true;
+    log_event(LOG_ERROR, "The limit of open files (ulimit -n) is too low", LOG_INT, "limit",
+              (int64_t)limit.rlim_cur, LOG_INT, "needed", (int64_t)needed, LOG_END);
+    return false;
+}
+
 int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
 {
     memset(c, 0, sizeof(*c));
     struct sweep *s = &c->sweep;
     s->config = config;
+    if (!enough_files(config))
+        return -1;
     stats_init(&s->stats);
     c->postgres = config_describe_postgres(config);
     c->redis = config_describe_redis(config);

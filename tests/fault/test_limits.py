@@ -1,0 +1,108 @@
+"""Limits of the machine: open files, a full disk. (Memory: tests/memory; ten thousand reconnects:
+unit/test_reconnects.c.)"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import time
+
+import pytest
+from bed import Bed, complaints
+from harness import process, shop
+from harness.poll import until_ready, wait_until
+from harness.queue import FAILED, PENDING
+from harness.sweeper import Sweeper
+
+SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
+
+
+def limit_files(daemon: Sweeper, most: int) -> None:
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, resource.RLIM_INFINITY))
+
+
+def last_error(daemon: Sweeper) -> dict[str, object]:
+    return [r for r in daemon.records if r["level"] == "ERROR"][-1]
+
+
+@pytest.mark.parametrize("mode", ["", "--once", "--reconcile"])
+@pytest.mark.parametrize("most", [8, 16, 28])
+def test_too_few_files_at_start(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, mode: str, most: int
+) -> None:
+    monkeypatch.setenv("RS_WRAPPER", f"prlimit --nofile={most}:{most}")
+    daemon = bed.start(*filter(None, [mode]))
+    daemon.expected_status = None
+    assert daemon.wait(10) == 1
+    error = last_error(daemon)
+    assert error["message"] == "The limit of open files (ulimit -n) is too low"
+    assert (error["limit"], error["needed"]) == (most, 29)
+
+
+def test_just_enough_files(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said to be needed is: everything works with it."""
+    monkeypatch.setenv("RS_WRAPPER", "prlimit --nofile=29:29")
+    daemon = bed.start(http=True, env={"SWEEPER_ADMIN_TOKEN": "0123456789abcdef"})
+    until_ready(daemon)
+    ids = bed.stream(40, rate=100)
+    assert daemon.http("/sweep", "POST", "0123456789abcdef")[0] == 200
+    assert daemon.http("/reconcile", "POST", "0123456789abcdef")[0] == 202
+    wait_until(lambda: len(bed.lateness()) == len(ids), 10, "released")
+    daemon.wait_for_record("Reconciliation completed", 20)
+    assert not [c for c in complaints(daemon.records) if "open files" in c]
+    bed.check_settled()
+
+
+def test_files_run_out_while_running(bed: Bed) -> None:
+    """Clients take every descriptor that is left, and all connections are lost then."""
+    daemon = bed.start(http=True)
+    until_ready(daemon)
+    open_before = process.open_files(daemon.pid)
+    limit_files(daemon, open_before + 3)
+    with contextlib.ExitStack() as clients:
+        for _ in range(12):
+            client = socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5)
+            clients.callback(client.close)
+        wait_until(lambda: process.open_files(daemon.pid) >= open_before + 3, 5, "none is left")
+        cpu, records, since = daemon.cpu_seconds(), len(daemon.records), time.monotonic()
+        bed.db.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {SWEEPERS}")
+        bed.redis.client_kill_filter(skipme=True, _type="normal")
+        ids = bed.stream(100, rate=50)
+        # What it closed is there for its own connections; whoever is faster.
+        wait_until(lambda: len(bed.lateness()) == len(ids), 20, "released", step=0.05)
+        assert daemon.running
+        elapsed = time.monotonic() - since
+        assert daemon.cpu_seconds() - cpu < 0.5 * elapsed, "it turns in circles"
+        assert len(daemon.records) - records < 40
+    limit_files(daemon, 1024)
+    until_ready(daemon)
+    wait_until(lambda: process.open_files(daemon.pid) <= open_before + 1, 15, "all given back")
+    bed.check_settled()
+
+
+def test_a_full_disk(bed: Bed) -> None:
+    """Postgres refuses every release with 53100, as when its disk is full: nobody is blamed.
+
+    A file system that is full for Postgres alone needs root; temp_file_limit is the same class of
+    error, from the server itself, without it: here a trigger that has to spill.
+    """
+    ids = shop.bulk_reserve(bed.db, 50, bed.products, "clock_timestamp()")
+    bed.db.conn.execute(
+        """
+        CREATE FUNCTION spill() RETURNS trigger LANGUAGE plpgsql SET work_mem = '64kB'
+            SET temp_file_limit = '100kB' AS $$BEGIN
+            PERFORM * FROM generate_series(1, 100000) AS i ORDER BY -i;
+            RETURN NULL;
+        END$$;
+        CREATE TRIGGER spill AFTER UPDATE ON inventory_reservations EXECUTE FUNCTION spill()
+        """
+    )
+    daemon = bed.start()
+    record = daemon.wait_for_record("Postgres cannot release at present")
+    assert (record["level"], record["sqlstate"][:2]) == ("ERROR", "53")
+    wait_until(lambda: bed.redis.zcard(PENDING) == len(ids), 5, "all wait")
+    assert not bed.redis.exists(FAILED)
+    bed.db.conn.execute("DROP FUNCTION spill CASCADE")
+    bed.check_settled()
+    assert not [r for r in daemon.records if "refused" in r["message"]]
