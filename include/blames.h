@@ -21,6 +21,9 @@ struct release_result;
 struct blames *blames_new(void); /* NULL: out of memory */
 void blames_free(struct blames *b);
 
+/* Somebody asks for another attempt now: nothing is known any more. */
+void blames_forget(struct blames *b);
+
 /* Some product is blamed or about to be: products are worth asking for (products.h). */
 bool blames_any(const struct blames *b, int64_t mono_us);
 

@@ -51,8 +51,9 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
 /* Notes from a batch's items whether Postgres works. */
 void sweep_note_batch(struct sweep *s, const struct item *items, size_t n);
 
-/* The record of :failed for a refused item, or one that is held with its product: JSON, malloc'd; NULL when memory ran out. now_ms and
- * retry_ms are Postgres's time. item->attempts counts this refusal already, and is 0 for one that was never tried. */
+/* The record of :failed for a refused item, or one that is held with its product: JSON, malloc'd;
+ * NULL when memory ran out. now_ms and retry_ms are Postgres's time. item->attempts counts this
+ * refusal already, and is 0 for one that was never tried. */
 char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms);
 
 /* Takes attempts and first_failed_ms from a record of :failed. What cannot be read counts as one

@@ -21,8 +21,8 @@
 #define REDIS_BACKOFF_MIN_US (50 * 1000)
 #define REDIS_BACKOFF_MAX_US (500 * 1000)
 
-/* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's of
- * each kind, HTTP's listeners and a few clients; and one for each worker. */
+/* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's
+ * of each kind, HTTP's listeners and a few clients; and one for each worker. */
 #define FILES_NEEDED 28
 
 /* Said at once: with too few every connection would fail, each in words of its own. */

@@ -1,6 +1,7 @@
 /* What --once does, inside the running daemon. */
 #include "sweep_job.h"
 
+#include "blames.h"
 #include "clock.h"
 #include "config.h"
 #include "log.h"
@@ -25,7 +26,7 @@ struct sweep_job {
     struct timer *turn; /* the next step */
     int64_t began_us, locked_until_us;
     bool stopping, over;
-    uint64_t held; /* refused with their product, without having been tried */
+    uint64_t held;    /* refused with their product, without having been tried */
     char reason[256]; /* why there is no connection */
     struct sweep_job_result result;
     void (*done)(void *arg, const struct sweep_job_result *result);
@@ -72,6 +73,7 @@ static void start_pass(struct sweep_job *j)
 {
     if (j->pass == NULL) {
         j->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
+        blames_forget(j->sweep->blames); /* whoever asks has perhaps mended the cause */
         j->pass = pass_new(j->sweep, &j->link, 1, true);
     }
     if (j->pass == NULL)

@@ -47,6 +47,11 @@ void blames_free(struct blames *b)
     free(b);
 }
 
+void blames_forget(struct blames *b)
+{
+    memset(b, 0, sizeof(*b));
+}
+
 static bool in_use(const struct slot *s, int64_t mono_us)
 {
     if (s->product == 0)

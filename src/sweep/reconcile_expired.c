@@ -1,6 +1,7 @@
 /* What has expired and is still active: released, or in a dry run counted. It is begun two seconds
  * after the run itself and concerns what had expired by then: a sweeper that works has released
  * that. */
+#include "blames.h"
 #include "clock.h"
 #include "loop.h"
 #include "pages.h"
@@ -194,6 +195,7 @@ void expired_start(struct reconcile *r)
         reconcile_next(r);
         return;
     }
+    blames_forget(r->sweep->blames); /* counters may have been repaired just now */
     r->expired->locked_until_us = clock_mono_us() + GRACE_US + LOCKED_FOR_US;
     timer_at_us(r->expired->later, r->clock_began_us + GRACE_US);
 }
