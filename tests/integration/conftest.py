@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import redis as redis_py
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness.database import Database  # noqa: E402
+from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.scripts import Queue  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
 from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
@@ -143,3 +145,9 @@ def run(db: Database, redis: redis_py.Redis, redis_server: Redis) -> Callable[..
         return run_once(*args, **options)
 
     return run_mode
+
+
+@pytest.fixture
+def found(db: Database, redis: redis_py.Redis, run: Any, tmp_path: Path) -> Check:
+    """Checks what reconciliations find: found("--lookahead", "off", mirrorMissing=7)."""
+    return partial(check_findings, db, redis, run, tmp_path)

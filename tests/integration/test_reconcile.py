@@ -1,119 +1,17 @@
-"""--reconcile: every kind of finding is planted, reported by a dry run that changes nothing, mended
-by a run, and gone in the next."""
+"""--reconcile: every kind of finding about reservations and entries is planted, reported by a dry run
+that changes nothing, mended by a run, and gone in the next."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
-import subprocess
 import time
 import uuid
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import shop
-from harness.database import Database
-from harness.sweeper import binary, environment, run_once
-
-PENDING = "{reservations}:pending"
-INFLIGHT = "{reservations}:inflight"
-FAILED = "{reservations}:failed"
-OFF = ("--lookahead", "off")
-COUNTS = (
-    "releasedCount",
-    "mirrorMissing",
-    "mirrorMisplaced",
-    "mirrorOrphaned",
-    "mirrorSpent",
-    "leasesExpired",
-    "stockDrifted",
-    "stockRepaired",
-    "remainingCount",
-)
-
-
-def now_ms(db: Any) -> int:
-    return int(db.value("SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint"))
-
-
-def expires_ms(db: Any, id: str) -> int:
-    return int(
-        db.value(
-            "SELECT ceil(extract(epoch FROM max(expires_at)) * 1000)::bigint"
-            " FROM inventory_reservations WHERE id = %s",
-            (id,),
-        )
-    )
-
-
-def mirror(db: Any, redis: Any, *ids: str) -> None:
-    for id in ids:
-        redis.zadd(PENDING, {id: expires_ms(db, id)})
-
-
-def hold(db: Any, redis: Any, product: str, ttl_s: float = 600) -> str:
-    """A reservation that stands in Redis as it should."""
-    id = shop.reserve(db, {product: 1}, ttl_s)
-    mirror(db, redis, id)
-    return id
-
-
-def figures(done: Any) -> dict[str, int]:
-    """The closing record's counts that are not 0."""
-    record = done.record("Reconciliation completed")
-    assert set(COUNTS) <= set(record)
-    return {name: record[name] for name in COUNTS if record[name] != 0}
-
-
-def everything(db: Any, redis: Any) -> tuple[object, ...]:
-    """All that a run could change."""
-    return (
-        db.query("SELECT * FROM inventory ORDER BY product_id"),
-        db.query("SELECT * FROM inventory_reservations ORDER BY id, product_id"),
-        redis.zrange(PENDING, 0, -1, withscores=True),
-        redis.zrange(INFLIGHT, 0, -1, withscores=True),
-        redis.hgetall(FAILED),
-        sorted(redis.keys("*")),
-    )
-
-
-Check = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def found(db: Any, redis: Any, run: Any, tmp_path: Path) -> Check:
-    """Dry run, run, second run; returns the lines of the run's report."""
-
-    def check(*args: str, status: int = 0, mended: dict[str, int] | None = None, **counts: int) -> Any:
-        reports = []
-        before = everything(db, redis)
-        for extra in (("--dry-run",), ()):
-            report = tmp_path / "report"
-            done = run("--reconcile", *args, *extra, "--report", str(report))
-            reports.append([json.loads(line) for line in report.read_text().splitlines()])
-            if extra:
-                assert everything(db, redis) == before
-                findings = sum(n for name, n in counts.items() if name != "mirrorSpent")
-                assert figures(done) == counts | ({"remainingCount": findings} if findings else {})
-                assert done.status == (3 if findings else 0)
-                assert {line["done"] for line in reports[0]} <= {"nothing"}
-                assert len(reports[0]) == findings
-            else:
-                assert figures(done) == (counts if mended is None else mended), done.stderr
-                assert done.status == status
-        kinds = [[(line["kind"], line.get("reservationId")) for line in report] for report in reports]
-        assert sorted(kinds[0], key=str) == sorted(kinds[1], key=str)
-        again = run("--reconcile", *args)
-        if status == 0:
-            left = {name: n for name, n in figures(again).items() if name != "mirrorSpent"}
-            assert (left, again.status) == ({}, 0)
-        return reports[1]
-
-    return check
+from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.reconciliation import OFF, Check, expires_ms, figures, hold, now_ms
 
 
 def test_nothing(db: Any, redis: Any, found: Check) -> None:
@@ -127,6 +25,7 @@ def test_empty_shop(found: Check) -> None:
     assert found() == []
 
 
+@pytest.mark.valgrind
 def test_expired(db: Any, redis: Any, found: Check) -> None:
     products = shop.add_products(db, 3, stock=100)
     ids = shop.bulk_reserve(db, 40, products)
@@ -204,6 +103,7 @@ def test_misplaced_beyond_the_look_ahead(db: Any, redis: Any, found: Check) -> N
     found(mirrorMisplaced=1)
 
 
+@pytest.mark.valgrind
 def test_orphaned(db: Any, redis: Any, found: Check) -> None:
     product = shop.add_product(db, stock=100)
     kept = hold(db, redis, product)
@@ -231,6 +131,7 @@ def test_capital_letters_are_the_same_uuid(db: Any, redis: Any, found: Check) ->
     assert redis.zcard(PENDING) == 2
 
 
+@pytest.mark.valgrind
 def test_leases(db: Any, redis: Any, found: Check) -> None:
     product = shop.add_product(db, stock=100)
     now = now_ms(db)
@@ -245,6 +146,7 @@ def test_leases(db: Any, redis: Any, found: Check) -> None:
     assert {redis.zscore(PENDING, id) for id in dead} == {now - 5000}
 
 
+@pytest.mark.valgrind
 def test_records_of_failures(db: Any, redis: Any, found: Check) -> None:
     product = shop.add_product(db, stock=100)
     now = now_ms(db)
@@ -266,221 +168,3 @@ def test_records_of_failures(db: Any, redis: Any, found: Check) -> None:
     }
     assert redis.zscore(PENDING, lost) == now + 60_000
     assert set(redis.hkeys(FAILED)) == {lost.encode(), waiting.encode()}
-
-
-def drift(db: Any, product: str, available: int = 0, reserved: int = 0) -> None:
-    """Moves the counters; the total follows them, as the table's own check demands."""
-    db.conn.execute(
-        "UPDATE inventory SET available_stock = available_stock + %s,"
-        " reserved_stock = reserved_stock + %s, total_stock = total_stock + %s"
-        " WHERE product_id = %s",
-        (available, reserved, available + reserved, product),
-    )
-
-
-def test_stock_is_reported(db: Any, redis: Any, found: Check) -> None:
-    products = shop.add_products(db, 5, stock=100)
-    hold(db, redis, products[0])
-    drift(db, products[1], available=-3, reserved=3)
-    report = found(*OFF, status=3, stockDrifted=1, mended={"stockDrifted": 1, "remainingCount": 1})
-    assert report == [
-        {
-            "kind": "stockDrifted",
-            "productId": products[1],
-            "expected": {"totalStock": 100, "availableStock": 100, "reservedStock": 0},
-            "found": {"totalStock": 100, "availableStock": 97, "reservedStock": 3},
-            "done": "nothing",
-        }
-    ]
-
-
-def test_stock_is_repaired(db: Any, redis: Any, found: Check) -> None:
-    products = shop.add_products(db, 30, stock=100)
-    for product in products[:10]:
-        hold(db, redis, product)
-    for product in products[5:15]:
-        drift(db, product, available=-3, reserved=3)
-    report = found(
-        *OFF, "--repair-stock", stockDrifted=10, mended={"stockDrifted": 10, "stockRepaired": 10}
-    )
-    assert {line["done"] for line in report} == {"repaired"}
-    shop.check_stock_adds_up(db)
-    assert {shop.stock(db, p) for p in products[:10]} == {(100, 99, 1)}
-    assert {shop.stock(db, p) for p in products[10:]} == {(100, 100, 0)}
-
-
-def test_stock_that_does_not_add_up_to_its_total(db: Any, redis: Any, found: Check) -> None:
-    db.conn.execute("ALTER TABLE inventory DROP CONSTRAINT inventory_stock_adds_up")
-    product = shop.add_product(db, stock=100)
-    hold(db, redis, product)
-    db.conn.execute("UPDATE inventory SET available_stock = 120")
-    found(*OFF, "--repair-stock", stockDrifted=1, mended={"stockDrifted": 1, "stockRepaired": 1})
-    assert shop.stock(db, product) == (100, 99, 1)
-
-
-def test_stock_without_a_total(db: Any, redis: Any, found: Check) -> None:
-    db.conn.execute("ALTER TABLE inventory DROP COLUMN total_stock")
-    db.conn.execute(
-        "INSERT INTO inventory (product_id, available_stock, reserved_stock)"
-        " VALUES (gen_random_uuid(), 10, 2)"
-    )
-    report = found(
-        *OFF, "--repair-stock", stockDrifted=1, mended={"stockDrifted": 1, "stockRepaired": 1}
-    )
-    assert report[0]["found"] == {"availableStock": 10, "reservedStock": 2}
-    assert db.query("SELECT available_stock, reserved_stock FROM inventory") == [(12, 0)]
-
-
-def test_stock_below_zero_is_not_repaired(db: Any, redis: Any, found: Check) -> None:
-    product = shop.add_product(db, stock=100)
-    hold(db, redis, product)
-    db.conn.execute("UPDATE inventory SET total_stock = 0, available_stock = 0, reserved_stock = 0")
-    found(
-        *OFF,
-        "--repair-stock",
-        status=3,
-        stockDrifted=1,
-        mended={"stockDrifted": 1, "remainingCount": 1},
-    )
-    assert shop.stock(db, product) == (0, 0, 0)
-
-
-def test_too_much_drift_is_suspicious(db: Any, redis: Any, run: Any) -> None:
-    products = shop.add_products(db, 6, stock=100)
-    for product in products:
-        drift(db, product, available=-1, reserved=1)
-    done = run("--reconcile", *OFF, "--repair-stock", "--max-repairs", "5", "--report", "-")
-    assert (done.status, figures(done)) == (3, {"stockDrifted": 6, "remainingCount": 6})
-    assert sum('"kind":"stockDrifted"' in line for line in done.stdout.splitlines()) == 6
-    assert done.record("Too many")["level"] == "WARN"
-    done = run("--reconcile", *OFF, "--repair-stock", "--max-repairs", "6")
-    assert (done.status, figures(done)) == (0, {"stockDrifted": 6, "stockRepaired": 6})
-    shop.check_stock_adds_up(db)
-
-
-def test_counters_come_before_releases(db: Any, redis: Any, run: Any) -> None:
-    """A counter that drifted refuses the release of what it forgot."""
-    product = shop.add_product(db, stock=100)
-    shop.reserve(db, {product: 5}, -1.0)
-    drift(db, product, available=5, reserved=-5)
-    done = run("--reconcile", *OFF)
-    assert (done.status, figures(done)["remainingCount"]) == (3, 2)
-    done = run("--reconcile", *OFF, "--repair-stock")
-    assert (done.status, figures(done)) == (
-        0,
-        {"releasedCount": 1, "stockDrifted": 1, "stockRepaired": 1},
-    )
-    assert shop.stock(db, product) == (100, 100, 0)
-
-
-def test_report_on_stdout(db: Any, redis: Any, run: Any) -> None:
-    product = shop.add_product(db, stock=100)
-    id = shop.reserve(db, {product: 1}, 600)
-    done = run("--reconcile", *OFF, "--dry-run", "--report", "-")
-    assert [json.loads(line)["reservationId"] for line in done.stdout.splitlines()] == [id]
-    assert "Reconciliation completed" in done.stderr
-
-
-def test_report_that_cannot_be_written(run: Any) -> None:
-    done = run("--reconcile", "--report", "/nonexistent/report")
-    assert done.status == 2
-    assert done.stderr.count("\n") == 1 and "/nonexistent/report" in done.stderr
-    done = run("--reconcile", "--report", "/dev/full", *OFF)
-    assert done.status == 0  # nothing to report
-
-
-def test_servers_out_of_reach(db: Any, redis: Any, run: Any) -> None:
-    done = run("--reconcile", redis_url="redis://127.0.0.1:1")
-    assert (done.status, done.records[-1]["level"]) == (1, "ERROR")
-    done = run("--reconcile", dsn="postgresql://127.0.0.1:1/none")
-    assert (done.status, done.records[-1]["level"]) == (1, "ERROR")
-    assert redis.dbsize() == 0
-
-
-def test_very_many_that_expire_together(db: Any, redis: Any, run: Any) -> None:
-    """Several pages of one moment; and what is in several pages is mended page by page."""
-    products = shop.add_products(db, 10, stock=100)
-    shop.bulk_reserve(db, 170_000, products, "now() + interval '1 hour'")
-    shop.bulk_reserve(db, 20_000, products, "now() + interval '2 hours' + i * interval '1 ms'")
-    done = run("--reconcile", *OFF, "--dry-run")
-    assert figures(done) == {"mirrorMissing": 190_000, "remainingCount": 190_000}
-    assert figures(run("--reconcile", *OFF)) == {"mirrorMissing": 190_000}
-    assert redis.zcard(PENDING) == 190_000
-    gone = [id.decode() for id in redis.zrange(PENDING, 0, -1)[::7]]
-    for at in range(0, len(gone), 10_000):
-        redis.zrem(PENDING, *gone[at : at + 10_000])
-    assert figures(run("--reconcile", *OFF)) == {"mirrorMissing": len(gone)}
-    assert figures(run("--reconcile", *OFF)) == {}
-    assert redis.zscore(PENDING, gone[0]) == expires_ms(db, gone[0])
-
-
-@pytest.mark.parametrize(
-    ("id_type", "time_type", "product_type", "ids"),
-    [
-        ("text", "timestamp", "text", ["a", 'b"\\{},', "größe €", "x" * 255]),
-        ("bigint", "timestamptz", "integer", ["1", "-5", "9000000000000000000", "77"]),
-        ("char(8)", "timestamp", "varchar(20)", ["abc", "abcdefgh", "x y", "q"]),
-    ],
-)
-def test_other_types(
-    pg_server: Any, redis: Any, redis_server: Any, id_type: str, time_type: str, product_type: str, ids: Any
-) -> None:
-    db = Database.create(pg_server, schema=False)
-    try:
-        db.conn.execute(
-            f"""
-            CREATE TABLE inventory (product_id {product_type} PRIMARY KEY, available_stock integer,
-                reserved_stock integer, updated_at {time_type});
-            CREATE TABLE inventory_reservations (id {id_type} PRIMARY KEY,
-                product_id {product_type}, quantity integer, expires_at {time_type}, status text,
-                updated_at {time_type});
-            INSERT INTO inventory VALUES ('1', 10, 5), ('2', 10, 0);
-            """
-        )
-        now = "now()" if time_type == "timestamptz" else "now() AT TIME ZONE 'UTC'"
-        for id in ids:
-            db.conn.execute(
-                "INSERT INTO inventory_reservations"
-                f" VALUES (%s, '1', 1, {now} + interval '1 hour', 'active')",
-                (id,),
-            )
-        redis.zadd(PENDING, {"no such id": 4e12})
-        options = {"dsn": db.dsn, "redis_url": redis_server.url()}
-        expected = {"mirrorMissing": 4, "mirrorOrphaned": 1, "stockDrifted": 1}
-        done = run_once("--reconcile", *OFF, "--dry-run", **options)
-        assert figures(done) == expected | {"remainingCount": 6}
-        done = run_once("--reconcile", *OFF, "--repair-stock", **options)
-        assert figures(done) == expected | {"stockRepaired": 1}
-        assert figures(run_once("--reconcile", *OFF, **options)) == {}
-        assert db.query("SELECT available_stock, reserved_stock FROM inventory ORDER BY 1 DESC") == [
-            (11, 4),
-            (10, 0),
-        ]
-    finally:
-        db.drop()
-
-
-def test_words_on_a_terminal(db: Any, redis: Any, redis_server: Any) -> None:
-    product = shop.add_product(db, stock=100)
-    shop.reserve(db, {product: 1}, 600)
-    command = [binary(), "--reconcile", *OFF, "--dry-run"]
-    leader, follower = pty.openpty()
-    status = subprocess.run(
-        command,
-        env=environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto"}),
-        stdout=follower,
-        stderr=follower,
-        timeout=30,
-        check=False,
-    ).returncode
-    os.close(follower)
-    said = b""
-    with contextlib.suppress(OSError):
-        while data := os.read(leader, 65536):
-            said += data
-    os.close(leader)
-    text = said.decode()
-    assert status == 3
-    assert "looking again: " in text  # the progress display
-    assert "missing in Redis  " in text and "inconsistencies that remain" in text
-    assert "Reconciliation completed" in text

@@ -15,7 +15,7 @@ import pytest
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
-from harness.sweeper import Sweeper
+from harness.sweeper import Sweeper, run_once
 
 PENDING = "{reservations}:pending"
 INFLIGHT = "{reservations}:inflight"
@@ -199,6 +199,11 @@ def test_a_server_goes_away(private_pg: Any, private_redis: Any) -> None:
         (pg if victim == "postgres" else redis).stop()
         assert sweeper.wait() == 1
         assert sweeper.find("Reconciliation failed")
+        (pg if victim == "postgres" else redis).start()
+        done = run_once("--reconcile", "--lookahead", "off", dsn=db.dsn, redis_url=redis.url())
+        assert done.status == 0
+        assert done.record("Reconciliation completed")["mirrorMissing"] == 1
+        assert client.zcard(PENDING) == 1
 
 
 def test_redis_loses_its_data(db: Any, redis: Any, sweeper: Any) -> None:
