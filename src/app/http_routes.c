@@ -28,6 +28,8 @@ struct http_routes {
     struct http_request *job_request;
     bool job_over;
     struct reconcile *reconcile;
+    struct http_request *reconcile_request; /* until it is known whether another one is running */
+    struct reconcile_options reconcile_options;
     bool reconcile_over;
 
     bool stopping;
@@ -133,11 +135,27 @@ static void post_sweep(void *arg, struct http_request *request)
     }
 }
 
+static void on_reconcile_begun(void *arg)
+{
+    struct http_routes *r = arg;
+    const struct reconcile_options *options = &r->reconcile_options;
+    struct http_request *request = r->reconcile_request;
+    char body[96];
+    r->reconcile_request = NULL;
+    int n = snprintf(body, sizeof(body), "{\"started\":true,\"dryRun\":%s,\"repairStock\":%s}\n",
+                     options->dry_run ? "true" : "false", options->repair_stock ? "true" : "false");
+    http_reply(request, 202, NULL, body, (size_t)n);
+}
+
 static void on_reconciled(void *arg, const struct reconcile_result *result)
 {
     struct http_routes *r = arg;
     if (!result->held) /* another process's says nothing of ours */
         health_reconciled(r->health, result);
+    if (r->reconcile_request != NULL) {
+        http_reply_error(r->reconcile_request, result->held ? 409 : 503, result->error);
+        r->reconcile_request = NULL;
+    }
     r->reconcile_over = true;
     timer_after_us(r->turn, 0);
 }
@@ -145,21 +163,18 @@ static void on_reconciled(void *arg, const struct reconcile_result *result)
 static void start_reconcile(struct http_routes *r, struct http_request *request, bool dry_run,
                             bool repair_stock)
 {
-    const struct reconcile_options options = {
+    r->reconcile_options = (struct reconcile_options){
         .dry_run = dry_run,
         .repair_stock = repair_stock,
         .max_repairs = r->sweep->config->max_repairs,
     };
-    char body[96];
-    r->reconcile = reconcile_new(r->sweep, &options);
+    r->reconcile = reconcile_new(r->sweep, &r->reconcile_options);
     if (r->reconcile == NULL) {
         http_reply_error(request, 503, "out of memory or file descriptors");
         return;
     }
-    reconcile_run(r->reconcile, on_reconciled, r);
-    int n = snprintf(body, sizeof(body), "{\"started\":true,\"dryRun\":%s,\"repairStock\":%s}\n",
-                     dry_run ? "true" : "false", repair_stock ? "true" : "false");
-    http_reply(request, 202, NULL, body, (size_t)n);
+    r->reconcile_request = request;
+    reconcile_run(r->reconcile, on_reconcile_begun, on_reconciled, r);
 }
 
 static void post_reconcile(void *arg, struct http_request *request)
@@ -192,6 +207,7 @@ static void check_stopped(struct http_routes *r)
 static void on_turn(void *arg)
 {
     struct http_routes *r = arg;
+    bool over = r->reconcile_over || r->job_over;
     if (r->reconcile_over) {
         reconcile_free(r->reconcile);
         r->reconcile = NULL;
@@ -201,12 +217,11 @@ static void on_turn(void *arg)
         sweep_job_free(r->job);
         r->job = NULL;
         r->job_over = false;
-        if (r->stopping) {
-            timer_after_us(r->turn, LAST_WORD_US);
-            return;
-        }
     }
-    check_stopped(r);
+    if (over && r->stopping)
+        timer_after_us(r->turn, LAST_WORD_US);
+    else
+        check_stopped(r);
 }
 
 static const struct http_route routes[] = {
@@ -262,6 +277,8 @@ void http_routes_free(struct http_routes *r)
     sweep_job_free(r->job);
     if (r->job_request != NULL)
         http_reply_error(r->job_request, 503, "the sweeper is stopping");
+    if (r->reconcile_request != NULL)
+        http_reply_error(r->reconcile_request, 503, "the sweeper is stopping");
     http_free(r->http);
     timer_free(r->turn);
     free(r);

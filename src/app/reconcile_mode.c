@@ -57,7 +57,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         end(m, EXIT_USAGE);
         return;
     }
-    reconcile_run(m->run, on_done, m);
+    reconcile_run(m->run, NULL, on_done, m);
 }
 
 static void on_connecting_over(void *arg)

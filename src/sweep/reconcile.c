@@ -261,12 +261,13 @@ static void on_progress(void *arg)
     timer_after_us(r->progress, PROGRESS_US);
 }
 
-void reconcile_run(struct reconcile *r,
+void reconcile_run(struct reconcile *r, void (*begun)(void *arg),
                    void (*done)(void *arg, const struct reconcile_result *result), void *arg)
 {
     assert(!r->running && r->began_us == 0);
     r->running = true;
     r->began_us = r->logged_us = r->phase_began_us = clock_mono_us();
+    r->begun_cb = begun;
     r->done_cb = done;
     r->done_arg = arg;
     timer_after_us(r->waiting, CONNECT_TIMEOUT_US);

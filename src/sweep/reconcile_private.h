@@ -58,6 +58,7 @@ struct reconcile {
     struct stock *stock;
 
     void (*answered)(struct reconcile *r, const struct pg_result *rows); /* of reconcile_ask */
+    void (*begun_cb)(void *arg);                                         /* or NULL */
     void (*done_cb)(void *arg, const struct reconcile_result *result);
     void *done_arg;
 };
