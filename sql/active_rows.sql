@@ -4,10 +4,14 @@
 --         last page, or Postgres's clock and NULL
 -- $3      at most so many rows
 -- $4      a row that changed within so many microseconds is young
--- Answer: id, expires_at in seconds since the epoch, young (NULL: no telling)
+-- Answer: id, expires_at in microseconds since the epoch, young (NULL: no telling)
+--
+-- The epoch as a float costs a fifth of what the exact number does, and is exact until 2100.
 --
 -- expires_at is restated alone, so that an index on it serves. Rows that never expire need no entry.
-SELECT p.id::text, extract(epoch FROM p.expires_at), p.young
+SELECT p.id::text, CASE WHEN p.expires_at < '2100-01-01'
+            THEN (date_part('epoch', p.expires_at) * 1000000)::bigint
+            ELSE (extract(epoch FROM p.expires_at) * 1000000)::bigint END, p.young
   FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at,
                r.{updated_at} > {now_updated} - $4::bigint * interval '1 microsecond' AS young
           FROM {reservations} r

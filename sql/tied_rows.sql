@@ -5,7 +5,9 @@
 --
 -- expires_at is hidden from its index, and the run forbids sorting, so that the key's index
 -- is what is left.
-SELECT p.id::text, extract(epoch FROM p.expires_at), p.young
+SELECT p.id::text, CASE WHEN p.expires_at < '2100-01-01'
+            THEN (date_part('epoch', p.expires_at) * 1000000)::bigint
+            ELSE (extract(epoch FROM p.expires_at) * 1000000)::bigint END, p.young
   FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at,
                r.{updated_at} > {now_updated} - $4::bigint * interval '1 microsecond' AS young
           FROM {reservations} r

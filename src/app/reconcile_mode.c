@@ -15,6 +15,7 @@
 
 #define CONNECT_US (5 * 1000000)
 #define MMAP_BYTES (128 * 1024)
+#define TRIM_BYTES (8 * 1024 * 1024)
 
 struct reconcile_mode {
     struct context context;
@@ -129,6 +130,8 @@ int reconcile_mode_run(const struct config *config)
     m.status = EXIT_FAILED;
     /* Fixed, else the library raises it, and the pages' buffers tear holes into the heap. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    /* What one of Postgres's answers leaves, the next one takes again. */
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
     if (!open_report(config, &report))
         return EXIT_USAGE;
     if (context_open(&m.context, config, on_redis, &m) == 0) {

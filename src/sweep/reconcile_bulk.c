@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BYTES_MOST ((size_t)22 << 20) /* of pages; the more, the more ripen at a time */
-#define READS_MOST 3                  /* of one page's place */
+/* Of pages, and of what was seen; the more, the more pages ripen at a time. */
+#define BYTES_MOST ((size_t)32 << 20)
+
+#define READS_MOST 3 /* of one page's place */
 
 /* Of rows that are due later than this nobody has a claim. */
 #define DUE_SOON_US (10 * 1000000)
@@ -36,7 +38,6 @@ struct bulk {
     struct page_rows *reading; /* from Postgres */
     struct seen *alive;        /* rows that this brought */
     bool asking, read;
-    size_t asked; /* rows that make a full page */
     int reads;
 
     struct page_rows *adding; /* to Redis */
@@ -45,7 +46,7 @@ struct bulk {
 
 bool bulk_full(const struct reconcile *r)
 {
-    return r->bulk->bytes >= BYTES_MOST;
+    return r->bulk->bytes + seen_bytes(r->seen) >= BYTES_MOST;
 }
 
 bool bulk_empty(const struct reconcile *r)
@@ -149,14 +150,20 @@ static void take_rows(struct reconcile *r, const struct page_rows *again)
     for (size_t i = 0; i < again->n; i++)
         (void)seen_add(b->alive, SEEN_ACTIVE, key, row_key(key, again, &again->rows[i]));
     const struct page_row *last = &again->rows[again->n > 0 ? again->n - 1 : 0];
-    if (again->n < b->asked || last->expires_us > end_us ||
+    if (again->n < p->place.most || last->expires_us > end_us ||
         seen_has(b->alive, SEEN_ACTIVE, key, row_key(key, p, &p->rows[p->n - 1])) ||
         ++b->reads >= READS_MOST) {
         b->asking = false;
         drop_dead(b);
         rows_poke(r);
     } else {
-        rows_ask(r, last->expires_us, again->texts + last->at, p->tied, on_rows);
+        const struct rows_place place = {
+            .after_us = last->expires_us,
+            .after_id = again->texts + last->at,
+            .most = p->place.most,
+            .tied = p->place.tied,
+        };
+        rows_ask(r, &place, on_rows);
     }
 }
 
@@ -179,9 +186,8 @@ static void read_again(struct reconcile *r)
         return;
     }
     b->asking = true;
-    b->asked = rows_page_size(r);
     b->reads = 0;
-    rows_ask(r, b->reading->after_us, b->reading->after_id, b->reading->tied, on_rows);
+    rows_ask(r, &b->reading->place, on_rows);
 }
 
 /* ---- adding ---- */

@@ -183,6 +183,7 @@ void judge_missing(struct reconcile *r, const struct due_entry *entry);
 /* A set of fingerprints, bounded: past its capacity nothing is added. */
 struct seen *seen_new(void);
 void seen_free(struct seen *s);
+size_t seen_bytes(const struct seen *s);
 
 enum seen_as { SEEN_ACTIVE, SEEN_MISPLACED, SEEN_SPENT, SEEN_ORPHANED, SEEN_LEASE, SEEN_RECORD };
 

@@ -4,7 +4,6 @@
 
 #include "clock.h"
 #include "config.h"
-#include "parse.h"
 #include "pg_link.h"
 #include "sweep.h"
 
@@ -12,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Large, since without a fitting index each page looks through all that is left; smaller where ids
- * may be long. */
-#define PAGE_SIZE 50000
-#define PAGE_SIZE_TEXT 20000
+/* Large, since without a fitting index each page looks through all that is left; but of several
+ * pages at a time each is in memory, once as Postgres's answer and once as rows. */
+#define PAGE_SIZE 25000
+#define PAGE_SIZE_TEXT 8000 /* ids may be long */
 
 #define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after updated_at */
 #define BULK_LEAST 2000               /* missing ones, for which a page is kept */
@@ -24,12 +23,9 @@
 struct rows {
     struct page_rows *page, *ahead; /* being compared; read meanwhile */
     bool asking, last, draining;
-    size_t asked; /* rows that make a full page */
-    size_t next;  /* row of the page that no chunk has yet */
-    int64_t after_us;
-    char *after_id;
-    bool tied;   /* within very many rows of the same moment */
-    int tie_run; /* full pages of nothing else, one after the other */
+    struct rows_place place; /* of the page that is read next */
+    size_t next;             /* row of the page that no chunk has yet */
+    int tie_run;             /* full pages of nothing else, one after the other */
     struct chunk chunks[ROWS_CHUNKS];
 };
 
@@ -41,7 +37,7 @@ void page_rows_free(struct page_rows *p)
         return;
     free(p->rows);
     free(p->texts);
-    free(p->after_id);
+    free(p->place.after_id);
     free(p);
 }
 
@@ -66,8 +62,7 @@ struct page_rows *page_rows_read(const struct pg_result *rows)
         row->id_len = len <= ID_MAX_LEN ? (uint16_t)len : 0; /* 0: nothing can mirror it */
         row->young = pg_result_text(rows, (int)i, 2)[0] != 'f';
         at += len + 1;
-        if (parse_epoch_us(pg_result_text(rows, (int)i, 1), &row->expires_us) != 0)
-            goto fail;
+        row->expires_us = pg_result_int(rows, (int)i, 1);
     }
     p->n = n;
     return p;
@@ -76,23 +71,16 @@ fail:
     return NULL;
 }
 
-size_t rows_page_size(const struct reconcile *r)
-{
-    if (!statements_ready(r->sweep->statements))
-        return PAGE_SIZE_TEXT;
-    return statements_types(r->sweep->statements)->id_kind == ID_TEXT ? PAGE_SIZE_TEXT : PAGE_SIZE;
-}
-
-void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
+void rows_ask(struct reconcile *r, const struct rows_place *place,
               void (*cb)(struct reconcile *r, const struct pg_result *rows))
 {
     char after[32], size[16], young[32];
-    snprintf(after, sizeof(after), "%lld", (long long)after_us);
-    snprintf(size, sizeof(size), "%zu", rows_page_size(r));
+    snprintf(after, sizeof(after), "%lld", (long long)place->after_us);
+    snprintf(size, sizeof(size), "%zu", place->most);
     snprintf(young, sizeof(young), "%lld",
              2 * (long long)r->sweep->config->feed_interval_us + LATE_COMMIT_US);
-    const char *params[] = {after, after_id, size, young};
-    reconcile_ask(r, tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
+    const char *params[] = {after, place->after_id, size, young};
+    reconcile_ask(r, place->tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
 }
 
 /* The id after which the next page begins; NULL: none was read so far, or out of memory. */
@@ -100,19 +88,19 @@ static char *end_of(const struct page_rows *p)
 {
     if (p->n > 0)
         return strdup(p->texts + p->rows[p->n - 1].at);
-    return p->after_id != NULL ? strdup(p->after_id) : NULL;
+    return p->place.after_id != NULL ? strdup(p->place.after_id) : NULL;
 }
 
 /* Whether that was all; and whether the next page had better be read by its key, because each page
  * of so many rows of one moment has to look through all of them. */
 static void note_ties(struct rows *s, const struct page_rows *p, bool full)
 {
-    s->last = !full && !p->tied;
+    s->last = !full && !p->place.tied;
     if (full && p->rows[0].expires_us == p->rows[p->n - 1].expires_us)
         s->tie_run++;
     else
         s->tie_run = 0;
-    s->tied = s->tie_run >= TIES_LEAST;
+    s->place.tied = s->tie_run >= TIES_LEAST;
 }
 
 static void on_rows(struct reconcile *r, const struct pg_result *rows)
@@ -125,18 +113,16 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
         return;
     }
     s->ahead = p;
-    p->tied = s->tied;
     p->read_us = reconcile_now_us(r);
-    p->after_us = s->after_us;
-    p->after_id = s->after_id;
-    s->after_id = end_of(p);
-    if (s->after_id == NULL && p->after_id != NULL) {
+    p->place = s->place;
+    s->place.after_id = end_of(p);
+    if (s->place.after_id == NULL && p->place.after_id != NULL) {
         reconcile_fail(r, "out of memory");
         return;
     }
-    note_ties(s, p, p->n == s->asked);
+    note_ties(s, p, p->n == p->place.most);
     if (p->n > 0)
-        s->after_us = p->rows[p->n - 1].expires_us;
+        s->place.after_us = p->rows[p->n - 1].expires_us;
     rows_poke(r);
 }
 
@@ -288,8 +274,7 @@ void rows_poke(struct reconcile *r)
         return;
     if (!s->last && s->ahead == NULL && !s->asking && !bulk_wants_postgres(r)) {
         s->asking = true;
-        s->asked = rows_page_size(r);
-        rows_ask(r, s->after_us, s->after_id, s->tied, on_rows);
+        rows_ask(r, &s->place, on_rows);
     } else if (s->last && s->ahead == NULL && s->page == NULL && bulk_empty(r)) {
         reconcile_next(r);
     }
@@ -298,7 +283,10 @@ void rows_poke(struct reconcile *r)
 void rows_start(struct reconcile *r)
 {
     r->total = r->active_rows;
-    r->rows->after_us = r->clock_us;
+    const struct statements *s = r->sweep->statements;
+    bool short_ids = statements_ready(s) && statements_types(s)->id_kind != ID_TEXT;
+    r->rows->place.after_us = r->clock_us;
+    r->rows->place.most = short_ids ? PAGE_SIZE : PAGE_SIZE_TEXT;
     rows_poke(r);
 }
 
@@ -318,6 +306,6 @@ void rows_free(struct rows *s)
         return;
     page_rows_free(s->page);
     page_rows_free(s->ahead);
-    free(s->after_id);
+    free(s->place.after_id);
     free(s);
 }

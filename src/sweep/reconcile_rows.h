@@ -16,14 +16,20 @@ struct page_row {
     bool missing;
 };
 
+/* Where a page begins, and what is asked for there. */
+struct rows_place {
+    int64_t after_us;
+    char *after_id; /* NULL: the beginning */
+    size_t most;    /* rows */
+    bool tied;      /* of the same moment only, since very many expire at it */
+};
+
 struct page_rows {
     STAILQ_ENTRY(page_rows) entry;
     struct page_row *rows;
     size_t n, n_missing, bytes;
     char *texts;
-    int64_t after_us; /* where it begins */
-    char *after_id;
-    bool tied;       /* it is one of very many that expire at the same moment */
+    struct rows_place place;
     int64_t read_us; /* Postgres's time */
     int64_t ripe_us; /* monotonic: when to look again */
 };
@@ -41,11 +47,7 @@ struct chunk {
 struct page_rows *page_rows_read(const struct pg_result *rows);
 void page_rows_free(struct page_rows *p); /* NULL is legal */
 
-/* How many rows a full page has. */
-size_t rows_page_size(const struct reconcile *r);
-
-/* Asks for the rows after that place; tied: for those of the same moment only. */
-void rows_ask(struct reconcile *r, int64_t after_us, const char *after_id, bool tied,
+void rows_ask(struct reconcile *r, const struct rows_place *place,
               void (*cb)(struct reconcile *r, const struct pg_result *rows));
 
 /* Fills an idle chunk from row *next on, with those that are missing or with all. */

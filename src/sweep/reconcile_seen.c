@@ -20,6 +20,7 @@ struct part {
 struct seen {
     struct part parts[PARTS];
     uint64_t key;
+    size_t bytes; /* of the tables */
 };
 
 struct seen *seen_new(void)
@@ -33,6 +34,7 @@ struct seen *seen_new(void)
         if (s->parts[i].slots == NULL)
             goto fail;
     }
+    s->bytes = PARTS * SLOTS_FIRST * sizeof(uint64_t);
     if (getrandom(&s->key, sizeof(s->key), 0) == sizeof(s->key))
         return s;
 fail:
@@ -47,6 +49,11 @@ void seen_free(struct seen *s)
     for (int i = 0; i < PARTS; i++)
         free(s->parts[i].slots);
     free(s);
+}
+
+size_t seen_bytes(const struct seen *s)
+{
+    return s->bytes;
 }
 
 /* The finalizer of MurmurHash3 (public domain). */
@@ -83,7 +90,7 @@ static size_t slot_of(const uint64_t *slots, size_t size, uint64_t print)
 }
 
 /* Twice as large; when memory ran out or it is large enough, it stays as it is. */
-static void grow(struct part *p)
+static void grow(struct seen *s, struct part *p)
 {
     size_t size = p->size * 2;
     uint64_t *slots = size <= SLOTS_MAX ? calloc(size, sizeof(*slots)) : NULL;
@@ -92,6 +99,7 @@ static void grow(struct part *p)
     for (size_t i = 0; i < p->size; i++)
         if (p->slots[i] != 0)
             slots[slot_of(slots, size, p->slots[i])] = p->slots[i];
+    s->bytes += (size - p->size) * sizeof(*slots);
     free(p->slots);
     p->slots = slots;
     p->size = size;
@@ -105,7 +113,7 @@ bool seen_add(struct seen *s, enum seen_as as, const char *id, size_t id_len)
     if (p->slots[i] == print)
         return false;
     if (p->n >= p->size / 3 * 2) {
-        grow(p);
+        grow(s, p);
         i = slot_of(p->slots, p->size, print);
     }
     if (p->n < p->size / 3 * 2) {
