@@ -100,7 +100,8 @@ int release_send(struct pg_link *link, const struct release_options *options, st
     __attribute__((warn_unused_result));
 
 /* Sends a statement whose parameter is the ids of n items (a hurried release also takes the lock
- * timeout), as the second of a transaction with a release's settings. cb as pg_link_send's; returns as release_send. */
+ * timeout), as the second of a transaction with a release's settings. cb as pg_link_send's; returns
+ * as release_send. */
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n,
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)

@@ -8,8 +8,8 @@ struct due_settlement;
 struct item;
 struct stats;
 
-#define SETTLEMENT_FAULT_MS 1000 /* until the next try after a fault of the server: no hammering   \
-                                  */
+/* Until the next try after a fault of the server: no hammering. */
+#define SETTLEMENT_FAULT_MS 1000
 
 /* The settlement of one claimed item; counts it in stats when it is put back. For a refused one
  * item->attempts rises and its record is made, which the settlement refers to. now_ms is Postgres's
