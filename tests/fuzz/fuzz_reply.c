@@ -81,6 +81,12 @@ static void on_count(void *arg, size_t n, const char *error)
     outstanding--;
 }
 
+static void on_settled(void *arg, size_t n, size_t lost, const char *error)
+{
+    on_count(arg, n, error);
+    FUZZ_CHECK(lost <= n);
+}
+
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
 {
     (void)arg;
@@ -224,7 +230,7 @@ static int ask(struct due_queue *q, uint8_t what)
     case 'l':
         return due_queue_claim(q, 1000, 2000, 2500, on_claimed, NULL);
     case 's':
-        return due_queue_settle(q, 2000, settlements, 2, on_count, NULL);
+        return due_queue_settle(q, 2000, settlements, 2, on_settled, NULL);
     case 'e':
         return due_queue_schedule(q, entries, IDS, on_count, NULL);
     case 'd':
