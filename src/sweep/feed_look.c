@@ -1,0 +1,153 @@
+/* The feed's looks at Postgres: who makes them, and what each brings into Redis. */
+#include "config.h"
+#include "due_queue.h"
+#include "feed_private.h"
+#include "log.h"
+#include "mirror.h"
+#include "overdue.h"
+#include "pages.h"
+#include "statements.h"
+#include "sweep.h"
+
+#define PAGE_SIZE 20000               /* each page looks through all that is left: few and large */
+#define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after its look */
+
+/* The look did not come to its end: it is wanted again, a little later. */
+static void look_failed(struct feed *f, const char *error)
+{
+    log_event(LOG_WARN, "The feed's look failed", LOG_STR, "error", error, LOG_END);
+    if (f->full)
+        feed_want_full(f, FEED_RETRY_US);
+    else
+        f->look_at_us = clock_mono_us() + FEED_RETRY_US;
+    feed_job_over(f);
+}
+
+/* Redis is there and takes nothing (its memory is full, say): as good as out of reach, except that
+ * each look asks it again. */
+static void redis_refused(struct feed *f, const char *error)
+{
+    if (!feed_redis_up(f)) {
+        look_failed(f, error);
+        return;
+    }
+    f->refusing = true;
+    feed_set_degraded(f, true, error);
+    feed_want_full(f, FEED_RETRY_US);
+    feed_job_over(f);
+}
+
+static void redis_took(struct feed *f)
+{
+    if (f->refusing)
+        feed_set_degraded(f, false, NULL);
+    f->refusing = false;
+}
+
+static void look_done(struct feed *f)
+{
+    int64_t now_us = clock_mono_us();
+    if (!f->again)
+        f->look_at_us = now_us + f->sweep->config->feed_interval_us;
+    if (!f->only_clock)
+        f->looked_us = f->look_began_us;
+    f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
+    if (f->full && f->sweep->config->reconcile_interval_us > 0)
+        f->scan_at_us = now_us + f->sweep->config->reconcile_interval_us;
+    feed_job_over(f);
+}
+
+static void on_page(void *arg, const struct page *page);
+
+static void next_page(struct feed *f)
+{
+    if (!statements_ready(f->sweep->statements) || pages_next(f->pages, on_page, f) != 0)
+        look_failed(f, "the connection to Postgres was lost");
+}
+
+void feed_mirrored(void *arg, int64_t earliest_ms, const char *error)
+{
+    struct feed *f = arg;
+    if (error != NULL) {
+        redis_refused(f, error);
+        return;
+    }
+    redis_took(f);
+    if (earliest_ms != INT64_MAX)
+        f->events.on_mirrored(f->events.arg, earliest_ms);
+    if (f->last_page || f->stopping)
+        look_done(f);
+    else
+        next_page(f);
+}
+
+static void on_page(void *arg, const struct page *page)
+{
+    struct feed *f = arg;
+    if (page->error != NULL) {
+        look_failed(f, page->error);
+        return;
+    }
+    if (f->look_began_us == 0) {
+        f->look_began_us = server_clock_now_us(&f->sweep->pg_clock);
+        overdue_look(f->overdue, f->pages);
+    }
+    f->last_page = page->last || f->only_clock;
+    if (page->n == 0 || f->only_clock) {
+        look_done(f);
+        return;
+    }
+    const char *error = mirror_page(f->mirror, f->pages, page->n);
+    if (error != NULL)
+        look_failed(f, error);
+}
+
+void feed_start_look(struct feed *f, bool full, bool mirror)
+{
+    const struct config *c = f->sweep->config;
+    f->job = JOB_LOOK;
+    f->full = full;
+    f->want_full = false;
+    f->only_clock = !full && !mirror;
+    f->again = false;
+    f->look_began_us = 0;
+    if (full)
+        pages_begin(f->pages, PAGES_FROM_START, c->lookahead_us, PAGE_SIZE);
+    else if (mirror)
+        pages_begin(f->pages, f->looked_us - LATE_COMMIT_US, c->lookahead_us, PAGE_SIZE);
+    else
+        pages_begin(f->pages, PAGES_NOWHERE, 0, 1);
+    pages_want_late(f->pages);
+    next_page(f);
+}
+
+static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owner,
+                    const char *error)
+{
+    struct feed *f = arg;
+    (void)remaining_ms;
+    (void)owner;
+    if (error != NULL) {
+        redis_refused(f, error);
+        return;
+    }
+    if (held)
+        redis_took(f);
+    bool took_over = held && !f->feeder;
+    f->feeder = held;
+    bool scan = clock_mono_us() >= f->scan_at_us;
+    if (f->stopping) {
+        feed_job_over(f);
+        return;
+    }
+    feed_start_look(f, held && (took_over || scan || f->looked_us == 0),
+                    held && f->sweep->config->lookahead_us > 0);
+}
+
+void feed_start_role(struct feed *f)
+{
+    int64_t ttl_ms = f->sweep->config->feed_interval_us * 5 / 4 / 1000 + 1000;
+    f->job = JOB_ROLE;
+    if (due_queue_role(f->sweep->queue, "feeder", f->holder, ttl_ms, on_role, f) != 0)
+        look_failed(f, "Redis went away");
+}

@@ -1,0 +1,71 @@
+/* What the files of the feed share: feed.c decides what is done when, feed_look.c makes the looks.
+ */
+#ifndef RS_FEED_PRIVATE_H
+#define RS_FEED_PRIVATE_H
+
+#include "feed.h"
+
+#define FEED_RETRY_US (1000 * 1000) /* after a look or pass that failed */
+
+enum job { JOB_NONE, JOB_ROLE, JOB_LOOK, JOB_PASS };
+
+struct feed {
+    struct sweep *sweep;
+    struct feed_events events;
+    struct pg_link *link;
+    struct pages *pages;
+    struct pass *pass;
+    struct overdue *overdue;
+    struct timer *wake;
+    struct timer *stopped;
+    struct marker *marker;
+    enum job job;
+    char holder[160];
+
+    bool want_full;       /* a look from the beginning of time, whoever holds the role */
+    int64_t wanted_us;    /* monotonic: since when */
+    bool want_pass;       /* release directly what a lost claim may have left in flight */
+    bool feeder;          /* we hold the role */
+    bool full;            /* the look under way is a full one */
+    bool only_clock;      /* ... reads no page, just Postgres's clock and what is late */
+    bool again;           /* ... is made only for what seemed late */
+    int64_t look_at_us;   /* monotonic: the next regular look */
+    int64_t scan_at_us;   /* monotonic: the next overdue scan; INT64_MAX: off */
+    int64_t direct_at_us; /* monotonic: the next look of direct mode */
+    int64_t looked_us;    /* Postgres's time at the start of the last look that succeeded */
+    int64_t look_began_us;
+    int64_t last_success_us;
+    int64_t pass_began_us; /* monotonic */
+    struct mirror *mirror;
+    bool last_page;
+    bool degraded;
+    bool redis_was_up;
+    bool refusing; /* Redis is up and takes nothing */
+
+    void (*done)(void *arg);
+    void *done_arg;
+    bool stopping;
+};
+
+bool feed_redis_up(const struct feed *f);
+void feed_job_over(struct feed *f);
+
+/* A look from the beginning of time is wanted. */
+void feed_want_full(struct feed *f, int64_t delay_us);
+
+/* One record when releases begin to go on without Redis, and one when they no longer do. */
+void feed_set_degraded(struct feed *f, bool degraded, const char *error);
+
+/* A full look reads everything that has expired and, with a look-ahead, what will; a regular one
+ * what the last look could not see; with neither to do (!full, !mirror), none. Each brings
+ * Postgres's clock and what is late. */
+void feed_start_look(struct feed *f, bool full, bool mirror);
+
+/* A page has been put into Redis, or not. */
+void feed_mirrored(void *arg, int64_t earliest_ms, const char *error);
+
+/* Regular looks are made by one sweeper at a time: the one that holds the role. Its lease outlives
+ * the pause between two looks by a quarter. */
+void feed_start_role(struct feed *f);
+
+#endif
