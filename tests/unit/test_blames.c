@@ -1,0 +1,199 @@
+/* Products that Postgres refuses: when they are blamed, who is tried then, and what ends it. */
+#include "blames.h"
+#include "log.h"
+#include "release.h"
+#include "unit.h"
+
+#include <argz.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND 1000000
+
+static struct item make(const char *id, const char *product, const char *other)
+{
+    struct item item;
+
+    assert_int_equal(item_init(&item, id, strlen(id)), 0);
+    assert_int_equal(argz_add(&item.products, &item.products_len, product), 0);
+    if (other != NULL)
+        assert_int_equal(argz_add(&item.products, &item.products_len, other), 0);
+    memcpy(item.sqlstate, "23514", 6);
+    item.error = strdup("violates a check");
+    return item;
+}
+
+static void refuse(struct blames *b, const char *product, const char *other, int times,
+                   enum blame_kind kind, int64_t now_us)
+{
+    struct item item = make("refused", product, other);
+
+    for (int i = 0; i < times; i++)
+        blames_refused(b, &item, kind, now_us);
+    item_clear(&item);
+}
+
+static void release(struct blames *b, const char *product)
+{
+    struct item item = make("released", product, NULL);
+
+    blames_released(b, &item);
+    item_clear(&item);
+}
+
+/* How many of three reservations are tried, and what becomes of the last one. */
+static size_t tried(struct blames *b, const char *product, const char *other, int64_t now_us,
+                    enum outcome *last, int64_t *wait_us)
+{
+    struct item items[3];
+    struct item *order[3];
+    size_t left = 0;
+
+    for (int i = 0; i < 3; i++) {
+        const char id[] = {(char)('a' + i), '\0'};
+        items[i] = make(id, product, other);
+        order[i] = &items[i];
+    }
+    size_t n = blames_sift(b, order, 3, now_us, &left);
+    assert_int_equal(left, n == 1 ? 2 : 0);
+    if (left > 0) /* a probe: the others are judged after it */
+        assert_int_equal(blames_sift(b, order + 1, left, now_us, &left), 0);
+    if (last != NULL)
+        *last = order[2]->outcome;
+    if (wait_us != NULL)
+        *wait_us = order[2]->wait_us;
+    for (int i = 0; i < 3; i++)
+        item_clear(&items[i]);
+    return n;
+}
+
+static void ten_in_a_row(void **state)
+{
+    struct blames *b = blames_new();
+    enum outcome last = OUTCOME_NONE;
+    int64_t wait_us = 0;
+
+    (void)state;
+    assert_non_null(b);
+    assert_false(blames_any(b, 0));
+    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    assert_true(blames_any(b, 0));
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
+    release(b, "A"); /* not in a row */
+    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
+    refuse(b, "A", NULL, 1, BLAME_COUNTER, 0);
+    assert_int_equal(tried(b, "A", NULL, 0, &last, &wait_us), 0);
+    assert_int_equal(last, OUTCOME_HELD);
+    assert_in_range(wait_us, SECOND, 2 * SECOND);
+    assert_int_equal(tried(b, "B", NULL, 0, NULL, NULL), 3);
+    blames_free(b);
+}
+
+static void one_probe_for_each_back_off(void **state)
+{
+    struct blames *b = blames_new();
+    int64_t wait_us = 0;
+
+    (void)state;
+    refuse(b, "A", NULL, 10, BLAME_COUNTER, 0);
+    assert_int_equal(tried(b, "A", NULL, SECOND, NULL, NULL), 1);
+    assert_int_equal(tried(b, "A", NULL, SECOND, NULL, NULL), 0); /* one at a time */
+    refuse(b, "A", NULL, 1, BLAME_COUNTER, SECOND);
+    refuse(b, "A", NULL, 5, BLAME_COUNTER, SECOND); /* of batches that had begun before */
+    assert_int_equal(tried(b, "A", NULL, 3 * SECOND - 1, NULL, &wait_us), 0);
+    assert_in_range(wait_us, 1, 2 * SECOND);
+    assert_int_equal(tried(b, "A", NULL, 3 * SECOND, NULL, NULL), 1);
+    release(b, "A");
+    assert_int_equal(tried(b, "A", NULL, 3 * SECOND, NULL, NULL), 3);
+    assert_false(blames_any(b, 3 * SECOND));
+    blames_free(b);
+}
+
+static void what_is_not_clear_counts_a_third(void **state)
+{
+    struct blames *b = blames_new();
+
+    (void)state;
+    refuse(b, "A", NULL, 100, BLAME_ROW, 0);
+    assert_false(blames_any(b, 0));
+    refuse(b, "A", NULL, 29, BLAME_EITHER, 0);
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
+    refuse(b, "A", NULL, 1, BLAME_EITHER, 0);
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
+    blames_forget(b);
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
+    blames_free(b);
+}
+
+/* A and B are refused together: each of them may be at fault. */
+static void together_and_alone(void **state)
+{
+    struct blames *b = blames_new();
+
+    (void)state;
+    refuse(b, "A", "B", 10, BLAME_COUNTER, 0);
+    assert_int_equal(tried(b, "A", "B", 0, NULL, NULL), 0);
+    assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 0);
+    assert_int_equal(tried(b, "B", NULL, 0, NULL, NULL), 3);
+    refuse(b, "A", NULL, 1, BLAME_COUNTER, 0);
+    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
+    release(b, "B");
+    assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 3);
+    blames_free(b);
+}
+
+static void it_forgets(void **state)
+{
+    struct blames *b = blames_new();
+    char product[16];
+
+    (void)state;
+    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    assert_false(blames_any(b, 11 * SECOND));
+    refuse(b, "A", NULL, 9, BLAME_COUNTER, 11 * SECOND);
+    assert_int_equal(tried(b, "A", NULL, 11 * SECOND, NULL, NULL), 3);
+    for (int i = 0; i < 1000; i++) { /* more than there is room for */
+        product[0] = (char)('a' + i / 100);
+        product[1] = (char)('a' + i / 10 % 10);
+        product[2] = (char)('a' + i % 10);
+        product[3] = '\0';
+        refuse(b, product, NULL, 10, BLAME_COUNTER, 12 * SECOND + i);
+    }
+    assert_int_equal(tried(b, product, NULL, 12 * SECOND, NULL, NULL), 0);
+    blames_free(b);
+}
+
+static void whose_fault(void **state)
+{
+    const struct release_result results[] = {
+        {.sqlstate = "23514", .table = "inventory"},
+        {.sqlstate = "23514", .table = "inventory_reservations"},
+        {.sqlstate = "23514", .table = ""},
+        {.sqlstate = "P0001", .table = ""},
+        {.sqlstate = "22003", .table = ""},
+    };
+    const enum blame_kind kinds[] = {BLAME_COUNTER, BLAME_ROW, BLAME_EITHER, BLAME_EITHER,
+                                     BLAME_EITHER};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(results); i++)
+        assert_int_equal(blames_kind(&results[i]), kinds[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_in_a_row),
+        cmocka_unit_test(one_probe_for_each_back_off),
+        cmocka_unit_test(what_is_not_clear_counts_a_third),
+        cmocka_unit_test(together_and_alone),
+        cmocka_unit_test(it_forgets),
+        cmocka_unit_test(whose_fault),
+    };
+    const struct log_options quiet = {LOG_ERROR, LOG_FORMAT_JSON, "test", true};
+
+    if (log_setup(&quiet) != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
