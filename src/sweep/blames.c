@@ -18,7 +18,7 @@
 #define SUSPECT_US (10 * 1000000)          /* between two refusals that count as in a row */
 #define BLAMED_US (INT64_C(600) * 1000000) /* past its probe's time: nobody came to be tried */
 #define PROBE_US (1000 * 1000)             /* for a probe's answer, before there is another */
-#define SPREAD_US (5 * 1000000)            /* those that were held do not come back all at once */
+#define GAP_US 1000 /* between those that were held, so that they do not all come back at once */
 
 struct slot {
     uint64_t product; /* a hash; 0: free */
@@ -29,6 +29,7 @@ struct slot {
     uint32_t attempts; /* blamed: how often a probe was refused, the first blame included */
     int64_t last_us;   /* the last refusal */
     int64_t retry_us;  /* blamed: when the next probe is due */
+    int64_t back_us;   /* when the last one that was held comes back */
     char sqlstate[6];
     char message[200];
 };
@@ -110,13 +111,11 @@ static bool has_several(const struct item *item)
     return argz_count(item->products, item->products_len) > 1;
 }
 
-static void hold(struct item *item, const struct slot *s, int64_t mono_us)
+static void hold(struct item *item, struct slot *s, int64_t mono_us)
 {
-    int64_t spread_us = backoff_refused_us(s->attempts);
-    if (spread_us > SPREAD_US)
-        spread_us = SPREAD_US;
+    s->back_us = s->back_us + GAP_US > s->retry_us ? s->back_us + GAP_US : s->retry_us;
     item->outcome = OUTCOME_HELD;
-    item->wait_us = s->retry_us - mono_us + (int64_t)(hash_text(item->id) % (uint64_t)spread_us);
+    item->wait_us = s->back_us - mono_us;
     memcpy(item->sqlstate, s->sqlstate, sizeof(item->sqlstate));
     free(item->error);
     item->error = strdup(s->message);
@@ -129,7 +128,7 @@ enum verdict { TRY, PROBE, HOLD };
 static enum verdict judge(struct blames *b, struct item *item, int64_t mono_us)
 {
     bool several = has_several(item);
-    const struct slot *held = NULL;
+    struct slot *held = NULL;
     struct slot *probed[16] = {NULL};
     size_t n = 0;
     for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {

@@ -96,8 +96,11 @@ def test_a_drifted_hot_product(bed: Bed) -> None:
     before = rollbacks(bed)
     daemon = bed.start(http=True)
     until_ready(daemon)
+    began = time.time()
+    wait_until(lambda: bed.redis.hlen(FAILED) == len(bad), 15, "all have their record")
+    print(f"all are put aside after {time.time() - began:.1f} s")
     since = time.time()
-    good = bed.stream(1000, rate=200, delay_s=1.0)
+    good = bed.stream(1000, rate=200, delay_s=0.5)
     mirror(bed, good)
     wait_until(lambda: len(bed.lateness(since)) == len(good), 15, "all good ones", step=0.1)
     late = bed.lateness(since)
@@ -110,7 +113,6 @@ def test_a_drifted_hot_product(bed: Bed) -> None:
     assert 10 <= attempts <= 80 and failed <= 150
 
     # All of them are on view, and what is refused does not count as overdue.
-    wait_until(lambda: bed.redis.hlen(FAILED) == len(bad), 10, "all have their record")
     untried = [r for r in failures(bed.redis).values() if r["attempts"] == 0]
     assert len(untried) >= len(bad) - attempts
     assert {r["sqlstate"] for r in untried} == {"23514"} and all(r["error"] for r in untried)
