@@ -10,7 +10,7 @@ from data import Data
 from measure import peak_kb, spent
 from runner import Figures, Measurement, Target
 
-SECONDS, SECONDS_QUICK = 60, 15
+SECONDS, SECONDS_QUICK = 30, 15
 WARM_UP_S = 2.0
 STATEMENT = re.compile(rb"LOG:  (execute|statement)")
 # Not due within the look-ahead, so that there is nothing to do but to look.
@@ -53,7 +53,7 @@ def idle(bed: Bed, quick: bool) -> Figures:
 
 IDLE = Measurement(
     name="idle",
-    title="Nothing is due for 60 s, default settings (--quick: 15 s)",
+    title="Nothing is due for 30 s, default settings (--quick: 15 s)",
     variants={"sweeper": idle},
     targets=[
         Target("sweeper, % of a core", lambda m: m["sweeper"]["sweeper, % of a core"], 0.2),
