@@ -15,10 +15,17 @@
  * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
  * jit: with hundreds of ids the planner must neither read whole tables nor compile. The clock is
  * read here, before the work begins: the tighter bound (clock.h). */
-static const char settings_sql[] =
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,"
-    " set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
-    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)";
+#define SETTINGS                                                                                   \
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,"                            \
+    " set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"            \
+    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)"
+static const char settings_sql[] = SETTINGS;
+/* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
+ * first would find those that another release holds, and leave its reservations for later as if a
+ * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
+static const char turn_sql[] =
+    SETTINGS ", set_config('lock_timeout', '500ms', true), pg_advisory_xact_lock(1920169843),"
+             " set_config('lock_timeout', $1, true)";
 
 struct request {
     enum release_way way;
@@ -218,10 +225,11 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     char *ids = id_array(items, n);
     if (ids == NULL)
         return -1;
+    bool turn_first = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
     const char *settings[] = {lock_timeout, statement_timeout};
     const char *params[] = {ids, lock_timeout};
     const struct pg_query queries[] = {
-        {.sql = settings_sql, .nparams = 2, .params = settings},
+        {.sql = turn_first ? turn_sql : settings_sql, .nparams = 2, .params = settings},
         {.sql = statements_text(options->statements, which),
          .nparams = which == STATEMENT_RELEASE_HURRIED ? 2 : 1,
          .params = params},
