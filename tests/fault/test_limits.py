@@ -19,7 +19,8 @@ SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
 
 def limit_files(daemon: Sweeper, most: int) -> None:
-    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, resource.RLIM_INFINITY))
+    hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, hard))
 
 
 def last_error(daemon: Sweeper) -> dict[str, object]:
