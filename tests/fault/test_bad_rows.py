@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from bed import Bed, complaints
 from harness import process, shop
 from harness.poll import until_ready, wait_until
@@ -157,6 +158,7 @@ def test_a_drifted_product_of_reservations_of_several(bed: Bed) -> None:
     bed.check_settled(timeout=40)
 
 
+@pytest.mark.short
 def test_once_with_a_drifted_hot_product(bed: Bed) -> None:
     hot = shop.add_products(bed.db, 1, stock=20_000)
     drifted(bed, 10_000, hot)

@@ -55,6 +55,7 @@ def test_just_enough_files(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     bed.check_settled()
 
 
+@pytest.mark.short
 def test_files_run_out_while_running(bed: Bed) -> None:
     """Clients take every descriptor that is left, and all connections are lost then."""
     daemon = bed.start(http=True)
@@ -82,6 +83,7 @@ def test_files_run_out_while_running(bed: Bed) -> None:
     bed.check_settled()
 
 
+@pytest.mark.short
 def test_a_full_disk(bed: Bed) -> None:
     """Postgres refuses every release with 53100, as when its disk is full: nobody is blamed.
 
