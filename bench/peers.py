@@ -144,7 +144,7 @@ def on_time(start: Start) -> Variant:
 
 
 # What enters a job for each reservation needs some time for it.
-PREPARE_S = 6.0
+PREPARE_S = 10.0
 
 MEASUREMENTS = (
     Measurement(

@@ -14,9 +14,10 @@ async function enqueue() {
     const client = new pg.Client({ connectionString });
     await client.connect();
     await client.query(
-        `SELECT count(graphile_worker.add_job('release', json_build_object('id', id),
-                                              run_at := expires_at))
-           FROM inventory_reservations WHERE status = 'active'`);
+        `SELECT count(*) FROM graphile_worker.add_jobs(array(
+             SELECT ('release', json_build_object('id', id), NULL, expires_at,
+                     NULL, NULL, NULL, NULL)::graphile_worker.job_spec
+               FROM inventory_reservations WHERE status = 'active'))`);
     await client.query('VACUUM ANALYZE');
     await client.end();
 }
