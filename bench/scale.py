@@ -9,6 +9,7 @@ comes between: after one, the first change of each page is logged with the whole
 from __future__ import annotations
 
 import hashlib
+import os
 import statistics
 import time
 
@@ -74,6 +75,7 @@ def by_statement_us(bed: Bed, db: Database) -> float:
 def drained(bed: Bed, db: Database, pending: int) -> Figures:
     db.conn.execute(ADD_OVERDUE)
     db.conn.execute("VACUUM ANALYZE")
+    os.sync()  # the copy of the largest database is still being written
     with bed.redis.client(socket_timeout=60) as client:
         empty_bytes = client.info("memory")["used_memory"]
         entries = bed.mirror(db)
