@@ -2,6 +2,7 @@
 #ifndef RS_FUZZ_H
 #define RS_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,6 +16,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         if (!(condition))                                                                          \
             abort();                                                                               \
     } while (0)
+
+/* Defined where allocations are made to fail (tests/memory): whether one has, in this run. */
+bool fuzz_out_of_memory(void) __attribute__((weak));
+
+/* What must hold but for want of memory. */
+#define FUZZ_CHECK_MEMORY(condition)                                                               \
+    FUZZ_CHECK((condition) || (fuzz_out_of_memory != NULL && fuzz_out_of_memory()))
 
 /* The bytes as a string in memory of just that size, so that reading past its end is noticed. */
 static inline char *fuzz_text(const uint8_t *data, size_t size)

@@ -31,6 +31,8 @@ static void read_settings(int argc, char **argv)
         FUZZ_CHECK(
             c.mode == MODE_HELP || c.mode == MODE_VERSION ||
             (c.batch_size >= 1 && c.batch_size <= 5000 && c.workers >= 1 && c.workers <= 16));
+        FUZZ_CHECK_MEMORY(c.mode == MODE_HELP || c.mode == MODE_VERSION ||
+                          (postgres != NULL && redis != NULL));
         free(postgres);
         free(redis);
     } else {

@@ -9,7 +9,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(error, '#', sizeof(error));
     if (pg_conninfo_check(text, error, sizeof(error)) == 0) {
-        free(pg_conninfo_describe(text));
+        char *described = pg_conninfo_describe(text);
+
+        FUZZ_CHECK_MEMORY(described != NULL);
+        free(described);
     } else {
         FUZZ_CHECK(memchr(error, '\0', sizeof(error)) != NULL && error[0] != '\0');
     }

@@ -84,7 +84,7 @@ static void on_count(void *arg, size_t n, const char *error)
 static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 {
     on_count(arg, n, error);
-    FUZZ_CHECK(lost <= n);
+    (void)lost; /* Redis may claim anything */
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
@@ -287,6 +287,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     redisReader *reader = redisReaderCreate();
 
     FUZZ_CHECK(reader != NULL);
+    FUZZ_CHECK_MEMORY(q != NULL);
     nrequests = 0;
     outstanding = 0;
     if (size > 0 && q != NULL && ask(q, data[0]) == 0) {

@@ -163,8 +163,10 @@ static bool load(struct sweep *s, struct pg_link *link, char *text)
     bool ready = false;
     char *usual = NULL;
 
-    if (statements_load(s->statements, link, &s->pg_clock, on_loaded, &ready) != 0)
-        return false; /* out of memory */
+    if (statements_load(s->statements, link, &s->pg_clock, on_loaded, &ready) != 0) {
+        FUZZ_CHECK_MEMORY(false);
+        return false;
+    }
     if (text == NULL)
         text = usual = usual_catalog();
     answer(text);
@@ -196,7 +198,7 @@ static void release(struct sweep *s, struct pg_link *link, enum release_way way,
 
     for (size_t i = 0; i < n; i++) {
         if (item_init(&items[i], "0d8ed0f2-8ec5-4ef0-9b6a-5d6c4a3c5a3f", 36) != 0)
-            n = i; /* out of memory */
+            n = i; /* the rest is left out */
         pointers[i] = &items[i];
     }
     if (n > 0 && release_send(link, &options, pointers, n, on_released, &fault) == 0)
@@ -229,6 +231,7 @@ static void read_pages(struct sweep *s, struct pg_link *link, bool late, char *t
     char *again = strdup(text);
 
     FUZZ_CHECK(again != NULL);
+    FUZZ_CHECK_MEMORY(p != NULL);
     if (p == NULL) {
         free(again);
         return;
@@ -254,6 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memset(&s, 0, sizeof(s));
     s.statements = statements_new();
+    FUZZ_CHECK_MEMORY(s.statements != NULL);
     if (s.statements == NULL)
         return 0;
     request.cb = NULL;

@@ -16,12 +16,18 @@ void *failing_calloc(size_t n, size_t size);
 void *failing_realloc(void *old, size_t size);
 char *failing_strdup(const char *text);
 FILE *failing_open_memstream(char **text, size_t *size);
+bool fuzz_out_of_memory(void);
 
 static size_t until_failure; /* 0: none is to come */
 
 static bool fails(void)
 {
     return until_failure > 0 && --until_failure == 0;
+}
+
+bool fuzz_out_of_memory(void)
+{
+    return until_failure == 0;
 }
 
 void *failing_malloc(size_t size)
