@@ -3,6 +3,7 @@
 --
 -- $1  the ids, an array in text form
 -- $2  lock_timeout
+-- $3  the same, while it waits for its turn
 -- Answer: one row for each row that was released; of other ids it says nothing
 --   n            position of the id in $1, from 1
 --   expires_at   the latest of the reservation's active rows, in seconds since the epoch
@@ -15,8 +16,9 @@
 -- * `turn`: one release at a time changes counters. Nearly any two batches have a counter in common,
 --   so that they would wait for each other anyway, but maybe in a circle: an UPDATE locks in whatever
 --   order its plan reads. Locking the counters in order before would cost an eighth of the whole.
---   For its turn it waits longer than for a checkout: it holds no counter meanwhile. The other ways
---   take theirs before they begin (turn_sql in src/sweep/release.c).
+--   For its turn it waits longer than for a checkout: it holds no counter meanwhile, and triggers of
+--   the API's may make another's last. The other ways take theirs before they begin (turn_sql in
+--   src/sweep/release.c).
 -- * A reservation is due when the latest of its active rows is; one that was flipped in part,
 --   since another of its rows changed meanwhile, fails the statement (a division by zero).
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
@@ -37,7 +39,7 @@ WITH seen AS MATERIALIZED (
     RETURNING s.n, s.active_rows, s.expires_at, r.{product_id} AS product_id,
               r.{quantity} AS quantity
 ), turn AS MATERIALIZED (
-    SELECT set_config('lock_timeout', '500ms', true),
+    SELECT set_config('lock_timeout', $3, true),
            pg_advisory_xact_lock(1920169843), -- "rsws" in ASCII: an API will hardly use it
            set_config('lock_timeout', $2, true)
       FROM (SELECT count(*) FROM flipped) all_of_it

@@ -24,7 +24,7 @@ static const char settings_sql[] = SETTINGS;
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 static const char turn_sql[] =
-    SETTINGS ", set_config('lock_timeout', '500ms', true), pg_advisory_xact_lock(1920169843),"
+    SETTINGS ", set_config('lock_timeout', $3, true), pg_advisory_xact_lock(1920169843),"
              " set_config('lock_timeout', $1, true)";
 
 struct request {
@@ -216,22 +216,26 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
 {
     assert(n > 0);
-    char lock_timeout[32], statement_timeout[32];
+    char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / 1000;
     snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
              (long long)(options->statement_timeout_us / 1000));
+    snprintf(turn_timeout, sizeof(turn_timeout), "%lldms",
+             (long long)(options->statement_timeout_us / 2000));
     char *ids = id_array(items, n);
     if (ids == NULL)
         return -1;
     bool turn_first = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
-    const char *settings[] = {lock_timeout, statement_timeout};
-    const char *params[] = {ids, lock_timeout};
+    const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
+    const char *params[] = {ids, lock_timeout, turn_timeout};
     const struct pg_query queries[] = {
-        {.sql = turn_first ? turn_sql : settings_sql, .nparams = 2, .params = settings},
+        {.sql = turn_first ? turn_sql : settings_sql,
+         .nparams = turn_first ? 3 : 2,
+         .params = settings},
         {.sql = statements_text(options->statements, which),
-         .nparams = which == STATEMENT_RELEASE_HURRIED ? 2 : 1,
+         .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
          .params = params},
     };
     /* Half as long again as the server allows itself: then the connection is dead. */

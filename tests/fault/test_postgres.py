@@ -166,8 +166,8 @@ def standby_of(pg: Postgres) -> Iterator[Postgres]:
 
 def test_failover(bed: Bed) -> None:
     """Two hosts in one connection string: the sweeper finds the one that can be written to."""
-    ids = bed.stream(240, rate=40, delay_s=2.0)
     with standby_of(bed.pg) as standby:
+        ids = bed.stream(240, rate=40, delay_s=2.0)
         wait_until(
             lambda: standby.connect(bed.db.name)
             .execute("SELECT count(*) = 240 FROM inventory_reservations")
