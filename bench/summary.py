@@ -20,9 +20,12 @@ MARKS = re.compile(
 )
 SHORT = (
     "drain-uniform-schema",
+    "drain-uniform-api",
     "lateness",
     "burst",
     "checkouts",
+    "scale",
+    "idle",
     "peers-drain",
     "peers-lateness",
 )
@@ -81,14 +84,26 @@ def table(title: str, names: dict[str, str], variants: dict[str, Any]) -> list[s
     return [*lines, ""]
 
 
+def repetitions(content: dict[str, Any]) -> str:
+    counts = sorted(
+        {
+            len(figure["runs"])
+            for one in content["measurements"].values()
+            for figures in one["variants"].values()
+            for figure in figures.values()
+        }
+    )
+    if counts == [1]:
+        return "Single runs"
+    return f"Medians of {' or '.join(map(str, counts))} runs"
+
+
 def machine(content: dict[str, Any]) -> str:
-    first = next(iter(content["measurements"].values()))
     sweeper = content["sweeper"].split("(")[-1].rstrip(")")
-    runs = len(next(iter(next(iter(first["variants"].values())).values()))["runs"])
     return (
         f"On {content['date'][:10]}: {content['machine']}; {content['system'].split(',')[0]}; Postgres"
         f" {content['postgres']['version']}, Redis {content['redis']['version']}, {sweeper}. A durable commit"
-        f" cost {content['commit'].split(' (')[0]}. Medians of {runs} runs."
+        f" cost {content['commit'].split(' (')[0]}. {repetitions(content)}."
     )
 
 
