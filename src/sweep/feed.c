@@ -26,7 +26,7 @@
 #define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
 #define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
 #define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
-#define GIVE_WAY_US (1500 * 1000)  /* ... and after a backlog, but waits no longer than this */
+#define GIVE_WAY_US (1500 * 1000)       /* ... and after a backlog, but waits no longer than this */
 
 bool feed_redis_up(const struct feed *f)
 {
