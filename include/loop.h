@@ -29,7 +29,8 @@ void loop_stop(struct loop *loop);
 #define LOOP_PRIORITY_LOW 2
 struct event_base *loop_base(struct loop *loop);
 
-/* Calls cb(arg) on the loop's thread at each arrival of signo. Returns 0 or -1. */
+/* Calls cb(arg) on the loop's thread at each arrival of signo. Once the loop is freed, further ones
+ * do nothing: the process is ending. Returns 0 or -1. */
 int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
     __attribute__((warn_unused_result));
 

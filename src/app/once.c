@@ -30,6 +30,7 @@ struct once {
     bool redis_decided;       /* up, or known to be out of reach */
     bool connected;           /* the wait is over */
     bool stopping;
+    bool ended; /* and said so: what links and signals still report changes nothing */
     int64_t began_us, locked_until_us;
     uint64_t cleaned, units, failed, skipped;
     uint64_t held; /* refused with their product, without having been tried */
@@ -40,6 +41,7 @@ static void connected(struct once *o);
 
 static void end(struct once *o, int status)
 {
+    o->ended = true;
     o->status = status;
     loop_stop(o->context.sweep.loop);
 }
@@ -57,6 +59,8 @@ static void completed(struct once *o)
 
 static void failed(struct once *o, const char *error)
 {
+    if (o->ended)
+        return;
     log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
               (int64_t)o->cleaned, LOG_END);
     end(o, EXIT_FAILED);
@@ -65,6 +69,8 @@ static void failed(struct once *o, const char *error)
 static void on_pass(void *arg, const struct pass_result *result)
 {
     struct once *o = arg;
+    if (o->ended)
+        return;
     o->cleaned += result->released;
     o->units += result->units;
     o->failed += result->failed;

@@ -6,6 +6,7 @@
 #include "log.h"
 
 #include <event2/event.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -122,6 +123,29 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
     handler->cb(handler->arg);
 }
 
+static void on_signal_without_loop(int signo)
+{
+    (void)signo;
+}
+
+/* libevent puts back what it found when the event is freed. That must not be the default, by which
+ * a second signal would kill a process that is on its way out with a status of its own. Blocked
+ * meanwhile, so that none goes to the handler that does nothing before the loop's is there. */
+static int add_signal(struct event *event, int signo)
+{
+    const struct sigaction nothing = {.sa_handler = on_signal_without_loop, .sa_flags = SA_RESTART};
+    sigset_t blocked, before;
+    int status;
+
+    sigemptyset(&blocked);
+    sigaddset(&blocked, signo);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    sigaction(signo, &nothing, NULL);
+    status = event_add(event, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
 int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
 {
     struct signal_handler *handler = calloc(1, sizeof(*handler));
@@ -131,7 +155,7 @@ int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *ar
     handler->cb = cb;
     handler->arg = arg;
     handler->event = evsignal_new(loop->base, signo, on_signal, handler);
-    if (handler->event == NULL || event_add(handler->event, NULL) != 0) {
+    if (handler->event == NULL || add_signal(handler->event, signo) != 0) {
         if (handler->event != NULL)
             event_free(handler->event);
         free(handler);

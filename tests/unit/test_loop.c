@@ -193,6 +193,18 @@ static void signal_reaches_its_callback(void **state)
     loop_free(f.loop);
 }
 
+/* By default it would kill the process. */
+static void signal_after_the_loop_does_nothing(void **state)
+{
+    struct fixture f = {.loop = loop_new()};
+
+    (void)state;
+    assert_int_equal(loop_on_signal(f.loop, SIGUSR1, on_fire_stop, &f), 0);
+    loop_free(f.loop);
+    assert_int_equal(raise(SIGUSR1), 0);
+    assert_int_equal(f.fired, 0);
+}
+
 static void freeing_nothing_is_legal(void **state)
 {
     (void)state;
@@ -209,6 +221,7 @@ int main(void)
         cmocka_unit_test(last_moment_wins_and_clear_disarms),
         cmocka_unit_test(stop_lets_the_turn_finish),
         cmocka_unit_test(signal_reaches_its_callback),
+        cmocka_unit_test(signal_after_the_loop_does_nothing),
         cmocka_unit_test(freeing_nothing_is_legal),
     };
 
