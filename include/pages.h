@@ -15,9 +15,14 @@ struct sweep;
 #define PAGES_NOWHERE 253402300799000000 /* the end of the year 9999: no row, only the clock */
 #define PAGES_LATE_MAX 500
 
+/* Rows in a page. Small ones take little memory. Where each takes long, since no index leads to its
+ * beginning and Postgres looks through all that is left, they become larger. */
+#define PAGES_SIZE 5000
+#define PAGES_SIZE_MAX 20000
+
 struct page {
     const char *error; /* NULL: fine */
-    size_t n;          /* rows; 0 to the size asked for */
+    size_t n;          /* rows; 0 to the greatest size asked for */
     bool last;         /* there is no more */
 };
 
@@ -25,8 +30,9 @@ struct pages *pages_new(struct sweep *sweep, struct pg_link *link); /* NULL: out
 void pages_free(struct pages *p);                                   /* NULL is legal */
 
 /* Sets the pass: rows that expire at or after from_us (Postgres's time, or PAGES_FROM_START) and at
- * or before Postgres's now + ahead_us (which may be negative), so many a page. */
-void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size);
+ * or before Postgres's now + ahead_us (which may be negative), size rows a page, up to
+ * size_max where that takes long. */
+void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max);
 
 /* The next page also brings the oldest PAGES_LATE_MAX reservations that expired a second ago or
  * more, by expiry, in the same transaction. */

@@ -33,6 +33,7 @@ enum statement {
     STATEMENT_RELEASE_HURRIED,
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
+    STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */
     STATEMENT_DUE_COUNT,
     STATEMENT_LATE_ROWS,
     STATEMENT_BEGIN,

@@ -6,9 +6,10 @@
 -- $5  at most so many rows
 -- Answer: id, expires_us, clock_us; a row with a NULL id when there is none.
 --
--- OFFSET 0 keeps the planner from walking an index on expires_at through all the history to serve
--- ORDER BY ... LIMIT: it would trust that active rows are spread evenly over time, and they are
--- all at the end (docs/ARCHITECTURE.md, "What the statement costs").
+-- {fence} is OFFSET 0 for a first page. It keeps the planner from walking an index on expires_at
+-- through all the history to serve ORDER BY ... LIMIT: it would trust that active rows are spread
+-- evenly over time, and they are all at the end (docs/ARCHITECTURE.md, "What the statement costs").
+-- Later pages begin where the last one ended, so there that walk is the shortest way.
 SELECT p.id::text, (extract(epoch FROM greatest(p.expires_at, '1970-01-01')) * 1000000)::bigint
            AS expires_us,
        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
@@ -21,7 +22,7 @@ SELECT p.id::text, (extract(epoch FROM greatest(p.expires_at, '1970-01-01')) * 1
                AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
                                               '-infinity')
                AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'
-            OFFSET 0) d
+            {fence}) d
      WHERE $4::{id_type} IS NULL
         OR (d.expires_at, d.id) > ({epoch_expires} + $3::bigint * interval '1 microsecond',
                                    $4::{id_type})

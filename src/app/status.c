@@ -130,7 +130,7 @@ static void on_late(void *arg, const struct page *page)
 
 static bool ask_late(struct status *s)
 {
-    pages_begin(s->pages, PAGES_NOWHERE, 0, 1);
+    pages_begin(s->pages, PAGES_NOWHERE, 0, 1, 1);
     pages_want_late(s->pages);
     return ask_page(s, on_late);
 }
@@ -147,7 +147,7 @@ static void on_next(void *arg, const struct page *page)
 
 static bool ask_next(struct status *s)
 {
-    pages_begin(s->pages, server_clock_now_us(&s->context.sweep.pg_clock), AHEAD_US, 1);
+    pages_begin(s->pages, server_clock_now_us(&s->context.sweep.pg_clock), AHEAD_US, 1, 1);
     return ask_page(s, on_next);
 }
 

@@ -45,7 +45,7 @@ static const char *now_for(bool has_zone)
 
 /* What a token that is not a name stands for; NULL when it is none of these. */
 static const char *type_text(const char *token, size_t len, const struct mapping_types *types,
-                             bool waits)
+                             bool plain)
 {
     const struct {
         const char *token;
@@ -56,7 +56,8 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"now_updated", now_for(types->updated_has_zone)},
         {"now_stock_updated", now_for(types->stock_updated_has_zone)},
         {"epoch_expires", types->expires_has_zone ? "timestamptz 'epoch'" : "timestamp 'epoch'"},
-        {"skip_locked", waits ? "" : "SKIP LOCKED"},
+        {"skip_locked", plain ? "" : "SKIP LOCKED"},
+        {"fence", plain ? "" : "OFFSET 0"},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -79,9 +80,9 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
 
 /* Writes one token's text; -1 when memory ran out or the link is down. */
 static int put_token(FILE *out, const char *token, size_t len, const struct mapping_types *types,
-                     bool waits, struct pg_link *link)
+                     bool plain, struct pg_link *link)
 {
-    const char *fixed = type_text(token, len, types, waits);
+    const char *fixed = type_text(token, len, types, plain);
     if (fixed != NULL)
         return fputs(fixed, out) < 0 ? -1 : 0;
     char *quoted = name_text(token, len, link);
@@ -92,7 +93,7 @@ static int put_token(FILE *out, const char *token, size_t len, const struct mapp
     return rc;
 }
 
-char *mapping_render(const char *template_text, const struct mapping_types *types, bool waits,
+char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
                      struct pg_link *link)
 {
     char *sql = NULL;
@@ -111,7 +112,7 @@ char *mapping_render(const char *template_text, const struct mapping_types *type
             continue;
         }
         size_t len = strcspn(p + 1, "}");
-        rc = put_token(out, p + 1, len, types, waits, link);
+        rc = put_token(out, p + 1, len, types, plain, link);
         p += len + 2;
     }
     if (fclose(out) != 0 || rc != 0) {

@@ -12,12 +12,13 @@
 #include <string.h>
 
 #define DEADLINE_US (30 * 1000000) /* a first page may have to sort a large backlog */
+#define SLOW_US (100 * 1000)       /* a page in the order of an index takes a tenth */
 
 struct pages {
     struct sweep *sweep;
     struct pg_link *link;
     int64_t from_us, ahead_us;
-    int size;
+    int size, size_max;
     int64_t after_us; /* the end of the last page; -1: none yet */
     char *after_id;
     const struct pg_result *rows; /* the page at hand, inside done */
@@ -46,11 +47,12 @@ void pages_free(struct pages *p)
     free(p);
 }
 
-void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size)
+void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max)
 {
     p->from_us = from_us;
     p->ahead_us = ahead_us;
     p->size = size;
+    p->size_max = size_max;
     p->after_us = -1;
     free(p->after_id);
     p->after_id = NULL;
@@ -142,16 +144,19 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
     /* What lies before the last page's end has been read, so the index need not be asked for it
      * again; rows before 1970 are all reported as 1970 and have to be. */
     int64_t from_us = p->after_us > 0 ? p->after_us : p->from_us;
+    if (p->after_us >= 0 && p->took_us > SLOW_US)
+        p->size = p->size < p->size_max / 2 ? 2 * p->size : p->size_max;
     snprintf(from, sizeof(from), "%lld", (long long)from_us);
     snprintf(ahead, sizeof(ahead), "%lld", (long long)p->ahead_us);
     snprintf(after, sizeof(after), "%lld", (long long)p->after_us);
     snprintf(size, sizeof(size), "%d", p->size);
     const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
                             size};
+    enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
     const struct statements *s = p->sweep->statements;
     const struct pg_query queries[] = {
         {.sql = settings},
-        {.sql = statements_text(s, STATEMENT_DUE_ROWS), .nparams = 5, .params = params},
+        {.sql = statements_text(s, which), .nparams = 5, .params = params},
         {.sql = statements_text(s, STATEMENT_LATE_ROWS), .nparams = 2, .params = late},
     };
     int n = p->want_late ? 3 : 2;

@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_SIZE 20000 /* each page looks through all that is left: few and large */
-
 /* One connection with its batch; takes slices of the page in hand. */
 struct runner {
     struct pass *pass;
@@ -340,6 +338,6 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;
     p->arg = arg;
-    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, PAGE_SIZE);
+    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, PAGES_SIZE, PAGES_SIZE_MAX);
     timer_after_us(p->turn, 0);
 }

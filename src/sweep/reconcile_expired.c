@@ -17,7 +17,6 @@
 #define GRACE_US (2 * 1000000)
 #define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
 #define LOCKED_PAUSE_US (200 * 1000)
-#define PAGE_SIZE 5000
 
 struct expired {
     struct pass *pass;
@@ -181,7 +180,7 @@ static void begin(struct reconcile *r)
 {
     struct expired *x = r->expired;
     if (r->options.dry_run) {
-        pages_begin(x->pages, PAGES_FROM_START, -overdue_us(r), PAGE_SIZE);
+        pages_begin(x->pages, PAGES_FROM_START, -overdue_us(r), PAGES_SIZE, PAGES_SIZE);
         next_page(r);
     } else {
         pass_run(x->pass, overdue_us(r), on_pass, r);

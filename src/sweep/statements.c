@@ -173,13 +173,14 @@ static int render(struct statements *s)
 {
     static const struct {
         const char *text;
-        bool waits;
+        bool plain;
     } templates[STATEMENT_COUNT] = {
         [STATEMENT_RELEASE_POLITE] = {sql_release, false},
         [STATEMENT_RELEASE_PATIENT] = {sql_release, true},
         [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, false},
         [STATEMENT_PRODUCTS] = {sql_products, false},
         [STATEMENT_DUE_ROWS] = {sql_due_rows, false},
+        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, true},
         [STATEMENT_DUE_COUNT] = {sql_due_count, false},
         [STATEMENT_LATE_ROWS] = {sql_late_rows, false},
         [STATEMENT_BEGIN] = {sql_begin, false},
@@ -192,7 +193,7 @@ static int render(struct statements *s)
     };
     statements_forget(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].waits, s->link);
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].plain, s->link);
         if (s->texts[i] == NULL) {
             snprintf(s->error, sizeof(s->error), "out of memory");
             statements_forget(s);

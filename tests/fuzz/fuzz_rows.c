@@ -236,7 +236,7 @@ static void read_pages(struct sweep *s, struct pg_link *link, bool late, char *t
         free(again);
         return;
     }
-    pages_begin(p, PAGES_FROM_START, 60000000, 5000);
+    pages_begin(p, PAGES_FROM_START, 60000000, PAGES_SIZE, PAGES_SIZE);
     if (late)
         pages_want_late(p);
     FUZZ_CHECK(pages_next(p, on_page, p) == 0);
