@@ -30,6 +30,7 @@ struct batch_options {
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;
+    int64_t hurry_timeout_us; /* the same for RELEASE_HURRIED, which holds counters meanwhile */
     int64_t statement_timeout_us;
 };
 
@@ -39,8 +40,8 @@ void batch_free(
 
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
- * statements and that no batch is running. hurry: there is a backlog and other batches run beside:
- * RELEASE_HURRIED first, politely what that did not release. Counts batches and unknown commits in
+ * statements and that no batch is running. hurry: there is a backlog: RELEASE_HURRIED
+ * first, politely what that did not release. Counts batches and unknown commits in
  * stats; logs faults of the server (not of rows: the caller knows what becomes of those). */
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
                void *arg);

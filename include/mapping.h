@@ -44,8 +44,8 @@ struct mapping_types {
 };
 
 /* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
- * for nothing. malloc'd; NULL when the link is down or memory ran out. An unknown name in a template is a
- * programming error (assert). */
+ * for nothing. malloc'd; NULL when the link is down or memory ran out. An unknown name in a
+ * template is a programming error (assert). */
 char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
                      struct pg_link *link);
 

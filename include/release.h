@@ -77,8 +77,8 @@ struct release_result {
 enum release_way {
     RELEASE_POLITE,  /* counters first, skipping what is held */
     RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
-    RELEASE_HURRIED, /* for a backlog with several workers: rows first, waiting for all; decides
-                        only what it releases */
+    RELEASE_HURRIED, /* for a backlog: rows first, waiting for all; decides only what it
+                        releases */
     RELEASE_WAYS,
 };
 

@@ -42,6 +42,10 @@ struct sweep {
  * while its reservations are still ours. */
 int64_t sweep_statement_timeout_us(const struct config *config);
 
+/* A batch over this connection, with the settings of the sweeper; NULL: out of memory. */
+struct pg_link;
+struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link);
+
 /* Counts a decided item: released, units, lateness, discarded, failed; logs what an operator must
  * see of it (a refused reservation, a product without a counter). commit_us: Postgres's time when
  * the answer came. */

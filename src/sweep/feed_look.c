@@ -113,7 +113,8 @@ void feed_start_look(struct feed *f, bool full, bool mirror)
     if (full)
         pages_begin(f->pages, PAGES_FROM_START, c->lookahead_us, PAGES_SIZE, PAGES_SIZE_MAX);
     else if (mirror)
-        pages_begin(f->pages, f->looked_us - LATE_COMMIT_US, c->lookahead_us, PAGES_SIZE, PAGES_SIZE_MAX);
+        pages_begin(f->pages, f->looked_us - LATE_COMMIT_US, c->lookahead_us, PAGES_SIZE,
+                    PAGES_SIZE_MAX);
     else
         pages_begin(f->pages, PAGES_NOWHERE, 0, 1, 1);
     pages_want_late(f->pages);

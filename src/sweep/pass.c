@@ -80,21 +80,9 @@ struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nli
     if (p->pages == NULL || p->refusals == NULL || p->turn == NULL || p->runners == NULL)
         goto fail;
     for (; p->nrunners < nlinks; p->nrunners++) {
-        const struct batch_options options = {
-            .loop = sweep->loop,
-            .link = links[p->nrunners],
-            .statements = sweep->statements,
-            .clock = &sweep->pg_clock,
-            .skips = sweep->skips,
-            .blames = sweep->blames,
-            .stats = &sweep->stats,
-            .running = &sweep->batches,
-            .lock_timeout_us = sweep->config->lock_timeout_us,
-            .statement_timeout_us = sweep_statement_timeout_us(sweep->config),
-        };
         struct runner *r = &p->runners[p->nrunners];
         r->pass = p;
-        r->batch = batch_new(&options);
+        r->batch = sweep_batch_new(sweep, links[p->nrunners]);
         if (r->batch == NULL)
             goto fail;
     }
@@ -292,7 +280,7 @@ static int dispatch(struct pass *p)
             r->n = left < most ? left : most;
             p->next += r->n;
             r->busy = true;
-            batch_run(r->batch, r->items, r->n, p->nrunners > 1, on_batch, r);
+            batch_run(r->batch, r->items, r->n, r->n == most, on_batch, r);
         }
         busy += r->busy ? 1 : 0;
     }

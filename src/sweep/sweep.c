@@ -17,6 +17,26 @@ int64_t sweep_statement_timeout_us(const struct config *config)
     return us < STATEMENT_TIMEOUT_MAX_US ? us : STATEMENT_TIMEOUT_MAX_US;
 }
 
+struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
+{
+    const struct config *c = s->config;
+    const struct batch_options options = {
+        .loop = s->loop,
+        .link = link,
+        .statements = s->statements,
+        .clock = &s->pg_clock,
+        .skips = s->skips,
+        .blames = s->blames,
+        .stats = &s->stats,
+        .running = &s->batches,
+        .lock_timeout_us = c->lock_timeout_us,
+        /* Who has asked for more than one worker has asked for speed. */
+        .hurry_timeout_us = c->workers > 1 ? c->lock_timeout_us : c->lock_timeout_us / 10,
+        .statement_timeout_us = sweep_statement_timeout_us(c),
+    };
+    return batch_new(&options);
+}
+
 static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;

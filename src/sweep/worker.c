@@ -40,7 +40,6 @@ struct worker {
     struct hand now;     /* being released */
     struct hand next;    /* claimed ahead: released when `now` is done */
     bool claiming;       /* a claim has no answer yet */
-    size_t claimed_over; /* ... and so many were in our hands when it was made */
     size_t settling;     /* settlements without an answer */
     bool abandoned;      /* `now` was settled from under a batch that has not answered */
     int64_t put_back_ms; /* the earliest of what the unanswered settlements put back */
@@ -107,19 +106,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
     w->put_back_ms = INT64_MAX;
     w->link = pg_link_new(sweep->loop, &link);
     w->rest = timer_new(sweep->loop, on_rest_over, w);
-    const struct batch_options batch = {
-        .loop = sweep->loop,
-        .link = w->link,
-        .statements = sweep->statements,
-        .clock = &sweep->pg_clock,
-        .skips = sweep->skips,
-        .blames = sweep->blames,
-        .stats = &sweep->stats,
-        .running = &sweep->batches,
-        .lock_timeout_us = sweep->config->lock_timeout_us,
-        .statement_timeout_us = sweep_statement_timeout_us(sweep->config),
-    };
-    w->batch = batch_new(&batch);
+    w->batch = w->link != NULL ? sweep_batch_new(sweep, w->link) : NULL;
     if (w->link == NULL || w->rest == NULL || w->batch == NULL) {
         worker_free(w);
         return NULL;
@@ -274,10 +261,7 @@ static int take(struct worker *w, const struct due_claimed *claimed)
 {
     struct hand *hand = &w->next;
     hand->lease_ms = claimed->lease_ms;
-    /* More in flight than ours: another sweeper is at work beside us. */
-    hand->hurry = claimed->n >= claimed->asked &&
-                  (w->sweep->config->workers > 1 ||
-                   claimed->sizes.inflight > (int64_t)(claimed->n + w->claimed_over));
+    hand->hurry = claimed->n >= claimed->asked;
     hand->items = calloc(claimed->n, sizeof(struct item));
     if (hand->items == NULL)
         return -1;
@@ -340,7 +324,6 @@ int worker_claim(struct worker *w)
                         w) != 0)
         return -1;
     w->claiming = true;
-    w->claimed_over = w->now.n;
     return 0;
 }
 
