@@ -28,7 +28,7 @@ PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus systemd \
     python3-yaml openssl
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
-PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev python3-pytest
+PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
 PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES) gcc libc6-dev
 PACKAGES_model := spin gcc libc6-dev

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bed import Bed  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
+from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 
 def pytest_configure(config: pytest.Config) -> None:

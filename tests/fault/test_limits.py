@@ -7,13 +7,17 @@ import contextlib
 import resource
 import socket
 import time
+from collections.abc import Iterator
 
+import psycopg
 import pytest
+import small_disk
 from bed import Bed, complaints
 from harness import process, shop
-from harness.poll import until_ready, wait_until
-from harness.queue import FAILED, PENDING
-from harness.sweeper import Sweeper
+from harness.poll import holds, until_ready, wait_until
+from harness.queue import FAILED, PENDING, mirror
+from harness.servers import Redis
+from harness.sweeper import Sweeper, run_once
 
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
@@ -84,12 +88,9 @@ def test_files_run_out_while_running(bed: Bed) -> None:
 
 
 @pytest.mark.short
-def test_a_full_disk(bed: Bed) -> None:
-    """Postgres refuses every release with 53100, as when its disk is full: nobody is blamed.
-
-    A file system that is full for Postgres alone needs root; temp_file_limit is the same class of
-    error, from the server itself, without it: here a trigger that has to spill.
-    """
+def test_no_room_to_spill(bed: Bed) -> None:
+    """Postgres refuses every release with an error of that class, and nobody is blamed: here by
+    temp_file_limit, with a trigger that has to spill. That needs no root."""
     ids = shop.bulk_reserve(bed.db, 50, bed.products, "clock_timestamp()")
     bed.db.conn.execute(
         """
@@ -109,3 +110,56 @@ def test_a_full_disk(bed: Bed) -> None:
     bed.db.conn.execute("DROP FUNCTION spill CASCADE")
     bed.check_settled()
     assert not [r for r in daemon.records if "refused" in r["message"]]
+
+
+@pytest.fixture
+def cramped(hurt_redis: Redis) -> Iterator[Bed]:
+    """Its tables are on a file system that can be filled up."""
+    reason = small_disk.cannot_mount()
+    if reason:
+        pytest.skip(reason)
+    server = small_disk.SmallDisk(fsync=False)
+    server.start()
+    try:
+        server.create_tablespace()
+        one = Bed(server, hurt_redis)
+        server.move_tables(one.db.conn)
+        yield one
+        one.close()
+    finally:
+        server.close()
+
+
+def test_a_full_disk(cramped: Bed) -> None:
+    """There is no room for the released rows: nobody is blamed, and when there is all are released."""
+    bed, disk = cramped, cramped.pg
+    assert isinstance(disk, small_disk.SmallDisk)
+    daemon = bed.start(http=True)
+    until_ready(daemon)
+    ids = shop.bulk_reserve(bed.db, 3000, bed.products, "clock_timestamp() + interval '2 s'")
+    mirror(bed.db, bed.redis, *ids)
+    disk.fill()
+    with pytest.raises(psycopg.errors.DiskFull):
+        shop.bulk_reserve(bed.db, 3000, bed.products)
+    record = daemon.wait_for_record("Postgres cannot release at present")
+    assert (record["level"], record["sqlstate"]) == ("ERROR", "53100")
+
+    since, before = time.monotonic(), len(daemon.records)
+    holds(lambda: bed.redis.hlen(FAILED) == 0, 4, "nobody is blamed")
+    assert len(daemon.records) - before <= time.monotonic() - since + 2, "a record for each rest"
+    assert shop.count_status(bed.db, "released") == 0
+    done = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())
+    assert done.status == 1
+    assert "No space left on device" in done.record("Postgres cannot release")["error"]
+    bed.check_always()
+
+    disk.make_room()
+    began = time.monotonic()
+    wait_until(lambda: bed.overdue() == 0, 5, "on time again")
+    print(f"{len(ids)} released {time.monotonic() - began:.2f} s after there was room")
+    wait_until(lambda: daemon.http("/readyz")[0] == 200, 5, "and says so")
+    again = bed.stream(100, rate=100)
+    mirror(bed.db, bed.redis, *again)
+    wait_until(lambda: len(bed.lateness()) == len(ids) + len(again), 5, "and as ever")
+    assert not daemon.find("refused") and not bed.redis.exists(FAILED)
+    bed.check_settled()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,25 +17,12 @@ from harness.database import Database  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.scripts import Queue  # noqa: E402
 from harness.servers import Postgres, Redis  # noqa: E402
+from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
-
-NO_SKIPS = os.environ.get("RS_NO_SKIPS") == "1" or os.environ.get("CI") == "true"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "valgrind: the subset that CI also runs under valgrind")
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not terminalreporter.stats.get("skipped"):
-        terminalreporter.write_line("skipped: none")
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Where everything must run, a skipped test is a failure."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if NO_SKIPS and exitstatus == 0 and reporter and reporter.stats.get("skipped"):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
