@@ -189,7 +189,16 @@ integration: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
 	    $(PYTEST_ARGS)
 
-fault: $(BINARY)
+# Sessions by the thousand, for a test in tests/fault.
+SESSIONS := $(BUILD)/fault/sessions
+
+$(SESSIONS): $(BUILD)/obj/tests/fault/sessions.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+-include $(BUILD)/obj/tests/fault/sessions.d
+
+fault: $(BINARY) $(SESSIONS)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
 # The short form: one fault of each kind, and a few at random.
@@ -286,7 +295,7 @@ bench-readme:
 # ---- Checks ---------------------------------------------------------------------------------------
 
 ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES) \
-    $(wildcard tests/memory/*.c)
+    $(wildcard tests/memory/*.c tests/fault/*.c)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 

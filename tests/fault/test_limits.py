@@ -1,13 +1,14 @@
-"""Limits of the machine: open files, a full disk. (Memory: tests/memory; ten thousand reconnects:
-unit/test_reconnects.c.)"""
+"""Limits of the machine: open files, a full disk, sessions by the thousand. (Memory: tests/memory.)"""
 
 from __future__ import annotations
 
 import contextlib
 import resource
 import socket
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from harness import process, shop
 from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, PENDING, mirror
 from harness.servers import Redis
-from harness.sweeper import Sweeper, run_once
+from harness.sweeper import Sweeper, binary, run_once
 
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
@@ -163,3 +164,37 @@ def test_a_full_disk(cramped: Bed) -> None:
     wait_until(lambda: len(bed.lateness()) == len(ids) + len(again), 5, "and as ever")
     assert not daemon.find("refused") and not bed.redis.exists(FAILED)
     bed.check_settled()
+
+
+def ten_thousand_sessions(server: str, address: str, sessions: Callable[[], object]) -> None:
+    """sessions.c: not a descriptor, a byte, or a session at the server is left of any."""
+    program = subprocess.Popen(
+        [Path(binary()).parent / "fault" / "sessions", server, address],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=process.die_with_parent(),
+    )
+    told: list[list[int]] = []
+    with program, program.stdout as lines:  # type: ignore[union-attr]
+        for line in lines:
+            told.append([*map(int, line.split()), process.rss_kb(program.pid)])
+            assert sessions() in (0, 1)
+    assert program.returncode == 0
+    wait_until(lambda: sessions() == 0, 5, "the last one is gone")
+    assert [row[0] for row in told] == list(range(1000, 11000, 1000))
+    _, files, heap, rss = zip(*told[1:-1], strict=True)  # the last: is perhaps no more
+    print(f"{files} files, {heap} bytes, {rss} kB")
+    assert len(set(files)) == 1
+    assert max(heap) - min(heap) < 1000 and max(rss) - min(rss) < 300
+
+
+def test_ten_thousand_sessions_of_postgres(bed: Bed) -> None:
+    backends = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sessions'"
+    ten_thousand_sessions("postgres", bed.db.dsn, lambda: bed.db.value(backends))
+
+
+def test_ten_thousand_sessions_of_redis(bed: Bed) -> None:
+    def sessions() -> int:
+        return len(bed.redis.client_list()) - 1
+
+    ten_thousand_sessions("redis", bed.redis_server.url(), sessions)
