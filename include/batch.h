@@ -3,8 +3,8 @@
  * Releases them in one transaction. When Postgres refuses a row the batch is halved until the
  * refused one stands alone, so that it hurts no other; of a product that is refused again and again
  * the others are not tried (blames.h). Reservations that were refused before go alone, after the
- * others. A product whose counter has been skipped for 250 ms is then tried by
- * itself, waiting up to the lock timeout. */
+ * others. An error that may be the statement's is a row's if another is released. A product whose
+ * counter has been skipped for 250 ms is then tried by itself, waiting up to the lock timeout. */
 #ifndef RS_BATCH_H
 #define RS_BATCH_H
 

@@ -60,7 +60,8 @@ enum release_fault {
     RELEASE_RETRY,   /* serialization, deadlock, lock timeout: the same again */
     RELEASE_SLOW,    /* statement timeout: try fewer */
     RELEASE_GONE,    /* the server is of no use at present; nothing was applied */
-    RELEASE_SERVER,  /* statement, permission, disk, limits: not the rows' fault */
+    RELEASE_SERVER,  /* disk, memory, limits: not the rows' fault */
+    RELEASE_EITHER,  /* the statement is wrong or not permitted, or so says a trigger of one row */
     RELEASE_UNKNOWN, /* no answer to the COMMIT */
 };
 enum release_fault release_classify(const char *sqlstate);

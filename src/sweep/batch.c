@@ -7,12 +7,12 @@
 #include "products.h"
 #include "skips.h"
 #include "statements.h"
+#include "stats.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
-#define PATIENT_PRODUCTS 4     /* counters waited for in one batch */
 #define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
 
 static void step(void *arg);
@@ -54,11 +54,6 @@ int64_t batch_deadline_us(const struct batch_list *running)
     return earliest_us;
 }
 
-static void set_deadline(struct batch *b)
-{
-    b->deadline_us = clock_mono_us() + 2 * b->options.statement_timeout_us + LOST_US;
-}
-
 void batch_push(struct batch *b, size_t first, size_t n, int tries)
 {
     assert(b->depth < sizeof(b->stack) / sizeof(b->stack[0]));
@@ -77,6 +72,7 @@ void batch_give_up(struct batch *b, enum outcome outcome)
         if (b->order[i]->outcome == OUTCOME_NONE)
             b->order[i]->outcome = outcome;
     b->depth = 0;
+    b->doubted = false;
     b->stage = STAGE_PATIENCE;
     b->patient = PATIENT_PRODUCTS;
 }
@@ -88,6 +84,11 @@ enum release_way batch_way(const struct batch *b)
         return RELEASE_PATIENT;
     return b->hurry && b->stage == STAGE_FRESH && b->current.tries == 0 ? RELEASE_HURRIED
                                                                         : RELEASE_POLITE;
+}
+
+static void set_deadline(struct batch *b)
+{
+    b->deadline_us = clock_mono_us() + 2 * b->options.statement_timeout_us + LOST_US;
 }
 
 static struct release_options options_of(const struct batch *b)
@@ -102,9 +103,18 @@ static struct release_options options_of(const struct batch *b)
     };
 }
 
+static void on_released(void *arg, const struct release_result *result)
+{
+    struct batch *b = arg;
+    batch_answer(b, result);
+    timer_after_us(b->next, 0);
+}
+
 /* Puts the next range on the stack; false when there is none. */
 static bool next_range(struct batch *b)
 {
+    if (b->doubted)
+        return batch_settle_doubt(b);
     if (b->stage == STAGE_FRESH) {
         b->stage = STAGE_PROBES;
         b->probe = b->fresh;
@@ -180,7 +190,7 @@ static void step(void *arg)
     const struct release_options options = options_of(b);
     if (!statements_ready(b->options.statements) ||
         release_send(b->options.link, &options, b->order + b->current.first, b->current.n,
-                     batch_on_released, b) != 0) {
+                     on_released, b) != 0) {
         batch_mark(b, b->current.first, b->current.n, OUTCOME_UNKNOWN);
         batch_give_up(b, OUTCOME_UNKNOWN);
         timer_after_us(b->next, 0);
@@ -219,7 +229,7 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     b->patient = 0;
     b->hurry = hurry && clock_mono_us() >= b->polite_until_us;
     b->wonder = blames_any(b->options.blames, clock_mono_us());
-    b->asked = false;
+    b->asked = b->works = b->doubted = false;
     b->suspect = NULL;
     b->stage = STAGE_FRESH;
     for (size_t i = 0; i < n; i++)

@@ -1,8 +1,8 @@
-/* What Postgres's answer means for a batch: outcomes, and what is tried again in which way. */
+/* What an answer of Postgres means for the range that was tried: see batch.h. */
 #include "batch_private.h"
+
 #include "clock.h"
 #include "log.h"
-#include "loop.h"
 #include "stats.h"
 
 #include <stdlib.h>
@@ -32,6 +32,13 @@ static void blame(struct batch *b, struct item *item, enum blame_kind reason)
     }
 }
 
+static void keep_error(struct item *item, const struct release_result *result)
+{
+    memcpy(item->sqlstate, result->sqlstate, strnlen(result->sqlstate, 5) + 1);
+    free(item->error);
+    item->error = strdup(result->message);
+}
+
 static void refused(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
@@ -47,19 +54,20 @@ static void refused(struct batch *b, const struct release_result *result)
         return;
     }
     item->outcome = OUTCOME_FAILED;
-    memcpy(item->sqlstate, result->sqlstate, strnlen(result->sqlstate, 5) + 1);
-    free(item->error);
-    item->error = strdup(result->message);
+    keep_error(item, result);
     if (b->stage == STAGE_FRESH) /* what was refused before says nothing new */
         blame(b, item, blames_kind(result));
 }
 
-/* What was released speaks for its products. */
+/* What was released speaks for the statement, and for its products. */
 static void acquit(struct batch *b)
 {
-    for (size_t i = 0; i < b->current.n && b->asked; i++) {
+    for (size_t i = 0; i < b->current.n; i++) {
         const struct item *item = b->order[b->current.first + i];
-        if (item->outcome == OUTCOME_RELEASED)
+        if (item->outcome != OUTCOME_RELEASED)
+            continue;
+        b->works = true;
+        if (b->asked)
             blames_released(b->options.blames, item);
     }
 }
@@ -80,17 +88,72 @@ static void leave_to_politeness(struct batch *b)
         batch_push(b, r.first + decided, r.n - decided, 1);
 }
 
-static void log_server_fault(const struct release_result *result)
+static void log_fault(const char *sqlstate, const char *error)
 {
-    log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate",
-              result->sqlstate, LOG_STR, "error", result->message, LOG_END);
+    log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate", sqlstate,
+              LOG_STR, "error", error, LOG_END);
+}
+
+static void server_fault(struct batch *b, const struct release_result *result)
+{
+    log_fault(result->sqlstate, result->message);
+    batch_mark(b, b->current.first, b->current.n, OUTCOME_FAULT);
+    batch_give_up(b, OUTCOME_FAULT);
+}
+
+/* Halved down to a single one, once; what stands beside that is tried as it is. So a fault of the
+ * statement's costs some twenty attempts, not two for each reservation. */
+static void doubt(struct batch *b, const struct release_result *result)
+{
+    struct range r = b->current;
+    if (r.n > 1 && !b->doubted) {
+        halve(b);
+        return;
+    }
+    batch_mark(b, r.first, r.n, OUTCOME_FAULT);
+    keep_error(b->order[r.first], result);
+    b->doubted = true;
+}
+
+bool batch_settle_doubt(struct batch *b)
+{
+    size_t i = 0;
+    b->doubted = false;
+    while (b->order[i]->outcome != OUTCOME_FAULT)
+        i++;
+    if (!b->works) {
+        log_fault(b->order[i]->sqlstate, b->order[i]->error);
+        batch_give_up(b, OUTCOME_FAULT);
+        return false;
+    }
+    while (i < b->fresh) {
+        size_t n = 0;
+        for (; i + n < b->fresh && b->order[i + n]->outcome == OUTCOME_FAULT; n++)
+            b->order[i + n]->outcome = OUTCOME_NONE;
+        if (n > 0)
+            batch_push(b, i, n, 1);
+        i += n > 0 ? n : 1;
+    }
+    return true;
+}
+
+/* The statement's fault, or a row's: a trigger of the API's may raise any error. It is a row's when
+ * another was released by the same statement, or when it was refused before. */
+static void either_fault(struct batch *b, const struct release_result *result)
+{
+    if (b->works || b->stage == STAGE_PROBES)
+        refused(b, result);
+    else if (b->stage == STAGE_FRESH)
+        doubt(b, result);
+    else
+        server_fault(b, result);
 }
 
 /* What failed in a hurry says little: a lock, or a reservation that was flipped in part. */
 static bool blames_hurry(const struct batch *b, enum release_fault fault)
 {
-    return batch_way(b) == RELEASE_HURRIED &&
-           (fault == RELEASE_ROW || fault == RELEASE_RETRY || fault == RELEASE_SLOW);
+    return batch_way(b) == RELEASE_HURRIED && (fault == RELEASE_ROW || fault == RELEASE_EITHER ||
+                                               fault == RELEASE_RETRY || fault == RELEASE_SLOW);
 }
 
 static void be_polite(struct batch *b)
@@ -101,15 +164,13 @@ static void be_polite(struct batch *b)
         b->in_vain++;
 }
 
-void batch_on_released(void *arg, const struct release_result *result)
+void batch_answer(struct batch *b, const struct release_result *result)
 {
-    struct batch *b = arg;
     struct range r = b->current;
     if (blames_hurry(b, result->fault)) {
         batch_push(b, r.first, r.n, 1);
-        if (result->fault != RELEASE_ROW)
+        if (result->fault == RELEASE_RETRY || result->fault == RELEASE_SLOW)
             be_polite(b);
-        timer_after_us(b->next, 0);
         return;
     }
     switch (result->fault) {
@@ -147,11 +208,11 @@ void batch_on_released(void *arg, const struct release_result *result)
         batch_mark(b, r.first, r.n, OUTCOME_UNKNOWN);
         batch_give_up(b, OUTCOME_UNKNOWN);
         break;
+    case RELEASE_EITHER:
+        either_fault(b, result);
+        break;
     case RELEASE_SERVER:
-        log_server_fault(result);
-        batch_mark(b, r.first, r.n, OUTCOME_FAULT);
-        batch_give_up(b, OUTCOME_FAULT);
+        server_fault(b, result);
         break;
     }
-    timer_after_us(b->next, 0);
 }

@@ -1,10 +1,15 @@
-/* What the files of a batch share: batch.c decides what is tried next, batch_answer.c what an
- * answer means. */
+/* A batch, for what drives it (batch.c) and what judges the answers (batch_answer.c). */
 #ifndef RS_BATCH_PRIVATE_H
 #define RS_BATCH_PRIVATE_H
 
 #include "batch.h"
 #include "blames.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PATIENT_PRODUCTS 4 /* counters waited for in one batch */
 
 struct range {
     size_t first, n;
@@ -32,7 +37,9 @@ struct batch {
     int64_t polite_until_us; /* no hurry before */
     size_t probe;            /* next of order[] to try alone */
     int64_t probes_end_us;
-    int patient; /* counters waited for so far */
+    int patient;  /* counters waited for so far */
+    bool works;   /* something was released: the statement is right */
+    bool doubted; /* some have a preliminary OUTCOME_FAULT, with sqlstate and error */
 
     bool wonder, asked;     /* whose products these are: to be asked, has been */
     struct item *suspect;   /* refused before its products were known */
@@ -43,18 +50,23 @@ struct batch {
     struct range current;
 };
 
-/* Puts order[first..first + n) on the stack of what is tried next. */
+/* Puts a range on the stack: it is taken next. */
 void batch_push(struct batch *b, size_t first, size_t n, int tries);
 
+/* These get an outcome. */
 void batch_mark(struct batch *b, size_t first, size_t n, enum outcome outcome);
 
 /* Everything that has no outcome yet gets this one; nothing more is sent. */
 void batch_give_up(struct batch *b, enum outcome outcome);
 
-/* How the range in hand is released. */
+/* How the current range is released. */
 enum release_way batch_way(const struct batch *b);
 
-/* The answer for the range in hand, a release_send's callback; arg is the batch. */
-void batch_on_released(void *arg, const struct release_result *result);
+/* Takes the answer to the current range: outcomes for it, or what is to be tried next. */
+void batch_answer(struct batch *b, const struct release_result *result);
+
+/* Once no range is left, while some are in doubt. True when those are to be tried again, since the
+ * statement is right: their fault is their own. */
+bool batch_settle_doubt(struct batch *b);
 
 #endif

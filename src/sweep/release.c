@@ -67,12 +67,12 @@ enum release_fault release_classify(const char *sqlstate)
     } faults[] = {
         {"40001", RELEASE_RETRY}, {"40P01", RELEASE_RETRY}, {"55P03", RELEASE_RETRY},
         {"57014", RELEASE_SLOW},  {"25006", RELEASE_GONE},  {"57P0", RELEASE_GONE},
-        {"53300", RELEASE_GONE},  {"08", RELEASE_GONE},     {"0A", RELEASE_SERVER},
+        {"53300", RELEASE_GONE},  {"08", RELEASE_GONE},     {"0A", RELEASE_EITHER},
         {"25", RELEASE_SERVER},   {"26", RELEASE_SERVER},   {"28", RELEASE_SERVER},
-        {"3D", RELEASE_SERVER},   {"3F", RELEASE_SERVER},   {"40", RELEASE_RETRY},
-        {"42", RELEASE_SERVER},   {"53", RELEASE_SERVER},   {"54", RELEASE_SERVER},
-        {"55", RELEASE_SERVER},   {"57", RELEASE_SERVER},   {"58", RELEASE_SERVER},
-        {"F0", RELEASE_SERVER},   {"XX", RELEASE_SERVER},
+        {"3D", RELEASE_SERVER},   {"3F", RELEASE_EITHER},   {"40", RELEASE_RETRY},
+        {"42", RELEASE_EITHER},   {"53", RELEASE_SERVER},   {"54", RELEASE_EITHER},
+        {"55", RELEASE_EITHER},   {"57", RELEASE_SERVER},   {"58", RELEASE_EITHER},
+        {"F0", RELEASE_SERVER},   {"XX", RELEASE_EITHER},
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         if (strncmp(sqlstate, faults[i].prefix, strlen(faults[i].prefix)) == 0)

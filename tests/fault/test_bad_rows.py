@@ -7,7 +7,7 @@ import time
 import pytest
 from bed import Bed, complaints
 from harness import process, shop
-from harness.poll import until_ready, wait_until
+from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, PENDING, failures
 from harness.sweeper import Record, Sweeper, run_once
 
@@ -181,23 +181,30 @@ def test_once_with_a_drifted_hot_product(bed: Bed) -> None:
     bed.check_settled()
 
 
-def test_rows_that_are_refused_themselves(bed: Bed) -> None:
-    """Two dozen of one product, by a trigger; their product is not blamed for them."""
-    ids = shop.bulk_reserve(bed.db, 500, bed.products[:1])
-    bed.db.conn.execute("UPDATE inventory_reservations SET quantity = 1")
-    bad = ids[100:124]
+def refuse_some(bed: Bed, ids: list[str], sqlstate: str) -> None:
+    """By a trigger, with an error that looks as if the statement were wrong or not permitted."""
     bed.db.conn.execute(
-        """
+        f"""
         CREATE TABLE unwanted (id uuid);
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-            IF EXISTS (SELECT FROM unwanted u WHERE u.id = NEW.id) THEN RAISE 'unwanted'; END IF;
+            IF EXISTS (SELECT FROM unwanted u WHERE u.id = NEW.id) THEN
+                RAISE 'unwanted' USING ERRCODE = '{sqlstate}';
+            END IF;
             RETURN NEW;
         END$$;
         CREATE TRIGGER refuse BEFORE UPDATE ON inventory_reservations
             FOR EACH ROW EXECUTE FUNCTION refuse()
         """
     )
-    bed.db.conn.execute("INSERT INTO unwanted SELECT unnest(%s::uuid[])", (bad,))
+    bed.db.conn.execute("INSERT INTO unwanted SELECT unnest(%s::uuid[])", (ids,))
+
+
+def test_rows_that_are_refused_themselves(bed: Bed) -> None:
+    """Two dozen of one product, by a trigger; their product is not blamed for them."""
+    ids = shop.bulk_reserve(bed.db, 500, bed.products[:1])
+    bed.db.conn.execute("UPDATE inventory_reservations SET quantity = 1")
+    bad = ids[100:124]
+    refuse_some(bed, bad, "P0001")
     daemon = bed.start()
     daemon.wait_for_record("Redis connected")
     bed.redis.zadd(PENDING, dict.fromkeys(ids, 1))
@@ -208,6 +215,97 @@ def test_rows_that_are_refused_themselves(bed: Bed) -> None:
     assert not [r for r in daemon.records if "refuses all of a product" in r["message"]]
     bed.db.conn.execute("TRUNCATE unwanted")
     bed.check_settled(timeout=30)
+
+
+# A trigger of the API's that fails, or the tables as the statement does not know them: the SQLSTATE,
+# what brings it about, and what ends it.
+AUDITED = """
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {} RETURN NULL; END$$;
+    CREATE TRIGGER note AFTER UPDATE ON inventory_reservations FOR EACH ROW EXECUTE FUNCTION note()
+"""
+NO_FAULT_OF_ROWS = {
+    "42703": (
+        "ALTER TABLE inventory RENAME COLUMN updated_at TO changed_at",
+        "ALTER TABLE inventory RENAME COLUMN changed_at TO updated_at",
+    ),
+    "42883": (
+        AUDITED.format("PERFORM noted(NEW.id);"),
+        "CREATE FUNCTION noted(uuid) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    ),
+    "42P01": (AUDITED.format("INSERT INTO notes VALUES (NEW.id);"), "CREATE TABLE notes (id uuid)"),
+    "42601": (AUDITED.format("EXECUTE 'SELEC 1';"), "DROP FUNCTION note CASCADE"),
+}
+
+
+@pytest.mark.parametrize("sqlstate", NO_FAULT_OF_ROWS)
+def test_what_is_no_fault_of_rows(bed: Bed, sqlstate: str) -> None:
+    """Nobody is blamed, a few attempts a second, and all are released when it is mended."""
+    spoil, mended = NO_FAULT_OF_ROWS[sqlstate]
+    daemon = bed.start(http=True)
+    until_ready(daemon)
+    ids = shop.bulk_reserve(bed.db, 1200, bed.products, "clock_timestamp() + interval '1 s'")
+    bed.db.conn.execute(spoil)
+    mirror(bed, ids)
+    before = rollbacks(bed)
+    fault = daemon.wait_for_record("Postgres cannot release at present")
+    assert (fault["level"], fault["sqlstate"]) == ("ERROR", sqlstate)
+    holds(lambda: bed.redis.hlen(FAILED) == 0, 3, "nobody is blamed")
+    attempts = rollbacks(bed) - before
+    print(f"{attempts} failed transactions in 3 s, {len(complaints(daemon.records))} complaints")
+    assert attempts <= 100 and len(complaints(daemon.records)) <= 5
+    bed.db.conn.execute(mended)
+    wait_until(lambda: bed.overdue() == 0, 10, "all are released")
+    assert not refusals(daemon) and not bed.redis.exists(FAILED)
+    bed.check_settled()
+
+
+@pytest.mark.parametrize("sqlstate", ["42501", "XX000"])
+def test_rows_that_seem_the_statements_fault(bed: Bed, sqlstate: str) -> None:
+    """Others are released by the same statement: so it is these rows that are at fault."""
+    due = shop.bulk_reserve(bed.db, 500, bed.products)
+    bad = [due[0], due[1], due[250], due[499]]
+    refuse_some(bed, bad, sqlstate)
+    daemon = bed.start()
+    daemon.wait_for_record("Redis connected")
+    mirror(bed, due)
+    wait_until(lambda: bed.redis.hlen(FAILED) == len(bad), 10, "each stands alone")
+    assert {r["sqlstate"] for r in failures(bed.redis).values()} == {sqlstate}
+    wait_until(lambda: shop.count_status(bed.db, "released") == 496, 5, "the others")
+    assert not daemon.find("Postgres cannot release at present")
+    since = time.time()
+    good = bed.stream(600, rate=200, delay_s=0.5)
+    mirror(bed, good)
+    wait_until(lambda: len(bed.lateness(since)) == len(good), 12, "all good ones", step=0.1)
+    assert percentile(bed.lateness(since), 0.99) < 0.1
+    assert daemon.stop() == 0
+
+    shop.bulk_reserve(bed.db, 50, bed.products)
+    done = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())
+    record = done.record("Cleanup job completed")
+    assert (record["cleanedCount"], record["failedCount"]) == (50, len(bad)) and done.status == 1
+    bed.db.conn.execute("TRUNCATE unwanted")
+    again = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())
+    assert again.status == 0
+    bed.start().wait_for_record("Redis connected")
+    bed.check_settled(timeout=30)
+
+
+def test_one_alone_that_seems_the_statements_fault(bed: Bed) -> None:
+    """It is known whose fault it is when another comes, which waits for a rest at most."""
+    bad = shop.bulk_reserve(bed.db, 1, bed.products)
+    refuse_some(bed, bad, "42501")
+    daemon = bed.start()
+    daemon.wait_for_record("Redis connected")
+    mirror(bed, bad)
+    daemon.wait_for_record("Postgres cannot release at present")
+    since = time.time()
+    good = bed.stream(1, rate=1, delay_s=0.5)
+    mirror(bed, good)
+    wait_until(lambda: len(bed.lateness(since)) == 1, 4, "the good one is released")
+    assert bed.lateness(since)[0] < 2
+    wait_until(lambda: set(failures(bed.redis)) == set(bad), 5, "and the other put aside")
+    bed.db.conn.execute("TRUNCATE unwanted")
+    bed.check_settled(timeout=20)
 
 
 def test_direct_mode_with_a_drifted_hot_product(bed: Bed) -> None:
