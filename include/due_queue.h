@@ -72,8 +72,8 @@ enum due_verdict {
                    */
     DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
     DUE_FAILED, /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
-                   records a new one is not kept: the id is forgotten and the overdue scan finds it
-                   again */
+                   records a new one takes the place of one with "attempts":0, or is not kept: the
+                   id is forgotten and the overdue scan finds it again */
 };
 
 struct due_settlement {

@@ -3,6 +3,9 @@
 -- ARGV  1 lease_ms, 2 most records in failed, 3 to 6 how many of each verdict follow, in order:
 --       to forget: id; to put back: id, at_ms; healed and to put back: id, at_ms;
 --       failed: id, at_ms, record. 1000 ids at most.
+-- Past the most, a new record is not kept, nor its id; but one that Postgres has refused itself
+-- takes the place of one that was only held back with its product ("attempts":0), if a look at some
+-- of the records finds one.
 -- Returns how many ids were no longer ours; nothing was done with those.
 local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
 local lease, cap = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -36,6 +39,27 @@ local known = {}
 if n_failed > 0 and size > 0 then
     known = redis.call('HMGET', failed, unpack(ids, n - n_failed + 1))
 end
+local function held(record)
+    return string.find(record, '"attempts":0,', 1, true)
+end
+local wanted = 0 -- how many that were refused themselves have no record yet
+for i = 1, n_failed do
+    if not known[i] and not held(ARGV[places[n - n_failed + i] + 2]) then
+        wanted = wanted + 1
+    end
+end
+local give_way = {}
+if wanted > 0 and size > 0 and size + n_failed > cap then
+    local here, some = {}, redis.call('HRANDFIELD', failed, 2 * wanted + 20, 'WITHVALUES')
+    for i = 1, n do
+        here[ids[i]] = true
+    end
+    for i = 1, #some, 2 do
+        if held(some[i + 1]) and not here[some[i]] then
+            give_way[#give_way + 1] = some[i]
+        end
+    end
+end
 redis.call('ZCARD', pending) -- a wrong type is an error before anything has changed
 
 local ours, back, cured, records = {}, {}, {}, {}
@@ -51,14 +75,18 @@ for i = 1, n do
             kept = true
         elseif i <= n - n_failed then
             cured[#cured + 1] = id
-        elseif known[i - (n - n_failed)] or size < cap then
-            if not known[i - (n - n_failed)] then
-                size = size + 1
-            end
-            records[#records + 1] = id
-            records[#records + 1] = ARGV[place + 2]
         else
-            kept = false
+            local record, new = ARGV[place + 2], not known[i - (n - n_failed)]
+            if new and size >= cap and #give_way > 0 and not held(record) then
+                cured[#cured + 1] = table.remove(give_way)
+                size = size - 1
+            end
+            kept = not new or size < cap
+            if kept then
+                size = size + (new and 1 or 0)
+                records[#records + 1] = id
+                records[#records + 1] = record
+            end
         end
         if kept then
             back[#back + 1] = ARGV[place + 1]

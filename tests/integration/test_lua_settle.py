@@ -69,6 +69,33 @@ def test_failed_is_capped(claimed: Queue) -> None:
     assert claimed.inflight().keys() == {b"e", b"f"}
 
 
+HELD = '{"error":"\\"attempts\\":7,","attempts":0,"retryAt":1}'
+TRIED = '{"error":"\\"attempts\\":0,","attempts":1,"retryAt":1}'
+
+
+def test_one_that_was_held_back_gives_way(claimed: Queue) -> None:
+    """To one that was refused itself; not the other way round, and not one of the same call."""
+    claimed.client.hset(FAILED, mapping={"x": HELD, "y": TRIED, "a": HELD})
+    claimed.client.zadd(PENDING, {"x": NOW + 7})
+    failed = [("a", NOW + 1, HELD), ("b", NOW + 1, HELD), ("c", NOW + 1, TRIED)]
+    assert claimed.settle(failed=[*failed, ("d", NOW + 1, TRIED)], cap=3) == 0
+    assert claimed.failed().keys() == {b"y", b"a", b"c"}, "at most three, and x has given way"
+    assert claimed.pending() == {b"x": NOW + 7, b"a": NOW + 1, b"c": NOW + 1}
+
+
+def test_refused_ones_find_room_among_many_held(queue: Queue) -> None:
+    queue.client.hset(FAILED, mapping={f"held{i}": HELD for i in range(900)})
+    queue.client.hset(FAILED, mapping={f"tried{i}": TRIED for i in range(100)})
+    queue.schedule(*((NOW, f"id{i}") for i in range(500)))
+    assert len(queue.claim().due) == 500
+    assert queue.settle(failed=[(f"id{i}", NOW + i, TRIED) for i in range(300)], cap=1000) == 0
+    records = queue.failed()
+    assert len(records) == 1000 and {b"id%d" % i for i in range(300)} <= records.keys()
+    assert {b"tried%d" % i for i in range(100)} <= records.keys()
+    assert queue.settle(failed=[(f"id{i}", NOW + i, HELD) for i in range(300, 500)], cap=1000) == 0
+    assert queue.failed() == records, "there is no room for those"
+
+
 def test_settle_of_nothing_and_of_too_much(queue: Queue) -> None:
     assert queue.settle() == 0
     assert queue.settle(forget=[f"id{i}" for i in range(1000)]) == 1000
