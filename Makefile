@@ -14,8 +14,8 @@ BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
-    api-test compose-test demo bench bench-programs bench-peers bench-plots bench-readme install \
-    check-format tidy cppcheck clean help FORCE
+    api-test compose-test demo bench bench-programs bench-peers bench-where bench-plots bench-readme \
+    install check-format tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -37,6 +37,7 @@ PACKAGES_fuzz-short := $(PACKAGES_fuzz)
 PACKAGES_demo := $(SERVER_PACKAGES)
 PACKAGES_bench := $(SERVER_PACKAGES) gnuplot-nox
 PACKAGES_bench-programs := $(SERVER_PACKAGES)
+PACKAGES_bench-where := $(SERVER_PACKAGES) linux-perf
 PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_bench-plots := gnuplot-nox python3
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
@@ -276,6 +277,10 @@ bench-programs: $(BINARY) $(BENCH_PROGRAMS)
 bench: bench-programs
 	@RS_BINARY="$(BINARY)" bench/run --plots docs/bench $(BENCH_ARGS)
 
+# Where the time of a release goes, into docs/bench/where.md; perf wants root.
+bench-where: bench-programs
+	@RS_BINARY="$(BINARY)" bench/where.py
+
 # What a shop would take instead, through npm. Node comes from Debian, unless there is one already.
 bench-peers: bench-programs
 	@$(NEED_PACKAGES) "make bench-peers" $(if $(shell command -v npm),,nodejs npm)
@@ -344,6 +349,7 @@ help:
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
 	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
 	@echo 'make bench-plots   draws again what they measured, in docs/bench; make bench-readme: the tables'
+	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make check-format, make tidy, make cppcheck'

@@ -29,9 +29,11 @@ CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 class Bed:
-    """Postgres with fsync and its default settings, but for shared_buffers, which nobody keeps."""
+    """Postgres with fsync and its default settings, but for shared_buffers, which nobody keeps, and
+    those that are given by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: object) -> None:
+        self._settings = settings
         self._stack = contextlib.ExitStack()
         self._templates: dict[Data, Database] = {}
 
@@ -42,7 +44,7 @@ class Bed:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             # As root, Postgres runs as another user, who has to come through here.
             folder.chmod(0o711)
-            self.pg = Postgres(folder / "postgres", shared_buffers="256MB")
+            self.pg = Postgres(folder / "postgres", shared_buffers="256MB", **self._settings)
             stack.callback(self.pg.close)
             self.redis = Redis(folder / "redis")
             stack.callback(self.redis.close)
