@@ -43,6 +43,10 @@ struct mapping_types {
     bool has_total_stock; /* else {total_stock} stands for NULL */
 };
 
+/* What releases take turns with, an expression of a transaction: {turn} in a template. The key is
+ * "rsws" in ASCII: an API will hardly use it. */
+#define MAPPING_TURN "pg_advisory_xact_lock(1920169843)"
+
 /* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
  * for nothing. malloc'd; NULL when the link is down or memory ran out. An unknown name in a
  * template is a programming error (assert). */

@@ -41,7 +41,7 @@ WITH seen AS MATERIALIZED (
               r.{quantity} AS quantity
 ), turn AS MATERIALIZED (
     SELECT set_config('lock_timeout', $3, true),
-           pg_advisory_xact_lock(1920169843), -- "rsws" in ASCII: an API will hardly use it
+           {turn},
            set_config('lock_timeout', $2, true)
       FROM (SELECT count(*) FROM flipped) all_of_it
 ), stocked AS (

@@ -57,6 +57,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"now_stock_updated", now_for(types->stock_updated_has_zone)},
         {"epoch_expires", types->expires_has_zone ? "timestamptz 'epoch'" : "timestamp 'epoch'"},
         {"skip_locked", plain ? "" : "SKIP LOCKED"},
+        {"turn", MAPPING_TURN},
         {"fence", plain ? "" : "OFFSET 0"},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
     };

@@ -23,9 +23,8 @@ static const char settings_sql[] = SETTINGS;
 /* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char turn_sql[] =
-    SETTINGS ", set_config('lock_timeout', $3, true), pg_advisory_xact_lock(1920169843),"
-             " set_config('lock_timeout', $1, true)";
+static const char turn_sql[] = SETTINGS ", set_config('lock_timeout', $3, true), " MAPPING_TURN
+                                        ", set_config('lock_timeout', $1, true)";
 
 struct request {
     enum release_way way;

@@ -30,6 +30,9 @@ REPORT = re.compile(
 # The settings of whoever runs the tests are not the tests' business.
 FOREIGN = re.compile(r"(SWEEPER_|PG|DB_|REDIS_|DATABASE_URL|LOG_LEVEL)")
 
+# Settings of a daemon that mirrors nothing itself, nor finds anything by a scan.
+ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+
 Record = dict[str, Any]
 
 

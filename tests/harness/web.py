@@ -13,8 +13,6 @@ from .sweeper import Sweeper
 
 TOKEN = "correct-horse-battery-staple"
 WITH_TOKEN = {"SWEEPER_ADMIN_TOKEN": TOKEN}
-# Nothing is mirrored by the sweeper itself, and no scan finds it.
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 
 
 def until_settled(daemon: Sweeper, looks: int = 1) -> None:

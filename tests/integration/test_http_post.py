@@ -15,8 +15,8 @@ from harness.locks import lock_product, transaction
 from harness.poll import until_ready, wait_until
 from harness.process import free_port
 from harness.servers import Postgres
-from harness.sweeper import Start
-from harness.web import ALONE, TOKEN, WITH_TOKEN, in_background, until_settled
+from harness.sweeper import ALONE, Start
+from harness.web import TOKEN, WITH_TOKEN, in_background, until_settled
 
 
 def is_sweeping(db: Database) -> bool:

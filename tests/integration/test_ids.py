@@ -11,9 +11,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import PENDING, is_empty
-from harness.sweeper import ROOT, Run, Start
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, ROOT, Run, Start
 
 
 def retype(db: Database, type: str) -> str:

@@ -16,9 +16,7 @@ from harness.database import Database
 from harness.locks import lock_product, lock_reservation, transaction, waiting
 from harness.poll import wait_until
 from harness.queue import FAILED, PENDING, is_empty, mirror
-from harness.sweeper import Start
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, Start
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import wait_until
 from harness.queue import FAILED, INFLIGHT, PENDING, failures, is_empty, mirror
-from harness.sweeper import Run, Start
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, Run, Start
 
 
 def released(db: Database, id: str) -> int:

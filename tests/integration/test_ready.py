@@ -12,8 +12,8 @@ from harness.poll import holds, until_ready, wait_until
 from harness.process import free_port
 from harness.queue import FAILED, PENDING
 from harness.servers import Postgres, Redis
-from harness.sweeper import Start
-from harness.web import ALONE, metric, readyz, until_settled
+from harness.sweeper import ALONE, Start
+from harness.web import metric, readyz, until_settled
 
 
 def test_not_ready_without_postgres(

@@ -20,6 +20,10 @@ from harness.sweeper import Sweeper, run_once
 PENDING = "{reservations}:pending"
 INFLIGHT = "{reservations}:inflight"
 FINDINGS = ("releasedCount", "mirrorMissing", "mirrorMisplaced", "mirrorOrphaned", "leasesExpired", "stockDrifted")
+WAITING = (
+    "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name LIKE 'reservation-sweeper%' AND wait_event_type = 'Lock'"
+)
 
 
 class Load:
@@ -93,7 +97,7 @@ def test_no_false_finding(
         sweeper(*settings).wait_for_record("Redis connected")
     load = Load(db, products, redis_server.client() if knows_redis else None)
     try:
-        time.sleep(1)
+        wait_until(lambda: shop.count_status(db, "released") > 20, what="the sweepers are at work")
         for number in range(6):
             extra = [["--dry-run"], ["--repair-stock"], []][number % 3]
             done = run("--reconcile", *settings, *extra)
@@ -135,7 +139,7 @@ def test_a_lock_that_is_held_is_waited_for(db: Any, redis: Any, run: Any) -> Non
             done: list[Any] = []
             thread = threading.Thread(target=lambda: done.append(run("--reconcile", "--repair-stock")))
             thread.start()
-            time.sleep(1.0)
+            wait_until(lambda: db.query(WAITING), what="it waits for the lock")
             assert not done
         thread.join(20)
     assert done[0].record("Reconciliation completed")["stockRepaired"] == 1
@@ -213,15 +217,12 @@ def test_redis_loses_its_data(db: Any, redis: Any, sweeper: Any) -> None:
     ids = [shop.reserve(db, {product: 1}, 40) for _ in range(50)]
     daemon.wait_for_record("Redis connected")
     redis.zadd(PENDING, {"a": 4e12})
-    wait_until(lambda: redis.exists("{reservations}:mark"), what="the mark is set")
-    time.sleep(0.6)
     for _ in range(2):
+        wait_until(lambda: redis.exists("{reservations}:mark"), what="the mark is set")
         redis.flushall()
         flushed = time.monotonic()
         wait_until(lambda: redis.zcard(PENDING) == len(ids), 3, "all entries are back")
         assert time.monotonic() - flushed < 1.0
-        wait_until(lambda: redis.exists("{reservations}:mark"), what="the mark is set")
-        time.sleep(0.6)
     assert len(daemon.find("Redis has lost its data")) == 2
 
 

@@ -12,9 +12,7 @@ from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until
 from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
-from harness.sweeper import Start
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, Start
 
 
 @pytest.mark.valgrind

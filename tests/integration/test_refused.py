@@ -10,9 +10,8 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import FAILED, INFLIGHT, PENDING, failures, is_empty, mirror
-from harness.sweeper import Start
+from harness.sweeper import ALONE, Start
 
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 
 TRIGGER = """
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN

@@ -10,9 +10,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import INFLIGHT, PENDING, is_empty, mirror, pending
-from harness.sweeper import Start
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, Start
 
 
 def released(db: Database) -> int:

@@ -22,9 +22,7 @@ from harness.poll import until_ready, wait_until
 from harness.process import free_port, has_ipv6
 from harness.queue import FAILED, INFLIGHT, PENDING, mirror
 from harness.servers import Postgres, Redis
-from harness.sweeper import Finished, Run, Start, binary, environment
-
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+from harness.sweeper import ALONE, Finished, Run, Start, binary, environment
 
 
 def status_of(done: Finished, code: int = 0) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from harness.poll import wait_until
 from harness.process import free_port
 from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
-from harness.sweeper import Start, Sweeper
+from harness.sweeper import ALONE, Start, Sweeper
 
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 # From the signal to the end, for what takes no time at all: a loaded machine needs some.
 AT_ONCE_S = 3.0
 

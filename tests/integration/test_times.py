@@ -9,9 +9,8 @@ from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import PENDING, expires_ms, is_empty, mirror, script_calls
 from harness.statement import prepare_release, release
-from harness.sweeper import Run, Start
+from harness.sweeper import ALONE, Run, Start
 
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
 COLUMNS = {
     "expires": ("inventory_reservations", "expires_at"),
     "updated": ("inventory_reservations", "updated_at"),
