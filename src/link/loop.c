@@ -25,6 +25,7 @@ struct signal_handler {
 struct loop {
     struct event_base *base;
     SLIST_HEAD(signal_list, signal_handler) signals;
+    int64_t blocked_us; /* in all */
 };
 
 struct timer {
@@ -32,6 +33,8 @@ struct timer {
     struct event *event;
     void (*cb)(void *arg);
     void *arg;
+    bool deadline;
+    int64_t blocked_us; /* of the loop, when it was armed */
 };
 
 /* libevent would write to stderr by itself, between the records. */
@@ -168,9 +171,14 @@ int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *ar
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct timer *t = arg;
+    int64_t blocked_us = t->loop->blocked_us - t->blocked_us;
 
     (void)fd;
     (void)what;
+    if (t->deadline && blocked_us > 0) {
+        timer_after_us(t, blocked_us);
+        return;
+    }
     t->cb(t->arg); /* may have freed t: nothing may follow */
 }
 
@@ -191,6 +199,20 @@ struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg)
     return t;
 }
 
+struct timer *timer_new_deadline(struct loop *loop, void (*cb)(void *arg), void *arg)
+{
+    struct timer *t = timer_new(loop, cb, arg);
+
+    if (t != NULL)
+        t->deadline = true;
+    return t;
+}
+
+void loop_blocked(struct loop *loop, int64_t us)
+{
+    loop->blocked_us += us;
+}
+
 void timer_free(struct timer *t)
 {
     if (t == NULL)
@@ -207,6 +229,7 @@ void timer_after_us(struct timer *t, int64_t delay_us)
         delay_us = 0;
     if (delay_us > DELAY_MAX_US)
         delay_us = DELAY_MAX_US;
+    t->blocked_us = t->loop->blocked_us;
     tv.tv_sec = (time_t)(delay_us / 1000000);
     tv.tv_usec = (suseconds_t)(delay_us % 1000000);
     /* event_add counts from the time that was cached when the loop woke. */

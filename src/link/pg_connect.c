@@ -1,7 +1,11 @@
 /* One attempt to connect, turn by turn. libpq resolves host names with a blocking getaddrinfo in
  * PQconnectStartParams and PQconnectPoll: the loop stands still for as long as the resolver's own
- * timeouts allow (resolv.conf), at a connect only; an address or a local resolver avoids it. */
+ * timeouts allow (resolv.conf), at a connect only; an address or a local resolver avoids it. What
+ * the others wait for is given so much more time: else two links would give up each other's
+ * attempts for ever. */
+#include "clock.h"
 #include "log.h"
+#include "loop.h"
 #include "pg_link_private.h"
 
 #include <assert.h>
@@ -103,7 +107,11 @@ static void on_connecting(int fd, short what, void *arg)
     assert(link->state == PG_LINK_CONNECTING);
     /* PQconnectPoll may close this socket and open another, perhaps of the same number. */
     (void)event_del(link->io);
-    proceed(link, PQconnectPoll(link->conn));
+    int64_t asked_us = clock_mono_us();
+    PostgresPollingStatusType status = PQconnectPoll(link->conn);
+
+    loop_blocked(link->loop, clock_mono_us() - asked_us);
+    proceed(link, status);
 }
 
 void pg_connect_begin(struct pg_link *link)
@@ -126,7 +134,10 @@ void pg_connect_begin(struct pg_link *link)
 
     assert(link->conn == NULL);
     link->farewell[0] = '\0';
+    int64_t asked_us = clock_mono_us();
+
     link->conn = PQconnectStartParams(keywords, values, 1);
+    loop_blocked(link->loop, clock_mono_us() - asked_us);
     if (link->conn == NULL) {
         pg_link_drop(link, "out of memory");
         return;

@@ -267,7 +267,7 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     link->application_name = strdup(options->application_name);
     link->io = event_new(loop_base(loop), -1, 0, on_socket, link);
     link->retry = timer_new(loop, on_retry, link);
-    link->deadline = timer_new(loop, on_deadline, link);
+    link->deadline = timer_new_deadline(loop, on_deadline, link);
     link->later = timer_new(loop, on_later, link);
     if (link->conninfo == NULL || link->application_name == NULL || link->io == NULL ||
         link->retry == NULL || link->deadline == NULL || link->later == NULL) {

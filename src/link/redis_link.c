@@ -38,7 +38,7 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_opt
     link->backoff.min_us = options->backoff_min_us;
     link->backoff.max_us = options->backoff_max_us;
     STAILQ_INIT(&link->pending);
-    link->deadline = timer_new(loop, on_deadline, link);
+    link->deadline = timer_new_deadline(loop, on_deadline, link);
     link->teardown = timer_new(loop, on_teardown, link);
     link->retry = timer_new(loop, on_retry, link);
     link->resolver = redis_resolver_new(loop, on_resolved, link);

@@ -217,7 +217,7 @@ def test_rows_that_are_refused_themselves(bed: Bed) -> None:
     bed.check_settled(timeout=30)
 
 
-# A trigger of the API's that fails, or the tables as the statement does not know them: the SQLSTATE,
+# A trigger of the API's that fails, or tables that the statement does not know: the SQLSTATE,
 # what brings it about, and what ends it.
 AUDITED = """
     CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {} RETURN NULL; END$$;

@@ -1,4 +1,4 @@
-"""Limits of the machine: open files, a full disk, sessions by the thousand. (Memory: tests/memory.)"""
+"""Limits of the machine: open files, a full disk, thousands of sessions. (Memory: tests/memory.)"""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import small_disk
 from bed import Bed, complaints
 from harness import process, shop
 from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, PENDING, mirror
 from harness.servers import Redis
 from harness.sweeper import Sweeper, binary, run_once
+from mounts import need_mounts
+from small_disk import SmallDisk
 
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
@@ -116,10 +117,8 @@ def test_no_room_to_spill(bed: Bed) -> None:
 @pytest.fixture
 def cramped(hurt_redis: Redis) -> Iterator[Bed]:
     """Its tables are on a file system that can be filled up."""
-    reason = small_disk.cannot_mount()
-    if reason:
-        pytest.skip(reason)
-    server = small_disk.SmallDisk(fsync=False)
+    need_mounts()
+    server = SmallDisk(fsync=False)
     server.start()
     try:
         server.create_tablespace()
@@ -132,9 +131,9 @@ def cramped(hurt_redis: Redis) -> Iterator[Bed]:
 
 
 def test_a_full_disk(cramped: Bed) -> None:
-    """There is no room for the released rows: nobody is blamed, and when there is all are released."""
+    """There is no room for the released rows: nobody is blamed, and then all are released."""
     bed, disk = cramped, cramped.pg
-    assert isinstance(disk, small_disk.SmallDisk)
+    assert isinstance(disk, SmallDisk)
     daemon = bed.start(http=True)
     until_ready(daemon)
     ids = shop.bulk_reserve(bed.db, 3000, bed.products, "clock_timestamp() + interval '2 s'")

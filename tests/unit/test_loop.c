@@ -176,6 +176,40 @@ static void on_fire_raise(void *arg)
     (void)raise(SIGUSR1);
 }
 
+/* Blocks for 30 ms when a deadline has 20 ms left. */
+static void on_fire_block(void *arg)
+{
+    struct fixture *f = arg;
+    int64_t until_us = clock_mono_us() + 30000;
+
+    f->fired_us = until_us;
+    while (clock_mono_us() < until_us)
+        ;
+    loop_blocked(f->loop, 30000);
+}
+
+static void deadline_does_not_count_what_blocks(void **state)
+{
+    struct fixture f = {.loop = loop_new()}, blocking = {.loop = f.loop};
+    struct timer *block = timer_new(f.loop, on_fire_block, &blocking);
+
+    (void)state;
+    f.timer = timer_new_deadline(f.loop, on_fire_stop, &f);
+    assert_non_null(block);
+    assert_non_null(f.timer);
+    timer_after_us(f.timer, 20000);
+    timer_after_us(block, 0);
+    run(&f);
+    assert_true(f.fired_us >= blocking.fired_us + 15000);
+    timer_after_us(f.timer, 1000); /* what was before it was armed is over */
+    int64_t armed_us = clock_mono_us();
+    run(&f);
+    assert_true(f.fired_us - armed_us < 15000);
+    timer_free(block);
+    timer_free(f.timer);
+    loop_free(f.loop);
+}
+
 static void signal_reaches_its_callback(void **state)
 {
     struct fixture f = {.loop = loop_new()};
@@ -220,6 +254,7 @@ int main(void)
         cmocka_unit_test(timer_may_free_itself),
         cmocka_unit_test(last_moment_wins_and_clear_disarms),
         cmocka_unit_test(stop_lets_the_turn_finish),
+        cmocka_unit_test(deadline_does_not_count_what_blocks),
         cmocka_unit_test(signal_reaches_its_callback),
         cmocka_unit_test(signal_after_the_loop_does_nothing),
         cmocka_unit_test(freeing_nothing_is_legal),
