@@ -190,16 +190,20 @@ integration: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
 	    $(PYTEST_ARGS)
 
-# Sessions by the thousand, for a test in tests/fault.
+# For tests in tests/fault: sessions by the thousand, and the daemon short of memory.
 SESSIONS := $(BUILD)/fault/sessions
+SCARCE := $(BUILD)/memory/scarce
+
+$(SCARCE): $(MAIN_OBJECT) $(BUILD)/obj/tests/memory/scarce.o $(MEMORY_LIBRARY)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
 $(SESSIONS): $(BUILD)/obj/tests/fault/sessions.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
--include $(BUILD)/obj/tests/fault/sessions.d
+-include $(BUILD)/obj/tests/fault/sessions.d $(BUILD)/obj/tests/memory/scarce.d
 
-fault: $(BINARY) $(SESSIONS)
+fault: $(BINARY) $(SESSIONS) $(SCARCE)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
 # The short form: one fault of each kind, and a few at random.

@@ -233,6 +233,29 @@ class Bed:
         self.check_always()
 
 
+def drifted(bed: Bed, n: int, products: list[str]) -> list[str]:
+    """Reservations that are due and whose products' counters would go below zero."""
+    ids = shop.bulk_reserve(bed.db, n, products, "clock_timestamp()")
+    bed.db.conn.execute(
+        "UPDATE inventory SET available_stock = total_stock, reserved_stock = 0"
+        " WHERE product_id = ANY (%s::uuid[])",
+        (products,),
+    )
+    return ids
+
+
+def mend(bed: Bed, products: list[str]) -> None:
+    bed.db.conn.execute(
+        """
+        UPDATE inventory i SET reserved_stock = held, available_stock = total_stock - held
+          FROM (SELECT product_id, sum(quantity) AS held FROM inventory_reservations
+                 WHERE status = 'active' GROUP BY 1) r
+         WHERE r.product_id = i.product_id AND i.product_id = ANY (%s::uuid[])
+        """,
+        (products,),
+    )
+
+
 def complaints(records: list[Record]) -> list[str]:
     """What an operator is bothered with."""
     return [

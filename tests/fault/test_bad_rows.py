@@ -5,34 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from bed import Bed, complaints
+from bed import Bed, complaints, drifted, mend
 from harness import process, shop
 from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, PENDING, failures
 from harness.sweeper import Record, Sweeper, run_once
-
-
-def drifted(bed: Bed, n: int, products: list[str]) -> list[str]:
-    """Reservations that are due and whose products' counters would go below zero."""
-    ids = shop.bulk_reserve(bed.db, n, products, "clock_timestamp()")
-    bed.db.conn.execute(
-        "UPDATE inventory SET available_stock = total_stock, reserved_stock = 0"
-        " WHERE product_id = ANY (%s::uuid[])",
-        (products,),
-    )
-    return ids
-
-
-def mend(bed: Bed, products: list[str]) -> None:
-    bed.db.conn.execute(
-        """
-        UPDATE inventory i SET reserved_stock = held, available_stock = total_stock - held
-          FROM (SELECT product_id, sum(quantity) AS held FROM inventory_reservations
-                 WHERE status = 'active' GROUP BY 1) r
-         WHERE r.product_id = i.product_id AND i.product_id = ANY (%s::uuid[])
-        """,
-        (products,),
-    )
 
 
 def percentile(values: list[float], share: float) -> float:

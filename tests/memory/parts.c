@@ -4,6 +4,7 @@
 #include "config.h"
 #include "due_queue.h"
 #include "feed.h"
+#include "health.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -32,6 +33,21 @@ static void write_metrics(void)
     metrics_value(m, 3);
     metrics_process(m);
     free(metrics_finish(m, &len)); /* frees m too */
+}
+
+static void write_reports(void)
+{
+    struct health_report r = {
+        .postgres = {.address = "host=pg", .error = "it is \"gone\""},
+        .redis = {.address = "redis:6379/0", .error = "", .up = true},
+        .sizes_known = true,
+        .now_us = INT64_C(1763082000000000),
+        .overdue_since_us = INT64_C(1763081000000000),
+        .overdue_id = "the-oldest",
+    };
+    health_judge(&r, "there is no table inventory");
+    free(health_status_json(&r));
+    free(health_ready_json(&r));
 }
 
 static void write_log(void)
@@ -119,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)data;
     (void)size;
     write_metrics();
+    write_reports();
     write_log();
     remember();
     memset(&config, 0, sizeof(config));
