@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness.database import Database  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.scripts import Queue  # noqa: E402
-from harness.servers import Postgres, Redis  # noqa: E402
+from harness.servers import Postgres, Redis, Server  # noqa: E402
 from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
 
@@ -41,34 +41,29 @@ def redis_server() -> Iterator[Redis]:
     server.close()
 
 
-@pytest.fixture
-def private_pg() -> Iterator[Callable[..., Postgres]]:
-    """Makes servers that the test may stop, kill or configure: private_pg(max_connections=20)."""
-    servers: list[Postgres] = []
+def made_of(kind: Callable[..., Server]) -> Iterator[Callable[..., Any]]:
+    servers: list[Server] = []
 
-    def make(**settings: Any) -> Postgres:
-        servers.append(Postgres(**settings))
+    def make(**settings: Any) -> Server:
+        servers.append(kind(**settings))
         servers[-1].start()
         return servers[-1]
 
     yield make
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def private_pg() -> Iterator[Callable[..., Postgres]]:
+    """Makes servers that the test may stop, kill or configure: private_pg(max_connections=20)."""
+    yield from made_of(Postgres)
 
 
 @pytest.fixture
 def private_redis() -> Iterator[Callable[..., Redis]]:
     """Makes servers that the test may stop, kill or configure: private_redis(requirepass="x")."""
-    servers: list[Redis] = []
-
-    def make(**settings: Any) -> Redis:
-        servers.append(Redis(**settings))
-        servers[-1].start()
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.close()
+    yield from made_of(Redis)
 
 
 @pytest.fixture
