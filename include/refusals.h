@@ -1,6 +1,7 @@
 /* Reservations that Postgres refused while Redis could not be told (:failed is there): how often,
  * and when to try again. In memory, bounded: past 10,000 a refused one is simply tried again with
- * the next pass. Times are monotonic. */
+ * the next pass. Times are monotonic. A second one holds those that wait with their product, so that
+ * the log names each of them once. */
 #ifndef RS_REFUSALS_H
 #define RS_REFUSALS_H
 
@@ -17,6 +18,10 @@ uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us);
 
 /* How often it was refused so far; 0: never. *held_back: its time has not come. */
 uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back);
+
+/* Notes that it is here, without a refusal. Returns whether that is news; false as well when there
+ * is no room to remember it. */
+bool refusals_meet(struct refusals *r, const char *id);
 
 /* It was released, or is gone. */
 void refusals_forget(struct refusals *r, const char *id);

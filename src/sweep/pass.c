@@ -33,6 +33,7 @@ struct pass {
     bool drop;
     struct pages *pages;
     struct refusals *refusals;
+    struct refusals *held; /* those that the log has named */
     struct timer *turn; /* carries on outside the caller */
     struct runner *runners;
     int nrunners;
@@ -75,9 +76,11 @@ struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nli
     p->drop = drop;
     p->pages = pages_new(sweep, links[0]);
     p->refusals = refusals_new();
+    p->held = refusals_new();
     p->turn = timer_new(sweep->loop, advance, p);
     p->runners = calloc((size_t)nlinks, sizeof(struct runner));
-    if (p->pages == NULL || p->refusals == NULL || p->turn == NULL || p->runners == NULL)
+    if (p->pages == NULL || p->refusals == NULL || p->held == NULL || p->turn == NULL ||
+        p->runners == NULL)
         goto fail;
     for (; p->nrunners < nlinks; p->nrunners++) {
         struct runner *r = &p->runners[p->nrunners];
@@ -114,6 +117,7 @@ void pass_free(struct pass *p)
         batch_free(p->runners[i].batch);
     pages_free(p->pages);
     refusals_free(p->refusals);
+    refusals_free(p->held);
     timer_free(p->turn);
     p->freed = true;
     free_told(p);
@@ -188,6 +192,8 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         break;
     case OUTCOME_HELD:
         p->result.held++;
+        if (refusals_meet(p->held, item->id))
+            sweep_log_held(item);
         break;
     case OUTCOME_UNTRIED:
         p->result.held_back++;
@@ -209,8 +215,10 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     case OUTCOME_NOT_DUE:
         break;
     }
-    if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED)
+    if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED) {
         refusals_forget(p->refusals, item->id);
+        refusals_forget(p->held, item->id);
+    }
     sweep_account(p->sweep, item, commit_us);
     if (p->on_item != NULL)
         p->on_item(p->item_arg, item);

@@ -55,22 +55,35 @@ static struct refusal **find(struct refusals *r, const char *id)
     return at;
 }
 
+/* A new entry in the place that find() gave; NULL when there is no room. */
+static struct refusal *add(struct refusals *r, struct refusal **at, const char *id)
+{
+    size_t size = strlen(id) + 1;
+    struct refusal *fresh = r->n < MOST ? malloc(sizeof(*fresh) + size) : NULL;
+    if (fresh == NULL)
+        return NULL;
+    memset(fresh, 0, sizeof(*fresh));
+    memcpy(fresh->id, id, size);
+    *at = fresh;
+    r->n++;
+    return fresh;
+}
+
 uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us)
 {
     struct refusal **at = find(r, id);
-    if (*at == NULL) {
-        size_t size = strlen(id) + 1;
-        struct refusal *fresh = r->n < MOST ? malloc(sizeof(*fresh) + size) : NULL;
-        if (fresh == NULL)
-            return 1;
-        memset(fresh, 0, sizeof(*fresh));
-        memcpy(fresh->id, id, size);
-        *at = fresh;
-        r->n++;
-    }
-    (*at)->attempts++;
-    (*at)->retry_us = mono_us + backoff_refused_us((*at)->attempts);
-    return (*at)->attempts;
+    struct refusal *refusal = *at != NULL ? *at : add(r, at, id);
+    if (refusal == NULL)
+        return 1;
+    refusal->attempts++;
+    refusal->retry_us = mono_us + backoff_refused_us(refusal->attempts);
+    return refusal->attempts;
+}
+
+bool refusals_meet(struct refusals *r, const char *id)
+{
+    struct refusal **at = find(r, id);
+    return *at == NULL && add(r, at, id) != NULL;
 }
 
 uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back)

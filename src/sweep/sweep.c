@@ -83,6 +83,13 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     }
 }
 
+void sweep_log_held(const struct item *item)
+{
+    log_event(LOG_WARN, "A reservation waits with its product, which Postgres refuses", LOG_STR,
+              "reservationId", item->id, LOG_STR, "sqlstate", item->sqlstate, LOG_STR, "error",
+              item->error, LOG_END);
+}
+
 void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)
 {
     bool fault = false;

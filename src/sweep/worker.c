@@ -205,6 +205,8 @@ static void settle(struct worker *w, const struct hand *hand)
         struct due_settlement *to = &settlements[i];
         settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
         sweep_account(w->sweep, &hand->items[i], now_us);
+        if (hand->items[i].outcome == OUTCOME_HELD && hand->items[i].first_failed_ms == 0)
+            sweep_log_held(&hand->items[i]); /* it had no record in :failed yet */
         if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
             w->put_back_ms = to->at_ms;
     }

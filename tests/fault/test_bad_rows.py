@@ -41,6 +41,13 @@ def refusals(daemon: Sweeper) -> list[Record]:
     return [r for r in daemon.records if "refused to release a reservation" in r["message"]]
 
 
+def waiting(records: list[Record]) -> list[str]:
+    """The ids of those that the log names as waiting with their product."""
+    named = [r for r in records if "waits with its product" in r["message"]]
+    assert all(r["level"] == "WARN" and r["error"] and r["sqlstate"] for r in named)
+    return [r["reservationId"] for r in named]
+
+
 def test_ten_bad_rows_beside_good_ones(bed: Bed) -> None:
     bad_products = shop.add_products(bed.db, 10, stock=100)
     daemon = bed.start()
@@ -97,6 +104,8 @@ def test_a_drifted_hot_product(bed: Bed) -> None:
     assert daemon.http("/readyz")[0] == 200
     blamed = daemon.wait_for_record("refuses all of a product")
     assert (blamed["level"], blamed["productId"]) == ("WARN", hot[0])
+    held, refused = waiting(daemon.records), {r["reservationId"] for r in refusals(daemon)}
+    assert len(held) == len(set(held)) and set(held) | refused == set(bad)
 
     mend(bed, hot)
     bed.check_settled(timeout=40)
@@ -151,6 +160,7 @@ def test_once_with_a_drifted_hot_product(bed: Bed) -> None:
     assert 10 <= len(refused) <= 20 and failed <= 100
     assert all(r["sqlstate"] == "23514" and r["reservationId"] for r in refused)
     assert done.record("refuses all of a product")["productId"] == hot[0]
+    assert len(set(waiting(done.records)) | {r["reservationId"] for r in refused}) == 10_000
     mend(bed, hot)
     again = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())
     assert again.status == 0
