@@ -40,9 +40,10 @@ void batch_free(
 
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
- * statements and that no batch is running. hurry: there is a backlog: RELEASE_HURRIED
- * first, politely what that did not release. Counts batches and unknown commits in
- * stats; logs faults of the server (not of rows: the caller knows what becomes of those). */
+ * statements and that no batch is running. hurry: there is a backlog, as there is when they are
+ * more than a hundred: RELEASE_HURRIED first, then politely what that did not release, a hundred at
+ * a time. Counts batches and unknown commits in stats; logs faults of the server (not of rows: the
+ * caller knows what becomes of those). */
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
                void *arg);
 

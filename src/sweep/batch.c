@@ -12,6 +12,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* A polite transaction holds its counters from beginning to end. Checkouts that want one of them
+ * wait for as long: 2 ms for a hundred, 10 for 500. */
+#define POLITE_MOST 100
 #define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
 #define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
 
@@ -156,6 +159,16 @@ static bool ask_products(struct batch *b)
            products_ask(b->options.link, &options, b->order, b->n, on_products, b) == 0;
 }
 
+/* Leaves for later what the current range has beyond a polite transaction. */
+static void stay_polite(struct batch *b)
+{
+    struct range *r = &b->current;
+    if (r->n <= POLITE_MOST || batch_way(b) != RELEASE_POLITE)
+        return;
+    batch_push(b, r->first + POLITE_MOST, r->n - POLITE_MOST, r->tries);
+    r->n = POLITE_MOST;
+}
+
 /* Takes the next range, without what is not to be tried now; false when there is none. */
 static bool take_range(struct batch *b)
 {
@@ -169,6 +182,7 @@ static bool take_range(struct batch *b)
         if (r.n == 1 && r.tries == 0) /* alone there is no hurry, and a probe must decide */
             r.tries = 1;
         b->current = r;
+        stay_polite(b);
         if (r.n > 0)
             return true;
     }
@@ -227,7 +241,7 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     b->arg = arg;
     b->n = b->fresh = b->depth = 0;
     b->patient = 0;
-    b->hurry = hurry && clock_mono_us() >= b->polite_until_us;
+    b->hurry = (hurry || n > POLITE_MOST) && clock_mono_us() >= b->polite_until_us;
     b->wonder = blames_any(b->options.blames, clock_mono_us());
     b->asked = b->works = b->doubted = false;
     b->suspect = NULL;
