@@ -1,7 +1,7 @@
 /* Reservations that Postgres refused while Redis could not be told (:failed is there): how often,
  * and when to try again. In memory, bounded: past 10,000 a refused one is simply tried again with
- * the next pass. Times are monotonic. A second one holds those that wait with their product, so that
- * the log names each of them once. */
+ * the next pass. Times are monotonic. A second one holds those that wait with their product, so
+ * that the log names each of them once. */
 #ifndef RS_REFUSALS_H
 #define RS_REFUSALS_H
 

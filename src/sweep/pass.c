@@ -34,7 +34,7 @@ struct pass {
     struct pages *pages;
     struct refusals *refusals;
     struct refusals *held; /* those that the log has named */
-    struct timer *turn; /* carries on outside the caller */
+    struct timer *turn;    /* carries on outside the caller */
     struct runner *runners;
     int nrunners;
 
