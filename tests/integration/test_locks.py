@@ -59,6 +59,23 @@ def test_a_locked_counter_makes_only_its_own_wait(
     wait_until(lambda: is_empty(redis), 5, "settled")
 
 
+def test_what_a_hurry_leaves_is_released_in_small_parts(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """A polite release holds its counters from beginning to end."""
+    busy, free = shop.add_products(db, 2, stock=1000)
+    ids = [shop.reserve(db, {busy: 1}, ttl_s=-2), *shop.bulk_reserve(db, 499, [free])]
+    with transaction(db, lock_product(busy)):
+        mirror(db, redis, *ids)
+        sweeper(*ALONE)
+        wait_until(lambda: shop.count_status(db, "released") == 499, 20, "the free product's")
+        parts = db.query(
+            "SELECT count(*) FROM inventory_reservations WHERE status = 'released'"
+            " GROUP BY xmin::text ORDER BY 1"
+        )
+    assert parts[-1][0] <= 100 and len(parts) <= 8, parts
+
+
 @pytest.mark.parametrize("mode", ["UPDATE", "NO KEY UPDATE", "SHARE"])
 def test_a_locked_row_waits_alone(
     db: Database, redis: redis_py.Redis, sweeper: Start, mode: str
