@@ -155,7 +155,7 @@ static bool ask_products(struct batch *b)
 {
     const struct release_options options = options_of(b);
     b->asked = true;
-    return statements_ready(b->options.statements) &&
+    return b->n > 0 && statements_ready(b->options.statements) &&
            products_ask(b->options.link, &options, b->order, b->n, on_products, b) == 0;
 }
 

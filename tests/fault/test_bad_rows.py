@@ -145,6 +145,21 @@ def test_a_drifted_product_of_reservations_of_several(bed: Bed) -> None:
 
 
 @pytest.mark.short
+def test_entries_that_are_no_ids_while_a_product_is_refused(bed: Bed) -> None:
+    """Nothing is left of their batch then: there is nobody's product to ask for."""
+    hot = shop.add_products(bed.db, 1, stock=1000)
+    daemon = bed.start(http=True)
+    bad = drifted(bed, 40, hot)
+    bed.redis.zadd(PENDING, dict.fromkeys(bad, 1))
+    daemon.wait_for_record("refuses all of a product")
+    bed.redis.zadd(PENDING, {"no-uuid": 1})
+    wait_until(lambda: bed.redis.zscore(PENDING, "no-uuid") is None, 10, "it is forgotten")
+    assert daemon.running, daemon.tail()
+    mend(bed, hot)
+    bed.check_settled(timeout=30)
+
+
+@pytest.mark.short
 def test_once_with_a_drifted_hot_product(bed: Bed) -> None:
     hot = shop.add_products(bed.db, 1, stock=20_000)
     drifted(bed, 10_000, hot)
