@@ -195,7 +195,9 @@ def test_failover(bed: Bed) -> None:
                 " FROM audit WHERE at > to_timestamp(%s)",
                 (promoted,),
             )
-            assert max(at for expires, at in late if expires <= promoted) <= promoted + BACK_S
+            # None, when the sweeper is quicker than who asked for the promotion.
+            overdue = [at for expires, at in late if expires <= promoted]
+            assert not overdue or max(overdue) <= promoted + BACK_S
             after = [at - expires for expires, at in late if expires > promoted + BACK_S]
             assert not after or max(after) <= EXACT_S
             shop.check_stock_adds_up(there)
