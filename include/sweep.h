@@ -52,7 +52,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link);
 struct item;
 void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
 
-/* Names one that is held with its product: once for each, as for one that was refused itself. */
+/* Names in the log one that is held with its product; the caller sees to it that this is once. */
 void sweep_log_held(const struct item *item);
 
 /* Notes from a batch's items whether Postgres works. */

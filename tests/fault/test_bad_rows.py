@@ -148,7 +148,7 @@ def test_a_drifted_product_of_reservations_of_several(bed: Bed) -> None:
 def test_entries_that_are_no_ids_while_a_product_is_refused(bed: Bed) -> None:
     """Nothing is left of their batch then: there is nobody's product to ask for."""
     hot = shop.add_products(bed.db, 1, stock=1000)
-    daemon = bed.start(http=True)
+    daemon = bed.start()
     bad = drifted(bed, 40, hot)
     bed.redis.zadd(PENDING, dict.fromkeys(bad, 1))
     daemon.wait_for_record("refuses all of a product")

@@ -225,6 +225,7 @@ def test_redis_loses_its_data(db: Any, redis: Any, sweeper: Any) -> None:
         assert time.monotonic() - flushed < 1.0
         # What was being written at the flush may bring the entries back before the loss is seen.
         daemon.wait_for_record("Redis has lost its data", since=seen)
+    assert len(daemon.find("Redis has lost its data")) == 2
 
 
 def test_redis_comes_back_empty(db: Any, sweeper: Any, private_redis: Any) -> None:
