@@ -213,8 +213,8 @@ def test_a_server_goes_away(private_pg: Any, private_redis: Any) -> None:
 def test_redis_loses_its_data(db: Any, redis: Any, sweeper: Any) -> None:
     """FLUSHALL while connected: all that is due within the look-ahead is back within a second."""
     product = shop.add_product(db, stock=1000)
-    daemon = sweeper("--feed-interval", "15s")
     ids = [shop.reserve(db, {product: 1}, 40) for _ in range(50)]
+    daemon = sweeper("--feed-interval", "15s")  # the first look finds them, the next is far
     for _ in range(2):
         wait_until(lambda: redis.exists("{reservations}:mark"), what="the mark is set")
         wait_until(lambda: redis.zcard(PENDING) == len(ids), what="all are mirrored")
