@@ -25,8 +25,8 @@ BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf li
 SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 
 PACKAGES_unit := libcmocka-dev
-PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest prometheus systemd \
-    python3-yaml openssl
+PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
+    prometheus systemd python3-yaml openssl
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
 PACKAGES_fault-short := $(PACKAGES_fault)
@@ -186,9 +186,12 @@ memory: $(MEMORY_PROGRAMS) $(BUILD)/memory/parts
 unit: $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 
+# Two at a time, each with servers of its own: these tests wait more than they work.
+PYTEST_INTEGRATION = RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy \
+    -n 2 -q -rs $(PYTEST_ARGS)
+
 integration: $(BINARY)
-	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
-	    $(PYTEST_ARGS)
+	$(PYTEST_INTEGRATION)
 
 # For tests in tests/fault: sessions by the thousand, and the daemon short of memory.
 SESSIONS := $(BUILD)/fault/sessions
@@ -211,11 +214,10 @@ fault-short: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -m short -q -rs
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
-# One after the other, whatever -j says: the integration tests measure time.
+# One kind after the other, whatever -j says: the integration tests measure time.
 test: $(BINARY) $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
-	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy -q -rs \
-	    $(PYTEST_ARGS)
+	$(PYTEST_INTEGRATION)
 	@$(MAKE) --no-print-directory fault-short
 
 # Random faults; FAULTS=n how many, SEED=n to see the same ones again.

@@ -134,7 +134,7 @@ def test_flushall_while_running(db: Database, redis: redis_py.Redis, sweeper: St
     sweeper("--feed-interval", "300ms", "--lookahead", "30s", "--reconcile-interval", "2s")
     ids = shop.bulk_reserve(db, 300, products, "now() + interval '1 s' + i * interval '10 ms'")
     keep = shop.bulk_reserve(db, 100, products, "now() + interval '20 s'")
-    wait_until(lambda: redis.zcard(PENDING) >= 400, 10, "the mirror")
+    wait_until(lambda: None not in redis.zmscore(PENDING, keep), 10, "the mirror")
     for share in (50, 150, 250):
         wait_until(lambda n=share: shop.count_status(db, "released") >= n, 20, "at work")
         redis.flushall()

@@ -89,10 +89,12 @@ def test_never_early(db: Database, redis: redis_py.Redis, sweeper: Start) -> Non
 def test_never_twice_with_two_sweepers(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     products = shop.add_products(db, 20, stock=100)
     count_flips(db)
-    ids = shop.bulk_reserve(db, 6000, products, quantity=2)
+    soon = "date_trunc('second', now()) + interval '3 s'"  # when both are up
+    ids = shop.bulk_reserve(db, 6000, products, soon, quantity=2)
     keep = shop.bulk_reserve(db, 200, products, "now() + interval '1 hour'")
     mirror(db, redis, *ids, *keep)
     daemons = [sweeper("--workers", "2", "--batch-size", "50", "--pace", "0ms") for _ in range(2)]
+    wait_until(lambda: released(db) > 0, 20, "they are due")
 
     def done() -> bool:
         """Entries come back, in flight or not, as from an API that repeats itself: never more than

@@ -279,4 +279,4 @@ def test_somebody_else_listens(run: Run) -> None:
             began = time.monotonic()
             done = run("--healthcheck", env={"SWEEPER_HTTP_LISTEN": listen})
             assert done.status == 1, words
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < 8
