@@ -53,7 +53,7 @@ class PgBouncer(Server):
             f"[databases]\n* = host=127.0.0.1 port={self.behind.port}\n[pgbouncer]\n"
             + "".join(line + "\n" for line in lines),
         )
-        return ["pgbouncer", str(config)]
+        return ["/usr/sbin/pgbouncer", str(config)]  # not on the path of ordinary users
 
     def dsn(self, dbname: str) -> str:
         credentials = f"{self.behind.user}:{self.behind.password}"
