@@ -44,12 +44,13 @@ int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size
                       void *arg) __attribute__((warn_unused_result));
 
 enum due_mending {
-    DUE_ADD,    /* into :pending at at_ms, if the id is nowhere */
-    DUE_MOVE,   /* to at_ms, if its score in :pending is `seen` */
-    DUE_REMOVE, /* from :pending, if its score there is `seen` */
-    DUE_RETURN, /* from :inflight to :pending at at_ms, if its score there is `seen` */
-    DUE_UNFAIL, /* its record of :failed, if that is `seen` and the id is not claimed */
-    DUE_RETRY,  /* into :pending at at_ms, if its record is `seen` and it is in neither set */
+    DUE_ADD,     /* into :pending at at_ms, if the id is nowhere */
+    DUE_MOVE,    /* to at_ms, if its score in :pending is `seen` */
+    DUE_REMOVE,  /* from :pending, if its score there is `seen` */
+    DUE_RETURN,  /* from :inflight to :pending at at_ms, if its score there is `seen` */
+    DUE_UNCLAIM, /* from :inflight, with its record, if its score there is `seen` */
+    DUE_UNFAIL,  /* its record of :failed, if that is `seen` and the id is not claimed */
+    DUE_RETRY,   /* into :pending at at_ms, if its record is `seen` and it is in neither set */
 };
 
 struct due_mend {
@@ -57,7 +58,7 @@ struct due_mend {
     const char *id;
     size_t id_len;
     struct due_text seen; /* ADD: not used */
-    int64_t at_ms;        /* REMOVE, UNFAIL: not used */
+    int64_t at_ms;        /* REMOVE, UNCLAIM, UNFAIL: not used */
 };
 
 /* mended[i]: it stood as it was seen. */

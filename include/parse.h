@@ -56,8 +56,9 @@ enum id_kind { ID_TEXT, ID_UUID, ID_INT2, ID_INT4, ID_INT8 };
 #define ID_MAX_LEN 255
 
 /* True when the text (len bytes, no terminator needed) is acceptable to Postgres as that kind:
- * 1 to 255 bytes; text: valid UTF-8 without NUL; uuid: as uuid_in reads it (any case, optional
- * braces, hyphens optional after any group of four digits); ints: decimal, in range. */
+ * at most 255 bytes; text: valid UTF-8 without NUL, maybe empty; uuid: as uuid_in reads it (any
+ * case, optional braces, hyphens optional after any group of four digits); ints: decimal, in range.
+ */
 bool parse_id_valid(enum id_kind kind, const char *text, size_t len);
 
 #endif

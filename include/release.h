@@ -32,12 +32,14 @@ enum outcome {
 struct item {
     char *id; /* owned; id_len bytes and a terminator; may hold any byte */
     size_t id_len;
+    bool from_postgres;      /* read from the table: an id, however long */
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     bool taken_over;         /* from a lease that had ended */
     uint32_t attempts;       /* refusals so far */
     int64_t first_failed_ms; /* 0: never refused */
     enum outcome outcome;
-    int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never */
+    int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
+                           was known before: 0, nothing */
     int64_t units;      /* RELEASED */
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */

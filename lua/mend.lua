@@ -5,6 +5,7 @@
 --   move    to at_ms, if its score in pending is `seen`
 --   remove  from pending, if its score there is `seen`
 --   return  from inflight to pending at at_ms, if its score in inflight is `seen`
+--   unclaim from inflight, with its record, if its score in inflight is `seen`
 --   forget  its record, if that is `seen` and it is not claimed
 --   retry   into pending at at_ms, if its record is `seen` and it is in neither set
 -- Returns 1 or 0 for each: mended, or no longer as it was seen.
@@ -43,6 +44,9 @@ for i, id in ipairs(ids) do
         claims[#claims + 1] = id
         returned[#returned + 1] = at
         returned[#returned + 1] = id
+    elseif what == 'unclaim' and lease == seen then
+        claims[#claims + 1] = id
+        stale[#stale + 1] = id
     elseif what == 'forget' and record == seen and not lease then
         stale[#stale + 1] = id
     elseif what == 'retry' and record == seen and not score and not lease then

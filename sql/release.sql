@@ -6,7 +6,7 @@
 --   expires_at   the latest of its active rows, in seconds since the epoch, or (-)Infinity
 --   units        the row's quantity, when it was released
 --   unheld       the row's product, when its counter is not held: somebody else has it locked, or
---                there is no such inventory row (then a released row has it too)
+--                there is no such inventory row (then a released row has it too); "" for none
 --   found        the id has a row
 --   active_rows  how many of its rows were active
 --   due          the latest expires_at of those has come
@@ -38,7 +38,8 @@ WITH seen AS MATERIALIZED (
     SELECT s.n, s.active_rows, s.part, s.place, s.product_id, r.ctid AS now_at
       FROM seen s
       JOIN {reservations} r
-        ON r.tableoid = s.part AND r.ctid = s.place AND r.{product_id} = s.product_id
+        ON r.tableoid = s.part AND r.ctid = s.place
+        AND r.{product_id} IS NOT DISTINCT FROM s.product_id
      WHERE s.active AND s.expires_at <= {now_expires}
        AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
        AND (s.product_id IN (SELECT h.product_id FROM held h)
@@ -67,8 +68,8 @@ WITH seen AS MATERIALIZED (
      WHERE i.{stock_product_id} = f.product_id AND f.held
 )
 SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
-       CASE WHEN s.active AND NOT s.product_id IN (SELECT h.product_id FROM held h)
-            THEN s.product_id::text END AS unheld,
+       CASE WHEN s.active AND (s.product_id IN (SELECT h.product_id FROM held h)) IS NOT TRUE
+            THEN coalesce(s.product_id::text, '') END AS unheld,
        s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due
   FROM seen s
   LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place

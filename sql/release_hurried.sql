@@ -8,7 +8,7 @@
 --   n            position of the id in $1, from 1
 --   expires_at   the latest of the reservation's active rows, in seconds since the epoch
 --   units        the row's quantity
---   unheld       the row's product, when it has no counter
+--   unheld       the row's product ("" for none), when it has no counter
 --
 -- Why it is written so (docs/ARCHITECTURE.md, "The release statement"):
 -- * The counters come last, so that they are held for a moment only; and last among them those that
@@ -55,8 +55,8 @@ WITH seen AS MATERIALIZED (
     RETURNING i.{stock_product_id} AS product_id
 )
 SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
-       CASE WHEN NOT f.product_id IN (SELECT s.product_id FROM stocked s)
-            THEN f.product_id::text END AS unheld,
+       CASE WHEN (f.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
+            THEN coalesce(f.product_id::text, '') END AS unheld,
        1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
                               GROUP BY p.n, p.active_rows HAVING count(*) <> p.active_rows)
                 THEN 0 ELSE 1 END AS none_in_part

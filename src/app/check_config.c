@@ -2,6 +2,7 @@
  * changes nothing. One line for each thing looked at: ok, note (advice) or FAIL. */
 #include "config.h"
 #include "context.h"
+#include "log.h"
 #include "loop.h"
 #include "modes.h"
 #include "pg_link.h"
@@ -22,7 +23,7 @@ struct check {
     struct timer *limit; /* 5 s for both servers, then the same for the questions */
     struct timer *end;
     bool asked, redis_done, postgres_done;
-    bool failed;
+    char failure[512]; /* the last FAIL; "": none */
 };
 
 static void say(const char *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -35,6 +36,17 @@ static void say(const char *verdict, const char *format, ...)
     vprintf(format, args);
     putchar('\n');
     va_end(args);
+}
+
+static void fail(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct check *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(c->failure, sizeof(c->failure), format, args);
+    va_end(args);
+    say("FAIL", "%s", c->failure);
 }
 
 static void maybe_end(struct check *c)
@@ -55,8 +67,7 @@ static void check_redis(struct check *c)
     const char *unusable = context_redis_unusable(&c->context);
     c->redis_done = true;
     if (unusable != NULL) {
-        c->failed = true;
-        say("FAIL", "%s", unusable);
+        fail(c, "%s", unusable);
     } else {
         say("ok", "Redis %s at %s", info->version, c->context.redis);
     }
@@ -140,9 +151,8 @@ static void on_statements(void *arg, const char *error)
 {
     struct check *c = arg;
     if (error != NULL) {
-        c->failed = true;
         c->postgres_done = true;
-        say("FAIL", "%s", error);
+        fail(c, "%s", error);
         maybe_end(c);
         return;
     }
@@ -192,13 +202,12 @@ static const char *why(const char *last_error)
 static void on_limit(void *arg)
 {
     struct check *c = arg;
-    c->failed = true;
     if (!c->redis_done)
-        say("FAIL", "Redis at %s is out of reach: %s", c->context.redis,
-            why(redis_link_last_error(c->context.sweep.redis)));
+        fail(c, "Redis at %s is out of reach: %s", c->context.redis,
+             why(redis_link_last_error(c->context.sweep.redis)));
     if (!c->postgres_done)
-        say("FAIL", "Postgres at %s %s: %s", c->context.postgres,
-            c->asked ? "does not answer" : "is out of reach", why(pg_link_last_error(c->link)));
+        fail(c, "Postgres at %s %s: %s", c->context.postgres,
+             c->asked ? "does not answer" : "is out of reach", why(pg_link_last_error(c->link)));
     loop_stop(c->context.sweep.loop);
 }
 
@@ -228,19 +237,22 @@ int check_config_run(const struct config *config)
     if (context_open(&c.context, config, on_redis, &c) != 0)
         return EXIT_FAILED;
     if (set_up(&c) != 0) {
-        c.failed = true;
-        say("FAIL", "out of memory or file descriptors");
+        fail(&c, "out of memory or file descriptors");
     } else {
         say("ok", "settings");
         timer_after_us(c.limit, CONNECT_US);
         pg_link_start(c.link);
         redis_link_start(c.context.sweep.redis);
         if (loop_run(c.context.sweep.loop) != 0)
-            c.failed = true;
+            fail(&c, "the event loop failed");
     }
     pg_link_free(c.link);
     timer_free(c.limit);
     timer_free(c.end);
     context_close(&c.context);
-    return c.failed ? EXIT_FAILED : EXIT_DONE;
+    if (c.failure[0] == '\0')
+        return EXIT_DONE;
+    log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
+              c.failure, LOG_END);
+    return EXIT_FAILED;
 }

@@ -101,7 +101,10 @@ static void on_swept(void *arg, const struct sweep_job_result *result)
         http_reply_error(request, 503, result->error);
         return;
     }
-    if (result->error == NULL && result->failed == 0)
+    if (result->error == NULL && result->failed == 0 && result->skipped == 0)
+        n = snprintf(body, sizeof(body), "{\"cleanedCount\":%llu}\n",
+                     (unsigned long long)result->cleaned);
+    else if (result->error == NULL && result->failed == 0)
         n = snprintf(body, sizeof(body), "{\"cleanedCount\":%llu,\"skippedCount\":%llu}\n",
                      (unsigned long long)result->cleaned, (unsigned long long)result->skipped);
     else

@@ -199,7 +199,8 @@ static void fill_servers(const struct status *s, struct health_report *r)
         .clock_known = sweep->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&sweep->pg_clock),
     };
-    const char *why = redis_link_last_error(sweep->redis);
+    const char *unusable = context_redis_unusable(&s->context);
+    const char *why = unusable != NULL ? unusable : redis_link_last_error(sweep->redis);
     r->redis = (struct health_server){
         .address = s->context.redis,
         .up = s->redis_known,

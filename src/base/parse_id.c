@@ -13,7 +13,7 @@ static bool uuid_valid(const char *text, size_t len)
 {
     const char *p = text;
     const char *end = text + len;
-    bool braces = *p == '{';
+    bool braces = len > 0 && *p == '{';
 
     if (braces)
         p++;
@@ -47,7 +47,7 @@ static bool int_valid(const char *text, size_t len, int64_t min, int64_t max)
 
 bool parse_id_valid(enum id_kind kind, const char *text, size_t len)
 {
-    if (len == 0 || len > ID_MAX_LEN)
+    if (len > ID_MAX_LEN)
         return false;
     switch (kind) {
     case ID_TEXT:

@@ -220,7 +220,7 @@ static void arrange(struct batch *b, struct item *items, size_t n)
         for (size_t i = 0; i < n; i++) {
             if ((items[i].attempts > 0) != refused_before)
                 continue;
-            if (parse_id_valid(kind, items[i].id, items[i].id_len))
+            if (items[i].from_postgres || parse_id_valid(kind, items[i].id, items[i].id_len))
                 b->order[b->n++] = &items[i];
             else
                 items[i].outcome = OUTCOME_INVALID;

@@ -193,11 +193,11 @@ void batch_answer(struct batch *b, const struct release_result *result)
         else
             batch_mark(b, r.first, r.n, OUTCOME_LOCKED);
         break;
-    case RELEASE_SLOW: /* a lock that does not come, or too much at once */
-        if (r.n > 1 && b->stage != STAGE_PATIENCE)
-            halve(b);
-        else
+    case RELEASE_SLOW: /* too much at once, or a trigger that takes its time: locks end sooner */
+        if (b->stage == STAGE_PATIENCE)
             batch_mark(b, r.first, r.n, OUTCOME_LOCKED);
+        else
+            refused(b, result);
         break;
     case RELEASE_UNKNOWN:
         b->options.stats->unknown_commits += r.n;

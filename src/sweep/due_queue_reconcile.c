@@ -276,8 +276,9 @@ int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
                    void *arg)
 {
     static const char *const words[] = {
-        [DUE_ADD] = "add",       [DUE_MOVE] = "move",     [DUE_REMOVE] = "remove",
-        [DUE_RETURN] = "return", [DUE_UNFAIL] = "forget", [DUE_RETRY] = "retry",
+        [DUE_ADD] = "add",       [DUE_MOVE] = "move",       [DUE_REMOVE] = "remove",
+        [DUE_RETURN] = "return", [DUE_UNCLAIM] = "unclaim", [DUE_UNFAIL] = "forget",
+        [DUE_RETRY] = "retry",
     };
     struct due_look *op = due_look_new(finish_mend, n, arg);
     struct due_args args;

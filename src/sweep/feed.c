@@ -26,6 +26,7 @@
 #define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
 #define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
 #define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
+#define OUT_OF_REACH_US (10 * 1000000)  /* a restart is over sooner */
 #define GIVE_WAY_US (1500 * 1000)       /* ... and after a backlog, but waits no longer than this */
 
 bool feed_redis_up(const struct feed *f)
@@ -183,6 +184,8 @@ static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
     (void)reason;
+    if (up || f->down_us == 0)
+        f->down_us = up ? 0 : clock_mono_us();
     if (up) { /* nobody looked meanwhile */
         feed_want_full(f, CLAIM_FIRST_US);
         poke(f);
@@ -302,6 +305,12 @@ int64_t feed_last_success_us(const struct feed *f)
 void feed_overdue(const struct feed *f, struct overdue_view *view)
 {
     overdue_read(f->overdue, view);
+}
+
+const char *feed_postgres_error(const struct feed *f)
+{
+    bool lost = f->down_us > 0 && clock_mono_us() - f->down_us > OUT_OF_REACH_US;
+    return lost ? pg_link_last_error(f->link) : NULL;
 }
 
 uint64_t feed_postgres_reconnects(const struct feed *f)

@@ -40,7 +40,8 @@ struct feed {
     bool last_page;
     bool degraded;
     bool redis_was_up;
-    bool refusing; /* Redis is up and takes nothing */
+    int64_t down_us; /* monotonic: without a connection to Postgres since; 0: it has one */
+    bool refusing;   /* Redis is up and takes nothing */
 
     void (*done)(void *arg);
     void *done_arg;

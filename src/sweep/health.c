@@ -170,10 +170,13 @@ static void read_overdue(const struct health *h, struct health_report *r)
 static void read_servers(const struct health *h, struct health_report *r)
 {
     const struct sweep *s = h->options.sweep;
+    const char *feed_error = feed_postgres_error(h->options.feed);
+    bool workers_up = sweeper_postgres_up(h->options.sweeper);
     r->postgres = (struct health_server){
         .address = h->options.postgres,
-        .up = sweeper_postgres_up(h->options.sweeper),
-        .error = sweeper_postgres_error(h->options.sweeper),
+        .up = workers_up && feed_error == NULL,
+        .error = workers_up && feed_error != NULL ? feed_error
+                                                  : sweeper_postgres_error(h->options.sweeper),
         .clock_known = s->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
     };

@@ -104,13 +104,17 @@ static char *dump(json_t *o)
 
 static void set_verdict(json_t *o, const struct health_report *r)
 {
+    int64_t overdue_us = health_overdue_us(r);
     (void)json_object_set_new(o, "ready", json_boolean(r->ready));
     if (!r->ready)
         (void)json_object_set_new(o, "reason", text_json(r->reason, strlen(r->reason)));
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
-    (void)json_object_set_new(o, "overdueSeconds", seconds_json(health_overdue_us(r)));
+    (void)json_object_set_new(o, "overdueSeconds",
+                              overdue_us > 0 || r->postgres.up ? seconds_json(overdue_us)
+                                                               : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
-    (void)json_object_set_new(o, "locked", json_integer((json_int_t)r->locked));
+    (void)json_object_set_new(o, "locked",
+                              count_json(r->locked > 0 || r->postgres.up, (json_int_t)r->locked));
 }
 
 char *health_ready_json(const struct health_report *r)

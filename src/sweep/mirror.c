@@ -2,7 +2,9 @@
 #include "mirror.h"
 
 #include "due_queue.h"
+#include "log.h"
 #include "pages.h"
+#include "parse.h"
 #include "sweep.h"
 
 #include <assert.h>
@@ -14,6 +16,7 @@ struct mirror {
     struct due_entry *entries;
     char *texts; /* their ids, one after the other */
     size_t n;
+    bool warned; /* of an id that is too long, once */
     void (*on_done)(void *arg, int64_t earliest_ms, const char *error);
     void *arg;
 };
@@ -48,6 +51,22 @@ void mirror_free(struct mirror *m)
     free(m);
 }
 
+/* Redis entries of more than 255 bytes are no ids, so it is left to the passes that read Postgres
+ * alone. */
+static bool too_long(struct mirror *m, const char *id, size_t len)
+{
+    if (len <= ID_MAX_LEN)
+        return false;
+    if (!m->warned)
+        log_event(
+            LOG_WARN,
+            "A reservation's id is longer than 255 bytes: it is not mirrored, and released by "
+            "--once only",
+            LOG_STR, "reservationId", id, LOG_END);
+    m->warned = true;
+    return true;
+}
+
 static int copy(struct mirror *m, const struct pages *pages, size_t n)
 {
     size_t size = 1;
@@ -58,14 +77,16 @@ static int copy(struct mirror *m, const struct pages *pages, size_t n)
     if (m->entries == NULL || m->texts == NULL)
         return -1;
     char *at = m->texts;
-    for (; m->n < n; m->n++) {
-        const char *id = pages_id(pages, m->n);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = pages_id(pages, i);
         size_t len = strlen(id);
+        if (too_long(m, id, len))
+            continue;
         memcpy(at, id, len + 1);
-        m->entries[m->n] = (struct due_entry){
+        m->entries[m->n++] = (struct due_entry){
             .id = at,
             .id_len = len,
-            .at_ms = (pages_expires_us(pages, m->n) + 999) / 1000,
+            .at_ms = (pages_expires_us(pages, i) + 999) / 1000,
         };
         at += len + 1;
     }

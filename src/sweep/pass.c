@@ -163,6 +163,8 @@ static void take_page(struct pass *p, const struct page *page)
             fail(p, "out of memory");
             return;
         }
+        p->items[p->n].from_postgres = true;
+        p->items[p->n].expires_us = pages_expires_us(p->pages, i);
         p->items[p->n++].attempts = attempts;
     }
 }

@@ -26,7 +26,8 @@ static const char settings[] =
     " set_config('random_page_cost', '1.1', true), set_config('work_mem', '32MB', true),"
     " set_config('max_parallel_workers_per_gather', '0', true)";
 
-/* Counters come before releases, since a drifted one refuses them. */
+/* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
+ * release takes with it what Redis has of a reservation. */
 static void look_again(struct reconcile *r);
 static const struct {
     const char *name; /* for the progress display */
@@ -34,11 +35,12 @@ static const struct {
 } phases[] = {
     {"waiting for the role", NULL},
     {"stock counters", stock_start},
+    {"claims", entries_start_inflight},
+    {"failures", entries_start_failed},
+    {"claims and failures again", look_again},
     {"reservations", rows_start},
     {"expired reservations", expired_start},
     {"entries in Redis", entries_start_pending},
-    {"claims", entries_start_inflight},
-    {"failures", entries_start_failed},
     {"looking again", look_again},
 };
 

@@ -28,6 +28,7 @@ struct expired {
     bool last;
     struct timer *later;
     int64_t locked_until_us;
+    bool last_try; /* what is locked now stays so */
 };
 
 static void begin(struct reconcile *r);
@@ -59,6 +60,8 @@ static void on_item(void *arg, const struct item *item)
         report(r, item->id, item->id_len, item->expires_us, "released");
     else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_HELD)
         report(r, item->id, item->id_len, item->expires_us, "refused");
+    else if (item->outcome == OUTCOME_LOCKED && r->expired->last_try)
+        report(r, item->id, item->id_len, item->expires_us, "locked");
 }
 
 static void on_pass(void *arg, const struct pass_result *result)
@@ -73,7 +76,8 @@ static void on_pass(void *arg, const struct pass_result *result)
         timer_after_us(r->turn, 0);
     } else if (!result->ok) {
         reconcile_fail(r, result->error);
-    } else if (result->locked > 0 && clock_mono_us() < x->locked_until_us) {
+    } else if (result->locked > 0 && !x->last_try) {
+        x->last_try = clock_mono_us() >= x->locked_until_us;
         timer_after_us(x->later, LOCKED_PAUSE_US);
     } else {
         r->result.refused += (int64_t)result->held;

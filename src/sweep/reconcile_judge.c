@@ -64,6 +64,8 @@ bool judge_postgres(const struct reconcile *r, const struct suspect *s, const st
                 score_ms * 1000 < now_us - r->sweep->config->lease_us);
     case SUSPECT_LEASE:
         mend->at_ms = s->first;
+        if (!look->active)
+            mend->what = DUE_UNCLAIM;
         return s->first * 1000 < now_us;
     case SUSPECT_RECORD:
         if (!look->active) {
@@ -81,9 +83,10 @@ bool judge_postgres(const struct reconcile *r, const struct suspect *s, const st
 static const struct {
     const char *kind, *done;
 } words[] = {
-    [DUE_ADD] = {"mirrorMissing", "added"},       [DUE_MOVE] = {"mirrorMisplaced", "moved"},
-    [DUE_REMOVE] = {"mirrorOrphaned", "removed"}, [DUE_RETURN] = {"leaseExpired", "returned"},
-    [DUE_UNFAIL] = {"recordOrphaned", "removed"}, [DUE_RETRY] = {"recordUnscheduled", "scheduled"},
+    [DUE_ADD] = {"mirrorMissing", "added"},           [DUE_MOVE] = {"mirrorMisplaced", "moved"},
+    [DUE_REMOVE] = {"mirrorOrphaned", "removed"},     [DUE_RETURN] = {"leaseExpired", "returned"},
+    [DUE_UNCLAIM] = {"leaseExpired", "removed"},      [DUE_UNFAIL] = {"recordOrphaned", "removed"},
+    [DUE_RETRY] = {"recordUnscheduled", "scheduled"},
 };
 
 static json_t *number_of(const struct due_text *text)
@@ -100,7 +103,7 @@ static void report(struct reconcile *r, const struct due_mend *mend)
     bool record = mend->what == DUE_UNFAIL || mend->what == DUE_RETRY;
     if (!report_wanted(r))
         return;
-    if (mend->what != DUE_REMOVE && mend->what != DUE_UNFAIL)
+    if (mend->what != DUE_REMOVE && mend->what != DUE_UNCLAIM && mend->what != DUE_UNFAIL)
         expected = json_integer(mend->at_ms);
     if (record)
         found = json_loadb(mend->seen.text, mend->seen.len, JSON_DECODE_ANY, NULL);
@@ -138,6 +141,7 @@ static void count(struct reconcile *r, const struct due_mend *mend)
         result->orphaned++;
         break;
     case DUE_RETURN:
+    case DUE_UNCLAIM:
         result->leases_expired++;
         break;
     }

@@ -59,7 +59,8 @@ struct page_rows *page_rows_read(const struct pg_result *rows)
         size_t len = pg_result_len(rows, (int)i, 0);
         memcpy(p->texts + at, pg_result_text(rows, (int)i, 0), len + 1);
         row->at = (uint32_t)at;
-        row->id_len = len <= ID_MAX_LEN ? (uint16_t)len : 0; /* 0: nothing can mirror it */
+        row->too_long = len > ID_MAX_LEN;
+        row->id_len = row->too_long ? 0 : (uint16_t)len;
         row->young = pg_result_text(rows, (int)i, 2)[0] != 'f';
         at += len + 1;
         row->expires_us = pg_result_int(rows, (int)i, 1);
@@ -183,7 +184,7 @@ void chunk_fill(struct chunk *chunk, const struct page_rows *p, size_t *next, bo
     chunk->n = 0;
     for (; *next < p->n && chunk->n < ROWS_CHUNK; ++*next) {
         const struct page_row *row = &p->rows[*next];
-        if (row->id_len == 0 || (missing_only && !row->missing))
+        if (row->too_long || (missing_only && !row->missing))
             continue;
         chunk->rows[chunk->n] = (uint32_t)*next;
         chunk->entries[chunk->n++] = (struct due_entry){

@@ -14,6 +14,7 @@ struct page_row {
     uint16_t id_len;
     bool young;
     bool missing;
+    bool too_long; /* no entry of Redis can have this id */
 };
 
 /* Where a page begins, and what is asked for there. */

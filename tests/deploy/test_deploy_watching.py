@@ -22,7 +22,7 @@ PAGES += [ROOT / "examples" / "api" / "README.md"]
 # The metrics that the program promises, each by its own names in Prometheus.
 COUNTERS_AND_GAUGES = set(
     "released_total released_units_total discarded_total rescheduled_total failed_total"
-    " unknown_commits_total pending_reservations inflight_reservations failed_reservations"
+    " released_without_inventory_total unknown_commits_total pending_reservations inflight_reservations failed_reservations"
     " overdue_seconds degraded feed_last_success_timestamp_seconds redis_up postgres_up"
     " clock_offset_seconds reconnects_total build_info".split()
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import pytest
 from bed import Bed, Fault, complaints
 from harness import process, shop
 from harness.database import Database
-from harness.poll import wait_until
+from harness.poll import until_ready, wait_until
 from harness.proxy import CLIENT, SERVER, Proxy
 from harness.queue import INFLIGHT, PENDING, is_empty
 from harness.servers import Postgres
@@ -141,6 +142,21 @@ def test_postgres_out_of_reach(bed: Bed, fault: Callable[[Bed], object]) -> None
     assert during <= hurt.ended + BACK_S, f"on time {during - hurt.ended:.3f} s after the return"
     # While it was away: a few for what was in the air, none for each attempt to connect.
     assert len(complaints(daemon.records[seen:])) <= 4 + 2 * (fault is terminated) * HURT_S * 20
+
+
+def test_hangs_while_nothing_is_due(bed: Bed) -> None:
+    """No worker asks anything then: the feed's look notices, and readiness says so."""
+    daemon = bed.start("--feed-interval", "1s", http=True)
+    until_ready(daemon)
+    bed.pg.pause()
+    try:
+        wait_until(lambda: daemon.http("/readyz")[0] == 503, 60, "it is not ready", step=0.5)
+        assert "Postgres is out of reach" in json.loads(daemon.http("/readyz")[1])["reason"]
+        assert "reservation_sweeper_postgres_up 0" in daemon.http("/metrics")[1]
+    finally:
+        bed.pg.resume()
+    until_ready(daemon)
+    assert "reservation_sweeper_postgres_up 1" in daemon.http("/metrics")[1]
 
 
 @contextmanager

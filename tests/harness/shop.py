@@ -46,7 +46,7 @@ def add_products(db: Db, n: int, stock: int = 100) -> list[str]:
 
 def reserve(db: Db, items: Items, ttl_s: float, id: str | None = None) -> str:
     """Reserves all items (product and quantity), in the order given, or raises OutOfStock."""
-    id = id or str(uuid.uuid4())
+    id = str(uuid.uuid4()) if id is None else id
     pairs = list(items.items() if isinstance(items, Mapping) else items)
     conn = connection(db)
     with conn.transaction():

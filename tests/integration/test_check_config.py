@@ -62,6 +62,7 @@ def test_wrong_tables(db: Database, run: Run, wrong: str) -> None:
     assert done.status == 1
     (failure,) = verdicts(done, "FAIL")
     assert said in failure
+    assert done.record("cannot work")["error"] == failure
 
 
 GRANTS = {
@@ -164,6 +165,7 @@ def test_servers_out_of_reach(
         assert done.status == 1
         (failure,) = verdicts(done, "FAIL")
         assert failure.startswith(server) and reason in failure.lower()
+        assert done.record("cannot work")["error"] == failure
         assert "hush" not in done.stdout + done.stderr
         other = "Postgres" if server == "Redis" else "Redis"
         assert any(line.startswith(other) for line in verdicts(done, "ok"))

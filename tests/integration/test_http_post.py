@@ -114,6 +114,20 @@ def test_sweep_without_postgres(private_pg: Callable[..., Postgres], sweeper: St
     )
 
 
+def test_sweep_without_a_grant(db: Database, sweeper: Start) -> None:
+    """The true reason, at once."""
+    role = f"{db.name}_reader"
+    db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
+    db.conn.execute(f"GRANT SELECT ON inventory, inventory_reservations TO {role}")
+    dsn = f"postgresql://{role}:pw@127.0.0.1:{db.server.port}/{db.name}"
+    daemon = sweeper(http=True, dsn=dsn, env=WITH_TOKEN)
+    daemon.wait_for_record("The database cannot be used as it is")
+    began = time.monotonic()
+    status, body = daemon.http("/sweep", "POST", token=TOKEN, timeout=15)
+    assert status == 503 and "grant to UPDATE" in json.loads(body)["error"]
+    assert time.monotonic() - began < 4
+
+
 def test_stop_while_sweeping(db: Database, sweeper: Start) -> None:
     daemon = sweeper(*ALONE, http=True, env=WITH_TOKEN)
     until_settled(daemon)

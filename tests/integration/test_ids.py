@@ -10,7 +10,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
-from harness.queue import PENDING, is_empty
+from harness.queue import PENDING, is_empty, script_calls
 from harness.sweeper import ALONE, ROOT, Run, Start
 
 
@@ -75,6 +75,7 @@ LONG = [
     "line\nbreak\ttab\x01\x7f",
     "%s$1:name",
     "🛒🛒",
+    "",
 ]
 
 
@@ -97,6 +98,26 @@ def test_any_text_once(db: Database, run: Run, type: str) -> None:
     expired(db, product, *LONG)
     assert run("--once").record("Cleanup job completed")["cleanedCount"] == len(LONG)
     assert shop.statuses(db) == {"released": len(LONG)}
+
+
+def test_longer_than_an_entry_of_redis(
+    db: Database, redis: redis_py.Redis, run: Run, sweeper: Start
+) -> None:
+    """They are not mirrored, which is said once; whoever reads Postgres alone releases them."""
+    product = retype(db, "text")
+    expired(db, product, "x" * 256, "ü" * 500, "short")
+    daemon = sweeper("--feed-interval", "100ms", "--reconcile-interval", "1s")
+    assert daemon.wait_for_record("longer than 255 bytes")["level"] == "WARN"
+    wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the short one")
+    looks = script_calls(redis)
+    wait_until(lambda: script_calls(redis) > looks + 10, 20, "more looks")
+    assert len(daemon.find("longer than 255 bytes")) == 1
+    assert is_empty(redis)
+    daemon.stop()
+    assert run("--once", "--dry-run").record("Cleanup job completed")["cleanedCount"] == 2
+    done = run("--once")
+    assert (done.status, done.record("Cleanup job completed")["cleanedCount"]) == (0, 2)
+    shop.check_stock_adds_up(db)
 
 
 def test_padded_char(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

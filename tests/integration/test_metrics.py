@@ -22,6 +22,7 @@ PREFIX = "reservation_sweeper_"
 CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "released_total": ("counter", {}),
     "released_units_total": ("counter", {}),
+    "released_without_inventory_total": ("counter", {}),
     "lateness_seconds": ("histogram", {}),
     "discarded_total": ("counter", {"reason": {"committed_or_released", "missing", "invalid"}}),
     "rescheduled_total": (

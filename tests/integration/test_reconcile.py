@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from harness import shop
+from harness.locks import lock_product, transaction
 from harness.queue import FAILED, INFLIGHT, PENDING
 from harness.reconciliation import OFF, Check, expires_ms, figures, hold, now_ms
 
@@ -63,6 +64,16 @@ def test_missing_of_several_rows_counts_once(db: Any, redis: Any, found: Check) 
     found(*OFF, mirrorMissing=2)
     for id in (same, other):
         assert redis.zscore(PENDING, id) == expires_ms(db, id)
+
+
+def test_missing_with_odd_ids(db: Any, redis: Any, found: Check) -> None:
+    """An empty id is one; one that is longer than an entry of Redis may be is not missing there."""
+    db.conn.execute("ALTER TABLE inventory_reservations ALTER id TYPE text")
+    product = shop.add_product(db, stock=100)
+    for id in ("", "x" * 255, "x" * 256):
+        shop.reserve(db, {product: 1}, 600, id=id)
+    report = found(*OFF, mirrorMissing=2)
+    assert {line["reservationId"] for line in report} == {"", "x" * 255}
 
 
 def test_missing_within_the_look_ahead(db: Any, redis: Any, found: Check) -> None:
@@ -168,3 +179,49 @@ def test_records_of_failures(db: Any, redis: Any, found: Check) -> None:
     }
     assert redis.zscore(PENDING, lost) == now + 60_000
     assert set(redis.hkeys(FAILED)) == {lost.encode(), waiting.encode()}
+
+
+def test_leases_with_nothing_to_release(db: Any, redis: Any, found: Check) -> None:
+    """A claim whose reservation is gone, or was bought meanwhile, is removed with its record."""
+    product = shop.add_product(db, stock=100)
+    now = now_ms(db)
+    sold = shop.reserve(db, {product: 1}, 600)
+    assert shop.commit(db, sold)
+    nobody = str(uuid.uuid4())
+    redis.zadd(INFLIGHT, {sold: now - 100_000, nobody: now - 1000, "no id": now - 1000})
+    redis.hset(FAILED, sold, json.dumps({"error": "no", "retryAt": now}))
+    report = found(*OFF, leasesExpired=3)
+    assert {line["done"] for line in report} == {"removed"}
+    assert not redis.exists(PENDING, INFLIGHT, FAILED)
+
+
+def test_what_a_crashed_sweeper_left(db: Any, redis: Any, found: Check) -> None:
+    """Expired, and claimed by somebody who is gone, or refused and not to be tried again."""
+    products = shop.add_products(db, 2, stock=100)
+    now = now_ms(db)
+    claimed, refused = (shop.reserve(db, {product: 1}, -60) for product in products)
+    redis.zadd(INFLIGHT, {claimed: now - 1000})
+    redis.hset(FAILED, refused, json.dumps({"error": "no", "retryAt": now - 1000}))
+    report = found(*OFF, releasedCount=2, leasesExpired=1, mirrorMissing=1)
+    assert sorted((line["kind"], line["reservationId"]) for line in report) == sorted(
+        [
+            *(("expired", claimed), ("leaseExpired", claimed)),
+            *(("expired", refused), ("recordUnscheduled", refused)),
+        ]
+    )
+    assert not redis.exists(PENDING, INFLIGHT, FAILED)
+    shop.check_stock_adds_up(db)
+
+
+def test_locked_ones_are_reported(db: Any, redis: Any, run: Any, tmp_path: Any) -> None:
+    product = shop.add_product(db, stock=100)
+    id = shop.reserve(db, {product: 1}, -60)
+    report = tmp_path / "report"
+    with transaction(db, lock_product(product)):
+        done = run("--reconcile", *OFF, "--report", str(report))
+    assert done.status == 3
+    record = done.record("Reconciliation completed")
+    assert (record["skippedCount"], record["remainingCount"]) == (1, 1)
+    (line,) = [json.loads(line) for line in report.read_text().splitlines()]
+    assert (line["kind"], line["reservationId"], line["done"]) == ("expired", id, "locked")
+    assert abs(line["found"]["expiresAt"] - expires_ms(db, id)) <= 1

@@ -10,7 +10,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import FAILED, INFLIGHT, PENDING, failures, is_empty, mirror
-from harness.sweeper import ALONE, Start
+from harness.sweeper import ALONE, Run, Start
 
 
 TRIGGER = """
@@ -155,3 +155,33 @@ def test_many_refused(db: Database, redis: redis_py.Redis, sweeper: Start) -> No
     wait_until(lambda: shop.count_status(db, "released") == 1205, 20, "the next ones")
     wait_until(lambda: failures(redis).keys() == set(refused), 20, "all records")
     assert shop.statuses(db) == {"released": 1205, "active": 30}
+
+
+SLOW = """
+    CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        IF NEW.quantity = 13 THEN PERFORM pg_sleep(2); END IF;
+        RETURN NEW;
+    END$$;
+    CREATE TRIGGER take_long BEFORE UPDATE ON inventory_reservations FOR EACH ROW
+        EXECUTE FUNCTION take_long()
+"""
+
+
+def test_longer_than_a_release_may_take(
+    db: Database, redis: redis_py.Redis, sweeper: Start, run: Run
+) -> None:
+    """It is named, kept, and tried again, like whatever else Postgres does not do."""
+    slow, others = reserve_some(db)
+    db.conn.execute(SLOW)
+    done = run("--once", "--lease", "1s")  # of which a release may take 400 ms
+    counts = done.record("Cleanup job completed")
+    assert (counts["cleanedCount"], counts["failedCount"], counts["skippedCount"]) == (40, 1, 0)
+    assert done.status == 1 and done.record("refused")["sqlstate"] == "57014"
+    daemon = sweeper("--lease", "1s", "--feed-interval", "300ms")
+    record = daemon.wait_for_record("refused", 20)
+    assert (record["reservationId"], record["sqlstate"]) == (slow, "57014")
+    wait_until(lambda: failures(redis)[slow]["sqlstate"] == "57014", 20, "its record")
+    db.conn.execute("DROP FUNCTION take_long CASCADE")
+    wait_until(lambda: shop.count_status(db, "released") == 41, 20, "it is released")
+    wait_until(lambda: is_empty(redis), 20, "nothing is left of it")
+    shop.check_stock_adds_up(db)

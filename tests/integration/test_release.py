@@ -10,7 +10,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.queue import INFLIGHT, PENDING, is_empty, mirror, pending
-from harness.sweeper import ALONE, Start
+from harness.sweeper import ALONE, Run, Start
 
 
 def released(db: Database) -> int:
@@ -160,6 +160,25 @@ def test_a_product_without_an_inventory_row(
     assert (record["level"], record["reservationId"], record["rows"]) == ("WARN", id, 1)
     wait_until(lambda: released(db) == 2, 5, "both rows")
     assert shop.stock(db, product) == (100, 100, 0)
+
+
+@pytest.mark.parametrize("n", [3, 300], ids=["a few", "a backlog"])
+def test_no_product_at_all(db: Database, redis: redis_py.Redis, run: Run, n: int) -> None:
+    """A reservation that outlived its product, whose column is NULL now, is released all the same."""
+    kept, gone = shop.add_product(db, stock=1000), shop.add_product(db, stock=1000)
+    shop.bulk_reserve(db, n, [kept, gone])
+    db.conn.execute(
+        "ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey,"
+        " ALTER product_id DROP NOT NULL"
+    )
+    db.conn.execute(
+        "UPDATE inventory_reservations SET product_id = NULL WHERE product_id = %s", (gone,)
+    )
+    db.conn.execute("DELETE FROM inventory WHERE product_id = %s", (gone,))
+    done = run("--once")
+    assert (done.status, done.record("Cleanup job completed")["cleanedCount"]) == (0, n)
+    assert len([r for r in done.records if "no inventory row" in r["message"]]) == n // 2
+    assert shop.stock(db, kept) == (1000, 1000, 0)
 
 
 def test_empty_tables(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

@@ -280,3 +280,14 @@ def test_somebody_else_listens(run: Run) -> None:
             done = run("--healthcheck", env={"SWEEPER_HTTP_LISTEN": listen})
             assert done.status == 1, words
             assert time.monotonic() - began < 8
+
+
+def test_not_known(db: Database, private_redis: Callable[..., Redis], run: Run) -> None:
+    """What a server would have to say is null without it; and the reason is the true one."""
+    status = status_of(run("--status", dsn="postgresql://shop@127.0.0.1:1/shop"), 1)
+    assert status["overdueSeconds"] is None and status["locked"] is None
+    assert (status["pending"], status["failed"]) == (0, 0)
+    cluster = private_redis(cluster_enabled="yes")
+    status = status_of(run("--status", redis_url=cluster.url()), 1)
+    assert "Cluster" in status["redis"]["error"]
+    assert status["pending"] is None and status["overdueSeconds"] == 0
