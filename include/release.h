@@ -32,9 +32,9 @@ enum outcome {
 struct item {
     char *id; /* owned; id_len bytes and a terminator; may hold any byte */
     size_t id_len;
-    bool from_postgres;      /* read from the table: an id, however long */
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     bool taken_over;         /* from a lease that had ended */
+    bool from_postgres;      /* read from the table: an id, however long */
     uint32_t attempts;       /* refusals so far */
     int64_t first_failed_ms; /* 0: never refused */
     enum outcome outcome;
