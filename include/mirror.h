@@ -18,8 +18,8 @@ struct mirror *mirror_new(struct sweep *sweep,
 void mirror_free(struct mirror *m); /* its queue must have been closed before; NULL is legal */
 
 /* Mirrors the first n rows of the page at hand (n > 0), copying them, but for ids of more than 255
- * bytes, of which the log is told once; on_done fires once, never
- * from inside this call. Returns NULL, or why nothing was sent. */
+ * bytes, of which the log is told once. on_done fires once, never from inside this call. Returns
+ * NULL, or why nothing was sent. */
 const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n);
 
 #endif

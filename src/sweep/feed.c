@@ -184,9 +184,10 @@ static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
     (void)reason;
-    if (up || f->down_us == 0)
-        f->down_us = up ? 0 : clock_mono_us();
-    if (up) { /* nobody looked meanwhile */
+    if (!up && f->down_us == 0) {
+        f->down_us = clock_mono_us();
+    } else if (up) { /* nobody looked meanwhile */
+        f->down_us = 0;
         feed_want_full(f, CLAIM_FIRST_US);
         poke(f);
     }

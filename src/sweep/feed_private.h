@@ -36,12 +36,12 @@ struct feed {
     int64_t look_began_us;
     int64_t last_success_us;
     int64_t pass_began_us; /* monotonic */
+    int64_t down_us;       /* monotonic: without a connection to Postgres since; 0: it has one */
     struct mirror *mirror;
     bool last_page;
     bool degraded;
     bool redis_was_up;
-    int64_t down_us; /* monotonic: without a connection to Postgres since; 0: it has one */
-    bool refusing;   /* Redis is up and takes nothing */
+    bool refusing; /* Redis is up and takes nothing */
 
     void (*done)(void *arg);
     void *done_arg;

@@ -58,11 +58,10 @@ static bool too_long(struct mirror *m, const char *id, size_t len)
     if (len <= ID_MAX_LEN)
         return false;
     if (!m->warned)
-        log_event(
-            LOG_WARN,
-            "A reservation's id is longer than 255 bytes: it is not mirrored, and released by "
-            "--once only",
-            LOG_STR, "reservationId", id, LOG_END);
+        log_event(LOG_WARN,
+                  "A reservation's id is longer than 255 bytes: it is not mirrored, and released "
+                  "from Postgres alone, as by --once",
+                  LOG_STR, "reservationId", id, LOG_END);
     m->warned = true;
     return true;
 }

@@ -234,7 +234,7 @@ static void poke(struct reconcile *r)
             fill(b);
         if (b->step == STEP_WAIT && look_possible(r)) {
             b->step = STEP_POSTGRES;
-            look_ask(r, b->entries, b->n, on_looks, b);
+            look_ask(r, b->entries, b->n, false, on_looks, b);
         }
         busy = busy || b->step != STEP_IDLE;
     }

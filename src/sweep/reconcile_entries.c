@@ -73,7 +73,7 @@ static void look_up(struct reconcile *r)
     }
     for (size_t i = 0; i < e->n; i++)
         entries[i] = (struct due_entry){.id = e->strays[i].id, .id_len = e->strays[i].id_len};
-    look_ask(r, entries, e->n, on_looks, NULL);
+    look_ask(r, entries, e->n, false, on_looks, NULL);
     free(entries);
 }
 

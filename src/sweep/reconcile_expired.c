@@ -162,7 +162,7 @@ static void on_page(void *arg, const struct page *page)
     else if (x->n == 0)
         reconcile_next(r);
     else
-        look_ask(r, x->entries, x->n, on_looks, NULL);
+        look_ask(r, x->entries, x->n, true, on_looks, NULL);
 }
 
 static void next_page(struct reconcile *r)

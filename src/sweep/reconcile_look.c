@@ -10,6 +10,7 @@
 
 struct looking {
     size_t n, asked;
+    bool from_postgres;
     size_t *places; /* of the ids that were asked for, in the caller's entries */
     struct look *looks;
     void (*cb)(struct reconcile *r, void *arg, const struct look *looks);
@@ -67,7 +68,7 @@ static char *id_array(struct looking *l, enum id_kind kind, const struct due_ent
     *w++ = '{';
     for (size_t i = 0; i < l->n; i++) {
         const char *id = entries[i].id;
-        if (!parse_id_valid(kind, id, entries[i].id_len))
+        if (!l->from_postgres && !parse_id_valid(kind, id, entries[i].id_len))
             continue;
         if (l->asked > 0)
             *w++ = ',';
@@ -85,7 +86,7 @@ static char *id_array(struct looking *l, enum id_kind kind, const struct due_ent
     return text;
 }
 
-void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n,
+void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
               void (*cb)(struct reconcile *r, void *arg, const struct look *looks), void *arg)
 {
     assert(n > 0 && r->looking == NULL);
@@ -98,6 +99,7 @@ void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n,
     }
     if (l != NULL) {
         l->n = n;
+        l->from_postgres = from_postgres;
         l->places = calloc(n, sizeof(*l->places));
         l->looks = calloc(n, sizeof(*l->looks));
         l->cb = cb;

@@ -156,8 +156,10 @@ struct look {
 };
 
 /* Asks Postgres about n ids (1 to 5,000), in a new snapshot. What cannot be an id of the table has
- * no row. cb: looks[i] for entries[i]; ends with the call. */
-void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n,
+ * no row; from_postgres: all are ids, however long. cb: looks[i] for entries[i]; ends with the
+ * call.
+ */
+void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
               void (*cb)(struct reconcile *r, void *arg, const struct look *looks), void *arg);
 bool look_possible(const struct reconcile *r); /* nothing else is being asked */
 void looking_free(struct looking *l);

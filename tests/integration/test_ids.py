@@ -115,6 +115,8 @@ def test_longer_than_an_entry_of_redis(
     assert is_empty(redis)
     daemon.stop()
     assert run("--once", "--dry-run").record("Cleanup job completed")["cleanedCount"] == 2
+    dry = run("--reconcile", "--dry-run", "--lookahead", "off")
+    assert dry.record("Reconciliation completed")["releasedCount"] == 2
     done = run("--once")
     assert (done.status, done.record("Cleanup job completed")["cleanedCount"]) == (0, 2)
     shop.check_stock_adds_up(db)

@@ -155,8 +155,9 @@ def test_a_product_without_an_inventory_row(
     id = shop.reserve(db, {gone: 1, product: 3}, ttl_s=-1)
     db.conn.execute("DELETE FROM inventory WHERE product_id = %s", (gone,))
     mirror(db, redis, id)
-    daemon = sweeper(*ALONE)
+    daemon = sweeper(*ALONE, http=True)
     record = daemon.wait_for_record("no inventory row")
+    assert "released_without_inventory_total 1\n" in daemon.http("/metrics")[1]
     assert (record["level"], record["reservationId"], record["rows"]) == ("WARN", id, 1)
     wait_until(lambda: released(db) == 2, 5, "both rows")
     assert shop.stock(db, product) == (100, 100, 0)
