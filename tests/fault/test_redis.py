@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 import redis as redis_py
 from bed import Bed, Fault, complaints
-from harness import process, shop
+from harness import shop
 from harness.poll import wait_until
 from harness.proxy import CLIENT, SERVER, Proxy
 from harness.queue import PENDING
@@ -254,8 +254,7 @@ def test_black_hole(bed: Bed, senders: tuple[str, ...]) -> None:
 
 def test_a_cluster(bed: Bed) -> None:
     """Refused at the start, in one sentence; the cron job's replacement does without."""
-    # Its other port would be ten thousand above its own, which may be more than there are.
-    cluster = Redis(cluster_enabled="yes", cluster_port=process.free_port())
+    cluster = Redis(cluster_enabled="yes")
     cluster.start()
     try:
         ids = shop.bulk_reserve(bed.db, 3, bed.products)

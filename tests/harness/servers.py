@@ -325,6 +325,9 @@ class Redis(Server):
             "daemonize": "no",
             **{key.replace("_", "-"): value for key, value in settings.items()},
         }
+        if self.settings.get("cluster-enabled") == "yes":
+            # Its default is 10,000 above the port, which may be beyond the last port there is.
+            self.settings.setdefault("cluster-port", process.free_port())
 
     @property
     def socket_path(self) -> Path:
