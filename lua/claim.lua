@@ -64,33 +64,39 @@ if n > 0 and n_failed > 0 then
     records = redis.call('HMGET', failed, unpack(ids))
 end
 
--- Entries are removed before they are added: a Redis that is out of memory refuses a script's
--- first write when that one adds, and claiming should go on there, since it needs no memory.
-if n_over > 0 then
-    redis.call('ZREM', inflight, unpack(ids, 1, n_over))
-end
-if #again > 0 then
-    redis.call('ZREM', pending, unpack(again))
-end
-if n > n_over then
-    redis.call('ZREM', pending, unpack(ids, n_over + 1))
-end
+local time = redis.call('TIME')
+local n_pending, n_inflight = redis.call('ZCARD', pending), redis.call('ZCARD', inflight)
+local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')
+
 if n > 0 then
-    local members = {}
+    -- A script that fails has changed nothing: whatever Redis may refuse it refuses here, where each
+    -- write is made once in a form that changes nothing. ZREM is the first of them, because a Redis
+    -- that is out of memory refuses a script's first write when that one adds; claiming should go on
+    -- there, since it needs no memory.
+    local nobody = '\255 nobody'
+    redis.call('ZREM', pending, nobody)
+    redis.call('ZADD', inflight, 'XX', lease, nobody)
+
+    local leased, claimed = {}, again
     for i = 1, n do
-        members[2 * i - 1] = lease
-        members[2 * i] = ids[i]
+        leased[2 * i - 1] = lease
+        leased[2 * i] = ids[i]
+        if i > n_over then
+            claimed[#claimed + 1] = ids[i]
+        end
     end
-    redis.call('ZADD', inflight, unpack(members))
+    n_inflight = n_inflight + redis.call('ZADD', inflight, unpack(leased))
+    if #claimed > 0 then
+        n_pending = n_pending - redis.call('ZREM', pending, unpack(claimed))
+    end
+    first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')
 end
 
-local time = redis.call('TIME')
-local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')
 return {
     tonumber(time[1]),
     tonumber(time[2]),
-    redis.call('ZCARD', pending),
-    redis.call('ZCARD', inflight),
+    n_pending,
+    n_inflight,
     n_failed,
     first[2] or false,
     over,

@@ -10,15 +10,16 @@ if #ARGV == 0 then
     return 0
 end
 
--- A wrong type is an error before anything has changed.
+-- All that may be refused comes before anything changes: see claim.lua.
 local claimed = redis.call('ZCARD', inflight)
 local refused = redis.call('HLEN', failed)
+redis.call('ZREM', pending, '\255 nobody')
 
+if refused > 0 then
+    redis.call('HDEL', failed, unpack(ARGV))
+end
 local dropped = redis.call('ZREM', pending, unpack(ARGV))
 if claimed > 0 then
     dropped = dropped + redis.call('ZREM', inflight, unpack(ARGV))
-end
-if refused > 0 then
-    redis.call('HDEL', failed, unpack(ARGV))
 end
 return dropped

@@ -58,7 +58,20 @@ for i, id in ipairs(ids) do
     done[i] = mended and 1 or 0
 end
 
--- Removed before added: see claim.lua.
+-- What is refused is refused before anything has changed: see claim.lua.
+local nobody = '\255 nobody'
+if #entries > 0 or #claims > 0 then
+    redis.call('ZREM', pending, nobody)
+end
+if #stale > 0 then
+    redis.call('HDEL', failed, nobody)
+end
+if #added > 0 then
+    redis.call('ZADD', pending, unpack(added))
+end
+if #returned > 0 then
+    redis.call('ZADD', pending, 'LT', unpack(returned))
+end
 if #entries > 0 then
     redis.call('ZREM', pending, unpack(entries))
 end
@@ -67,11 +80,5 @@ if #claims > 0 then
 end
 if #stale > 0 then
     redis.call('HDEL', failed, unpack(stale))
-end
-if #added > 0 then
-    redis.call('ZADD', pending, unpack(added))
-end
-if #returned > 0 then
-    redis.call('ZADD', pending, 'LT', unpack(returned))
 end
 return done

@@ -35,8 +35,9 @@ read(n_failed, 3)
 
 local scores = redis.call('ZMSCORE', inflight, unpack(ids))
 local size = redis.call('HLEN', failed)
+local recorded = size > 0
 local known = {}
-if n_failed > 0 and size > 0 then
+if n_failed > 0 and recorded then
     known = redis.call('HMGET', failed, unpack(ids, n - n_failed + 1))
 end
 local function held(record)
@@ -49,7 +50,7 @@ for i = 1, n_failed do
     end
 end
 local give_way = {}
-if wanted > 0 and size > 0 and size + n_failed > cap then
+if wanted > 0 and recorded and size + n_failed > cap then
     local here, some = {}, redis.call('HRANDFIELD', failed, 2 * wanted + 20, 'WITHVALUES')
     for i = 1, n do
         here[ids[i]] = true
@@ -60,8 +61,6 @@ if wanted > 0 and size > 0 and size + n_failed > cap then
         end
     end
 end
-redis.call('ZCARD', pending) -- a wrong type is an error before anything has changed
-
 local ours, back, cured, records = {}, {}, {}, {}
 for i = 1, n do
     if scores[i] and tonumber(scores[i]) == lease then
@@ -95,17 +94,25 @@ for i = 1, n do
     end
 end
 
--- Removed before added: see claim.lua.
-if #ours > 0 then
-    redis.call('ZREM', inflight, unpack(ours))
+if #ours == 0 then
+    return n
 end
-if #cured > 0 and size > 0 then
+-- What is refused is refused before anything has changed; HSET, of which no form changes nothing,
+-- comes first of those that do. See claim.lua.
+local nobody = '\255 nobody'
+redis.call('ZREM', inflight, nobody)
+redis.call('ZADD', pending, 'XX', 0, nobody)
+if #cured > 0 and recorded then
+    redis.call('HDEL', failed, nobody)
+end
+if #records > 0 then
+    redis.call('HSET', failed, unpack(records))
+end
+if #cured > 0 and recorded then
     redis.call('HDEL', failed, unpack(cured))
 end
 if #back > 0 then
     redis.call('ZADD', pending, 'LT', unpack(back))
 end
-if #records > 0 then
-    redis.call('HSET', failed, unpack(records))
-end
+redis.call('ZREM', inflight, unpack(ours))
 return n - #ours

@@ -1,0 +1,125 @@
+"""Scripts that Redis refuses in the middle: one that fails has changed nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis as redis_py
+from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
+from harness.scripts import CAP, LEASE, LUA, NOW, Queue
+from harness.servers import Redis
+
+RECORD = '{"attempts":1,"error":""}'
+HELD = '{"attempts":0,"error":""}'
+
+# Arguments that make a script do all that it can, over what the fixture puts there.
+ARGS: dict[str, tuple[Any, ...]] = {
+    "absent": ("due", "nowhere"),
+    "after": ("due", NOW - 9, 5),
+    "claim": (NOW, LEASE, 10),
+    "drop": ("due", "ours", "failed"),
+    "examine": ("due", "ours"),
+    "mark": ("here",),
+    "mend": ("remove", "due", NOW - 9, 0, "return", "ours", LEASE, NOW, "forget", "held", HELD, 0)
+    + ("add", "nowhere", "", NOW, "unclaim", "failed", LEASE, 0),
+    "role": ("holder", 1000),
+    "schedule": (NOW, "nowhere", NOW, "due"),
+    "settle": (LEASE, 3, 1, 1, 1, 1, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
+    "sizes": (),
+}
+KEYS = {"mark": ("{reservations}:mark",), "role": (FEEDER,), "after": (PENDING,)}
+
+
+def commands_of(script: str) -> list[str]:
+    return sorted(set(re.findall(r"redis\.call\('(\w+)'", (LUA / f"{script}.lua").read_text())))
+
+
+CASES = [(script, command) for script in sorted(ARGS) for command in commands_of(script)]
+# What the arguments above do not come to: another way through the script.
+OTHER_WAYS: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("role", "DEL"): ("owner", 0),
+    ("after", "ZRANGEBYSCORE"): ("nowhere", NOW, 5),
+}
+
+
+def fill(client: redis_py.Redis) -> None:
+    client.zadd(PENDING, {"due": NOW - 9, "over": NOW - 8, "later": NOW + 60_000})
+    client.zadd(INFLIGHT, dict.fromkeys(("ours", "back", "failed", "new"), LEASE) | {"over": NOW - 1})
+    client.hset(FAILED, mapping={"failed": RECORD, "held": HELD, "held2": HELD})
+    client.set(FEEDER, "owner", px=60_000)
+
+
+def state(client: redis_py.Redis) -> dict[bytes, Any]:
+    return {key: client.dump(key) for key in client.keys()}
+
+
+def allow(client: redis_py.Redis, *rules: str) -> None:
+    client.execute_command("ACL", "SETUSER", "limited", *rules)
+
+
+@pytest.fixture
+def limited(redis_server: Redis, redis: redis_py.Redis) -> Iterator[Queue]:
+    """The scripts, run by a user whose rights a test may take away."""
+    allow(redis, "on", "nopass", "~*", "&*", "+@all")
+    client = redis_py.Redis(port=redis_server.port, username="limited", password="")
+    fill(redis)
+    yield Queue(client)
+    client.close()
+    redis.acl_deluser("limited")
+
+
+def test_every_script_is_here() -> None:
+    assert set(ARGS) == {path.stem for path in LUA.glob("*.lua")}
+
+
+@pytest.mark.parametrize(("script", "command"), CASES)
+def test_a_right_that_is_missing(redis: redis_py.Redis, limited: Queue, script: str, command: str) -> None:
+    allow(redis, f"-{command.lower()}")
+    args = OTHER_WAYS.get((script, command), ARGS[script])
+    if (script, command) == ("role", "SET"):
+        redis.delete(FEEDER)
+    before = state(redis)
+    keys = KEYS.get(script, (PENDING, INFLIGHT, FAILED))
+    with pytest.raises(redis_py.ResponseError, match=r"(?i)permission|can't run|no such|NOPERM"):
+        limited.call(script, *args, keys=keys)
+    after = state(redis)
+    assert after.keys() == before.keys() and after == before
+
+
+@pytest.mark.parametrize("script", sorted(ARGS))
+def test_with_all_rights(limited: Queue, script: str) -> None:
+    limited.call(script, *ARGS[script], keys=KEYS.get(script, (PENDING, INFLIGHT, FAILED)))
+
+
+@pytest.mark.parametrize("script", sorted(ARGS))
+def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: str) -> None:
+    """What frees memory, or needs none, goes on; what is refused has changed nothing."""
+    redis.delete(FEEDER)
+    before = state(redis)
+    redis.config_set("maxmemory", "1")
+    try:
+        limited.call(script, *ARGS[script], keys=KEYS.get(script, (PENDING, INFLIGHT, FAILED)))
+        refused = False
+    except redis_py.ResponseError as error:
+        assert "memory" in str(error)
+        refused = True
+    finally:
+        redis.config_set("maxmemory", "0")
+    assert refused == (script in ("mark", "role", "schedule"))
+    if refused:
+        assert state(redis) == before
+
+
+def test_nothing_is_lost_whatever_is_refused(redis: redis_py.Redis, limited: Queue) -> None:
+    """The claim that failed is made again, and brings all of it."""
+    for command in commands_of("claim"):
+        allow(redis, f"-{command.lower()}")
+        with pytest.raises(redis_py.ResponseError):
+            limited.claim()
+        allow(redis, f"+{command.lower()}")
+    got = limited.claim()
+    assert got.due.keys() == {b"due"} and got.over.keys() == {b"over"}
+    assert limited.settle(forget=["due"], back=[("over", NOW + 5)], cap=CAP) == 0
