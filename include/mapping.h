@@ -41,6 +41,13 @@ struct mapping_types {
     bool updated_has_zone;
     bool stock_updated_has_zone;
     bool has_total_stock; /* else {total_stock} stands for NULL */
+    bool expires_nullable;
+    bool rows_hidden;      /* row security of the reservations is in force for this role */
+    bool counters_hidden;  /* ... of the counters */
+    bool meddled;          /* triggers or rules of the shop's may change what an UPDATE does */
+    bool counter_unique;   /* no product has two counter rows */
+    bool whole_units;      /* quantity is an integer */
+    char product_type[64]; /* of the counters, as SQL writes it */
 };
 
 /* What releases take turns with, an expression of a transaction: {turn} in a template. The key is

@@ -43,7 +43,30 @@ static const struct {
 
 #define COLUMNS ((int)(sizeof(columns) / sizeof(columns[0])))
 
-enum { COL_ID = 0, COL_EXPIRES = 3, COL_UPDATED = 5, COL_STOCK_UPDATED = 9, COL_TOTAL_STOCK = 10 };
+enum {
+    COL_ID = 0,
+    COL_QUANTITY = 2,
+    COL_EXPIRES = 3,
+    COL_UPDATED = 5,
+    COL_STOCK_PRODUCT = 6,
+    COL_STOCK_UPDATED = 9,
+    COL_TOTAL_STOCK = 10
+};
+
+/* What the answer says of each (sql/catalog.sql). */
+enum {
+    FACT_TYPE_NAME,
+    FACT_TABLE_FOUND,
+    FACT_MAY_SELECT,
+    FACT_MAY_UPDATE,
+    FACT_CLOCK,
+    FACT_TYPE,
+    FACT_NULLABLE,
+    FACT_UNIQUE,
+    FACT_ROW_SECURITY,
+    FACT_MEDDLED,
+    FACTS
+};
 
 struct statements *statements_new(void)
 {
@@ -134,9 +157,30 @@ static int check_column(struct statements *s, const struct pg_result *r, int i)
     return -1;
 }
 
+static bool is_true(const struct pg_result *r, int row, int fact)
+{
+    return pg_result_text(r, row, fact)[0] == 't';
+}
+
+/* What may stand between an UPDATE and the rows that it means. */
+static void read_guards(struct mapping_types *types, const struct pg_result *r)
+{
+    const char *quantity = pg_result_text(r, COL_QUANTITY, FACT_TYPE_NAME);
+    types->expires_nullable = is_true(r, COL_EXPIRES, FACT_NULLABLE);
+    types->rows_hidden = is_true(r, COL_ID, FACT_ROW_SECURITY);
+    types->counters_hidden = is_true(r, COL_STOCK_PRODUCT, FACT_ROW_SECURITY);
+    types->meddled =
+        is_true(r, COL_ID, FACT_MEDDLED) || is_true(r, COL_STOCK_PRODUCT, FACT_MEDDLED);
+    types->counter_unique = is_true(r, COL_STOCK_PRODUCT, FACT_UNIQUE);
+    types->whole_units = strcmp(quantity, "int4") == 0 || strcmp(quantity, "int8") == 0 ||
+                         strcmp(quantity, "int2") == 0;
+    snprintf(types->product_type, sizeof(types->product_type), "%s",
+             pg_result_text(r, COL_STOCK_PRODUCT, FACT_TYPE));
+}
+
 static int read_types(struct statements *s, const struct pg_result *r)
 {
-    if (pg_result_rows(r) != COLUMNS || pg_result_columns(r) != 5) {
+    if (pg_result_rows(r) != COLUMNS || pg_result_columns(r) != FACTS) {
         snprintf(s->error, sizeof(s->error), "the catalog gave an unexpected answer");
         return -1;
     }
@@ -151,6 +195,7 @@ static int read_types(struct statements *s, const struct pg_result *r)
                  pg_result_text(r, COL_ID, 0));
         return -1;
     }
+    read_guards(&s->types, r);
     s->types.has_total_stock = !pg_result_null(r, COL_TOTAL_STOCK, 0) &&
                                strcmp(pg_result_text(r, COL_TOTAL_STOCK, 2), "t") == 0;
     const int times[] = {COL_EXPIRES, COL_UPDATED, COL_STOCK_UPDATED};
@@ -213,8 +258,8 @@ static void on_catalog(void *arg, const struct pg_answer *answer)
     if (answer->status == PG_DONE) {
         rc = read_types(s, answer->results[0]) == 0 ? render(s) : -1;
         if (rc == 0)
-            server_clock_sample(s->clock, pg_result_int(answer->results[0], 0, 4), answer->sent_us,
-                                answer->received_us);
+            server_clock_sample(s->clock, pg_result_int(answer->results[0], 0, FACT_CLOCK),
+                                answer->sent_us, answer->received_us);
     } else {
         snprintf(s->error, sizeof(s->error), "%s", answer->message);
     }

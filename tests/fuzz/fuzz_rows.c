@@ -147,8 +147,8 @@ static char *usual_catalog(void)
 
     FUZZ_CHECK(out != NULL);
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
-        fprintf(out, "%s%s\tt\tt\tt\t1763942400000000", ftell(out) > 0 ? "\n" : "",
-                strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
+        fprintf(out, "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf",
+                ftell(out) > 0 ? "\n" : "", strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
     fclose(out);
     return text;
 }
