@@ -21,6 +21,14 @@ enum mode {
     MODE_VERSION,
 };
 
+/* What can be given as a file's name. */
+enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_SECRETS_N };
+
+struct config_file {
+    const char *path; /* borrowed from the environment; NULL: the value came from elsewhere */
+    char *text;       /* what it held, without the newline at its end */
+};
+
 struct config {
     enum mode mode;
     bool dry_run;
@@ -28,6 +36,8 @@ struct config {
     char *report; /* --report FILE, NULL without */
     int64_t max_repairs;
 
+    /* As they were at the start; what is in use is asked of struct secrets. */
+    struct config_file files[CONFIG_SECRETS_N];
     char *conninfo; /* for libpq; "" leaves everything to PG*; from DATABASE_URL or DB_* */
     struct redis_address redis;
     bool redis_configured; /* false: nothing was set, redis holds the default address */

@@ -65,7 +65,7 @@ struct health_options {
     struct sweep *sweep;
     struct sweeper *sweeper;
     struct feed *feed;
-    const char *postgres, *redis; /* addresses to be shown */
+    char *const *postgres, *const *redis; /* addresses to be shown: they may change */
 };
 
 /* All of options must outlive it. NULL: out of memory. */

@@ -23,10 +23,12 @@ struct http_route {
 struct http_options {
     const char *host; /* "": all addresses; a name is resolved here, which may block */
     int port;
-    const char *token; /* must outlive the server; NULL: what changes something answers 403 */
+    /* The token, asked for with each request that needs it; NULL: what changes something answers
+     * 403. Good until it is asked again. */
+    const char *(*token)(void *arg);
     const struct http_route *routes; /* must outlive the server */
     size_t nroutes;
-    void *arg; /* for the handlers */
+    void *arg; /* for the handlers and the token */
 };
 
 /* Listens at once; answers when the loop runs. NULL with one sentence in `error`. */

@@ -43,6 +43,10 @@ struct redis_address {
 int parse_redis_url(const char *url, struct redis_address *out, const char **why)
     __attribute__((warn_unused_result));
 
+/* *out is overwritten. Returns 0, or -1 when memory ran out: *out is empty then. */
+int redis_address_copy(struct redis_address *out, const struct redis_address *from)
+    __attribute__((warn_unused_result));
+
 /* Frees the strings and zeroes the struct. */
 void redis_address_clear(struct redis_address *a);
 

@@ -15,8 +15,15 @@ struct loop;
 struct pg_link;
 struct pg_result;
 
+/* Where Postgres is: asked at each attempt to connect, since it may have changed meanwhile. */
+struct pg_source {
+    /* URI or key=value, "" for libpq's defaults; good until it is asked again. */
+    const char *(*conninfo)(void *arg);
+    void *arg; /* must outlive the link */
+};
+
 struct pg_link_options {
-    const char *conninfo;         /* URI or key=value, copied; "" for libpq's defaults */
+    struct pg_source source;
     const char *application_name; /* copied */
     int64_t connect_timeout_us;   /* for each attempt, all hosts together */
     int64_t backoff_min_us, backoff_max_us;

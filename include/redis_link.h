@@ -20,10 +20,16 @@ struct redis_reply;
 
 enum redis_state { REDIS_LINK_DOWN, REDIS_LINK_CONNECTING, REDIS_LINK_UP };
 
+/* Where Redis is: asked at each attempt to connect, since it may have changed meanwhile. */
+struct redis_source {
+    const struct redis_address *(*address)(void *arg); /* copied by the link */
+    void *arg;                                         /* must outlive it */
+};
+
 struct redis_link_options {
-    const struct redis_address *address; /* must outlive the link; read again at each connect */
-    const char *ca_file;                 /* for TLS; NULL: the system's */
-    int64_t connect_timeout_us;          /* for the whole of CONNECTING */
+    struct redis_source source;
+    const char *ca_file;        /* for TLS; NULL: the system's */
+    int64_t connect_timeout_us; /* for the whole of CONNECTING */
     int64_t command_timeout_us;
     int64_t backoff_min_us, backoff_max_us;
     /* Called when the gate opens (UP) or closes (DOWN), with a reason for the latter; also with

@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "clock.h"
 #include "due_queue.h"
+#include "pg_link.h"
 #include "stats.h"
 
 struct blames;
@@ -17,8 +18,9 @@ struct statements;
 struct sweep {
     struct loop *loop;
     const struct config *config;
-    struct redis_link *redis; /* NULL: without Redis */
-    struct due_queue *queue;  /* NULL: without Redis */
+    struct pg_source postgres; /* for every link to it */
+    struct redis_link *redis;  /* NULL: without Redis */
+    struct due_queue *queue;   /* NULL: without Redis */
     struct statements *statements;
     struct skips *skips;
     struct blames *blames;
@@ -43,7 +45,6 @@ struct sweep {
 int64_t sweep_statement_timeout_us(const struct config *config);
 
 /* A batch over this connection, with the settings of the sweeper; NULL: out of memory. */
-struct pg_link;
 struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link);
 
 /* Counts a decided item: released, units, lateness, discarded, failed; logs what an operator must

@@ -106,7 +106,7 @@ static int set_up(struct check *c)
 {
     struct loop *loop = c->context.sweep.loop;
     const struct pg_link_options options = {
-        .conninfo = c->config->conninfo,
+        .source = c->context.sweep.postgres,
         .application_name = "reservation-sweeper check",
         .connect_timeout_us = CHECK_LIMIT_US,
         .backoff_min_us = 50 * 1000,

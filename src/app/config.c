@@ -5,13 +5,10 @@
 #include "pg_link.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FILE_MAX_BYTES 65536
 
 /* Where a value comes from. */
 struct origin {
@@ -43,58 +40,6 @@ const char *config_getenv(const char *name)
     return text == NULL || *text == '\0' ? NULL : text;
 }
 
-/* Who puts the URL itself where its file's name belongs must not find the password in a log. */
-static int refuse_file(const struct setting *s, const char *path, const char *reason,
-                       const struct config_error *error)
-{
-    return config_fail(error, "%s: \"%.100s\" is not allowed: a file that holds the value (%s)",
-                       s->file_variable, strstr(path, "://") == NULL ? path : "...", reason);
-}
-
-/* The value in a file, without the newline that editors leave at the end. */
-static int file_read(const struct setting *s, const char *path, char **out,
-                     const struct config_error *error)
-{
-    FILE *file = fopen(path, "re");
-    char *text = malloc(FILE_MAX_BYTES + 1);
-
-    if (file == NULL || text == NULL) {
-        int rc = refuse_file(s, path, strerror(errno), error);
-
-        if (file != NULL)
-            (void)fclose(file);
-        free(text);
-        return rc;
-    }
-
-    errno = 0;
-    size_t len = fread(text, 1, FILE_MAX_BYTES + 1, file);
-    const char *reason = NULL;
-
-    if (ferror(file))
-        reason = strerror(errno);
-    else if (len > FILE_MAX_BYTES)
-        reason = "longer than 64 KiB";
-    else if (memchr(text, '\0', len) != NULL)
-        reason = "it holds a NUL byte";
-    if (reason == NULL) {
-        if (len > 0 && text[len - 1] == '\n')
-            len--;
-        if (len > 0 && text[len - 1] == '\r')
-            len--;
-        text[len] = '\0';
-        if (len == 0)
-            reason = "it is empty";
-    }
-    (void)fclose(file);
-    if (reason != NULL) {
-        free(text);
-        return refuse_file(s, path, reason, error);
-    }
-    *out = text;
-    return 0;
-}
-
 /* The environment's value: the variable itself, the file that another names, or the variable
  * shared with others. */
 static int environment_find(const struct setting *s, struct origin *o,
@@ -109,7 +54,7 @@ static int environment_find(const struct setting *s, struct origin *o,
     o->source = s->variable;
     o->text = text;
     if (path != NULL) {
-        if (file_read(s, path, &o->owned, error) != 0)
+        if (config_file_read(s, path, false, &o->owned, error) != 0)
             return -1;
         o->source = s->file_variable;
         o->text = o->owned;
@@ -152,6 +97,16 @@ static int parts_read(struct config *c, int i, bool *found, const struct config_
     return 0;
 }
 
+/* Remembers what came from a file, which is read again later. */
+static void file_remember(struct config *c, const struct setting *s, struct origin *o)
+{
+    for (int i = 0; i < CONFIG_SECRETS_N; i++)
+        if (secret_settings[i] == s && o->owned != NULL) {
+            c->files[i] = (struct config_file){config_getenv(s->file_variable), o->owned};
+            o->owned = NULL;
+        }
+}
+
 static int settings_read(struct config *c, const struct command_line *line, struct origin *origins,
                          const struct config_error *error)
 {
@@ -168,6 +123,7 @@ static int settings_read(struct config *c, const struct command_line *line, stru
         if (!found && o->text != NULL &&
             setting_apply(c, &settings[i], o->source, o->text, error) != 0)
             return -1;
+        file_remember(c, &settings[i], o);
     }
     if (c->lookahead_us > 0 && c->feed_interval_us >= c->lookahead_us)
         return config_fail(error,
@@ -226,6 +182,8 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
 
 void config_clear(struct config *c)
 {
+    for (int i = 0; i < CONFIG_SECRETS_N; i++)
+        free(c->files[i].text);
     free(c->report);
     free(c->conninfo);
     redis_address_clear(&c->redis);

@@ -12,6 +12,15 @@
 #define REDIS_HOST_DEFAULT "127.0.0.1"
 #define REDIS_PORT_DEFAULT 6379
 
+static int check_text(const char *variable, const struct config_error *error)
+{
+    const char *text = config_getenv(variable);
+    const char *fault = text == NULL ? NULL : config_text_fault(text, false);
+
+    return fault == NULL ? 0
+                         : config_fail(error, "%s: this value is not allowed: %s", variable, fault);
+}
+
 /* Reads a whole number from a variable, if it is set. */
 static int read_number(const char *variable, int64_t min, int64_t max, int *out,
                        const struct config_error *error)
@@ -55,6 +64,9 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
     int port;
 
     *found = false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (check_text(parts[i].variable, error) != 0)
+            return -1;
     if (read_number("DB_PORT", 1, 65535, &port, error) != 0)
         return -1;
 
@@ -113,6 +125,7 @@ static int read_redis_host(struct config *c, const struct config_error *error)
 
 int config_read_redis_parts(struct config *c, bool *found, const struct config_error *error)
 {
+    static const char *const parts[] = {"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"};
     const char *password = config_getenv("REDIS_PASSWORD");
 
     *found = config_getenv("REDIS_HOST") != NULL || config_getenv("REDIS_PORT") != NULL ||
@@ -120,6 +133,9 @@ int config_read_redis_parts(struct config *c, bool *found, const struct config_e
     if (!*found)
         return 0;
     c->redis.port = REDIS_PORT_DEFAULT;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (check_text(parts[i], error) != 0)
+            return -1;
     if (read_redis_host(c, error) != 0 ||
         read_number("REDIS_PORT", 1, 65535, &c->redis.port, error) != 0 ||
         read_number("REDIS_DB", 0, INT_MAX, &c->redis.db, error) != 0)

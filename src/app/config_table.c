@@ -167,16 +167,18 @@ const struct setting settings[SETTINGS_N] = {
         .help = "HTTP address; empty: none",
         .offset = offsetof(struct config, http_host),
     },
-    {
-        .variable = "SWEEPER_ADMIN_TOKEN",
-        .file_variable = "SWEEPER_ADMIN_TOKEN_FILE",
-        .preset_shown = "none",
-        .type = SETTING_TOKEN,
-        .secret = true,
-        .help = "the bearer token, at least 16 bytes, for requests that change something; without "
+    [SETTING_ADMIN_TOKEN] =
+        {
+            .variable = "SWEEPER_ADMIN_TOKEN",
+            .file_variable = "SWEEPER_ADMIN_TOKEN_FILE",
+            .preset_shown = "none",
+            .type = SETTING_TOKEN,
+            .secret = true,
+            .help =
+                "the bearer token, at least 16 bytes, for requests that change something; without "
                 "one they answer 403",
-        .offset = offsetof(struct config, admin_token),
-    },
+            .offset = offsetof(struct config, admin_token),
+        },
     {
         .variable = "SWEEPER_REDIS_CA",
         .flag = "--redis-ca",
@@ -214,6 +216,12 @@ const struct setting settings[SETTINGS_N] = {
         .help = "the `service` in log records",
         .offset = offsetof(struct config, service_name),
     },
+};
+
+const struct setting *const secret_settings[CONFIG_SECRETS_N] = {
+    [CONFIG_POSTGRES] = &settings[SETTING_DATABASE_URL],
+    [CONFIG_REDIS] = &settings[SETTING_REDIS_URL],
+    [CONFIG_ADMIN_TOKEN] = &settings[SETTING_ADMIN_TOKEN],
 };
 
 const struct mode_flag modes[MODES_N] = {

@@ -46,7 +46,16 @@ struct setting {
 extern const struct setting settings[SETTINGS_N];
 
 /* Positions that cross-checks need. */
-enum { SETTING_DATABASE_URL = 0, SETTING_REDIS_URL = 1, SETTING_LOOKAHEAD = 9, SETTING_FEED = 10 };
+enum {
+    SETTING_DATABASE_URL = 0,
+    SETTING_REDIS_URL = 1,
+    SETTING_LOOKAHEAD = 9,
+    SETTING_FEED = 10,
+    SETTING_ADMIN_TOKEN = 14,
+};
+
+/* The setting that each secret is. */
+extern const struct setting *const secret_settings[CONFIG_SECRETS_N];
 
 struct mode_flag {
     const char *flag;
@@ -100,6 +109,16 @@ void command_line_clear(struct command_line *line);
 /* Checks one value and puts it into *c. `source` is the flag or variable that it came from. */
 int setting_apply(struct config *c, const struct setting *s, const char *source, const char *text,
                   const struct config_error *error) __attribute__((warn_unused_result));
+
+/* Why this text cannot be anybody's value, or NULL: a newline at its end, another control
+ * character. blanks_allowed: tabs and line breaks may stand within it. */
+const char *config_text_fault(const char *text, bool blanks_allowed);
+
+/* Reads the file that a setting's file variable names: what it holds, without the one line end that
+ * editors leave, malloc'd. again: nothing may block, and what is no regular file (a pipe) is not
+ * read a second time: *out is NULL then. Returns 0 or -1. */
+int config_file_read(const struct setting *s, const char *path, bool again, char **out,
+                     const struct config_error *error) __attribute__((warn_unused_result));
 
 /* "1 to 5000", "1s to 24h, or `off`"; false when the setting has no range. */
 bool setting_range(const struct setting *s, char *out, size_t size);

@@ -57,6 +57,18 @@ static int copy_text(const struct value *v)
     return 0;
 }
 
+const char *config_text_fault(const char *text, bool blanks_allowed)
+{
+    size_t len = strlen(text);
+
+    if (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        return "it ends with a newline";
+    for (; *text != '\0'; text++)
+        if (iscntrl((unsigned char)*text) && !(blanks_allowed && isspace((unsigned char)*text)))
+            return "it holds a control character";
+    return NULL;
+}
+
 static int apply_int(const struct value *v)
 {
     int64_t min;
@@ -152,32 +164,24 @@ static int apply_listen(const struct value *v)
     return 0;
 }
 
-static bool has_control(const char *text)
-{
-    for (; *text != '\0'; text++)
-        if (iscntrl((unsigned char)*text))
-            return true;
-    return false;
-}
-
 static int apply_prefix(const struct value *v)
 {
-    if (strlen(v->text) > PREFIX_MAX || strpbrk(v->text, "{}") != NULL || has_control(v->text))
-        return refuse(v, "1 to 64 bytes without braces and control characters");
+    if (strlen(v->text) > PREFIX_MAX || strpbrk(v->text, "{}") != NULL)
+        return refuse(v, "1 to 64 bytes without braces");
     return copy_text(v);
 }
 
 static int apply_name(const struct value *v)
 {
-    if (strlen(v->text) > NAME_MAX_BYTES || has_control(v->text))
-        return refuse(v, "1 to 64 bytes without control characters");
+    if (strlen(v->text) > NAME_MAX_BYTES)
+        return refuse(v, "1 to 64 bytes");
     return copy_text(v);
 }
 
 static int apply_token(const struct value *v)
 {
-    if (strlen(v->text) < TOKEN_MIN || strchr(v->text, ' ') != NULL || has_control(v->text))
-        return refuse(v, "at least 16 bytes, without blanks and control characters");
+    if (strlen(v->text) < TOKEN_MIN || strchr(v->text, ' ') != NULL)
+        return refuse(v, "at least 16 bytes, without blanks");
     return copy_text(v);
 }
 
@@ -227,6 +231,8 @@ int setting_apply(struct config *c, const struct setting *s, const char *source,
         [SETTING_FORMAT] = apply_format,
     };
     struct value v = {c, s, source, text, error};
+    const char *fault =
+        config_text_fault(text, s->type == SETTING_CONNINFO && strstr(text, "://") == NULL);
 
-    return apply[s->type](&v);
+    return fault != NULL ? refuse(&v, fault) : apply[s->type](&v);
 }

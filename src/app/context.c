@@ -6,6 +6,7 @@
 #include "due_queue.h"
 #include "log.h"
 #include "loop.h"
+#include "secrets.h"
 #include "skips.h"
 #include "statements.h"
 
@@ -37,6 +38,22 @@ static bool enough_files(const struct config *config)
     return false;
 }
 
+/* The former text stays when memory has run out. */
+static void describe_anew(char **text, char *description)
+{
+    if (description == NULL)
+        return;
+    free(*text);
+    *text = description;
+}
+
+static void on_secrets(void *arg)
+{
+    struct context *c = arg;
+    describe_anew(&c->postgres, secrets_describe_postgres(c->secrets));
+    describe_anew(&c->redis, secrets_describe_redis(c->secrets));
+}
+
 int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
 {
@@ -46,14 +63,16 @@ int context_open(struct context *c, const struct config *config,
     if (!enough_files(config))
         return -1;
     stats_init(&s->stats);
-    c->postgres = config_describe_postgres(config);
-    c->redis = config_describe_redis(config);
+    c->secrets = secrets_new(config, on_secrets, c);
+    if (c->secrets != NULL)
+        on_secrets(c);
+    s->postgres = (struct pg_source){secrets_conninfo, c->secrets};
     s->loop = loop_new();
     s->statements = statements_new();
     s->skips = skips_new();
     s->blames = blames_new();
     const struct redis_link_options options = {
-        .address = &config->redis,
+        .source = {secrets_redis, c->secrets},
         .ca_file = config->redis_ca,
         .connect_timeout_us = REDIS_CONNECT_US,
         .command_timeout_us = REDIS_COMMAND_US,
@@ -62,7 +81,7 @@ int context_open(struct context *c, const struct config *config,
         .on_state = on_redis,
         .arg = arg,
     };
-    if (s->loop != NULL)
+    if (s->loop != NULL && c->secrets != NULL)
         s->redis = redis_link_new(s->loop, &options);
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
@@ -92,6 +111,7 @@ void context_close(struct context *c)
     loop_free(s->loop);
     free(c->postgres);
     free(c->redis);
+    secrets_free(c->secrets);
     memset(c, 0, sizeof(*c));
 }
 

@@ -5,9 +5,12 @@
 #include "redis_link.h"
 #include "sweep.h"
 
+struct secrets;
+
 struct context {
     struct sweep sweep;
-    char *postgres; /* where, for logs */
+    struct secrets *secrets;
+    char *postgres; /* where, for logs: as the secrets say it now */
     char *redis;
 };
 

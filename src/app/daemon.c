@@ -145,7 +145,8 @@ static int listen_http(struct service *s)
     char error[256];
     if (s->config->http_host == NULL)
         return 0;
-    s->http = http_routes_new(&s->context.sweep, s->health, error, sizeof(error));
+    s->http =
+        http_routes_new(&s->context.sweep, s->health, s->context.secrets, error, sizeof(error));
     if (s->http != NULL)
         return 0;
     log_event(LOG_ERROR, "The HTTP address cannot be used", LOG_STR, "host", s->config->http_host,
@@ -161,8 +162,8 @@ static int set_up(struct service *s)
     s->feed = feed_new(sweep, &events);
     s->grace = timer_new(sweep->loop, on_grace_over, s);
     s->report = timer_new(sweep->loop, on_report, s);
-    const struct health_options health = {sweep, s->sweeper, s->feed, s->context.postgres,
-                                          s->context.redis};
+    const struct health_options health = {sweep, s->sweeper, s->feed, &s->context.postgres,
+                                          &s->context.redis};
     if (s->sweeper != NULL && s->feed != NULL)
         s->health = health_new(&health);
     if (s->health == NULL || s->grace == NULL || s->report == NULL ||

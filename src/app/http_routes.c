@@ -8,6 +8,7 @@
 #include "loop.h"
 #include "reconcile.h"
 #include "redis_link.h"
+#include "secrets.h"
 #include "sweep.h"
 #include "sweep_job.h"
 
@@ -21,6 +22,7 @@
 struct http_routes {
     struct sweep *sweep;
     struct health *health;
+    struct secrets *secrets;
     struct http *http;
     struct timer *turn; /* frees what has ended, outside its callback */
 
@@ -233,14 +235,20 @@ static const struct http_route routes[] = {
     {"/sweep", true, post_sweep},     {"/reconcile", true, post_reconcile},
 };
 
-struct http_routes *http_routes_new(struct sweep *sweep, struct health *health, char *error,
-                                    size_t error_size)
+static const char *admin_token(void *arg)
+{
+    const struct http_routes *r = arg;
+    return secrets_admin_token(r->secrets);
+}
+
+struct http_routes *http_routes_new(struct sweep *sweep, struct health *health,
+                                    struct secrets *secrets, char *error, size_t error_size)
 {
     struct http_routes *r = calloc(1, sizeof(*r));
     const struct http_options options = {
         .host = sweep->config->http_host,
         .port = sweep->config->http_port,
-        .token = sweep->config->admin_token,
+        .token = admin_token,
         .routes = routes,
         .nroutes = sizeof(routes) / sizeof(routes[0]),
         .arg = r,
@@ -250,6 +258,7 @@ struct http_routes *http_routes_new(struct sweep *sweep, struct health *health, 
         return NULL;
     r->sweep = sweep;
     r->health = health;
+    r->secrets = secrets;
     r->turn = timer_new(sweep->loop, on_turn, r);
     if (r->turn != NULL)
         r->http = http_new(sweep->loop, &options, error, error_size);

@@ -212,7 +212,7 @@ static int set_up(struct once *o)
 {
     struct loop *loop = o->context.sweep.loop;
     const struct pg_link_options options = {
-        .conninfo = o->config->conninfo,
+        .source = o->context.sweep.postgres,
         .application_name = "reservation-sweeper once",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * 1000,

@@ -263,7 +263,7 @@ static int set_up(struct status *s)
 {
     struct sweep *sweep = &s->context.sweep;
     const struct pg_link_options options = {
-        .conninfo = sweep->config->conninfo,
+        .source = sweep->postgres,
         .application_name = "reservation-sweeper status",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * 1000,

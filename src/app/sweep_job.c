@@ -115,7 +115,7 @@ struct sweep_job *sweep_job_new(struct sweep *sweep,
     if (j == NULL)
         return NULL;
     const struct pg_link_options options = {
-        .conninfo = sweep->config->conninfo,
+        .source = sweep->postgres,
         .application_name = "reservation-sweeper sweep",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * 1000,

@@ -184,3 +184,19 @@ void redis_address_clear(struct redis_address *a)
     free(a->password);
     *a = (struct redis_address){0};
 }
+
+static bool copy_text(char **out, const char *text)
+{
+    *out = text == NULL ? NULL : strdup(text);
+    return text == NULL || *out != NULL;
+}
+
+int redis_address_copy(struct redis_address *out, const struct redis_address *from)
+{
+    *out = (struct redis_address){.port = from->port, .db = from->db, .tls = from->tls};
+    if (copy_text(&out->host, from->host) && copy_text(&out->path, from->path) &&
+        copy_text(&out->user, from->user) && copy_text(&out->password, from->password))
+        return 0;
+    redis_address_clear(out);
+    return -1;
+}

@@ -26,7 +26,7 @@ static bool token_matches(const char *token, const char *given)
     return differs == 0;
 }
 
-static bool authorized(const struct http *h, struct evhttp_request *evreq)
+static bool authorized(const char *token, struct evhttp_request *evreq)
 {
     static const char scheme[] = "Bearer ";
     const char *value =
@@ -34,7 +34,7 @@ static bool authorized(const struct http *h, struct evhttp_request *evreq)
     if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
         return false;
     value += sizeof(scheme) - 1;
-    return token_matches(h->options.token, value + strspn(value, " "));
+    return token_matches(token, value + strspn(value, " "));
 }
 
 static void add_header(struct http_request *r, const char *name, const char *value)
@@ -135,12 +135,13 @@ static void dispatch(struct http *h, const struct http_route *route, struct http
     enum evhttp_cmd_type method = evhttp_request_get_command(r->evreq);
     bool allowed = route->changes ? method == EVHTTP_REQ_POST
                                   : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    const char *token = allowed && route->changes ? h->options.token(h->options.arg) : NULL;
     if (!allowed) {
         add_header(r, "Allow", route->changes ? "POST" : "GET, HEAD");
         http_reply_error(r, 405, "this method is not allowed here");
-    } else if (route->changes && h->options.token == NULL) {
+    } else if (route->changes && token == NULL) {
         http_reply_error(r, 403, "no SWEEPER_ADMIN_TOKEN is set: nothing can be changed over HTTP");
-    } else if (route->changes && !authorized(h, r->evreq)) {
+    } else if (route->changes && !authorized(token, r->evreq)) {
         add_header(r, "WWW-Authenticate", "Bearer");
         http_reply_error(r, 401, "the bearer token is missing or wrong");
     } else {

@@ -120,6 +120,7 @@ void pg_connect_begin(struct pg_link *link)
      * may not: ids are sent as UTF-8 whatever the environment says. A peer that vanished without
      * a word is given up within seconds, also while its SYN is unanswered, so that a second host
      * gets its turn within the attempt. */
+    const char *conninfo = link->source.conninfo(link->source.arg);
     const char *const keywords[] = {"fallback_application_name",
                                     "keepalives",
                                     "keepalives_idle",
@@ -129,8 +130,8 @@ void pg_connect_begin(struct pg_link *link)
                                     "dbname",
                                     "client_encoding",
                                     NULL};
-    const char *const values[] = {link->application_name, "1",    "5", "2", "3", "3000",
-                                  link->conninfo,         "UTF8", NULL};
+    const char *const values[] = {
+        link->application_name, "1", "5", "2", "3", "3000", conninfo, "UTF8", NULL};
 
     assert(link->conn == NULL);
     link->farewell[0] = '\0';

@@ -263,14 +263,14 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     link->read_only_ok = options->read_only_ok;
     link->on_state = options->on_state;
     link->arg = options->arg;
-    link->conninfo = strdup(options->conninfo);
+    link->source = options->source;
     link->application_name = strdup(options->application_name);
     link->io = event_new(loop_base(loop), -1, 0, on_socket, link);
     link->retry = timer_new(loop, on_retry, link);
     link->deadline = timer_new_deadline(loop, on_deadline, link);
     link->later = timer_new(loop, on_later, link);
-    if (link->conninfo == NULL || link->application_name == NULL || link->io == NULL ||
-        link->retry == NULL || link->deadline == NULL || link->later == NULL) {
+    if (link->application_name == NULL || link->io == NULL || link->retry == NULL ||
+        link->deadline == NULL || link->later == NULL) {
         pg_link_free(link);
         return NULL;
     }
@@ -291,7 +291,6 @@ void pg_link_free(struct pg_link *link)
     timer_free(link->later);
     if (link->io != NULL)
         event_free(link->io);
-    free(link->conninfo);
     free(link->application_name);
     free(link);
 }

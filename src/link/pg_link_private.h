@@ -45,7 +45,7 @@ struct pg_request {
 
 struct pg_link {
     struct loop *loop;
-    char *conninfo;
+    struct pg_source source;
     char *application_name;
     int64_t connect_timeout_us;
     bool read_only_ok;

@@ -161,7 +161,7 @@ static void on_info(void *arg, const struct redis_reply *reply, const char *erro
 
 void redis_connect_handshake(struct redis_link *link)
 {
-    const struct redis_address *address = link->options.address;
+    const struct redis_address *address = &link->address;
     char db[16];
 
     if (address->password != NULL && address->user != NULL)

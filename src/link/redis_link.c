@@ -79,6 +79,7 @@ void redis_link_free(struct redis_link *link)
     timer_free(link->deadline);
     timer_free(link->teardown);
     timer_free(link->retry);
+    redis_address_clear(&link->address);
     free(link);
 }
 
@@ -210,8 +211,7 @@ static void lose_address(struct redis_link *link, const char *reason)
         link->addresses_left--;
         link->address_index++;
         close_socket(link);
-        if (redis_resolver_start(link->resolver, link->options.address->host,
-                                 link->address_index) == 0)
+        if (redis_resolver_start(link->resolver, link->address.host, link->address_index) == 0)
             return;
     }
     redis_link_lost(link, reason);
@@ -220,7 +220,7 @@ static void lose_address(struct redis_link *link, const char *reason)
 /* The connection attempt has ended, one way or the other. */
 static void finish_connect(struct redis_link *link)
 {
-    const struct redis_address *address = link->options.address;
+    const struct redis_address *address = &link->address;
     int failure = 0;
     int on = 1;
     socklen_t size = sizeof(failure);
@@ -311,7 +311,7 @@ static void open_socket(struct redis_link *link, const char *ip)
     struct event_base *base = loop_base(link->loop);
     char why[256];
 
-    link->context = redis_connect_begin(link->options.address, ip, why, sizeof(why));
+    link->context = redis_connect_begin(&link->address, ip, why, sizeof(why));
     if (link->context == NULL) {
         lose_address(link, why);
         return;
@@ -338,12 +338,16 @@ static void on_resolved(void *arg, const char *ip, unsigned n, const char *error
 static void on_retry(void *arg)
 {
     struct redis_link *link = arg;
-    const struct redis_address *address = link->options.address;
+    const struct redis_address *address = &link->address;
 
     link->state = REDIS_LINK_CONNECTING;
     link->addresses_left = 0;
     timer_after_us(link->deadline, link->options.connect_timeout_us);
-    if (address->path != NULL)
+    redis_address_clear(&link->address);
+    if (redis_address_copy(&link->address,
+                           link->options.source.address(link->options.source.arg)) != 0)
+        redis_link_lost(link, "out of memory");
+    else if (address->path != NULL)
         open_socket(link, NULL);
     else if (redis_resolver_start(link->resolver, address->host, link->address_index) != 0)
         redis_link_lost(link, "the host name cannot be resolved now");

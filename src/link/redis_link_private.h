@@ -30,8 +30,9 @@ struct redis_request {
 struct redis_link {
     struct loop *loop;
     struct redis_link_options options;
-    enum redis_state state; /* written by redis_link.c alone */
-    bool closing;           /* lost: the pending requests fail on a later turn, then on_state */
+    struct redis_address address; /* of this attempt, or of the connection */
+    enum redis_state state;       /* written by redis_link.c alone */
+    bool closing; /* lost: the pending requests fail on a later turn, then on_state */
     bool stopped;
     bool in_callback; /* redis_link_free is not allowed then */
     bool was_up;

@@ -225,7 +225,7 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
     if (f == NULL)
         return NULL;
     const struct pg_link_options link = {
-        .conninfo = sweep->config->conninfo,
+        .source = sweep->postgres,
         .application_name = "reservation-sweeper feed",
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,

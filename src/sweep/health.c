@@ -173,7 +173,7 @@ static void read_servers(const struct health *h, struct health_report *r)
     const char *feed_error = feed_postgres_error(h->options.feed);
     bool workers_up = sweeper_postgres_up(h->options.sweeper);
     r->postgres = (struct health_server){
-        .address = h->options.postgres,
+        .address = *h->options.postgres,
         .up = workers_up && feed_error == NULL,
         .error = workers_up && feed_error != NULL ? feed_error
                                                   : sweeper_postgres_error(h->options.sweeper),
@@ -181,7 +181,7 @@ static void read_servers(const struct health *h, struct health_report *r)
         .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
     };
     r->redis = (struct health_server){
-        .address = h->options.redis,
+        .address = *h->options.redis,
         .up = redis_up(h),
         .error = redis_link_last_error(s->redis),
         .clock_known = s->redis_clock.known,

@@ -287,7 +287,7 @@ static int make_parts(struct reconcile *r)
 {
     struct loop *loop = r->sweep->loop;
     const struct pg_link_options options = {
-        .conninfo = r->sweep->config->conninfo,
+        .source = r->sweep->postgres,
         .application_name = "reservation-sweeper reconcile",
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,

@@ -93,7 +93,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
     char name[64];
     snprintf(name, sizeof(name), "reservation-sweeper worker %d", number);
     const struct pg_link_options link = {
-        .conninfo = sweep->config->conninfo,
+        .source = sweep->postgres,
         .application_name = name,
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,

@@ -74,10 +74,15 @@ static void on_postgres(void *arg, bool up, const char *reason)
         abort();
 }
 
+static const char *same_conninfo(void *arg)
+{
+    return *(const char *const *)arg;
+}
+
 static void run_postgres(struct run *run, const char *conninfo)
 {
     const struct pg_link_options options = {
-        .conninfo = conninfo,
+        .source = {same_conninfo, &conninfo},
         .application_name = "sessions",
         .connect_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,
@@ -131,6 +136,11 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         count_ended(run, reason);
 }
 
+static const struct redis_address *same_address(void *arg)
+{
+    return arg;
+}
+
 static void run_redis(struct run *run, const char *url)
 {
     struct redis_address address;
@@ -138,7 +148,7 @@ static void run_redis(struct run *run, const char *url)
     if (parse_redis_url(url, &address, &why) != 0)
         abort();
     const struct redis_link_options options = {
-        .address = &address,
+        .source = {same_address, &address},
         .connect_timeout_us = TIMEOUT_US,
         .command_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,

@@ -104,7 +104,6 @@ static void make_all(const struct config *config)
     s.skips = skips_new();
     s.blames = blames_new();
     const struct redis_link_options options = {
-        .address = &config->redis,
         .connect_timeout_us = 1,
         .command_timeout_us = 1,
         .backoff_min_us = 1,

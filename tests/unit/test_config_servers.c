@@ -122,8 +122,7 @@ static void test_files(void **state)
         {"", 0, NULL, "(it is empty)"},
         {"\n", 1, NULL, "(it is empty)"},
         {"0123456789abcde\0f", 17, NULL, "(it holds a NUL byte)"},
-        {"0123456789abcdef\n\n", 18, NULL,
-         "at least 16 bytes, without blanks and control characters"},
+        {"0123456789abcdef\n\n", 18, NULL, "it ends with a newline"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -103,18 +103,24 @@ static void check(struct fixture *f)
     evconnlistener_free(f->listener);
 }
 
+static const char *same_conninfo(void *arg)
+{
+    return *(const char *const *)arg;
+}
+
 static void postgres_cuts(void **state)
 {
     struct fixture f = {0};
-    char conninfo[128];
+    char text[128];
+    const char *conninfo = text;
 
     (void)state;
     listen_on_loopback(&f);
-    snprintf(conninfo, sizeof(conninfo),
+    snprintf(text, sizeof(text),
              "hostaddr=127.0.0.1 port=%d user=x dbname=x sslmode=disable gssencmode=disable",
              f.port);
     const struct pg_link_options options = {
-        .conninfo = conninfo,
+        .source = {same_conninfo, &conninfo},
         .application_name = "test",
         .connect_timeout_us = 5 * 1000000,
         .backoff_min_us = 1,
@@ -130,6 +136,11 @@ static void postgres_cuts(void **state)
     loop_free(f.loop);
 }
 
+static const struct redis_address *same_address(void *arg)
+{
+    return arg;
+}
+
 static void redis_cuts(void **state)
 {
     struct fixture f = {0};
@@ -142,7 +153,7 @@ static void redis_cuts(void **state)
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", f.port);
     assert_int_equal(parse_redis_url(url, &address, &why), 0);
     const struct redis_link_options options = {
-        .address = &address,
+        .source = {same_address, &address},
         .connect_timeout_us = 5 * 1000000,
         .command_timeout_us = 1000000,
         .backoff_min_us = 1,

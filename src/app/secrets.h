@@ -1,0 +1,32 @@
+/* The secrets that are in use: the servers' addresses with their passwords, and the admin token.
+ * What was given as a file's name is read anew whenever it is asked for, so that a password that
+ * was rotated is used at the next attempt; while a file is missing or unusable, what it last held
+ * stays, and the log says why. */
+#ifndef RS_SECRETS_H
+#define RS_SECRETS_H
+
+struct config;
+struct redis_address;
+struct secrets;
+
+/* Begins with what config holds; it must outlive the secrets. on_change fires from within the
+ * functions below that read, after a server's address has changed. NULL: out of memory. */
+struct secrets *secrets_new(const struct config *config, void (*on_change)(void *arg), void *arg);
+void secrets_free(struct secrets *s); /* NULL is legal */
+
+/* Read anew, as the sources of links (struct pg_source, struct redis_source); arg is the secrets.
+ * What they return is good until they are asked again. */
+const char *secrets_conninfo(void *arg);
+const struct redis_address *secrets_redis(void *arg);
+
+/* Read anew; NULL: there is no token. Good until it is asked again. */
+const char *secrets_admin_token(struct secrets *s);
+
+/* Reads every file anew, on SIGHUP: what is not usable is an ERROR, always. */
+void secrets_reload(struct secrets *s);
+
+/* Where the servers are, for logs, from what was read last; malloc'd, NULL: out of memory. */
+char *secrets_describe_postgres(const struct secrets *s);
+char *secrets_describe_redis(const struct secrets *s);
+
+#endif
