@@ -16,6 +16,10 @@ struct loop;
 struct http_route {
     const char *path;
     bool changes; /* POST, with the token; else GET and HEAD, open to everyone */
+    /* Parameters that may be true or false, up to a NULL; NULL: there are none. What is none of
+     * these, given twice or neither true nor false is answered with 400 (a misspelt dryRun must not
+     * do the work). */
+    const char *const *switches;
     /* Owes the request one http_reply, now or later. */
     void (*handle)(void *arg, struct http_request *request);
 };
@@ -44,19 +48,11 @@ void http_free(struct http *h);
 void http_reply(struct http_request *request, int status, const char *content_type,
                 const char *body, size_t len);
 
-/* {"error": message} */
+/* {"error": message}, whole, whatever bytes it has. */
 void http_reply_error(struct http_request *request, int status, const char *message);
 
-/* A switch in the query string: ?name=true or ?name=false. */
-struct http_switch {
-    const char *name;
-    bool *value; /* left alone when not given */
-};
-
-/* Reads the query string. Returns 0, or -1 with one sentence in `error`: a parameter that is none
- * of these, or a value that is neither true nor false (a misspelt dryRun must not do the work). */
-int http_query_read(const struct http_request *request, const struct http_switch *switches,
-                    size_t nswitches, char *error, size_t error_size)
-    __attribute__((warn_unused_result));
+/* Whether a switch of the request's route is on: ?name=true. Without it, or with ?name=false, it is
+ * off. */
+bool http_switch_on(const struct http_request *request, const char *name);
 
 #endif

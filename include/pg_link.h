@@ -21,6 +21,8 @@ struct pg_source {
     const char *(*conninfo)(void *arg);
     void *arg; /* must outlive the link */
 };
+#define PG_MESSAGE_SIZE 1024                  /* of a message that this link gives, with its end */
+#define PG_REASON_SIZE (PG_MESSAGE_SIZE + 64) /* ... and a few words before it */
 
 struct pg_link_options {
     struct pg_source source;

@@ -44,8 +44,9 @@ struct reconcile *reconcile_new(struct sweep *sweep, const struct reconcile_opti
  * allowed inside callbacks of the sweep's links, nor inside done (use a timer). NULL is legal. */
 void reconcile_free(struct reconcile *r);
 
-/* Once. begun(arg) fires when no other reconciliation is running, within 6 s of this call, or not
- * at all; NULL is legal. done(arg, result) fires once. Neither fires from inside this call. */
+/* Once. begun(arg) fires when no other reconciliation is running and Postgres can be used, within
+ * 11 s of this call, or not at all: then done follows within that time. NULL is legal. done(arg,
+ * result) fires once. Neither fires from inside this call. */
 void reconcile_run(struct reconcile *r, void (*begun)(void *arg),
                    void (*done)(void *arg, const struct reconcile_result *result), void *arg);
 

@@ -37,7 +37,7 @@ struct sweep {
      * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
      * nothing else tells them from those that are locked. */
     int64_t fault_since_us;
-    char unusable[256]; /* why the database cannot be used as it is; "" when it can */
+    char unusable[PG_MESSAGE_SIZE]; /* why the database cannot be used as it is; "" when it can */
 };
 
 /* A release's statement_timeout: well below the lease, so that a batch ends, one way or the other,

@@ -1,10 +1,12 @@
 /* Parses the command line, runs one mode, returns its status. */
 #include "config.h"
+#include "log.h"
 #include "loop.h"
 #include "modes.h"
 #include "pg_link.h"
 #include "redis_link.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,6 +44,17 @@ static int run(const struct config *config)
     return EXIT_USAGE;
 }
 
+/* What was printed has arrived. A full disk behind stdout is a failure, whatever the mode says. */
+static int check_stdout(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    log_event(LOG_ERROR, "Standard output cannot be written", LOG_STR, "error",
+              errno != 0 ? strerror(errno) : "an earlier write failed", LOG_END);
+    return status == EXIT_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -54,7 +67,7 @@ int main(int argc, char **argv)
     else if (log_setup(&config.log) != 0)
         fprintf(stderr, "reservation-sweeper: out of memory\n");
     else
-        status = run(&config);
+        status = check_stdout(run(&config));
     config_clear(&config);
     return status;
 }

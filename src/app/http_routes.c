@@ -1,6 +1,7 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
 #include "http_routes.h"
 
+#include "base/json_text.h"
 #include "config.h"
 #include "health.h"
 #include "http.h"
@@ -12,11 +13,14 @@
 #include "sweep.h"
 #include "sweep_job.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define DRY_RUN "dryRun"
+#define REPAIR_STOCK "repairStock"
 #define LAST_WORD_US (50 * 1000) /* for an answer to leave before the loop ends */
 
 struct http_routes {
@@ -30,7 +34,7 @@ struct http_routes {
     struct http_request *job_request;
     bool job_over;
     struct reconcile *reconcile;
-    struct http_request *reconcile_request; /* until it is known whether another one is running */
+    struct http_request *reconcile_request; /* until it has begun, or cannot */
     struct reconcile_options reconcile_options;
     bool reconcile_over;
 
@@ -90,44 +94,43 @@ static void get_metrics(void *arg, struct http_request *request)
     reply_text(request, 200, METRICS_TYPE, text, len);
 }
 
+/* With what was released all the same. */
+static char *swept_json(const struct sweep_job_result *result)
+{
+    json_t *o = json_object();
+    const char *error = result->error;
+    if (error == NULL && result->failed > 0)
+        error = "Postgres refused some reservations; see the log";
+    if (error != NULL)
+        (void)json_object_set_new(o, "error", json_text(error, strlen(error)));
+    (void)json_object_set_new(o, "cleanedCount", json_integer((json_int_t)result->cleaned));
+    if (error != NULL)
+        (void)json_object_set_new(o, "failedCount", json_integer((json_int_t)result->failed));
+    if (error != NULL || result->skipped > 0)
+        (void)json_object_set_new(o, "skippedCount", json_integer((json_int_t)result->skipped));
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
 static void on_swept(void *arg, const struct sweep_job_result *result)
 {
     struct http_routes *r = arg;
     struct http_request *request = r->job_request;
-    char body[256];
-    int n;
     r->job_request = NULL;
     r->job_over = true;
     timer_after_us(r->turn, 0);
-    if (result->error != NULL && result->out_of_reach) {
+    if (result->error != NULL && result->out_of_reach)
         http_reply_error(request, 503, result->error);
-        return;
-    }
-    if (result->error == NULL && result->failed == 0 && result->skipped == 0)
-        n = snprintf(body, sizeof(body), "{\"cleanedCount\":%llu}\n",
-                     (unsigned long long)result->cleaned);
-    else if (result->error == NULL && result->failed == 0)
-        n = snprintf(body, sizeof(body), "{\"cleanedCount\":%llu,\"skippedCount\":%llu}\n",
-                     (unsigned long long)result->cleaned, (unsigned long long)result->skipped);
     else
-        n = snprintf(body, sizeof(body),
-                     "{\"error\":\"%s\",\"cleanedCount\":%llu,\"failedCount\":%llu,"
-                     "\"skippedCount\":%llu}\n",
-                     result->error != NULL ? "Postgres refused a statement; see the log"
-                                           : "Postgres refused some reservations; see the log",
-                     (unsigned long long)result->cleaned, (unsigned long long)result->failed,
-                     (unsigned long long)result->skipped);
-    http_reply(request, result->error == NULL && result->failed == 0 ? 200 : 500, NULL, body,
-               (size_t)n);
+        reply_json(request, result->error == NULL && result->failed == 0 ? 200 : 500,
+                   swept_json(result));
 }
 
 static void post_sweep(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
-    char error[128];
-    if (http_query_read(request, NULL, 0, error, sizeof(error)) != 0) {
-        http_reply_error(request, 400, error);
-    } else if (r->stopping) {
+    if (r->stopping) {
         http_reply_error(request, 503, "the sweeper is stopping");
     } else if (r->job != NULL) {
         http_reply_error(request, 409, "a sweep is running");
@@ -165,12 +168,11 @@ static void on_reconciled(void *arg, const struct reconcile_result *result)
     timer_after_us(r->turn, 0);
 }
 
-static void start_reconcile(struct http_routes *r, struct http_request *request, bool dry_run,
-                            bool repair_stock)
+static void start_reconcile(struct http_routes *r, struct http_request *request)
 {
     r->reconcile_options = (struct reconcile_options){
-        .dry_run = dry_run,
-        .repair_stock = repair_stock,
+        .dry_run = http_switch_on(request, DRY_RUN),
+        .repair_stock = http_switch_on(request, REPAIR_STOCK),
         .max_repairs = r->sweep->config->max_repairs,
     };
     r->reconcile = reconcile_new(r->sweep, &r->reconcile_options);
@@ -185,19 +187,14 @@ static void start_reconcile(struct http_routes *r, struct http_request *request,
 static void post_reconcile(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
-    bool dry_run = false, repair_stock = false;
-    const struct http_switch switches[] = {{"dryRun", &dry_run}, {"repairStock", &repair_stock}};
-    char error[128];
-    if (http_query_read(request, switches, 2, error, sizeof(error)) != 0)
-        http_reply_error(request, 400, error);
-    else if (r->stopping)
+    if (r->stopping)
         http_reply_error(request, 503, "the sweeper is stopping");
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
     else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
         http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
     else
-        start_reconcile(r, request, dry_run, repair_stock);
+        start_reconcile(r, request);
 }
 
 static void check_stopped(struct http_routes *r)
@@ -229,10 +226,15 @@ static void on_turn(void *arg)
         check_stopped(r);
 }
 
+static const char *const reconcile_switches[] = {DRY_RUN, REPAIR_STOCK, NULL};
+
 static const struct http_route routes[] = {
-    {"/healthz", false, get_healthz}, {"/readyz", false, get_readyz},
-    {"/metrics", false, get_metrics}, {"/status", false, get_status},
-    {"/sweep", true, post_sweep},     {"/reconcile", true, post_reconcile},
+    {"/healthz", false, NULL, get_healthz},
+    {"/readyz", false, NULL, get_readyz},
+    {"/metrics", false, NULL, get_metrics},
+    {"/status", false, NULL, get_status},
+    {"/sweep", true, NULL, post_sweep},
+    {"/reconcile", true, reconcile_switches, post_reconcile},
 };
 
 static const char *admin_token(void *arg)

@@ -26,8 +26,8 @@ struct sweep_job {
     struct timer *turn; /* the next step */
     int64_t began_us, locked_until_us;
     bool stopping, over;
-    uint64_t held;    /* refused with their product, without having been tried */
-    char reason[256]; /* why there is no connection */
+    uint64_t held;               /* refused with their product, without having been tried */
+    char reason[PG_REASON_SIZE]; /* why there is no connection */
     struct sweep_job_result result;
     void (*done)(void *arg, const struct sweep_job_result *result);
     void *arg;

@@ -6,7 +6,6 @@
 
 #include <event2/buffer.h>
 #include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +57,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
         add_header(r, "Connection", "close"); /* the limits count connections */
         if (buffer != NULL && evhttp_request_get_command(evreq) != EVHTTP_REQ_HEAD)
             (void)evbuffer_add(buffer, body, len);
+        r->slot->ours = true;
         r->slot->request = NULL;
         r->slot->deadline_us = clock_mono_us() + (int64_t)TIMEOUT_S * 1000000;
         evhttp_send_reply(evreq, status, NULL, buffer);
@@ -65,58 +65,6 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
             evbuffer_free(buffer);
     }
     free(r);
-}
-
-void http_reply_error(struct http_request *r, int status, const char *message)
-{
-    /* Messages are ours or a server's: what JSON cannot hold as it is becomes a blank. */
-    char text[512];
-    size_t n = 0;
-    for (const char *c = message; *c != '\0' && n < sizeof(text) - 1; c++)
-        text[n++] = (unsigned char)*c < 0x20 || *c == '"' || *c == '\\' ? ' ' : *c;
-    text[n] = '\0';
-    char body[sizeof(text) + 32];
-    int len = snprintf(body, sizeof(body), "{\"error\":\"%s\"}\n", text);
-    http_reply(r, status, NULL, body, (size_t)len);
-}
-
-static const struct http_switch *find_switch(const struct http_switch *switches, size_t n,
-                                             const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(switches[i].name, name) == 0)
-            return &switches[i];
-    return NULL;
-}
-
-int http_query_read(const struct http_request *r, const struct http_switch *switches,
-                    size_t nswitches, char *error, size_t error_size)
-{
-    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r->evreq));
-    struct evkeyvalq pairs;
-    struct evkeyval *pair;
-    int rc = 0;
-    if (query == NULL || *query == '\0')
-        return 0;
-    if (evhttp_parse_query_str(query, &pairs) != 0) {
-        snprintf(error, error_size, "the query string cannot be read");
-        return -1;
-    }
-    TAILQ_FOREACH(pair, &pairs, next)
-    {
-        const struct http_switch *s = find_switch(switches, nswitches, pair->key);
-        bool yes = strcmp(pair->value, "true") == 0;
-        if (s == NULL || (!yes && strcmp(pair->value, "false") != 0)) {
-            snprintf(error, error_size, "%s",
-                     s == NULL ? "unknown parameter in the query string"
-                               : "only true and false are allowed");
-            rc = -1;
-            break;
-        }
-        *s->value = yes;
-    }
-    evhttp_clear_headers(&pairs);
-    return rc;
 }
 
 static void on_connection_gone(struct evhttp_connection *connection, void *arg)
@@ -128,6 +76,40 @@ static void on_connection_gone(struct evhttp_connection *connection, void *arg)
         slot->request = NULL;
     }
     http_slots_ended(h);
+}
+
+bool http_switch_on(const struct http_request *r, const char *name)
+{
+    unsigned bit = 1;
+    for (const char *const *s = r->route->switches; strcmp(*s, name) != 0; s++)
+        bit <<= 1;
+    return (r->switches.on & bit) != 0;
+}
+
+/* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
+ * dry run would do the work. */
+static bool has_form(struct evhttp_request *evreq)
+{
+    static const char form[] = "application/x-www-form-urlencoded";
+    const char *type = evhttp_find_header(evhttp_request_get_input_headers(evreq), "Content-Type");
+    return type != NULL && strncasecmp(type, form, sizeof(form) - 1) == 0 &&
+           evbuffer_get_length(evhttp_request_get_input_buffer(evreq)) > 0;
+}
+
+/* The route's own work, once what was asked for has been read. */
+static void handle(struct http *h, const struct http_route *route, struct http_request *r)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(r->evreq));
+    char *error = NULL;
+    r->route = route;
+    if (has_form(r->evreq)) {
+        http_reply_error(r, 400, "parameters belong in the query string, not in the body");
+    } else if (http_query_read(query, route->switches, &r->switches, &error) != 0) {
+        http_reply_error(r, 400, error != NULL ? error : "the query string cannot be read");
+        free(error);
+    } else {
+        route->handle(h->options.arg, r);
+    }
 }
 
 static void dispatch(struct http *h, const struct http_route *route, struct http_request *r)
@@ -145,7 +127,7 @@ static void dispatch(struct http *h, const struct http_route *route, struct http
         add_header(r, "WWW-Authenticate", "Bearer");
         http_reply_error(r, 401, "the bearer token is missing or wrong");
     } else {
-        route->handle(h->options.arg, r);
+        handle(h, route, r);
     }
 }
 

@@ -1,5 +1,6 @@
-/* What the parts of the HTTP server share: http.c (routes, token, replies), http_slots.c (its
- * connections and their limits), http_listen.c (its sockets). */
+/* What the parts of the HTTP server share: http.c (routes, token, replies), http_query.c
+ * (parameters), http_error.c (errors), http_slots.c (its connections and their limits),
+ * http_listen.c (its sockets). */
 #ifndef RS_HTTP_PRIVATE_H
 #define RS_HTTP_PRIVATE_H
 
@@ -25,6 +26,7 @@ struct http_slot {
     struct bufferevent *bev;
     int64_t deadline_us; /* monotonic; INT64_MAX while the request is ours to answer */
     bool cut;            /* shut down by us; evhttp will notice */
+    bool ours;           /* the answer is, not evhttp's */
     struct http_request *request;
 };
 
@@ -42,10 +44,26 @@ struct http {
     struct event *tick; /* ends what takes too long, forgets what has ended; low priority */
 };
 
+/* Which of a route's switches were given, and which are on: bit i for number i. */
+struct http_switches {
+    unsigned seen, on;
+};
+
 struct http_request {
     struct evhttp_request *evreq; /* NULL: the client is gone */
     struct http_slot *slot;
+    const struct http_route *route;
+    struct http_switches switches;
 };
+
+/* Reads a query string (NULL: there is none) of which the switches may be part (NULL: none may),
+ * each once and true or false. Returns 0, or -1 with one sentence in *error, malloc'd, that names
+ * the parameter, what it was given and what is allowed; NULL when memory ran out. */
+int http_query_read(const char *query, const char *const *switches, struct http_switches *given,
+                    char **error) __attribute__((warn_unused_result));
+
+/* From now on what evhttp answers of itself on this connection is JSON too. */
+void http_error_watch(struct http_slot *slot);
 
 /* evhttp's callback for a new connection: gives it a slot, if need be at the cost of another. */
 struct bufferevent *http_slot_open(struct event_base *base, void *arg);

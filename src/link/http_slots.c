@@ -100,6 +100,7 @@ struct bufferevent *http_slot_open(struct event_base *base, void *arg)
     if (h->nslots - h->ncut >= CONNECTIONS_MAX)
         cut_oldest(h);
     bufferevent_incref(slot->bev);
+    http_error_watch(slot);
     (void)bufferevent_priority_set(slot->bev, LOOP_PRIORITY_LOW);
     slot->deadline_us = clock_mono_us() + REQUEST_US;
     TAILQ_INSERT_TAIL(&h->slots, slot, entry);

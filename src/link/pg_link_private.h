@@ -14,7 +14,6 @@
 struct event;
 struct timer;
 
-#define PG_MESSAGE_SIZE 512
 
 enum pg_link_state {
     PG_LINK_NEW,        /* before pg_link_start */

@@ -41,7 +41,7 @@ struct pass {
     bool running, stopping, asked, last, freed;
     struct item *items; /* the page in hand */
     size_t n, next;
-    char error[256];
+    char error[PG_REASON_SIZE];
     struct pass_result result;
     void (*on_item)(void *arg, const struct item *item);
     void *item_arg;

@@ -206,7 +206,7 @@ static void on_statements(void *arg, const char *error)
         reconcile_begin(r);
 }
 
-/* Reads the catalog if nobody has, then begins. */
+/* Reads the catalog if nobody has, then begins: all that is needed is there. */
 void reconcile_begin(struct reconcile *r)
 {
     const struct statements *s = r->sweep->statements;
@@ -219,6 +219,9 @@ void reconcile_begin(struct reconcile *r)
             0)
             reconcile_fail(r, "the connection to Postgres was lost");
     } else {
+        if (r->begun_cb != NULL)
+            r->begun_cb(r->done_arg);
+        r->begun_cb = NULL;
         r->phase_began_us = clock_mono_us();
         reconcile_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
     }
@@ -228,7 +231,7 @@ void reconcile_begin(struct reconcile *r)
 static void on_waiting(void *arg)
 {
     struct reconcile *r = arg;
-    char error[300];
+    char error[PG_REASON_SIZE];
     if (r->phase > 0 || r->ending)
         return;
     if (pg_link_up(r->link)) {

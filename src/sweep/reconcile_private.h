@@ -4,6 +4,7 @@
 #define RS_RECONCILE_PRIVATE_H
 
 #include "due_queue_reconcile.h"
+#include "pg_link.h"
 #include "reconcile.h"
 #include "statements.h"
 
@@ -31,7 +32,7 @@ struct reconcile {
     struct pg_link *link;
     struct timer *turn, *renew, *waiting, *progress;
     char holder[160];
-    char error[512];
+    char error[PG_REASON_SIZE];
 
     int phase;
     int64_t total, done; /* of this phase, for the progress display; total 0: not known */

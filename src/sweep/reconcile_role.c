@@ -54,8 +54,6 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
     timer_after_us(r->renew, ROLE_RENEW_US);
     if (!r->has_role) {
         r->has_role = true;
-        if (r->begun_cb != NULL)
-            r->begun_cb(r->done_arg);
         reconcile_begin(r);
     }
 }

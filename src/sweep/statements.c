@@ -20,7 +20,7 @@ struct statements {
     struct server_clock *clock;
     void (*done)(void *arg, const char *error);
     void *done_arg;
-    char error[256];
+    char error[PG_MESSAGE_SIZE];
 };
 
 /* The columns that are asked for, in the order of the answer. */

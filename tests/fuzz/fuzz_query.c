@@ -2,28 +2,18 @@
 #include "fuzz.h"
 #include "link/http_private.h"
 
-#include <event2/http.h>
-#include <event2/http_struct.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    bool dry_run = false;
-    bool repair_stock = false;
-    const struct http_switch switches[] = {{"dryRun", &dry_run}, {"repairStock", &repair_stock}};
-    struct http_request request = {.evreq = evhttp_request_new(NULL, NULL)};
+    static const char *const switches[] = {"dryRun", "repairStock", NULL};
+    struct http_switches given;
     char *query = fuzz_text(data, size);
-    char *uri = malloc(size + sizeof("/reconcile?"));
-    char error[80] = "";
+    char *error = NULL;
 
-    FUZZ_CHECK(request.evreq != NULL && uri != NULL);
-    snprintf(uri, size + sizeof("/reconcile?"), "/reconcile?%s", query);
-    request.evreq->uri_elems = evhttp_uri_parse_with_flags(uri, EVHTTP_URI_NONCONFORMANT);
-    if (request.evreq->uri_elems != NULL &&
-        http_query_read(&request, switches, 2, error, sizeof(error)) != 0)
-        FUZZ_CHECK(error[0] != '\0' && strlen(error) < sizeof(error));
-    evhttp_request_free(request.evreq);
-    free(uri);
+    if (http_query_read(query, switches, &given, &error) == 0)
+        FUZZ_CHECK(error == NULL && given.seen < 4 && (given.on & ~given.seen) == 0);
+    free(error);
     free(query);
     return 0;
 }

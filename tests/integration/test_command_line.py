@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from harness import shop
 from harness.database import Database
-from harness.sweeper import ROOT, Run, run_once
+from harness.servers import Redis
+from harness.sweeper import ROOT, Run, binary, environment, run_once
 
 USAGE = {
     "unknown flag": (["--frobnicate"], {}, "--frobnicate"),
@@ -136,3 +138,22 @@ def test_secrets_in_files(db: Database, tmp_path: Path, run: Run) -> None:
     file.write_text(db.dsn + "\n", encoding="utf-8")
     assert run("--once", dsn=None, env={"DATABASE_URL_FILE": str(file)}).status == 0
     assert shop.statuses(db) == {"released": 1}
+
+
+@pytest.mark.parametrize("mode", ["--help", "--version", "--status", "--check-config"])
+def test_nobody_can_read_what_is_printed(
+    mode: str, db: Database, redis_server: Redis
+) -> None:
+    """A full disk behind standard output is a failure, and is said."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [binary(), mode],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(db.dsn, redis_server.url(), {}),
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]

@@ -56,13 +56,87 @@ def test_unknown_and_not_allowed(sweeper: Start) -> None:
     until_ready(daemon)
     for path in ("/", "/nothing", "/healthz/", "//healthz", "/%2e%2e/healthz", "/sweep/x"):
         assert daemon.http(path)[0] == 404, path
-    assert daemon.http("/healthz?x=1&y=%zz")[0] == 200
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         answer = raw(daemon, f"{method} /status HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 405 "), (method, answer)
         assert headers(answer)["allow"] == "GET, HEAD"
     answer = raw(daemon, b"GET /sweep HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405 ") and headers(answer)["allow"] == "POST"
+
+
+def check_error(answer: bytes) -> str:
+    """An error's answer is JSON, as long as it says; returns the text."""
+    found, body = headers(answer), answer.split(b"\r\n\r\n", 1)[1]
+    assert found["content-type"] == "application/json", answer
+    assert int(found["content-length"]) == len(body), answer
+    error = json.loads(body)["error"]
+    assert isinstance(error, str) and error, answer
+    return error
+
+
+def test_errors_are_json(sweeper: Start) -> None:
+    """Ours, and those of the library below: too large, unreadable, no method of HTTP's."""
+    daemon = sweeper(http=True, env=WITH_TOKEN)
+    until_ready(daemon)
+    auth = f"Authorization: Bearer {TOKEN}\r\n".encode()
+    requests = {
+        b"GET /nothing HTTP/1.1\r\n\r\n": 404,
+        b"PUT /status HTTP/1.1\r\nContent-Length: 0\r\n\r\n": 405,
+        b"POST /sweep HTTP/1.1\r\nContent-Length: 0\r\n\r\n": 401,
+        b"POST /sweep?x=1 HTTP/1.1\r\n" + auth + b"Content-Length: 0\r\n\r\n": 400,
+        b"POST /sweep HTTP/1.1\r\n" + auth + b"Content-Length: 5000\r\n\r\n" + bytes(5000): 413,
+        b"POST /sweep HTTP/1.0\r\n" + auth + b"Content-Length: 5000\r\n\r\n" + bytes(5000): 413,
+        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n": 400,
+        b"GET http://x:y:z/ HTTP/1.1\r\n\r\n": 400,
+        b"POST /sweep HTTP/1.1\r\nExpect: a-pony\r\nContent-Length: 2\r\n\r\n{}": 417,
+        b"FETCH /status HTTP/1.1\r\n\r\n": 501,
+    }
+    for request, status in requests.items():
+        answer = raw(daemon, request)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode()), (request[:60], answer)
+        check_error(answer)
+    head = raw(daemon, b"HEAD /readyz?x=1 HTTP/1.1\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and head.endswith(b"\r\n\r\n")
+
+
+def test_parameters(sweeper: Start) -> None:
+    """Unknown, twice, or with a value that is none: 400, whatever the path, with its name."""
+    daemon = sweeper(http=True, env=WITH_TOKEN)
+    until_ready(daemon)
+
+    def refused(path: str, method: str = "GET") -> str:
+        status, body = daemon.http(path, method, token=TOKEN)
+        assert status == 400, (path, status, body)
+        return json.loads(body)["error"]
+
+    for path in ("/healthz", "/readyz", "/metrics", "/status"):
+        assert '"verbose"' in refused(path + "?verbose=1")
+        assert daemon.http(path + "?")[0] == 200
+    long = "x" * 2000
+    assert long in refused(f"/status?{long}=1")
+    assert 'unknown parameter "ä\\"' in refused("/status?%C3%A4%5C=1")
+    assert "?" in refused("/status?%ff=1")
+    assert refused("/sweep?dryRun=true", "POST")
+    for path in ("/reconcile?dryRun=true&dryRun=true", "/reconcile?dryRun=true&dry%52un=false"):
+        assert "dryRun is given twice" in refused(path, "POST")
+    for value in ("", "=", "=yes", "=TRUE", "=1", "=true%20", "=true%0a", "=+true"):
+        error = refused("/reconcile?dryRun" + value, "POST")
+        assert "dryRun" in error and "true and false" in error, error
+    for query in ("dryRun=true%00", "%00dryRun=true", "dryRun=true&", "&dryRun=true", "dryrun=true"):
+        assert refused("/reconcile?" + query, "POST")
+    assert not daemon.find("econciliation")
+    assert daemon.http("/reconcile?dry%52un=true", "POST", token=TOKEN)[0] == 202
+
+
+def test_parameters_in_the_body(sweeper: Start) -> None:
+    """curl --data dryRun=true must not do the work."""
+    daemon = sweeper(http=True, env=WITH_TOKEN)
+    until_ready(daemon)
+    head = f"POST /reconcile HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n"
+    form = "Content-Type: application/x-www-form-urlencoded\r\n"
+    body = "Content-Length: 11\r\n\r\ndryRun=true"
+    assert "query string" in check_error(raw(daemon, (head + form + body).encode()))
+    assert not daemon.find("econciliation")
 
 
 def test_token(sweeper: Start) -> None:
@@ -132,6 +206,8 @@ def test_hostile_requests(sweeper: Start) -> None:
         if results[0]:
             status = results[0].split(b" ")[1]
             assert status.startswith(answers[request]), (request[:60], results[0][:80])
+            if status.startswith((b"4", b"5")):
+                check_error(results[0])
     until_ready(daemon, 1)
     wait_until(lambda: daemon.open_files() < 40, 10, "the connections are closed")
 

@@ -179,6 +179,34 @@ def test_reconcile(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     wait_until(lambda: shop.count_status(db, "released") == 1, 10, "released")
 
 
+def test_reconcile_without_postgres(
+    private_pg: Callable[..., Postgres], sweeper: Start
+) -> None:
+    """Said to who asks, as a sweep says it: not 202, and then a record."""
+    server = private_pg()
+    own = Database.create(server)
+    daemon = sweeper(http=True, dsn=own.dsn, env=WITH_TOKEN)
+    until_ready(daemon)
+    server.stop("immediate")
+    status, body = daemon.http("/reconcile", "POST", token=TOKEN, timeout=20)
+    assert status == 503 and "Postgres is out of reach" in json.loads(body)["error"]
+    server.start()
+    wait_until(
+        lambda: daemon.http("/reconcile", "POST", token=TOKEN, timeout=20)[0] == 202, 20, "it works"
+    )
+
+
+def test_reconcile_without_a_grant(db: Database, sweeper: Start) -> None:
+    role = f"{db.name}_reconciler"
+    db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
+    db.conn.execute(f"GRANT SELECT ON inventory, inventory_reservations TO {role}")
+    dsn = f"postgresql://{role}:pw@127.0.0.1:{db.server.port}/{db.name}"
+    daemon = sweeper(http=True, dsn=dsn, env=WITH_TOKEN)
+    daemon.wait_for_record("The database cannot be used as it is")
+    status, body = daemon.http("/reconcile", "POST", token=TOKEN, timeout=20)
+    assert status == 503 and "grant to UPDATE" in json.loads(body)["error"]
+
+
 def test_reconcile_without_redis(sweeper: Start) -> None:
     daemon = sweeper(http=True, redis_url=f"redis://127.0.0.1:{free_port()}", env=WITH_TOKEN)
     until_ready(daemon)

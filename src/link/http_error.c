@@ -1,0 +1,103 @@
+/* Errors as JSON: ours, and those with which evhttp answers what it does not hand to us.
+ *
+ * What it cannot read, or finds too large, it answers with a page of HTML of its own, and there is
+ * no callback for that. So the answer is exchanged while it still lies in the connection's output
+ * buffer. */
+#include "http_private.h"
+
+#include "base/json_text.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_MAX 4096 /* evhttp's are a few hundred bytes */
+
+/* {"error": message} and a newline, malloc'd; NULL: out of memory. */
+static char *error_body(const char *message, size_t *len)
+{
+    json_t *o = json_pack("{s:o}", "error", json_text(message, strlen(message)));
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    if (text != NULL) { /* the newline takes the place of the terminator */
+        *len = strlen(text) + 1;
+        text[*len - 1] = '\n';
+    }
+    return text;
+}
+
+void http_reply_error(struct http_request *r, int status, const char *message)
+{
+    static const char no_memory[] = "{\"error\":\"out of memory\"}\n";
+    size_t len = 0;
+    char *body = error_body(message, &len);
+    if (body != NULL)
+        http_reply(r, status, NULL, body, len);
+    else
+        http_reply(r, 503, NULL, no_memory, sizeof(no_memory) - 1);
+    free(body);
+}
+
+static const char *message_of(int status)
+{
+    switch (status) {
+    case 413:
+        return "the request is too large: 8 KiB of headers and 4 KiB of body are allowed";
+    case 417:
+        return "of Expect only 100-continue is understood";
+    case 501:
+        return "this method is not known";
+    case 503:
+        return "out of memory";
+    default:
+        return "the request cannot be read, or has more than 8 KiB of headers";
+    }
+}
+
+/* The status and phrase of an answer that is an error and whose body has begun; else 0. page is
+ * terminated, and is cut off behind the phrase. */
+static int error_page(char *page, char **phrase)
+{
+    int status = 0;
+    int at = 0;
+    char *body = strstr(page, "\r\n\r\n");
+    if (body == NULL || body[4] == '\0' || sscanf(page, "HTTP/%*d.%*d %3d %n", &status, &at) != 1 ||
+        status < 400 || at == 0)
+        return 0;
+    *phrase = page + at;
+    (*phrase)[strcspn(*phrase, "\r")] = '\0';
+    return status;
+}
+
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct http_slot *slot = arg;
+    char page[PAGE_MAX + 1];
+    char *phrase = NULL;
+    size_t len = 0;
+    if (slot->ours || info->n_added == 0)
+        return;
+    ev_ssize_t n = evbuffer_copyout(output, page, PAGE_MAX);
+    page[n > 0 ? n : 0] = '\0';
+    int status = error_page(page, &phrase);
+    char *body = status != 0 ? error_body(message_of(status), &len) : NULL;
+    if (body == NULL)
+        return;
+    slot->ours = true;
+    (void)evbuffer_drain(output, evbuffer_get_length(output));
+    (void)evbuffer_add_printf(output,
+                              "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
+                              "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                              "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+                              status, phrase, len);
+    (void)evbuffer_add(output, body, len);
+    free(body);
+}
+
+void http_error_watch(struct http_slot *slot)
+{
+    (void)evbuffer_add_cb(bufferevent_get_output(slot->bev), on_output, slot);
+}
