@@ -36,23 +36,26 @@ const char *mapping_name_text(enum mapping_name name);
 /* What the catalog says of the columns: decides casts and how times are read. */
 struct mapping_types {
     enum id_kind id_kind;
-    const char *id_cast;   /* "uuid", "text", "bpchar", "bigint": for $1::id_cast[] */
+    const char *id_cast;   /* "pg_catalog.uuid", "bigint": for $1::id_cast[] */
     bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
     bool updated_has_zone;
     bool stock_updated_has_zone;
     bool has_total_stock; /* else {total_stock} stands for NULL */
+    /* The exact types, quoted as in SQL, with their schemas: what {typed} and {stock_typed} hold a
+     * statement to. */
+    const char *id_type, *expires_type, *updated_type, *stock_updated_type;
     bool expires_nullable;
-    bool rows_hidden;      /* row security of the reservations is in force for this role */
-    bool counters_hidden;  /* ... of the counters */
-    bool meddled;          /* triggers or rules of the shop's may change what an UPDATE does */
-    bool counter_unique;   /* no product has two counter rows */
-    bool whole_units;      /* quantity is an integer */
-    char product_type[64]; /* of the counters, as SQL writes it */
+    bool rows_hidden;         /* row security of the reservations is in force for this role */
+    bool counters_hidden;     /* ... of the counters */
+    bool meddled;             /* triggers or rules of the shop's may change what an UPDATE does */
+    bool counter_unique;      /* no product has two counter rows */
+    bool whole_units;         /* quantity is an integer */
+    const char *product_type; /* of the counters, as SQL writes it */
 };
 
 /* What releases take turns with, an expression of a transaction: {turn} in a template. The key is
  * "rsws" in ASCII: an API will hardly use it. */
-#define MAPPING_TURN "pg_advisory_xact_lock(1920169843)"
+#define MAPPING_TURN "pg_catalog.pg_advisory_xact_lock(1920169843)"
 
 /* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
  * for nothing. malloc'd; NULL when the link is down or memory ran out. An unknown name in a

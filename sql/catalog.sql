@@ -1,21 +1,32 @@
 -- What the database says of the columns that are used, and of their tables.
 --
 -- $1, $2  arrays of equal length: table name (quoted as in SQL), column name
--- Answer, in the order asked: type name (a domain's base type; NULL: no such table or column),
---   table found, may SELECT (the table: a release reads tableoid and ctid, which no grant to
---   columns includes), may UPDATE, Postgres's clock in microseconds, and
+-- Answer, in the order asked:
+--   kind         the column's type, of a domain its innermost base type; those of pg_catalog by
+--                their bare names (NULL: no such table or column)
+--   found        there is such a table
+--   readable     may SELECT (the table: a release reads tableoid and ctid, which no grant to columns
+--                includes)
+--   writable     may UPDATE
+--   clock        Postgres's, in microseconds
 --   type         as SQL writes it, "numeric(10,2)"
 --   nullable     the column
 --   alone_unique a unique index has this column alone: no two rows of the table have one value
 --   row_security of the table is in force for this role
 --   meddled      triggers or rules of the shop's, or a table that is none (a view), may make an
 --                UPDATE of the table something else than was sent; also those of its partitions
--- The last is asked anew inside a release (MEDDLED in src/sweep/mapping.c).
+--   exact        the type itself, quoted as in SQL, with its schema and without its modifier
+--   relation     the table's oid, which another one of the same name does not have
+--   relkind      as in pg_class
+--   bytes        the database's encoding is SQL_ASCII: its texts are bytes
+-- meddled is asked anew inside a release (MEDDLED in src/sweep/mapping.c).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
-      FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS u (tab, col, n)
+      FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]),
+                      pg_catalog.unnest($2::pg_catalog.text[]))
+           WITH ORDINALITY AS u (tab, col, n)
 ), family (root, rel) AS (
-    SELECT a.tab::oid, a.tab::oid FROM asked a
+    SELECT a.tab::pg_catalog.oid, a.tab::pg_catalog.oid FROM asked a
     UNION
     SELECT f.root, h.inhrelid
       FROM family f JOIN pg_catalog.pg_inherits h ON h.inhparent = f.rel
@@ -28,23 +39,40 @@ WITH RECURSIVE asked AS (
                       AND t.tgtype & 16 <> 0)
         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w
                     WHERE w.ev_class = c.oid AND w.ev_type = '2' AND w.ev_enabled <> 'D')
+), base (asked, typname, typnamespace, typtype, typbasetype) AS (
+    SELECT t.oid, t.typname, t.typnamespace, t.typtype, t.typbasetype
+      FROM pg_catalog.pg_type t
+     WHERE t.oid IN (SELECT r.atttypid
+                       FROM asked w
+                       JOIN pg_catalog.pg_attribute r ON r.attrelid = w.tab AND r.attname = w.col)
+    UNION ALL
+    SELECT d.asked, t.typname, t.typnamespace, t.typtype, t.typbasetype
+      FROM base d JOIN pg_catalog.pg_type t ON t.oid = d.typbasetype
+     WHERE d.typtype = 'd'
 )
-SELECT coalesce(b.typname, t.typname), w.tab IS NOT NULL,
-       coalesce(has_table_privilege(w.tab, 'SELECT'), false),
-       coalesce(has_column_privilege(w.tab, a.attnum, 'UPDATE'), false),
-       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
+            ELSE pg_catalog.format('%s.%s', k.nspname, b.typname) END AS kind,
+       w.tab IS NOT NULL AS found,
+       coalesce(pg_catalog.has_table_privilege(w.tab, 'SELECT'), false) AS readable,
+       coalesce(pg_catalog.has_column_privilege(w.tab, a.attnum, 'UPDATE'), false) AS writable,
+       (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-       a.attnotnull IS NOT TRUE AS nullable,
+       (a.attnotnull OR t.typnotnull) IS NOT TRUE AS nullable,
        EXISTS (SELECT FROM pg_catalog.pg_index x
                 WHERE x.indrelid = w.tab AND x.indisunique AND x.indisvalid AND x.indimmediate
                   AND x.indnkeyatts = 1 AND x.indkey[0] = a.attnum AND x.indpred IS NULL)
            AND NOT (c.relkind = 'r' AND c.relhassubclass) AS alone_unique,
-       coalesce(pg_catalog.row_security_active(w.tab::oid), false) AS row_security,
-       w.tab::oid IN (SELECT m.root FROM meddled m) AS meddled
+       coalesce(pg_catalog.row_security_active(w.tab::pg_catalog.oid), false) AS row_security,
+       w.tab::pg_catalog.oid IN (SELECT m.root FROM meddled m) AS meddled,
+       pg_catalog.format('%I.%I', n.nspname, t.typname) AS exact,
+       w.tab::pg_catalog.oid AS relation, c.relkind,
+       pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes
   FROM asked w
   LEFT JOIN pg_catalog.pg_class c ON c.oid = w.tab
   LEFT JOIN pg_catalog.pg_attribute a
     ON a.attrelid = w.tab AND a.attname = w.col AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-  LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd'
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN base b ON b.asked = t.oid AND b.typtype <> 'd'
+  LEFT JOIN pg_catalog.pg_namespace k ON k.oid = b.typnamespace
  ORDER BY w.n

@@ -1,8 +1,8 @@
 -- How many reservations have expired and are still active (for a dry run), all rows of one id
 -- being one reservation that is due when its latest active row is.
-SELECT count(*), coalesce(sum(d.units), 0)::bigint
-  FROM (SELECT sum(r.{quantity}) AS units
+SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(d.units), 0)::bigint
+  FROM (SELECT pg_catalog.sum(r.{quantity}) AS units
           FROM {reservations} r
-         WHERE r.{status} = {active}
+         WHERE {typed} AND r.{status} = {active}
          GROUP BY r.{id}
-        HAVING max(r.{expires_at}) <= {now_expires}) d
+        HAVING pg_catalog.max(r.{expires_at}) <= {now_expires}) d

@@ -10,15 +10,16 @@
 -- through all the history to serve ORDER BY ... LIMIT: it would trust that active rows are spread
 -- evenly over time, and they are all at the end (docs/ARCHITECTURE.md, "What the statement costs").
 -- Later pages begin where the last one ended, so there that walk is the shortest way.
-SELECT p.id::text, (extract(epoch FROM greatest(p.expires_at, '1970-01-01')) * 1000000)::bigint
+SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_expires})) * 1000000)::bigint
            AS expires_us,
-       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us
+       (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock_us
   FROM (SELECT 1) AS always
   LEFT JOIN (
     SELECT d.id, d.expires_at
       FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
               FROM {reservations} r
-             WHERE r.{status} = {active}
+             WHERE {typed}
+               AND r.{status} = {active}
                AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
                                               '-infinity')
                AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'

@@ -6,18 +6,19 @@
 --
 -- A reservation is due when the latest of its active rows is: looked up by key, for the few rows
 -- that have expired. OFFSET 0: see due_rows.sql; here it also keeps a join from being planned.
-SELECT p.id::text, (extract(epoch FROM greatest(v.latest, '1970-01-01')) * 1000000)::bigint
-  FROM (SELECT d.id, max(d.expires_at) AS expires_at
+SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(v.latest, {epoch_expires})) * 1000000)::bigint
+  FROM (SELECT d.id, pg_catalog.max(d.expires_at) AS expires_at
           FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
                   FROM {reservations} r
-                 WHERE r.{status} = {active}
+                 WHERE {typed}
+                   AND r.{status} = {active}
                    AND r.{expires_at} <= {now_expires} - $1::bigint * interval '1 microsecond'
                 OFFSET 0) d
          GROUP BY d.id
          ORDER BY 2
          LIMIT $2::int) p
  CROSS JOIN LATERAL (
-    SELECT max(r.{expires_at}) AS latest
+    SELECT pg_catalog.max(r.{expires_at}) AS latest
       FROM {reservations} r
      WHERE r.{id} = p.id AND r.{status} = {active}
     OFFSET 0) v

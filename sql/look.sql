@@ -6,11 +6,11 @@
 --
 -- One look-up by key for each id: the planner must not read the table for a few thousand of them.
 SELECT a.n, v.found, v.active, v.expires_at
-  FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+  FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
  CROSS JOIN LATERAL (
-    SELECT count(*) AS found, count(*) FILTER (WHERE r.{status} = {active}) AS active,
-           extract(epoch FROM max(r.{expires_at}) FILTER (WHERE r.{status} = {active}))
+    SELECT pg_catalog.count(*) AS found, pg_catalog.count(*) FILTER (WHERE r.{status} = {active}) AS active,
+           extract(epoch FROM pg_catalog.max(r.{expires_at}) FILTER (WHERE r.{status} = {active}))
                AS expires_at
       FROM {reservations} r
-     WHERE r.{id} = a.id
+     WHERE {typed} AND r.{id} = a.id
     OFFSET 0) v

@@ -22,15 +22,16 @@
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
            r.{status} = {active} AS active,
-           count(*) FILTER (WHERE r.{status} = {active}) OVER same AS active_rows,
-           max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same AS expires_at
-      FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
-      LEFT JOIN {reservations} r ON r.{id} = a.id
+           pg_catalog.count(*) FILTER (WHERE r.{status} = {active}) OVER same AS active_rows,
+           pg_catalog.max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same AS expires_at
+      FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+      LEFT JOIN {reservations} r ON {typed} AND r.{id} = a.id
     WINDOW same AS (PARTITION BY a.n)
 ), held AS MATERIALIZED (
     SELECT i.{stock_product_id} AS product_id
       FROM {inventory} i
-     WHERE i.{stock_product_id} IN (SELECT s.product_id FROM seen s
+     WHERE {stock_typed}
+       AND i.{stock_product_id} IN (SELECT s.product_id FROM seen s
                                      WHERE s.active AND s.expires_at <= {now_expires})
      ORDER BY i.{stock_product_id}
        FOR NO KEY UPDATE OF i {skip_locked}
@@ -50,7 +51,7 @@ WITH seen AS MATERIALIZED (
     UPDATE {reservations} r
        SET {status} = {released}, {updated_at} = {now_updated}
       FROM (SELECT p.n, p.part, p.place, p.active_rows,
-                   count(*) FILTER (WHERE p.now_at = p.place) OVER (PARTITION BY p.n)
+                   pg_catalog.count(*) FILTER (WHERE p.now_at = p.place) OVER (PARTITION BY p.n)
                        AS locked_rows
               FROM picked p) p
      WHERE p.locked_rows = p.active_rows
@@ -62,14 +63,14 @@ WITH seen AS MATERIALIZED (
        SET {available_stock} = i.{available_stock} + f.units,
            {reserved_stock} = i.{reserved_stock} - f.units,
            {stock_updated_at} = {now_stock_updated}
-      FROM (SELECT product_id, sum(quantity) AS units,
+      FROM (SELECT product_id, pg_catalog.sum(quantity) AS units,
                    product_id IN (SELECT h.product_id FROM held h) AS held
               FROM flipped GROUP BY product_id) f
      WHERE i.{stock_product_id} = f.product_id AND f.held
 )
 SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN s.active AND (s.product_id IN (SELECT h.product_id FROM held h)) IS NOT TRUE
-            THEN coalesce(s.product_id::text, '') END AS unheld,
+            THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
        s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due
   FROM seen s
   LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place

@@ -27,9 +27,9 @@
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place,
-           count(*) OVER same AS active_rows, max(r.{expires_at}) OVER same AS expires_at
-      FROM unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
-      JOIN {reservations} r ON r.{id} = a.id AND r.{status} = {active}
+           pg_catalog.count(*) OVER same AS active_rows, pg_catalog.max(r.{expires_at}) OVER same AS expires_at
+      FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+      JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
     WINDOW same AS (PARTITION BY a.n)
 ), flipped AS (
     UPDATE {reservations} r
@@ -40,24 +40,24 @@ WITH seen AS MATERIALIZED (
     RETURNING s.n, s.active_rows, s.expires_at, r.{product_id} AS product_id,
               r.{quantity} AS quantity
 ), turn AS MATERIALIZED (
-    SELECT set_config('lock_timeout', $3, true),
+    SELECT pg_catalog.set_config('lock_timeout', $3, true),
            {turn},
-           set_config('lock_timeout', $2, true)
-      FROM (SELECT count(*) FROM flipped) all_of_it
+           pg_catalog.set_config('lock_timeout', $2, true)
+      FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
 ), stocked AS (
     UPDATE {inventory} i
        SET {available_stock} = i.{available_stock} + f.units,
            {reserved_stock} = i.{reserved_stock} - f.units,
            {stock_updated_at} = {now_stock_updated}
-      FROM (SELECT product_id, sum(quantity) AS units
-              FROM turn CROSS JOIN flipped GROUP BY product_id ORDER BY count(*)) f
-     WHERE i.{stock_product_id} = f.product_id
+      FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
+              FROM turn CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) f
+     WHERE {stock_typed} AND i.{stock_product_id} = f.product_id
     RETURNING i.{stock_product_id} AS product_id
 )
 SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN (f.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
-            THEN coalesce(f.product_id::text, '') END AS unheld,
+            THEN coalesce(f.product_id::pg_catalog.text, '') END AS unheld,
        1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
-                              GROUP BY p.n, p.active_rows HAVING count(*) <> p.active_rows)
+                              GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
                 THEN 0 ELSE 1 END AS none_in_part
   FROM flipped f

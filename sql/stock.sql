@@ -13,19 +13,20 @@ WITH page AS MATERIALIZED (
      ORDER BY {stock_product_id}
      LIMIT $2::int
 ), sums AS MATERIALIZED (
-    SELECT r.{product_id} AS product_id, sum(r.{quantity}) AS units
+    SELECT r.{product_id} AS product_id, pg_catalog.sum(r.{quantity}) AS units
       FROM {reservations} r
-     WHERE r.{status} = {active}
+     WHERE {typed}
+       AND r.{status} = {active}
        AND r.{product_id} >= (SELECT p.product_id FROM page p ORDER BY p.product_id LIMIT 1)
        AND r.{product_id} <= (SELECT p.product_id FROM page p ORDER BY p.product_id DESC LIMIT 1)
      GROUP BY r.{product_id}
 )
 SELECT a.n, a.last, d.*
-  FROM (SELECT count(*) AS n,
-               (SELECT p.product_id::text FROM page p ORDER BY p.product_id DESC LIMIT 1) AS last
+  FROM (SELECT pg_catalog.count(*) AS n,
+               (SELECT p.product_id::pg_catalog.text FROM page p ORDER BY p.product_id DESC LIMIT 1) AS last
           FROM page) a
   LEFT JOIN (
-    SELECT p.product_id::text, p.available::bigint, p.reserved::bigint, p.total::bigint,
+    SELECT p.product_id::pg_catalog.text, p.available::bigint, p.reserved::bigint, p.total::bigint,
            coalesce(s.units, 0)::bigint
       FROM page p
       LEFT JOIN sums s ON s.product_id = p.product_id

@@ -6,9 +6,9 @@
 -- Answer: the sum of its active reservations, whether the counters agreed with it, and whether they
 --   were set; a result below zero is not.
 WITH held AS MATERIALIZED (
-    SELECT coalesce(sum(r.{quantity}), 0) AS units
+    SELECT coalesce(pg_catalog.sum(r.{quantity}), 0) AS units
       FROM {reservations} r
-     WHERE r.{product_id} = $1 AND r.{status} = {active}
+     WHERE {typed} AND r.{product_id} = $1 AND r.{status} = {active}
 ), stock AS MATERIALIZED (
     SELECT {available_stock} AS available, {reserved_stock} AS reserved,
            coalesce({total_stock}, {available_stock} + {reserved_stock}) AS total
@@ -19,7 +19,8 @@ WITH held AS MATERIALIZED (
        SET {available_stock} = s.total - h.units, {reserved_stock} = h.units,
            {stock_updated_at} = {now_stock_updated}
       FROM held h, stock s
-     WHERE i.{stock_product_id} = $1
+     WHERE {stock_typed}
+       AND i.{stock_product_id} = $1
        AND s.total - h.units >= 0
        AND (s.reserved <> h.units OR s.available + s.reserved <> s.total)
     RETURNING 1

@@ -36,11 +36,16 @@ const char *mapping_name_text(enum mapping_name name)
     return names[name].text;
 }
 
+static bool is_token(const char *token, size_t len, const char *text)
+{
+    return strlen(text) == len && memcmp(text, token, len) == 0;
+}
+
 /* Postgres's now in the type of a column: a time without a zone is read as UTC, whatever the
  * session's zone is. */
 static const char *now_for(bool has_zone)
 {
-    return has_zone ? "now()" : "(now() AT TIME ZONE 'UTC')";
+    return has_zone ? "pg_catalog.now()" : "(pg_catalog.now() AT TIME ZONE 'UTC')";
 }
 
 /* What a token that is not a name stands for; NULL when it is none of these. */
@@ -55,14 +60,15 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"now_expires", now_for(types->expires_has_zone)},
         {"now_updated", now_for(types->updated_has_zone)},
         {"now_stock_updated", now_for(types->stock_updated_has_zone)},
-        {"epoch_expires", types->expires_has_zone ? "timestamptz 'epoch'" : "timestamp 'epoch'"},
+        {"epoch_expires",
+         types->expires_has_zone ? "timestamp with time zone 'epoch'" : "timestamp 'epoch'"},
         {"skip_locked", plain ? "" : "SKIP LOCKED"},
         {"turn", MAPPING_TURN},
         {"fence", plain ? "" : "OFFSET 0"},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        if (strlen(texts[i].token) == len && memcmp(texts[i].token, token, len) == 0)
+        if (is_token(token, len, texts[i].token))
             return texts[i].text;
     return NULL;
 }
@@ -70,7 +76,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
 static char *name_text(const char *token, size_t len, struct pg_link *link)
 {
     for (size_t i = 0; i < NAME_COUNT; i++) {
-        if (strlen(names[i].token) != len || memcmp(names[i].token, token, len) != 0)
+        if (!is_token(token, len, names[i].token))
             continue;
         return i == NAME_ACTIVE || i == NAME_RELEASED ? pg_link_quote_literal(link, names[i].text)
                                                       : pg_link_quote_ident(link, names[i].text);
@@ -79,10 +85,43 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
     return NULL;
 }
 
+struct guard {
+    enum mapping_name column;
+    const char *type;
+};
+
+/* A condition that is true, costs nothing, and fails the statement when a column has another type
+ * than it was made for. timestamp and timestamptz compare by an implicit cast that reads the
+ * session's zone, so that nothing else would tell one from the other. Arrays as anyarray are cast
+ * to nothing: when the statement is parsed there is an arrayoverlap for two of the same type only
+ * (42883). The planner sees that nothing of it need be computed. */
+static int put_guards(FILE *out, const char *alias, const struct guard *guards, size_t n,
+                      struct pg_link *link)
+{
+    fputs("(true", out);
+    for (size_t i = 0; i < n; i++) {
+        char *column = pg_link_quote_ident(link, names[guards[i].column].text);
+        if (column == NULL)
+            return -1;
+        fprintf(out, " OR pg_catalog.arrayoverlap(ARRAY[%s.%s], NULL::%s[])", alias, column,
+                guards[i].type);
+        free(column);
+    }
+    return fputc(')', out) == EOF ? -1 : 0;
+}
+
 /* Writes one token's text; -1 when memory ran out or the link is down. */
 static int put_token(FILE *out, const char *token, size_t len, const struct mapping_types *types,
                      bool plain, struct pg_link *link)
 {
+    const struct guard typed[] = {{NAME_ID, types->id_type},
+                                  {NAME_EXPIRES_AT, types->expires_type},
+                                  {NAME_UPDATED_AT, types->updated_type}};
+    const struct guard stock_typed[] = {{NAME_STOCK_UPDATED_AT, types->stock_updated_type}};
+    if (is_token(token, len, "typed"))
+        return put_guards(out, "r", typed, 3, link);
+    if (is_token(token, len, "stock_typed"))
+        return put_guards(out, "i", stock_typed, 1, link);
     const char *fixed = type_text(token, len, types, plain);
     if (fixed != NULL)
         return fputs(fixed, out) < 0 ? -1 : 0;

@@ -137,8 +137,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
 {
-    static const char settings[] = "SELECT set_config('statement_timeout', '20s', true),"
-                                   " set_config('jit', 'off', true)";
+    static const char settings[] = "SELECT pg_catalog.set_config('statement_timeout', '20s', true),"
+                                   " pg_catalog.set_config('jit', 'off', true)";
     static const char *const late[] = {"1000000", "500"};
     char from[32], ahead[32], after[32], size[16];
     /* What lies before the last page's end has been read, so the index need not be asked for it

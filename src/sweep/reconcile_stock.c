@@ -132,10 +132,10 @@ static void on_repair(void *arg, const struct pg_answer *answer)
 
 static void repair(struct reconcile *r)
 {
-    static const char settings[] =
-        "SELECT set_config('lock_timeout', $1, true),"
-        " set_config('statement_timeout', '10s', true), set_config('jit', 'off', true),"
-        " set_config('random_page_cost', '1.1', true)";
+    static const char settings[] = "SELECT pg_catalog.set_config('lock_timeout', $1, true),"
+                                   " pg_catalog.set_config('statement_timeout', '10s', true), "
+                                   "pg_catalog.set_config('jit', 'off', true),"
+                                   " pg_catalog.set_config('random_page_cost', '1.1', true)";
     struct stock *s = r->stock;
     const struct statements *statements = r->sweep->statements;
     char timeout[32];

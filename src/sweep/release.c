@@ -16,15 +16,18 @@
  * jit: with hundreds of ids the planner must neither read whole tables nor compile. The clock is
  * read here, before the work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,"                            \
-    " set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"            \
-    " set_config('random_page_cost', '1.1', true), set_config('jit', 'off', true)"
+    "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"                 \
+    " pg_catalog.set_config('lock_timeout', $1, true), "                                           \
+    "pg_catalog.set_config('statement_timeout', $2, true),"                                        \
+    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('jit', "       \
+    "'off', true)"
 static const char settings_sql[] = SETTINGS;
 /* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char turn_sql[] = SETTINGS ", set_config('lock_timeout', $3, true), " MAPPING_TURN
-                                        ", set_config('lock_timeout', $1, true)";
+static const char turn_sql[] =
+    SETTINGS ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN
+             ", pg_catalog.set_config('lock_timeout', $1, true)";
 
 struct request {
     enum release_way way;

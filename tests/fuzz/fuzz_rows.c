@@ -147,7 +147,9 @@ static char *usual_catalog(void)
 
     FUZZ_CHECK(out != NULL);
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
-        fprintf(out, "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf",
+        fprintf(out,
+                "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf"
+                "\tpg_catalog.uuid\t16384\tr\tf",
                 ftell(out) > 0 ? "\n" : "", strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
     fclose(out);
     return text;
