@@ -68,6 +68,10 @@ struct config {
 int config_read(struct config *c, int argc, char **argv, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
+/* Says at WARN of each variable that begins with SWEEPER_ and is no setting what it may have been
+ * meant for. The log must have been set up. */
+void config_warn_unknown(void);
+
 void config_clear(struct config *c);
 
 /* Writes the text of --help, made from the table of settings. */

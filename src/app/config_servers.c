@@ -60,6 +60,7 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
     };
     char *conninfo = NULL;
     size_t size = 0;
+    const char *variable;
     char reason[320];
     int port;
 
@@ -86,8 +87,10 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
         free(conninfo);
         return *found ? config_fail(error, "DB_HOST: memory ran out") : 0;
     }
-    if (pg_conninfo_check(conninfo, reason, sizeof reason) != 0) {
+    if (pg_conninfo_check(conninfo, &variable, reason, sizeof reason) != 0) {
         free(conninfo);
+        if (variable != NULL)
+            return config_fail(error, "%s: %s", variable, reason);
         return config_fail(error,
                            "DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD: not "
                            "allowed together: %s",

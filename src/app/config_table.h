@@ -120,6 +120,10 @@ const char *config_text_fault(const char *text, bool blanks_allowed);
 int config_file_read(const struct setting *s, const char *path, bool again, char **out,
                      const struct config_error *error) __attribute__((warn_unused_result));
 
+/* The name of a setting's variable, or of its file's, that is nearest to this one (len bytes).
+ * known: it is that very name. */
+const char *config_nearest_variable(const char *variable, size_t len, bool *known);
+
 /* "1 to 5000", "1s to 24h, or `off`"; false when the setting has no range. */
 bool setting_range(const struct setting *s, char *out, size_t size);
 

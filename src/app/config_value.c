@@ -125,9 +125,13 @@ static const char *orm_parameter(const char *uri)
 
 static int apply_conninfo(const struct value *v)
 {
+    const char *variable;
     char reason[320];
 
-    if (pg_conninfo_check(v->text, reason, sizeof reason) != 0) {
+    if (pg_conninfo_check(v->text, &variable, reason, sizeof reason) != 0) {
+        if (variable != NULL)
+            return config_fail(v->error, "%s: %s", variable, reason);
+
         const char *orm = orm_parameter(v->text);
 
         if (orm != NULL)

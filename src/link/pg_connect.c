@@ -6,11 +6,13 @@
 #include "clock.h"
 #include "log.h"
 #include "loop.h"
+#include "pg_conninfo_private.h"
 #include "pg_link_private.h"
 
 #include <assert.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SERVER_VERSION_MIN 120000
@@ -114,6 +116,29 @@ static void on_connecting(int fd, short what, void *arg)
     proceed(link, status);
 }
 
+/* Of several hosts the one that can be written to is meant, unless somebody says otherwise: the
+ * first that answers may be a standby, at every attempt. */
+static bool wants_primary(const struct pg_link *link, const char *conninfo)
+{
+    PQconninfoOption *given;
+    PQconninfoOption *effective;
+    const char *mode;
+    bool told;
+    bool several;
+
+    if (link->read_only_ok || getenv("PGTARGETSESSIONATTRS") != NULL)
+        return false;
+    given = PQconninfoParse(conninfo, NULL);
+    effective = pg_conninfo_effective(conninfo);
+    mode = pg_conninfo_value(effective, "target_session_attrs");
+    told = pg_conninfo_value(given, "target_session_attrs") != NULL ||
+           (mode != NULL && strcmp(mode, "any") != 0); /* a service may say so */
+    several = pg_conninfo_hosts(effective) > 1;
+    PQconninfoFree(given);
+    PQconninfoFree(effective);
+    return several && !told;
+}
+
 void pg_connect_begin(struct pg_link *link)
 {
     /* The connection string stands after the defaults that it may override and before those it
@@ -121,17 +146,21 @@ void pg_connect_begin(struct pg_link *link)
      * a word is given up within seconds, also while its SYN is unanswered, so that a second host
      * gets its turn within the attempt. */
     const char *conninfo = link->source.conninfo(link->source.arg);
-    const char *const keywords[] = {"fallback_application_name",
-                                    "keepalives",
-                                    "keepalives_idle",
-                                    "keepalives_interval",
-                                    "keepalives_count",
-                                    "tcp_user_timeout",
-                                    "dbname",
-                                    "client_encoding",
-                                    NULL};
-    const char *const values[] = {
-        link->application_name, "1", "5", "2", "3", "3000", conninfo, "UTF8", NULL};
+    const char *const keywords[] = {"fallback_application_name", "keepalives",
+                                    "keepalives_idle",           "keepalives_interval",
+                                    "keepalives_count",          "tcp_user_timeout",
+                                    "target_session_attrs",      "dbname",
+                                    "client_encoding",           NULL};
+    const char *const values[] = {link->application_name,
+                                  "1",
+                                  "5",
+                                  "2",
+                                  "3",
+                                  "3000",
+                                  wants_primary(link, conninfo) ? "read-write" : NULL,
+                                  conninfo,
+                                  "UTF8",
+                                  NULL};
 
     assert(link->conn == NULL);
     link->farewell[0] = '\0';

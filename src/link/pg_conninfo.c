@@ -1,15 +1,13 @@
 /* Connection strings, without connecting. libpq's own messages about a bad one quote parts of it,
  * which may be parts of a password (also when a character in it was not escaped): so they are
  * translated, and only names that cannot be a secret are repeated. */
-#include "parse.h"
+#include "pg_conninfo_private.h"
 #include "pg_link.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define URI_HINT "in a URI, special characters of user and password are written as %XX"
 
 struct translation {
     const char *begins; /* of libpq's message */
@@ -24,9 +22,9 @@ static const struct translation translations[] = {
     {"unexpected character", "after an IPv6 address only \":\" or \"/\" may follow"},
     {"extra key/value separator", "a parameter with more than one \"=\""},
     {"missing key/value separator", "a parameter without \"=\""},
-    {"invalid percent-encoded token", "a \"%\" without two hexadecimal digits (" URI_HINT ")"},
+    {"invalid percent-encoded token", "a \"%\" without two hexadecimal digits (" PG_URI_HINT ")"},
     {"forbidden value %00", "\"%00\" is not allowed"},
-    {"unexpected spaces", "a blank (" URI_HINT ")"},
+    {"unexpected spaces", "a blank (" PG_URI_HINT ")"},
     {"out of memory", "out of memory"},
 };
 
@@ -57,9 +55,7 @@ static bool uri_password_leaks(const char *rest)
     return memchr(p, '@', len) != NULL;
 }
 
-/* True when `name` stands as a keyword before the first password: after it, it may be a piece of
- * a password that was not quoted or escaped. */
-static bool stands_before_password(const char *conninfo, const char *name)
+bool pg_conninfo_may_show(const char *conninfo, const char *name)
 {
     const char *rest = uri_rest(conninfo);
     const char *begin = rest != NULL ? strchr(rest, '?') : conninfo;
@@ -89,7 +85,7 @@ static bool unknown_name(const char *conninfo, const char *message, char *name, 
         return false;
     memcpy(name, begin, len);
     name[len] = '\0';
-    return stands_before_password(conninfo, name);
+    return pg_conninfo_may_show(conninfo, name);
 }
 
 static void translate(const char *conninfo, const char *message, char *error, size_t size)
@@ -117,46 +113,17 @@ static void translate(const char *conninfo, const char *message, char *error, si
     (void)snprintf(error, size, "neither a URI nor key=value pairs as libpq reads them");
 }
 
-static const char *value_of(const PQconninfoOption *options, const char *keyword)
-{
-    for (; options != NULL && options->keyword != NULL; options++) {
-        if (strcmp(options->keyword, keyword) == 0)
-            return options->val != NULL && options->val[0] != '\0' ? options->val : NULL;
-    }
-    return NULL;
-}
-
-/* One port for each host, separated by commas; libpq checks them only when it connects. */
-static bool ports_valid(const char *ports)
-{
-    for (;;) {
-        size_t len = strcspn(ports, ",");
-        char one[8];
-        int64_t port;
-
-        if (len >= sizeof(one))
-            return false;
-        memcpy(one, ports, len);
-        one[len] = '\0';
-        if (len > 0 && parse_int(one, 1, 65535, &port) != 0)
-            return false;
-        if (ports[len] == '\0')
-            return true;
-        ports += len + 1;
-    }
-}
-
-int pg_conninfo_check(const char *conninfo, char *error, size_t error_size)
+int pg_conninfo_check(const char *conninfo, const char **variable, char *error, size_t error_size)
 {
     char *message = NULL;
     PQconninfoOption *options;
     const char *rest = uri_rest(conninfo);
-    const char *port;
-    int status = 0;
+    int status;
 
+    *variable = NULL;
     if (rest != NULL && uri_password_leaks(rest)) {
         (void)snprintf(error, error_size, "%s",
-                       "more than one \"@\", or a \"/\" before it: " URI_HINT);
+                       "more than one \"@\", or a \"/\" before it: " PG_URI_HINT);
         return -1;
     }
     options = PQconninfoParse(conninfo, &message);
@@ -165,12 +132,7 @@ int pg_conninfo_check(const char *conninfo, char *error, size_t error_size)
         PQfreemem(message);
         return -1;
     }
-    port = value_of(options, "port");
-    if (port != NULL && !ports_valid(port)) {
-        (void)snprintf(error, error_size, "%s",
-                       "the port must be a number from 1 to 65535 (" URI_HINT ")");
-        status = -1;
-    }
+    status = pg_conninfo_probe(conninfo, options, variable, error, error_size);
     PQconninfoFree(options);
     return status;
 }
@@ -182,13 +144,13 @@ static void append_fields(FILE *out, const PQconninfoOption *options,
     const char *separator = "";
 
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
-        const char *value = value_of(options, keywords[i]);
+        const char *value = pg_conninfo_value(options, keywords[i]);
 
         if (value == NULL && strcmp(keywords[i], "host") == 0)
-            value = value_of(options, "hostaddr");
+            value = pg_conninfo_value(options, "hostaddr");
         /* A service's file may say otherwise, and is read at the connect only. */
-        if (value == NULL && value_of(options, "service") == NULL)
-            value = value_of(defaults, keywords[i]);
+        if (value == NULL && pg_conninfo_value(options, "service") == NULL)
+            value = pg_conninfo_value(defaults, keywords[i]);
         if (value == NULL)
             continue;
         (void)fprintf(out, "%s%s=%s", separator, keywords[i], value);

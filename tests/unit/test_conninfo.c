@@ -24,11 +24,12 @@ static void check_accepts(void **state)
         "postgresql:///d?host=/run/postgresql&user=me@server",
         "postgres://h/d?application_name=a%20b",
     };
+    const char *variable;
     char error[200] = "";
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        if (pg_conninfo_check(good[i], error, sizeof(error)) != 0)
+        if (pg_conninfo_check(good[i], &variable, error, sizeof(error)) != 0)
             fail_msg("%s: %s", good[i], error);
     }
 }
@@ -66,25 +67,76 @@ static void check_refuses(void **state)
         {"host=h port=65536", "port"},
         {"host=a,b port=1,x", "port"},
         {"port=00000000000000000000000000000001", "port"},
+        {"host=h sslmode=bogus", "sslmode \"bogus\" must be disable, allow,"},
+        {"postgres://u:hush@h/d?sslmode=bogus", "sslmode \"bogus\" must be"},
+        {"password=hush sslmode=hush", "sslmode must be"},
+        {"sslmode=", "sslmode must be"},
+        {"channel_binding=bogus", "disable, prefer or require"},
+        {"gssencmode=bogus", "disable, prefer or require"},
+        {"target_session_attrs=bogus", "read-write"},
+        {"ssl_min_protocol_version=bogus", "TLSv1.2"},
+        {"ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.1", "range"},
+        {"host=a,b port=1,2,3", "3 port numbers to 2 hosts"},
+        {"host=a,b hostaddr=127.0.0.1", "2 host names to 1 hostaddr"},
+        {"hostaddr=127.0.0.300", "address in numbers"},
+        {"hostaddr=127.0.0.1,h host=a,b", "address in numbers"},
+        {"keepalives_idle=abc", "whole number"},
+        {"connect_timeout=abc", "whole number"},
+        {"tcp_user_timeout=99999999999", "whole number"},
+        {"service=unknown", "service \"unknown\""},
+        {"password=hush service=hush", "service must be"},
     };
+    const char *variable;
     char error[200];
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         error[0] = '\0';
-        assert_int_equal(pg_conninfo_check(bad[i].conninfo, error, sizeof(error)), -1);
+        assert_int_equal(pg_conninfo_check(bad[i].conninfo, &variable, error, sizeof(error)), -1);
         if (strstr(error, bad[i].says) == NULL || strstr(error, "hush") != NULL)
             fail_msg("%s: %s", bad[i].conninfo, error);
         assert_null(strchr(error, '\n'));
     }
 }
 
+/* What libpq would take from the environment, and never get beyond. */
+static void check_names_the_variable(void **state)
+{
+    static const struct {
+        const char *variable, *value, *overrides, *says;
+    } rows[] = {
+        {"PGSSLMODE", "bogus", "sslmode=prefer", "\"bogus\" is not allowed: disable, allow,"},
+        {"PGSSLMODE", "", "sslmode=prefer", "is not allowed: disable, allow,"},
+        {"PGSERVICE", "unknown", NULL, "\"unknown\" is not allowed: one that is defined"},
+        {"PGPORT", "x", "port=1", "\"x\" is not allowed: a number from 1 to 65535"},
+        {"PGCONNECT_TIMEOUT", "x", "connect_timeout=1", "a whole number"},
+        {"PGPASSWORD", "hush\n", "password=x", "it ends with a newline"},
+    };
+    const char *variable;
+    char error[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(setenv(rows[i].variable, rows[i].value, 1), 0);
+        assert_int_equal(pg_conninfo_check("host=h", &variable, error, sizeof(error)), -1);
+        assert_non_null(variable);
+        assert_string_equal(variable, rows[i].variable);
+        if (strstr(error, rows[i].says) == NULL || strstr(error, "hush") != NULL)
+            fail_msg("%s: %s", rows[i].variable, error);
+        if (rows[i].overrides != NULL)
+            assert_int_equal(pg_conninfo_check(rows[i].overrides, &variable, error, sizeof(error)),
+                             0);
+        assert_int_equal(unsetenv(rows[i].variable), 0);
+    }
+}
+
 static void check_cuts_to_size(void **state)
 {
+    const char *variable;
     char error[8] = "xxxxxxx";
 
     (void)state;
-    assert_int_equal(pg_conninfo_check("nonsense", error, sizeof(error)), -1);
+    assert_int_equal(pg_conninfo_check("nonsense", &variable, error, sizeof(error)), -1);
     assert_int_equal(strlen(error), sizeof(error) - 1);
 }
 
@@ -139,9 +191,12 @@ static void library_version_is_dotted(void **state)
 
 int main(void)
 {
+    assert_int_equal(clearenv(), 0);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_accepts),
         cmocka_unit_test(check_refuses),
+        cmocka_unit_test(check_names_the_variable),
         cmocka_unit_test(check_cuts_to_size),
         cmocka_unit_test(describe_leaves_secrets_out),
         cmocka_unit_test(describe_adds_the_environment),
