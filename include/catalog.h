@@ -22,7 +22,8 @@ struct catalog_column {
     bool exists;             /* ... and the column */
     bool readable, writable; /* by this role */
     bool nullable, unique;
-    bool row_security, meddled;   /* of the table: see sql/catalog.sql */
+    bool row_security;            /* of the table: see sql/catalog.sql */
+    bool meddled, deferred;       /* ... */
     char relkind;                 /* of the table */
     char kind[CATALOG_TYPE_MAX];  /* "timestamptz", "public.mood"; of a domain its base */
     char type[CATALOG_TYPE_MAX];  /* "timestamp(3) with time zone" */

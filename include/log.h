@@ -30,10 +30,11 @@ bool log_enabled(enum log_level level);
  * The list ends with LOG_END. */
 enum log_field {
     LOG_END,
-    LOG_STR,  /* const char *; NULL is written as null; bytes that are not UTF-8 are replaced */
-    LOG_INT,  /* int64_t: cast the argument */
-    LOG_BOOL, /* int */
-    LOG_REAL, /* double */
+    LOG_STR,    /* const char *; NULL is written as null; bytes that are not UTF-8 are replaced */
+    LOG_INT,    /* int64_t: cast the argument */
+    LOG_BOOL,   /* int */
+    LOG_REAL,   /* double */
+    LOG_NUMBER, /* const char *: an integer, or a decimal fraction of 15 digits */
 };
 
 /* Writes one record:

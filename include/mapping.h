@@ -48,6 +48,7 @@ struct mapping_types {
     bool rows_hidden;         /* row security of the reservations is in force for this role */
     bool counters_hidden;     /* ... of the counters */
     bool meddled;             /* triggers or rules of the shop's may change what an UPDATE does */
+    bool deferred;            /* ... when the transaction ends */
     bool counter_unique;      /* no product has two counter rows */
     bool whole_units;         /* quantity is an integer */
     const char *product_type; /* of the counters, as SQL writes it */
@@ -57,9 +58,12 @@ struct mapping_types {
  * "rsws" in ASCII: an API will hardly use it. */
 #define MAPPING_TURN "pg_catalog.pg_advisory_xact_lock(1920169843)"
 
+/* Whether a release in a hurry can tell that it did what it should (sql/release_hurried.sql). */
+bool mapping_may_hurry(const struct mapping_types *types);
+
 /* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
- * for nothing. malloc'd; NULL when the link is down or memory ran out. An unknown name in a
- * template is a programming error (assert). */
+ * for nothing, {waiting} for true. malloc'd; NULL when the link is down or memory ran out. An
+ * unknown name in a template is a programming error (assert). */
 char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
                      struct pg_link *link);
 

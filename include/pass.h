@@ -7,6 +7,8 @@
 #ifndef RS_PASS_H
 #define RS_PASS_H
 
+#include "units.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +21,8 @@ struct sweep;
 struct pass_result {
     bool ok; /* false: Postgres went away or refused a statement; `error` says so */
     const char *error;
-    uint64_t released, units;
+    uint64_t released;
+    struct units units;
     uint64_t failed;    /* refused by Postgres in this pass */
     uint64_t held_back; /* refused in an earlier pass, their time has not come */
     uint64_t held;      /* not tried, since Postgres refuses their product */

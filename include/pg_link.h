@@ -106,9 +106,9 @@ char *pg_link_quote_literal(struct pg_link *link, const char *text);
 
 /* Checks a connection string, and what the environment and a service add to it, without connecting
  * or asking for a name: 0, or -1 with libpq's reason in `error`, freed of secrets. What is refused
- * is what libpq would refuse at every attempt. *variable (static storage) is the variable of libpq's
- * own that is at fault (PGSSLMODE); NULL: the string is. A URI with parameters that libpq does not
- * know (an ORM's ?schema=, ?pgbouncer=) is an error that names the parameter. */
+ * is what libpq would refuse at every attempt. *variable (static storage) is the variable of
+ * libpq's own that is at fault (PGSSLMODE); NULL: the string is. A URI with parameters that libpq
+ * does not know (an ORM's ?schema=, ?pgbouncer=) is an error that names the parameter. */
 int pg_conninfo_check(const char *conninfo, const char **variable, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 

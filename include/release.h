@@ -4,6 +4,7 @@
 
 #include "mapping.h"
 #include "statements.h"
+#include "units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +41,7 @@ struct item {
     enum outcome outcome;
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
                            was known before: 0, nothing */
-    int64_t units;      /* RELEASED */
+    struct units units; /* RELEASED */
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */
     char *error;        /* FAILED, HELD: owned */
@@ -67,6 +68,12 @@ enum release_fault {
     RELEASE_UNKNOWN, /* no answer to the COMMIT */
 };
 enum release_fault release_classify(const char *sqlstate);
+
+/* What the statement itself refuses has SQLSTATEs of this program's own, and a sentence for a
+ * message: the release would not have done what it should. */
+#define RELEASE_WRONG_COUNTER "RS001" /* a product's counter */
+#define RELEASE_WRONG_ROW "RS002"     /* a reservation's row */
+#define RELEASE_WRONG_TABLES "RS003"  /* neither: the catalog is to be read anew */
 
 struct release_result {
     enum release_fault fault;

@@ -4,6 +4,7 @@
 
 extern const char sql_release[];
 extern const char sql_release_hurried[];
+extern const char sql_release_check[];
 extern const char sql_products[];
 extern const char sql_due_rows[];
 extern const char sql_due_count[];

@@ -30,7 +30,8 @@ void statements_forget(struct statements *s);
 enum statement {
     STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */
     STATEMENT_RELEASE_PATIENT,
-    STATEMENT_RELEASE_HURRIED,
+    STATEMENT_RELEASE_HURRIED, /* where mapping_may_hurry */
+    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */

@@ -3,6 +3,8 @@
 #ifndef RS_STATS_H
 #define RS_STATS_H
 
+#include "units.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,7 +32,8 @@ enum reschedule_reason {
 #define STATS_SQLSTATES 32
 
 struct stats {
-    uint64_t released, released_units, uncounted;
+    uint64_t released, uncounted;
+    struct units released_units;
     uint64_t discarded[DISCARD_REASONS];
     uint64_t rescheduled[RESCHEDULE_REASONS];
     uint64_t unknown_commits; /* reservations in batches whose COMMIT had no answer */

@@ -21,5 +21,6 @@ SELECT p.id::pg_catalog.text, CASE WHEN p.expires_at < '2100-01-01 00:00+00'
            AND (r.{expires_at}, r.{id})
                > ({epoch_expires} + $1::bigint * interval '1 microsecond', $2::{id_type})
            AND r.{expires_at} < '9999-12-31 00:00+00'
+           {and_not_endless}
          ORDER BY r.{expires_at}, r.{id}
          LIMIT $3::int) p

@@ -19,6 +19,7 @@
 --   relation     the table's oid, which another one of the same name does not have
 --   relkind      as in pg_class
 --   bytes        the database's encoding is SQL_ASCII: its texts are bytes
+--   deferred     such a trigger may wait for the COMMIT
 -- meddled is asked anew inside a release (MEDDLED in src/sweep/mapping.c).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
@@ -66,7 +67,9 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
        w.tab::pg_catalog.oid IN (SELECT m.root FROM meddled m) AS meddled,
        pg_catalog.format('%I.%I', n.nspname, t.typname) AS exact,
        w.tab::pg_catalog.oid AS relation, c.relkind,
-       pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes
+       pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes,
+       EXISTS (SELECT FROM family f JOIN pg_catalog.pg_trigger t ON t.tgrelid = f.rel
+                WHERE f.root = w.tab AND NOT t.tgisinternal AND t.tgdeferrable) AS deferred
   FROM asked w
   LEFT JOIN pg_catalog.pg_class c ON c.oid = w.tab
   LEFT JOIN pg_catalog.pg_attribute a

@@ -6,6 +6,9 @@
 -- $5  at most so many rows
 -- Answer: id, expires_us, clock_us; a row with a NULL id when there is none.
 --
+-- {and_not_endless}, where the column allows NULL: an id with an active row without an expiry is
+-- never due, so nobody need look at its others.
+--
 -- {fence} is OFFSET 0 for a first page. It keeps the planner from walking an index on expires_at
 -- through all the history to serve ORDER BY ... LIMIT: it would trust that active rows are spread
 -- evenly over time, and they are all at the end (docs/ARCHITECTURE.md, "What the statement costs").
@@ -23,6 +26,7 @@ SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_
                AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
                                               '-infinity')
                AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'
+               {and_not_endless}
             {fence}) d
      WHERE $4::{id_type} IS NULL
         OR (d.expires_at, d.id) > ({epoch_expires} + $3::bigint * interval '1 microsecond',

@@ -5,14 +5,17 @@
 -- Answer: id, when its latest active row expired, in microseconds since the epoch
 --
 -- A reservation is due when the latest of its active rows is: looked up by key, for the few rows
--- that have expired. OFFSET 0: see due_rows.sql; here it also keeps a join from being planned.
-SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(v.latest, {epoch_expires})) * 1000000)::bigint
+-- that have expired. {and_not_endless}, OFFSET 0: see due_rows.sql; the latter also keeps a join from
+-- being planned here.
+SELECT p.id::pg_catalog.text,
+       (extract(epoch FROM greatest(v.latest, {epoch_expires})) * 1000000)::bigint
   FROM (SELECT d.id, pg_catalog.max(d.expires_at) AS expires_at
           FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
                   FROM {reservations} r
                  WHERE {typed}
                    AND r.{status} = {active}
                    AND r.{expires_at} <= {now_expires} - $1::bigint * interval '1 microsecond'
+                   {and_not_endless}
                 OFFSET 0) d
          GROUP BY d.id
          ORDER BY 2

@@ -22,12 +22,16 @@
 --   src/sweep/release.c).
 -- * A reservation is due when the latest of its active rows is; one that was flipped in part,
 --   since another of its rows changed meanwhile, fails the statement (a division by zero).
+-- * So does what only sql/release.sql can check, since it knows the counters from before: triggers,
+--   rules or row security, two counters of a product, fractions, which an integer would round.
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
 --   makes it releasable is restated of r itself.
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
 WITH seen AS MATERIALIZED (
-    SELECT a.n, r.tableoid AS part, r.ctid AS place,
-           pg_catalog.count(*) OVER same AS active_rows, pg_catalog.max(r.{expires_at}) OVER same AS expires_at
+    SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
+           r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
+           CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL) OVER same
+                THEN pg_catalog.max(r.{expires_at}) OVER same END AS expires_at
       FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
       JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
     WINDOW same AS (PARTITION BY a.n)
@@ -37,8 +41,8 @@ WITH seen AS MATERIALIZED (
       FROM seen s
      WHERE s.expires_at <= {now_expires} AND r.tableoid = s.part AND r.ctid = s.place
        AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
-    RETURNING s.n, s.active_rows, s.expires_at, r.{product_id} AS product_id,
-              r.{quantity} AS quantity
+       AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
+    RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
 ), turn AS MATERIALIZED (
     SELECT pg_catalog.set_config('lock_timeout', $3, true),
            {turn},
@@ -59,5 +63,9 @@ SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
             THEN coalesce(f.product_id::pg_catalog.text, '') END AS unheld,
        1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
                               GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
-                THEN 0 ELSE 1 END AS none_in_part
+                  OR EXISTS (SELECT FROM flipped p WHERE p.quantity % 1 <> 0)
+                  OR (SELECT pg_catalog.count(*) <> pg_catalog.count(DISTINCT s.product_id) FROM stocked s)
+                  OR pg_catalog.row_security_active({inventory_text})
+                  OR {meddled}
+                THEN 0 ELSE 1 END AS adds_up
   FROM flipped f

@@ -16,5 +16,6 @@ SELECT p.id::pg_catalog.text, CASE WHEN p.expires_at < '2100-01-01 00:00+00'
            AND r.{expires_at} + interval '0'
                = {epoch_expires} + $1::bigint * interval '1 microsecond'
            AND r.{id} > $2::{id_type}
+           {and_not_endless}
          ORDER BY r.{id}
          LIMIT $3::int) p

@@ -205,10 +205,12 @@ int daemon_run(const struct config *config)
         }
     }
     const struct stats *stats = &s.context.sweep.stats;
-    log_event(LOG_INFO, "Stopped", LOG_INT, "releasedTotal", (int64_t)stats->released, LOG_INT,
-              "releasedUnits", (int64_t)stats->released_units, LOG_INT, "failedTotal",
-              (int64_t)stats_failed_total(stats), LOG_INT, "unknownCommits",
-              (int64_t)stats->unknown_commits, LOG_INT, "status", (int64_t)s.status, LOG_END);
+    char units[UNITS_TEXT];
+    units_text(&stats->released_units, units);
+    log_event(LOG_INFO, "Stopped", LOG_INT, "releasedTotal", (int64_t)stats->released, LOG_NUMBER,
+              "releasedUnits", units, LOG_INT, "failedTotal", (int64_t)stats_failed_total(stats),
+              LOG_INT, "unknownCommits", (int64_t)stats->unknown_commits, LOG_INT, "status",
+              (int64_t)s.status, LOG_END);
     redis_link_stop(s.context.sweep.redis);
     context_close_queue(&s.context);
     http_routes_free(s.http);

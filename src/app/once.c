@@ -32,7 +32,8 @@ struct once {
     bool stopping;
     bool ended; /* and said so: what links and signals still report changes nothing */
     int64_t began_us, locked_until_us;
-    uint64_t cleaned, units, failed, skipped;
+    uint64_t cleaned, failed, skipped;
+    struct units units;
     uint64_t held; /* refused with their product, without having been tried */
     int status;
 };
@@ -48,12 +49,13 @@ static void end(struct once *o, int status)
 
 static void completed(struct once *o)
 {
+    char units[UNITS_TEXT];
     o->failed += o->held;
+    units_text(&o->units, units);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
-              LOG_INT, "releasedUnits", (int64_t)o->units, LOG_INT, "failedCount",
-              (int64_t)o->failed, LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun",
-              o->config->dry_run, LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / 1000,
-              LOG_END);
+              LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)o->failed,
+              LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun", o->config->dry_run,
+              LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / 1000, LOG_END);
     end(o, o->failed > 0 ? EXIT_FAILED : EXIT_DONE);
 }
 
@@ -72,7 +74,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     if (o->ended)
         return;
     o->cleaned += result->released;
-    o->units += result->units;
+    units_add(&o->units, &result->units);
     o->failed += result->failed;
     o->skipped = result->locked;
     o->held = result->held;
@@ -100,7 +102,8 @@ static void on_count(void *arg, const struct pg_answer *answer)
         return;
     }
     o->cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
-    o->units = (uint64_t)pg_result_int(answer->results[0], 0, 1);
+    /* What is no number, NULL or NaN among it, is not to be told. */
+    o->units = units_parse(pg_result_text(answer->results[0], 0, 1));
     completed(o);
 }
 

@@ -26,6 +26,7 @@ struct sweep_job {
     struct timer *turn; /* the next step */
     int64_t began_us, locked_until_us;
     bool stopping, over;
+    struct units units;
     uint64_t held;               /* refused with their product, without having been tried */
     char reason[PG_REASON_SIZE]; /* why there is no connection */
     struct sweep_job_result result;
@@ -36,16 +37,18 @@ struct sweep_job {
 static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
 {
     const struct sweep_job_result *r = &j->result;
+    char units[UNITS_TEXT];
     j->over = true;
     j->result.failed += j->held;
     j->result.error = error;
     j->result.out_of_reach = out_of_reach;
     timer_clear(j->turn);
+    units_text(&j->units, units);
     if (error == NULL)
         log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)r->cleaned,
-                  LOG_INT, "failedCount", (int64_t)r->failed, LOG_INT, "skippedCount",
-                  (int64_t)r->skipped, LOG_BOOL, "dryRun", 0, LOG_INT, "durationMs",
-                  (clock_mono_us() - j->began_us) / 1000, LOG_END);
+                  LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)r->failed,
+                  LOG_INT, "skippedCount", (int64_t)r->skipped, LOG_BOOL, "dryRun", 0, LOG_INT,
+                  "durationMs", (clock_mono_us() - j->began_us) / 1000, LOG_END);
     else
         log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
                   (int64_t)r->cleaned, LOG_END);
@@ -56,6 +59,7 @@ static void on_pass(void *arg, const struct pass_result *result)
 {
     struct sweep_job *j = arg;
     j->result.cleaned += result->released;
+    units_add(&j->units, &result->units);
     j->result.failed += result->failed;
     j->result.skipped = result->locked;
     j->held = result->held;

@@ -111,6 +111,9 @@ static json_t *value_to_json(int type, va_list *list)
     case LOG_REAL:
         json = json_real(va_arg(*list, double));
         break;
+    case LOG_NUMBER:
+        json = json_loads(va_arg(*list, const char *), JSON_DECODE_ANY, NULL);
+        break;
     }
     return json == NULL ? json_null() : json;
 }

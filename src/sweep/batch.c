@@ -241,7 +241,9 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     b->arg = arg;
     b->n = b->fresh = b->depth = 0;
     b->patient = 0;
-    b->hurry = (hurry || n > POLITE_MOST) && clock_mono_us() >= b->polite_until_us;
+    b->hurry = (hurry || n > POLITE_MOST) &&
+               mapping_may_hurry(statements_types(b->options.statements)) &&
+               clock_mono_us() >= b->polite_until_us;
     b->wonder = blames_any(b->options.blames, clock_mono_us());
     b->asked = b->works = b->doubted = false;
     b->suspect = NULL;

@@ -98,6 +98,10 @@ static struct slot *take(struct blames *b, const char *product, int64_t mono_us)
 
 enum blame_kind blames_kind(const struct release_result *result)
 {
+    if (strcmp(result->sqlstate, RELEASE_WRONG_COUNTER) == 0)
+        return BLAME_COUNTER;
+    if (strcmp(result->sqlstate, RELEASE_WRONG_ROW) == 0)
+        return BLAME_ROW;
     if (strncmp(result->sqlstate, "23", 2) != 0)
         return BLAME_EITHER;
     if (strcmp(result->table, mapping_name_text(NAME_INVENTORY)) == 0)

@@ -52,6 +52,7 @@ enum {
     FACT_RELATION,
     FACT_RELKIND,
     FACT_BYTES,
+    FACT_DEFERRED,
     FACTS,
 };
 
@@ -107,6 +108,7 @@ int catalog_read(struct catalog *c, const struct pg_result *r)
         column->unique = is_true(r, i, FACT_UNIQUE);
         column->row_security = is_true(r, i, FACT_ROW_SECURITY);
         column->meddled = is_true(r, i, FACT_MEDDLED);
+        column->deferred = is_true(r, i, FACT_DEFERRED);
         column->relkind = pg_result_text(r, i, FACT_RELKIND)[0];
         copy(column->kind, pg_result_text(r, i, FACT_KIND));
         copy(column->type, pg_result_text(r, i, FACT_TYPE));
@@ -199,6 +201,7 @@ static void read_guards(const struct catalog *c, struct mapping_types *types)
     types->rows_hidden = of[COL_ID].row_security;
     types->counters_hidden = of[COL_STOCK_PRODUCT].row_security;
     types->meddled = of[COL_ID].meddled || of[COL_STOCK_PRODUCT].meddled;
+    types->deferred = of[COL_ID].deferred || of[COL_STOCK_PRODUCT].deferred;
     types->counter_unique = of[COL_STOCK_PRODUCT].unique;
     types->whole_units = strcmp(quantity, "int4") == 0 || strcmp(quantity, "int8") == 0 ||
                          strcmp(quantity, "int2") == 0;
@@ -265,7 +268,8 @@ static bool same_rest(const struct catalog_column *a, const struct catalog_colum
 {
     return a->relation == b->relation && a->relkind == b->relkind && a->found == b->found &&
            a->readable == b->readable && a->writable == b->writable && a->unique == b->unique &&
-           a->row_security == b->row_security && a->meddled == b->meddled;
+           a->row_security == b->row_security && a->meddled == b->meddled &&
+           a->deferred == b->deferred;
 }
 
 bool catalog_changed(const struct catalog *before, const struct catalog *now)

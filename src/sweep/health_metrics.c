@@ -73,7 +73,7 @@ static void put_stats(struct metrics *m, const struct stats *s)
 {
     put(m, PREFIX "released_total", METRICS_COUNTER, "Reservations released.", (double)s->released);
     put(m, PREFIX "released_units_total", METRICS_COUNTER, "Stock units given back.",
-        (double)s->released_units);
+        units_real(&s->released_units));
     put(m, PREFIX "released_without_inventory_total", METRICS_COUNTER,
         "Rows released whose product has no inventory row.", (double)s->uncounted);
     put_histogram(m, PREFIX "lateness_seconds",

@@ -48,7 +48,41 @@ static const char *now_for(bool has_zone)
     return has_zone ? "pg_catalog.now()" : "(pg_catalog.now() AT TIME ZONE 'UTC')";
 }
 
-/* What a token that is not a name stands for; NULL when it is none of these. */
+bool mapping_may_hurry(const struct mapping_types *types)
+{
+    return !types->meddled && !types->counters_hidden && types->counter_unique &&
+           types->whole_units;
+}
+
+/* What sql/release_check.sql compares with: a setting of the transaction, in sql/release.sql's own
+ * words. The length, since the answer has a row for each reservation. */
+#define NOTED                                                                                      \
+    "(SELECT pg_catalog.length(pg_catalog.set_config('reservation_sweeper.released',"              \
+    " pg_catalog.jsonb_build_object("                                                              \
+    "'rows', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT f.n), '[]') FROM flipped f),"          \
+    " 'counters', (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array("             \
+    "m.product_id::pg_catalog.text, m.available + m.units, m.reserved - m.units)), '[]')"          \
+    " FROM moved m WHERE m.counters > 0))::pg_catalog.text, true)))"
+
+/* Whether there are triggers or rules of the shop's by now, though the catalog had none: a part of
+ * what sql/catalog.sql asks, cheap enough for each release. */
+#define MEDDLED                                                                                    \
+    "EXISTS (SELECT FROM pg_catalog.pg_class c"                                                    \
+    " WHERE c.oid IN ({reservations_text}::pg_catalog.regclass,"                                   \
+    " {inventory_text}::pg_catalog.regclass)"                                                      \
+    " AND (c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t"                       \
+    " WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'"                       \
+    " AND t.tgtype & 16 <> 0)"                                                                     \
+    " OR c.relhasrules AND EXISTS (SELECT FROM pg_catalog.pg_rewrite w"                            \
+    " WHERE w.ev_class = c.oid AND w.ev_type = '2' AND w.ev_enabled <> 'D')))"
+
+/* Only ids of which no active row lacks an expiry. */
+#define NOT_ENDLESS                                                                                \
+    "AND NOT EXISTS (SELECT FROM {reservations} e WHERE e.{id} = r.{id}"                           \
+    " AND e.{status} = {active} AND e.{expires_at} IS NULL)"
+
+/* What a token that is not a name stands for, maybe with names in it; NULL when it is none of
+ * these. */
 static const char *type_text(const char *token, size_t len, const struct mapping_types *types,
                              bool plain)
 {
@@ -65,6 +99,11 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"skip_locked", plain ? "" : "SKIP LOCKED"},
         {"turn", MAPPING_TURN},
         {"fence", plain ? "" : "OFFSET 0"},
+        {"waiting", plain ? "true" : "false"},
+        {"noted", types->meddled ? NOTED : "0"},
+        {"meddled", types->meddled ? "false" : MEDDLED},
+        {"and_not_endless", types->expires_nullable ? NOT_ENDLESS : ""},
+        {"stock_product_type", types->product_type},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -73,8 +112,21 @@ static const char *type_text(const char *token, size_t len, const struct mapping
     return NULL;
 }
 
+/* A table's name as SQL writes it, as a literal: for regclass, and for sentences. */
+static char *table_literal(enum mapping_name table, struct pg_link *link)
+{
+    char *quoted = pg_link_quote_ident(link, names[table].text);
+    char *literal = quoted != NULL ? pg_link_quote_literal(link, quoted) : NULL;
+    free(quoted);
+    return literal;
+}
+
 static char *name_text(const char *token, size_t len, struct pg_link *link)
 {
+    if (is_token(token, len, "reservations_text"))
+        return table_literal(NAME_RESERVATIONS, link);
+    if (is_token(token, len, "inventory_text"))
+        return table_literal(NAME_INVENTORY, link);
     for (size_t i = 0; i < NAME_COUNT; i++) {
         if (!is_token(token, len, names[i].token))
             continue;
@@ -83,6 +135,32 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
     }
     assert(false); /* a template names something unknown */
     return NULL;
+}
+
+static int put_name(FILE *out, const char *token, size_t len, struct pg_link *link)
+{
+    char *quoted = name_text(token, len, link);
+    int rc = quoted == NULL || fputs(quoted, out) < 0 ? -1 : 0;
+    free(quoted);
+    return rc;
+}
+
+/* A phrase in which only names stand in braces. */
+static int put_phrase(FILE *out, const char *phrase, struct pg_link *link)
+{
+    int rc = 0;
+    while (*phrase != '\0' && rc == 0) {
+        size_t len = strcspn(phrase, "{");
+        if (fwrite(phrase, 1, len, out) != len)
+            return -1;
+        phrase += len;
+        if (*phrase != '{')
+            break;
+        len = strcspn(phrase + 1, "}");
+        rc = put_name(out, phrase + 1, len, link);
+        phrase += len + 2;
+    }
+    return rc;
 }
 
 struct guard {
@@ -124,13 +202,8 @@ static int put_token(FILE *out, const char *token, size_t len, const struct mapp
         return put_guards(out, "i", stock_typed, 1, link);
     const char *fixed = type_text(token, len, types, plain);
     if (fixed != NULL)
-        return fputs(fixed, out) < 0 ? -1 : 0;
-    char *quoted = name_text(token, len, link);
-    if (quoted == NULL)
-        return -1;
-    int rc = fputs(quoted, out) < 0 ? -1 : 0;
-    free(quoted);
-    return rc;
+        return put_phrase(out, fixed, link);
+    return put_name(out, token, len, link);
 }
 
 char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,

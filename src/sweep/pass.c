@@ -186,7 +186,7 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     switch (item->outcome) {
     case OUTCOME_RELEASED:
         p->result.released++;
-        p->result.units += (uint64_t)item->units;
+        units_add(&p->result.units, &item->units);
         break;
     case OUTCOME_FAILED:
         p->result.failed++;

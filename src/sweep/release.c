@@ -29,6 +29,10 @@ static const char turn_sql[] =
     SETTINGS ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN
              ", pg_catalog.set_config('lock_timeout', $1, true)";
 
+/* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
+ * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
+static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
+
 struct request {
     enum release_way way;
     struct server_clock *clock;
@@ -74,7 +78,7 @@ enum release_fault release_classify(const char *sqlstate)
         {"3D", RELEASE_SERVER},   {"3F", RELEASE_EITHER},   {"40", RELEASE_RETRY},
         {"42", RELEASE_EITHER},   {"53", RELEASE_SERVER},   {"54", RELEASE_EITHER},
         {"55", RELEASE_EITHER},   {"57", RELEASE_SERVER},   {"58", RELEASE_EITHER},
-        {"F0", RELEASE_SERVER},   {"XX", RELEASE_EITHER},
+        {"F0", RELEASE_SERVER},   {"XX", RELEASE_EITHER},   {RELEASE_WRONG_TABLES, RELEASE_SERVER},
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         if (strncmp(sqlstate, faults[i].prefix, strlen(faults[i].prefix)) == 0)
@@ -90,6 +94,8 @@ enum column {
     COL_FOUND, /* a hurried answer ends before it */
     COL_ACTIVE_ROWS,
     COL_DUE,
+    COL_ADDS_UP,
+    COL_NOTED,
     COLS
 };
 
@@ -121,7 +127,9 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
         item->expires_us = INT64_MAX;
     bool unheld = !pg_result_null(r, row, COL_UNHELD);
     if (outcome == OUTCOME_RELEASED) {
-        item->units += pg_result_int(r, row, COL_UNITS);
+        /* A number, or the statement would have failed. */
+        struct units units = units_parse(pg_result_text(r, row, COL_UNITS));
+        units_add(&item->units, &units);
         item->uncounted += unheld ? 1 : 0;
         free(item->counter);
         item->counter = NULL;
@@ -134,7 +142,7 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 /* Returns 0, or -1 when the answer is not what the statement gives. */
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
-    const struct pg_result *r = answer->nresults == 2 ? answer->results[1] : NULL;
+    const struct pg_result *r = answer->nresults >= 2 ? answer->results[1] : NULL;
     bool hurried = q->way == RELEASE_HURRIED;
     if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
         pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
@@ -144,7 +152,7 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
         free(item->counter);
         item->counter = NULL;
         item->outcome = OUTCOME_NONE;
-        item->units = 0;
+        item->units = (struct units){0, 0};
         item->uncounted = 0;
     }
     for (int row = 0; row < pg_result_rows(r); row++) {
@@ -161,9 +169,35 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     return 0;
 }
 
+/* What the statement itself refuses is said by a cast that fails, 22P02, with the sentence between
+ * <sweeper KIND> and </sweeper>, whatever language the server speaks around it. Copies the sentence
+ * and returns its SQLSTATE, or NULL when the error is another. */
+static const char *read_refusal(const struct pg_answer *answer, char *out, size_t size)
+{
+    static const struct {
+        const char *begin, *sqlstate;
+    } kinds[] = {
+        {"<sweeper counter>", RELEASE_WRONG_COUNTER},
+        {"<sweeper row>", RELEASE_WRONG_ROW},
+        {"<sweeper tables>", RELEASE_WRONG_TABLES},
+    };
+    for (size_t i = 0; strcmp(answer->sqlstate, "22P02") == 0 && i < 3; i++) {
+        const char *text = strstr(answer->message, kinds[i].begin);
+        if (text == NULL)
+            continue;
+        text += strlen(kinds[i].begin);
+        const char *end = strstr(text, "</sweeper>");
+        size_t len = end != NULL ? (size_t)(end - text) : strlen(text);
+        snprintf(out, size, "%.*s", (int)len, text);
+        return kinds[i].sqlstate;
+    }
+    return NULL;
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct request *q = arg;
+    char sentence[512];
     struct release_result result = {.fault = RELEASE_OK,
                                     .sqlstate = answer->sqlstate,
                                     .message = answer->message != NULL ? answer->message : "",
@@ -173,7 +207,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     if (answer->status == PG_UNKNOWN) {
         result.fault = RELEASE_UNKNOWN;
     } else if (answer->status == PG_REFUSED) {
-        result.fault = release_classify(answer->sqlstate);
+        const char *refusal = read_refusal(answer, sentence, sizeof(sentence));
+        if (refusal != NULL) {
+            result.sqlstate = refusal;
+            result.message = sentence;
+        }
+        result.fault = release_classify(result.sqlstate);
     } else if (read_outcomes(q, answer) != 0) {
         for (size_t i = 0; i < q->n; i++)
             q->items[i]->outcome = OUTCOME_NONE;
@@ -229,19 +268,26 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     char *ids = id_array(items, n);
     if (ids == NULL)
         return -1;
-    bool turn_first = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
+    bool careful = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
     const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
     const char *params[] = {ids, lock_timeout, turn_timeout};
-    const struct pg_query queries[] = {
-        {.sql = turn_first ? turn_sql : settings_sql,
-         .nparams = turn_first ? 3 : 2,
-         .params = settings},
+    struct pg_query queries[4] = {
+        {.sql = careful ? turn_sql : settings_sql, .nparams = careful ? 3 : 2, .params = settings},
         {.sql = statements_text(options->statements, which),
          .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
          .params = params},
     };
+    int n_queries = 2;
+    const struct mapping_types *types = statements_types(options->statements);
+    if (careful && types->deferred)
+        queries[n_queries++] = (struct pg_query){.sql = early_sql};
+    if (careful && types->meddled)
+        queries[n_queries++] =
+            (struct pg_query){.sql = statements_text(options->statements, STATEMENT_RELEASE_CHECK),
+                              .nparams = 1,
+                              .params = params};
     /* Half as long again as the server allows itself: then the connection is dead. */
-    int rc = pg_link_send(link, queries, 2, options->statement_timeout_us * 3 / 2, cb, arg);
+    int rc = pg_link_send(link, queries, n_queries, options->statement_timeout_us * 3 / 2, cb, arg);
     free(ids);
     return rc;
 }

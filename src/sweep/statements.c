@@ -78,6 +78,7 @@ static int render(struct statements *s)
         [STATEMENT_RELEASE_POLITE] = {sql_release, false},
         [STATEMENT_RELEASE_PATIENT] = {sql_release, true},
         [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, false},
+        [STATEMENT_RELEASE_CHECK] = {sql_release_check, false},
         [STATEMENT_PRODUCTS] = {sql_products, false},
         [STATEMENT_DUE_ROWS] = {sql_due_rows, false},
         [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, true},

@@ -40,7 +40,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
 static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
-    s->stats.released_units += (uint64_t)item->units;
+    units_add(&s->stats.released_units, &item->units);
     if (item->expires_us != INT64_MAX)
         stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);
     if (item->uncounted > 0) {

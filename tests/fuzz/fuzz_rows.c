@@ -149,7 +149,7 @@ static char *usual_catalog(void)
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
         fprintf(out,
                 "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf"
-                "\tpg_catalog.uuid\t16384\tr\tf",
+                "\tpg_catalog.uuid\t16384\tr\tf\tf",
                 ftell(out) > 0 ? "\n" : "", strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
     fclose(out);
     return text;
