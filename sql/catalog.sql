@@ -52,7 +52,7 @@ WITH RECURSIVE asked AS (
      WHERE d.typtype = 'd'
 )
 SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
-            ELSE pg_catalog.format('%s.%s', k.nspname, b.typname) END AS kind,
+            ELSE k.nspname || '.' || b.typname END AS kind,
        w.tab IS NOT NULL AS found,
        coalesce(pg_catalog.has_table_privilege(w.tab, 'SELECT'), false) AS readable,
        coalesce(pg_catalog.has_column_privilege(w.tab, a.attnum, 'UPDATE'), false) AS writable,
@@ -65,7 +65,7 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
            AND NOT (c.relkind = 'r' AND c.relhassubclass) AS alone_unique,
        coalesce(pg_catalog.row_security_active(w.tab::pg_catalog.oid), false) AS row_security,
        w.tab::pg_catalog.oid IN (SELECT m.root FROM meddled m) AS meddled,
-       pg_catalog.format('%I.%I', n.nspname, t.typname) AS exact,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) AS exact,
        w.tab::pg_catalog.oid AS relation, c.relkind,
        pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes,
        EXISTS (SELECT FROM family f JOIN pg_catalog.pg_trigger t ON t.tgrelid = f.rel
