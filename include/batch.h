@@ -3,7 +3,8 @@
  * Releases them in one transaction. When Postgres refuses a row the batch is halved until the
  * refused one stands alone, so that it hurts no other; of a product that is refused again and again
  * the others are not tried (blames.h). Reservations that were refused before go alone, after the
- * others. An error that may be the statement's is a row's if another is released. A product whose
+ * others. When a lock is met inside the release it is halved likewise, within limits (conflicts.h).
+ * An error that may be the statement's is a row's if another is released. A product whose
  * counter has been skipped for 250 ms is then tried by itself, waiting up to the lock timeout. */
 #ifndef RS_BATCH_H
 #define RS_BATCH_H
@@ -14,6 +15,7 @@
 
 struct batch;
 struct blames;
+struct locked;
 struct loop;
 struct skips;
 struct stats;
@@ -27,6 +29,7 @@ struct batch_options {
     struct server_clock *clock; /* Postgres's */
     struct skips *skips;        /* shared by the batches of a process */
     struct blames *blames;      /* likewise */
+    struct locked *locked;      /* likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;

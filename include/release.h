@@ -29,6 +29,13 @@ enum outcome {
     OUTCOME_FAULT,   /* the statement or the server is at fault, not this reservation */
 };
 
+/* How a lock was met. */
+enum lock {
+    LOCK_HELD,   /* a row or counter that was seen to be held, and passed by */
+    LOCK_INSIDE, /* its release alone failed on one: a trigger's, a table's */
+    LOCK_AMONG,  /* that of some together did, and whose it was is not known yet */
+};
+
 /* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
 struct item {
     char *id; /* owned; id_len bytes and a terminator; may hold any byte */
@@ -39,8 +46,10 @@ struct item {
     uint32_t attempts;       /* refusals so far */
     int64_t first_failed_ms; /* 0: never refused */
     enum outcome outcome;
+    enum lock lock;     /* LOCKED */
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
                            was known before: 0, nothing */
+    int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
     struct units units; /* RELEASED */
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */

@@ -10,6 +10,7 @@
 
 struct blames;
 struct config;
+struct locked;
 struct loop;
 struct redis_link;
 struct skips;
@@ -24,6 +25,7 @@ struct sweep {
     struct statements *statements;
     struct skips *skips;
     struct blames *blames;
+    struct locked *locked;
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */

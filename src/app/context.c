@@ -4,6 +4,7 @@
 #include "blames.h"
 #include "config.h"
 #include "due_queue.h"
+#include "locked.h"
 #include "log.h"
 #include "loop.h"
 #include "secrets.h"
@@ -71,6 +72,7 @@ int context_open(struct context *c, const struct config *config,
     s->statements = statements_new();
     s->skips = skips_new();
     s->blames = blames_new();
+    s->locked = locked_new();
     const struct redis_link_options options = {
         .source = {secrets_redis, c->secrets},
         .ca_file = config->redis_ca,
@@ -86,7 +88,7 @@ int context_open(struct context *c, const struct config *config,
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
     if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
-        s->blames == NULL || s->queue == NULL) {
+        s->blames == NULL || s->locked == NULL || s->queue == NULL) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         context_close(c);
         return -1;
@@ -107,6 +109,7 @@ void context_close(struct context *c)
     redis_link_free(s->redis);
     skips_free(s->skips);
     blames_free(s->blames);
+    locked_free(s->locked);
     statements_free(s->statements);
     loop_free(s->loop);
     free(c->postgres);

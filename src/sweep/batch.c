@@ -2,6 +2,7 @@
 #include "batch_private.h"
 
 #include "clock.h"
+#include "locked.h"
 #include "loop.h"
 #include "pg_link.h"
 #include "products.h"
@@ -15,6 +16,7 @@
 /* A polite transaction holds its counters from beginning to end. Checkouts that want one of them
  * wait for as long: 2 ms for a hundred, 10 for 500. */
 #define POLITE_MOST 100
+#define SEARCH_PART 10         /* of the lock timeout */
 #define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
 #define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
 
@@ -57,10 +59,10 @@ int64_t batch_deadline_us(const struct batch_list *running)
     return earliest_us;
 }
 
-void batch_push(struct batch *b, size_t first, size_t n, int tries)
+void batch_push(struct batch *b, size_t first, size_t n, enum manner manner)
 {
     assert(b->depth < sizeof(b->stack) / sizeof(b->stack[0]));
-    b->stack[b->depth++] = (struct range){first, n, tries};
+    b->stack[b->depth++] = (struct range){first, n, manner};
 }
 
 void batch_mark(struct batch *b, size_t first, size_t n, enum outcome outcome)
@@ -85,8 +87,9 @@ enum release_way batch_way(const struct batch *b)
 {
     if (b->stage == STAGE_PATIENCE)
         return RELEASE_PATIENT;
-    return b->hurry && b->stage == STAGE_FRESH && b->current.tries == 0 ? RELEASE_HURRIED
-                                                                        : RELEASE_POLITE;
+    return b->hurry && b->stage == STAGE_FRESH && b->current.manner == MANNER_FRESH
+               ? RELEASE_HURRIED
+               : RELEASE_POLITE;
 }
 
 static void set_deadline(struct batch *b)
@@ -94,13 +97,20 @@ static void set_deadline(struct batch *b)
     b->deadline_us = clock_mono_us() + 2 * b->options.statement_timeout_us + LOST_US;
 }
 
+/* A lock that is searched for has been waited for already. */
+static int64_t lock_timeout_us(const struct batch *b)
+{
+    if (batch_way(b) == RELEASE_HURRIED)
+        return b->options.hurry_timeout_us;
+    return b->options.lock_timeout_us / (b->current.manner == MANNER_SEARCH ? SEARCH_PART : 1);
+}
+
 static struct release_options options_of(const struct batch *b)
 {
     return (struct release_options){
         .statements = b->options.statements,
         .clock = b->options.clock,
-        .lock_timeout_us = batch_way(b) == RELEASE_HURRIED ? b->options.hurry_timeout_us
-                                                           : b->options.lock_timeout_us,
+        .lock_timeout_us = lock_timeout_us(b),
         .statement_timeout_us = b->options.statement_timeout_us,
         .way = batch_way(b),
     };
@@ -119,13 +129,14 @@ static bool next_range(struct batch *b)
     if (b->doubted)
         return batch_settle_doubt(b);
     if (b->stage == STAGE_FRESH) {
+        batch_settle_conflicts(b);
         b->stage = STAGE_PROBES;
         b->probe = b->fresh;
         b->probes_end_us = clock_mono_us() + PROBING_US;
     }
     if (b->stage == STAGE_PROBES) {
         if (b->probe < b->n && clock_mono_us() < b->probes_end_us) {
-            batch_push(b, b->probe++, 1, 0);
+            batch_push(b, b->probe++, 1, MANNER_POLITE); /* alone there is no hurry */
             return true;
         }
         if (b->probe < b->n)
@@ -137,7 +148,7 @@ static bool next_range(struct batch *b)
     size_t n = skips_gather(b->options.skips, b->order, b->n, clock_mono_us());
     if (n == 0)
         return false;
-    batch_push(b, 0, n, 0);
+    batch_push(b, 0, n, MANNER_FRESH);
     return true;
 }
 
@@ -165,7 +176,7 @@ static void stay_polite(struct batch *b)
     struct range *r = &b->current;
     if (r->n <= POLITE_MOST || batch_way(b) != RELEASE_POLITE)
         return;
-    batch_push(b, r->first + POLITE_MOST, r->n - POLITE_MOST, r->tries);
+    batch_push(b, r->first + POLITE_MOST, r->n - POLITE_MOST, r->manner);
     r->n = POLITE_MOST;
 }
 
@@ -178,9 +189,10 @@ static bool take_range(struct batch *b)
         if (b->stage == STAGE_FRESH && b->asked)
             r.n = blames_sift(b->options.blames, b->order + r.first, r.n, clock_mono_us(), &left);
         if (left > 0)
-            batch_push(b, r.first + 1, left, r.tries);
-        if (r.n == 1 && r.tries == 0) /* alone there is no hurry, and a probe must decide */
-            r.tries = 1;
+            batch_push(b, r.first + 1, left, r.manner);
+        if (r.n == 1 &&
+            r.manner == MANNER_FRESH) /* alone there is no hurry, and a probe must decide */
+            r.manner = MANNER_POLITE;
         b->current = r;
         stay_polite(b);
         if (r.n > 0)
@@ -211,23 +223,34 @@ static void step(void *arg)
     }
 }
 
-/* Sorts the valid ones out: those never refused first. */
+/* Where an item stands in the order. */
+enum turn { TURN_FREE, TURN_LOCKED, TURN_REFUSED, TURNS };
+
+static enum turn turn_of(const struct batch *b, const struct item *item)
+{
+    if (item->attempts > 0)
+        return TURN_REFUSED;
+    return locked_inside(b->options.locked, item->id) ? TURN_LOCKED : TURN_FREE;
+}
+
+/* Sorts the valid ones out: first those that nothing is known of, then those whose release met a
+ * lock inside, then those that were refused. */
 static void arrange(struct batch *b, struct item *items, size_t n)
 {
     enum id_kind kind = statements_types(b->options.statements)->id_kind;
+    size_t ends[TURNS];
+    for (size_t i = 0; i < n; i++)
+        if (!items[i].from_postgres && !parse_id_valid(kind, items[i].id, items[i].id_len))
+            items[i].outcome = OUTCOME_INVALID;
     b->n = 0;
-    for (int refused_before = 0; refused_before <= 1; refused_before++) {
-        for (size_t i = 0; i < n; i++) {
-            if ((items[i].attempts > 0) != refused_before)
-                continue;
-            if (items[i].from_postgres || parse_id_valid(kind, items[i].id, items[i].id_len))
+    for (enum turn turn = TURN_FREE; turn < TURNS; turn++) {
+        for (size_t i = 0; i < n; i++)
+            if (items[i].outcome == OUTCOME_NONE && turn_of(b, &items[i]) == turn)
                 b->order[b->n++] = &items[i];
-            else
-                items[i].outcome = OUTCOME_INVALID;
-        }
-        if (!refused_before)
-            b->fresh = b->n;
+        ends[turn] = b->n;
     }
+    b->free = ends[TURN_FREE];
+    b->fresh = ends[TURN_LOCKED];
 }
 
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
@@ -239,7 +262,9 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     set_deadline(b);
     b->done = done;
     b->arg = arg;
-    b->n = b->fresh = b->depth = 0;
+    b->n = b->free = b->fresh = b->depth = 0;
+    b->first_met = (struct conflicts){.limits = &conflict_limits_first};
+    b->known_met = (struct conflicts){.limits = &conflict_limits_known};
     b->patient = 0;
     b->hurry = (hurry || n > POLITE_MOST) &&
                mapping_may_hurry(statements_types(b->options.statements)) &&
@@ -263,8 +288,10 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
         b->capacity = n;
     }
     arrange(b, items, n);
-    if (b->fresh > 0)
-        batch_push(b, 0, b->fresh, 0);
+    if (b->fresh > b->free)
+        batch_push(b, b->free, b->fresh - b->free, MANNER_POLITE);
+    if (b->free > 0)
+        batch_push(b, 0, b->free, MANNER_FRESH);
     if (b->n > 0)
         step(b); /* there is something to send, so this does not end the batch */
     else

@@ -8,18 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRIES 3 /* of the same transaction after a serialization failure */
-
 /* After two hurries that waited in vain, one after the other: checkouts hold counters for long, and
  * others would wait for those that the next hurry holds meanwhile. Doubled each time. */
 #define POLITE_MIN_US (250 * 1000)
 #define POLITE_MAX_US (4 * 1000000)
 
-static void halve(struct batch *b)
+static void halve(struct batch *b, enum manner manner)
 {
     struct range r = b->current;
-    batch_push(b, r.first + r.n / 2, r.n - r.n / 2, r.tries);
-    batch_push(b, r.first, r.n / 2, r.tries);
+    batch_push(b, r.first + r.n / 2, r.n - r.n / 2, manner);
+    batch_push(b, r.first, r.n / 2, manner);
 }
 
 static void blame(struct batch *b, struct item *item, enum blame_kind reason)
@@ -44,7 +42,7 @@ static void refused(struct batch *b, const struct release_result *result)
     struct range r = b->current;
     b->wonder = b->wonder || b->stage == STAGE_FRESH;
     if (r.n > 1) {
-        halve(b);
+        halve(b, r.manner);
         return;
     }
     struct item *item = b->order[r.first];
@@ -85,7 +83,7 @@ static void leave_to_politeness(struct batch *b)
         b->order[r.first + decided++] = item;
     }
     if (decided < r.n)
-        batch_push(b, r.first + decided, r.n - decided, 1);
+        batch_push(b, r.first + decided, r.n - decided, MANNER_POLITE);
 }
 
 static void log_fault(const char *sqlstate, const char *error)
@@ -107,7 +105,7 @@ static void doubt(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
     if (r.n > 1 && !b->doubted) {
-        halve(b);
+        halve(b, r.manner);
         return;
     }
     batch_mark(b, r.first, r.n, OUTCOME_FAULT);
@@ -131,7 +129,7 @@ bool batch_settle_doubt(struct batch *b)
         for (; i + n < b->fresh && b->order[i + n]->outcome == OUTCOME_FAULT; n++)
             b->order[i + n]->outcome = OUTCOME_NONE;
         if (n > 0)
-            batch_push(b, i, n, 1);
+            batch_push(b, i, n, MANNER_POLITE);
         i += n > 0 ? n : 1;
     }
     return true;
@@ -147,6 +145,50 @@ static void either_fault(struct batch *b, const struct release_result *result)
         doubt(b, result);
     else
         server_fault(b, result);
+}
+
+/* What the current range belongs to. */
+static struct conflicts *conflicts_of(struct batch *b)
+{
+    size_t first = b->current.first;
+    return first >= b->free && first < b->fresh ? &b->known_met : &b->first_met;
+}
+
+static void mark_locked(struct batch *b, size_t first, size_t n, enum lock lock)
+{
+    batch_mark(b, first, n, OUTCOME_LOCKED);
+    for (size_t i = first; i < first + n; i++)
+        b->order[i]->lock = lock;
+}
+
+/* A lock was met inside the release: whose it is is searched for. */
+static void conflict(struct batch *b)
+{
+    struct range r = b->current;
+    if (b->stage == STAGE_PATIENCE) { /* they are locked already, by a counter */
+        batch_mark(b, r.first, r.n, OUTCOME_LOCKED);
+        return;
+    }
+    switch (conflicts_met(conflicts_of(b), r.n, clock_mono_us())) {
+    case CONFLICT_REPEAT:
+        batch_push(b, r.first, r.n, r.manner);
+        break;
+    case CONFLICT_HALVE:
+        halve(b, MANNER_SEARCH);
+        break;
+    case CONFLICT_LEAVE:
+        mark_locked(b, r.first, r.n, r.n == 1 ? LOCK_INSIDE : LOCK_AMONG);
+        break;
+    }
+}
+
+void batch_settle_conflicts(struct batch *b)
+{
+    if (b->first_met.passed || b->first_met.failures == 0)
+        return;
+    for (size_t i = 0; i < b->free; i++)
+        if (b->order[i]->outcome == OUTCOME_LOCKED && b->order[i]->lock == LOCK_AMONG)
+            b->order[i]->lock = LOCK_INSIDE;
 }
 
 /* What failed in a hurry says little: a lock, or a reservation that was flipped in part. */
@@ -168,7 +210,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
     if (blames_hurry(b, result->fault)) {
-        batch_push(b, r.first, r.n, 1);
+        batch_push(b, r.first, r.n, MANNER_POLITE);
         if (result->fault == RELEASE_RETRY || result->fault == RELEASE_SLOW)
             be_polite(b);
         return;
@@ -178,6 +220,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
         if (batch_way(b) == RELEASE_HURRIED)
             b->in_vain = 0;
         acquit(b);
+        conflicts_passed(conflicts_of(b));
         leave_to_politeness(b);
         b->options.stats->batches++;
         stats_observe(&b->options.stats->batch_size, (double)r.n);
@@ -188,10 +231,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
         refused(b, result);
         break;
     case RELEASE_RETRY:
-        if (r.tries + 1 < RETRIES && b->stage != STAGE_PATIENCE)
-            batch_push(b, r.first, r.n, r.tries + 1);
-        else
-            batch_mark(b, r.first, r.n, OUTCOME_LOCKED);
+        conflict(b);
         break;
     case RELEASE_SLOW: /* too much at once, or a trigger that takes its time: locks end sooner */
         if (b->stage == STAGE_PATIENCE)

@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "blames.h"
+#include "conflicts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,9 +12,16 @@
 
 #define PATIENT_PRODUCTS 4 /* counters waited for in one batch */
 
+/* How a range is tried. */
+enum manner {
+    MANNER_FRESH,  /* in a hurry, where there is a backlog */
+    MANNER_POLITE, /* that failed, or is no way to try this */
+    MANNER_SEARCH, /* politely, and without much of a wait: a lock was met inside */
+};
+
 struct range {
     size_t first, n;
-    int tries;
+    enum manner manner;
 };
 
 /* fresh -> probes -> patience: each stage hands ranges of `order` to release_send, one at a time.
@@ -31,14 +39,16 @@ struct batch {
 
     struct item **order; /* the valid ones: fresh first, then those refused before */
     size_t n, fresh, capacity;
+    size_t free; /* of the fresh ones, those not known to be locked inside: they come first */
     enum stage stage;
     bool hurry;
     int in_vain;             /* hurries that waited for a lock in vain, one after the other */
     int64_t polite_until_us; /* no hurry before */
     size_t probe;            /* next of order[] to try alone */
     int64_t probes_end_us;
-    int patient;  /* counters waited for so far */
-    bool works;   /* something was released: the statement is right */
+    int patient;                           /* counters waited for so far */
+    struct conflicts first_met, known_met; /* locks met inside: by the free ones, by the others */
+    bool works;                            /* something was released: the statement is right */
     bool doubted; /* some have a preliminary OUTCOME_FAULT, with sqlstate and error */
 
     bool wonder, asked;     /* whose products these are: to be asked, has been */
@@ -51,7 +61,7 @@ struct batch {
 };
 
 /* Puts a range on the stack: it is taken next. */
-void batch_push(struct batch *b, size_t first, size_t n, int tries);
+void batch_push(struct batch *b, size_t first, size_t n, enum manner manner);
 
 /* These get an outcome. */
 void batch_mark(struct batch *b, size_t first, size_t n, enum outcome outcome);
@@ -64,6 +74,10 @@ enum release_way batch_way(const struct batch *b);
 
 /* Takes the answer to the current range: outcomes for it, or what is to be tried next. */
 void batch_answer(struct batch *b, const struct release_result *result);
+
+/* Once all fresh ones have been tried: where nothing went through, all that failed on a lock are
+ * locked. */
+void batch_settle_conflicts(struct batch *b);
 
 /* Once no range is left, while some are in doubt. True when those are to be tried again, since the
  * statement is right: their fault is their own. */

@@ -4,6 +4,7 @@
 #include "batch.h"
 #include "config.h"
 #include "due_queue.h"
+#include "locked.h"
 #include "log.h"
 #include "loop.h"
 #include "pages.h"
@@ -221,6 +222,7 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->held, item->id);
     }
+    locked_note(p->sweep->locked, item, commit_us, clock_mono_us());
     sweep_account(p->sweep, item, commit_us);
     if (p->on_item != NULL)
         p->on_item(p->item_arg, item);

@@ -123,6 +123,7 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
     if (item->outcome == OUTCOME_RELEASED && outcome != OUTCOME_RELEASED)
         return;
     item->outcome = outcome;
+    item->lock = LOCK_HELD;
     if (parse_epoch_us(pg_result_text(r, row, COL_EXPIRES_AT), &item->expires_us) != 0)
         item->expires_us = INT64_MAX;
     bool unheld = !pg_result_null(r, row, COL_UNHELD);

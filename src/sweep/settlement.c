@@ -33,10 +33,9 @@ static void settle_not_due(struct stats *stats, const struct item *item, struct 
 static void settle_locked(struct stats *stats, const struct item *item, struct due_settlement *to,
                           int64_t now_ms)
 {
-    /* 0: its transaction failed on a lock, so that nobody said how late it is. */
-    int64_t delay_ms = item->expires_us == 0
-                           ? UNTRIED_MS
-                           : backoff_locked_us(now_ms * 1000 - item->expires_us) / 1000;
+    /* 0: it failed together with others, on a lock of one of them. */
+    int64_t delay_ms =
+        item->due_us == 0 ? UNTRIED_MS : backoff_locked_us(now_ms * 1000 - item->due_us) / 1000;
     stats->rescheduled[RESCHEDULE_LOCKED]++;
     put_back(to, DUE_PUT_BACK, now_ms + delay_ms);
 }

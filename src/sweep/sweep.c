@@ -27,6 +27,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .clock = &s->pg_clock,
         .skips = s->skips,
         .blames = s->blames,
+        .locked = s->locked,
         .stats = &s->stats,
         .running = &s->batches,
         .lock_timeout_us = c->lock_timeout_us,

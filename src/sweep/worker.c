@@ -4,6 +4,7 @@
 #include "batch.h"
 #include "config.h"
 #include "due_queue.h"
+#include "locked.h"
 #include "log.h"
 #include "loop.h"
 #include "pg_link.h"
@@ -203,6 +204,7 @@ static void settle(struct worker *w, const struct hand *hand)
         return; /* the lease covers them */
     for (size_t i = 0; i < hand->n; i++) {
         struct due_settlement *to = &settlements[i];
+        locked_note(w->sweep->locked, &hand->items[i], now_us, clock_mono_us());
         settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
         sweep_account(w->sweep, &hand->items[i], now_us);
         if (hand->items[i].outcome == OUTCOME_HELD && hand->items[i].first_failed_ms == 0)
