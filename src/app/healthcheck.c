@@ -19,12 +19,16 @@ struct healthcheck {
 };
 
 /* Where a daemon that listens there can be met. Of a name's addresses evhttp tries the first alone;
- * localhost's is often ::1, also on hosts without IPv6. */
+ * localhost's is often ::1, also on hosts without IPv6, where a daemon that listens on [::] serves
+ * 127.0.0.1. */
 static const char *reachable(const char *host)
 {
-    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "localhost") == 0)
-        return "127.0.0.1";
-    return strcmp(host, "::") == 0 ? "::1" : host;
+    static const char *const here[] = {"", "0.0.0.0", "::", "localhost"};
+
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
+        if (strcmp(host, here[i]) == 0)
+            return "127.0.0.1";
+    return host;
 }
 
 static void on_answer(struct evhttp_request *request, void *arg)

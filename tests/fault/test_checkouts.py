@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from bed import Bed
 from harness import shop
-from harness.poll import wait_until
+from harness.poll import wait_until, within
 from harness.queue import PENDING
 
 LOCK_TIMEOUT_S = 0.02
 # What a busy machine adds: the sweeper's transaction itself, and everybody's turn on the processor.
-SLACK_S = 0.13
+SLACK_S = within(0.13)
 # How long the load lasts.
 LASTS_S = [pytest.param(4, marks=pytest.mark.short), 60]
 
@@ -107,7 +107,7 @@ def test_carts(bed: Bed, ordered: bool, lasts_s: int) -> None:
         f" {waits[-1] * 1000:.1f} ms; {len(late)} of {n} released, longest {late[-1]:.3f} s late"
     )
     assert not errors, errors[:3]
-    assert carts > 16 * lasts_s
+    assert carts > 16 * lasts_s / within(1)
     if not ordered:  # with many carts they wait for each other too
         assert waits[-1] <= LOCK_TIMEOUT_S + SLACK_S
     assert len(late) > n * 0.9
@@ -134,6 +134,6 @@ def test_flash_sale(bed: Bed, lasts_s: int) -> None:
         f" p99 {late[int(len(late) * 0.99)]:.3f} s late, longest {late[-1]:.3f} s"
     )
     assert not [error for till in tills for error in till.errors]
-    assert carts > 33 * lasts_s
-    assert len(late) == n and late[-1] <= 2.0
+    assert carts > 33 * lasts_s / within(1)
+    assert len(late) == n and late[-1] <= within(2.0)
     bed.check_settled()

@@ -18,14 +18,14 @@ import pytest
 from bed import Bed, Fault, complaints
 from harness import process, shop
 from harness.database import Database
-from harness.poll import until_ready, wait_until
+from harness.poll import until_ready, wait_until, within
 from harness.proxy import CLIENT, SERVER, Proxy
 from harness.queue import INFLIGHT, PENDING, is_empty
 from harness.servers import Postgres
 
 HURT_S = 1.5
-BACK_S = 5.0
-EXACT_S = 0.1
+BACK_S = within(5.0)
+EXACT_S = within(0.1)
 RELEASE = b"WITH seen"
 ALONE = ("--lookahead", "off", "--feed-interval", "1h", "--max-sleep", "20ms")
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# A machine that others share is slower: every time that a test allows is so many times as long.
+TIME_FACTOR = float(os.environ.get("RS_TIME_FACTOR", "1"))
+
+
+def within(time_allowed: float) -> float:
+    """The time that a test allows for something, on this machine."""
+    return time_allowed * TIME_FACTOR
+
 
 def wait_until(
     condition: Callable[[], T], timeout: float = 10.0, what: str = "", step: float = 0.015
@@ -19,6 +28,7 @@ def wait_until(
 
     Past the deadline it raises AssertionError with `what` and the last value seen.
     """
+    timeout = within(timeout)
     deadline = time.monotonic() + timeout
     while True:
         late = time.monotonic() >= deadline

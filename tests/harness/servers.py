@@ -17,7 +17,7 @@ import psycopg
 import redis as redis_py
 
 from . import process
-from .poll import wait_until
+from .poll import wait_until, within
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -115,7 +115,7 @@ class Server:
             self.resume()  # a paused one would not hear the signal
             self.process.send_signal(signo)
             try:
-                self.process.wait(STOP_TIMEOUT_S)
+                self.process.wait(within(STOP_TIMEOUT_S))
             except subprocess.TimeoutExpired:
                 self.kill9()
         self.process = None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import process
+from .poll import within
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 20.0
@@ -128,7 +129,7 @@ class Sweeper:
 
         To wait for what comes after this moment, give since=len(sweeper.records).
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + within(timeout)
         with self._news:
             while True:
                 for record in self.records[since:]:
@@ -142,7 +143,7 @@ class Sweeper:
     def wait(self, timeout: float = STOP_TIMEOUT_S) -> int:
         """Waits for its end; the exit status (negative: the signal that ended it)."""
         try:
-            status = self.process.wait(timeout)
+            status = self.process.wait(within(timeout))
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not end within {timeout} s; {self.tail()}") from None

@@ -18,7 +18,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
-from harness.poll import until_ready, wait_until
+from harness.poll import until_ready, wait_until, within
 from harness.process import free_port, has_ipv6
 from harness.queue import FAILED, INFLIGHT, PENDING, mirror
 from harness.servers import Postgres, Redis
@@ -80,7 +80,7 @@ def test_oldest_overdue(db: Database, redis: redis_py.Redis, run: Run) -> None:
     oldest = shop.reserve(db, {product: 1}, ttl_s=-200)
     status = status_of(run("--status"))
     assert status["oldestOverdue"]["reservationId"] == oldest
-    assert 200 <= status["oldestOverdue"]["overdueSeconds"] < 220
+    assert 200 <= status["oldestOverdue"]["overdueSeconds"] < 200 + within(20)
     assert status["overdueSeconds"] == status["oldestOverdue"]["overdueSeconds"]
     assert status["ready"] is False and oldest in status["reason"]
 
@@ -170,7 +170,7 @@ def test_out_of_reach(
         no_redis = pool.submit(run, "--status", redis_url="redis://127.0.0.1:1")
         no_pg = pool.submit(run, "--status", dsn="postgresql://shop:geheim@127.0.0.1:1/shop")
         neither = pool.submit(run, "--status", dsn=silent.dsn, redis_url=silent_redis.url())
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < within(10)
     silent_pg.resume()
     silent_redis.resume()
 
@@ -234,9 +234,9 @@ def test_healthy(sweeper: Start, run: Run) -> None:
 
 
 def test_healthy_on_every_address(sweeper: Start, run: Run) -> None:
-    if not has_ipv6():
-        pytest.skip("no IPv6 on this machine")
-    env = {"SWEEPER_HTTP_LISTEN": f"[::]:{free_port()}"}
+    """On [::] too, which a machine without IPv6 serves at 127.0.0.1."""
+    address = "[::]" if has_ipv6() else ""
+    env = {"SWEEPER_HTTP_LISTEN": f"{address}:{free_port()}"}
     sweeper(env=env)
     wait_until(lambda: run("--healthcheck", env=env).status == 0, 20, "healthy")
 
@@ -279,7 +279,7 @@ def test_somebody_else_listens(run: Run) -> None:
             began = time.monotonic()
             done = run("--healthcheck", env={"SWEEPER_HTTP_LISTEN": listen})
             assert done.status == 1, words
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < within(8)
 
 
 def test_not_known(db: Database, private_redis: Callable[..., Redis], run: Run) -> None:

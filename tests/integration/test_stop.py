@@ -12,14 +12,14 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.locks import SLOW, slow_releases, sweepers
-from harness.poll import wait_until
+from harness.poll import wait_until, within
 from harness.process import free_port
 from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Start, Sweeper
 
 # From the signal to the end, for what takes no time at all: a loaded machine needs some.
-AT_ONCE_S = 3.0
+AT_ONCE_S = within(3.0)
 
 
 def timed_stop(daemon: Sweeper, signo: int = signal.SIGTERM) -> float:
