@@ -50,6 +50,17 @@ struct due_claimed {
 /* prefix is copied. NULL when memory ran out. */
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
 
+/* cb(arg, reason) fires when Redis, connected, refuses any call of the queue, or answers nonsense:
+ * before that call's own callback. reason names the command, and where it stands. */
+void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char *reason),
+                          void *arg);
+
+/* Asks Redis for all that the sweeper needs of it: each command of each script, over keys of its
+ * own ({prefix}:probe:...) that are gone again afterwards; and the types of the keys in use. cb:
+ * error is NULL when nothing was refused, else the first refusal, or that the link was lost. */
+int due_queue_probe(struct due_queue *q, void (*cb)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
 /* Callbacks under way are called with an error first. Allowed inside a callback of this queue,
  * before or after the link is freed; NULL is legal. */
 void due_queue_free(struct due_queue *q);

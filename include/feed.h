@@ -1,6 +1,6 @@
 /* The feed: mirrors from Postgres into Redis what expires within the look-ahead, so that an API
  * that knows nothing of Redis is served to the millisecond; looks for what has expired unnoticed;
- * and, while Redis is out of reach, releases straight from Postgres. Its own connection. */
+ * and, while Redis cannot be used, releases straight from Postgres. Its own connection. */
 #ifndef RS_FEED_H
 #define RS_FEED_H
 
@@ -21,8 +21,8 @@ struct feed *feed_new(struct sweep *sweep,
 void feed_free(struct feed *f);
 void feed_start(struct feed *f);
 
-/* Redis came up (a full look follows, and after a reconnect a pass over what is more than a second
- * overdue) or went away (direct mode begins). */
+/* Redis can be used (a full look follows, and after the first time a pass over what is more than a
+ * second overdue) or no longer (direct mode begins). */
 void feed_redis_changed(struct feed *f);
 
 /* Ends what is under way after the batch in hand and gives the feeder's role up; done(arg) fires

@@ -32,8 +32,9 @@ struct health_server {
 /* Times are Postgres's. Strings are borrowed. */
 struct health_report {
     bool ready;
-    char reason[512]; /* when not ready */
-    bool degraded;    /* Redis is out of reach: releases go on from Postgres */
+    char reason[512];            /* when not ready */
+    bool degraded;               /* Redis cannot be used: releases go on from Postgres */
+    const char *degraded_reason; /* Redis's own words; NULL or "" when it is not */
     struct health_server postgres, redis;
 
     bool sizes_known;

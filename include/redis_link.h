@@ -107,6 +107,10 @@ int64_t redis_reply_int(const struct redis_reply *r); /* INTEGER */
 size_t redis_reply_len(const struct redis_reply *r);  /* ARRAY */
 const struct redis_reply *redis_reply_at(const struct redis_reply *r, size_t i);
 
+/* True for errors that say the server is of no use at present (READONLY, LOADING): the link is lost
+ * with such an answer. */
+bool redis_reply_useless(const struct redis_reply *r);
+
 /* The version of the library in use, "1.2.0". */
 const char *redis_link_library_version(void);
 

@@ -12,16 +12,20 @@ struct blames;
 struct config;
 struct locked;
 struct loop;
+struct pg_watch;
 struct redis_link;
+struct redis_use;
 struct skips;
 struct statements;
 
 struct sweep {
     struct loop *loop;
     const struct config *config;
-    struct pg_source postgres; /* for every link to it */
-    struct redis_link *redis;  /* NULL: without Redis */
-    struct due_queue *queue;   /* NULL: without Redis */
+    struct pg_source postgres;   /* for every link to it */
+    struct redis_link *redis;    /* NULL: without Redis */
+    struct due_queue *queue;     /* NULL: without Redis */
+    struct redis_use *redis_use; /* NULL: not a daemon; what is connected is used */
+    struct pg_watch *pg_watch;   /* NULL: nobody watches */
     struct statements *statements;
     struct skips *skips;
     struct blames *blames;
@@ -41,6 +45,12 @@ struct sweep {
     int64_t fault_since_us;
     char unusable[PG_MESSAGE_SIZE]; /* why the database cannot be used as it is; "" when it can */
 };
+
+/* Redis may be asked: connected, and not known to refuse. */
+bool sweep_redis_usable(const struct sweep *s);
+
+/* Releases go on without Redis: it is out of reach, or refuses. */
+bool sweep_degraded(const struct sweep *s);
 
 /* A release's statement_timeout: well below the lease, so that a batch ends, one way or the other,
  * while its reservations are still ours. */

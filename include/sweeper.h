@@ -19,7 +19,7 @@ struct sweeper *sweeper_new(struct sweep *sweep);
 void sweeper_free(struct sweeper *s); /* NULL is legal */
 void sweeper_start(struct sweeper *s);
 
-/* Redis came up or went away. */
+/* Redis can be used, or no longer. */
 void sweeper_redis_changed(struct sweeper *s);
 
 /* Something was mirrored for at_ms (Postgres's time): wakes the sweeper when that is earlier than

@@ -40,7 +40,8 @@ void check_fail(struct check *c, const char *format, ...) __attribute__((format(
 /* Nothing more comes from this part; when all are done, the check ends on a later turn. */
 void check_done(struct check *c, enum check_part part);
 
-/* The Redis link is up: looks at the server. Called once. */
+/* The Redis link is up: looks at the server, and asks it for all that the sweeper asks. Called
+ * again after a connection that was lost meanwhile. */
 void check_redis_begin(struct check *c);
 
 /* The Postgres link is up: looks at the database. Called once. */

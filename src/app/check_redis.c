@@ -1,9 +1,11 @@
-/* --check-config: what Redis is like. */
+/* --check-config: what Redis is like, and whether it lets the sweeper do all that it does. */
 #include "check_private.h"
+
+#include "due_queue.h"
 
 #include <string.h>
 
-void check_redis_begin(struct check *c)
+static void look_at_server(struct check *c)
 {
     const struct redis_server_info *info = redis_link_info(c->context.sweep.redis);
     const char *unusable = context_redis_unusable(&c->context);
@@ -11,9 +13,30 @@ void check_redis_begin(struct check *c)
         check_fail(c, "%s", unusable);
     else
         check_ok("Redis %s at %s", info->version, c->context.redis);
+    if (info->version[0] == '\0')
+        check_note("Redis does not answer INFO: whether it evicts keys, is a replica or a Cluster "
+                   "is not known");
     if (info->maxmemory_policy[0] != '\0' && strcmp(info->maxmemory_policy, "noeviction") != 0)
         check_note("Redis evicts keys (maxmemory-policy %s): entries that go missing are only "
                    "found by the overdue scan; set noeviction",
                    info->maxmemory_policy);
+}
+
+static void on_probed(void *arg, const char *error)
+{
+    struct check *c = arg;
+    if (redis_link_state(c->context.sweep.redis) != REDIS_LINK_UP)
+        return; /* it is tried again, until the limit */
+    look_at_server(c);
+    if (error != NULL)
+        check_fail(c, "Redis refuses what the sweeper asks of it: %s", error);
+    else
+        check_ok("Redis: rights, memory, types of keys");
     check_done(c, CHECK_REDIS);
+}
+
+void check_redis_begin(struct check *c)
+{
+    if (due_queue_probe(c->context.sweep.queue, on_probed, c) != 0)
+        on_probed(c, "out of memory");
 }

@@ -8,6 +8,8 @@
 #include "loop.h"
 #include "modes.h"
 #include "notify.h"
+#include "pg_watch.h"
+#include "redis_use.h"
 #include "sweeper.h"
 
 #include <signal.h>
@@ -42,7 +44,6 @@ static void end(struct service *s, int status)
 static void on_redis(void *arg, enum redis_state state, const char *reason)
 {
     struct service *s = arg;
-    (void)reason;
     if (state == REDIS_LINK_UP) {
         const char *unusable = context_redis_unusable(&s->context);
         if (unusable != NULL && !s->redis_seen) {
@@ -51,12 +52,14 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
             end(s, EXIT_USAGE);
             return;
         }
-        log_event(LOG_INFO, "Redis connected", LOG_STR, "redis", s->context.redis, LOG_STR,
-                  "version", redis_link_info(s->context.sweep.redis)->version, LOG_END);
         s->redis_seen = true;
     }
-    if (state == REDIS_LINK_CONNECTING)
-        return;
+    redis_use_link(s->context.sweep.redis_use, state, reason);
+}
+
+static void on_redis_use(void *arg)
+{
+    struct service *s = arg;
     feed_redis_changed(s->feed);
     sweeper_redis_changed(s->sweeper);
 }
@@ -158,6 +161,8 @@ static int set_up(struct service *s)
 {
     struct sweep *sweep = &s->context.sweep;
     const struct feed_events events = {on_mirrored, s};
+    sweep->redis_use = redis_use_new(sweep, &s->context.redis, on_redis_use, s);
+    sweep->pg_watch = pg_watch_new(sweep->loop, &s->context.postgres, s->config->workers + 1);
     s->sweeper = sweeper_new(sweep);
     s->feed = feed_new(sweep, &events);
     s->grace = timer_new(sweep->loop, on_grace_over, s);
@@ -166,7 +171,8 @@ static int set_up(struct service *s)
                                           &s->context.redis};
     if (s->sweeper != NULL && s->feed != NULL)
         s->health = health_new(&health);
-    if (s->health == NULL || s->grace == NULL || s->report == NULL ||
+    if (sweep->redis_use == NULL || sweep->pg_watch == NULL || s->health == NULL ||
+        s->grace == NULL || s->report == NULL ||
         loop_on_signal(sweep->loop, SIGTERM, on_signal, s) != 0 ||
         loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
@@ -220,6 +226,8 @@ int daemon_run(const struct config *config)
     timer_free(s.report);
     feed_free(s.feed);
     sweeper_free(s.sweeper);
+    redis_use_free(s.context.sweep.redis_use);
+    pg_watch_free(s.context.sweep.pg_watch);
     context_close(&s.context);
     return s.status;
 }

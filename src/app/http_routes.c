@@ -191,8 +191,11 @@ static void post_reconcile(void *arg, struct http_request *request)
         http_reply_error(request, 503, "the sweeper is stopping");
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
-    else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
-        http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
+    else if (!sweep_redis_usable(r->sweep))
+        http_reply_error(request, 503,
+                         redis_link_state(r->sweep->redis) == REDIS_LINK_UP
+                             ? "Redis refuses what the sweeper asks of it: nothing can be compared"
+                             : "Redis is out of reach: there is nothing to compare with");
     else
         start_reconcile(r, request);
 }

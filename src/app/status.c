@@ -37,6 +37,7 @@ struct status {
     int64_t next_us;    /* the next expiry that Postgres knows; 0: none */
     char error[256];    /* why Postgres could not be asked; "" when it could */
     char unusable[256]; /* why its tables cannot be used */
+    char refused[256];  /* why Redis, which is there, cannot be used */
     bool redis_known;
 };
 
@@ -59,8 +60,23 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     go_on(s);
 }
 
+static void on_probed(void *arg, const char *error)
+{
+    struct status *s = arg;
+    if (error != NULL && redis_link_state(s->context.sweep.redis) == REDIS_LINK_UP)
+        snprintf(s->refused, sizeof(s->refused), "%s", error);
+    go_on(s);
+}
+
+static bool ask_whether_it_may(struct status *s)
+{
+    return due_queue_probe(s->context.sweep.queue, on_probed, s) == 0;
+}
+
 static bool ask_sizes(struct status *s)
 {
+    if (s->refused[0] != '\0')
+        return false;
     s->context.sweep.sizes_us = clock_mono_us();
     return due_queue_sizes(s->context.sweep.queue, on_sizes, s) == 0;
 }
@@ -153,8 +169,8 @@ static bool ask_next(struct status *s)
 
 /* One after the other, each when the one before has its answer. What is late is looked up in Redis
  * too, so Redis comes first. A step returns false when there is nothing to wait for. */
-static bool (*const steps[])(struct status *s) = {ask_sizes, ask_failures, ask_catalog, ask_late,
-                                                  ask_next};
+static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes, ask_failures,
+                                                  ask_catalog,        ask_late,  ask_next};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 
@@ -203,7 +219,7 @@ static void fill_servers(const struct status *s, struct health_report *r)
     const char *why = unusable != NULL ? unusable : redis_link_last_error(sweep->redis);
     r->redis = (struct health_server){
         .address = s->context.redis,
-        .up = s->redis_known,
+        .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
         .error = why[0] != '\0' ? why : NO_ANSWER,
         .clock_known = sweep->redis_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&sweep->redis_clock),
@@ -218,6 +234,7 @@ static void fill(const struct status *s, struct health_report *r)
     fill_servers(s, r);
     overdue_read(s->overdue, &view);
     r->degraded = !s->redis_known;
+    r->degraded_reason = r->redis.up ? s->refused : r->redis.error;
     r->sizes_known = s->redis_known;
     r->pending = sweep->sizes.pending;
     r->inflight = sweep->sizes.inflight;
@@ -252,11 +269,14 @@ static int print(const struct status *s)
     if (!report.redis.up)
         log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", s->context.redis, LOG_STR,
                   "error", report.redis.error, LOG_END);
+    else if (s->refused[0] != '\0')
+        log_event(LOG_ERROR, "Redis refuses what the sweeper asks of it", LOG_STR, "redis",
+                  s->context.redis, LOG_STR, "error", s->refused, LOG_END);
     if (s->unusable[0] != '\0')
         log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", s->unusable,
                   LOG_END);
-    return report.postgres.up && report.redis.up && s->unusable[0] == '\0' ? EXIT_DONE
-                                                                           : EXIT_FAILED;
+    return report.postgres.up && !report.degraded && s->unusable[0] == '\0' ? EXIT_DONE
+                                                                            : EXIT_FAILED;
 }
 
 static int set_up(struct status *s)

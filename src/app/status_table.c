@@ -115,6 +115,12 @@ void status_table_print(const struct health_report *r, FILE *out)
     fputs(r->ready ? "yes" : "no: ", out);
     put_text(out, r->reason);
     fputc('\n', out);
+    if (r->degraded) {
+        fprintf(out, "%-16s", "degraded");
+        fputs("yes: ", out);
+        put_text(out, r->degraded_reason);
+        fputc('\n', out);
+    }
     put_count(out, "pending", r, r->pending);
     put_count(out, "in flight", r, r->inflight);
     put_count(out, "failed", r, r->failed);

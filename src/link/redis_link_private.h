@@ -109,9 +109,6 @@ struct redis_reply *redis_reply_wrap(redisReply *reply);
 /* True for an error reply whose code (its first word) is `code`. */
 bool redis_reply_has_code(const struct redis_reply *r, const char *code);
 
-/* True for errors that say the server is of no use at present: another connection may be. */
-bool redis_reply_useless(const struct redis_reply *r);
-
 /* redis_tls.c: all tolerate ssl == NULL */
 
 /* Puts TLS on a connected context, checking the server's certificate and its name. Returns 0, or -1

@@ -134,6 +134,19 @@ bool due_op_send(struct due_queue *q, struct due_op *op, const struct lua_script
         redis_link_script(q->link, cb, op, script, (int)args->n_keys, (int)(args->n - args->n_keys),
                           args->values, args->lengths) != 0)
         return false;
+    op->script = script;
+    op->outstanding++;
+    return true;
+}
+
+bool due_op_send_plain(struct due_queue *q, struct due_op *op, const struct due_args *args,
+                       redis_link_cb *cb)
+{
+    if (q->link == NULL ||
+        redis_link_command(q->link, cb, op, (int)args->n, args->values, args->lengths) != 0)
+        return false;
+    op->script = NULL;
+    op->command = args->values[0];
     op->outstanding++;
     return true;
 }
@@ -149,20 +162,43 @@ int due_op_begin(struct due_queue *q, struct due_op *op)
     return 0;
 }
 
+/* Redis is there, and its answer is of no use. */
+static void refuse(struct due_op *op, const char *error)
+{
+    if (op->error[0] != '\0')
+        return;
+    snprintf(op->error, sizeof(op->error), "%s", error);
+    op->refused = true;
+}
+
 void due_op_fail(struct due_op *op, const char *error)
 {
-    if (op->error[0] == '\0')
-        snprintf(op->error, sizeof(op->error), "%s", error[0] != '\0' ? error : DUE_UNEXPECTED);
+    if (strcmp(error, DUE_UNEXPECTED) == 0)
+        refuse(op, error);
+    else if (op->error[0] == '\0')
+        snprintf(op->error, sizeof(op->error), "%s", error);
 }
 
 bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error)
 {
-    if (reply == NULL)
+    const struct due_refusal refusal = {
+        .script = op->script,
+        .command = op->command,
+        .prefix = op->queue != NULL ? op->queue->prefix : "",
+        .error = redis_reply_str(reply, NULL),
+    };
+    char text[sizeof(op->error)];
+
+    if (reply == NULL) {
         due_op_fail(op, error);
-    else if (redis_reply_type(reply) == REDIS_LINK_ERROR)
+    } else if (redis_reply_useless(reply)) { /* the link is lost with it, and says so */
         due_op_fail(op, redis_reply_str(reply, NULL));
-    else
+    } else if (redis_reply_type(reply) == REDIS_LINK_ERROR) {
+        due_refusal_text(text, sizeof(text), &refusal);
+        refuse(op, text);
+    } else {
         return true;
+    }
     return false;
 }
 
@@ -171,9 +207,17 @@ void due_op_done(struct due_op *op)
     op->outstanding--;
     if (op->outstanding > 0)
         return;
+    if (op->refused && op->queue != NULL && op->queue->on_refused != NULL)
+        op->queue->on_refused(op->queue->refused_arg, op->error);
     if (op->queue != NULL)
         finish_op(op, op->error[0] != '\0' ? op->error : NULL);
     op->destroy(op);
+}
+
+void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char *reason), void *arg)
+{
+    q->on_refused = cb;
+    q->refused_arg = arg;
 }
 
 /* ---- roles ---- */

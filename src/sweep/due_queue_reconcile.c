@@ -45,9 +45,7 @@ void due_args_add_word(struct due_args *args, const char *word)
 
 int due_look_send_plain(struct due_queue *q, struct due_look *op, struct due_args *args)
 {
-    if (q->link != NULL &&
-        redis_link_command(q->link, on_look, op, (int)args->n, args->values, args->lengths) == 0)
-        op->op.outstanding++;
+    due_op_send_plain(q, &op->op, args, on_look);
     due_args_clear(args);
     return due_op_begin(q, &op->op);
 }

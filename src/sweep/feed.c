@@ -11,7 +11,7 @@
 #include "pages.h"
 #include "pass.h"
 #include "pg_link.h"
-#include "redis_link.h"
+#include "pg_watch.h"
 #include "statements.h"
 #include "sweep.h"
 
@@ -29,11 +29,6 @@
 #define OUT_OF_REACH_US (10 * 1000000)  /* a restart is over sooner */
 #define GIVE_WAY_US (1500 * 1000)       /* ... and after a backlog, but waits no longer than this */
 
-bool feed_redis_up(const struct feed *f)
-{
-    return redis_link_state(f->sweep->redis) == REDIS_LINK_UP;
-}
-
 void feed_job_over(struct feed *f)
 {
     f->job = JOB_NONE;
@@ -49,26 +44,35 @@ void feed_want_full(struct feed *f, int64_t delay_us)
     f->look_at_us = now_us + delay_us;
 }
 
-void feed_set_degraded(struct feed *f, bool degraded, const char *error)
+void feed_failed(struct feed *f, const char *message, const char *error, bool unexplained)
 {
-    if (degraded && !f->degraded)
-        log_event(LOG_WARN, "Redis is out of reach; releases go on straight from Postgres", LOG_STR,
-                  "error", error, LOG_BOOL, "degraded", 1, LOG_END);
-    else if (!degraded && f->degraded)
-        log_event(LOG_INFO, "Redis is back", LOG_BOOL, "degraded", 0, LOG_END);
-    f->degraded = degraded;
-    overdue_redis_changed(f->overdue, !degraded);
+    enum outage_say say = OUTAGE_SILENT;
+    if (unexplained && pg_link_up(f->link))
+        say = outage_on(&f->failing, error, true, clock_mono_us());
+    log_event(say == OUTAGE_ERROR  ? LOG_ERROR
+              : say == OUTAGE_WARN ? LOG_WARN
+                                   : LOG_DEBUG,
+              message, LOG_STR, "error", error, LOG_REAL, "failingSeconds",
+              (double)(f->failing.lasted_us / 1000) / 1e3, LOG_END);
+}
+
+void feed_succeeded(struct feed *f)
+{
+    if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
+        log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
+                  LOG_REAL, "failingSeconds", (double)(f->failing.lasted_us / 1000) / 1e3, LOG_END);
 }
 
 static void on_pass(void *arg, const struct pass_result *result)
 {
     struct feed *f = arg;
     if (!result->ok) {
-        log_event(LOG_WARN, "A direct pass over Postgres failed", LOG_STR, "error", result->error,
-                  LOG_END);
+        feed_failed(f, "A direct pass over Postgres failed", result->error, true);
         f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
-    } else if (f->degraded && !f->stopping) {
-        overdue_pass_done(f->overdue, f->pass_began_us);
+    } else {
+        feed_succeeded(f);
+        if (sweep_degraded(f->sweep) && !f->stopping)
+            overdue_pass_done(f->overdue, f->pass_began_us);
     }
     feed_job_over(f);
 }
@@ -97,7 +101,7 @@ static void check_stopped(struct feed *f)
         pass_stop(f->pass);
     if (f->job != JOB_NONE || f->done == NULL)
         return;
-    if (f->feeder && feed_redis_up(f)) {
+    if (f->feeder && sweep_redis_usable(f->sweep)) {
         f->feeder = false;
         if (due_queue_role_release(f->sweep->queue, "feeder", f->holder, on_role_released, f) ==
             0) {
@@ -143,12 +147,12 @@ static void poke(struct feed *f)
     int64_t now_us = clock_mono_us();
     if (!statements_ready(f->sweep->statements)) { /* a worker reads the catalog */
         timer_after_us(f->wake, FEED_RETRY_US / 20);
-    } else if (f->degraded && (!feed_redis_up(f) || f->look_at_us > now_us)) {
+    } else if (sweep_degraded(f->sweep)) {
         if (f->direct_at_us <= now_us)
             start_pass(f, 0);
         else
             timer_at_us(f->wake, f->direct_at_us);
-    } else if (!feed_redis_up(f)) {
+    } else if (!sweep_redis_usable(f->sweep)) {
         return; /* it has not been heard of yet */
     } else if (f->want_full) {
         int64_t at_us = full_look_at_us(f, now_us);
@@ -183,7 +187,7 @@ static void on_overdue(void *arg)
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
-    (void)reason;
+    pg_watch_link(f->sweep->pg_watch, PG_WATCH_FEED, up, reason);
     if (!up && f->down_us == 0) {
         f->down_us = clock_mono_us();
     } else if (up) { /* nobody looked meanwhile */
@@ -278,13 +282,11 @@ void feed_start(struct feed *f)
 
 void feed_redis_changed(struct feed *f)
 {
-    bool up = feed_redis_up(f);
-    f->refusing = false;
-    feed_set_degraded(f, !up, redis_link_last_error(f->sweep->redis));
+    overdue_redis_changed(f->overdue, !sweep_degraded(f->sweep));
     marker_redis_changed(f->marker);
-    if (up) {
+    if (sweep_redis_usable(f->sweep)) {
         feed_want_full(f, CLAIM_FIRST_US);
-        f->want_pass = f->redis_was_up; /* a claim of ours may have been lost with the connection */
+        f->want_pass = f->redis_was_up; /* a claim of ours may have been lost */
         f->redis_was_up = true;
     }
     poke(f);

@@ -15,33 +15,12 @@
 /* The look did not come to its end: it is wanted again, a little later. */
 static void look_failed(struct feed *f, const char *error)
 {
-    log_event(LOG_WARN, "The feed's look failed", LOG_STR, "error", error, LOG_END);
+    feed_failed(f, "The feed's look failed", error, sweep_redis_usable(f->sweep));
     if (f->full)
         feed_want_full(f, FEED_RETRY_US);
     else
         f->look_at_us = clock_mono_us() + FEED_RETRY_US;
     feed_job_over(f);
-}
-
-/* Redis is there and takes nothing (its memory is full, say): as good as out of reach, except that
- * each look asks it again. */
-static void redis_refused(struct feed *f, const char *error)
-{
-    if (!feed_redis_up(f)) {
-        look_failed(f, error);
-        return;
-    }
-    f->refusing = true;
-    feed_set_degraded(f, true, error);
-    feed_want_full(f, FEED_RETRY_US);
-    feed_job_over(f);
-}
-
-static void redis_took(struct feed *f)
-{
-    if (f->refusing)
-        feed_set_degraded(f, false, NULL);
-    f->refusing = false;
 }
 
 static void look_done(struct feed *f)
@@ -52,6 +31,7 @@ static void look_done(struct feed *f)
     if (!f->only_clock)
         f->looked_us = f->look_began_us;
     f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
+    feed_succeeded(f);
     if (f->full && f->sweep->config->reconcile_interval_us > 0)
         f->scan_at_us = now_us + f->sweep->config->reconcile_interval_us;
     feed_job_over(f);
@@ -69,10 +49,9 @@ void feed_mirrored(void *arg, int64_t earliest_ms, const char *error)
 {
     struct feed *f = arg;
     if (error != NULL) {
-        redis_refused(f, error);
+        look_failed(f, error);
         return;
     }
-    redis_took(f);
     if (earliest_ms != INT64_MAX)
         f->events.on_mirrored(f->events.arg, earliest_ms);
     if (f->last_page || f->stopping)
@@ -129,11 +108,9 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
     (void)remaining_ms;
     (void)owner;
     if (error != NULL) {
-        redis_refused(f, error);
+        look_failed(f, error);
         return;
     }
-    if (held)
-        redis_took(f);
     bool took_over = held && !f->feeder;
     f->feeder = held;
     bool scan = clock_mono_us() >= f->scan_at_us;

@@ -4,6 +4,7 @@
 #define RS_FEED_PRIVATE_H
 
 #include "feed.h"
+#include "outage.h"
 
 #define FEED_RETRY_US (1000 * 1000) /* after a look or pass that failed */
 
@@ -37,25 +38,26 @@ struct feed {
     int64_t last_success_us;
     int64_t pass_began_us; /* monotonic */
     int64_t down_us;       /* monotonic: without a connection to Postgres since; 0: it has one */
+    struct outage failing; /* looks or passes, by no fault of a server that is out of reach */
     struct mirror *mirror;
     bool last_page;
-    bool degraded;
     bool redis_was_up;
-    bool refusing; /* Redis is up and takes nothing */
 
     void (*done)(void *arg);
     void *done_arg;
     bool stopping;
 };
 
-bool feed_redis_up(const struct feed *f);
 void feed_job_over(struct feed *f);
+
+/* A look or a pass has failed, or has come to its end: one record when it begins, and as outage.h
+ * has it. unexplained: no server is known to be out of reach or to refuse, which has records of its
+ * own. */
+void feed_failed(struct feed *f, const char *message, const char *error, bool unexplained);
+void feed_succeeded(struct feed *f);
 
 /* A look from the beginning of time is wanted. */
 void feed_want_full(struct feed *f, int64_t delay_us);
-
-/* One record when releases begin to go on without Redis, and one when they no longer do. */
-void feed_set_degraded(struct feed *f, bool degraded, const char *error);
 
 /* A full look reads everything that has expired and, with a look-ahead, what will; a regular one
  * what the last look could not see; with neither to do (!full, !mirror), none. Each brings

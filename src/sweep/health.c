@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "overdue.h"
 #include "redis_link.h"
+#include "redis_use.h"
 #include "statements.h"
 #include "sweep.h"
 #include "sweeper.h"
@@ -96,7 +97,7 @@ static void on_tick(void *arg)
     struct health *h = arg;
     int64_t now_us = clock_mono_us();
     watch_clocks(h);
-    if (redis_up(h)) {
+    if (sweep_redis_usable(h->options.sweep)) {
         refresh_sizes(h, now_us);
         refresh_failures(h, now_us);
     }
@@ -161,7 +162,7 @@ static void read_overdue(const struct health *h, struct health_report *r)
     if (r->now_us == 0)
         return;
     note_overdue(r, view.since_us, view.id);
-    if (r->redis.up && head_us(s) > 0 && head_us(s) < r->now_us)
+    if (r->sizes_known && head_us(s) > 0 && head_us(s) < r->now_us)
         note_overdue(r, head_us(s), "");
     if (s->fault_since_us > 0)
         note_overdue(r, r->now_us - (clock_mono_us() - s->fault_since_us), "");
@@ -195,8 +196,9 @@ void health_read(struct health *h, struct health_report *r)
     memset(r, 0, sizeof(*r));
     read_servers(h, r);
     r->now_us = server_clock_now_us(&s->pg_clock);
-    r->degraded = !r->redis.up;
-    r->sizes_known = r->redis.up && s->sizes_us > 0;
+    r->degraded = sweep_degraded(s);
+    r->degraded_reason = redis_use_reason(s->redis_use);
+    r->sizes_known = sweep_redis_usable(s) && s->sizes_us > 0;
     if (r->sizes_known) {
         r->pending = s->sizes.pending;
         r->inflight = s->sizes.inflight;

@@ -109,6 +109,9 @@ static void set_verdict(json_t *o, const struct health_report *r)
     if (!r->ready)
         (void)json_object_set_new(o, "reason", text_json(r->reason, strlen(r->reason)));
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
+    if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
+        (void)json_object_set_new(o, "degradedReason",
+                                  text_json(r->degraded_reason, strlen(r->degraded_reason)));
     (void)json_object_set_new(o, "overdueSeconds",
                               overdue_us > 0 || r->postgres.up ? seconds_json(overdue_us)
                                                                : json_null());

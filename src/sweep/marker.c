@@ -4,7 +4,6 @@
 #include "due_queue_reconcile.h"
 #include "log.h"
 #include "loop.h"
-#include "redis_link.h"
 #include "sweep.h"
 
 #include <stdlib.h>
@@ -42,7 +41,7 @@ static void on_mark(void *arg, bool gone, const char *error)
 static void on_tick(void *arg)
 {
     struct marker *m = arg;
-    if (m->asked || redis_link_state(m->sweep->redis) != REDIS_LINK_UP)
+    if (m->asked || !sweep_redis_usable(m->sweep))
         return;
     if (due_queue_mark(m->sweep->queue, on_mark, m) == 0)
         m->asked = true;

@@ -40,6 +40,7 @@ struct pass {
     int nrunners;
 
     bool running, stopping, asked, last, freed;
+    bool refused;       /* Redis could not be told something, and the log has it */
     struct item *items; /* the page in hand */
     size_t n, next;
     char error[PG_REASON_SIZE];
@@ -245,8 +246,13 @@ static void on_dropped(void *arg, size_t dropped, const char *error)
         free_told(r->pass);
         return;
     }
-    if (error != NULL) /* harmless: the sweeper forgets spent entries when they come due */
-        log_event(LOG_DEBUG, "Released entries stay in Redis", LOG_STR, "error", error, LOG_END);
+    /* Harmless: spent entries are forgotten when they come due. A daemon has said it otherwise. */
+    if (error != NULL) {
+        log_event(r->pass->refused || sweep_degraded(r->pass->sweep) ? LOG_DEBUG : LOG_WARN,
+                  "Redis could not be told what was released; its entries go when they come due",
+                  LOG_STR, "error", error, LOG_END);
+        r->pass->refused = true;
+    }
     runner_rest(r);
 }
 

@@ -3,6 +3,8 @@
 
 #include "config.h"
 #include "log.h"
+#include "redis_link.h"
+#include "redis_use.h"
 #include "release.h"
 
 #include <jansson.h>
@@ -10,6 +12,18 @@
 #include <string.h>
 
 #define STATEMENT_TIMEOUT_MAX_US (5 * 1000000)
+
+bool sweep_redis_usable(const struct sweep *s)
+{
+    if (s->redis_use != NULL)
+        return redis_use_ok(s->redis_use);
+    return s->redis != NULL && redis_link_state(s->redis) == REDIS_LINK_UP;
+}
+
+bool sweep_degraded(const struct sweep *s)
+{
+    return s->redis_use != NULL && redis_use_degraded(s->redis_use);
+}
 
 int64_t sweep_statement_timeout_us(const struct config *config)
 {

@@ -3,9 +3,7 @@
 #include "sweeper.h"
 
 #include "config.h"
-#include "log.h"
 #include "loop.h"
-#include "redis_link.h"
 #include "sweep.h"
 #include "worker.h"
 
@@ -20,12 +18,11 @@ struct sweeper {
     struct timer *wake;
     struct timer *stopped; /* delivers `done` on a later turn */
 
-    struct worker *claiming;       /* one claim at a time: its answer says when the next is due */
-    int64_t next_ms;               /* the earliest score known; INT64_MAX: none */
-    int64_t looked_us;             /* monotonic: the last look at Redis */
-    int64_t batch_started_us;      /* monotonic: the last claim that brought something */
-    int64_t not_before_us;         /* monotonic: after an error */
-    bool pg_said_up, pg_said_down; /* what the last record about Postgres said */
+    struct worker *claiming;  /* one claim at a time: its answer says when the next is due */
+    int64_t next_ms;          /* the earliest score known; INT64_MAX: none */
+    int64_t looked_us;        /* monotonic: the last look at Redis */
+    int64_t batch_started_us; /* monotonic: the last claim that brought something */
+    int64_t not_before_us;    /* monotonic: after an error */
 
     bool stopping;
     void (*done)(void *arg);
@@ -89,7 +86,7 @@ static void poke(struct sweeper *s)
         check_stopped(s);
         return;
     }
-    if (s->claiming != NULL || redis_link_state(s->sweep->redis) != REDIS_LINK_UP)
+    if (s->claiming != NULL || !sweep_redis_usable(s->sweep))
         return;
     struct worker *w = ready_worker(s);
     if (w == NULL)
@@ -145,14 +142,7 @@ static void on_settled(void *arg, struct worker *w, int64_t put_back_ms)
 static void on_link(void *arg, struct worker *w)
 {
     struct sweeper *s = arg;
-    bool up = sweeper_postgres_up(s);
-    if (up && !s->pg_said_up)
-        log_event(LOG_INFO, "Postgres connected", LOG_END);
-    else if (!up && !s->pg_said_down)
-        log_event(LOG_WARN, "Postgres is out of reach; nothing is claimed until it is back",
-                  LOG_STR, "error", worker_link_error(w), LOG_END);
-    s->pg_said_up = up;
-    s->pg_said_down = !up;
+    (void)w;
     poke(s);
 }
 

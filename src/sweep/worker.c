@@ -8,6 +8,7 @@
 #include "log.h"
 #include "loop.h"
 #include "pg_link.h"
+#include "pg_watch.h"
 #include "release.h"
 #include "settlement.h"
 #include "statements.h"
@@ -33,6 +34,7 @@ struct hand {
 
 struct worker {
     struct sweep *sweep;
+    int number; /* from 1 on */
     struct worker_events events;
     struct pg_link *link;
     struct batch *batch;
@@ -73,7 +75,7 @@ static void ensure_statements(struct worker *w)
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct worker *w = arg;
-    (void)reason;
+    pg_watch_link(w->sweep->pg_watch, w->number, up, reason);
     if (up)
         ensure_statements(w);
     w->events.on_link(w->events.arg, w);
@@ -103,6 +105,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
         .arg = w,
     };
     w->sweep = sweep;
+    w->number = number;
     w->events = *events;
     w->put_back_ms = INT64_MAX;
     w->link = pg_link_new(sweep->loop, &link);
@@ -186,7 +189,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
     struct worker *w = arg;
     int64_t put_back_ms = w->put_back_ms;
     if (error != NULL)
-        log_event(LOG_WARN, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
+        log_event(LOG_DEBUG, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
                   "error", error, LOG_INT, "reservations", (int64_t)n, LOG_END);
     else if (lost > 0)
         log_event(LOG_WARN, "Leases had passed to another sweeper before they were settled",

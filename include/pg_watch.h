@@ -1,0 +1,20 @@
+/* Postgres as all links of the daemon see it: one outage, however many of them meet it. It is said
+ * by server_watch.h. */
+#ifndef RS_PG_WATCH_H
+#define RS_PG_WATCH_H
+
+#include <stdbool.h>
+
+struct loop;
+struct pg_watch;
+
+#define PG_WATCH_FEED 0 /* the feed's link; those of workers are 1, 2, ... */
+
+/* address: shown in the records; borrowed, and may become another. NULL: out of memory. */
+struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlinks);
+void pg_watch_free(struct pg_watch *w); /* NULL is legal */
+
+/* What a link's on_state says. w may be NULL: nobody watches. */
+void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason);
+
+#endif
