@@ -120,6 +120,10 @@ static void on_states(void *arg, const struct due_state *states, size_t n, const
     if (error != NULL) {
         log_event(LOG_DEBUG, "What is overdue could not be looked up in Redis", LOG_STR, "error",
                   error, LOG_END);
+        if (!o->confirm) { /* nobody will look again: as without Redis */
+            decide(o, 0, 0, 0);
+            return;
+        }
         clear_entries(o);
         o->on_decided(o->arg);
         return;

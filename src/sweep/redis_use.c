@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PROBE_US (1000 * 1000)
 #define PROBE_MAX_US (5 * 1000 * 1000) /* after relapses: each recovery costs a full look */
@@ -57,8 +58,21 @@ static void enter(struct redis_use *u, enum use_state state, const char *reason)
     }
 }
 
+/* Whether two refusals are one: which call meets a lack of memory first, say, is chance; which
+ * right is missing is not. */
+static bool same_refusal(const char *a, const char *b)
+{
+    const char *words_a = strstr(a, ".lua: ");
+    const char *words_b = strstr(b, ".lua: ");
+
+    return words_a != NULL && words_b != NULL && strcmp(words_a, words_b) == 0 &&
+           strstr(a, "NOPERM") == NULL && strstr(a, "can't run this command") == NULL;
+}
+
 static void refuse(struct redis_use *u, const char *reason)
 {
+    char former[sizeof(u->reason)];
+
     if (u->state == USE_OK) {
         bool steady = clock_mono_us() - u->ok_us >= STEADY_US;
 
@@ -66,7 +80,8 @@ static void refuse(struct redis_use *u, const char *reason)
         if (u->probe_us > PROBE_MAX_US)
             u->probe_us = PROBE_MAX_US;
     }
-    enter(u, USE_REFUSED, reason);
+    snprintf(former, sizeof(former), "%s", u->reason);
+    enter(u, USE_REFUSED, same_refusal(former, reason) ? former : reason);
     timer_after_us(u->probe, u->probe_us);
 }
 
