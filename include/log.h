@@ -1,8 +1,10 @@
 /* Structured records: one JSON object a line, or readable text on a terminal.
  *
  * INFO and DEBUG go to stdout, WARN and ERROR to stderr, unless everything is sent to stderr.
- * There is one log for the process, set up once by main. Secrets are never passed in: callers
- * log host names and database names, not connection strings. */
+ * There is one log for the process, set up once by main. Who logs waits until the record is
+ * written, except between log_queue_start() and log_queue_stop(): then it is queued, and dropped
+ * when nobody reads for long. Secrets are never passed in: callers log host names and database
+ * names, not connection strings. */
 #ifndef RS_LOG_H
 #define RS_LOG_H
 
@@ -26,6 +28,19 @@ int log_setup(const struct log_options *options);
 /* True when a record of this level would be written. */
 bool log_enabled(enum log_level level);
 
+/* From now on nobody waits for a reader: threads write, up to 128 KiB a stream is queued, beyond that
+ * whole records are dropped and, once there is room again, one WARN says how many and since when.
+ * For the daemon. Nothing else may write to the two streams until log_queue_stop(). Returns 0, or
+ * -1 with the reason in errno: then all is as before. */
+int log_queue_start(void) __attribute__((warn_unused_result));
+
+/* Waits until what is queued is written, for 1 s at most: for the end of the process. Later records
+ * are written as before log_queue_start(), or, if something has still not left, dropped. */
+void log_queue_stop(void);
+
+/* Records dropped so far since nobody read them. */
+uint64_t log_dropped(void);
+
 /* Field types for log_event. A field is three arguments: type, name (camelCase), value.
  * The list ends with LOG_END. */
 enum log_field {
@@ -41,6 +56,10 @@ enum log_field {
  *   log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)n, LOG_END);
  * Never fails the caller: a record that cannot be built or written is dropped. */
 void log_event(enum log_level level, const char *message, ...);
+
+/* Writes "reservation-sweeper: TEXT" on stderr, which is no record, in order with those that are.
+ */
+void log_plain(const char *text);
 
 /* The level of a name ("ERROR", "WARN", "INFO", "DEBUG", any case), or -1. */
 int log_level_parse(const char *name);

@@ -12,6 +12,7 @@
 #include "redis_use.h"
 #include "sweeper.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         const char *unusable = context_redis_unusable(&s->context);
         if (unusable != NULL && !s->redis_seen) {
             log_event(LOG_ERROR, unusable, LOG_STR, "redis", s->context.redis, LOG_END);
-            fprintf(stderr, "reservation-sweeper: %s\n", unusable);
+            log_plain(unusable);
             end(s, EXIT_USAGE);
             return;
         }
@@ -190,7 +191,7 @@ static void log_start(const struct service *s)
               (int64_t)c->batch_size, LOG_END);
 }
 
-int daemon_run(const struct config *config)
+static int run(const struct config *config)
 {
     struct service s;
     memset(&s, 0, sizeof(s));
@@ -230,4 +231,16 @@ int daemon_run(const struct config *config)
     pg_watch_free(s.context.sweep.pg_watch);
     context_close(&s.context);
     return s.status;
+}
+
+int daemon_run(const struct config *config)
+{
+    if (log_queue_start() != 0) {
+        log_event(LOG_ERROR, "The log's threads cannot be started", LOG_STR, "error",
+                  strerror(errno), LOG_END);
+        return EXIT_FAILED;
+    }
+    int status = run(config);
+    log_queue_stop();
+    return status;
 }

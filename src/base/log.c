@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include "clock.h"
+#include "log_writer.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define SERVICE_DEFAULT "reservation-sweeper"
+#define LAST_WORDS_US 1000000 /* for what is queued when the process ends */
 
 /* The default of 17 digits would print 0.1 as 0.10000000000000001. */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
@@ -25,8 +27,8 @@ static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 /* The one log of the process. */
 static struct {
     enum log_level level;
-    enum log_format format;
-    char *service; /* NULL: SERVICE_DEFAULT */
+    bool text[STDERR_FILENO + 1]; /* by descriptor: not JSON */
+    char *service;                /* NULL: SERVICE_DEFAULT */
     bool all_to_stderr;
 } state = {.level = LOG_INFO};
 
@@ -41,7 +43,9 @@ int log_setup(const struct log_options *options)
     }
     free(state.service);
     state.level = options->level;
-    state.format = options->format;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+        state.text[fd] = options->format == LOG_FORMAT_TEXT ||
+                         (options->format == LOG_FORMAT_AUTO && isatty(fd) != 0);
     state.service = service;
     state.all_to_stderr = options->all_to_stderr;
     return 0;
@@ -119,9 +123,8 @@ static json_t *value_to_json(int type, va_list *list)
 }
 
 /* "2025-11-14T01:00:00.000Z"; returns false when the clock shows nothing that can be written. */
-static bool timestamp_now(char *out, size_t size)
+static bool timestamp_of(int64_t wall_us, char *out, size_t size)
 {
-    int64_t wall_us = clock_wall_us();
     time_t seconds = (time_t)(wall_us / 1000000);
     struct tm tm;
 
@@ -196,47 +199,65 @@ static void put_text_record(FILE *out, enum log_level level, json_t *record, jso
     }
 }
 
-static void write_all(int fd, const char *data, size_t size)
+/* The line of a record, malloc'd, with its break; NULL when memory ran out. */
+static char *record_line(bool text, enum log_level level, json_t *record, json_t *fields,
+                         size_t *size)
 {
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-
-        if (n == 0 || (n < 0 && errno != EINTR))
-            return;
-        if (n > 0) {
-            data += n;
-            size -= (size_t)n;
-        }
-    }
-}
-
-/* Builds the line and writes it. */
-static void emit(enum log_level level, json_t *record, json_t *fields)
-{
-    FILE *stream = state.all_to_stderr || level <= LOG_WARN ? stderr : stdout;
-    int fd = fileno(stream);
-    bool text = state.format == LOG_FORMAT_TEXT || (state.format == LOG_FORMAT_AUTO && isatty(fd));
     char *line = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&line, &size);
+    FILE *out = open_memstream(&line, size);
     bool built = out != NULL;
 
-    if (built) {
-        if (text)
-            put_text_record(out, level, record, fields);
-        else
-            built =
-                json_object_update(record, fields) == 0 && json_dumpf(record, out, JSON_FLAGS) == 0;
-        fputc('\n', out);
-        built = !ferror(out) && built;
-        built = fclose(out) == 0 && built;
+    if (!built)
+        return NULL;
+    if (text)
+        put_text_record(out, level, record, fields);
+    else
+        built = json_object_update(record, fields) == 0 && json_dumpf(record, out, JSON_FLAGS) == 0;
+    fputc('\n', out);
+    built = !ferror(out) && built;
+    built = fclose(out) == 0 && built;
+    if (!built) {
+        free(line);
+        return NULL;
     }
-    if (built) {
-        /* What was printed before the record stays before it. */
-        fflush(stream);
-        write_all(fd, line, size);
+    return line;
+}
+
+static json_t *record_fields(va_list *list)
+{
+    json_t *fields = json_object();
+    bool built = fields != NULL;
+
+    for (int type = va_arg(*list, int); type != LOG_END && built; type = va_arg(*list, int)) {
+        const char *name = va_arg(*list, const char *);
+
+        built = json_object_set_new_nocheck(fields, name, value_to_json(type, list)) == 0;
     }
-    free(line);
+    if (!built) {
+        json_decref(fields);
+        return NULL;
+    }
+    return fields;
+}
+
+/* As record_line. Reads nothing that changes after the set-up: any thread may call it. */
+static char *build(int fd, enum log_level level, const char *message, va_list *list, size_t *size)
+{
+    json_t *record = json_object();
+    json_t *fields = record_fields(list);
+    const char *service = state.service == NULL ? SERVICE_DEFAULT : state.service;
+    char timestamp[40];
+    char *line = NULL;
+
+    if (fields != NULL && timestamp_of(clock_wall_us(), timestamp, sizeof timestamp) &&
+        json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
+        json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
+        json_object_set_new(record, "service", text_to_json(service)) == 0 &&
+        json_object_set_new(record, "message", text_to_json(message)) == 0)
+        line = record_line(state.text[fd], level, record, fields, size);
+    json_decref(record);
+    json_decref(fields);
+    return line;
 }
 
 void log_event(enum log_level level, const char *message, ...)
@@ -245,30 +266,69 @@ void log_event(enum log_level level, const char *message, ...)
         return;
 
     int saved_errno = errno;
-    json_t *record = json_object();
-    json_t *fields = json_object();
-    char timestamp[40];
-    bool built = timestamp_now(timestamp, sizeof timestamp);
+    bool to_stderr = state.all_to_stderr || level <= LOG_WARN;
+    int fd = to_stderr ? STDERR_FILENO : STDOUT_FILENO;
+    size_t size = 0;
     va_list list;
 
-    built = built && json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
-            json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
-            json_object_set_new(
-                record, "service",
-                text_to_json(state.service == NULL ? SERVICE_DEFAULT : state.service)) == 0 &&
-            json_object_set_new(record, "message", text_to_json(message)) == 0;
-
     va_start(list, message);
-    for (int type = va_arg(list, int); type != LOG_END && built; type = va_arg(list, int)) {
-        const char *name = va_arg(list, const char *);
 
-        built = json_object_set_new_nocheck(fields, name, value_to_json(type, &list)) == 0;
-    }
+    char *line = build(fd, level, message, &list, &size);
+
     va_end(list);
-
-    if (built)
-        emit(level, record, fields);
-    json_decref(record);
-    json_decref(fields);
+    if (line != NULL) {
+        /* What was printed before the record stays before it. */
+        fflush(to_stderr ? stderr : stdout);
+        log_writer_put(fd, line, size, level == LOG_ERROR);
+    }
     errno = saved_errno;
+}
+
+void log_plain(const char *text)
+{
+    char *line = NULL;
+    int size = asprintf(&line, SERVICE_DEFAULT ": %s\n", text);
+
+    if (size >= 0)
+        log_writer_put(STDERR_FILENO, line, (size_t)size, true);
+}
+
+/* A record of its own level and stream: see log_writer_start(). */
+static char *notice(size_t *size, ...)
+{
+    va_list list;
+
+    va_start(list, size);
+
+    char *line = build(STDERR_FILENO, LOG_WARN,
+                       "Log records were dropped: nobody read them in time", &list, size);
+
+    va_end(list);
+    return line;
+}
+
+static char *on_loss(const char *stream, const struct log_loss *loss, size_t *size)
+{
+    char since[40];
+
+    if (!timestamp_of(loss->since_us, since, sizeof since))
+        since[0] = '\0';
+    return notice(size, LOG_INT, "droppedCount", (int64_t)loss->count, LOG_STR, "since", since,
+                  LOG_STR, "stream", stream, LOG_END);
+}
+
+int log_queue_start(void)
+{
+    fflush(stdout);
+    return log_writer_start(on_loss);
+}
+
+void log_queue_stop(void)
+{
+    log_writer_stop(LAST_WORDS_US);
+}
+
+uint64_t log_dropped(void)
+{
+    return log_writer_dropped();
 }

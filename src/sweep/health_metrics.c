@@ -2,6 +2,7 @@
 #include "health_private.h"
 
 #include "feed.h"
+#include "log.h"
 #include "metrics.h"
 #include "pg_link.h"
 #include "redis_link.h"
@@ -175,6 +176,8 @@ char *health_metrics(struct health *h, size_t *len)
     put_queue(m, &r);
     put_servers(m, h, &r);
     put_reconcile(m, &h->reconcile, h->reconciled);
+    put(m, PREFIX "log_records_dropped_total", METRICS_COUNTER,
+        "Log records that nobody read in time.", (double)log_dropped());
     metrics_family(m, PREFIX "build_info", METRICS_GAUGE, "1; what this program is made of.");
     metrics_label(m, "version", RS_VERSION);
     metrics_label(m, "hiredis", redis_link_library_version());

@@ -56,7 +56,8 @@ def environment(dsn: str | None, redis_url: str | None, extra: dict[str, str]) -
 
 
 class Sweeper:
-    """A running sweeper; it starts at once. Both streams are read all the time, by threads."""
+    """A running sweeper; it starts at once. Both streams are read all the time, by threads, except
+    one for which a descriptor is given."""
 
     def __init__(
         self,
@@ -65,6 +66,8 @@ class Sweeper:
         redis_url: str | None = None,
         env: dict[str, str] | None = None,
         http: bool = False,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> None:
         extra = dict(env or {})
         self.http_port = process.free_port() if http else 0
@@ -76,13 +79,12 @@ class Sweeper:
         self.stderr_lines: list[str] = []
         self.records: list[Record] = []
         self._news = threading.Condition()
-        self._open_streams = 2
         self.process = subprocess.Popen(
             [*shlex.split(os.environ.get("RS_WRAPPER", "")), binary(), *args],
             env=environment(dsn, redis_url, extra),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
             errors="replace",
             cwd=ROOT,
@@ -94,7 +96,9 @@ class Sweeper:
                 (self.process.stdout, self.stdout_lines),
                 (self.process.stderr, self.stderr_lines),
             )
+            if pair[0] is not None
         ]
+        self._open_streams = len(self._readers)
         for reader in self._readers:
             reader.start()
 

@@ -54,9 +54,10 @@ static void write_log(void)
 {
     char service[] = "shop";
     const struct log_options options = {LOG_ERROR, LOG_FORMAT_JSON, service, true};
-    if (log_setup(&options) != 0)
+    if (log_setup(&options) != 0 || log_queue_start() != 0)
         return;
     log_event(LOG_DEBUG, "Not written", LOG_STR, "id", "a", LOG_END);
+    log_queue_stop();
 }
 
 static void remember(void)

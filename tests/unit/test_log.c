@@ -230,8 +230,8 @@ static void test_auto_format(void **state)
     char text[4096] = "";
     int terminal = posix_openpt(O_RDWR | O_NOCTTY);
 
-    setup(LOG_FORMAT_AUTO, LOG_INFO, false);
     capture_begin(&c);
+    setup(LOG_FORMAT_AUTO, LOG_INFO, false); /* where the stream leads is looked at here */
     log_event(LOG_INFO, "to a file", LOG_END);
     capture_end(&c);
     assert_int_equal(c.out[0], '{');
@@ -246,6 +246,7 @@ static void test_auto_format(void **state)
     assert_true(slave >= 0);
     capture_begin(&c);
     dup2(slave, STDOUT_FILENO);
+    setup(LOG_FORMAT_AUTO, LOG_INFO, false);
     log_event(LOG_INFO, "to a terminal", LOG_END);
     capture_end(&c);
 
