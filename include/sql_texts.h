@@ -18,5 +18,14 @@ extern const char sql_stock_lock[];
 extern const char sql_stock_repair[];
 extern const char sql_catalog[];
 extern const char sql_indexes[];
+extern const char sql_check_server[];
+extern const char sql_check_tables[];
+extern const char sql_check_guards[];
+extern const char sql_check_seen[];
+extern const char sql_check_states[];
+extern const char sql_check_rows[];
+extern const char sql_check_statuses[];
+extern const char sql_check_doubled[];
+extern const char sql_check_blocker[];
 
 #endif

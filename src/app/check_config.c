@@ -3,6 +3,7 @@
 #include "check_private.h"
 
 #include "config.h"
+#include "http_client.h"
 #include "log.h"
 #include "loop.h"
 #include "modes.h"
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void say(const char *verdict, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
@@ -42,9 +45,11 @@ void check_note(const char *format, ...)
 void check_fail(struct check *c, const char *format, ...)
 {
     va_list args;
-    va_start(args, format);
-    vsnprintf(c->failure, sizeof(c->failure), format, args);
-    va_end(args);
+    if (c->failures++ == 0) {
+        va_start(args, format);
+        vsnprintf(c->failure, sizeof(c->failure), format, args);
+        va_end(args);
+    }
     va_start(args, format);
     say("FAIL", format, args);
     va_end(args);
@@ -69,10 +74,8 @@ static void on_postgres(void *arg, bool up, const char *reason)
 {
     struct check *c = arg;
     (void)reason;
-    if (!up || c->asked)
-        return;
-    c->asked = true;
-    check_postgres_begin(c);
+    if (up && !c->pg.asked)
+        check_postgres_begin(c);
 }
 
 static void on_redis(void *arg, enum redis_state state, const char *reason)
@@ -89,17 +92,21 @@ static const char *why(const char *last_error)
     return last_error[0] != '\0' ? last_error : "no answer within 5 s";
 }
 
+/* Who is connected by now has time limits of its own. */
 static void on_limit(void *arg)
 {
     struct check *c = arg;
-    if (!c->done[CHECK_REDIS])
+    if (!c->done[CHECK_REDIS]) {
         check_fail(c, "Redis at %s is out of reach: %s", c->context.redis,
                    why(redis_link_last_error(c->context.sweep.redis)));
-    if (!c->done[CHECK_POSTGRES])
-        check_fail(c, "Postgres at %s %s: %s", c->context.postgres,
-                   c->asked ? "does not answer" : "is out of reach",
-                   why(pg_link_last_error(c->link)));
-    loop_stop(c->context.sweep.loop);
+        check_done(c, CHECK_REDIS);
+    }
+    if (!c->pg.asked) {
+        c->pg.asked = true;
+        check_fail(c, "Postgres at %s is out of reach: %s", c->context.postgres,
+                   why(pg_link_last_error(c->pg.link)));
+        check_done(c, CHECK_POSTGRES);
+    }
 }
 
 static int set_up(struct check *c)
@@ -108,16 +115,35 @@ static int set_up(struct check *c)
     const struct pg_link_options options = {
         .source = c->context.sweep.postgres,
         .application_name = "reservation-sweeper check",
-        .connect_timeout_us = CHECK_LIMIT_US,
+        .connect_timeout_us = CHECK_CONNECT_US,
         .backoff_min_us = 50 * 1000,
         .backoff_max_us = 1000 * 1000,
+        .read_only_ok = true, /* which is said in its own words */
         .on_state = on_postgres,
         .arg = c,
     };
-    c->link = pg_link_new(loop, &options);
+    c->pg.link = pg_link_new(loop, &options);
     c->limit = timer_new(loop, on_limit, c);
     c->end = timer_new(loop, on_end, c);
-    return c->link != NULL && c->limit != NULL && c->end != NULL ? 0 : -1;
+    return c->pg.link != NULL && c->limit != NULL && c->end != NULL ? 0 : -1;
+}
+
+/* On one terminal the lines have said it already. */
+static bool lines_meet_the_log(void)
+{
+    struct stat lines, log;
+    return isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) && fstat(STDOUT_FILENO, &lines) == 0 &&
+           fstat(STDERR_FILENO, &log) == 0 && lines.st_rdev == log.st_rdev;
+}
+
+static int conclude(const struct check *c)
+{
+    if (c->failures == 0)
+        return EXIT_DONE;
+    if (!lines_meet_the_log())
+        log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
+                  c->failure, LOG_INT, "failures", (int64_t)c->failures, LOG_END);
+    return EXIT_FAILED;
 }
 
 int check_config_run(const struct config *config)
@@ -131,19 +157,18 @@ int check_config_run(const struct config *config)
         check_fail(&c, "out of memory or file descriptors");
     } else {
         check_ok("settings");
-        timer_after_us(c.limit, CHECK_LIMIT_US);
-        pg_link_start(c.link);
+        timer_after_us(c.limit, CHECK_CONNECT_US);
+        check_http_begin(&c);
+        pg_link_start(c.pg.link);
         redis_link_start(c.context.sweep.redis);
         if (loop_run(c.context.sweep.loop) != 0)
             check_fail(&c, "the event loop failed");
     }
-    pg_link_free(c.link);
+    http_client_free(c.neighbour);
+    pg_link_free(c.pg.link);
+    check_postgres_clear(&c);
     timer_free(c.limit);
     timer_free(c.end);
     context_close(&c.context);
-    if (c.failure[0] == '\0')
-        return EXIT_DONE;
-    log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
-              c.failure, LOG_END);
-    return EXIT_FAILED;
+    return conclude(&c);
 }

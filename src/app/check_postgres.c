@@ -1,77 +1,112 @@
-/* --check-config: what the database is like. */
+/* --check-config: what the database is like. Question after question, each in a read-only
+ * transaction that waits for no lock for long. */
 #include "check_private.h"
 
+#include "mapping.h"
 #include "pg_link.h"
 #include "sql_texts.h"
 #include "statements.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* What the indexes of an existing database make cheap or dear. */
-struct indexes {
-    bool by_id, by_product, due, status, expires;
+/* Longer than the server allows itself: then the connection is dead. */
+#define DEADLINE_US (INT64_C(7) * 1000 * 1000)
+
+/* What is asked here finds the functions of pg_catalog first, whatever the role's search path. */
+static const char settings[] =
+    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true),"
+    " pg_catalog.set_config('lock_timeout', '3s', true),"
+    " pg_catalog.set_config('statement_timeout', '5s', true),"
+    " pg_catalog.set_config('jit', 'off', true),"
+    " pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog',"
+    " nullif(pg_catalog.current_setting('search_path'), '')), true)";
+
+/* Loading is a step of its own: what follows is made of the statements. */
+static void load(struct check *c);
+
+static void (*const steps[])(struct check *c) = {
+    check_server, check_tables, load,          check_guards, check_seen,    check_statements,
+    check_states, check_rows,   check_doubled, check_due,    check_indexes,
 };
 
-static void read_indexes(struct indexes *x, const struct pg_result *r)
+void check_postgres_next(struct check *c)
 {
-    for (int row = 0; row < pg_result_rows(r); row++) {
-        bool reservations = pg_result_int(r, row, 0) == 1;
-        const char *column = pg_result_text(r, row, 2);
-        bool partial = !pg_result_null(r, row, 3);
-        const char *predicate = pg_result_text(r, row, 3);
-        if (!reservations) {
-            if (!partial && strcmp(column, mapping_name_text(NAME_STOCK_PRODUCT_ID)) == 0)
-                x->by_product = true;
-        } else if (strcmp(column, mapping_name_text(NAME_ID)) == 0 && !partial) {
-            x->by_id = true;
-        } else if (strcmp(column, mapping_name_text(NAME_EXPIRES_AT)) == 0) {
-            if (partial && strstr(predicate, mapping_name_text(NAME_ACTIVE)) != NULL)
-                x->due = true;
-            else
-                x->expires = true;
-        } else if (strcmp(column, mapping_name_text(NAME_STATUS)) == 0) {
-            x->status = true;
-        }
-    }
+    c->pg.which = 0;
+    if (c->pg.step < (int)(sizeof(steps) / sizeof(steps[0])))
+        steps[c->pg.step++](c);
+    else
+        check_done(c, CHECK_POSTGRES);
 }
 
-static void advise(const struct indexes *x)
+static void lost(struct check *c, const char *reason)
 {
-    const char *table = mapping_name_text(NAME_RESERVATIONS);
-    const char *stock = mapping_name_text(NAME_INVENTORY);
-    if (!x->by_id)
-        check_note("no index of %s begins with %s: each release reads the whole table", table,
-                   mapping_name_text(NAME_ID));
-    if (!x->by_product)
-        check_note("no index of %s begins with %s: each release reads the whole table", stock,
-                   mapping_name_text(NAME_STOCK_PRODUCT_ID));
-    if (!x->due)
-        check_note("an index for what is due makes the feed and the scans cheap: CREATE INDEX "
-                   "CONCURRENTLY ON %s (%s) WHERE %s = '%s'",
-                   table, mapping_name_text(NAME_EXPIRES_AT), mapping_name_text(NAME_STATUS),
-                   mapping_name_text(NAME_ACTIVE));
-    if (x->status || x->expires)
-        check_note("an index on %s%s%s of %s has to be maintained by each release; with the one "
-                   "for what is due the sweeper needs neither",
-                   x->status ? mapping_name_text(NAME_STATUS) : "",
-                   x->status && x->expires ? " and " : "",
-                   x->expires ? mapping_name_text(NAME_EXPIRES_AT) : "", table);
-    if (x->by_id && x->by_product && x->due && !x->status && !x->expires)
-        check_ok("indexes: nothing to gain");
+    check_fail(c, "Postgres at %s does not answer: %s", c->context.postgres, reason);
+    check_done(c, CHECK_POSTGRES);
 }
 
-static void on_indexes(void *arg, const struct pg_answer *answer)
+static void on_blocker(void *arg, const struct pg_answer *answer)
 {
     struct check *c = arg;
-    if (answer->status != PG_DONE) {
-        check_note("the indexes could not be read: %s", answer->message);
-    } else {
-        struct indexes found = {false, false, false, false, false};
-        read_indexes(&found, answer->results[0]);
-        advise(&found);
-    }
+    const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
+    if (r == NULL || pg_result_rows(r) != 1)
+        check_fail(c, "a lock that lasts for longer than 3 s keeps a statement from beginning: the "
+                      "locks are in pg_locks");
+    else if (pg_result_null(r, 0, 1))
+        check_fail(
+            c,
+            "table %s is locked by a prepared transaction (%s): nothing is released until it "
+            "ends, see pg_prepared_xacts",
+            pg_result_text(r, 0, 0), pg_result_text(r, 0, 4));
+    else
+        check_fail(c,
+                   "table %s is locked by pid %s (user \"%s\", application \"%s\", %s) for %s s: "
+                   "nothing is released until that transaction ends",
+                   pg_result_text(r, 0, 0), pg_result_text(r, 0, 1), pg_result_text(r, 0, 2),
+                   pg_result_text(r, 0, 3), pg_result_text(r, 0, 4),
+                   pg_result_null(r, 0, 5) ? "an unknown number of" : pg_result_text(r, 0, 5));
     check_done(c, CHECK_POSTGRES);
+}
+
+static void ask_for_blocker(struct check *c)
+{
+    const char *params[] = {c->pg.tables[0], c->pg.tables[1]};
+    const struct pg_query query = {.sql = sql_check_blocker, .nparams = 2, .params = params};
+    if (pg_link_send(c->pg.link, &query, 1, DEADLINE_US, on_blocker, c) != 0)
+        lost(c, "the connection was lost");
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct check *c = arg;
+    if (answer->status == PG_UNKNOWN)
+        lost(c, answer->message);
+    else if (strcmp(answer->sqlstate, "55P03") == 0)
+        ask_for_blocker(c);
+    else
+        c->pg.answered(c, answer->status == PG_DONE ? answer->results[1] : NULL, answer);
+}
+
+void check_ask(struct check *c, const char *sql, int nparams, const char *const *params,
+               void (*answered)(struct check *c, const struct pg_result *r,
+                                const struct pg_answer *answer))
+{
+    const struct pg_query queries[] = {{.sql = settings},
+                                       {.sql = sql, .nparams = nparams, .params = params}};
+    c->pg.answered = answered;
+    if (sql == NULL || pg_link_send(c->pg.link, queries, 2, DEADLINE_US, on_answer, c) != 0)
+        lost(c, "the connection was lost");
+}
+
+void check_ask_template(struct check *c, const char *text,
+                        void (*answered)(struct check *c, const struct pg_result *r,
+                                         const struct pg_answer *answer))
+{
+    char *sql =
+        mapping_render(text, statements_types(c->context.sweep.statements), false, c->pg.link);
+    check_ask(c, sql, 0, NULL, answered);
+    free(sql);
 }
 
 static void on_statements(void *arg, const char *error)
@@ -86,21 +121,40 @@ static void on_statements(void *arg, const char *error)
     double offset_s = (double)server_clock_host_offset_us(&c->context.sweep.pg_clock) / 1e6;
     if (offset_s > 1 || offset_s < -1)
         check_note("Postgres's clock is %+.3f s from this host's; Postgres's decides", offset_s);
-    char tables[256];
-    snprintf(tables, sizeof(tables), "{%s,%s}", mapping_name_text(NAME_RESERVATIONS),
-             mapping_name_text(NAME_INVENTORY));
-    const char *params[] = {tables};
-    const struct pg_query query = {.sql = sql_indexes, .nparams = 1, .params = params};
-    if (pg_link_send(c->link, &query, 1, CHECK_LIMIT_US, on_indexes, c) != 0) {
-        check_done(c, CHECK_POSTGRES);
-    }
+    if (!statements_types(c->context.sweep.statements)->expires_has_zone &&
+        strstr(c->pg.time_zone, "UTC") == NULL)
+        check_note(
+            "%s.%s has no time zone and is read as UTC, and the database's zone is %s: if the "
+            "API writes local times there, releases come early or late",
+            mapping_name_text(NAME_RESERVATIONS), mapping_name_text(NAME_EXPIRES_AT),
+            c->pg.time_zone);
+    check_postgres_next(c);
+}
+
+static void load(struct check *c)
+{
+    if (statements_load(c->context.sweep.statements, c->pg.link, &c->context.sweep.pg_clock,
+                        on_statements, c) != 0)
+        lost(c, "the connection was lost");
 }
 
 void check_postgres_begin(struct check *c)
 {
-    int version = pg_link_server_version(c->link);
+    int version = pg_link_server_version(c->pg.link);
+    c->pg.asked = true;
+    snprintf(c->pg.role, sizeof(c->pg.role), "CURRENT_USER"); /* until it is known */
+    c->pg.tables[0] = pg_link_quote_ident(c->pg.link, mapping_name_text(NAME_RESERVATIONS));
+    c->pg.tables[1] = pg_link_quote_ident(c->pg.link, mapping_name_text(NAME_INVENTORY));
     check_ok("Postgres %d.%d at %s", version / 10000, version % 10000, c->context.postgres);
-    if (statements_load(c->context.sweep.statements, c->link, &c->context.sweep.pg_clock,
-                        on_statements, c) != 0)
-        on_statements(c, "the connection to Postgres was lost");
+    if (c->pg.tables[0] == NULL || c->pg.tables[1] == NULL)
+        lost(c, "out of memory");
+    else
+        check_postgres_next(c);
+}
+
+void check_postgres_clear(struct check *c)
+{
+    check_states_clear(c);
+    free(c->pg.tables[0]);
+    free(c->pg.tables[1]);
 }

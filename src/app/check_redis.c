@@ -25,7 +25,7 @@ static void look_at_server(struct check *c)
 static void on_probed(void *arg, const char *error)
 {
     struct check *c = arg;
-    if (redis_link_state(c->context.sweep.redis) != REDIS_LINK_UP)
+    if (c->done[CHECK_REDIS] || redis_link_state(c->context.sweep.redis) != REDIS_LINK_UP)
         return; /* it is tried again, until the limit */
     look_at_server(c);
     if (error != NULL)

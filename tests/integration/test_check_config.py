@@ -23,7 +23,7 @@ def verdicts(done: Finished, verdict: str) -> list[str]:
 def test_all_is_well(db: Database, redis: redis_py.Redis, run: Run) -> None:
     redis.config_set("maxmemory-policy", "noeviction")
     shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
-    done = run("--check-config")
+    done = run("--check-config", env={"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"})
     assert done.status == 0
     assert len(done.stdout.splitlines()) == len(verdicts(done, "ok")), done.stdout
     assert [line.split()[0] for line in verdicts(done, "ok")].count("Redis") == 1
@@ -125,9 +125,10 @@ def test_the_indexes_of_an_api(db: Database, run: Run) -> None:
 
 def test_the_advice_can_be_followed(db: Database, run: Run) -> None:
     db.conn.execute("DROP INDEX inventory_reservations_due")
-    (note,) = verdicts(run("--check-config"), "note")
+    env = {"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}
+    (note,) = verdicts(run("--check-config", env=env), "note")
     db.conn.execute(note[note.index("CREATE INDEX") :])
-    done = run("--check-config")
+    done = run("--check-config", env=env)
     assert done.status == 0 and not verdicts(done, "note"), done.stdout
 
 

@@ -1,0 +1,76 @@
+-- What must hold of a row that becomes released, for --check-config: EXPLAIN evaluates no constraint,
+-- so each becomes a question of its own, which changes nothing.
+--
+-- $1  the reservations' table, quoted as in SQL
+-- $2, $3  its columns status and updated_at
+-- $4, $5  the states active and released
+-- Answer, a row for each: kind (domain, check, key, unique, partition), name, what it says, and the question:
+--   how many rows were looked at, how many of them it would refuse. Active rows are looked at as if
+--   they were released; without any, one row of NULLs, which a constraint passes unless it minds the
+--   state alone.
+WITH RECURSIVE tree AS (
+    SELECT to_regclass($1)::oid AS tab
+     UNION
+    SELECT h.inhrelid FROM tree t JOIN pg_catalog.pg_inherits h ON h.inhparent = t.tab
+), cols AS (
+    SELECT a.attrelid AS tab, max(a.attnum) FILTER (WHERE a.attname = $2) AS status,
+           max(format_type(a.atttypid, a.atttypmod)) FILTER (WHERE a.attname = $2) AS status_type,
+           string_agg(CASE a.attname
+                      WHEN $2 THEN format('%L::%s', $5::text, format_type(a.atttypid, a.atttypmod))
+                      WHEN $3 THEN format('now()::%s', format_type(a.atttypid, a.atttypmod))
+                      ELSE format('r.%I', a.attname) END || format(' AS %I', a.attname),
+                      ', ' ORDER BY a.attnum) AS list
+      FROM tree t
+      JOIN pg_catalog.pg_attribute a
+        ON a.attrelid = t.tab AND a.attnum > 0 AND NOT a.attisdropped
+     GROUP BY a.attrelid
+), rules AS (
+    SELECT 'check' AS kind, n.conname::text AS name, n.conrelid AS tab, true AS nulls,
+           pg_get_expr(n.conbin, n.conrelid) AS expr
+      FROM cols c
+      JOIN pg_catalog.pg_constraint n
+        ON n.conrelid = c.tab AND n.contype = 'c' AND n.conislocal AND c.status = ANY (n.conkey)
+     UNION ALL
+    SELECT 'partition', $1, to_regclass($1)::oid,
+           NOT EXISTS (SELECT FROM tree t JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.tab
+                        WHERE p.partattrs::text <> (SELECT c.status::text FROM cols c
+                                                     WHERE c.tab = t.tab)),
+           string_agg(format('coalesce((%s), true)', pg_get_partition_constraintdef(t.tab)), ' OR ')
+      FROM tree t JOIN pg_catalog.pg_class l ON l.oid = t.tab AND l.relkind <> 'p'
+     WHERE EXISTS (SELECT FROM pg_catalog.pg_class root
+                    WHERE root.oid = to_regclass($1) AND root.relkind = 'p')
+)
+SELECT 'domain' AS kind, c.status_type AS name, NULL::text AS says,
+       format('SELECT 1, (%L::%s IS NULL)::int', $5::text, c.status_type) AS question
+  FROM cols c WHERE c.tab = to_regclass($1)
+ UNION ALL
+SELECT 'key', n.conname, f.attname || ' of ' || n.confrelid::regclass,
+       format('SELECT 1, (NOT EXISTS (SELECT FROM %s k WHERE k.%I = %L))::int', n.confrelid::regclass,
+              f.attname, $5::text)
+  FROM cols c
+  JOIN pg_catalog.pg_constraint n
+    ON n.conrelid = c.tab AND n.contype = 'f' AND n.conparentid = 0 AND c.status = ANY (n.conkey)
+  JOIN pg_catalog.pg_attribute f
+    ON f.attrelid = n.confrelid AND f.attnum = n.confkey[array_position(n.conkey, c.status)]
+ UNION ALL
+SELECT 'unique', i.relname, NULL,
+       format('SELECT count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM %1$s o WHERE o.%2$I = %3$L'
+              ' %4$s)) FROM (SELECT * FROM %1$s WHERE %2$I = %5$L LIMIT 1000) r',
+              c.tab::regclass, $2::text, $5::text,
+              (SELECT string_agg(format('AND o.%1$I = r.%1$I', a.attname), ' ')
+                 FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid = c.tab AND a.attnum <> c.status
+                  AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])), $4::text)
+  FROM cols c
+  JOIN pg_catalog.pg_index x
+    ON x.indrelid = c.tab AND x.indisunique AND x.indpred IS NULL AND x.indexprs IS NULL
+    AND c.status = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])
+  JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+ UNION ALL
+SELECT r.kind, r.name, r.expr,
+       format('SELECT count(*), count(*) FILTER (WHERE (%s) IS FALSE) FROM (SELECT %s FROM (SELECT) one'
+              ' %s (SELECT * FROM %s WHERE %I = %L LIMIT 1000) r ON true) %I',
+              r.expr, c.list, CASE WHEN r.nulls THEN 'LEFT JOIN' ELSE 'JOIN' END,
+              r.tab::regclass, $2::text, $4::text, t.relname)
+  FROM rules r JOIN cols c ON c.tab = r.tab JOIN pg_catalog.pg_class t ON t.oid = r.tab
+ WHERE r.expr IS NOT NULL

@@ -1,0 +1,113 @@
+/* --check-config: whether a row may become released, by what the table's constraints say. */
+#include "check_private.h"
+
+#include "mapping.h"
+#include "pg_link.h"
+#include "sql_texts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void ask_rule(struct check *c);
+
+static void say_rule(struct check *c, const struct check_rule *rule, const struct pg_result *r)
+{
+    const char *table = mapping_name_text(NAME_RESERVATIONS);
+    const char *state = mapping_name_text(NAME_RELEASED);
+    const char *column = mapping_name_text(NAME_STATUS);
+    c->pg.clean = false;
+    if (strcmp(rule->kind, "key") == 0)
+        check_fail(
+            c,
+            "the foreign key %s of table %s refuses the state '%s', which is not in %s: INSERT "
+            "it there",
+            rule->name, table, state, rule->says);
+    else if (strcmp(rule->kind, "unique") == 0)
+        check_fail(
+            c,
+            "the unique index %s of table %s refuses the state '%s' for %s of %s active rows, "
+            "since others of the same key are in it: let it count active rows alone (WHERE)",
+            rule->name, table, state, pg_result_text(r, 0, 1), pg_result_text(r, 0, 0));
+    else if (strcmp(rule->kind, "partition") == 0)
+        check_fail(
+            c,
+            "no partition of table %s takes a row that becomes '%s': create one for it, or a "
+            "default one",
+            table, state);
+    else if (strcmp(pg_result_text(r, 0, 0), pg_result_text(r, 0, 1)) == 0)
+        check_fail(c, "the constraint %s of table %s, %.200s, refuses the %s '%s': allow it there",
+                   rule->name, table, rule->says, column, state);
+    else
+        check_fail(c,
+                   "the constraint %s of table %s, %.200s, refuses the %s '%s' for %s of %s active "
+                   "rows: allow it there",
+                   rule->name, table, rule->says, column, state, pg_result_text(r, 0, 1),
+                   pg_result_text(r, 0, 0));
+}
+
+static void on_rule(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+{
+    const struct check_rule *rule = &c->pg.rules[c->pg.which];
+    if (r == NULL && strcmp(rule->kind, "domain") == 0)
+        check_refused(c, "the state 'released'", answer);
+    else if (r == NULL)
+        check_note("whether %s lets a row become released cannot be told: %s", rule->name,
+                   answer->message);
+    else if (pg_result_int(r, 0, 1) > 0)
+        say_rule(c, rule, r);
+    c->pg.which++;
+    ask_rule(c);
+}
+
+static void ask_rule(struct check *c)
+{
+    if (c->pg.which < c->pg.nrules) {
+        check_ask(c, c->pg.rules[c->pg.which].question, 0, NULL, on_rule);
+        return;
+    }
+    if (c->pg.clean)
+        check_ok("a row may become released");
+    check_postgres_next(c);
+}
+
+static void on_states(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+{
+    if (r == NULL || pg_result_columns(r) != 4) {
+        check_unknown("what the constraints say", answer);
+        check_postgres_next(c);
+        return;
+    }
+    c->pg.rules = calloc((size_t)pg_result_rows(r) + 1, sizeof(*c->pg.rules));
+    if (c->pg.rules == NULL) {
+        check_fail(c, "out of memory");
+        check_done(c, CHECK_POSTGRES);
+        return;
+    }
+    for (int i = 0; i < pg_result_rows(r); i++) {
+        struct check_rule *rule = &c->pg.rules[c->pg.nrules++];
+        rule->kind = strdup(pg_result_text(r, i, 0));
+        rule->name = strdup(pg_result_text(r, i, 1));
+        rule->says = strdup(pg_result_text(r, i, 2));
+        rule->question = strdup(pg_result_text(r, i, 3));
+    }
+    ask_rule(c);
+}
+
+void check_states(struct check *c)
+{
+    const char *params[] = {c->pg.tables[0], mapping_name_text(NAME_STATUS),
+                            mapping_name_text(NAME_UPDATED_AT), mapping_name_text(NAME_ACTIVE),
+                            mapping_name_text(NAME_RELEASED)};
+    check_ask(c, sql_check_states, 5, params, on_states);
+}
+
+void check_states_clear(struct check *c)
+{
+    for (int i = 0; i < c->pg.nrules; i++) {
+        free(c->pg.rules[i].kind);
+        free(c->pg.rules[i].name);
+        free(c->pg.rules[i].says);
+        free(c->pg.rules[i].question);
+    }
+    free(c->pg.rules);
+}
