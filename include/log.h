@@ -28,10 +28,10 @@ int log_setup(const struct log_options *options);
 /* True when a record of this level would be written. */
 bool log_enabled(enum log_level level);
 
-/* From now on nobody waits for a reader: threads write, up to 128 KiB a stream is queued, beyond that
- * whole records are dropped and, once there is room again, one WARN says how many and since when.
- * For the daemon. Nothing else may write to the two streams until log_queue_stop(). Returns 0, or
- * -1 with the reason in errno: then all is as before. */
+/* From now on nobody waits for a reader: threads write, up to 128 KiB a stream is queued, beyond
+ * that whole records are dropped and, once there is room again, one WARN says how many and since
+ * when. For the daemon. Nothing else may write to the two streams until log_queue_stop(). Returns
+ * 0, or -1 with the reason in errno: then all is as before. */
 int log_queue_start(void) __attribute__((warn_unused_result));
 
 /* Waits until what is queued is written, for 1 s at most: for the end of the process. Later records

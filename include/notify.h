@@ -22,4 +22,7 @@ void notify_free(struct notify *n); /* NULL is legal */
 /* STOPPING=1; the watchdog goes on being fed. NULL is legal. */
 void notify_stopping(struct notify *n);
 
+/* RELOADING=1, and READY=1 with the loop's next turn. NULL is legal. */
+void notify_reloaded(struct notify *n);
+
 #endif

@@ -4,6 +4,7 @@
 #include "loop.h"
 #include "modes.h"
 #include "pg_link.h"
+#include "process.h"
 #include "redis_link.h"
 
 #include <errno.h>
@@ -57,19 +58,37 @@ static int check_stdout(int status)
     return status == EXIT_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* A daemon waits neither for the readers of its log nor for a terminal that closes. */
+static int run_logged(const struct config *config)
+{
+    if (config->mode == MODE_DAEMON) {
+        signal(SIGHUP, SIG_IGN); /* until there is a loop to take it */
+        if (log_queue_start() != 0) {
+            log_event(LOG_ERROR, "The threads that write the log cannot be started", LOG_STR,
+                      "error", strerror(errno), LOG_END);
+            return EXIT_FAILED;
+        }
+    }
+    int status = check_stdout(run(config));
+    log_queue_stop();
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     char error[512];
+    if (process_open_streams() != 0)
+        return EXIT_FAILED;
+    process_ignore_signals();
     memset(&config, 0, sizeof(config));
-    signal(SIGPIPE, SIG_IGN); /* a lost connection is an error of write(2), not a death */
     int status = EXIT_USAGE;
     if (config_read(&config, argc, argv, error, sizeof(error)) != 0)
         fprintf(stderr, "reservation-sweeper: %s\n", error);
     else if (log_setup(&config.log) != 0)
         fprintf(stderr, "reservation-sweeper: out of memory\n");
     else
-        status = check_stdout(run(&config));
+        status = run_logged(&config);
     config_clear(&config);
     return status;
 }

@@ -7,10 +7,12 @@
 #include "locked.h"
 #include "log.h"
 #include "loop.h"
+#include "process.h"
 #include "secrets.h"
 #include "skips.h"
 #include "statements.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +96,14 @@ int context_open(struct context *c, const struct config *config,
         return -1;
     }
     return 0;
+}
+
+int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
+{
+    struct loop *loop = c->sweep.loop;
+    if (loop_on_signal(loop, SIGTERM, cb, arg) != 0 || loop_on_signal(loop, SIGINT, cb, arg) != 0)
+        return -1;
+    return process_hangup_ignored() ? 0 : loop_on_signal(loop, SIGHUP, cb, arg);
 }
 
 void context_close_queue(struct context *c)

@@ -19,6 +19,11 @@ int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
     __attribute__((warn_unused_result));
 
+/* For modes that end by themselves: calls cb(arg) at each signal to end earlier, SIGTERM, SIGINT,
+ * and SIGHUP unless it was ignored from the start (nohup). Returns 0, or -1. */
+int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
+    __attribute__((warn_unused_result));
+
 /* Ends what the queue has under way, calling back with an error: before its users are freed. */
 void context_close_queue(struct context *c);
 

@@ -10,9 +10,9 @@
 #include "notify.h"
 #include "pg_watch.h"
 #include "redis_use.h"
+#include "secrets.h"
 #include "sweeper.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +113,15 @@ static void on_signal(void *arg)
         http_routes_stop(s->http, on_part_stopped, s);
 }
 
+/* SIGHUP. Connections stay as they are: the next attempt uses what was read. */
+static void on_reload(void *arg)
+{
+    struct service *s = arg;
+    secrets_reload(s->context.secrets);
+    log_event(LOG_INFO, "Reloaded", LOG_STR, "read", "secrets' files", LOG_END);
+    notify_reloaded(s->notify);
+}
+
 static void on_report(void *arg)
 {
     struct service *s = arg;
@@ -175,7 +184,8 @@ static int set_up(struct service *s)
     if (sweep->redis_use == NULL || sweep->pg_watch == NULL || s->health == NULL ||
         s->grace == NULL || s->report == NULL ||
         loop_on_signal(sweep->loop, SIGTERM, on_signal, s) != 0 ||
-        loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0) {
+        loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0 ||
+        loop_on_signal(sweep->loop, SIGHUP, on_reload, s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         return -1;
     }
@@ -191,7 +201,7 @@ static void log_start(const struct service *s)
               (int64_t)c->batch_size, LOG_END);
 }
 
-static int run(const struct config *config)
+int daemon_run(const struct config *config)
 {
     struct service s;
     memset(&s, 0, sizeof(s));
@@ -231,16 +241,4 @@ static int run(const struct config *config)
     pg_watch_free(s.context.sweep.pg_watch);
     context_close(&s.context);
     return s.status;
-}
-
-int daemon_run(const struct config *config)
-{
-    if (log_queue_start() != 0) {
-        log_event(LOG_ERROR, "The log's threads cannot be started", LOG_STR, "error",
-                  strerror(errno), LOG_END);
-        return EXIT_FAILED;
-    }
-    int status = run(config);
-    log_queue_stop();
-    return status;
 }

@@ -2,6 +2,7 @@
  * and libsystemd would be a dependency of the container too. */
 #include "notify.h"
 
+#include "clock.h"
 #include "log.h"
 #include "loop.h"
 
@@ -143,4 +144,20 @@ void notify_stopping(struct notify *n)
         return;
     (void)tell(n, "STOPPING=1\nSTATUS=Stopping");
     n->stopping = true;
+    n->ready = true; /* it is too late to say so */
+}
+
+/* What systemd waits for with Type=notify-reload, and shows with Type=notify. READY=1 is said again
+ * until it has been taken, or the unit would be reloading for ever. */
+void notify_reloaded(struct notify *n)
+{
+    char message[64];
+    if (n == NULL || n->stopping)
+        return;
+    snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)clock_mono_us());
+    if (!tell(n, message))
+        return;
+    n->ready = false;
+    timer_after_us(n->tick, 0);
 }

@@ -9,7 +9,6 @@
 #include "pg_link.h"
 #include "statements.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,9 +231,7 @@ static int set_up(struct once *o)
         if (o->links[o->nlinks] == NULL)
             return -1;
     }
-    if (o->connecting == NULL || o->again == NULL ||
-        loop_on_signal(loop, SIGTERM, on_signal, o) != 0 ||
-        loop_on_signal(loop, SIGINT, on_signal, o) != 0)
+    if (o->connecting == NULL || o->again == NULL || context_on_end(&o->context, on_signal, o) != 0)
         return -1;
     return 0;
 }

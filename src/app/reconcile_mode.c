@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,9 +112,7 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
     };
     m->run = reconcile_new(&m->context.sweep, &options);
     m->connecting = timer_new(loop, on_connecting_over, m);
-    if (m->run == NULL || m->connecting == NULL ||
-        loop_on_signal(loop, SIGTERM, on_signal, m) != 0 ||
-        loop_on_signal(loop, SIGINT, on_signal, m) != 0) {
+    if (m->run == NULL || m->connecting == NULL || context_on_end(&m->context, on_signal, m) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         return -1;
     }

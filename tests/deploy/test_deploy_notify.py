@@ -100,3 +100,16 @@ def test_no_watchdog_unless_asked(manager: Manager) -> None:
         assert daemon.stop() == 0, daemon.tail()
     assert manager.count("WATCHDOG=1") == 0
     assert manager.count("STOPPING=1") == 1
+
+
+def test_a_reload(manager: Manager) -> None:
+    """As ExecReload asks for it."""
+    daemon = start(manager)
+    try:
+        wait_until(lambda: manager.count("READY=1") == 1, 20, "ready")
+        os.kill(daemon.pid, signal.SIGHUP)
+        wait_until(lambda: manager.count("READY=1") == 2, 20, "ready again")
+        assert manager.count("RELOADING=1") == 1
+        daemon.wait_for_record("Reloaded")
+    finally:
+        assert daemon.stop() == 0, daemon.tail()

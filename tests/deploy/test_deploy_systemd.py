@@ -79,7 +79,8 @@ def test_daemon_is_never_given_up() -> None:
     service = unit["Service"]
     assert service["Type"] == "notify"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
-    assert service["Restart"] == "on-failure" and service["RestartPreventExitStatus"] == "2"
+    assert service["Restart"] == "always" and service["RestartPreventExitStatus"] == "2"
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert service["WatchdogSec"] == "2min" and "timeout:2" in DAEMON.read_text()
     assert service["TimeoutStopSec"] == "15s"  # more than the grace's 8 s
 

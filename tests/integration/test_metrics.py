@@ -33,6 +33,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "batch_seconds": ("histogram", {}),
     "batch_size": ("histogram", {}),
     "unknown_commits_total": ("counter", {}),
+    "log_records_dropped_total": ("counter", {}),
     "overdue_seconds": ("gauge", {}),
     "degraded": ("gauge", {}),
     "feed_last_success_timestamp_seconds": ("gauge", {}),

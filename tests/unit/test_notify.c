@@ -106,6 +106,23 @@ static void says_ready_once_and_then_that_it_stops(void **state)
     assert_string_equal(heard(f), "STOPPING=1\nSTATUS=Stopping");
 }
 
+static void says_that_it_reloads_and_is_ready_again(void **state)
+{
+    struct fixture *f = *state;
+    f->notify = notify_new(f->loop, look, f);
+    run_for(f, 20000);
+    assert_int_equal(count(f, "READY=1\nSTATUS=On time"), 1);
+    notify_reloaded(f->notify);
+    assert_int_equal(strncmp(heard(f), "RELOADING=1\nMONOTONIC_USEC=", 27), 0);
+    run_for(f, 20000);
+    assert_string_equal(heard(f), "READY=1\nSTATUS=On time");
+    notify_stopping(f->notify);
+    notify_reloaded(f->notify);
+    run_for(f, 20000);
+    assert_string_equal(heard(f), "STOPPING=1\nSTATUS=Stopping");
+    assert_string_equal(heard(f), "");
+}
+
 static void feeds_the_watchdog_only_while_all_is_well(void **state)
 {
     struct fixture *f = *state;
@@ -163,6 +180,7 @@ static void nobody_to_tell(void **state)
     unsetenv("NOTIFY_SOCKET");
     assert_null(notify_new(f->loop, look, f));
     notify_stopping(NULL);
+    notify_reloaded(NULL);
     notify_free(NULL);
 }
 
@@ -190,6 +208,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(says_ready_once_and_then_that_it_stops),
+        TEST(says_that_it_reloads_and_is_ready_again),
         TEST(feeds_the_watchdog_only_while_all_is_well),
         TEST(status_is_one_line_and_said_when_it_changes),
         TEST(another_process_s_watchdog_is_left_alone),
