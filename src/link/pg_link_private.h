@@ -14,7 +14,6 @@
 struct event;
 struct timer;
 
-
 enum pg_link_state {
     PG_LINK_NEW,        /* before pg_link_start */
     PG_LINK_WAITING,    /* no connection; the retry timer is armed */
