@@ -25,7 +25,7 @@ LIST_HEAD(batch_list, batch);
 struct batch_options {
     struct loop *loop;
     struct pg_link *link;
-    const struct statements *statements;
+    struct statements *statements;
     struct server_clock *clock; /* Postgres's */
     struct skips *skips;        /* shared by the batches of a process */
     struct blames *blames;      /* likewise */

@@ -13,6 +13,7 @@ struct sweep;
 
 struct feed_events {
     void (*on_mirrored)(void *arg, int64_t earliest_ms); /* entries were added or became earlier */
+    void (*on_statements)(void *arg);                    /* the catalog was read */
     void *arg;
 };
 

@@ -40,6 +40,7 @@ struct mapping_types {
     bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
     bool updated_has_zone;
     bool stock_updated_has_zone;
+    bool bytes;           /* the database has no encoding (SQL_ASCII): its texts are bytes */
     bool has_total_stock; /* else {total_stock} stands for NULL */
     /* The exact types, quoted as in SQL, with their schemas: what {typed} and {stock_typed} hold a
      * statement to. */

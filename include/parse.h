@@ -55,7 +55,14 @@ int parse_listen(const char *text, char **host, int *port) __attribute__((warn_u
 
 /* The kinds of id columns; an entry from Redis is checked against its kind before it reaches
  * SQL, so that one bad entry cannot fail a batch. */
-enum id_kind { ID_TEXT, ID_UUID, ID_INT2, ID_INT4, ID_INT8 };
+enum id_kind {
+    ID_TEXT,
+    ID_BYTES, /* a text of a database without an encoding */
+    ID_UUID,
+    ID_INT2,
+    ID_INT4,
+    ID_INT8
+};
 
 #define ID_MAX_LEN 255
 

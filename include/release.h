@@ -75,6 +75,7 @@ enum release_fault {
     RELEASE_SERVER,  /* disk, memory, limits: not the rows' fault */
     RELEASE_EITHER,  /* the statement is wrong or not permitted, or so says a trigger of one row */
     RELEASE_UNKNOWN, /* no answer to the COMMIT */
+    RELEASE_STALE,   /* the statement was out of date; there is a new one (ask.h) */
 };
 enum release_fault release_classify(const char *sqlstate);
 
@@ -102,8 +103,8 @@ enum release_way {
 };
 
 struct release_options {
-    const struct statements *statements; /* ready */
-    struct server_clock *clock;          /* Postgres's; takes a sample from each answer */
+    struct statements *statements; /* ready */
+    struct server_clock *clock;    /* Postgres's; takes a sample from each answer */
     int64_t lock_timeout_us;
     int64_t statement_timeout_us;
     enum release_way way;
@@ -118,9 +119,9 @@ int release_send(struct pg_link *link, const struct release_options *options, st
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
     __attribute__((warn_unused_result));
 
-/* Sends a statement whose parameter is the ids of n items (a hurried release also takes the lock
- * timeout), as the second of a transaction with a release's settings. cb as pg_link_send's; returns
- * as release_send. */
+/* Sends a statement whose parameter is the ids of n items, maybe 0 (a hurried release also takes
+ * the lock timeout), as the second of a transaction with a release's settings. cb as
+ * pg_link_send's; returns as release_send. */
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n,
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)

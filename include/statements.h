@@ -4,27 +4,46 @@
 
 #include "mapping.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct server_clock;
 struct statements;
 
 /* Empty: statements_ready is false until the first load has succeeded. NULL: out of memory. */
 struct statements *statements_new(void);
 void statements_free(struct statements *s); /* NULL is legal */
-bool statements_ready(const struct statements *s);
-bool statements_loading(const struct statements *s);
 
-/* Reads the catalog through a link that is up and not busy, then makes the statements.
+/* False before the first load, and while the database cannot be used as it is. */
+bool statements_ready(const struct statements *s);
+
+/* Reads the catalog through a link that is up and not busy, and makes the statements anew if it
+ * says anything else than before; each difference is logged. Several may be under way at a time.
  * done(arg, error): error is NULL, or one sentence that says which table or column is missing, has
- * an unusable type or lacks a grant, or why the question failed. Fires once, never from inside this
- * call. The answer is a sample for clock.
+ * an unusable type or lacks a grant, or why the question failed (then what was ready stays so).
+ * Fires once, never from inside this call. The answer is a sample for clock.
  * s and clock must outlive the request. Returns 0, or -1 when nothing was sent. */
 int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
                     void (*done)(void *arg, const char *error), void *arg)
     __attribute__((warn_unused_result));
 
-/* After an error that blames the statement (a column was renamed, say): not ready until loaded
- * again. */
-void statements_forget(struct statements *s);
+/* The catalog may say something else by now: a connection was made anew, a statement failed. It is
+ * due to be read again, though no oftener than once a second. */
+void statements_doubt(struct statements *s);
+
+/* When the catalog is to be read next, monotonic: now and then also unasked. INT64_MAX: it is being
+ * read. */
+int64_t statements_due_us(const struct statements *s);
+
+/* Why the database cannot be used as it is: one sentence, "" when it can or nobody knows. */
+const char *statements_problem(const struct statements *s);
+
+/* Another number whenever the statements are others, or there are none any more. */
+uint64_t statements_generation(const struct statements *s);
+
+/* Whether an error of this SQLSTATE may mean that a statement was made for other tables than there
+ * are now. */
+bool statements_suspect(const char *sqlstate);
 
 /* The texts; require statements_ready. */
 enum statement {

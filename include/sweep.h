@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "clock.h"
 #include "due_queue.h"
+#include "outage.h"
 #include "pg_link.h"
 #include "stats.h"
 
@@ -43,7 +44,11 @@ struct sweep {
      * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
      * nothing else tells them from those that are locked. */
     int64_t fault_since_us;
-    char unusable[PG_MESSAGE_SIZE]; /* why the database cannot be used as it is; "" when it can */
+    /* Entries that are no ids, in the log: */
+    int64_t invalid_since_us; /* monotonic: the minute */
+    unsigned invalid_said;    /* in it */
+    uint64_t invalid_more;    /* not said */
+    struct outage unusable; /* since when the database cannot be used as it is: for the log */
 };
 
 /* Redis may be asked: connected, and not known to refuse. */
@@ -58,6 +63,10 @@ int64_t sweep_statement_timeout_us(const struct config *config);
 
 /* A batch over this connection, with the settings of the sweeper; NULL: out of memory. */
 struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link);
+
+/* After each reading of the catalog by the daemon, and about every half second while there is a
+ * problem: says in the log that the database cannot be used as it is, and that it can again. */
+void sweep_note_catalog(struct sweep *s);
 
 /* Counts a decided item: released, units, lateness, discarded, failed; logs what an operator must
  * see of it (a refused reservation, a product without a counter). commit_us: Postgres's time when

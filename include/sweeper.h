@@ -26,6 +26,9 @@ void sweeper_redis_changed(struct sweeper *s);
  * it had in mind. */
 void sweeper_expect(struct sweeper *s, int64_t at_ms);
 
+/* The catalog has been read, by others than its workers. */
+void sweeper_statements_made(struct sweeper *s);
+
 /* No new claims. done(arg) fires once, on a later turn, when no worker has anything in hand. */
 void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg);
 

@@ -71,6 +71,12 @@ static void on_mirrored(void *arg, int64_t earliest_ms)
     sweeper_expect(s->sweeper, earliest_ms);
 }
 
+static void on_statements(void *arg)
+{
+    struct service *s = arg;
+    sweeper_statements_made(s->sweeper);
+}
+
 static void on_part_stopped(void *arg)
 {
     struct service *s = arg;
@@ -170,7 +176,7 @@ static int listen_http(struct service *s)
 static int set_up(struct service *s)
 {
     struct sweep *sweep = &s->context.sweep;
-    const struct feed_events events = {on_mirrored, s};
+    const struct feed_events events = {on_mirrored, on_statements, s};
     sweep->redis_use = redis_use_new(sweep, &s->context.redis, on_redis_use, s);
     sweep->pg_watch = pg_watch_new(sweep->loop, &s->context.postgres, s->config->workers + 1);
     s->sweeper = sweeper_new(sweep);

@@ -1,5 +1,6 @@
 /* --once: releases everything that has expired, from Postgres, and exits. The cron job's
  * replacement. */
+#include "ask.h"
 #include "config.h"
 #include "context.h"
 #include "log.h"
@@ -115,9 +116,13 @@ static void on_statements(void *arg, const char *error)
     }
     o->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
     if (o->config->dry_run) {
-        const struct pg_query query = {
-            .sql = statements_text(o->context.sweep.statements, STATEMENT_DUE_COUNT)};
-        if (pg_link_send(o->links[0], &query, 1, 60 * 1000000LL, on_count, o) != 0)
+        const struct ask_query query = {.statement = STATEMENT_DUE_COUNT};
+        const struct ask_options options = {.statements = o->context.sweep.statements,
+                                            .clock = &o->context.sweep.pg_clock,
+                                            .link = o->links[0],
+                                            .deadline_us = 60 * 1000000LL,
+                                            .again = true};
+        if (ask_send(&options, &query, 1, on_count, o) != 0)
             failed(o, "the connection to Postgres was lost");
         return;
     }

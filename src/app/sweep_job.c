@@ -95,8 +95,8 @@ static void on_turn(void *arg)
         finish(j, "the sweeper is stopping", true);
     else if (pg_link_up(j->link) && statements_ready(j->sweep->statements))
         start_pass(j);
-    else if (pg_link_up(j->link) && j->sweep->unusable[0] != '\0')
-        finish(j, j->sweep->unusable, true);
+    else if (pg_link_up(j->link) && statements_problem(j->sweep->statements)[0] != '\0')
+        finish(j, statements_problem(j->sweep->statements), true);
     else if (j->pass != NULL || left_us <= 0)
         finish(j, j->reason[0] != '\0' ? j->reason : "Postgres is out of reach", true);
     else

@@ -52,6 +52,8 @@ bool parse_id_valid(enum id_kind kind, const char *text, size_t len)
     switch (kind) {
     case ID_TEXT:
         return memchr(text, '\0', len) == NULL && utf8_valid(text, len);
+    case ID_BYTES:
+        return memchr(text, '\0', len) == NULL;
     case ID_UUID:
         return uuid_valid(text, len);
     case ID_INT2:

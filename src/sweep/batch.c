@@ -1,6 +1,7 @@
 /* Drives a set of reservations to an outcome for each: see batch.h. */
 #include "batch_private.h"
 
+#include "ask.h"
 #include "clock.h"
 #include "locked.h"
 #include "loop.h"
@@ -73,7 +74,7 @@ void batch_mark(struct batch *b, size_t first, size_t n, enum outcome outcome)
 
 void batch_give_up(struct batch *b, enum outcome outcome)
 {
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->all; i++)
         if (b->order[i]->outcome == OUTCOME_NONE)
             b->order[i]->outcome = outcome;
     b->depth = 0;
@@ -201,16 +202,102 @@ static bool take_range(struct batch *b)
     return false;
 }
 
+/* Where an item stands in the order. */
+enum turn { TURN_FREE, TURN_LOCKED, TURN_REFUSED, TURN_INVALID, TURNS };
+
+static enum turn turn_of(const struct batch *b, const struct item *item, enum id_kind kind)
+{
+    if (!item->from_postgres && !parse_id_valid(kind, item->id, item->id_len))
+        return TURN_INVALID;
+    if (item->attempts > 0)
+        return TURN_REFUSED;
+    return locked_inside(b->options.locked, item->id) ? TURN_LOCKED : TURN_FREE;
+}
+
+/* Puts the undecided in order for the statements that there are, and begins with them: first those
+ * that nothing is known of, then those whose release met a lock inside, then those that were
+ * refused, last what cannot be an id of the table. */
+static void arrange(struct batch *b)
+{
+    enum id_kind kind = statements_types(b->options.statements)->id_kind;
+    size_t ends[TURNS];
+    b->generation = statements_generation(b->options.statements);
+    b->depth = 0;
+    b->patient = 0;
+    b->works = b->doubted = b->proved = false;
+    b->stage = STAGE_FRESH;
+    b->first_met = (struct conflicts){.limits = &conflict_limits_first};
+    b->known_met = (struct conflicts){.limits = &conflict_limits_known};
+    b->all = 0;
+    for (enum turn turn = TURN_FREE; turn < TURNS; turn++) {
+        for (size_t i = 0; i < b->n_items; i++)
+            if (b->items[i].outcome == OUTCOME_NONE && turn_of(b, &b->items[i], kind) == turn)
+                b->order[b->all++] = &b->items[i];
+        ends[turn] = b->all;
+    }
+    b->free = ends[TURN_FREE];
+    b->fresh = ends[TURN_LOCKED];
+    b->n = ends[TURN_REFUSED];
+    if (b->fresh > b->free)
+        batch_push(b, b->free, b->fresh - b->free, MANNER_POLITE);
+    if (b->free > 0)
+        batch_push(b, 0, b->free, MANNER_FRESH);
+}
+
+/* Other statements than it was arranged for: the table is another by now. What is in doubt is not
+ * decided. */
+static void follow(struct batch *b)
+{
+    if (!statements_ready(b->options.statements) ||
+        statements_generation(b->options.statements) == b->generation)
+        return;
+    for (size_t i = 0; i < b->all && b->doubted; i++)
+        if (b->order[i]->outcome == OUTCOME_FAULT)
+            b->order[i]->outcome = OUTCOME_NONE;
+    arrange(b);
+}
+
+static void on_proof(void *arg, const struct pg_answer *answer)
+{
+    struct batch *b = arg;
+    b->proved = answer->status == PG_DONE;
+    if (!b->proved && !ask_is_stale(answer))
+        batch_give_up(b, answer->status == PG_REFUSED ? OUTCOME_UNTRIED : OUTCOME_UNKNOWN);
+    timer_after_us(b->next, 0);
+}
+
+/* What cannot be an id of the table as it was known may be one by now: it is discarded only when a
+ * statement has shown, after the claim, that the table is still the same. True when an answer will
+ * come. */
+static bool judge_invalid(struct batch *b)
+{
+    const struct release_options options = options_of(b);
+    if (b->n == b->all || b->order[b->n]->outcome != OUTCOME_NONE)
+        return false;
+    if (!b->proved && statements_ready(b->options.statements) &&
+        release_ask(b->options.link, &options, STATEMENT_PRODUCTS, b->order, 0, on_proof, b) == 0)
+        return true;
+    batch_mark(b, b->n, b->all - b->n, b->proved ? OUTCOME_INVALID : OUTCOME_UNKNOWN);
+    return false;
+}
+
+static void finish(struct batch *b)
+{
+    b->running = false;
+    LIST_REMOVE(b, others);
+    b->done(b->arg);
+}
+
 static void step(void *arg)
 {
     struct batch *b = arg;
     set_deadline(b);
+    follow(b);
     if (b->wonder && !b->asked && ask_products(b))
         return;
     if (!take_range(b)) {
-        b->running = false;
-        LIST_REMOVE(b, others);
-        b->done(b->arg);
+        if (!judge_invalid(b))
+            finish(b);
         return;
     }
     const struct release_options options = options_of(b);
@@ -223,36 +310,6 @@ static void step(void *arg)
     }
 }
 
-/* Where an item stands in the order. */
-enum turn { TURN_FREE, TURN_LOCKED, TURN_REFUSED, TURNS };
-
-static enum turn turn_of(const struct batch *b, const struct item *item)
-{
-    if (item->attempts > 0)
-        return TURN_REFUSED;
-    return locked_inside(b->options.locked, item->id) ? TURN_LOCKED : TURN_FREE;
-}
-
-/* Sorts the valid ones out: first those that nothing is known of, then those whose release met a
- * lock inside, then those that were refused. */
-static void arrange(struct batch *b, struct item *items, size_t n)
-{
-    enum id_kind kind = statements_types(b->options.statements)->id_kind;
-    size_t ends[TURNS];
-    for (size_t i = 0; i < n; i++)
-        if (!items[i].from_postgres && !parse_id_valid(kind, items[i].id, items[i].id_len))
-            items[i].outcome = OUTCOME_INVALID;
-    b->n = 0;
-    for (enum turn turn = TURN_FREE; turn < TURNS; turn++) {
-        for (size_t i = 0; i < n; i++)
-            if (items[i].outcome == OUTCOME_NONE && turn_of(b, &items[i]) == turn)
-                b->order[b->n++] = &items[i];
-        ends[turn] = b->n;
-    }
-    b->free = ends[TURN_FREE];
-    b->fresh = ends[TURN_LOCKED];
-}
-
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
                void *arg)
 {
@@ -262,17 +319,15 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     set_deadline(b);
     b->done = done;
     b->arg = arg;
-    b->n = b->free = b->fresh = b->depth = 0;
-    b->first_met = (struct conflicts){.limits = &conflict_limits_first};
-    b->known_met = (struct conflicts){.limits = &conflict_limits_known};
-    b->patient = 0;
+    b->items = items;
+    b->n_items = n;
+    b->n = b->free = b->fresh = b->all = b->depth = 0;
     b->hurry = (hurry || n > POLITE_MOST) &&
                mapping_may_hurry(statements_types(b->options.statements)) &&
                clock_mono_us() >= b->polite_until_us;
     b->wonder = blames_any(b->options.blames, clock_mono_us());
-    b->asked = b->works = b->doubted = false;
+    b->asked = b->doubted = false;
     b->suspect = NULL;
-    b->stage = STAGE_FRESH;
     for (size_t i = 0; i < n; i++)
         items[i].outcome = OUTCOME_NONE;
     if (n > b->capacity) {
@@ -280,18 +335,14 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
         if (order == NULL) {
             for (size_t i = 0; i < n; i++)
                 items[i].outcome = OUTCOME_UNKNOWN;
-            b->patient = PATIENT_PRODUCTS;
+            batch_give_up(b, OUTCOME_UNKNOWN);
             timer_after_us(b->next, 0);
             return;
         }
         b->order = order;
         b->capacity = n;
     }
-    arrange(b, items, n);
-    if (b->fresh > b->free)
-        batch_push(b, b->free, b->fresh - b->free, MANNER_POLITE);
-    if (b->free > 0)
-        batch_push(b, 0, b->free, MANNER_FRESH);
+    arrange(b);
     if (b->n > 0)
         step(b); /* there is something to send, so this does not end the batch */
     else

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "statements.h"
 #include "stats.h"
 
 #include <stdlib.h>
@@ -139,7 +140,9 @@ bool batch_settle_doubt(struct batch *b)
  * another was released by the same statement, or when it was refused before. */
 static void either_fault(struct batch *b, const struct release_result *result)
 {
-    if (b->works || b->stage == STAGE_PROBES)
+    if (!statements_ready(b->options.statements)) /* whoever reads the catalog next says why */
+        batch_give_up(b, OUTCOME_FAULT);
+    else if (b->works || b->stage == STAGE_PROBES)
         refused(b, result);
     else if (b->stage == STAGE_FRESH)
         doubt(b, result);
@@ -217,6 +220,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
     }
     switch (result->fault) {
     case RELEASE_OK:
+        b->proved = true;
         if (batch_way(b) == RELEASE_HURRIED)
             b->in_vain = 0;
         acquit(b);
@@ -247,6 +251,9 @@ void batch_answer(struct batch *b, const struct release_result *result)
     case RELEASE_GONE:
         batch_mark(b, r.first, r.n, OUTCOME_UNKNOWN);
         batch_give_up(b, OUTCOME_UNKNOWN);
+        break;
+    case RELEASE_STALE: /* the next step arranges all of them anew */
+        batch_push(b, r.first, r.n, r.manner);
         break;
     case RELEASE_EITHER:
         either_fault(b, result);

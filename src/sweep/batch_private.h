@@ -37,9 +37,14 @@ struct batch {
     void (*done)(void *arg);
     void *arg;
 
-    struct item **order; /* the valid ones: fresh first, then those refused before */
-    size_t n, fresh, capacity;
+    struct item *items; /* all of them */
+    size_t n_items;
+    struct item **order; /* the undecided: fresh first, then those refused before (n of both), then
+                            what cannot be an id of this table (all) */
+    size_t n, fresh, all, capacity;
     size_t free; /* of the fresh ones, those not known to be locked inside: they come first */
+    uint64_t generation; /* of the statements that it was arranged for */
+    bool proved;         /* one of them was answered: the table is as they were made for */
     enum stage stage;
     bool hurry;
     int in_vain;             /* hurries that waited for a lock in vain, one after the other */

@@ -86,6 +86,23 @@ static void start_pass(struct feed *f, int64_t min_overdue_us)
     pass_run(f->pass, min_overdue_us, on_pass, f);
 }
 
+static void on_catalog(void *arg, const char *error)
+{
+    struct feed *f = arg;
+    (void)error; /* of the tables the note tells, of the connection its own record */
+    sweep_note_catalog(f->sweep);
+    f->events.on_statements(f->events.arg);
+    feed_job_over(f);
+}
+
+static void start_catalog(struct feed *f)
+{
+    if (statements_load(f->sweep->statements, f->link, &f->sweep->pg_clock, on_catalog, f) == 0)
+        f->job = JOB_CATALOG;
+    else
+        timer_after_us(f->wake, FEED_RETRY_US);
+}
+
 static void on_role_released(void *arg, const char *error)
 {
     struct feed *f = arg;
@@ -123,6 +140,8 @@ static int64_t next_wake_us(const struct feed *f)
 {
     int64_t at_us = f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us;
     int64_t again_us = overdue_again_us(f->overdue);
+    int64_t catalog_us = statements_due_us(f->sweep->statements);
+    at_us = catalog_us < at_us ? catalog_us : at_us;
     return again_us < at_us ? again_us : at_us;
 }
 
@@ -145,7 +164,9 @@ static void poke(struct feed *f)
     if (f->job != JOB_NONE || !pg_link_up(f->link) || pg_link_busy(f->link))
         return;
     int64_t now_us = clock_mono_us();
-    if (!statements_ready(f->sweep->statements)) { /* a worker reads the catalog */
+    if (statements_due_us(f->sweep->statements) <= now_us) {
+        start_catalog(f);
+    } else if (!statements_ready(f->sweep->statements)) { /* it is being read, or was in vain */
         timer_after_us(f->wake, FEED_RETRY_US / 20);
     } else if (sweep_degraded(f->sweep)) {
         if (f->direct_at_us <= now_us)
@@ -192,6 +213,7 @@ static void on_pg_state(void *arg, bool up, const char *reason)
         f->down_us = clock_mono_us();
     } else if (up) { /* nobody looked meanwhile */
         f->down_us = 0;
+        statements_doubt(f->sweep->statements);
         feed_want_full(f, CLAIM_FIRST_US);
         poke(f);
     }

@@ -114,6 +114,8 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
     bool took_over = held && !f->feeder;
     f->feeder = held;
     bool scan = clock_mono_us() >= f->scan_at_us;
+    if (scan)
+        statements_doubt(f->sweep->statements);
     if (f->stopping) {
         feed_job_over(f);
         return;

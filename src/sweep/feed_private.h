@@ -8,7 +8,7 @@
 
 #define FEED_RETRY_US (1000 * 1000) /* after a look or pass that failed */
 
-enum job { JOB_NONE, JOB_ROLE, JOB_LOOK, JOB_PASS };
+enum job { JOB_NONE, JOB_CATALOG, JOB_ROLE, JOB_LOOK, JOB_PASS };
 
 struct feed {
     struct sweep *sweep;

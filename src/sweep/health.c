@@ -207,7 +207,7 @@ void health_read(struct health *h, struct health_report *r)
         r->failures = h->failures;
     }
     read_overdue(h, r);
-    health_judge(r, s->unusable);
+    health_judge(r, statements_problem(s->statements));
     h->started =
         h->started || (statements_ready(s->statements) && (s->sizes_us > 0 || r->degraded));
     if (r->ready && (h->stopping || !h->started)) {

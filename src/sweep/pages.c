@@ -1,6 +1,7 @@
 /* Reads active reservations by expiry, page by page. */
 #include "pages.h"
 
+#include "ask.h"
 #include "clock.h"
 #include "pg_link.h"
 #include "statements.h"
@@ -109,12 +110,26 @@ static int remember_end(struct pages *p, size_t n)
     return 0;
 }
 
+static int send(struct pages *p);
+
+/* The tables are others by now: from the beginning of the pass, since ids may be in another order.
+ * False when nothing could be sent. */
+static bool begin_again(struct pages *p)
+{
+    p->after_us = -1;
+    free(p->after_id);
+    p->after_id = NULL;
+    return send(p) == 0;
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct pages *p = arg;
     struct page page = {.last = true};
     const struct pg_result *rows = answer->nresults >= 2 ? answer->results[1] : NULL;
     const struct pg_result *late = answer->nresults == 3 ? answer->results[2] : NULL;
+    if (ask_is_stale(answer) && begin_again(p))
+        return;
     p->took_us = answer->received_us - answer->sent_us;
     if (answer->status != PG_DONE) {
         page.error = answer->message;
@@ -131,11 +146,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         if (page.n > 0 && remember_end(p, page.n) != 0)
             page = (struct page){.error = "out of memory", .last = true};
     }
+    p->want_late = false;
     p->done(p->arg, &page);
     p->rows = p->late = NULL;
 }
 
-int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
+static int send(struct pages *p)
 {
     static const char settings[] = "SELECT pg_catalog.set_config('statement_timeout', '20s', true),"
                                    " pg_catalog.set_config('jit', 'off', true)";
@@ -144,8 +160,6 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
     /* What lies before the last page's end has been read, so the index need not be asked for it
      * again; rows before 1970 are all reported as 1970 and have to be. */
     int64_t from_us = p->after_us > 0 ? p->after_us : p->from_us;
-    if (p->after_us >= 0 && p->took_us > SLOW_US)
-        p->size = p->size < p->size_max / 2 ? 2 * p->size : p->size_max;
     snprintf(from, sizeof(from), "%lld", (long long)from_us);
     snprintf(ahead, sizeof(ahead), "%lld", (long long)p->ahead_us);
     snprintf(after, sizeof(after), "%lld", (long long)p->after_us);
@@ -153,15 +167,23 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
     const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
                             size};
     enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
-    const struct statements *s = p->sweep->statements;
-    const struct pg_query queries[] = {
+    const struct ask_query queries[] = {
         {.sql = settings},
-        {.sql = statements_text(s, which), .nparams = 5, .params = params},
-        {.sql = statements_text(s, STATEMENT_LATE_ROWS), .nparams = 2, .params = late},
+        {.statement = which, .nparams = 5, .params = params},
+        {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
-    int n = p->want_late ? 3 : 2;
-    p->want_late = false;
+    const struct ask_options options = {.statements = p->sweep->statements,
+                                        .clock = &p->sweep->pg_clock,
+                                        .link = p->link,
+                                        .deadline_us = DEADLINE_US};
+    return ask_send(&options, queries, p->want_late ? 3 : 2, on_answer, p);
+}
+
+int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
+{
+    if (p->after_us >= 0 && p->took_us > SLOW_US)
+        p->size = p->size < p->size_max / 2 ? 2 * p->size : p->size_max;
     p->done = done;
     p->arg = arg;
-    return pg_link_send(p->link, queries, n, DEADLINE_US, on_answer, p);
+    return send(p);
 }

@@ -1,4 +1,5 @@
 /* The run of a reconciliation: its role, its connection, its phases in order, its end. */
+#include "ask.h"
 #include "clock.h"
 #include "config.h"
 #include "log.h"
@@ -16,7 +17,6 @@
 #define BACKOFF_MIN_US (50 * 1000)
 #define BACKOFF_MAX_US (1000 * 1000)
 #define ASK_DEADLINE_US (60 * 1000000)
-#define STATEMENTS_US (50 * 1000) /* while somebody else reads the catalog */
 #define PROGRESS_US (250 * 1000)
 
 /* Of each transaction. $1: sorting is allowed. */
@@ -131,12 +131,17 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
         return;
     }
     const char *sorting[] = {which == STATEMENT_TIED_ROWS ? "off" : "on"};
-    const struct pg_query queries[] = {
+    const struct ask_query queries[] = {
         {.sql = settings, .nparams = 1, .params = sorting},
-        {.sql = statements_text(r->sweep->statements, which), .nparams = nparams, .params = params},
+        {.statement = which, .nparams = nparams, .params = params},
     };
+    const struct ask_options options = {.statements = r->sweep->statements,
+                                        .clock = &r->sweep->pg_clock,
+                                        .link = r->link,
+                                        .deadline_us = ASK_DEADLINE_US,
+                                        .again = true};
     r->answered = cb;
-    if (pg_link_send(r->link, queries, 2, ASK_DEADLINE_US, on_asked, r) != 0)
+    if (ask_send(&options, queries, 2, on_asked, r) != 0)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 
@@ -197,6 +202,16 @@ static void on_begun(struct reconcile *r, const struct pg_result *rows)
     reconcile_next(r);
 }
 
+/* All that is needed is there. */
+static void begin(struct reconcile *r)
+{
+    if (r->begun_cb != NULL)
+        r->begun_cb(r->done_arg);
+    r->begun_cb = NULL;
+    r->phase_began_us = clock_mono_us();
+    reconcile_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
+}
+
 static void on_statements(void *arg, const char *error)
 {
     struct reconcile *r = arg;
@@ -205,41 +220,24 @@ static void on_statements(void *arg, const char *error)
     else if (error != NULL)
         reconcile_fail(r, error);
     else
-        reconcile_begin(r);
+        begin(r);
 }
 
-/* Reads the catalog if nobody has, then begins: all that is needed is there. */
+/* Reads the catalog, since nobody may have looked for a minute, then begins. */
 void reconcile_begin(struct reconcile *r)
 {
-    const struct statements *s = r->sweep->statements;
     if (r->ending || !r->has_role || !pg_link_up(r->link) || pg_link_busy(r->link))
         return;
-    if (statements_loading(s)) {
-        timer_after_us(r->waiting, STATEMENTS_US);
-    } else if (!statements_ready(s)) {
-        if (statements_load(r->sweep->statements, r->link, &r->sweep->pg_clock, on_statements, r) !=
-            0)
-            reconcile_fail(r, "the connection to Postgres was lost");
-    } else {
-        if (r->begun_cb != NULL)
-            r->begun_cb(r->done_arg);
-        r->begun_cb = NULL;
-        r->phase_began_us = clock_mono_us();
-        reconcile_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
-    }
+    if (statements_load(r->sweep->statements, r->link, &r->sweep->pg_clock, on_statements, r) != 0)
+        reconcile_fail(r, "the connection to Postgres was lost");
 }
 
-/* Postgres is out of reach, or somebody else has read the catalog by now. */
 static void on_waiting(void *arg)
 {
     struct reconcile *r = arg;
     char error[PG_REASON_SIZE];
-    if (r->phase > 0 || r->ending)
+    if (r->phase > 0 || r->ending || pg_link_up(r->link))
         return;
-    if (pg_link_up(r->link)) {
-        reconcile_begin(r);
-        return;
-    }
     snprintf(error, sizeof(error), "Postgres is out of reach: %s", pg_link_last_error(r->link));
     reconcile_fail(r, error);
 }

@@ -285,7 +285,7 @@ void rows_start(struct reconcile *r)
 {
     r->total = r->active_rows;
     const struct statements *s = r->sweep->statements;
-    bool short_ids = statements_ready(s) && statements_types(s)->id_kind != ID_TEXT;
+    bool short_ids = statements_ready(s) && statements_types(s)->id_kind > ID_BYTES;
     r->rows->place.after_us = r->clock_us;
     r->rows->place.most = short_ids ? PAGE_SIZE : PAGE_SIZE_TEXT;
     rows_poke(r);

@@ -1,6 +1,7 @@
 /* The stock counters against the reservations: each page of products in one snapshot. With
  * --repair-stock they are counted first, since many that drifted mean something else is wrong; then
  * each is repaired under its lock, in a transaction of its own. */
+#include "ask.h"
 #include "config.h"
 #include "log.h"
 #include "loop.h"
@@ -137,7 +138,7 @@ static void repair(struct reconcile *r)
                                    "pg_catalog.set_config('jit', 'off', true),"
                                    " pg_catalog.set_config('random_page_cost', '1.1', true)";
     struct stock *s = r->stock;
-    const struct statements *statements = r->sweep->statements;
+    struct statements *statements = r->sweep->statements;
     char timeout[32];
     int64_t lock_ms = r->sweep->config->lock_timeout_us / 1000;
     snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
@@ -147,14 +148,17 @@ static void repair(struct reconcile *r)
         reconcile_fail(r, "the statements have to be made anew");
         return;
     }
-    const struct pg_query queries[] = {
+    const struct ask_query queries[] = {
         {.sql = settings, .nparams = 1, .params = lock_params},
-        {.sql = statements_text(statements, STATEMENT_STOCK_LOCK), .nparams = 1, .params = params},
-        {.sql = statements_text(statements, STATEMENT_STOCK_REPAIR),
-         .nparams = 1,
-         .params = params},
+        {.statement = STATEMENT_STOCK_LOCK, .nparams = 1, .params = params},
+        {.statement = STATEMENT_STOCK_REPAIR, .nparams = 1, .params = params},
     };
-    if (pg_link_send(r->link, queries, 3, DEADLINE_US, on_repair, r) != 0)
+    const struct ask_options options = {.statements = statements,
+                                        .clock = &r->sweep->pg_clock,
+                                        .link = r->link,
+                                        .deadline_us = DEADLINE_US,
+                                        .again = true};
+    if (ask_send(&options, queries, 3, on_repair, r) != 0)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 

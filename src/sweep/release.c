@@ -1,6 +1,7 @@
 /* One release transaction: makes the request, reads the outcomes. */
 #include "release.h"
 
+#include "ask.h"
 #include "clock.h"
 #include "parse.h"
 #include "pg_link.h"
@@ -207,6 +208,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
                                     .received_us = answer->received_us};
     if (answer->status == PG_UNKNOWN) {
         result.fault = RELEASE_UNKNOWN;
+    } else if (ask_is_stale(answer)) {
+        result.fault = RELEASE_STALE;
     } else if (answer->status == PG_REFUSED) {
         const char *refusal = read_refusal(answer, sentence, sizeof(sentence));
         if (refusal != NULL) {
@@ -257,7 +260,6 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
                 struct item *const *items, size_t n,
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
 {
-    assert(n > 0);
     char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / 1000;
@@ -272,23 +274,25 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     bool careful = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
     const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
     const char *params[] = {ids, lock_timeout, turn_timeout};
-    struct pg_query queries[4] = {
+    struct ask_query queries[4] = {
         {.sql = careful ? turn_sql : settings_sql, .nparams = careful ? 3 : 2, .params = settings},
-        {.sql = statements_text(options->statements, which),
+        {.statement = which,
          .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
          .params = params},
     };
     int n_queries = 2;
     const struct mapping_types *types = statements_types(options->statements);
     if (careful && types->deferred)
-        queries[n_queries++] = (struct pg_query){.sql = early_sql};
+        queries[n_queries++] = (struct ask_query){.sql = early_sql};
     if (careful && types->meddled)
-        queries[n_queries++] =
-            (struct pg_query){.sql = statements_text(options->statements, STATEMENT_RELEASE_CHECK),
-                              .nparams = 1,
-                              .params = params};
+        queries[n_queries++] = (struct ask_query){
+            .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params};
     /* Half as long again as the server allows itself: then the connection is dead. */
-    int rc = pg_link_send(link, queries, n_queries, options->statement_timeout_us * 3 / 2, cb, arg);
+    const struct ask_options ask = {.statements = options->statements,
+                                    .clock = options->clock,
+                                    .link = link,
+                                    .deadline_us = options->statement_timeout_us * 3 / 2};
+    int rc = ask_send(&ask, queries, n_queries, cb, arg);
     free(ids);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* The statements for this database: reads the catalog, checks what it says, fills the templates. */
+/* The statements for this database: reads the catalog, fills the templates when it has changed. */
 #include "statements.h"
 
 #include "catalog.h"
@@ -12,16 +12,30 @@
 #include <string.h>
 
 #define CATALOG_DEADLINE_US (5 * 1000000)
+#define AGAIN_US (1000 * 1000)     /* between two readings that something asks for */
+#define ANEW_US (60 * 1000 * 1000) /* ... and unasked: for changes that fail no statement */
 
 struct statements {
     bool ready;
-    struct catalog catalog; /* what the texts are made for */
-    struct mapping_types types;
+    uint64_t generation;
+    struct catalog *catalog;    /* what the texts were made for last; NULL: none were */
+    struct mapping_types types; /* refers to it */
     char *texts[STATEMENT_COUNT];
-    struct pg_link *link; /* of the load under way */
+    char problem[PG_MESSAGE_SIZE];
+    int loading;        /* questions under way */
+    int64_t asked_us;   /* the last question; monotonic, as all of these */
+    int64_t read_us;    /* when that was asked whose answer counts */
+    int64_t doubted_us; /* the last doubt */
+};
+
+/* One question to the catalog. */
+struct load {
+    struct statements *s;
+    struct pg_link *link;
     struct server_clock *clock;
+    int64_t asked_us;
     void (*done)(void *arg, const char *error);
-    void *done_arg;
+    void *arg;
     char error[PG_MESSAGE_SIZE];
 };
 
@@ -30,20 +44,22 @@ struct statements *statements_new(void)
     return calloc(1, sizeof(struct statements));
 }
 
-void statements_forget(struct statements *s)
+static void drop_texts(struct statements *s)
 {
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         free(s->texts[i]);
         s->texts[i] = NULL;
     }
     s->ready = false;
+    s->generation++;
 }
 
 void statements_free(struct statements *s)
 {
     if (s == NULL)
         return;
-    statements_forget(s);
+    drop_texts(s);
+    free(s->catalog);
     free(s);
 }
 
@@ -52,9 +68,35 @@ bool statements_ready(const struct statements *s)
     return s->ready;
 }
 
-bool statements_loading(const struct statements *s)
+uint64_t statements_generation(const struct statements *s)
 {
-    return s->done != NULL;
+    return s->generation;
+}
+
+const char *statements_problem(const struct statements *s)
+{
+    return s->problem;
+}
+
+void statements_doubt(struct statements *s)
+{
+    s->doubted_us = clock_mono_us();
+}
+
+int64_t statements_due_us(const struct statements *s)
+{
+    if (s->loading > 0)
+        return INT64_MAX;
+    if (s->asked_us == 0)
+        return 0;
+    return s->asked_us + (s->ready && s->doubted_us <= s->read_us ? ANEW_US : AGAIN_US);
+}
+
+/* PostgreSQL manual, appendix A: undefined or mismatched names and types, missing rights, no such
+ * schema. */
+bool statements_suspect(const char *sqlstate)
+{
+    return strncmp(sqlstate, "42", 2) == 0 || strncmp(sqlstate, "3F", 2) == 0;
 }
 
 const char *statements_text(const struct statements *s, enum statement which)
@@ -69,7 +111,7 @@ const struct mapping_types *statements_types(const struct statements *s)
     return &s->types;
 }
 
-static int render(struct statements *s)
+static int render(struct statements *s, struct load *load)
 {
     static const struct {
         const char *text;
@@ -92,12 +134,12 @@ static int render(struct statements *s)
         [STATEMENT_STOCK_LOCK] = {sql_stock_lock, false},
         [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, false},
     };
-    statements_forget(s);
+    drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].plain, s->link);
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].plain, load->link);
         if (s->texts[i] == NULL) {
-            snprintf(s->error, sizeof(s->error), "out of memory");
-            statements_forget(s);
+            snprintf(load->error, sizeof(load->error), "out of memory");
+            drop_texts(s);
             return -1;
         }
     }
@@ -105,56 +147,76 @@ static int render(struct statements *s)
     return 0;
 }
 
-static int take(struct statements *s, const struct pg_result *r)
+/* Takes what the catalog says. -1: the database cannot be used so, or memory ran out. */
+static int take(struct statements *s, struct load *load, const struct pg_result *r)
 {
-    struct catalog catalog;
     struct mapping_types types;
-    if (catalog_read(&catalog, r) != 0) {
-        snprintf(s->error, sizeof(s->error), "the catalog gave an unexpected answer");
+    struct catalog *catalog = malloc(sizeof(*catalog));
+    if (catalog == NULL) {
+        snprintf(load->error, sizeof(load->error), "out of memory");
         return -1;
     }
-    s->catalog = catalog;
-    if (catalog_types(&s->catalog, &types, s->error, sizeof(s->error)) != 0)
+    if (catalog_read(catalog, r) != 0) {
+        snprintf(load->error, sizeof(load->error), "the catalog gave an unexpected answer");
+        free(catalog);
         return -1;
+    }
+    s->read_us = load->asked_us;
+    if (catalog_types(catalog, &types, load->error, sizeof(load->error)) != 0) {
+        free(catalog);
+        drop_texts(s);
+        return -1;
+    }
+    bool changed = s->catalog != NULL && catalog_changed(s->catalog, catalog);
+    if (s->ready && !changed) {
+        free(catalog);
+        return 0;
+    }
+    free(s->catalog);
+    s->catalog = catalog;
     s->types = types;
-    return render(s);
+    return render(s, load);
 }
 
 static void on_catalog(void *arg, const struct pg_answer *answer)
 {
-    struct statements *s = arg;
-    void (*done)(void *, const char *) = s->done;
-    s->done = NULL;
-    int rc = -1;
-    if (answer->status == PG_DONE) {
-        rc = take(s, answer->results[0]);
-        if (rc == 0)
-            server_clock_sample(s->clock, catalog_clock_us(answer->results[0]), answer->sent_us,
-                                answer->received_us);
-    } else {
-        snprintf(s->error, sizeof(s->error), "%s", answer->message);
+    struct load *load = arg;
+    struct statements *s = load->s;
+    s->loading--;
+    if (answer->status != PG_DONE) {
+        snprintf(load->error, sizeof(load->error), "%s", answer->message);
+    } else if (load->asked_us < s->read_us) { /* a later question was answered before */
+        snprintf(load->error, sizeof(load->error), "%s", s->problem);
+    } else if (take(s, load, answer->results[0]) == 0) {
+        server_clock_sample(load->clock, catalog_clock_us(answer->results[0]), answer->sent_us,
+                            answer->received_us);
     }
-    done(s->done_arg, rc == 0 ? NULL : s->error);
+    if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready))
+        memcpy(s->problem, load->error, sizeof(s->problem));
+    load->done(load->arg, load->error[0] != '\0' ? load->error : NULL);
+    free(load);
 }
 
 int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
                     void (*done)(void *arg, const char *error), void *arg)
 {
-    assert(s->done == NULL);
     char *tables = catalog_names(link, true);
-    char *cols = catalog_names(link, false);
-    const char *params[] = {tables, cols};
+    char *columns = catalog_names(link, false);
+    const char *params[] = {tables, columns};
     const struct pg_query query = {.sql = sql_catalog, .nparams = 2, .params = params};
-    s->link = link;
-    s->clock = clock;
-    s->done = done;
-    s->done_arg = arg;
+    struct load *load = calloc(1, sizeof(*load));
     int rc = -1;
-    if (tables != NULL && cols != NULL)
-        rc = pg_link_send(link, &query, 1, CATALOG_DEADLINE_US, on_catalog, s);
-    if (rc != 0)
-        s->done = NULL;
+    if (tables != NULL && columns != NULL && load != NULL) {
+        *load = (struct load){s, link, clock, clock_mono_us(), done, arg, ""};
+        rc = pg_link_send(link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);
+    }
+    if (rc == 0) {
+        s->loading++;
+        s->asked_us = load->asked_us;
+    } else {
+        free(load);
+    }
     free(tables);
-    free(cols);
+    free(columns);
     return rc;
 }

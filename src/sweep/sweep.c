@@ -6,12 +6,15 @@
 #include "redis_link.h"
 #include "redis_use.h"
 #include "release.h"
+#include "statements.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STATEMENT_TIMEOUT_MAX_US (5 * 1000000)
+#define INVALID_US (60 * 1000000LL)
+#define INVALID_MOST 10 /* named in that time */
 
 bool sweep_redis_usable(const struct sweep *s)
 {
@@ -52,6 +55,21 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
     return batch_new(&options);
 }
 
+void sweep_note_catalog(struct sweep *s)
+{
+    const char *problem = statements_problem(s->statements);
+    int64_t now_us = clock_mono_us();
+    enum outage_say say = problem[0] != '\0' ? outage_on(&s->unusable, problem, true, now_us)
+                                             : outage_off(&s->unusable, now_us);
+    if (say == OUTAGE_WARN || say == OUTAGE_ERROR)
+        log_event(say == OUTAGE_WARN ? LOG_WARN : LOG_ERROR, "The database cannot be used as it is",
+                  LOG_STR, "error", problem, LOG_INT, "awaySeconds",
+                  s->unusable.lasted_us / 1000000, LOG_END);
+    else if (say == OUTAGE_OVER)
+        log_event(LOG_INFO, "The database can be used again", LOG_INT, "awaySeconds",
+                  s->unusable.lasted_us / 1000000, LOG_END);
+}
+
 static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
@@ -64,6 +82,25 @@ static void account_released(struct sweep *s, const struct item *item, int64_t c
                   LOG_STR, "reservationId", item->id, LOG_INT, "rows", (int64_t)item->uncounted,
                   LOG_END);
     }
+}
+
+/* A few a minute: anybody may write anything into Redis. */
+static void account_invalid(struct sweep *s, const struct item *item)
+{
+    int64_t now_us = clock_mono_us();
+    s->stats.discarded[DISCARD_INVALID]++;
+    if (s->invalid_since_us == 0 || now_us - s->invalid_since_us >= INVALID_US) {
+        s->invalid_since_us = now_us;
+        s->invalid_said = 0;
+    }
+    if (s->invalid_said++ >= INVALID_MOST) {
+        s->invalid_more++;
+        return;
+    }
+    log_event(LOG_WARN, "An entry of Redis cannot be an id of this table: it was discarded",
+              LOG_STR, "reservationId", item->id, LOG_INT, "othersNotNamed",
+              (int64_t)s->invalid_more, LOG_END);
+    s->invalid_more = 0;
 }
 
 void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
@@ -79,7 +116,7 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
         s->stats.discarded[DISCARD_MISSING]++;
         break;
     case OUTCOME_INVALID:
-        s->stats.discarded[DISCARD_INVALID]++;
+        account_invalid(s, item);
         break;
     case OUTCOME_FAILED:
         stats_failed(&s->stats, item->sqlstate);

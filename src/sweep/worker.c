@@ -53,20 +53,17 @@ static void on_statements(void *arg, const char *error)
     struct worker *w = arg;
     if (!pg_link_up(w->link)) /* says nothing of the database: asked again when it is back */
         return;
-    snprintf(w->sweep->unusable, sizeof(w->sweep->unusable), "%s", error != NULL ? error : "");
-    if (error != NULL) {
-        log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", error,
-                  LOG_END);
-        timer_after_us(w->rest, FAULT_REST_US * 5);
-    }
+    sweep_note_catalog(w->sweep);
+    if (error != NULL)
+        timer_after_us(w->rest, FAULT_REST_US);
     w->events.on_link(w->events.arg, w);
 }
 
-/* The first worker to be connected reads the catalog for all. */
+/* Whoever comes first reads the catalog for all, when that is due. */
 static void ensure_statements(struct worker *w)
 {
-    if (!pg_link_up(w->link) || pg_link_busy(w->link) || statements_ready(w->sweep->statements) ||
-        statements_loading(w->sweep->statements))
+    if (!pg_link_up(w->link) || pg_link_busy(w->link) ||
+        statements_due_us(w->sweep->statements) > clock_mono_us())
         return;
     if (statements_load(w->sweep->statements, w->link, &w->sweep->pg_clock, on_statements, w) != 0)
         timer_after_us(w->rest, FAULT_REST_US);
@@ -76,8 +73,10 @@ static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct worker *w = arg;
     pg_watch_link(w->sweep->pg_watch, w->number, up, reason);
-    if (up)
+    if (up) { /* the tables may have been changed meanwhile */
+        statements_doubt(w->sweep->statements);
         ensure_statements(w);
+    }
     w->events.on_link(w->events.arg, w);
 }
 
@@ -250,8 +249,7 @@ static void on_batch_done(void *arg)
     sweep_note_batch(w->sweep, w->now.items, w->now.n);
     for (size_t i = 0; i < w->now.n; i++) {
         if (w->now.items[i].outcome == OUTCOME_FAULT) {
-            /* A column may have been renamed, a type changed: read the catalog anew. */
-            statements_forget(w->sweep->statements);
+            statements_doubt(w->sweep->statements); /* a right was taken away, say */
             timer_after_us(w->rest, FAULT_REST_US);
             break;
         }
