@@ -20,6 +20,7 @@ enum {
     ROLE_LIMIT,
     DATABASE_LIMIT,
     ROOM,
+    ISOLATION,
     TIME_ZONE,
     SERVER_COLUMNS
 };
@@ -56,8 +57,8 @@ static void check_connections(struct check *c, const struct pg_result *r)
                 pg_result_int(r, 0, DATABASE_LIMIT));
     if (pg_result_int(r, 0, ROOM) < needed)
         check_note(
-            "the server has room for %lld connections now (max_connections), and the sweeper "
-            "needs %lld",
+            "there is room for %lld connections now (max_connections, or a CONNECTION LIMIT), "
+            "and the sweeper needs %lld",
             (long long)pg_result_int(r, 0, ROOM), (long long)needed);
 }
 
@@ -89,6 +90,11 @@ static void on_server(struct check *c, const struct pg_result *r, const struct p
         check_note("database %s has the encoding SQL_ASCII, which lets any bytes in: an id that is "
                    "not UTF-8 can have no entry in Redis",
                    pg_result_text(r, 0, DATABASE));
+    if (strcmp(pg_result_text(r, 0, ISOLATION), "read committed") != 0)
+        check_note("default_transaction_isolation is \"%s\" for role %s: a release that meets a "
+                   "checkout fails and is tried again; ALTER ROLE %s SET "
+                   "default_transaction_isolation = 'read committed'",
+                   pg_result_text(r, 0, ISOLATION), c->pg.role, c->pg.role);
     check_connections(c, r);
     check_postgres_next(c);
 }

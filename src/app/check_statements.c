@@ -11,6 +11,11 @@
 
 #define PARAMS_MAX 16
 
+#define REPLICA_IDENTITY                                                                           \
+    "a published table needs ALTER TABLE ... REPLICA IDENTITY, to its primary key, a unique "      \
+    "index, "                                                                                      \
+    "or FULL; a view must be one that can be updated"
+
 static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_POLITE] = "the release",
     [STATEMENT_RELEASE_PATIENT] = "the release that waits",
@@ -41,6 +46,8 @@ static const char *remedy(const char *sqlstate)
          "the column's type must know the states 'active' and 'released': ALTER TYPE ... ADD "
          "VALUE, where it is an enum"},
         {"23514", "'released' must be allowed: change the constraint"},
+        {"42P10", REPLICA_IDENTITY},
+        {"42P17", "a policy of the table asks for the table itself: change it"},
         {"42501",
          "GRANT SELECT, UPDATE on both tables, USAGE on their schema, and what their policies "
          "ask for"},
@@ -51,8 +58,7 @@ static const char *remedy(const char *sqlstate)
         {"42883", "columns that belong together have different types (the two product ids, or a "
                   "quantity and its counter): give both the same"},
         {"428C9", "a generated column cannot be written: make it an ordinary one"},
-        {"55000", "a published table needs ALTER TABLE ... REPLICA IDENTITY, to its primary key, a "
-                  "unique index, or FULL; a view must be one that can be updated"},
+        {"55000", REPLICA_IDENTITY},
     };
     for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
         if (strcmp(remedies[i].sqlstate, sqlstate) == 0)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,7 +17,7 @@ from harness.database import Database
 from harness.poll import until_ready, wait_until, within
 from harness.proxy import CLIENT, SERVER, Proxy
 from harness.queue import INFLIGHT, PENDING, is_empty
-from harness.servers import Postgres
+from harness.standby import standby_of
 
 HURT_S = 1.5
 BACK_S = within(5.0)
@@ -157,27 +153,6 @@ def test_hangs_while_nothing_is_due(bed: Bed) -> None:
         bed.pg.resume()
     until_ready(daemon)
     assert "reservation_sweeper_postgres_up 1" in daemon.http("/metrics")[1]
-
-
-@contextmanager
-def standby_of(pg: Postgres) -> Iterator[Postgres]:
-    """A standby that follows the server, of its own port and folder."""
-    folder = Path(tempfile.mkdtemp(prefix="rs-standby-"))
-    standby = Postgres(folder, fsync=False, hot_standby="on")
-    standby.password = pg.password
-    subprocess.run(
-        [pg.bin / "pg_basebackup", "-D", folder / "data", "-R", "--checkpoint=fast"]
-        + ["-X", "stream", "-d", pg.dsn("postgres")],
-        check=True,
-        cwd=folder,
-        **standby._as_account(),  # type: ignore[call-overload]
-    )
-    try:
-        standby.start()
-        yield standby
-    finally:
-        standby.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_failover(bed: Bed) -> None:

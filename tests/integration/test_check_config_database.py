@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 import redis as redis_py
 from harness import shop
@@ -11,6 +12,7 @@ from harness.database import Database
 from harness.locks import transaction
 from harness.process import free_port
 from harness.servers import Postgres
+from harness.standby import standby_of
 from harness.sweeper import Finished, Run, Sweeper
 
 NO_STATUS_RULES = """
@@ -202,6 +204,10 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
         "CREATE PUBLICATION published_{name} FOR TABLE inventory_reservations",
         ("inventory_reservations", "replica identity", "55000", "REPLICA IDENTITY"),
     ),
+    "published by a column that is no identity": (
+        "CREATE PUBLICATION some_{name} FOR TABLE inventory WHERE (reserved_stock > 0)",
+        ("42P10", "REPLICA IDENTITY"),
+    ),
     "a rule": (
         "CREATE RULE elsewhere AS ON UPDATE TO inventory DO INSTEAD NOTHING",
         ("0A000", "drop the rule"),
@@ -267,6 +273,11 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
         "CREATE POLICY small ON inventory USING (total_stock < 10)",
         ("2 active rows are of products", "sees no row in table inventory"),
     ),
+    "a policy that asks for itself": (
+        "ALTER TABLE inventory ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON inventory"
+        " USING (EXISTS (SELECT FROM inventory))",
+        ("42P17", "a policy of the table"),
+    ),
     "a policy that needs a setting": (
         PRODUCT + "ALTER TABLE inventory ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY mine ON inventory USING (current_setting('app.tenant') = 'us')",
@@ -308,6 +319,15 @@ def test_several_mistakes(db: Database, check: Callable[..., Finished]) -> None:
     done = check()
     assert len(verdicts(done, "FAIL")) == 3, done.stdout
     assert done.record("cannot work")["failures"] == 3
+
+
+def test_a_standby(private_pg: Callable[..., Postgres], run: Run) -> None:
+    db = Database.create(private_pg(autovacuum="off"))
+    with standby_of(db.server) as standby:
+        done = run("--check-config", dsn=standby.dsn(db.name), timeout=10)
+    (failure,) = verdicts(done, "FAIL")
+    assert done.status == 1 and "hot standby" in failure and "name the primary" in failure
+    db.conn.close()
 
 
 # ---- what is worth knowing ------------------------------------------------------------------------
@@ -360,6 +380,10 @@ NOTES: dict[str, tuple[str, tuple[str, ...]]] = {
         HELD + "ALTER TABLE inventory ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY everything ON inventory USING (true)",
         ("row security of table inventory", "everything"),
+    ),
+    "another isolation": (
+        "ALTER ROLE {role} SET default_transaction_isolation = 'serializable'",
+        ("serializable", "ALTER ROLE", "'read committed'"),
     ),
     "a lookup that may not be read": (
         NO_STATUS_RULES + "CREATE TABLE states (name text PRIMARY KEY);"
@@ -450,6 +474,15 @@ def test_not_one_transaction_id(private_pg: Callable[..., Postgres], run: Run) -
     assert db.query("SELECT last_value, is_called FROM orders") == [(1, False)]
     assert db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
     db.conn.close()
+
+
+def test_others_use_the_connections(db: Database, role: str, check: Callable[..., Finished]) -> None:
+    prepare(db, "ALTER ROLE {role} CONNECTION LIMIT 3")
+    with psycopg.connect(dsn_of(db)), psycopg.connect(dsn_of(db)):
+        done = check(dsn=dsn_of(db))
+    assert done.status == 0
+    (note,) = [line for line in verdicts(done, "note") if "room for 1 connections" in line]
+    assert "needs 2" in note
 
 
 def test_few_connections_are_left(private_pg: Callable[..., Postgres], run: Run) -> None:
