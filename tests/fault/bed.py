@@ -26,7 +26,8 @@ AUDIT = """
         at timestamptz DEFAULT clock_timestamp(),
         began timestamptz DEFAULT now() -- what decides; never after at, unless the clock is set back
     );
-    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql
+        SECURITY DEFINER SET timezone = 'UTC' AS $$BEGIN -- whoever releases, and in what zone
         INSERT INTO audit VALUES (OLD.id, OLD.product_id, OLD.expires_at,
             current_setting('application_name') LIKE 'reservation-sweeper%', OLD.status = 'active');
         RETURN NULL;
@@ -39,7 +40,8 @@ OFFENCES = {
     "released twice": """
         SELECT id::text, count(*) FROM audit GROUP BY id, product_id HAVING count(*) > 1""",
     "released early": """
-        SELECT id::text, began, expires_at FROM audit WHERE sweeper AND began < expires_at""",
+        SELECT id::text, began, expires_at FROM audit
+         WHERE sweeper AND (began < expires_at OR expires_at IS NULL)""",
     "changed though not active": "SELECT id::text FROM audit WHERE NOT legal",
     "released without a trace": """
         SELECT id::text FROM inventory_reservations r WHERE status = 'released'

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from api import Api
@@ -16,6 +16,7 @@ from clocks import Clock
 from harness.proxy import BOTH, CLIENT, SERVER, Proxy
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper
+from schema_faults import SchemaFaults
 
 SETTINGS = (
     *("--lease", "1s", "--feed-interval", "1s"),
@@ -24,10 +25,12 @@ SETTINGS = (
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
 
-class RandomFaults:
-    def __init__(self, seed: int) -> None:
+class RandomFaults(SchemaFaults):
+    def __init__(self, seed: int, only: Sequence[str] = ()) -> None:
+        """only: the names of the faults that are wanted; none: all."""
+        self.only = only
         self.dice = random.Random(seed)
-        self.pg = Postgres(fsync=False, max_connections=30, superuser_reserved_connections=1)
+        self.pg = Postgres(fsync=False, max_connections=30, superuser_reserved_connections=1, timezone="UTC")
         self.pg.start()
         self.redis_server = Redis()
         # Not Postgres's: whether something is late is judged by it.
@@ -35,6 +38,7 @@ class RandomFaults:
         self.redis_server.env = self.clocks["redis"].env()
         self.redis_server.start()
         self.bed = Bed(self.pg, self.redis_server)
+        self.prepare()
         self.pg_proxy = Proxy(self.pg.port)
         self.redis_proxy = Proxy(self.redis_server.port)
         self.sweepers = [self._sweeper(), self._sweeper()]
@@ -47,7 +51,7 @@ class RandomFaults:
             *SETTINGS,
             "--workers",
             self.dice.choice("112"),
-            dsn=self.pg_proxy.through(self.bed.db.dsn),
+            dsn=self.pg_proxy.through(self.sweepers_dsn),
             redis_url=self.redis_proxy.through(self.redis_server.url()),
             env=self.clocks["sweepers"].env(),
         )
@@ -286,23 +290,33 @@ class RandomFaults:
         (sweeper_killed, 8),
         (sweeper_stopped, 4),
         (sweeper_restarted, 2),
+        *SchemaFaults.SCHEMA_FAULTS,
     )
     # A second fault needs its server for itself, so that both can be mended in any order.
     SECOND = (sweeper_killed, sweeper_stopped, network_cut, cut_in_the_middle)
     NO_SECOND = (*SECOND, sweeper_restarted)
 
     def hurt(self) -> None:
-        kinds = [kind for kind, _ in self.FAULTS]
-        weights = [weight for _, weight in self.FAULTS]
+        faults = [one for one in self.FAULTS if not self.only or one[0].__name__ in self.only]
+        kinds = [kind for kind, _ in faults]
+        weights = [weight for _, weight in faults]
         first = self.dice.choices(kinds, weights)[0]
         chosen = [first]
-        if self.dice.random() < 0.2 and first not in self.NO_SECOND:
+        if self.dice.random() < 0.2 and first not in self.NO_SECOND and not self.only:
             chosen.append(self.dice.choice(self.SECOND))
         self.history.append(" + ".join(kind.__name__ for kind in chosen))
+        self.point_at_the_far()
+        self.afflicted = []
         with ExitStack() as stack:
             for kind in chosen:
                 stack.enter_context(kind(self))  # type: ignore[arg-type]
             self._hold()
+            if len(chosen) == 1 and first in self.OTHERS_GO_ON:
+                self.others_go_on()
+
+    def others_go_on(self) -> None:
+        """While the fault lasts."""
+        raise NotImplementedError
 
     def end(self, one: Sweeper) -> None:
         if one.running:
