@@ -87,6 +87,11 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
                  int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
                  void *arg) __attribute__((warn_unused_result));
 
+/* Ends the session, if there is one, and connects anew: what it keeps, such as the plans of a
+ * trigger's statements, is gone then. on_state is called with the reason. Not while a request is under
+ * way, nor inside a callback of the link. */
+void pg_link_renew(struct pg_link *link, const char *reason);
+
 /* Closes for good, no reconnect; on_state is not called. A pending request gets PG_UNKNOWN on a
  * later turn, or from pg_link_free. */
 void pg_link_stop(struct pg_link *link);

@@ -302,6 +302,13 @@ void pg_link_start(struct pg_link *link)
     timer_after_us(link->retry, 0);
 }
 
+void pg_link_renew(struct pg_link *link, const char *reason)
+{
+    assert(!link->calling && !link->request.active);
+    if (link->state == PG_LINK_UP)
+        pg_link_drop(link, reason);
+}
+
 void pg_link_stop(struct pg_link *link)
 {
     enter(link, PG_LINK_STOPPED);

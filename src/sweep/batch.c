@@ -285,6 +285,9 @@ static void finish(struct batch *b)
 {
     b->running = false;
     LIST_REMOVE(b, others);
+    if (b->outdated)
+        pg_link_renew(b->options.link,
+                      "the session was ended: it may keep plans of a table that has changed");
     b->done(b->arg);
 }
 
@@ -326,7 +329,7 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
                mapping_may_hurry(statements_types(b->options.statements)) &&
                clock_mono_us() >= b->polite_until_us;
     b->wonder = blames_any(b->options.blames, clock_mono_us());
-    b->asked = b->doubted = false;
+    b->asked = b->doubted = b->outdated = false;
     b->suspect = NULL;
     for (size_t i = 0; i < n; i++)
         items[i].outcome = OUTCOME_NONE;

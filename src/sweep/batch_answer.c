@@ -209,9 +209,18 @@ static void be_polite(struct batch *b)
         b->in_vain++;
 }
 
+/* After a column's type has changed, the functions that a trigger calls fail so until the session
+ * ends (PostgreSQL manual, "Plan Caching"): "type of parameter 1 does not match that when preparing
+ * the plan", "cached plan must not change result type". */
+static bool is_outdated(const char *sqlstate)
+{
+    return strcmp(sqlstate, "42804") == 0 || strcmp(sqlstate, "0A000") == 0;
+}
+
 void batch_answer(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
+    b->outdated = b->outdated || is_outdated(result->sqlstate);
     if (blames_hurry(b, result->fault)) {
         batch_push(b, r.first, r.n, MANNER_POLITE);
         if (result->fault == RELEASE_RETRY || result->fault == RELEASE_SLOW)

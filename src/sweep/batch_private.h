@@ -53,6 +53,7 @@ struct batch {
     int64_t probes_end_us;
     int patient;                           /* counters waited for so far */
     struct conflicts first_met, known_met; /* locks met inside: by the free ones, by the others */
+    bool outdated;                         /* the session may keep plans of a former table */
     bool works;                            /* something was released: the statement is right */
     bool doubted; /* some have a preliminary OUTCOME_FAULT, with sqlstate and error */
 

@@ -32,8 +32,10 @@ AUDIT = """
             current_setting('application_name') LIKE 'reservation-sweeper%', OLD.status = 'active');
         RETURN NULL;
     END$$;
+"""
+AUDIT_TRIGGER = """
     CREATE TRIGGER audit AFTER UPDATE ON inventory_reservations FOR EACH ROW
-        WHEN (NEW.status = 'released' OR OLD.status = 'released') EXECUTE FUNCTION audit();
+        WHEN (NEW.status = 'released' OR OLD.status = 'released') EXECUTE FUNCTION audit()
 """
 
 OFFENCES = {
@@ -52,6 +54,7 @@ OFFENCES = {
 }
 
 DAEMON = ("--lease", "2s")
+SOON_S = 60  # nobody reserves for longer
 
 
 @dataclass
@@ -129,7 +132,7 @@ class Bed:
         self.pg = pg
         self.redis_server = redis_server
         self.db = Database.create(pg)
-        self.db.conn.execute(AUDIT)
+        self.db.conn.execute(AUDIT + AUDIT_TRIGGER)
         self.products = shop.add_products(self.db, 20, stock=100_000)
         self.redis = redis_server.client(socket_timeout=10)
         self.redis.flushall()
@@ -214,10 +217,12 @@ class Bed:
             assert not found, f"{name}: {found[:5]} ({len(found)})"
 
     def settled_entries(self) -> list[str]:
-        """Ids that Redis still holds though Postgres has settled them."""
+        """Ids that Redis still holds though Postgres has settled them. Those that it holds for later
+        are forgotten when their time comes: they were extended, then bought."""
+        soon_ms = (time.time() + SOON_S) * 1000
         ids = {
             id.decode()
-            for id in self.redis.zrange(PENDING, 0, -1)
+            for id in self.redis.zrangebyscore(PENDING, "-inf", soon_ms)
             + self.redis.zrange(INFLIGHT, 0, -1)
             + self.redis.hkeys(FAILED)
         }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import psycopg
 import redis as redis_py
-from bed import Bed
+from bed import AUDIT_TRIGGER, Bed
 from harness import shop
 from harness.queue import PENDING
 
@@ -52,7 +52,8 @@ MIGRATIONS = (
         for kind in ("bigint", "integer")
     ],
     [
-        f"ALTER TABLE inventory_reservations ALTER status TYPE {kind}"
+        "DROP TRIGGER audit ON inventory_reservations;"
+        f" ALTER TABLE inventory_reservations ALTER status TYPE {kind}; {AUDIT_TRIGGER}"
         for kind in ("varchar(20)", "text")
     ],
 )
@@ -63,8 +64,7 @@ REPLACEMENT = (
     "DROP TABLE inventory_reservations",
     "ALTER TABLE fresh RENAME TO inventory_reservations",
     f"GRANT SELECT, UPDATE ON inventory_reservations TO {ROLE}",
-    "CREATE TRIGGER audit AFTER UPDATE ON inventory_reservations FOR EACH ROW"
-    " WHEN (NEW.status = 'released' OR OLD.status = 'released') EXECUTE FUNCTION audit()",
+    AUDIT_TRIGGER,
 )
 
 

@@ -393,3 +393,25 @@ def test_entries_that_are_no_ids(db: Database, redis: redis_py.Redis, sweeper: S
     assert record["level"] == "WARN" and record["reservationId"].startswith("no uuid")
     assert len(daemon.find("cannot be an id")) <= 20
     assert sweepers(db)
+
+
+def test_a_trigger_that_keeps_plans(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """A session's plans of a trigger's statements fit the former table: they go with the session."""
+    db.conn.execute(
+        """
+        CREATE TABLE history (id uuid, expires_at timestamptz);
+        CREATE FUNCTION history() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            INSERT INTO history VALUES (OLD.id, OLD.expires_at);
+            RETURN NULL;
+        END$$;
+        CREATE TRIGGER history AFTER UPDATE ON inventory_reservations FOR EACH ROW
+            EXECUTE FUNCTION history();
+        """
+    )
+    product = shop.add_product(db)
+    daemon = sweeper("--feed-interval", "300ms")
+    daemon.wait_for_record("Postgres connected", 20)
+    for change in (TO_PLAIN, TO_ZONE):
+        wait_until(released(db, hold(db, product, 0.1)), 20, "before the change")
+        db.conn.execute(change)
+    wait_until(released(db, hold(db, product, 0.1)), 10, "after it")
