@@ -21,7 +21,7 @@ enum outage_say {
     OUTAGE_SILENT,
     OUTAGE_WARN,  /* it has begun, or has another reason now */
     OUTAGE_ERROR, /* it has lasted 30 s; from then on all of its records are this */
-    OUTAGE_OVER,  /* after a WARN or ERROR: it has ended */
+    OUTAGE_OVER,  /* it has ended: after a WARN or ERROR, or when nobody looked meanwhile */
     OUTAGE_OFTEN, /* many short ones, each over before it was said: `brief` in `brief_us` */
 };
 

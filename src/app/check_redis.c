@@ -5,14 +5,8 @@
 
 #include <string.h>
 
-static void look_at_server(struct check *c)
+static void look_at_server(const struct redis_server_info *info)
 {
-    const struct redis_server_info *info = redis_link_info(c->context.sweep.redis);
-    const char *unusable = context_redis_unusable(&c->context);
-    if (unusable != NULL)
-        check_fail(c, "%s", unusable);
-    else
-        check_ok("Redis %s at %s", info->version, c->context.redis);
     if (info->version[0] == '\0')
         check_note("Redis does not answer INFO: whether it evicts keys, is a replica or a Cluster "
                    "is not known");
@@ -25,13 +19,20 @@ static void look_at_server(struct check *c)
 static void on_probed(void *arg, const char *error)
 {
     struct check *c = arg;
+    const struct redis_server_info *info = redis_link_info(c->context.sweep.redis);
+    const char *unusable = context_redis_unusable(&c->context);
     if (c->done[CHECK_REDIS] || redis_link_state(c->context.sweep.redis) != REDIS_LINK_UP)
         return; /* it is tried again, until the limit */
-    look_at_server(c);
-    if (error != NULL)
-        check_fail(c, "Redis refuses what the sweeper asks of it: %s", error);
-    else
+    if (unusable != NULL) {
+        check_fail(c, "%s", unusable);
+    } else if (error != NULL) {
+        check_fail(c, "Redis %s at %s refuses what the sweeper asks of it: %s", info->version,
+                   c->context.redis, error);
+    } else {
+        check_ok("Redis %s at %s", info->version, c->context.redis);
         check_ok("Redis: rights, memory, types of keys");
+    }
+    look_at_server(info);
     check_done(c, CHECK_REDIS);
 }
 

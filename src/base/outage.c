@@ -132,16 +132,16 @@ static enum outage_say count_brief(struct outage *o, int64_t now_us)
 
 enum outage_say outage_off(struct outage *o, int64_t now_us)
 {
-    enum outage_say answer = OUTAGE_OVER;
+    bool brief;
 
     if (o->since_us == 0)
         return OUTAGE_SILENT;
     o->lasted_us = now_us - o->since_us;
+    brief = o->said_us == 0 && o->lasted_us < first_wait_us(o);
     o->since_us = 0;
     o->ended_us = now_us;
-    if (o->said_us == 0)
-        answer = count_brief(o, now_us);
-    else
-        o->relapses++;
-    return answer;
+    if (brief)
+        return count_brief(o, now_us);
+    o->relapses++;
+    return OUTAGE_OVER;
 }

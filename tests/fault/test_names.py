@@ -65,7 +65,7 @@ def test_slow_names(bed: Bed, names: Names, named: Sweeper) -> None:
         cut_redis(bed)
         cut_postgres(bed)
         wait_until(lambda: names.asked >= asked + 2, 5, "both are asked for")
-        wait_until(lambda: named.find("Postgres connected", records), 4 * SLOW_S, "Postgres again")
+        wait_until(lambda: named.find("Postgres is back", records), 4 * SLOW_S, "Postgres again")
         wait_until(lambda: named.find("Redis is back", records), 2 * SLOW_S, "Redis again")
         names.delay_s = 0.0
         bed.wait_for_releases(time.time())

@@ -120,6 +120,16 @@ static void test_a_blip_is_not_said_and_what_lasts_is(void **state)
     assert_int_equal(outage_on(&o, "refused", true, START + 100 * S + 1), OUTAGE_WARN);
 }
 
+static void test_what_nobody_looked_at_has_an_end(void **state)
+{
+    (void)state;
+    struct outage o = {0};
+
+    assert_int_equal(outage_on(&o, "closed", false, START), OUTAGE_SILENT);
+    assert_int_equal(outage_off(&o, START + 5 * S), OUTAGE_OVER);
+    assert_int_equal(o.lasted_us, 5 * S);
+}
+
 static void test_many_blips_are_one_line_a_while(void **state)
 {
     (void)state;
@@ -202,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_a_former_reason_that_stays_is_said_again),
         cmocka_unit_test(test_ever_new_reasons_are_bounded),
         cmocka_unit_test(test_a_blip_is_not_said_and_what_lasts_is),
+        cmocka_unit_test(test_what_nobody_looked_at_has_an_end),
         cmocka_unit_test(test_many_blips_are_one_line_a_while),
         cmocka_unit_test(test_few_blips_are_never_said),
         cmocka_unit_test(test_what_comes_and_goes_is_said_less_and_less),
