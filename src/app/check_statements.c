@@ -124,7 +124,7 @@ static void explain(struct check *c)
     static const char verb[] = "EXPLAIN (COSTS OFF) ";
     if (c->pg.which == STATEMENT_COUNT) {
         if (c->pg.clean)
-            check_ok("statements: all %d are accepted (EXPLAIN)", STATEMENT_COUNT);
+            check_ok("statements: all are accepted (EXPLAIN)");
         check_postgres_next(c);
         return;
     }

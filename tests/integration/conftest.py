@@ -13,6 +13,7 @@ import redis as redis_py
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from harness.checking import check, role  # noqa: E402, F401
 from harness.database import Database  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.scripts import Queue  # noqa: E402

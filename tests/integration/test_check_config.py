@@ -8,15 +8,12 @@ from collections.abc import Callable
 import pytest
 import redis as redis_py
 from harness import shop
+from harness.checking import verdicts
 from harness.database import Database
 from harness.poll import within
 from harness.process import free_port
 from harness.servers import Postgres, Redis
 from harness.sweeper import Finished, Run, Start
-
-
-def verdicts(done: Finished, verdict: str) -> list[str]:
-    return [line.split(None, 1)[1] for line in done.stdout.splitlines() if line.startswith(verdict)]
 
 
 @pytest.mark.valgrind
