@@ -16,9 +16,11 @@
 
 struct blames;
 struct item;
+struct refusal_log;
 struct release_result;
 
-struct blames *blames_new(void); /* NULL: out of memory */
+/* log names the products that are blamed, and must outlive it. NULL: out of memory. */
+struct blames *blames_new(struct refusal_log *log);
 void blames_free(struct blames *b);
 
 /* Somebody asks for another attempt now: nothing is known any more. */

@@ -49,6 +49,7 @@ enum log_field {
     LOG_INT,    /* int64_t: cast the argument */
     LOG_BOOL,   /* int */
     LOG_REAL,   /* double */
+    LOG_JSON,   /* json_t * (jansson), which stays the caller's; NULL is written as null */
     LOG_NUMBER, /* const char *: an integer, or a decimal fraction of 15 digits */
 };
 
@@ -60,6 +61,9 @@ void log_event(enum log_level level, const char *message, ...);
 /* Writes "reservation-sweeper: TEXT" on stderr, which is no record, in order with those that are.
  */
 void log_plain(const char *text);
+
+/* A JSON string of any bytes: each that is no UTF-8 is replaced. NULL when memory ran out. */
+struct json_t *log_text(const char *text);
 
 /* The level of a name ("ERROR", "WARN", "INFO", "DEBUG", any case), or -1. */
 int log_level_parse(const char *name);

@@ -14,4 +14,8 @@ struct release_options;
 int products_ask(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg), void *arg) __attribute__((warn_unused_result));
 
+/* What is known of an item's products, for people: with commas between them, as many as there is
+ * room for. Returns text, or NULL when nothing is known. */
+const char *products_text(const struct item *item, char *text, size_t size);
+
 #endif

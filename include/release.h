@@ -52,7 +52,8 @@ struct item {
     int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
     struct units units; /* RELEASED */
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
-    char *counter;      /* LOCKED: owned; the product whose counter was held, or NULL */
+    char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
+                           that has none */
     char *error;        /* FAILED, HELD: owned */
     char sqlstate[6];   /* FAILED, HELD */
     int64_t wait_us;    /* HELD: how long */

@@ -15,6 +15,7 @@ struct locked;
 struct loop;
 struct pg_watch;
 struct redis_link;
+struct refusal_log;
 struct redis_use;
 struct skips;
 struct statements;
@@ -30,6 +31,7 @@ struct sweep {
     struct statements *statements;
     struct skips *skips;
     struct blames *blames;
+    struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
@@ -73,9 +75,6 @@ void sweep_note_catalog(struct sweep *s);
  * the answer came. */
 struct item;
 void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
-
-/* Names in the log one that is held with its product; the caller sees to it that this is once. */
-void sweep_log_held(const struct item *item);
 
 /* Notes from a batch's items whether Postgres works. */
 void sweep_note_batch(struct sweep *s, const struct item *items, size_t n);

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "loop.h"
 #include "process.h"
+#include "refusal_log.h"
 #include "secrets.h"
 #include "skips.h"
 #include "statements.h"
@@ -73,7 +74,6 @@ int context_open(struct context *c, const struct config *config,
     s->loop = loop_new();
     s->statements = statements_new();
     s->skips = skips_new();
-    s->blames = blames_new();
     s->locked = locked_new();
     const struct redis_link_options options = {
         .source = {secrets_redis, c->secrets},
@@ -85,6 +85,10 @@ int context_open(struct context *c, const struct config *config,
         .on_state = on_redis,
         .arg = arg,
     };
+    if (s->loop != NULL)
+        s->refusal_log = refusal_log_new(s->loop);
+    if (s->refusal_log != NULL)
+        s->blames = blames_new(s->refusal_log);
     if (s->loop != NULL && c->secrets != NULL)
         s->redis = redis_link_new(s->loop, &options);
     if (s->redis != NULL)
@@ -119,6 +123,7 @@ void context_close(struct context *c)
     redis_link_free(s->redis);
     skips_free(s->skips);
     blames_free(s->blames);
+    refusal_log_free(s->refusal_log);
     locked_free(s->locked);
     statements_free(s->statements);
     loop_free(s->loop);

@@ -10,6 +10,7 @@
 #include "notify.h"
 #include "pg_watch.h"
 #include "redis_use.h"
+#include "refusal_log.h"
 #include "secrets.h"
 #include "sweeper.h"
 
@@ -230,6 +231,7 @@ int daemon_run(const struct config *config)
     const struct stats *stats = &s.context.sweep.stats;
     char units[UNITS_TEXT];
     units_text(&stats->released_units, units);
+    refusal_log_flush(s.context.sweep.refusal_log);
     log_event(LOG_INFO, "Stopped", LOG_INT, "releasedTotal", (int64_t)stats->released, LOG_NUMBER,
               "releasedUnits", units, LOG_INT, "failedTotal", (int64_t)stats_failed_total(stats),
               LOG_INT, "unknownCommits", (int64_t)stats->unknown_commits, LOG_INT, "status",

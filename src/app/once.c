@@ -8,6 +8,7 @@
 #include "modes.h"
 #include "pass.h"
 #include "pg_link.h"
+#include "refusal_log.h"
 #include "statements.h"
 
 #include <stdio.h>
@@ -51,6 +52,7 @@ static void completed(struct once *o)
 {
     char units[UNITS_TEXT];
     o->failed += o->held;
+    refusal_log_flush(o->context.sweep.refusal_log);
     units_text(&o->units, units);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
               LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)o->failed,
@@ -63,6 +65,7 @@ static void failed(struct once *o, const char *error)
 {
     if (o->ended)
         return;
+    refusal_log_flush(o->context.sweep.refusal_log);
     log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
               (int64_t)o->cleaned, LOG_END);
     end(o, EXIT_FAILED);

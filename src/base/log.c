@@ -64,8 +64,7 @@ int log_level_parse(const char *name)
     return -1;
 }
 
-/* A JSON string of any bytes: each that is no UTF-8 becomes U+FFFD. NULL when memory ran out. */
-static json_t *text_to_json(const char *text)
+json_t *log_text(const char *text)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
     size_t len = strlen(text);
@@ -104,13 +103,16 @@ static json_t *value_to_json(int type, va_list *list)
     switch (type) {
     case LOG_STR:
         text = va_arg(*list, const char *);
-        json = text == NULL ? NULL : text_to_json(text);
+        json = text == NULL ? NULL : log_text(text);
         break;
     case LOG_INT:
         json = json_integer(va_arg(*list, int64_t));
         break;
     case LOG_BOOL:
         json = json_boolean(va_arg(*list, int));
+        break;
+    case LOG_JSON:
+        json = json_incref(va_arg(*list, json_t *));
         break;
     case LOG_REAL:
         json = json_real(va_arg(*list, double));
@@ -188,7 +190,7 @@ static void put_text_record(FILE *out, enum log_level level, json_t *record, jso
 
         fprintf(out, " %s=", name);
         if (text == NULL) {
-            json_dumpf(value, out, JSON_FLAGS | JSON_ENCODE_ANY);
+            json_dumpf(value, out, JSON_FLAGS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
         } else if (needs_quotes(text)) {
             fputc('"', out);
             put_escaped(out, text, "\"\\");
@@ -252,8 +254,8 @@ static char *build(int fd, enum log_level level, const char *message, va_list *l
     if (fields != NULL && timestamp_of(clock_wall_us(), timestamp, sizeof timestamp) &&
         json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
         json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
-        json_object_set_new(record, "service", text_to_json(service)) == 0 &&
-        json_object_set_new(record, "message", text_to_json(message)) == 0)
+        json_object_set_new(record, "service", log_text(service)) == 0 &&
+        json_object_set_new(record, "message", log_text(message)) == 0)
         line = record_line(state.text[fd], level, record, fields, size);
     json_decref(record);
     json_decref(fields);

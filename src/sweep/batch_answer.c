@@ -41,7 +41,7 @@ static void keep_error(struct item *item, const struct release_result *result)
 static void refused(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
-    b->wonder = b->wonder || b->stage == STAGE_FRESH;
+    b->wonder = true; /* for the blame, and for the log */
     if (r.n > 1) {
         halve(b, r.manner);
         return;

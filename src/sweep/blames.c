@@ -5,6 +5,7 @@
 #include "hash.h"
 #include "log.h"
 #include "mapping.h"
+#include "refusal_log.h"
 #include "release.h"
 
 #include <argz.h>
@@ -35,12 +36,16 @@ struct slot {
 };
 
 struct blames {
+    struct refusal_log *log;
     struct slot slots[SLOTS];
 };
 
-struct blames *blames_new(void)
+struct blames *blames_new(struct refusal_log *log)
 {
-    return calloc(1, sizeof(struct blames));
+    struct blames *b = calloc(1, sizeof(*b));
+    if (b != NULL)
+        b->log = log;
+    return b;
 }
 
 void blames_free(struct blames *b)
@@ -50,7 +55,7 @@ void blames_free(struct blames *b)
 
 void blames_forget(struct blames *b)
 {
-    memset(b, 0, sizeof(*b));
+    memset(b->slots, 0, sizeof(b->slots));
 }
 
 static bool in_use(const struct slot *s, int64_t mono_us)
@@ -176,32 +181,24 @@ size_t blames_sift(struct blames *b, struct item **items, size_t n, int64_t mono
     return ready;
 }
 
-static void log_blamed(const char *product, const struct slot *s)
-{
-    log_event(LOG_WARN, "Postgres refuses all of a product; its other reservations wait", LOG_STR,
-              "productId", product, LOG_STR, "sqlstate", s->sqlstate, LOG_STR, "error", s->message,
-              LOG_END);
-}
-
-static void accuse(struct slot *s, const char *product, const struct item *item,
-                   enum blame_kind kind, int64_t mono_us)
+/* Returns whether it is blamed from now on. */
+static bool accuse(struct slot *s, const struct item *item, enum blame_kind kind, int64_t mono_us)
 {
     s->points += kind == BLAME_COUNTER ? COUNTER_POINTS : EITHER_POINTS;
     s->alone = s->alone || !has_several(item);
     s->last_us = mono_us;
     if (s->blamed && !s->probing) /* another batch was at it when it was blamed */
-        return;
+        return false;
     bool known = s->blamed;
     memcpy(s->sqlstate, item->sqlstate, sizeof(s->sqlstate));
     strncpy(s->message, item->error != NULL ? item->error : "", sizeof(s->message) - 1);
     s->blamed = known || s->points >= BLAMED_POINTS;
     if (!s->blamed)
-        return;
+        return false;
     s->probing = false;
     s->attempts++;
     s->retry_us = mono_us + backoff_refused_us(s->attempts);
-    if (!known)
-        log_blamed(product, s);
+    return !known;
 }
 
 void blames_refused(struct blames *b, const struct item *item, enum blame_kind kind,
@@ -209,8 +206,11 @@ void blames_refused(struct blames *b, const struct item *item, enum blame_kind k
 {
     if (kind == BLAME_ROW)
         return;
-    for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;)
-        accuse(take(b, p, mono_us), p, item, kind, mono_us);
+    for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
+        struct slot *s = take(b, p, mono_us);
+        if (accuse(s, item, kind, mono_us))
+            refusal_log_product(b->log, p, s->sqlstate, s->message);
+    }
 }
 
 void blames_released(struct blames *b, const struct item *item)

@@ -10,6 +10,7 @@
 #include "pages.h"
 #include "pg_link.h"
 #include "redis_link.h"
+#include "refusal_log.h"
 #include "refusals.h"
 #include "statements.h"
 #include "sweep.h"
@@ -197,7 +198,7 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     case OUTCOME_HELD:
         p->result.held++;
         if (refusals_meet(p->held, item->id))
-            sweep_log_held(item);
+            refusal_log_held(p->sweep->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
         p->result.held_back++;

@@ -6,7 +6,9 @@
 #include "statements.h"
 
 #include <argz.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct question {
     struct item **items;
@@ -51,4 +53,20 @@ int products_ask(struct pg_link *link, const struct release_options *options, st
     if (rc != 0)
         free(q);
     return rc;
+}
+
+const char *products_text(const struct item *item, char *text, size_t size)
+{
+    static const char more[] = ",...";
+    size_t used = 0;
+    for (const char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
+        size_t len = strlen(p);
+        if (used + strlen(",") + len + sizeof(more) > size) {
+            memcpy(text + used, used > 0 ? more : more + 1,
+                   used > 0 ? sizeof(more) : sizeof(more) - 1);
+            return text;
+        }
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? "," : "", p);
+    }
+    return used > 0 ? text : NULL;
 }

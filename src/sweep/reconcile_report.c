@@ -3,6 +3,7 @@
 #include "config.h"
 #include "log.h"
 #include "reconcile_private.h"
+#include "refusal_log.h"
 #include "sweep.h"
 
 #include <inttypes.h>
@@ -140,6 +141,7 @@ void report_end(struct reconcile *r)
 {
     if (r->options.report != NULL && fflush(r->options.report) != 0)
         reconcile_fail(r, "the report could not be written");
+    refusal_log_flush(r->sweep->refusal_log);
     r->result.ok = r->error[0] == '\0';
     r->result.error = r->error;
     if (r->result.ok) {

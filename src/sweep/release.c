@@ -132,13 +132,16 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
         /* A number, or the statement would have failed. */
         struct units units = units_parse(pg_result_text(r, row, COL_UNITS));
         units_add(&item->units, &units);
+        if (item->uncounted == 0) {
+            free(item->counter);
+            item->counter = NULL;
+        }
         item->uncounted += unheld ? 1 : 0;
-        free(item->counter);
-        item->counter = NULL;
-    } else if (outcome == OUTCOME_LOCKED && unheld && item->counter == NULL) {
-        /* NULL, when memory ran out, only costs a later attempt. */
-        item->counter = strdup(pg_result_text(r, row, COL_UNHELD));
     }
+    /* NULL, when memory ran out, only costs a later attempt. */
+    if ((outcome == OUTCOME_LOCKED || outcome == OUTCOME_RELEASED) && unheld &&
+        item->counter == NULL)
+        item->counter = strdup(pg_result_text(r, row, COL_UNHELD));
 }
 
 /* Returns 0, or -1 when the answer is not what the statement gives. */

@@ -2,9 +2,9 @@
 #include "sweep.h"
 
 #include "config.h"
-#include "log.h"
 #include "redis_link.h"
 #include "redis_use.h"
+#include "refusal_log.h"
 #include "release.h"
 #include "statements.h"
 
@@ -78,9 +78,7 @@ static void account_released(struct sweep *s, const struct item *item, int64_t c
         stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);
     if (item->uncounted > 0) {
         s->stats.uncounted += item->uncounted;
-        log_event(LOG_WARN, "Released a reservation of a product that has no inventory row",
-                  LOG_STR, "reservationId", item->id, LOG_INT, "rows", (int64_t)item->uncounted,
-                  LOG_END);
+        refusal_log_uncounted(s->refusal_log, item);
     }
 }
 
@@ -120,9 +118,7 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
         break;
     case OUTCOME_FAILED:
         stats_failed(&s->stats, item->sqlstate);
-        log_event(LOG_ERROR, "Postgres refused to release a reservation", LOG_STR, "reservationId",
-                  item->id, LOG_STR, "sqlstate", item->sqlstate, LOG_STR, "error", item->error,
-                  LOG_INT, "attempts", (int64_t)item->attempts, LOG_END);
+        refusal_log_failed(s->refusal_log, item);
         break;
     case OUTCOME_NONE:
     case OUTCOME_NOT_DUE:
@@ -133,13 +129,6 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     case OUTCOME_FAULT:
         break;
     }
-}
-
-void sweep_log_held(const struct item *item)
-{
-    log_event(LOG_WARN, "A reservation waits with its product, which Postgres refuses", LOG_STR,
-              "reservationId", item->id, LOG_STR, "sqlstate", item->sqlstate, LOG_STR, "error",
-              item->error, LOG_END);
 }
 
 void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)

@@ -9,6 +9,7 @@
 #include "loop.h"
 #include "pg_link.h"
 #include "pg_watch.h"
+#include "refusal_log.h"
 #include "release.h"
 #include "settlement.h"
 #include "statements.h"
@@ -210,7 +211,8 @@ static void settle(struct worker *w, const struct hand *hand)
         settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
         sweep_account(w->sweep, &hand->items[i], now_us);
         if (hand->items[i].outcome == OUTCOME_HELD && hand->items[i].first_failed_ms == 0)
-            sweep_log_held(&hand->items[i]); /* it had no record in :failed yet */
+            refusal_log_held(w->sweep->refusal_log,
+                             &hand->items[i]); /* it had no record in :failed yet */
         if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
             w->put_back_ms = to->at_ms;
     }

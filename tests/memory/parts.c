@@ -10,6 +10,7 @@
 #include "metrics.h"
 #include "pg_link.h"
 #include "redis_link.h"
+#include "refusal_log.h"
 #include "refusals.h"
 #include "skips.h"
 #include "statements.h"
@@ -103,7 +104,6 @@ static void make_all(const struct config *config)
     s.loop = loop_new();
     s.statements = statements_new();
     s.skips = skips_new();
-    s.blames = blames_new();
     const struct redis_link_options options = {
         .connect_timeout_us = 1,
         .command_timeout_us = 1,
@@ -111,6 +111,10 @@ static void make_all(const struct config *config)
         .backoff_max_us = 1,
         .on_state = on_redis,
     };
+    if (s.loop != NULL)
+        s.refusal_log = refusal_log_new(s.loop);
+    if (s.refusal_log != NULL)
+        s.blames = blames_new(s.refusal_log);
     if (s.loop != NULL)
         s.redis = redis_link_new(s.loop, &options);
     if (s.redis != NULL)
@@ -122,6 +126,7 @@ static void make_all(const struct config *config)
     statements_free(s.statements);
     skips_free(s.skips);
     blames_free(s.blames);
+    refusal_log_free(s.refusal_log);
     loop_free(s.loop);
 }
 

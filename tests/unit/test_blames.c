@@ -1,6 +1,8 @@
 /* Products that Postgres refuses: when they are blamed, who is tried then, and what ends it. */
 #include "blames.h"
 #include "log.h"
+#include "loop.h"
+#include "refusal_log.h"
 #include "release.h"
 #include "unit.h"
 
@@ -9,6 +11,25 @@
 #include <string.h>
 
 #define SECOND 1000000
+
+static struct loop *loop;
+static struct refusal_log *names; /* of those that are blamed */
+
+static int set_up(void **state)
+{
+    (void)state;
+    loop = loop_new();
+    names = loop != NULL ? refusal_log_new(loop) : NULL;
+    return names != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    refusal_log_free(names);
+    loop_free(loop);
+    return 0;
+}
 
 static struct item make(const char *id, const char *product, const char *other)
 {
@@ -69,7 +90,7 @@ static size_t tried(struct blames *b, const char *product, const char *other, in
 
 static void ten_in_a_row(void **state)
 {
-    struct blames *b = blames_new();
+    struct blames *b = blames_new(names);
     enum outcome last = OUTCOME_NONE;
     int64_t wait_us = 0;
 
@@ -92,7 +113,7 @@ static void ten_in_a_row(void **state)
 
 static void one_probe_for_each_back_off(void **state)
 {
-    struct blames *b = blames_new();
+    struct blames *b = blames_new(names);
     int64_t wait_us = 0;
 
     (void)state;
@@ -112,7 +133,7 @@ static void one_probe_for_each_back_off(void **state)
 
 static void what_is_not_clear_counts_a_third(void **state)
 {
-    struct blames *b = blames_new();
+    struct blames *b = blames_new(names);
 
     (void)state;
     refuse(b, "A", NULL, 100, BLAME_ROW, 0);
@@ -129,7 +150,7 @@ static void what_is_not_clear_counts_a_third(void **state)
 /* A and B are refused together: each of them may be at fault. */
 static void together_and_alone(void **state)
 {
-    struct blames *b = blames_new();
+    struct blames *b = blames_new(names);
 
     (void)state;
     refuse(b, "A", "B", 10, BLAME_COUNTER, 0);
@@ -145,7 +166,7 @@ static void together_and_alone(void **state)
 
 static void it_forgets(void **state)
 {
-    struct blames *b = blames_new();
+    struct blames *b = blames_new(names);
     char product[16];
 
     (void)state;
@@ -195,5 +216,5 @@ int main(void)
 
     if (log_setup(&quiet) != 0)
         return 1;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
