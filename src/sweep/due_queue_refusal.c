@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PLACE "user_script:"
+#define TAIL " script: "
 #define CALL "redis.call('"
 
 /* The line of the script that an error of it names; 0: none. Redis 6.2 says "@user_script:12:
@@ -43,14 +44,17 @@ static const char *command_at(const char *text, unsigned long line, int *len)
 static const char *words_of(const char *error, int *len)
 {
     const char *place = strstr(error, "user_script: ");
-    const char *tail;
+    const char *tail = NULL;
 
     if (place != NULL && (place = strstr(place + 1, ": ")) != NULL &&
         (place = strstr(place + 2, ": ")) != NULL)
         error = place + 2;
     if (*error == '-')
         error++;
-    tail = strstr(error, " script: ");
+    for (place = strstr(error, TAIL); place != NULL; place = strstr(place + 1, TAIL))
+        tail = place;
+    if (tail != NULL && strstr(tail, ", on @" PLACE) == NULL)
+        tail = NULL;
     *len = tail != NULL ? (int)(tail - error) : (int)strlen(error);
     return error;
 }

@@ -92,26 +92,6 @@ def test_redis_away_for_one_reason_and_then_another(
     assert over["redis"].startswith("127.0.0.1:")
 
 
-def test_what_lasts_is_an_error(
-    db: Database, private_pg: Callable[..., Postgres], private_redis: Callable[..., Redis], sweeper: Start
-) -> None:
-    """Both away from the start, for half a minute."""
-    pg, cache = private_pg(), private_redis()
-    pg.stop()
-    cache.stop()
-    daemon = sweeper(*OPTIONS, dsn=pg.dsn("postgres"), redis_url=cache.url())
-    for message in AWAY.values():
-        assert daemon.wait_for_record(message)["level"] == "WARN"
-
-    def errors() -> list[Record]:
-        return [r for r in daemon.records if r["level"] == "ERROR"]
-
-    wait_until(lambda: len(errors()) == 2, 45, "both are errors")
-    assert all(30 <= r["awaySeconds"] < 35 for r in errors())
-    for server in AWAY:
-        assert [r["level"] for r in about(daemon, server)] == ["WARN", "ERROR"]
-
-
 def test_sessions_that_postgres_ends_again_and_again(
     db: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
