@@ -20,6 +20,9 @@ struct pg_source {
     /* URI or key=value, "" for libpq's defaults; good until it is asked again. */
     const char *(*conninfo)(void *arg);
     void *arg; /* must outlive the link */
+    /* Rises when that names another server: each link leaves the former one when it is used next.
+     * NULL: it never does. Must outlive the link. */
+    const unsigned *moves;
 };
 #define PG_MESSAGE_SIZE 1024                  /* of a message that this link gives, with its end */
 #define PG_REASON_SIZE (PG_MESSAGE_SIZE + 64) /* ... and a few words before it */
@@ -81,15 +84,15 @@ int pg_link_server_version(const struct pg_link *link); /* 150018; 0 while down 
  * PG_UNKNOWN. After SQLSTATE 57P01, 57P02, 57P03, 25006 or 08xxx (shutting down, read-only: the
  * server is of no use) the link is down already when the answer is given, and connects anew. An
  * error without the end of the transaction (FATAL) is PG_UNKNOWN, with the server's message.
- * Returns 0, or -1 when it is down or busy or memory ran out: nothing was sent and the callback
- * will not fire. */
+ * Returns 0, or -1 when it is down or busy, has to leave its server, or memory ran out: nothing was
+ * sent and the callback will not fire. */
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
                  int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
                  void *arg) __attribute__((warn_unused_result));
 
 /* Ends the session, if there is one, and connects anew: what it keeps, such as the plans of a
- * trigger's statements, is gone then. on_state is called with the reason. Not while a request is under
- * way, nor inside a callback of the link. */
+ * trigger's statements, is gone then. on_state is called with the reason. Not while a request is
+ * under way, nor inside a callback of the link. */
 void pg_link_renew(struct pg_link *link, const char *reason);
 
 /* Closes for good, no reconnect; on_state is not called. A pending request gets PG_UNKNOWN on a

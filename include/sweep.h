@@ -50,7 +50,7 @@ struct sweep {
     int64_t invalid_since_us; /* monotonic: the minute */
     unsigned invalid_said;    /* in it */
     uint64_t invalid_more;    /* not said */
-    struct outage unusable; /* since when the database cannot be used as it is: for the log */
+    struct outage unusable;   /* since when the database cannot be used as it is: for the log */
 };
 
 /* Redis may be asked: connected, and not known to refuse. */

@@ -42,20 +42,28 @@ static bool enough_files(const struct config *config)
     return false;
 }
 
-/* The former text stays when memory has run out. */
-static void describe_anew(char **text, char *description)
+/* The former text stays when memory has run out. True when it is another server. */
+static bool describe_anew(char **text, char *description)
 {
     if (description == NULL)
-        return;
+        return false;
+    bool moved = *text == NULL || strcmp(*text, description) != 0;
     free(*text);
     *text = description;
+    return moved;
 }
 
+/* A server that is named no more is left at once, by all connections: half here and half there
+ * they would see two truths. */
 static void on_secrets(void *arg)
 {
     struct context *c = arg;
-    describe_anew(&c->postgres, secrets_describe_postgres(c->secrets));
-    describe_anew(&c->redis, secrets_describe_redis(c->secrets));
+    struct redis_link *redis = c->sweep.redis;
+    if (describe_anew(&c->postgres, secrets_describe_postgres(c->secrets)))
+        c->postgres_moves++;
+    if (describe_anew(&c->redis, secrets_describe_redis(c->secrets)) && redis != NULL &&
+        redis_link_state(redis) == REDIS_LINK_UP)
+        redis_link_reset(redis, "the server's address has changed");
 }
 
 int context_open(struct context *c, const struct config *config,
@@ -70,7 +78,7 @@ int context_open(struct context *c, const struct config *config,
     c->secrets = secrets_new(config, on_secrets, c);
     if (c->secrets != NULL)
         on_secrets(c);
-    s->postgres = (struct pg_source){secrets_conninfo, c->secrets};
+    s->postgres = (struct pg_source){secrets_conninfo, c->secrets, &c->postgres_moves};
     s->loop = loop_new();
     s->statements = statements_new();
     s->skips = skips_new();

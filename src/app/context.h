@@ -12,6 +12,7 @@ struct context {
     struct secrets *secrets;
     char *postgres; /* where, for logs: as the secrets say it now */
     char *redis;
+    unsigned postgres_moves; /* times that it was another server */
 };
 
 /* on_redis: the Redis link's on_state. 0, or -1 (out of memory; logged). */

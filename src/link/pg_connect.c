@@ -116,6 +116,11 @@ static void on_connecting(int fd, short what, void *arg)
     proceed(link, status);
 }
 
+unsigned pg_source_moves(const struct pg_source *source)
+{
+    return source->moves != NULL ? *source->moves : 0;
+}
+
 /* Of several hosts the one that can be written to is meant, unless somebody says otherwise: the
  * first that answers may be a standby, at every attempt. */
 static bool wants_primary(const struct pg_link *link, const char *conninfo)
@@ -141,11 +146,13 @@ static bool wants_primary(const struct pg_link *link, const char *conninfo)
 
 void pg_connect_begin(struct pg_link *link)
 {
+    const char *conninfo = link->source.conninfo(link->source.arg);
+
+    link->moves = pg_source_moves(&link->source);
     /* The connection string stands after the defaults that it may override and before those it
      * may not: ids are sent as UTF-8 whatever the environment says. A peer that vanished without
      * a word is given up within seconds, also while its SYN is unanswered, so that a second host
      * gets its turn within the attempt. */
-    const char *conninfo = link->source.conninfo(link->source.arg);
     const char *const keywords[] = {"fallback_application_name", "keepalives",
                                     "keepalives_idle",           "keepalives_interval",
                                     "keepalives_count",          "tcp_user_timeout",

@@ -360,6 +360,11 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
     assert(nqueries > 0);
     if (link->state != PG_LINK_UP || request->active)
         return -1;
+    if (pg_source_moves(&link->source) != link->moves) {
+        pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
+        timer_after_us(link->later, 0);
+        return -1;
+    }
     request->results = calloc((size_t)nqueries, sizeof(PGresult *));
     if (request->results == NULL)
         return -1;

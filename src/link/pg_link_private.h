@@ -44,6 +44,7 @@ struct pg_request {
 struct pg_link {
     struct loop *loop;
     struct pg_source source;
+    unsigned moves; /* of the source, when it was asked last */
     char *application_name;
     int64_t connect_timeout_us;
     bool read_only_ok;
@@ -84,6 +85,8 @@ void pg_link_opened(struct pg_link *link);
 void pg_link_drop(struct pg_link *link, const char *reason);
 
 /* pg_connect.c */
+
+unsigned pg_source_moves(const struct pg_source *source);
 
 /* Begins an attempt, in state CONNECTING. Ends in pg_link_opened or pg_link_drop. */
 void pg_connect_begin(struct pg_link *link);

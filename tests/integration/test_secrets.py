@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,55 @@ def test_a_password_of_redis_is_rotated(
     replace(file, f"redis://:second@127.0.0.1:{cache.port}/3\n")
     daemon.wait_for_record("Redis connected", 20, since=seen)
     wait_until(lambda: f":{cache.port}/3" in daemon.http("/status")[1], 10, "/status names it")
+
+
+def test_hangup(db: Database, sweeper: Start, tmp_path: Path) -> None:
+    """What is not usable is an ERROR at once, and changes nothing."""
+    file = tmp_path / "database-url"
+    file.write_text(db.dsn, encoding="utf-8")
+    daemon = sweeper(dsn=None, http=True, env={"DATABASE_URL_FILE": str(file)})
+    until_ready(daemon)
+    for unusable in ("", f"{db.dsn}?sslmode=bogus", "no connection string"):
+        seen = len(daemon.records)
+        replace(file, unusable)
+        os.kill(daemon.pid, signal.SIGHUP)
+        fault = daemon.wait_for_record(UNUSABLE, since=seen)
+        assert fault["level"] == "ERROR" and db.server.password not in str(fault)
+    release_one(db, shop.add_product(db))
+    replace(file, f"{db.dsn}?application_name=shop")
+    os.kill(daemon.pid, signal.SIGHUP)
+    daemon.wait_for_record("can be used again")
+    assert daemon.wait_for_record(CHANGED)["level"] == "INFO"
+    assert not daemon.find("out of reach")
+
+
+def test_another_server(
+    db: Database,
+    private_pg: Callable[..., Postgres],
+    private_redis: Callable[..., Redis],
+    sweeper: Start,
+    tmp_path: Path,
+) -> None:
+    """All connections go there at once, though the former servers still answer."""
+    there = Database.create(private_pg())
+    cache = private_redis()
+    file, redis_file = tmp_path / "database-url", tmp_path / "redis-url"
+    file.write_text(db.dsn, encoding="utf-8")
+    redis_file.write_text(private_redis().url(), encoding="utf-8")
+    env = {"DATABASE_URL_FILE": str(file), "REDIS_URL_FILE": str(redis_file)}
+    daemon = sweeper("--workers", "3", dsn=None, redis_url=None, http=True, env=env)
+    until_ready(daemon)
+    release_one(db, shop.add_product(db))
+    replace(file, there.dsn)
+    replace(redis_file, cache.url())
+    os.kill(daemon.pid, signal.SIGHUP)
+    release_one(there, shop.add_product(there))
+    wait_until(lambda: not sweepers(db), 20, "nobody is left at the former server")
+    assert cache.client().exists("{reservations}:mark")
+    status = daemon.http("/status")[1]
+    assert f"port={there.server.port}" in status and f":{cache.port}/0" in status
+    assert daemon.stop() == 0
+    there.conn.close()
 
 
 def test_the_token_is_rotated(sweeper: Start, tmp_path: Path) -> None:
