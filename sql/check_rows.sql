@@ -1,8 +1,8 @@
 -- What the active rows are like, for --check-config.
 --
--- Answer, one row: active rows; of these without a quantity, without an expiry, and of a product that
---   has no counter (that this role sees)
-SELECT count(*), count(*) FILTER (WHERE r.{quantity} IS NULL),
+-- Answer, one row: active rows; of these without a quantity that can be given back, without an expiry,
+--   and of a product that has no counter (that this role sees)
+SELECT count(*), count(*) FILTER (WHERE (r.{quantity} - r.{quantity} = 0) IS NOT TRUE),
        count(*) FILTER (WHERE r.{expires_at} IS NULL),
        count(*) FILTER (WHERE NOT EXISTS (SELECT FROM {inventory} i
                                            WHERE i.{stock_product_id} = r.{product_id}))

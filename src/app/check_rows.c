@@ -51,9 +51,10 @@ static void say_rows(struct check *c, const struct pg_result *r)
     const char *table = mapping_name_text(NAME_RESERVATIONS);
     const char *stock = mapping_name_text(NAME_INVENTORY);
     if (pg_result_int(r, 0, NO_QUANTITY) > 0)
-        check_note("%s active rows of table %s have no %s (NULL): Postgres cannot give their units "
-                   "back, and they are refused",
-                   pg_result_text(r, 0, NO_QUANTITY), table, mapping_name_text(NAME_QUANTITY));
+        check_note(
+            "%s active rows of table %s have no %s (NULL or NaN): their units cannot be given "
+            "back, and they are refused",
+            pg_result_text(r, 0, NO_QUANTITY), table, mapping_name_text(NAME_QUANTITY));
     if (pg_result_int(r, 0, NO_EXPIRY) > 0)
         check_note("%s active rows of table %s have no %s (NULL): they are never due",
                    pg_result_text(r, 0, NO_EXPIRY), table, mapping_name_text(NAME_EXPIRES_AT));

@@ -37,6 +37,12 @@ NOTES: dict[str, tuple[str, tuple[str, ...]]] = {
         "UPDATE inventory_reservations SET quantity = NULL WHERE quantity = 2",
         ("1 active rows of table inventory_reservations have no quantity",),
     ),
+    "no number of units": (
+        "ALTER TABLE inventory_reservations ALTER quantity TYPE numeric;"
+        + HELD
+        + "UPDATE inventory_reservations SET quantity = 'NaN'",
+        ("2 active rows of table inventory_reservations have no quantity",),
+    ),
     "no expiry": (
         HELD + "ALTER TABLE inventory_reservations ALTER expires_at DROP NOT NULL;"
         "UPDATE inventory_reservations SET expires_at = NULL",
