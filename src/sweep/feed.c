@@ -52,15 +52,15 @@ void feed_failed(struct feed *f, const char *message, const char *error, bool un
     log_event(say == OUTAGE_ERROR  ? LOG_ERROR
               : say == OUTAGE_WARN ? LOG_WARN
                                    : LOG_DEBUG,
-              message, LOG_STR, "error", error, LOG_REAL, "failingSeconds",
-              (double)(f->failing.lasted_us / 1000) / 1e3, LOG_END);
+              message, LOG_STR, "error", error, LOG_INT, "awaySeconds",
+              f->failing.lasted_us / 1000000, LOG_END);
 }
 
 void feed_succeeded(struct feed *f)
 {
     if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
         log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
-                  LOG_REAL, "failingSeconds", (double)(f->failing.lasted_us / 1000) / 1e3, LOG_END);
+                  LOG_INT, "awaySeconds", f->failing.lasted_us / 1000000, LOG_END);
 }
 
 static void on_pass(void *arg, const struct pass_result *result)

@@ -17,23 +17,19 @@ struct server_watch {
     struct timer *look;
 };
 
-static double away_s(const struct server_watch *w)
-{
-    return (double)(w->outage.lasted_us / 1000) / 1e3;
-}
-
 static void put(const struct server_watch *w, enum log_level level, const char *message,
                 const char *reason, bool degraded)
 {
     const char *server = w->words.server;
     const char *address = *w->words.address;
+    int64_t away_s = w->outage.lasted_us / 1000000;
 
     if (w->words.degraded)
-        log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_REAL,
-                  "awaySeconds", away_s(w), LOG_BOOL, "degraded", (int)degraded, LOG_END);
+        log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_INT,
+                  "awaySeconds", away_s, LOG_BOOL, "degraded", (int)degraded, LOG_END);
     else
-        log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_REAL,
-                  "awaySeconds", away_s(w), LOG_END);
+        log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_INT,
+                  "awaySeconds", away_s, LOG_END);
 }
 
 static void say(struct server_watch *w, enum outage_say what)
@@ -54,8 +50,8 @@ static void say(struct server_watch *w, enum outage_say what)
         break;
     case OUTAGE_OFTEN:
         log_event(LOG_WARN, w->words.often, LOG_STR, "error", o->reason, LOG_STR, w->words.server,
-                  *w->words.address, LOG_INT, "times", (int64_t)o->brief, LOG_REAL, "seconds",
-                  (double)(o->brief_us / 1000) / 1e3, LOG_END);
+                  *w->words.address, LOG_INT, "times", (int64_t)o->brief, LOG_INT, "seconds",
+                  o->brief_us / 1000000, LOG_END);
         break;
     }
 }
