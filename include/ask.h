@@ -33,6 +33,8 @@ struct ask_options {
     struct server_clock *clock;    /* Postgres's; a reading of the catalog is a sample for it */
     struct pg_link *link;
     int64_t deadline_us; /* as of pg_link_send, for each attempt */
+    bool reads; /* no parameter is a text of others': an error of encoding is one of the answer, and
+                   texts travel as bytes from then on (a change: as if a table were another) */
     bool again; /* the same parameters are right for new statements too: asked again, once, in place
                    of ASK_STALE */
 };

@@ -40,7 +40,7 @@ struct mapping_types {
     bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
     bool updated_has_zone;
     bool stock_updated_has_zone;
-    bool bytes;           /* the database has no encoding (SQL_ASCII): its texts are bytes */
+    bool bytes;           /* texts travel as bytes: the database has no encoding (SQL_ASCII) */
     bool has_total_stock; /* else {total_stock} stands for NULL */
     /* The exact types, quoted as in SQL, with their schemas: what {typed} and {stock_typed} hold a
      * statement to. */
@@ -54,6 +54,9 @@ struct mapping_types {
     bool whole_units;         /* quantity is an integer */
     const char *product_type; /* of the counters, as SQL writes it */
 };
+
+/* Texts travel as the bytes that they are in the database. */
+void mapping_use_bytes(struct mapping_types *types);
 
 /* What releases take turns with, an expression of a transaction: {turn} in a template. The key is
  * "rsws" in ASCII: an API will hardly use it. */

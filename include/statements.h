@@ -45,6 +45,13 @@ uint64_t statements_generation(const struct statements *s);
  * are now. */
 bool statements_suspect(const char *sqlstate);
 
+/* A text of the database has no form in UTF-8: from now on all of them travel as the bytes that
+ * they are there. Says so in the log. For statements_generation that is a change. */
+void statements_use_bytes(struct statements *s);
+
+/* Whether an error of this SQLSTATE says that a text has no form in the other side's encoding. */
+bool statements_unspeakable(const char *sqlstate);
+
 /* The texts; require statements_ready. */
 enum statement {
     STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */

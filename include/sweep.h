@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "clock.h"
 #include "due_queue.h"
+#include "few.h"
 #include "outage.h"
 #include "pg_link.h"
 #include "stats.h"
@@ -46,11 +47,9 @@ struct sweep {
      * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
      * nothing else tells them from those that are locked. */
     int64_t fault_since_us;
-    /* Entries that are no ids, in the log: */
-    int64_t invalid_since_us; /* monotonic: the minute */
-    unsigned invalid_said;    /* in it */
-    uint64_t invalid_more;    /* not said */
-    struct outage unusable;   /* since when the database cannot be used as it is: for the log */
+    struct few invalid_said; /* entries that are no ids */
+    struct few odd_said;     /* ids that are no UTF-8 */
+    struct outage unusable;  /* since when the database cannot be used as it is: for the log */
 };
 
 /* Redis may be asked: connected, and not known to refuse. */

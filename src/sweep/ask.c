@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In a database whose encoding is SQL_ASCII a text is bytes, and to any other encoding of the
- * client the server would refuse to send those that have no meaning there: a whole page for one
- * row. Of this transaction alone, as all settings. */
+/* In a database whose encoding is SQL_ASCII a text is bytes, and to a client of any other encoding
+ * the server refuses to send those that have no meaning there: a whole page for one row. So it is
+ * with a WIN1252 and a byte that WIN1252 does not define. To a client of SQL_ASCII it sends what it
+ * has, and takes what is valid there. Of this transaction alone, as all settings. */
 static const char as_bytes[] = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true)";
 
 struct ask {
@@ -106,10 +107,14 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct ask *a = arg;
     struct statements *s = a->options.statements;
-    if (answer->status != PG_REFUSED || !statements_suspect(answer->sqlstate)) {
+    bool unspeakable = a->options.reads && statements_unspeakable(answer->sqlstate) &&
+                       statements_ready(s) && !statements_types(s)->bytes;
+    if (answer->status != PG_REFUSED || (!unspeakable && !statements_suspect(answer->sqlstate))) {
         deliver(a, answer);
         return;
     }
+    if (unspeakable)
+        statements_use_bytes(s);
     a->answer = *answer;
     snprintf(a->message, sizeof(a->message), "%s", answer->message);
     snprintf(a->table, sizeof(a->table), "%s", answer->table);

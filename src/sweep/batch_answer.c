@@ -38,6 +38,20 @@ static void keep_error(struct item *item, const struct release_result *result)
     item->error = strdup(result->message);
 }
 
+/* An id that the server's encoding cannot express names no row there. If it can, that is something
+ * of its row: the next step asks for it as bytes. */
+static void unspeakable(struct batch *b, struct item *item)
+{
+    struct statements *s = b->options.statements;
+    bool plain = true;
+    for (size_t i = 0; i < item->id_len; i++)
+        plain = plain && (unsigned char)item->id[i] < 0x80;
+    if ((plain || item->from_postgres) && statements_ready(s) && !statements_types(s)->bytes)
+        statements_use_bytes(s);
+    else
+        item->outcome = OUTCOME_INVALID;
+}
+
 static void refused(struct batch *b, const struct release_result *result)
 {
     struct range r = b->current;
@@ -47,9 +61,8 @@ static void refused(struct batch *b, const struct release_result *result)
         return;
     }
     struct item *item = b->order[r.first];
-    /* An id that the server's encoding cannot express names no row there. */
-    if (strcmp(result->sqlstate, "22P05") == 0 || strcmp(result->sqlstate, "22021") == 0) {
-        item->outcome = OUTCOME_INVALID;
+    if (statements_unspeakable(result->sqlstate)) {
+        unspeakable(b, item);
         return;
     }
     item->outcome = OUTCOME_FAILED;

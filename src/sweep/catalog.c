@@ -225,9 +225,8 @@ int catalog_types(const struct catalog *c, struct mapping_types *types, char *er
                  c->columns[COL_ID].kind);
         return -1;
     }
-    types->bytes = c->bytes;
-    if (c->bytes && types->id_kind == ID_TEXT)
-        types->id_kind = ID_BYTES;
+    if (c->bytes)
+        mapping_use_bytes(types);
     types->has_total_stock = total->exists && total->readable;
     if (check_time(c, COL_EXPIRES, &types->expires_has_zone, &types->expires_type, error, size) !=
             0 ||

@@ -41,6 +41,13 @@ static bool is_token(const char *token, size_t len, const char *text)
     return strlen(text) == len && memcmp(text, token, len) == 0;
 }
 
+void mapping_use_bytes(struct mapping_types *types)
+{
+    types->bytes = true;
+    if (types->id_kind == ID_TEXT)
+        types->id_kind = ID_BYTES;
+}
+
 /* Postgres's now in the type of a column: a time without a zone is read as UTC, whatever the
  * session's zone is. */
 static const char *now_for(bool has_zone)

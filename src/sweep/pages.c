@@ -175,7 +175,8 @@ static int send(struct pages *p)
     const struct ask_options options = {.statements = p->sweep->statements,
                                         .clock = &p->sweep->pg_clock,
                                         .link = p->link,
-                                        .deadline_us = DEADLINE_US};
+                                        .deadline_us = DEADLINE_US,
+                                        .reads = true};
     return ask_send(&options, queries, p->want_late ? 3 : 2, on_answer, p);
 }
 

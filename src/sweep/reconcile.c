@@ -139,6 +139,7 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
                                         .clock = &r->sweep->pg_clock,
                                         .link = r->link,
                                         .deadline_us = ASK_DEADLINE_US,
+                                        .reads = true,
                                         .again = true};
     r->answered = cb;
     if (ask_send(&options, queries, 2, on_asked, r) != 0)

@@ -157,6 +157,7 @@ static void repair(struct reconcile *r)
                                         .clock = &r->sweep->pg_clock,
                                         .link = r->link,
                                         .deadline_us = DEADLINE_US,
+                                        .reads = true,
                                         .again = true};
     if (ask_send(&options, queries, 3, on_repair, r) != 0)
         reconcile_fail(r, "the connection to Postgres was lost");

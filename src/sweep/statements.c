@@ -3,6 +3,7 @@
 
 #include "catalog.h"
 #include "clock.h"
+#include "log.h"
 #include "pg_link.h"
 #include "sql_texts.h"
 
@@ -22,6 +23,7 @@ struct statements {
     struct mapping_types types; /* refers to it */
     char *texts[STATEMENT_COUNT];
     char problem[PG_MESSAGE_SIZE];
+    bool use_bytes;     /* whatever the catalog says of the encoding */
     int loading;        /* questions under way */
     int64_t asked_us;   /* the last question; monotonic, as all of these */
     int64_t read_us;    /* when that was asked whose answer counts */
@@ -175,7 +177,24 @@ static int take(struct statements *s, struct load *load, const struct pg_result 
     free(s->catalog);
     s->catalog = catalog;
     s->types = types;
+    if (s->use_bytes)
+        mapping_use_bytes(&s->types);
     return render(s, load);
+}
+
+void statements_use_bytes(struct statements *s)
+{
+    log_event(LOG_WARN,
+              "A text of the database has no form in UTF-8: texts travel as bytes from now on",
+              LOG_END);
+    s->use_bytes = true;
+    s->generation++;
+    mapping_use_bytes(&s->types);
+}
+
+bool statements_unspeakable(const char *sqlstate)
+{
+    return strcmp(sqlstate, "22P05") == 0 || strcmp(sqlstate, "22021") == 0;
 }
 
 static void on_catalog(void *arg, const struct pg_answer *answer)

@@ -2,6 +2,8 @@
 #include "sweep.h"
 
 #include "config.h"
+#include "log.h"
+#include "parse.h"
 #include "redis_link.h"
 #include "redis_use.h"
 #include "refusal_log.h"
@@ -9,12 +11,12 @@
 #include "statements.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ODD_BYTES 64 /* of an id that is no text */
 #define STATEMENT_TIMEOUT_MAX_US (5 * 1000000)
-#define INVALID_US (60 * 1000000LL)
-#define INVALID_MOST 10 /* named in that time */
 
 bool sweep_redis_usable(const struct sweep *s)
 {
@@ -70,35 +72,43 @@ void sweep_note_catalog(struct sweep *s)
                   s->unusable.lasted_us / 1000000, LOG_END);
 }
 
+/* Named as the bytes that it is: no record could show it otherwise. */
+static void name_odd_id(struct sweep *s, const struct item *item)
+{
+    char bytes[2 * ODD_BYTES + 1] = "";
+    if (item->id_len > ID_MAX_LEN || parse_id_valid(ID_TEXT, item->id, item->id_len) ||
+        !few_may(&s->odd_said, clock_mono_us()))
+        return;
+    for (size_t i = 0; i < item->id_len && i < ODD_BYTES; i++)
+        snprintf(bytes + 2 * i, 3, "%02x", (unsigned char)item->id[i]);
+    log_event(LOG_WARN, "Released a reservation whose id is not UTF-8", LOG_STR, "reservationId",
+              item->id, LOG_STR, "bytes", bytes, LOG_INT, "othersNotNamed",
+              (int64_t)s->odd_said.more, LOG_END);
+    s->odd_said.more = 0;
+}
+
 static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
     units_add(&s->stats.released_units, &item->units);
     if (item->expires_us != INT64_MAX)
         stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);
+    name_odd_id(s, item);
     if (item->uncounted > 0) {
         s->stats.uncounted += item->uncounted;
         refusal_log_uncounted(s->refusal_log, item);
     }
 }
 
-/* A few a minute: anybody may write anything into Redis. */
 static void account_invalid(struct sweep *s, const struct item *item)
 {
-    int64_t now_us = clock_mono_us();
     s->stats.discarded[DISCARD_INVALID]++;
-    if (s->invalid_since_us == 0 || now_us - s->invalid_since_us >= INVALID_US) {
-        s->invalid_since_us = now_us;
-        s->invalid_said = 0;
-    }
-    if (s->invalid_said++ >= INVALID_MOST) {
-        s->invalid_more++;
+    if (!few_may(&s->invalid_said, clock_mono_us()))
         return;
-    }
     log_event(LOG_WARN, "An entry of Redis cannot be an id of this table: it was discarded",
               LOG_STR, "reservationId", item->id, LOG_INT, "othersNotNamed",
-              (int64_t)s->invalid_more, LOG_END);
-    s->invalid_more = 0;
+              (int64_t)s->invalid_said.more, LOG_END);
+    s->invalid_said.more = 0;
 }
 
 void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)

@@ -18,8 +18,8 @@ class Database:
     conn: psycopg.Connection
 
     @classmethod
-    def create(cls, server: Postgres, schema: bool = True) -> Database:
-        name = server.create_database(schema)
+    def create(cls, server: Postgres, schema: bool = True, encoding: str = "UTF8") -> Database:
+        name = server.create_database(schema, encoding)
         return cls(server, name, server.connect(name))
 
     @property

@@ -293,12 +293,12 @@ class Postgres(Server):
         """An autocommit connection."""
         return psycopg.connect(self.dsn(dbname), autocommit=True, **options)  # type: ignore[arg-type]
 
-    def create_database(self, schema: bool = True) -> str:
+    def create_database(self, schema: bool = True, encoding: str = "UTF8") -> str:
         """A new database, by default with the tables of sql/schema.sql; returns its name."""
         self._databases += 1
         name = f"shop_{self._databases}"
         with self.connect("postgres") as conn:
-            conn.execute(f"CREATE DATABASE {name}")
+            conn.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'")
         if schema:
             text = (Path(__file__).parents[2] / "sql" / "schema.sql").read_text(encoding="utf-8")
             with self.connect(name) as conn:
