@@ -4,22 +4,22 @@
 --   the role and the database may have (-1: no limit), for how many there is room (beside those of
 --   others; sweepers that run already are not counted), how transactions are isolated, the session's
 --   time zone
-SELECT quote_ident(current_user), quote_ident(d.datname), pg_encoding_to_char(d.encoding), pg_is_in_recovery(),
-       current_setting('default_transaction_read_only') = 'on',
+SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(d.datname), pg_catalog.pg_encoding_to_char(d.encoding), pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('default_transaction_read_only') = 'on',
        CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END,
        CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END,
-       (SELECT least(current_setting('max_connections')::int
-                         - current_setting('superuser_reserved_connections')::int
-                         - coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0)
-                         - count(*),
+       (SELECT least(pg_catalog.current_setting('max_connections')::int
+                         - pg_catalog.current_setting('superuser_reserved_connections')::int
+                         - coalesce(nullif(pg_catalog.current_setting('reserved_connections', true), '')::int, 0)
+                         - pg_catalog.count(*),
                      CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper
-                          THEN r.rolconnlimit - count(*) FILTER (WHERE a.usesysid = r.oid) END,
+                          THEN r.rolconnlimit - pg_catalog.count(*) FILTER (WHERE a.usesysid = r.oid) END,
                      CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper
-                          THEN d.datconnlimit - count(*) FILTER (WHERE a.datid = d.oid) END)
+                          THEN d.datconnlimit - pg_catalog.count(*) FILTER (WHERE a.datid = d.oid) END)
           FROM pg_catalog.pg_stat_activity a
          WHERE a.datid IS NOT NULL
            AND coalesce(a.application_name, '') NOT LIKE 'reservation-sweeper%') AS room,
-       current_setting('default_transaction_isolation'),
-       current_setting('TimeZone')
+       pg_catalog.current_setting('default_transaction_isolation'),
+       pg_catalog.current_setting('TimeZone')
   FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
- WHERE r.rolname = session_user AND d.datname = current_database()
+ WHERE r.rolname = session_user AND d.datname = pg_catalog.current_database()
