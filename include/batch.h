@@ -15,6 +15,7 @@
 
 struct batch;
 struct blames;
+struct blockers;
 struct locked;
 struct loop;
 struct skips;
@@ -30,6 +31,7 @@ struct batch_options {
     struct skips *skips;        /* shared by the batches of a process */
     struct blames *blames;      /* likewise */
     struct locked *locked;      /* likewise */
+    struct blockers *blockers;  /* likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;

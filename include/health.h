@@ -20,6 +20,7 @@ struct sweep;
 struct sweeper;
 
 #define HEALTH_FAILURES_MAX 10
+#define HEALTH_LOCKED_MAX 10
 
 struct health_server {
     const char *address;
@@ -39,7 +40,9 @@ struct health_report {
 
     bool sizes_known;
     int64_t pending, inflight, failed;
-    size_t locked; /* overdue, but waiting for somebody else's lock */
+    size_t locked;          /* held locked by others */
+    int64_t locked_us;      /* for how long the oldest of these has been; 0: none is */
+    struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
     int64_t now_us;           /* 0: not known */
     int64_t overdue_since_us; /* when the oldest that should be released by now expired; 0: none */
@@ -58,6 +61,11 @@ void health_judge(struct health_report *r, const char *unusable);
 /* The bodies of /status and /readyz: JSON, one line, malloc'd; NULL: out of memory. */
 char *health_status_json(const struct health_report *r);
 char *health_ready_json(const struct health_report *r);
+
+/* The oldest of what is held locked, as it is shown, with the times at which that was first met: a
+ * new reference. mono_us: now; now_us: Postgres's. NULL: out of memory. */
+struct locked;
+struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now_us);
 
 /* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */
 struct json_t *health_failures(const struct due_found *found, size_t n);

@@ -34,6 +34,7 @@ struct locked_entry {
     int64_t last_us;     /* monotonic: last met locked */
     int64_t due_us;      /* Postgres's time: when it was due, as far as is known */
     bool inside;         /* met inside a release: by a trigger, or a table's lock */
+    bool counter;        /* its counter is held, not itself */
     struct locked_holder holder;
 };
 
@@ -73,8 +74,14 @@ size_t locked_ask(struct locked *l, const char **ids, size_t n, int64_t mono_us)
 void locked_answer(struct locked *l, const char *id, bool active, const char *product,
                    const struct locked_holder *holder, int64_t mono_us);
 
-/* Says in the log, once for each, what has been held for longer than 30 s and has been asked for,
- * or could not be for 10 s more. */
-void locked_say(struct locked *l, int64_t mono_us);
+/* That this is held ("reservation", "counter") is why it is locked. */
+bool locked_holds(const struct locked *l, const char *id, const char *what);
+
+/* It has been locked inside for long, and whom its release waits for is not known. */
+bool locked_wants_watch(const struct locked *l, const char *id, int64_t mono_us);
+
+/* Now and then: says in the log, once for each, what has been held for longer than 30 s and has
+ * been asked for, or could not be for 10 s more; and forgets what has not been met for a minute. */
+void locked_tick(struct locked *l, int64_t mono_us);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * One request at a time: a few statements with parameters, sent as one pipeline with one Sync,
  * hence one implicit transaction (PostgreSQL manual, "Pipeline Mode"): it commits as a whole when
- * the Sync's answer arrives, or not at all. No prepared statements, no session state: it works
- * through a transaction pooler. */
+ * the Sync's answer arrives, or not at all. READ COMMITTED, whatever the default is. No prepared
+ * statements, no session state: it works through a transaction pooler. */
 #ifndef RS_PG_LINK_H
 #define RS_PG_LINK_H
 
@@ -76,6 +76,8 @@ bool pg_link_up(const struct pg_link *link);
 bool pg_link_busy(const struct pg_link *link); /* a request is under way */
 uint64_t pg_link_reconnects(const struct pg_link *link);
 const char *pg_link_last_error(const struct pg_link *link);
+int pg_link_backend_pid(const struct pg_link *link); /* the server's process; 0 while down. Behind a
+                                                      * pooler: a number that says nothing */
 int pg_link_server_version(const struct pg_link *link); /* 150018; 0 while down */
 
 /* Sends one transaction; parameters are copied by the library. The callback fires exactly once,

@@ -70,6 +70,7 @@ enum statement {
     STATEMENT_STOCK,
     STATEMENT_STOCK_LOCK,
     STATEMENT_STOCK_REPAIR,
+    STATEMENT_BLOCKERS,
     STATEMENT_COUNT
 };
 const char *statements_text(const struct statements *s, enum statement which);

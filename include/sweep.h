@@ -11,6 +11,7 @@
 #include "stats.h"
 
 struct blames;
+struct blockers;
 struct config;
 struct locked;
 struct loop;
@@ -34,6 +35,7 @@ struct sweep {
     struct blames *blames;
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
+    struct blockers *blockers;
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */

@@ -2,6 +2,7 @@
 #include "context.h"
 
 #include "blames.h"
+#include "blockers.h"
 #include "config.h"
 #include "due_queue.h"
 #include "locked.h"
@@ -27,8 +28,8 @@
 #define REDIS_BACKOFF_MAX_US (500 * 1000)
 
 /* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's
- * of each kind, HTTP's listeners and a few clients; and one for each worker. */
-#define FILES_NEEDED 28
+ * of each kind, who asks for locks, HTTP's listeners and a few clients; and one for each worker. */
+#define FILES_NEEDED 29
 
 /* Said at once: with too few every connection would fail, each in words of its own. */
 static bool enough_files(const struct config *config)
@@ -83,6 +84,8 @@ int context_open(struct context *c, const struct config *config,
     s->statements = statements_new();
     s->skips = skips_new();
     s->locked = locked_new();
+    if (s->loop != NULL)
+        s->blockers = blockers_new(s);
     const struct redis_link_options options = {
         .source = {secrets_redis, c->secrets},
         .ca_file = config->redis_ca,
@@ -102,7 +105,7 @@ int context_open(struct context *c, const struct config *config,
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
     if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
-        s->blames == NULL || s->locked == NULL || s->queue == NULL) {
+        s->blames == NULL || s->locked == NULL || s->blockers == NULL || s->queue == NULL) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         context_close(c);
         return -1;
@@ -132,6 +135,7 @@ void context_close(struct context *c)
     skips_free(s->skips);
     blames_free(s->blames);
     refusal_log_free(s->refusal_log);
+    blockers_free(s->blockers);
     locked_free(s->locked);
     statements_free(s->statements);
     loop_free(s->loop);

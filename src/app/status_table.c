@@ -94,6 +94,30 @@ static void put_next(FILE *out, const struct health_report *r)
     fputc('\n', out);
 }
 
+/* How many, and below it who holds the oldest of them. */
+static void put_locked(FILE *out, const struct health_report *r)
+{
+    static const char *const names[] = {"blockerUser", "blockerApplication", "blockerGid"};
+    fprintf(out, "%-16s%zu\n", "locked", r->locked);
+    for (size_t i = 0; r->lockeds != NULL && i < json_array_size(r->lockeds); i++) {
+        const json_t *o = json_array_get(r->lockeds, i);
+        const json_t *pid = json_object_get(o, "blockerPid");
+        fputs("  ", out);
+        put_text(out, json_string_value(json_object_get(o, "reservationId")));
+        fputs(pid != NULL ? ", by pid " : ", by ", out);
+        if (pid != NULL)
+            fprintf(out, "%lld", (long long)json_integer_value(pid));
+        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+            const char *text = json_string_value(json_object_get(o, names[k]));
+            if (text != NULL && text[0] != '\0') {
+                fputc(' ', out);
+                put_text(out, text);
+            }
+        }
+        fputc('\n', out);
+    }
+}
+
 static void put_failure(FILE *out, json_t *failure)
 {
     static const char *const names[] = {"reservationId", "sqlstate", "error"};
@@ -124,7 +148,7 @@ void status_table_print(const struct health_report *r, FILE *out)
     put_count(out, "pending", r, r->pending);
     put_count(out, "in flight", r, r->inflight);
     put_count(out, "failed", r, r->failed);
-    fprintf(out, "%-16s%zu\n", "locked", r->locked);
+    put_locked(out, r);
     put_overdue(out, r);
     put_next(out, r);
     put_server(out, "Postgres", &r->postgres);

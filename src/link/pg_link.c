@@ -74,8 +74,8 @@ static void deliver(struct pg_link *link, const char *reason)
         answer.table = request.table;
         memcpy(answer.sqlstate, request.sqlstate, sizeof(answer.sqlstate));
     } else {
-        answer.nresults = request.nresults;
-        answer.results = (const struct pg_result *const *)request.results;
+        answer.nresults = request.nresults - 1;
+        answer.results = (const struct pg_result *const *)request.results + 1;
     }
     link->calling = true;
     request.cb(request.arg, &answer);
@@ -336,13 +336,25 @@ const char *pg_link_last_error(const struct pg_link *link)
     return link->last_error;
 }
 
+int pg_link_backend_pid(const struct pg_link *link)
+{
+    return link->state == PG_LINK_UP ? PQbackendPID(link->conn) : 0;
+}
+
 int pg_link_server_version(const struct pg_link *link)
 {
     return link->state == PG_LINK_UP ? PQserverVersion(link->conn) : 0;
 }
 
+/* First in each transaction, whatever the role's or the database's default is: under another level
+ * rows are judged, and counters summed, by what was there before they were locked. Not SET
+ * TRANSACTION, at which the server warns where there is no BEGIN. */
+static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
+
 static bool queue_statements(PGconn *conn, const struct pg_query *queries, int nqueries)
 {
+    if (PQsendQueryParams(conn, read_committed_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+        return false;
     for (int i = 0; i < nqueries; i++) {
         if (PQsendQueryParams(conn, queries[i].sql, queries[i].nparams, NULL, queries[i].params,
                               NULL, NULL, 0) != 1)
@@ -365,11 +377,11 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
         timer_after_us(link->later, 0);
         return -1;
     }
-    request->results = calloc((size_t)nqueries, sizeof(PGresult *));
+    request->results = calloc((size_t)nqueries + 1, sizeof(PGresult *));
     if (request->results == NULL)
         return -1;
     request->active = true;
-    request->nqueries = nqueries;
+    request->nqueries = nqueries + 1;
     request->deadline_us = deadline_us;
     request->cb = cb;
     request->arg = arg;

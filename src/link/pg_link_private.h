@@ -22,7 +22,8 @@ enum pg_link_state {
     PG_LINK_STOPPED,    /* for good */
 };
 
-/* One transaction under way. `results` has room for `nqueries`, the first `nresults` are filled. */
+/* One transaction under way. `results` has room for `nqueries`, the first `nresults` are filled;
+ * the very first is the link's own, of the isolation level. */
 struct pg_request {
     bool active;   /* its callback is still owed */
     bool failed;   /* the server reported an error: the fields below hold the first one */

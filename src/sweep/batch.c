@@ -2,6 +2,7 @@
 #include "batch_private.h"
 
 #include "ask.h"
+#include "blockers.h"
 #include "clock.h"
 #include "locked.h"
 #include "loop.h"
@@ -18,6 +19,7 @@
  * wait for as long: 2 ms for a hundred, 10 for 500. */
 #define POLITE_MOST 100
 #define SEARCH_PART 10         /* of the lock timeout */
+#define WATCHED_MOST 4         /* of a batch's, by themselves */
 #define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
 #define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
 
@@ -103,7 +105,8 @@ static int64_t lock_timeout_us(const struct batch *b)
 {
     if (batch_way(b) == RELEASE_HURRIED)
         return b->options.hurry_timeout_us;
-    return b->options.lock_timeout_us / (b->current.manner == MANNER_SEARCH ? SEARCH_PART : 1);
+    bool waited = b->current.manner == MANNER_SEARCH && !b->watched;
+    return b->options.lock_timeout_us / (waited ? SEARCH_PART : 1);
 }
 
 static struct release_options options_of(const struct batch *b)
@@ -214,6 +217,19 @@ static enum turn turn_of(const struct batch *b, const struct item *item, enum id
     return locked_inside(b->options.locked, item->id) ? TURN_LOCKED : TURN_FREE;
 }
 
+/* Those known to be locked inside, together; a few by themselves, if they are to be watched. */
+static void push_known(struct batch *b)
+{
+    size_t first = b->free;
+    while (first < b->fresh && first - b->free < WATCHED_MOST &&
+           locked_wants_watch(b->options.locked, b->order[first]->id, clock_mono_us()))
+        first++;
+    if (first < b->fresh)
+        batch_push(b, first, b->fresh - first, MANNER_POLITE);
+    while (first-- > b->free)
+        batch_push(b, first, 1, MANNER_POLITE);
+}
+
 /* Puts the undecided in order for the statements that there are, and begins with them: first those
  * that nothing is known of, then those whose release met a lock inside, then those that were
  * refused, last what cannot be an id of the table. */
@@ -238,8 +254,7 @@ static void arrange(struct batch *b)
     b->free = ends[TURN_FREE];
     b->fresh = ends[TURN_LOCKED];
     b->n = ends[TURN_REFUSED];
-    if (b->fresh > b->free)
-        batch_push(b, b->free, b->fresh - b->free, MANNER_POLITE);
+    push_known(b);
     if (b->free > 0)
         batch_push(b, 0, b->free, MANNER_FRESH);
 }
@@ -291,6 +306,14 @@ static void finish(struct batch *b)
     b->done(b->arg);
 }
 
+/* Whom it waits for is of interest, and seen only while it waits. */
+static bool watch(const struct batch *b)
+{
+    struct range r = b->current;
+    return r.n == 1 && r.first >= b->free && r.first < b->fresh &&
+           blockers_watch(b->options.blockers, b->options.link, b->order[r.first]->id);
+}
+
 static void step(void *arg)
 {
     struct batch *b = arg;
@@ -303,6 +326,7 @@ static void step(void *arg)
             finish(b);
         return;
     }
+    b->watched = watch(b);
     const struct release_options options = options_of(b);
     if (!statements_ready(b->options.statements) ||
         release_send(b->options.link, &options, b->order + b->current.first, b->current.n,

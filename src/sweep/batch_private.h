@@ -52,6 +52,7 @@ struct batch {
     size_t probe;            /* next of order[] to try alone */
     int64_t probes_end_us;
     int patient;                           /* counters waited for so far */
+    bool watched;                          /* whom the current range waits for is being looked at */
     struct conflicts first_met, known_met; /* locks met inside: by the free ones, by the others */
     bool outdated;                         /* the session may keep plans of a former table */
     bool works;                            /* something was released: the statement is right */

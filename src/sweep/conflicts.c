@@ -6,7 +6,7 @@
 const struct conflict_limits conflict_limits_first = {
     .repeats = 2, .few = 24, .fruitless_us = 250 * 1000, .most_us = 1000 * 1000};
 const struct conflict_limits conflict_limits_known = {
-    .repeats = 0, .few = 8, .fruitless_us = 100 * 1000, .most_us = 250 * 1000};
+    .repeats = 0, .few = 8, .fruitless_us = 150 * 1000, .most_us = 250 * 1000};
 
 enum conflict_step conflicts_met(struct conflicts *c, size_t n, int64_t mono_us)
 {

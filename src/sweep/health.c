@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "due_queue_reconcile.h"
 #include "feed.h"
+#include "locked.h"
 #include "loop.h"
 #include "overdue.h"
 #include "redis_link.h"
@@ -127,6 +128,7 @@ void health_free(struct health *h)
         return;
     timer_free(h->tick);
     json_decref(h->failures);
+    json_decref(h->lockeds);
     free(h);
 }
 
@@ -157,7 +159,6 @@ static void read_overdue(const struct health *h, struct health_report *r)
     const struct sweep *s = h->options.sweep;
     struct overdue_view view;
     feed_overdue(h->options.feed, &view);
-    r->locked = view.locked;
     r->overdue_id = "";
     if (r->now_us == 0)
         return;
@@ -166,6 +167,19 @@ static void read_overdue(const struct health *h, struct health_report *r)
         note_overdue(r, head_us(s), "");
     if (s->fault_since_us > 0)
         note_overdue(r, r->now_us - (clock_mono_us() - s->fault_since_us), "");
+}
+
+static void read_locked(struct health *h, struct health_report *r)
+{
+    const struct locked *l = h->options.sweep->locked;
+    int64_t now_us = clock_mono_us();
+    r->locked = locked_count(l);
+    if (r->locked == 0)
+        return;
+    json_decref(h->lockeds);
+    h->lockeds = health_lockeds(l, now_us, r->now_us);
+    r->lockeds = h->lockeds;
+    r->locked_us = now_us - locked_since_us(l);
 }
 
 static void read_servers(const struct health *h, struct health_report *r)
@@ -207,6 +221,7 @@ void health_read(struct health *h, struct health_report *r)
         r->failures = h->failures;
     }
     read_overdue(h, r);
+    read_locked(h, r);
     health_judge(r, statements_problem(s->statements));
     h->started =
         h->started || (statements_ready(s->statements) && (s->sizes_us > 0 || r->degraded));

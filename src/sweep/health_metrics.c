@@ -100,6 +100,10 @@ static void put_queue(struct metrics *m, const struct health_report *r)
         "Age of the oldest reservation that should be released by now, without failed and locked "
         "ones.",
         (double)health_overdue_us(r) / 1e6);
+    put(m, PREFIX "locked_reservations", METRICS_GAUGE,
+        "Reservations to be released that others hold locked.", (double)r->locked);
+    put(m, PREFIX "locked_seconds", METRICS_GAUGE,
+        "For how long the oldest of those has been found locked.", (double)r->locked_us / 1e6);
     put(m, PREFIX "degraded", METRICS_GAUGE, "1 while releases go on without Redis.",
         r->degraded ? 1 : 0);
 }

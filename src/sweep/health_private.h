@@ -14,6 +14,7 @@ struct health {
     struct clock_watch postgres_clock, redis_clock;
     bool asking_sizes, asking_failures;
     struct json_t *failures;
+    struct json_t *lockeds; /* as the last report had them */
     int64_t failures_us; /* monotonic: when they were asked for */
     int64_t failures_of; /* ... and how many there were */
     bool started; /* the catalog was read, and Redis answered or is known to be out of reach */

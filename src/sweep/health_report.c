@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "due_queue_reconcile.h"
+#include "locked.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -127,6 +128,11 @@ char *health_ready_json(const struct health_report *r)
     return dump(o);
 }
 
+static json_t *list_json(json_t *list)
+{
+    return list != NULL ? json_incref(list) : json_array();
+}
+
 char *health_status_json(const struct health_report *r)
 {
     json_t *o = json_object();
@@ -136,13 +142,46 @@ char *health_status_json(const struct health_report *r)
     (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
     (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
     (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
-    if (r->failures != NULL)
-        (void)json_object_set(o, "failures", r->failures);
-    else
-        (void)json_object_set_new(o, "failures", json_array());
+    (void)json_object_set_new(o, "lockedSeconds", seconds_json(r->locked_us));
+    (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
+    (void)json_object_set_new(o, "failures", list_json(r->failures));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
     (void)json_object_set_new(o, "redis", server_json(&r->redis));
     return dump(o);
+}
+
+/* Names as in the log. */
+static void set_holder(json_t *o, const struct locked_holder *h)
+{
+    if (!h->known)
+        return;
+    if (h->gid[0] != '\0')
+        (void)json_object_set_new(o, "blockerGid", text_json(h->gid, strlen(h->gid)));
+    else
+        (void)json_object_set_new(o, "blockerPid", json_integer(h->pid));
+    (void)json_object_set_new(o, "blockerUser", text_json(h->user, strlen(h->user)));
+    (void)json_object_set_new(o, "blockerApplication",
+                              text_json(h->application, strlen(h->application)));
+    (void)json_object_set_new(o, "lockOn", json_string(h->what));
+}
+
+json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now_us)
+{
+    struct locked_entry entries[HEALTH_LOCKED_MAX];
+    json_t *list = json_array();
+    size_t n = locked_oldest(locked, entries, HEALTH_LOCKED_MAX);
+    for (size_t i = 0; i < n && list != NULL; i++) {
+        const struct locked_entry *e = &entries[i];
+        int64_t held_us = mono_us - e->since_us;
+        json_t *o = json_pack(
+            "{s:o, s:o, s:o, s:o}", "reservationId", text_json(e->id, strlen(e->id)), "productId",
+            e->product[0] != '\0' ? text_json(e->product, strlen(e->product)) : json_null(),
+            "lockedSince", time_json(now_us > 0 ? now_us - held_us : 0), "lockedSeconds",
+            seconds_json(held_us));
+        set_holder(o, &e->holder);
+        (void)json_array_append_new(list, o);
+    }
+    return list;
 }
 
 json_t *health_failures(const struct due_found *found, size_t n)

@@ -17,8 +17,8 @@
     (10 * 1000000LL)                /* not met for so long, though it is tried each 5 s: released? \
                                      */
 #define UNKNOWN_US (40 * 1000000LL) /* said without its holder */
-#define MINUTE_US (60 * 1000000LL)
-#define SAID_MOST 100 /* in a minute; the others follow in the next */
+#define MINUTE_US (60 * 1000000LL)  /* not met for so long: nobody knows */
+#define SAID_MOST 100               /* in a minute; the others follow in the next */
 
 struct held {
     TAILQ_ENTRY(held) by_age;
@@ -126,6 +126,7 @@ static void met(struct locked *l, struct item *item, int64_t now_us, int64_t mon
         lock->entry.due_us = item->expires_us;
     if (item->lock != LOCK_AMONG)
         lock->entry.inside = item->lock == LOCK_INSIDE;
+    lock->entry.counter = item->lock == LOCK_HELD && item->counter != NULL;
     item->due_us = lock->entry.due_us;
 }
 
@@ -253,7 +254,7 @@ void locked_answer(struct locked *l, const char *id, bool active, const char *pr
     lock->asked_us = mono_us;
     if (product[0] != '\0')
         set_product(lock, product);
-    if (holder->known || mono_us - lock->entry.since_us < UNKNOWN_US)
+    if (holder->known || !lock->entry.inside) /* of those the rows say nothing */
         lock->entry.holder = *holder;
 }
 
@@ -280,7 +281,7 @@ static void say(const struct locked *l, const struct held *lock, int64_t mono_us
                   "lockedSeconds", seconds, LOG_INT, "lockedReservations", (int64_t)l->n, LOG_END);
 }
 
-void locked_say(struct locked *l, int64_t mono_us)
+static void say_old(struct locked *l, int64_t mono_us)
 {
     struct held *lock;
     if (mono_us - l->minute_us >= MINUTE_US) {
@@ -300,4 +301,28 @@ void locked_say(struct locked *l, int64_t mono_us)
         l->in_minute++;
         say(l, lock, mono_us);
     }
+}
+
+bool locked_holds(const struct locked *l, const char *id, const char *what)
+{
+    const struct held *lock = *find(l, id);
+    return lock != NULL && !lock->entry.inside &&
+           strcmp(what, lock->entry.counter ? "counter" : "reservation") == 0;
+}
+
+bool locked_wants_watch(const struct locked *l, const char *id, int64_t mono_us)
+{
+    const struct held *lock = l->n > 0 ? *find(l, id) : NULL;
+    return lock != NULL && lock->entry.inside && !lock->entry.holder.known && !lock->said &&
+           mono_us - lock->entry.since_us >= ASK_US;
+}
+
+void locked_tick(struct locked *l, int64_t mono_us)
+{
+    for (struct held *next, *lock = TAILQ_FIRST(&l->by_age); lock != NULL; lock = next) {
+        next = TAILQ_NEXT(lock, by_age);
+        if (mono_us - lock->entry.last_us >= MINUTE_US)
+            end(l, find(l, lock->id));
+    }
+    say_old(l, mono_us);
 }

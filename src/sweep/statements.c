@@ -135,6 +135,7 @@ static int render(struct statements *s, struct load *load)
         [STATEMENT_STOCK] = {sql_stock, false},
         [STATEMENT_STOCK_LOCK] = {sql_stock_lock, false},
         [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, false},
+        [STATEMENT_BLOCKERS] = {sql_blockers, false},
     };
     drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {

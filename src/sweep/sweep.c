@@ -47,6 +47,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .skips = s->skips,
         .blames = s->blames,
         .locked = s->locked,
+        .blockers = s->blockers,
         .stats = &s->stats,
         .running = &s->batches,
         .lock_timeout_us = c->lock_timeout_us,

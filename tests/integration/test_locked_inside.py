@@ -208,3 +208,36 @@ def test_rows_that_were_skipped_are_no_conflict(
             " WHERE status = 'released'"
         )
     assert parts <= 3
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_another_default_of_the_isolation_level(
+    db: Database, redis: redis_py.Redis, sweeper: Start, run: Run, level: str
+) -> None:
+    """Releases, and whatever else is done, are READ COMMITTED: said by the statement's own trigger."""
+    db.conn.execute(
+        """
+        CREATE TABLE levels (level text);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            INSERT INTO levels VALUES (current_setting('transaction_isolation'));
+            RETURN NULL;
+        END$$;
+        CREATE TRIGGER note AFTER UPDATE ON inventory_reservations
+            FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TRIGGER note AFTER UPDATE ON inventory FOR EACH ROW EXECUTE FUNCTION note()
+        """
+    )
+    product = shop.add_product(db)
+    ids = shop.bulk_reserve(db, 5, [product])
+    db.conn.execute("UPDATE inventory SET reserved_stock = 7, total_stock = available_stock + 7")
+    db.conn.execute("TRUNCATE levels")
+    db.conn.execute(f"ALTER DATABASE {db.name} SET default_transaction_isolation = '{level}'")
+    done = run("--reconcile", "--repair-stock")
+    assert done.record("Reconciliation completed")["stockRepaired"] == 1
+    assert db.query("SELECT DISTINCT level FROM levels") == [("read committed",)]
+    ids = shop.bulk_reserve(db, 5, [product])
+    db.conn.execute("TRUNCATE levels")
+    mirror(db, redis, *ids)
+    sweeper(*ALONE)
+    wait_until(lambda: released(db) == 10, 20, "all")
+    assert db.query("SELECT DISTINCT level FROM levels") == [("read committed",)]

@@ -35,6 +35,8 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "unknown_commits_total": ("counter", {}),
     "log_records_dropped_total": ("counter", {}),
     "overdue_seconds": ("gauge", {}),
+    "locked_reservations": ("gauge", {}),
+    "locked_seconds": ("gauge", {}),
     "degraded": ("gauge", {}),
     "feed_last_success_timestamp_seconds": ("gauge", {}),
     "redis_up": ("gauge", {}),

@@ -1,10 +1,12 @@
 /* The parts that a mode is made of, and what they write: made and taken apart again while memory
  * runs out (failing.c). Needs no input. */
 #include "blames.h"
+#include "blockers.h"
 #include "config.h"
 #include "due_queue.h"
 #include "feed.h"
 #include "health.h"
+#include "locked.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -12,11 +14,13 @@
 #include "redis_link.h"
 #include "refusal_log.h"
 #include "refusals.h"
+#include "release.h"
 #include "skips.h"
 #include "statements.h"
 #include "sweep.h"
 #include "sweeper.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +53,28 @@ static void write_reports(void)
     health_judge(&r, "there is no table inventory");
     free(health_status_json(&r));
     free(health_ready_json(&r));
+}
+
+/* One that is held locked, and who holds it; shown, then said. */
+static void lock_one(void)
+{
+    struct locked_holder holder = {.known = true, .pid = 5, .user = "shop"};
+    struct locked *l = locked_new();
+    struct item item;
+    const char *ids[1];
+    if (l == NULL || item_init(&item, "a", 1) != 0) {
+        locked_free(l);
+        return;
+    }
+    item.outcome = OUTCOME_LOCKED;
+    item.lock = LOCK_HELD;
+    locked_note(l, &item, 1, 1);
+    if (locked_ask(l, ids, 1, INT64_C(50000000)) == 1)
+        locked_answer(l, "a", true, "product", &holder, INT64_C(50000000));
+    locked_tick(l, INT64_C(50000000));
+    json_decref(health_lockeds(l, INT64_C(50000000), INT64_C(1763082000000000)));
+    item_clear(&item);
+    locked_free(l);
 }
 
 static void write_log(void)
@@ -86,9 +112,14 @@ static void on_mirrored(void *arg, int64_t earliest_ms)
     (void)earliest_ms;
 }
 
+static void on_statements(void *arg)
+{
+    (void)arg;
+}
+
 static void make_workers(struct sweep *s)
 {
-    const struct feed_events events = {on_mirrored, NULL};
+    const struct feed_events events = {on_mirrored, on_statements, NULL};
     struct sweeper *sweeper = sweeper_new(s);
     struct feed *feed = sweeper != NULL ? feed_new(s, &events) : NULL;
     sweeper_free(sweeper);
@@ -104,6 +135,9 @@ static void make_all(const struct config *config)
     s.loop = loop_new();
     s.statements = statements_new();
     s.skips = skips_new();
+    s.locked = locked_new();
+    if (s.loop != NULL)
+        s.blockers = blockers_new(&s);
     const struct redis_link_options options = {
         .connect_timeout_us = 1,
         .command_timeout_us = 1,
@@ -119,7 +153,8 @@ static void make_all(const struct config *config)
         s.redis = redis_link_new(s.loop, &options);
     if (s.redis != NULL)
         s.queue = due_queue_new(s.redis, config->key_prefix);
-    if (s.queue != NULL && s.statements != NULL && s.skips != NULL && s.blames != NULL)
+    if (s.queue != NULL && s.statements != NULL && s.skips != NULL && s.blames != NULL &&
+        s.locked != NULL && s.blockers != NULL)
         make_workers(&s);
     due_queue_free(s.queue);
     redis_link_free(s.redis);
@@ -127,6 +162,8 @@ static void make_all(const struct config *config)
     skips_free(s.skips);
     blames_free(s.blames);
     refusal_log_free(s.refusal_log);
+    blockers_free(s.blockers);
+    locked_free(s.locked);
     loop_free(s.loop);
 }
 
@@ -142,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     write_metrics();
     write_reports();
     write_log();
+    lock_one();
     remember();
     memset(&config, 0, sizeof(config));
     if (config_read(&config, 3, argv, error, sizeof(error)) == 0)

@@ -1,0 +1,22 @@
+/* Asks Postgres who holds locked what has been locked for long (locked.h), and has it said in the
+ * log. Over a connection of its own, which there is only while something has been locked for long:
+ * it must not stand behind those that wait. */
+#ifndef RS_BLOCKERS_H
+#define RS_BLOCKERS_H
+
+#include <stdbool.h>
+
+struct blockers;
+struct pg_link;
+struct sweep;
+
+/* sweep must outlive it. NULL: out of memory. */
+struct blockers *blockers_new(struct sweep *sweep);
+void blockers_free(struct blockers *b); /* NULL is legal */
+
+/* A release of this reservation alone is about to be sent over the link; it may wait for a lock
+ * that nothing in its row tells of. True when it will be watched for whom it waits for. NULL is
+ * legal: nobody watches. */
+bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char *id);
+
+#endif
