@@ -232,9 +232,10 @@ static int check_variables(const struct blame *b)
 {
     for (const PQconninfoOption *o = b->effective; o != NULL && o->keyword != NULL; o++) {
         const char *variable = variable_of(b, o->keyword);
-        const char *value = variable != NULL ? getenv(variable) : "";
+        const char *value = variable != NULL ? getenv(variable) : NULL;
+        size_t len = value != NULL ? strlen(value) : 0;
 
-        if (*value != '\0' && value[strlen(value) - 1] == '\n') {
+        if (len > 0 && value[len - 1] == '\n') {
             *b->variable = variable;
             (void)snprintf(b->error, b->error_size,
                            "this value is not allowed: it ends with a newline");

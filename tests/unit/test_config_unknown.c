@@ -36,12 +36,11 @@ static void test_nearest(void **state)
 
 static void test_long_and_empty(void **state)
 {
-    char variable[4096];
+    char variable[4096] = "SWEEPER_";
     bool known;
 
     (void)state;
-    memset(variable, 'X', sizeof variable);
-    memcpy(variable, "SWEEPER_", 8);
+    memset(variable + 8, 'X', sizeof variable - 8);
     assert_non_null(config_nearest_variable(variable, sizeof variable, &known));
     assert_false(known);
     assert_non_null(config_nearest_variable("SWEEPER_", 8, &known));
