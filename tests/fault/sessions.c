@@ -82,7 +82,7 @@ static const char *same_conninfo(void *arg)
 static void run_postgres(struct run *run, const char *conninfo)
 {
     const struct pg_link_options options = {
-        .source = {same_conninfo, &conninfo},
+        .source = {.conninfo = same_conninfo, .arg = &conninfo},
         .application_name = "sessions",
         .connect_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,

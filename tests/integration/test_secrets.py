@@ -88,7 +88,8 @@ def test_a_password_is_followed_after_the_server_has_refused(
     daemon.wait_for_record("Postgres connected", 20)
     db.conn.execute(f"ALTER ROLE {name} PASSWORD 'second'")
     cut(db)
-    daemon.wait_for_record("Postgres is out of reach", 20)
+    refused = "password authentication failed"
+    wait_until(lambda: any(refused in r.get("error", "") for r in daemon.records), 20, "it is away")
     replace(file, f"postgresql://{name}:second@127.0.0.1:{db.server.port}/{db.name}")
     release_one(db, product)
     assert daemon.stop() == 0

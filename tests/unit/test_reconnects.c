@@ -120,7 +120,7 @@ static void postgres_cuts(void **state)
              "hostaddr=127.0.0.1 port=%d user=x dbname=x sslmode=disable gssencmode=disable",
              f.port);
     const struct pg_link_options options = {
-        .source = {same_conninfo, &conninfo},
+        .source = {.conninfo = same_conninfo, .arg = &conninfo},
         .application_name = "test",
         .connect_timeout_us = 5 * 1000000,
         .backoff_min_us = 1,
