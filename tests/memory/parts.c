@@ -106,11 +106,6 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
     (void)reason;
 }
 
-static void on_statements(void *arg)
-{
-    (void)arg;
-}
-
 static void on_mirrored(void *arg, int64_t earliest_ms)
 {
     (void)arg;
