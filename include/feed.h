@@ -34,7 +34,7 @@ void feed_stop(struct feed *f, void (*done)(void *arg), void *arg);
 int64_t feed_last_success_us(const struct feed *f);
 
 /* How late the queue is, by what the feed has seen. */
-void feed_overdue(const struct feed *f, struct overdue_view *view);
+void feed_overdue(struct feed *f, struct overdue_view *view);
 
 /* Why the feed has not reached Postgres for ten seconds; NULL when it has. Where Postgres hangs, a
  * worker that has nothing to release does not notice. */

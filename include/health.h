@@ -7,6 +7,8 @@
 #ifndef RS_HEALTH_H
 #define RS_HEALTH_H
 
+#include "pg_link.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,9 +35,9 @@ struct health_server {
 /* Times are Postgres's. Strings are borrowed. */
 struct health_report {
     bool ready;
-    char reason[512];            /* when not ready */
-    bool degraded;               /* Redis cannot be used: releases go on from Postgres */
-    const char *degraded_reason; /* Redis's own words; NULL or "" when it is not */
+    char reason[PG_REASON_SIZE + 128]; /* when not ready */
+    bool degraded;                     /* Redis cannot be used: releases go on from Postgres */
+    const char *degraded_reason;       /* Redis's own words; NULL or "" when it is not */
     struct health_server postgres, redis;
 
     bool sizes_known;
@@ -44,14 +46,22 @@ struct health_report {
     int64_t locked_us;      /* for how long the oldest of these has been; 0: none is */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
+    bool stopping;
+    bool starting; /* too early to say, and for too short a time to mind */
+
+    bool overdue_known;          /* whether anything is; else the reason why not: */
+    const char *overdue_unknown; /* the last error, "" for none */
+    int64_t silent_us;           /* for how long it has not been known; 0: that is not known */
+
     int64_t now_us;           /* 0: not known */
     int64_t overdue_since_us; /* when the oldest that should be released by now expired; 0: none */
-    const char *overdue_id;   /* "": not known */
-    int64_t next_due_us;      /* the next time to look; 0: none known */
-    struct json_t *failures;  /* some records of :failed, an array; NULL: none */
+    const char *overdue_id;   /* "" for none */
+    const char *overdue_product; /* one of its products, "" when not known */
+    int64_t next_due_us;         /* the next time to look; 0: none known */
+    struct json_t *failures;     /* some records of :failed, an array; NULL: none */
 };
 
-/* How long the oldest overdue reservation has been so; 0: none is. */
+/* How long the oldest overdue reservation has been so; 0: none is, or it is not known. */
 int64_t health_overdue_us(const struct health_report *r);
 
 /* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,

@@ -1,7 +1,8 @@
-/* Puts a page of Postgres's rows into Redis. */
+/* Puts rows of Postgres's into Redis. */
 #ifndef RS_MIRROR_H
 #define RS_MIRROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,9 +18,20 @@ struct mirror *mirror_new(struct sweep *sweep,
                           void *arg);
 void mirror_free(struct mirror *m); /* its queue must have been closed before; NULL is legal */
 
-/* Mirrors the first n rows of the page at hand (n > 0), copying them, but for ids of more than 255
- * bytes, of which the log is told once. on_done fires once, never from inside this call. Returns
- * NULL, or why nothing was sent. */
+struct mirror_row {
+    const char *id;
+    int64_t expires_us; /* Postgres's time */
+};
+
+/* Mirrors n rows (n > 0), copying them, but for ids of more than 255 bytes, of which the log is
+ * told once. on_done fires once, never from inside this call. Returns NULL, or why nothing was
+ * sent. Requires that it is not busy. */
+const char *mirror_rows(struct mirror *m, const struct mirror_row *rows, size_t n);
+
+/* The same for the first n rows of the page at hand. */
 const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n);
+
+/* on_done has yet to fire. */
+bool mirror_busy(const struct mirror *m);
 
 #endif

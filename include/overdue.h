@@ -1,9 +1,10 @@
-/* How late the queue is, by what the feed sees of it in Postgres: the oldest reservation that
- * should have been released by now, leaving out those that Postgres refused and those that wait for
- * a row or counter that somebody else holds (Redis knows both).
+/* How late the queue is, and whether that is known: the oldest reservation that should have been
+ * released by now, leaving out those that Postgres refused and those that wait for a row or counter
+ * that somebody else holds (Redis knows both).
  *
- * While Redis is out of reach, the passes over Postgres tell: one that came to its end has released
- * whatever was due when it began, but for those. */
+ * Looks at Postgres tell, and, while one runs or Redis is out of reach, passes over it: one that
+ * came to its end has released whatever was due when it began, but for those. What neither has told
+ * for 30 s is not known, and is said not to be. */
 #ifndef RS_OVERDUE_H
 #define RS_OVERDUE_H
 
@@ -11,36 +12,58 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct late_row;
 struct overdue;
 struct pages;
 struct sweep;
 
+#define OVERDUE_KNOWN_US (30 * INT64_C(1000000)) /* for so long a look counts */
+
 struct overdue_view {
-    int64_t since_us; /* Postgres's time at which it expired; 0: none */
-    const char *id;   /* "" when not known; ends with the next look */
-    size_t failed;    /* of the PAGES_LATE_MAX oldest: refused by Postgres */
-    size_t locked;    /* ... waiting for somebody's lock */
+    bool known;
+    int64_t silent_us; /* since a look or pass last told, or since overdue_new */
+    const char *why;   /* the last error of those that followed; "" for none */
+
+    int64_t since_us; /* Postgres's time at which it expired; 0: none, or not known */
+    const char *id;   /* "" for none; ends with the next look */
+    const char *product;
+    size_t failed; /* of the oldest: refused by Postgres */
+    size_t locked; /* ... waiting for somebody's lock */
 };
 
-/* confirm: what a look finds counts when the next one finds something too, since it may have been
- * in somebody's hands just then. on_decided: see overdue_look. NULL: out of memory. */
-struct overdue *overdue_new(struct sweep *sweep, bool confirm, void (*on_decided)(void *arg),
-                            void *arg);
+struct overdue_options {
+    /* What a look finds counts when the next one finds something too, since it may have been in
+     * somebody's hands just then. */
+    bool confirm;
+    void (*on_decided)(void *arg); /* see overdue_look */
+    /* These, oldest first, are late, and nothing in Redis leads to them in time. The same one is
+     * told again after 30 s only. True: Redis was told. NULL: nobody wants to know. */
+    bool (*on_lost)(void *arg, const struct late_row *const *rows, size_t n);
+    void *arg;
+};
+
+/* NULL: out of memory. */
+struct overdue *overdue_new(struct sweep *sweep, const struct overdue_options *options);
 void overdue_free(struct overdue *o); /* NULL is legal */
 
-/* Takes the late rows of the page at hand (pages_want_late); asks Redis about them when it is up.
- * on_decided(arg) fires once, perhaps inside this call. */
+/* The next page is to bring what is late (pages_want_late). */
+void overdue_want(const struct overdue *o, struct pages *pages);
+
+/* Takes the late rows of the page at hand; asks Redis about them when it is up. on_decided(arg)
+ * fires once, perhaps inside this call. */
 void overdue_look(struct overdue *o, const struct pages *pages);
 
-/* Monotonic: when to look again, as there is something that may be overdue; INT64_MAX: no need to.
- */
+/* A look or a pass did not come to its end; what was known before ages. */
+void overdue_failed(struct overdue *o, const char *why);
+
+/* A pass tells: as of then (monotonic) this was the oldest; since_us is 0 when there was none. */
+void overdue_note(struct overdue *o, int64_t since_us, const char *id, int64_t then_us);
+
+/* Monotonic: when to look again; INT64_MAX while one is being decided. */
 int64_t overdue_again_us(const struct overdue *o);
 
-/* Redis came up or went away. */
-void overdue_redis_changed(struct overdue *o, bool up);
-
-/* A pass that released everything due as of began_us (monotonic) has come to its end. */
-void overdue_pass_done(struct overdue *o, int64_t began_us);
+/* Redis can be used again, or no longer: what the last looks found is no measure for the next. */
+void overdue_redis_changed(struct overdue *o);
 
 void overdue_read(const struct overdue *o, struct overdue_view *view);
 

@@ -13,7 +13,6 @@ struct sweep;
 
 #define PAGES_FROM_START INT64_MIN
 #define PAGES_NOWHERE 253402300799000000 /* the end of the year 9999: no row, only the clock */
-#define PAGES_LATE_MAX 500
 
 /* Rows in a page. Small ones take little memory. Where each takes long, since no index leads to its
  * beginning and Postgres looks through all that is left, they become larger. */
@@ -34,9 +33,9 @@ void pages_free(struct pages *p);                                   /* NULL is l
  * size_max where that takes long. */
 void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max);
 
-/* The next page also brings the oldest PAGES_LATE_MAX reservations that expired a second ago or
- * more, by expiry, in the same transaction. */
-void pages_want_late(struct pages *p);
+/* The next page also brings the `most` oldest reservations that expired a second ago or more, by
+ * expiry, in the same transaction, which then waits no longer than 5 s for a lock on the table. */
+void pages_want_late(struct pages *p, int most);
 
 /* Asks for the next page; every answer is a sample for Postgres's clock. done fires once, never
  * from inside this call; the rows can be read until it returns. Returns 0, or -1 when nothing was
@@ -52,9 +51,12 @@ int64_t pages_expires_us(const struct pages *p, size_t i);
 /* How long the last answer took, in microseconds. */
 int64_t pages_took_us(const struct pages *p);
 
-/* The late rows; valid only inside done, 0 when they were not asked for or there was an error. */
+/* The late rows; valid only inside done. There are none when they were not asked for, or there was
+ * an error: pages_has_late tells. */
+bool pages_has_late(const struct pages *p);
 size_t pages_late_count(const struct pages *p);
 const char *pages_late_id(const struct pages *p, size_t i);
+const char *pages_late_product(const struct pages *p, size_t i); /* "" for none */
 int64_t pages_late_expires_us(const struct pages *p, size_t i);
 
 #endif

@@ -40,6 +40,14 @@ void pass_free(struct pass *p); /* must not be running, or its links already fre
 void pass_run(struct pass *p, int64_t min_overdue_us,
               void (*done)(void *arg, const struct pass_result *result), void *arg);
 
+/* The oldest that was read and has not been decided yet, or could not be for a fault of the server:
+ * its id, and when it expired by the row that was read. While a pass runs, and after one that
+ * failed. NULL: there is none. */
+const char *pass_oldest(const struct pass *p, int64_t *since_us);
+
+/* Monotonic: when Postgres last answered; 0: never. */
+int64_t pass_heard_us(const struct pass *p);
+
 bool pass_running(const struct pass *p);
 
 /* Has on_item(arg, item) called for each reservation that a pass has decided. */

@@ -34,10 +34,11 @@ struct status {
     bool connected;     /* ... or there is no more waiting for it */
 
     struct json_t *failures;
-    int64_t next_us;    /* the next expiry that Postgres knows; 0: none */
-    char error[256];    /* why Postgres could not be asked; "" when it could */
-    char unusable[256]; /* why its tables cannot be used */
-    char refused[256];  /* why Redis, which is there, cannot be used */
+    int64_t next_us;               /* the next expiry that Postgres knows; 0: none */
+    char error[PG_REASON_SIZE];    /* why Postgres could not be asked; "" when it could */
+    char unusable[PG_REASON_SIZE]; /* why its tables cannot be used */
+    char refused[256];             /* why Redis, which is there, cannot be used */
+    char unknown[PG_REASON_SIZE];  /* why Postgres did not say what is late */
     bool redis_known;
 };
 
@@ -128,6 +129,15 @@ static bool ask_page(struct status *s, void (*done)(void *arg, const struct page
     return false;
 }
 
+/* A statement that fails on a connection that stays says nothing of reach. */
+static void note_error(struct status *s, const char *error)
+{
+    if (!pg_link_up(s->link))
+        snprintf(s->error, sizeof(s->error), "%s", error);
+    else if (s->unknown[0] == '\0')
+        snprintf(s->unknown, sizeof(s->unknown), "%s", error);
+}
+
 static void on_overdue(void *arg)
 {
     go_on(arg);
@@ -140,14 +150,14 @@ static void on_late(void *arg, const struct page *page)
         overdue_look(s->overdue, s->pages);
         return;
     }
-    snprintf(s->error, sizeof(s->error), "%s", page->error);
+    note_error(s, page->error);
     go_on(s);
 }
 
 static bool ask_late(struct status *s)
 {
     pages_begin(s->pages, PAGES_NOWHERE, 0, 1, 1);
-    pages_want_late(s->pages);
+    overdue_want(s->overdue, s->pages);
     return ask_page(s, on_late);
 }
 
@@ -155,7 +165,7 @@ static void on_next(void *arg, const struct page *page)
 {
     struct status *s = arg;
     if (page->error != NULL)
-        snprintf(s->error, sizeof(s->error), "%s", page->error);
+        note_error(s, page->error);
     else if (page->n > 0)
         s->next_us = (pages_expires_us(s->pages, 0) + 999) / 1000 * 1000; /* as Redis has it */
     go_on(s);
@@ -244,6 +254,9 @@ static void fill(const struct status *s, struct health_report *r)
     r->now_us = server_clock_now_us(&sweep->pg_clock);
     r->overdue_since_us = view.since_us;
     r->overdue_id = view.id;
+    r->overdue_product = view.product;
+    r->overdue_known = view.known;
+    r->overdue_unknown = s->unknown;
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
     if (s->redis_known && sweep->sizes.next_ms < INT64_MAX / 1000 &&
@@ -275,8 +288,12 @@ static int print(const struct status *s)
     if (s->unusable[0] != '\0')
         log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", s->unusable,
                   LOG_END);
-    return report.postgres.up && !report.degraded && s->unusable[0] == '\0' ? EXIT_DONE
-                                                                            : EXIT_FAILED;
+    if (s->unknown[0] != '\0')
+        log_event(LOG_ERROR, "What is due cannot be looked for in Postgres", LOG_STR, "error",
+                  s->unknown, LOG_END);
+    return report.postgres.up && !report.degraded && s->unusable[0] == '\0' && s->unknown[0] == '\0'
+               ? EXIT_DONE
+               : EXIT_FAILED;
 }
 
 static int set_up(struct status *s)
@@ -292,9 +309,10 @@ static int set_up(struct status *s)
         .on_state = on_postgres,
         .arg = s,
     };
+    const struct overdue_options overdue = {.on_decided = on_overdue, .arg = s};
     s->link = pg_link_new(sweep->loop, &options);
     s->turn = timer_new(sweep->loop, on_turn, s);
-    s->overdue = overdue_new(sweep, false, on_overdue, s);
+    s->overdue = overdue_new(sweep, &overdue);
     if (s->link != NULL)
         s->pages = pages_new(sweep, s->link);
     return s->turn != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;

@@ -31,8 +31,8 @@ static void put_time(FILE *out, int64_t us)
     time_t seconds = (time_t)(us / 1000000);
     struct tm tm;
     if (gmtime_r(&seconds, &tm) != NULL &&
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm) > 0)
-        fprintf(out, "%s.%03d UTC", text, (int)(us / 1000 % 1000));
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) > 0)
+        fprintf(out, "%s.%03dZ", text, (int)(us / 1000 % 1000));
 }
 
 static void put_count(FILE *out, const char *name, const struct health_report *r, int64_t n)
@@ -63,7 +63,7 @@ static void put_overdue(FILE *out, const struct health_report *r)
 {
     int64_t us = health_overdue_us(r);
     fprintf(out, "%-16s", "oldest overdue");
-    if (!r->postgres.up) {
+    if (!r->overdue_known) {
         fputs("not known\n", out);
         return;
     }
@@ -72,6 +72,10 @@ static void put_overdue(FILE *out, const struct health_report *r)
         return;
     }
     put_text(out, r->overdue_id);
+    if (r->overdue_product[0] != '\0') {
+        fputs(", product ", out);
+        put_text(out, r->overdue_product);
+    }
     fputs(", since ", out);
     put_duration(out, us);
     fputs(" (", out);
@@ -129,8 +133,14 @@ static void put_failure(FILE *out, json_t *failure)
             fputs("  ", out);
         }
     }
-    fprintf(out, "(attempts: %lld)\n",
+    const char *next = json_string_value(json_object_get(failure, "retryAt"));
+    fprintf(out, "(attempts: %lld",
             (long long)json_integer_value(json_object_get(failure, "attempts")));
+    if (next != NULL) {
+        fputs(", next at ", out);
+        put_text(out, next);
+    }
+    fputs(")\n", out);
 }
 
 void status_table_print(const struct health_report *r, FILE *out)

@@ -3,12 +3,14 @@
 #include "config.h"
 #include "due_queue.h"
 #include "feed_private.h"
+#include "late.h"
 #include "log.h"
 #include "loop.h"
 #include "marker.h"
 #include "mirror.h"
 #include "overdue.h"
 #include "pages.h"
+#include "parse.h"
 #include "pass.h"
 #include "pg_link.h"
 #include "pg_watch.h"
@@ -26,8 +28,11 @@
 #define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
 #define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
 #define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
-#define OUT_OF_REACH_US (10 * 1000000)  /* a restart is over sooner */
-#define GIVE_WAY_US (1500 * 1000)       /* ... and after a backlog, but waits no longer than this */
+#define PASS_MOMENT_US (1000 * 1000)
+#define LOST_MANY 500
+#define LONG_IDS_US (15 * 1000000)
+#define OUT_OF_REACH_US (10 * 1000000) /* a restart is over sooner */
+#define GIVE_WAY_US (1500 * 1000)      /* ... and after a backlog, but waits no longer than this */
 
 void feed_job_over(struct feed *f)
 {
@@ -47,6 +52,7 @@ void feed_want_full(struct feed *f, int64_t delay_us)
 void feed_failed(struct feed *f, const char *message, const char *error, bool unexplained)
 {
     enum outage_say say = OUTAGE_SILENT;
+    overdue_failed(f->overdue, error);
     if (unexplained && pg_link_up(f->link))
         say = outage_on(&f->failing, error, true, clock_mono_us());
     log_event(say == OUTAGE_ERROR  ? LOG_ERROR
@@ -63,16 +69,27 @@ void feed_succeeded(struct feed *f)
                   LOG_INT, "awaySeconds", f->failing.lasted_us / 1000000, LOG_END);
 }
 
+/* The oldest that a pass has not released, if it has had its time. */
+static void note_pass(struct feed *f)
+{
+    int64_t since_us;
+    const char *id = pass_oldest(f->pass, &since_us);
+    bool late = !pass_running(f->pass) || clock_mono_us() - f->pass_began_us > PASS_MOMENT_US;
+    if (id != NULL && late)
+        overdue_note(f->overdue, since_us, id, pass_heard_us(f->pass));
+}
+
 static void on_pass(void *arg, const struct pass_result *result)
 {
     struct feed *f = arg;
     if (!result->ok) {
         feed_failed(f, "A direct pass over Postgres failed", result->error, true);
+        note_pass(f);
         f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
     } else {
         feed_succeeded(f);
-        if (sweep_degraded(f->sweep) && !f->stopping)
-            overdue_pass_done(f->overdue, f->pass_began_us);
+        if (sweep_degraded(f->sweep) && !f->stopping) /* what was due when it began is released */
+            overdue_note(f->overdue, 0, "", f->pass_began_us);
     }
     feed_job_over(f);
 }
@@ -205,6 +222,41 @@ static void on_overdue(void *arg)
     poke(arg);
 }
 
+/* Earlier than a regular look would, and whatever the look-ahead: Redis is told of what is late. */
+static bool on_lost(void *arg, const struct late_row *const *rows, size_t n)
+{
+    struct feed *f = arg;
+    int64_t now_us = clock_mono_us();
+    if (f->stopping || !sweep_redis_usable(f->sweep) || mirror_busy(f->lost))
+        return false;
+    if (n >= LOST_MANY) { /* a look from the beginning has them all, and what is behind */
+        feed_want_full(f, 0);
+        return true;
+    }
+    struct mirror_row *fit = calloc(n, sizeof(*fit));
+    size_t nfit = 0;
+    for (size_t i = 0; i < n && fit != NULL; i++)
+        if (strlen(rows[i]->id) <= ID_MAX_LEN)
+            fit[nfit++] = (struct mirror_row){rows[i]->id, rows[i]->expires_us};
+    if (fit != NULL && nfit < n && now_us - f->long_ids_us > LONG_IDS_US) {
+        f->want_pass = true;
+        f->long_ids_us = now_us;
+    }
+    const char *error = nfit > 0 ? mirror_rows(f->lost, fit, nfit) : NULL;
+    free(fit);
+    return error == NULL;
+}
+
+static void on_lost_told(void *arg, int64_t earliest_ms, const char *error)
+{
+    struct feed *f = arg;
+    if (error != NULL) /* the next look finds them again */
+        log_event(LOG_DEBUG, "Redis could not be told what is late", LOG_STR, "error", error,
+                  LOG_END);
+    else if (earliest_ms != INT64_MAX && !f->stopping)
+        f->events.on_mirrored(f->events.arg, earliest_ms);
+}
+
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
@@ -259,6 +311,8 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
         .on_state = on_pg_state,
         .arg = f,
     };
+    const struct overdue_options overdue = {
+        .confirm = true, .on_decided = on_overdue, .on_lost = on_lost, .arg = f};
     f->sweep = sweep;
     f->events = *events;
     f->scan_at_us = INT64_MAX;
@@ -267,14 +321,15 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
     f->wake = timer_new(sweep->loop, on_wake, f);
     f->stopped = timer_new(sweep->loop, on_stopped, f);
     f->marker = marker_new(sweep, on_data_lost, f);
-    f->overdue = overdue_new(sweep, true, on_overdue, f);
+    f->overdue = overdue_new(sweep, &overdue);
     f->mirror = mirror_new(sweep, feed_mirrored, f);
+    f->lost = mirror_new(sweep, on_lost_told, f);
     if (f->link != NULL) {
         f->pages = pages_new(sweep, f->link);
         f->pass = pass_new(sweep, &f->link, 1, true);
     }
     if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
-        f->mirror == NULL || f->pages == NULL || f->pass == NULL) {
+        f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->pass == NULL) {
         feed_free(f);
         return NULL;
     }
@@ -294,6 +349,7 @@ void feed_free(struct feed *f)
     timer_free(f->stopped);
     marker_free(f->marker);
     mirror_free(f->mirror);
+    mirror_free(f->lost);
     free(f);
 }
 
@@ -304,7 +360,7 @@ void feed_start(struct feed *f)
 
 void feed_redis_changed(struct feed *f)
 {
-    overdue_redis_changed(f->overdue, !sweep_degraded(f->sweep));
+    overdue_redis_changed(f->overdue);
     marker_redis_changed(f->marker);
     if (sweep_redis_usable(f->sweep)) {
         feed_want_full(f, CLAIM_FIRST_US);
@@ -327,8 +383,10 @@ int64_t feed_last_success_us(const struct feed *f)
     return f->last_success_us;
 }
 
-void feed_overdue(const struct feed *f, struct overdue_view *view)
+void feed_overdue(struct feed *f, struct overdue_view *view)
 {
+    if (f->job == JOB_PASS)
+        note_pass(f);
     overdue_read(f->overdue, view);
 }
 

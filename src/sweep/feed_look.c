@@ -6,6 +6,7 @@
 #include "mirror.h"
 #include "overdue.h"
 #include "pages.h"
+#include "pg_link.h"
 #include "statements.h"
 #include "sweep.h"
 
@@ -39,10 +40,15 @@ static void look_done(struct feed *f)
 
 static void on_page(void *arg, const struct page *page);
 
+/* A look that takes long tells what is late as often as others do. */
 static void next_page(struct feed *f)
 {
-    if (!statements_ready(f->sweep->statements) || pages_next(f->pages, on_page, f) != 0)
-        look_failed(f, "the connection to Postgres was lost");
+    if (f->look_began_us == 0 || overdue_again_us(f->overdue) <= clock_mono_us())
+        overdue_want(f->overdue, f->pages);
+    if (statements_ready(f->sweep->statements) && pages_next(f->pages, on_page, f) == 0)
+        return;
+    look_failed(f, pg_link_up(f->link) ? "the statements have to be made anew"
+                                       : "the connection to Postgres was lost");
 }
 
 void feed_mirrored(void *arg, int64_t earliest_ms, const char *error)
@@ -67,10 +73,10 @@ static void on_page(void *arg, const struct page *page)
         look_failed(f, page->error);
         return;
     }
-    if (f->look_began_us == 0) {
+    if (f->look_began_us == 0)
         f->look_began_us = server_clock_now_us(&f->sweep->pg_clock);
+    if (pages_has_late(f->pages))
         overdue_look(f->overdue, f->pages);
-    }
     f->last_page = page->last || f->only_clock;
     if (page->n == 0 || f->only_clock) {
         look_done(f);
@@ -97,7 +103,6 @@ void feed_start_look(struct feed *f, bool full, bool mirror)
                     PAGES_SIZE_MAX);
     else
         pages_begin(f->pages, PAGES_NOWHERE, 0, 1, 1);
-    pages_want_late(f->pages);
     next_page(f);
 }
 

@@ -6,6 +6,8 @@
 #include "feed.h"
 #include "outage.h"
 
+#include "outage.h"
+
 #define FEED_RETRY_US (1000 * 1000) /* after a look or pass that failed */
 
 enum job { JOB_NONE, JOB_CATALOG, JOB_ROLE, JOB_LOOK, JOB_PASS };
@@ -40,6 +42,8 @@ struct feed {
     int64_t down_us;       /* monotonic: without a connection to Postgres since; 0: it has one */
     struct outage failing; /* looks or passes, by no fault of a server that is out of reach */
     struct mirror *mirror;
+    struct mirror *lost; /* what a look found late, and no entry leads to it */
+    int64_t long_ids_us; /* monotonic: when a pass was last wanted for ids that Redis cannot hold */
     bool last_page;
     bool redis_was_up;
 

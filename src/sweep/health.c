@@ -111,6 +111,7 @@ struct health *health_new(const struct health_options *options)
     if (h == NULL)
         return NULL;
     h->options = *options;
+    h->began_us = clock_mono_us();
     h->postgres_clock.server = "postgres";
     h->redis_clock.server = "redis";
     h->tick = timer_new(options->sweep->loop, on_tick, h);
@@ -144,29 +145,18 @@ void health_reconciled(struct health *h, const struct reconcile_result *result)
     h->reconcile.error = "";
 }
 
-static void note_overdue(struct health_report *r, int64_t since_us, const char *id)
-{
-    if (since_us <= 0 || (r->overdue_since_us > 0 && since_us >= r->overdue_since_us))
-        return;
-    r->overdue_since_us = since_us;
-    r->overdue_id = id;
-}
-
-/* The oldest of what Redis has, what the feed saw in Postgres, and how long Postgres has not been
- * able to release anything. */
 static void read_overdue(const struct health *h, struct health_report *r)
 {
-    const struct sweep *s = h->options.sweep;
     struct overdue_view view;
     feed_overdue(h->options.feed, &view);
-    r->overdue_id = "";
-    if (r->now_us == 0)
-        return;
-    note_overdue(r, view.since_us, view.id);
-    if (r->sizes_known && head_us(s) > 0 && head_us(s) < r->now_us)
-        note_overdue(r, head_us(s), "");
-    if (s->fault_since_us > 0)
-        note_overdue(r, r->now_us - (clock_mono_us() - s->fault_since_us), "");
+    r->overdue_known = view.known;
+    r->overdue_unknown = view.why;
+    if (view.why[0] == '\0' && !statements_ready(h->options.sweep->statements))
+        r->overdue_unknown = "what the tables are like has not been read yet";
+    r->silent_us = view.silent_us;
+    r->overdue_since_us = view.since_us;
+    r->overdue_id = view.id;
+    r->overdue_product = view.product;
 }
 
 static void read_locked(struct health *h, struct health_report *r)
@@ -222,11 +212,8 @@ void health_read(struct health *h, struct health_report *r)
     }
     read_overdue(h, r);
     read_locked(h, r);
+    h->started = h->started || (r->overdue_known && (s->sizes_us > 0 || r->degraded));
+    r->starting = !h->started && clock_mono_us() - h->began_us <= OVERDUE_KNOWN_US;
+    r->stopping = h->stopping;
     health_judge(r, statements_problem(s->statements));
-    h->started =
-        h->started || (statements_ready(s->statements) && (s->sizes_us > 0 || r->degraded));
-    if (r->ready && (h->stopping || !h->started)) {
-        r->ready = false;
-        snprintf(r->reason, sizeof(r->reason), "%s", h->stopping ? "stopping" : "starting");
-    }
 }

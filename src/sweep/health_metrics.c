@@ -96,10 +96,10 @@ static void put_queue(struct metrics *m, const struct health_report *r)
                  "Reservations claimed by a sweeper.", (double)r->inflight);
     put_gauge_if(r->sizes_known, m, PREFIX "failed_reservations",
                  "Reservations whose release Postgres refused.", (double)r->failed);
-    put(m, PREFIX "overdue_seconds", METRICS_GAUGE,
-        "Age of the oldest reservation that should be released by now, without failed and locked "
-        "ones.",
-        (double)health_overdue_us(r) / 1e6);
+    put_gauge_if(r->overdue_known, m, PREFIX "overdue_seconds",
+                 "Age of the oldest reservation that should be released by now, without failed and "
+                 "locked ones; no value while it is not known.",
+                 (double)health_overdue_us(r) / 1e6);
     put(m, PREFIX "locked_reservations", METRICS_GAUGE,
         "Reservations to be released that others hold locked.", (double)r->locked);
     put(m, PREFIX "locked_seconds", METRICS_GAUGE,

@@ -17,7 +17,9 @@ struct health {
     struct json_t *lockeds; /* as the last report had them */
     int64_t failures_us; /* monotonic: when they were asked for */
     int64_t failures_of; /* ... and how many there were */
-    bool started; /* the catalog was read, and Redis answered or is known to be out of reach */
+    int64_t began_us;    /* monotonic */
+    bool started; /* it is known what is overdue, and Redis answered or is known to be out of reach
+                   */
     bool stopping;
     bool reconciled;
     struct reconcile_result reconcile; /* its error is not kept */

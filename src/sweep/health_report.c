@@ -1,7 +1,7 @@
 /* A health report as JSON, and the verdict: on time or not. */
 #include "health.h"
 
-#include "base/utf8.h"
+#include "base/json_text.h"
 #include "due_queue_reconcile.h"
 #include "locked.h"
 
@@ -11,14 +11,24 @@
 #include <time.h>
 
 #define OVERDUE_MAX_US (30 * 1000000) /* later than this is not on time */
-#define ID_SHOWN 255                  /* bytes; what stands in Redis may be anything */
+#define ID_SHOWN 1024                 /* bytes; what stands in Redis may be anything */
 #define RECORD_MAX 8192               /* bytes of a record that is still shown */
 
 int64_t health_overdue_us(const struct health_report *r)
 {
-    return r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
+    return r->overdue_known && r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
                ? r->now_us - r->overdue_since_us
                : 0;
+}
+
+static void say_unknown(struct health_report *r)
+{
+    char silent[48] = "is not known";
+    if (r->silent_us > 0)
+        snprintf(silent, sizeof(silent), "has not been known for %lld s",
+                 (long long)(r->silent_us / 1000000));
+    snprintf(r->reason, sizeof(r->reason), "whether anything is overdue %s%s%s", silent,
+             r->overdue_unknown[0] != '\0' ? ": " : "", r->overdue_unknown);
 }
 
 void health_judge(struct health_report *r, const char *unusable)
@@ -31,6 +41,10 @@ void health_judge(struct health_report *r, const char *unusable)
     else if (unusable[0] != '\0')
         snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
                  unusable);
+    else if (r->stopping || r->starting)
+        snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
+    else if (!r->overdue_known)
+        say_unknown(r);
     else if (overdue_us > OVERDUE_MAX_US)
         snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
                  (long long)(overdue_us / 1000000), r->overdue_id[0] != '\0' ? ": " : "",
@@ -39,16 +53,10 @@ void health_judge(struct health_report *r, const char *unusable)
         r->ready = true;
 }
 
-/* Any bytes as a JSON string: what is no UTF-8 is shown as a question mark. */
-static json_t *text_json(const char *text, size_t len)
+/* An id of Redis's: foreign, and as long as it likes. */
+static json_t *id_json(const struct due_text *id)
 {
-    char shown[ID_SHOWN + 1];
-    size_t n = 0;
-    if (utf8_valid(text, len))
-        return json_stringn_nocheck(text, len);
-    for (; n < len && n < ID_SHOWN; n++)
-        shown[n] = text[n] >= 0x20 && text[n] < 0x7F ? text[n] : '?';
-    return json_stringn_nocheck(shown, n);
+    return json_text(id->text, id->len < ID_SHOWN ? id->len : ID_SHOWN);
 }
 
 static json_t *seconds_json(int64_t us)
@@ -76,12 +84,18 @@ static json_t *count_json(bool known, int64_t n)
 
 static json_t *server_json(const struct health_server *s)
 {
-    json_t *o = json_pack("{s:o, s:b, s:o}", "address", text_json(s->address, strlen(s->address)),
+    json_t *o = json_pack("{s:o, s:b, s:o}", "address", json_text(s->address, strlen(s->address)),
                           "up", s->up, "clockOffsetSeconds",
                           s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
     if (!s->up && s->error[0] != '\0')
-        (void)json_object_set_new(o, "error", text_json(s->error, strlen(s->error)));
+        (void)json_object_set_new(o, "error", json_text(s->error, strlen(s->error)));
     return o;
+}
+
+/* Null when it is not known. */
+static json_t *name_json(const char *name)
+{
+    return name[0] != '\0' ? json_text(name, strlen(name)) : json_null();
 }
 
 static json_t *overdue_json(const struct health_report *r)
@@ -89,10 +103,9 @@ static json_t *overdue_json(const struct health_report *r)
     int64_t us = health_overdue_us(r);
     if (us == 0)
         return json_null();
-    json_t *id =
-        r->overdue_id[0] != '\0' ? text_json(r->overdue_id, strlen(r->overdue_id)) : json_null();
-    return json_pack("{s:o, s:o, s:o}", "reservationId", id, "expiresAt",
-                     time_json(r->overdue_since_us), "overdueSeconds", seconds_json(us));
+    return json_pack("{s:o, s:o, s:o, s:o}", "reservationId", name_json(r->overdue_id), "productId",
+                     name_json(r->overdue_product), "expiresAt", time_json(r->overdue_since_us),
+                     "overdueSeconds", seconds_json(us));
 }
 
 /* Frees o. */
@@ -108,17 +121,16 @@ static void set_verdict(json_t *o, const struct health_report *r)
     int64_t overdue_us = health_overdue_us(r);
     (void)json_object_set_new(o, "ready", json_boolean(r->ready));
     if (!r->ready)
-        (void)json_object_set_new(o, "reason", text_json(r->reason, strlen(r->reason)));
+        (void)json_object_set_new(o, "reason", json_text(r->reason, strlen(r->reason)));
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
     if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
         (void)json_object_set_new(o, "degradedReason",
-                                  text_json(r->degraded_reason, strlen(r->degraded_reason)));
+                                  json_text(r->degraded_reason, strlen(r->degraded_reason)));
     (void)json_object_set_new(o, "overdueSeconds",
-                              overdue_us > 0 || r->postgres.up ? seconds_json(overdue_us)
-                                                               : json_null());
+                              r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
     (void)json_object_set_new(o, "locked",
-                              count_json(r->locked > 0 || r->postgres.up, (json_int_t)r->locked));
+                              count_json(r->locked > 0 || r->overdue_known, (json_int_t)r->locked));
 }
 
 char *health_ready_json(const struct health_report *r)
@@ -156,12 +168,12 @@ static void set_holder(json_t *o, const struct locked_holder *h)
     if (!h->known)
         return;
     if (h->gid[0] != '\0')
-        (void)json_object_set_new(o, "blockerGid", text_json(h->gid, strlen(h->gid)));
+        (void)json_object_set_new(o, "blockerGid", json_text(h->gid, strlen(h->gid)));
     else
         (void)json_object_set_new(o, "blockerPid", json_integer(h->pid));
-    (void)json_object_set_new(o, "blockerUser", text_json(h->user, strlen(h->user)));
+    (void)json_object_set_new(o, "blockerUser", json_text(h->user, strlen(h->user)));
     (void)json_object_set_new(o, "blockerApplication",
-                              text_json(h->application, strlen(h->application)));
+                              json_text(h->application, strlen(h->application)));
     (void)json_object_set_new(o, "lockOn", json_string(h->what));
 }
 
@@ -173,15 +185,29 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
     for (size_t i = 0; i < n && list != NULL; i++) {
         const struct locked_entry *e = &entries[i];
         int64_t held_us = mono_us - e->since_us;
-        json_t *o = json_pack(
-            "{s:o, s:o, s:o, s:o}", "reservationId", text_json(e->id, strlen(e->id)), "productId",
-            e->product[0] != '\0' ? text_json(e->product, strlen(e->product)) : json_null(),
-            "lockedSince", time_json(now_us > 0 ? now_us - held_us : 0), "lockedSeconds",
-            seconds_json(held_us));
+        json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId",
+                              json_text(e->id, strlen(e->id)), "productId", name_json(e->product),
+                              "lockedSince", time_json(now_us > 0 ? now_us - held_us : 0),
+                              "lockedSeconds", seconds_json(held_us));
         set_holder(o, &e->holder);
         (void)json_array_append_new(list, o);
     }
     return list;
+}
+
+/* A record has milliseconds; people are shown times in one form. */
+static void show_times(json_t *failure)
+{
+    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const json_t *value = json_object_get(failure, names[i]);
+        json_int_t ms = json_integer_value(value);
+        if (value != NULL)
+            (void)json_object_set_new(failure, names[i],
+                                      json_is_integer(value) && ms <= INT64_MAX / 1000
+                                          ? time_json(ms * 1000)
+                                          : json_null());
+    }
 }
 
 json_t *health_failures(const struct due_found *found, size_t n)
@@ -192,10 +218,11 @@ json_t *health_failures(const struct due_found *found, size_t n)
         json_t *o = record->text != NULL && record->len <= RECORD_MAX
                         ? json_loadb(record->text, record->len, 0, NULL)
                         : NULL;
-        json_t *shown =
-            json_pack("{s:o}", "reservationId", text_json(found[i].id.text, found[i].id.len));
-        if (json_is_object(o))
+        json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found[i].id));
+        if (json_is_object(o)) {
             (void)json_object_update_missing(shown, o);
+            show_times(shown);
+        }
         json_decref(o);
         (void)json_array_append_new(list, shown);
     }

@@ -1,4 +1,4 @@
-/* Puts a page of Postgres's rows into Redis: copies them, since rows end with their callback. */
+/* Puts rows of Postgres's into Redis: copies them, since rows end with their callback. */
 #include "mirror.h"
 
 #include "due_queue.h"
@@ -66,18 +66,18 @@ static bool too_long(struct mirror *m, const char *id, size_t len)
     return true;
 }
 
-static int copy(struct mirror *m, const struct pages *pages, size_t n)
+static int copy(struct mirror *m, const struct mirror_row *rows, size_t n)
 {
     size_t size = 1;
     for (size_t i = 0; i < n; i++)
-        size += strlen(pages_id(pages, i)) + 1;
+        size += strlen(rows[i].id) + 1;
     m->entries = calloc(n, sizeof(*m->entries));
     m->texts = malloc(size);
     if (m->entries == NULL || m->texts == NULL)
         return -1;
     char *at = m->texts;
     for (size_t i = 0; i < n; i++) {
-        const char *id = pages_id(pages, i);
+        const char *id = rows[i].id;
         size_t len = strlen(id);
         if (too_long(m, id, len))
             continue;
@@ -85,7 +85,7 @@ static int copy(struct mirror *m, const struct pages *pages, size_t n)
         m->entries[m->n++] = (struct due_entry){
             .id = at,
             .id_len = len,
-            .at_ms = (pages_expires_us(pages, i) + 999) / 1000,
+            .at_ms = (rows[i].expires_us + 999) / 1000,
         };
         at += len + 1;
     }
@@ -103,15 +103,32 @@ static void on_scheduled(void *arg, size_t added, const char *error)
     m->on_done(m->arg, earliest_ms, error);
 }
 
-const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n)
+const char *mirror_rows(struct mirror *m, const struct mirror_row *rows, size_t n)
 {
     assert(m->n == 0 && n > 0);
     const char *error = NULL;
-    if (copy(m, pages, n) != 0)
+    if (copy(m, rows, n) != 0)
         error = "out of memory";
     else if (due_queue_schedule(m->sweep->queue, m->entries, m->n, on_scheduled, m) != 0)
         error = "Redis went away";
     if (error != NULL)
         clear(m);
     return error;
+}
+
+const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n)
+{
+    struct mirror_row *rows = calloc(n, sizeof(*rows));
+    if (rows == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (struct mirror_row){pages_id(pages, i), pages_expires_us(pages, i)};
+    const char *error = mirror_rows(m, rows, n);
+    free(rows);
+    return error;
+}
+
+bool mirror_busy(const struct mirror *m)
+{
+    return m->entries != NULL;
 }

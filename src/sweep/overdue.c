@@ -1,72 +1,68 @@
-/* How late the queue is, by what the feed sees of it in Postgres. */
+/* How late the queue is, and whether that is known. */
 #include "overdue.h"
 
 #include "clock.h"
 #include "due_queue_reconcile.h"
-#include "log.h"
+#include "late.h"
 #include "pages.h"
-#include "parse.h"
-#include "redis_link.h"
+#include "pg_link.h"
 #include "sweep.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_MIN_US (1000 * 1000)
-#define AGAIN_FACTOR 10             /* a look's cost, so many times, is the least pause after it */
-#define LOCKED_AHEAD_MS 6000        /* a locked one is put back at most 5 s ahead (backoff.h) */
-#define PASS_FRESH_US (5 * 1000000) /* passes begin every half second while Redis is away */
+#define IDLE_US (15 * 1000000) /* between looks while nothing is late, less what one takes */
+#define IDLE_MIN_US (5 * 1000000)
+#define AGAIN_MIN_US (1000 * 1000) /* while something is late */
+#define AGAIN_MAX_US (8 * 1000000)
+#define AGAIN_FACTOR 10 /* ... a look's cost, so many times, up to that */
+#define TELL_AGAIN_US (30 * 1000000)
+#define LATE_MAX 500
+/* While all of those are refused or locked, what comes behind them is looked for too: Redis keeps
+ * at most 10,000 records. */
+#define LATE_ALL 12000
 
 struct overdue {
     struct sweep *sweep;
-    bool confirm;
-    void (*on_decided)(void *arg);
-    void *arg;
+    struct overdue_options options;
 
-    struct due_entry *entries; /* being looked up in Redis, oldest first; at_ms is not used */
-    char **ids;                /* of the entries */
-    int64_t *expires_us;
-    size_t n;
+    struct late now;           /* being looked up in Redis */
+    struct late before;        /* the last that were */
+    struct due_entry *entries; /* of `now`; at_ms is not used */
+    size_t answered;           /* how many of them Redis has answered */
     bool asking;
-    int64_t cost_us; /* how long Postgres took */
+    int most;        /* how many to ask Postgres for */
+    int64_t cost_us; /* how long it took */
 
-    int64_t since_us; /* what the last look found; 0: nothing */
-    char *id;
+    int64_t since_us;
+    char *id, *product; /* NULL: none */
     size_t failed, locked;
-    int64_t before_us; /* what the look before it found */
     int64_t again_us;
-
-    bool redis_up;
-    int64_t on_time_us; /* monotonic, without Redis: all that was due then has been released */
+    int64_t began_us;
+    int64_t told_us;          /* monotonic; 0: never */
+    char why[PG_REASON_SIZE]; /* what went wrong since */
 };
 
-struct overdue *overdue_new(struct sweep *sweep, bool confirm, void (*on_decided)(void *arg),
-                            void *arg)
+struct overdue *overdue_new(struct sweep *sweep, const struct overdue_options *options)
 {
     struct overdue *o = calloc(1, sizeof(*o));
     if (o == NULL)
         return NULL;
     o->sweep = sweep;
-    o->confirm = confirm;
-    o->on_decided = on_decided;
-    o->arg = arg;
-    o->again_us = INT64_MAX;
-    o->redis_up = true;
+    o->options = *options;
+    o->most = LATE_MAX;
+    o->began_us = clock_mono_us();
     return o;
 }
 
-static void clear_entries(struct overdue *o)
+static void clear_now(struct overdue *o)
 {
-    for (size_t i = 0; i < o->n; i++)
-        free(o->ids[i]);
-    free(o->ids);
+    late_clear(&o->now);
     free(o->entries);
-    free(o->expires_us);
-    o->ids = NULL;
     o->entries = NULL;
-    o->expires_us = NULL;
-    o->n = 0;
+    o->answered = 0;
 }
 
 void overdue_free(struct overdue *o)
@@ -74,89 +70,140 @@ void overdue_free(struct overdue *o)
     if (o == NULL)
         return;
     assert(!o->asking); /* the queue, which calls back, is closed before */
-    clear_entries(o);
+    clear_now(o);
+    late_clear(&o->before);
     free(o->id);
+    free(o->product);
     free(o);
 }
 
-/* first: the oldest that counts; n when none does. */
-static void decide(struct overdue *o, size_t first, size_t failed, size_t locked)
+static void set_oldest(struct overdue *o, int64_t since_us, const char *id, const char *product)
 {
-    int64_t now_us = clock_mono_us();
-    int64_t pause_us = o->cost_us * AGAIN_FACTOR;
-    o->before_us = o->since_us;
     free(o->id);
-    o->id = NULL;
-    o->since_us = 0;
-    o->again_us = INT64_MAX;
-    if (first < o->n) {
-        o->since_us = o->expires_us[first];
-        o->id = o->ids[first];
-        o->ids[first] = NULL; /* free(NULL) follows */
-        o->again_us = now_us + (pause_us > AGAIN_MIN_US ? pause_us : AGAIN_MIN_US);
-    }
-    o->failed = failed;
-    o->locked = locked;
-    clear_entries(o);
-    o->on_decided(o->arg);
+    free(o->product);
+    o->since_us = since_us;
+    o->id = strdup(id); /* out of memory: without a name */
+    o->product = strdup(product);
 }
 
-/* It is put back a little ahead, to be tried again. What stands in Redis at a much later time than
- * its row says was not locked: nobody will look. */
-static bool waits(const struct due_state *state, int64_t now_ms)
+/* What counts in two looks running; while each finds others (a backlog), what this one found. */
+static const struct late_row *find_oldest(const struct overdue *o)
 {
-    int64_t at_ms;
-    return state->pending.text != NULL &&
-           parse_score_ms(state->pending.text, state->pending.len, &at_ms) == 0 && at_ms > now_ms &&
-           at_ms <= now_ms + LOCKED_AHEAD_MS;
+    const struct late_row *first = NULL;
+    bool counted = !o->options.confirm;
+    for (size_t i = 0; i < o->now.n; i++) {
+        const struct late_row *row = &o->now.rows[i];
+        if (!late_counts(row->kind))
+            continue;
+        const struct late_row *was = late_find(&o->before, row->id);
+        if (!o->options.confirm || (was != NULL && late_counts(was->kind)))
+            return row;
+        if (first == NULL)
+            first = row;
+    }
+    for (size_t i = 0; i < o->before.n && !counted; i++)
+        counted = late_counts(o->before.rows[i].kind);
+    return counted ? first : NULL;
+}
+
+/* Hands on what is lost. In a backlog what was just released may look so: seen twice, it is. */
+static void tell_lost(struct overdue *o, int64_t now_us)
+{
+    struct late_row **lost =
+        o->options.on_lost != NULL ? calloc(o->now.n + 1, sizeof(struct late_row *)) : NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < o->now.n && lost != NULL; i++) {
+        struct late_row *row = &o->now.rows[i];
+        const struct late_row *was = late_find(&o->before, row->id);
+        row->sent_us = was != NULL ? was->sent_us : 0;
+        if (row->kind == LATE_LOST && (was != NULL || !o->sweep->backlog) &&
+            (row->sent_us == 0 || now_us - row->sent_us > TELL_AGAIN_US))
+            lost[n++] = row;
+    }
+    if (n > 0 && o->options.on_lost(o->options.arg, (const struct late_row *const *)lost, n))
+        for (size_t i = 0; i < n; i++)
+            lost[i]->sent_us = now_us;
+    free(lost);
+}
+
+static int64_t pause_us(int64_t cost_us, bool late)
+{
+    int64_t us = late ? cost_us * AGAIN_FACTOR : IDLE_US - cost_us;
+    int64_t least_us = late ? AGAIN_MIN_US : IDLE_MIN_US;
+    if (late && us > AGAIN_MAX_US)
+        us = AGAIN_MAX_US;
+    return us > least_us ? us : least_us;
+}
+
+/* All that Redis says of them is known. */
+static void decide(struct overdue *o)
+{
+    int64_t now_us = clock_mono_us();
+    const struct late_row *oldest = find_oldest(o);
+    size_t counts = 0;
+    o->failed = o->locked = 0;
+    for (size_t i = 0; i < o->now.n; i++) {
+        o->failed += o->now.rows[i].kind == LATE_REFUSED ? 1 : 0;
+        o->locked += o->now.rows[i].kind == LATE_LOCKED ? 1 : 0;
+        counts += late_counts(o->now.rows[i].kind) ? 1 : 0;
+    }
+    set_oldest(o, oldest != NULL ? oldest->expires_us : 0, oldest != NULL ? oldest->id : "",
+               oldest != NULL ? oldest->product : "");
+    o->told_us = now_us;
+    o->why[0] = '\0';
+    bool hidden = counts == 0 && o->now.n >= (size_t)o->most && o->most < LATE_ALL;
+    if (o->now.n < LATE_MAX)
+        o->most = LATE_MAX;
+    else if (hidden)
+        o->most = LATE_ALL;
+    o->again_us = now_us + pause_us(o->cost_us, counts > 0 || hidden);
+    tell_lost(o, now_us);
+    late_clear(&o->before);
+    o->before = o->now;
+    o->now = (struct late){.rows = NULL};
+    clear_now(o);
+    o->options.on_decided(o->options.arg);
+}
+
+static void give_up(struct overdue *o, const char *why)
+{
+    clear_now(o);
+    o->again_us = 0;
+    overdue_failed(o, why);
+    o->options.on_decided(o->options.arg);
+}
+
+static void on_states(void *arg, const struct due_state *states, size_t n, const char *error);
+
+static bool ask(struct overdue *o)
+{
+    size_t left = o->now.n - o->answered;
+    size_t n = left < DUE_QUEUE_SCRIPT_MAX ? left : DUE_QUEUE_SCRIPT_MAX;
+    o->asking = due_queue_examine(o->sweep->queue, o->entries + o->answered, n, on_states, o) == 0;
+    return o->asking;
 }
 
 static void on_states(void *arg, const struct due_state *states, size_t n, const char *error)
 {
     struct overdue *o = arg;
     int64_t now_ms = server_clock_now_us(&o->sweep->pg_clock) / 1000;
-    size_t first = o->n, failed = 0, locked = 0;
+    char why[PG_REASON_SIZE];
     o->asking = false;
-    if (error != NULL) {
-        log_event(LOG_DEBUG, "What is overdue could not be looked up in Redis", LOG_STR, "error",
-                  error, LOG_END);
-        if (!o->confirm) { /* nobody will look again: as without Redis */
-            decide(o, 0, 0, 0);
-            return;
-        }
-        clear_entries(o);
-        o->on_decided(o->arg);
-        return;
+    for (size_t i = 0; i < n && error == NULL && o->answered < o->now.n; i++)
+        o->now.rows[o->answered++].kind =
+            late_judge(&states[i], now_ms, o->sweep->fault_since_us > 0);
+    if (error == NULL && o->answered == o->now.n) {
+        decide(o);
+    } else if (error != NULL || n == 0 || !ask(o)) {
+        snprintf(why, sizeof(why), "what is late could not be looked up in Redis: %s",
+                 error != NULL ? error : "it went away");
+        give_up(o, why);
     }
-    for (size_t i = 0; i < n && i < o->n; i++) {
-        if (states[i].record.text != NULL)
-            failed++;
-        else if (waits(&states[i], now_ms))
-            locked++;
-        else if (first == o->n)
-            first = i;
-    }
-    decide(o, first, failed, locked);
 }
 
-/* -1: out of memory. */
-static int take(struct overdue *o, const struct pages *pages)
+void overdue_want(const struct overdue *o, struct pages *pages)
 {
-    size_t n = pages_late_count(pages);
-    o->ids = calloc(n + 1, sizeof(char *));
-    o->entries = calloc(n + 1, sizeof(*o->entries));
-    o->expires_us = calloc(n + 1, sizeof(*o->expires_us));
-    if (o->ids == NULL || o->entries == NULL || o->expires_us == NULL)
-        return -1;
-    for (; o->n < n; o->n++) {
-        char *id = strdup(pages_late_id(pages, o->n));
-        if (id == NULL)
-            return -1;
-        o->ids[o->n] = id;
-        o->entries[o->n] = (struct due_entry){.id = id, .id_len = strlen(id)};
-        o->expires_us[o->n] = pages_late_expires_us(pages, o->n);
-    }
-    return 0;
+    pages_want_late(pages, o->most);
 }
 
 void overdue_look(struct overdue *o, const struct pages *pages)
@@ -164,15 +211,41 @@ void overdue_look(struct overdue *o, const struct pages *pages)
     if (o->asking)
         return;
     o->cost_us = pages_took_us(pages);
-    if (take(o, pages) != 0) {
-        clear_entries(o);
-        o->on_decided(o->arg);
-    } else if (o->n > 0 && o->sweep->queue != NULL &&
-               due_queue_examine(o->sweep->queue, o->entries, o->n, on_states, o) == 0) {
-        o->asking = true;
-    } else {
-        decide(o, 0, 0, 0);
+    if (late_take(&o->now, pages) != 0)
+        goto fail;
+    o->entries = calloc(o->now.n + 1, sizeof(*o->entries));
+    if (o->entries == NULL)
+        goto fail;
+    for (size_t i = 0; i < o->now.n; i++)
+        o->entries[i] =
+            (struct due_entry){.id = o->now.rows[i].id, .id_len = strlen(o->now.rows[i].id)};
+    if (o->now.n > 0 && o->sweep->queue != NULL && ask(o))
+        return;
+    if (o->now.n == 0 || !o->options.confirm) { /* nobody is to be asked, or can be */
+        decide(o);
+        return;
     }
+    give_up(o, "what is late could not be looked up in Redis: it is out of reach");
+    return;
+fail:
+    give_up(o, "out of memory");
+}
+
+void overdue_failed(struct overdue *o, const char *why)
+{
+    int64_t soonest_us = clock_mono_us() + AGAIN_MIN_US;
+    snprintf(o->why, sizeof(o->why), "%s", why);
+    if (o->again_us < soonest_us)
+        o->again_us = soonest_us;
+}
+
+void overdue_note(struct overdue *o, int64_t since_us, const char *id, int64_t then_us)
+{
+    if (then_us < o->told_us)
+        return;
+    set_oldest(o, since_us, id, "");
+    o->told_us = then_us;
+    o->why[0] = '\0';
 }
 
 int64_t overdue_again_us(const struct overdue *o)
@@ -180,41 +253,22 @@ int64_t overdue_again_us(const struct overdue *o)
     return o->asking ? INT64_MAX : o->again_us;
 }
 
-void overdue_redis_changed(struct overdue *o, bool up)
+void overdue_redis_changed(struct overdue *o)
 {
-    if (up == o->redis_up)
-        return;
-    o->redis_up = up;
-    o->since_us = o->before_us = 0;
-    o->failed = o->locked = 0;
-    o->again_us = INT64_MAX;
-    o->on_time_us = clock_mono_us();
-}
-
-void overdue_pass_done(struct overdue *o, int64_t began_us)
-{
-    if (began_us > o->on_time_us)
-        o->on_time_us = began_us;
+    late_clear(&o->before);
+    o->locked = o->failed = 0;
+    o->again_us = 0;
 }
 
 void overdue_read(const struct overdue *o, struct overdue_view *view)
 {
-    int64_t age_us = clock_mono_us() - o->on_time_us;
     memset(view, 0, sizeof(*view));
-    view->id = "";
-    if (!o->redis_up) {
-        if (age_us > PASS_FRESH_US)
-            view->since_us = server_clock_now_us(&o->sweep->pg_clock) - age_us;
-        return;
-    }
+    view->silent_us = clock_mono_us() - (o->told_us > 0 ? o->told_us : o->began_us);
+    view->known = o->told_us > 0 && view->silent_us <= OVERDUE_KNOWN_US;
+    view->why = o->why;
+    view->since_us = view->known ? o->since_us : 0;
+    view->id = view->since_us > 0 && o->id != NULL ? o->id : "";
+    view->product = view->since_us > 0 && o->product != NULL ? o->product : "";
     view->failed = o->failed;
     view->locked = o->locked;
-    if (o->since_us == 0 || (o->confirm && o->before_us == 0))
-        return;
-    view->since_us = o->since_us;
-    view->id = o->id != NULL ? o->id : "";
-    if (o->confirm && o->before_us > view->since_us) { /* no earlier than both looks agree on */
-        view->since_us = o->before_us;
-        view->id = "";
-    }
 }

@@ -24,7 +24,7 @@ struct pages {
     char *after_id;
     const struct pg_result *rows; /* the page at hand, inside done */
     const struct pg_result *late; /* ... and the late rows, NULL when there are none */
-    bool want_late;
+    int want_late;                /* at most so many; 0: none */
     int64_t took_us;
     void (*done)(void *arg, const struct page *page);
     void *arg;
@@ -71,14 +71,19 @@ int64_t pages_expires_us(const struct pages *p, size_t i)
     return pg_result_int(p->rows, (int)i, 1);
 }
 
-void pages_want_late(struct pages *p)
+void pages_want_late(struct pages *p, int most)
 {
-    p->want_late = true;
+    p->want_late = most;
 }
 
 int64_t pages_took_us(const struct pages *p)
 {
     return p->took_us;
+}
+
+bool pages_has_late(const struct pages *p)
+{
+    return p->late != NULL;
 }
 
 size_t pages_late_count(const struct pages *p)
@@ -96,6 +101,12 @@ int64_t pages_late_expires_us(const struct pages *p, size_t i)
 {
     assert(p->late != NULL);
     return pg_result_int(p->late, (int)i, 1);
+}
+
+const char *pages_late_product(const struct pages *p, size_t i)
+{
+    assert(p->late != NULL);
+    return pg_result_text(p->late, (int)i, 2);
 }
 
 /* Notes where the next page begins. -1: out of memory. */
@@ -134,7 +145,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     if (answer->status != PG_DONE) {
         page.error = answer->message;
     } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1 ||
-               (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 2)) {
+               (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";
     } else {
         server_clock_sample(&p->sweep->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,
@@ -146,17 +157,20 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         if (page.n > 0 && remember_end(p, page.n) != 0)
             page = (struct page){.error = "out of memory", .last = true};
     }
-    p->want_late = false;
+    p->want_late = 0;
     p->done(p->arg, &page);
     p->rows = p->late = NULL;
 }
 
 static int send(struct pages *p)
 {
+    /* What is late is wanted soon: a table that somebody holds locked is said, not waited for. */
     static const char settings[] = "SELECT pg_catalog.set_config('statement_timeout', '20s', true),"
+                                   " pg_catalog.set_config('lock_timeout', $1, true),"
                                    " pg_catalog.set_config('jit', 'off', true)";
-    static const char *const late[] = {"1000000", "500"};
-    char from[32], ahead[32], after[32], size[16];
+    const char *lock_timeout[] = {p->want_late > 0 ? "5s" : "0"};
+    char from[32], ahead[32], after[32], size[16], most[16];
+    const char *late[] = {"1000000", most};
     /* What lies before the last page's end has been read, so the index need not be asked for it
      * again; rows before 1970 are all reported as 1970 and have to be. */
     int64_t from_us = p->after_us > 0 ? p->after_us : p->from_us;
@@ -164,11 +178,12 @@ static int send(struct pages *p)
     snprintf(ahead, sizeof(ahead), "%lld", (long long)p->ahead_us);
     snprintf(after, sizeof(after), "%lld", (long long)p->after_us);
     snprintf(size, sizeof(size), "%d", p->size);
+    snprintf(most, sizeof(most), "%d", p->want_late);
     const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
                             size};
     enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
     const struct ask_query queries[] = {
-        {.sql = settings},
+        {.sql = settings, .nparams = 1, .params = lock_timeout},
         {.statement = which, .nparams = 5, .params = params},
         {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
@@ -177,7 +192,7 @@ static int send(struct pages *p)
                                         .link = p->link,
                                         .deadline_us = DEADLINE_US,
                                         .reads = true};
-    return ask_send(&options, queries, p->want_late ? 3 : 2, on_answer, p);
+    return ask_send(&options, queries, p->want_late > 0 ? 3 : 2, on_answer, p);
 }
 
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)

@@ -44,6 +44,9 @@ struct pass {
     bool refused;       /* Redis could not be told something, and the log has it */
     struct item *items; /* the page in hand */
     size_t n, next;
+    int64_t heard_us; /* monotonic: the last answer of Postgres's */
+    char *left_id;    /* the oldest that the last pass left, since it failed; NULL: none */
+    int64_t left_us;  /* ... when it expired */
     char error[PG_REASON_SIZE];
     struct pass_result result;
     void (*on_item)(void *arg, const struct item *item);
@@ -109,6 +112,7 @@ static void free_told(struct pass *p)
         free(p->runners[i].dropped);
     free(p->runners);
     clear_page(p);
+    free(p->left_id);
     free(p);
 }
 
@@ -177,6 +181,7 @@ static void on_page(void *arg, const struct page *page)
     struct pass *p = arg;
     p->asked = false;
     p->last = page->last;
+    p->heard_us = page->error == NULL ? clock_mono_us() : p->heard_us;
     if (page->error != NULL)
         fail(p, page->error);
     else
@@ -280,6 +285,7 @@ static void on_batch(void *arg)
 {
     struct runner *r = arg;
     int64_t commit_us = server_clock_now_us(&r->pass->sweep->pg_clock);
+    r->pass->heard_us = clock_mono_us();
     for (size_t i = 0; i < r->n; i++)
         account(r->pass, &r->items[i], commit_us);
     if (!tell_redis(r))
@@ -306,13 +312,42 @@ static int dispatch(struct pass *p)
     return busy;
 }
 
+/* Not released for want of a connection, or of a statement that works. */
+static bool is_left(enum outcome outcome)
+{
+    return outcome == OUTCOME_NONE || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_FAULT;
+}
+
+static const struct item *first_left(const struct pass *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (is_left(p->items[i].outcome))
+            return &p->items[i];
+    return NULL;
+}
+
 static void finish(struct pass *p)
 {
+    const struct item *left = first_left(p);
+    p->left_id = left != NULL ? strdup(left->id) : NULL;
+    p->left_us = left != NULL ? left->expires_us : 0;
     clear_page(p);
     p->running = false;
     p->result.ok = p->error[0] == '\0';
     p->result.error = p->error;
     p->done(p->arg, &p->result);
+}
+
+const char *pass_oldest(const struct pass *p, int64_t *since_us)
+{
+    const struct item *left = first_left(p);
+    *since_us = left != NULL ? left->expires_us : p->left_us;
+    return left != NULL ? left->id : p->left_id;
+}
+
+int64_t pass_heard_us(const struct pass *p)
+{
+    return p->heard_us;
 }
 
 static void advance(void *arg)
@@ -339,6 +374,9 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
               void (*done)(void *arg, const struct pass_result *result), void *arg)
 {
     assert(!p->running);
+    free(p->left_id);
+    p->left_id = NULL;
+    p->left_us = 0;
     p->running = true;
     p->stopping = p->asked = p->last = false;
     p->error[0] = '\0';

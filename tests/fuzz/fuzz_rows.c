@@ -237,7 +237,8 @@ static void on_page(void *arg, const struct page *page)
     for (size_t i = 0; page->error == NULL && i < page->n; i++)
         FUZZ_CHECK(pages_id(p, i) != NULL && pages_expires_us(p, i) != INT64_MIN);
     for (size_t i = 0; i < pages_late_count(p); i++)
-        FUZZ_CHECK(pages_late_id(p, i) != NULL && pages_late_expires_us(p, i) != INT64_MIN);
+        FUZZ_CHECK(pages_late_id(p, i) != NULL && pages_late_product(p, i) != NULL &&
+                   pages_late_expires_us(p, i) != INT64_MIN);
 }
 
 static void ask_page(struct pages *p, char *text)
@@ -265,7 +266,7 @@ static void read_pages(struct sweep *s, struct pg_link *link, bool late, char *t
     }
     pages_begin(p, PAGES_FROM_START, 60000000, PAGES_SIZE, PAGES_SIZE);
     if (late)
-        pages_want_late(p);
+        pages_want_late(p, 500);
     ask_page(p, text);
     ask_page(p, again);
     free(again);

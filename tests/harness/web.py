@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 from .poll import until_ready, wait_until
 from .sweeper import Sweeper
@@ -39,6 +40,12 @@ def metric(daemon: Sweeper, name: str) -> float:
 def readyz(daemon: Sweeper) -> tuple[int, dict]:
     status, body = daemon.http("/readyz")
     return status, json.loads(body)
+
+
+def moment(text: str) -> float:
+    """The one form in which times are shown, in seconds since the epoch."""
+    assert len(text) == len("2025-11-14T01:00:00.000Z"), text
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
 
 
 def raw(daemon: Sweeper, request: bytes, timeout: float = 10) -> bytes:

@@ -34,7 +34,6 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "batch_size": ("histogram", {}),
     "unknown_commits_total": ("counter", {}),
     "log_records_dropped_total": ("counter", {}),
-    "overdue_seconds": ("gauge", {}),
     "locked_reservations": ("gauge", {}),
     "locked_seconds": ("gauge", {}),
     "degraded": ("gauge", {}),
@@ -45,7 +44,8 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 }
 # Their values are known when a server has answered, or a reconciliation has ended.
 LATER = (
-    "pending_reservations inflight_reservations failed_reservations clock_offset_seconds"
+    "overdue_seconds pending_reservations inflight_reservations failed_reservations"
+    " clock_offset_seconds"
     " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"
     " reconcile_released reconcile_mirror_missing reconcile_mirror_misplaced"
     " reconcile_mirror_orphaned reconcile_mirror_spent reconcile_leases_expired"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import redis as redis_py
@@ -10,10 +11,10 @@ from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import holds, until_ready, wait_until, within
 from harness.process import free_port
-from harness.queue import FAILED, PENDING
+from harness.queue import FAILED, INFLIGHT
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Start
-from harness.web import metric, readyz, until_settled
+from harness.web import metric, moment, readyz, until_settled
 
 
 def test_not_ready_without_postgres(
@@ -58,24 +59,38 @@ def test_started_without_redis(db: Database, sweeper: Start) -> None:
     assert readyz(daemon)[1]["degraded"] is True
 
 
+def claimed_for_long(db: Database, redis: redis_py.Redis, product: str, overdue_s: float) -> str:
+    """A reservation that has been overdue for so long, under a lease that does not end."""
+    with db.connect() as conn, conn.transaction():
+        id = shop.reserve(conn, {product: 1}, ttl_s=-overdue_s)
+        redis.zadd(INFLIGHT, {id: 4_000_000_000_000})
+    return id
+
+
 def test_overdue_is_not_ready(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
-    """Expired half an hour ago, and nobody has told Redis."""
+    """Expired half an hour ago, and claimed by somebody who does nothing."""
     daemon = sweeper(*ALONE, "--feed-interval", "500ms", http=True)
     until_settled(daemon, looks=3)
-    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1800)
+    product = shop.add_product(db)
+    id = claimed_for_long(db, redis, product, 1800)
     wait_until(lambda: readyz(daemon)[0] == 503, 10, "not ready")
     status, body = readyz(daemon)
     assert 1800 <= body["overdueSeconds"] < 1800 + within(30)
     assert "overdue" in body["reason"] and id in body["reason"]
-    redis.zadd(PENDING, {id: 1})
+    oldest = json.loads(daemon.http("/status")[1])["oldestOverdue"]
+    assert (oldest["reservationId"], oldest["productId"]) == (id, product)
+    assert 1800 <= oldest["overdueSeconds"] < 1830
+    expired = db.value("SELECT extract(epoch FROM expires_at)::float FROM inventory_reservations")
+    assert abs(moment(oldest["expiresAt"]) - expired) < 0.002  # type: ignore[operator]
+    redis.delete(INFLIGHT)
     until_ready(daemon, 10)
     assert shop.count_status(db, "released") == 1
 
 
-def test_not_overdue_enough(db: Database, sweeper: Start) -> None:
+def test_not_overdue_enough(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     daemon = sweeper(*ALONE, "--feed-interval", "500ms", http=True)
     until_settled(daemon, looks=3)
-    shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-5)
+    claimed_for_long(db, redis, shop.add_product(db), 5)
     wait_until(lambda: readyz(daemon)[1]["overdueSeconds"] > 5, 10, "overdue")
     assert readyz(daemon)[0] == 200
 

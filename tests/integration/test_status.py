@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -23,16 +22,13 @@ from harness.process import free_port, has_ipv6
 from harness.queue import FAILED, INFLIGHT, PENDING, mirror
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Finished, Run, Start, binary, environment
+from harness.web import moment
 
 
 def status_of(done: Finished, code: int = 0) -> dict[str, Any]:
     assert done.status == code, done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
     return json.loads(done.stdout)
-
-
-def moment(text: str) -> float:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
 
 
 def fail_one(db: Database) -> str:

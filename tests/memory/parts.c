@@ -48,7 +48,10 @@ static void write_reports(void)
         .sizes_known = true,
         .now_us = INT64_C(1763082000000000),
         .overdue_since_us = INT64_C(1763081000000000),
+        .overdue_known = true,
+        .overdue_unknown = "",
         .overdue_id = "the-oldest",
+        .overdue_product = "its-product",
     };
     health_judge(&r, "there is no table inventory");
     free(health_status_json(&r));

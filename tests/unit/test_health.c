@@ -20,7 +20,10 @@ static struct health_report healthy(void)
         .pending = 5,
         .inflight = 2,
         .now_us = NOW_US,
+        .overdue_known = true,
+        .overdue_unknown = "",
         .overdue_id = "",
+        .overdue_product = "",
     };
 }
 
@@ -58,6 +61,56 @@ static void verdicts(void **state)
     health_judge(&r, "there is no table inventory");
     assert_false(r.ready);
     assert_string_equal(r.reason, "Postgres is out of reach: refused");
+}
+
+/* What is not known is neither on time nor late; what keeps it from being known is said. */
+static void not_known(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    overdue_by(&r, 100 * SECOND_US);
+    r.overdue_known = false;
+    r.overdue_unknown = "permission denied";
+    r.silent_us = 42 * SECOND_US + 500000;
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(
+        r.reason, "whether anything is overdue has not been known for 42 s: permission denied");
+    assert_int_equal(health_overdue_us(&r), 0);
+
+    char *text = health_status_json(&r);
+    json_t *o = json_loads(text, 0, NULL);
+    assert_true(json_is_null(json_object_get(o, "overdueSeconds")));
+    assert_true(json_is_null(json_object_get(o, "oldestOverdue")));
+    assert_true(json_is_null(json_object_get(o, "locked")));
+    json_decref(o);
+    free(text);
+
+    r.silent_us = 0; /* --status, which looks once */
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "whether anything is overdue is not known: permission denied");
+    r.overdue_unknown = "";
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "whether anything is overdue is not known");
+
+    r.starting = true;
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "starting");
+    health_judge(&r, "no table");
+    assert_non_null(strstr(r.reason, "no table"));
+}
+
+static void stopping(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    r.stopping = true;
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "stopping");
 }
 
 static void without_redis_it_is_ready(void **state)
@@ -98,6 +151,7 @@ static void status_json(void **state)
 
     (void)state;
     overdue_by(&r, 1500000);
+    r.overdue_product = "p-1";
     r.next_due_us = NOW_US + 250000;
     r.postgres.clock_offset_us = -1250;
     health_judge(&r, "");
@@ -112,6 +166,7 @@ static void status_json(void **state)
                         "2025-11-14T01:00:00.250Z");
     json_t *oldest = json_object_get(o, "oldestOverdue");
     assert_string_equal(json_string_value(json_object_get(oldest, "reservationId")), "the-oldest");
+    assert_string_equal(json_string_value(json_object_get(oldest, "productId")), "p-1");
     assert_string_equal(json_string_value(json_object_get(oldest, "expiresAt")),
                         "2025-11-14T00:59:58.500Z");
     assert_non_null(strstr(text, "\"clockOffsetSeconds\":-0.00125"));
@@ -131,8 +186,34 @@ static void text_that_is_no_utf8(void **state)
     char *text = health_status_json(&r);
 
     assert_non_null(text);
-    assert_non_null(strstr(text, "\"reservationId\":\"a??z\""));
+    assert_non_null(strstr(text, "\"reservationId\":\"a?\\u001Bz\""));
     free(text);
+}
+
+/* Milliseconds in Redis; shown in the one form. */
+static void times_of_failures(void **state)
+{
+    static const char record[] =
+        "{\"error\":\"e\",\"firstFailedAt\":1763082000000,\"lastFailedAt\":1763082000250,"
+        "\"retryAt\":9223372036854775807}";
+    static const char foreign[] = "{\"firstFailedAt\":\"soon\",\"retryAt\":-5}";
+    const struct due_found found[] = {
+        {{"a", 1}, {record, sizeof(record) - 1}},
+        {{"b", 1}, {foreign, sizeof(foreign) - 1}},
+    };
+    json_t *list = health_failures(found, ARRAY_LEN(found));
+    json_t *first = json_array_get(list, 0), *second = json_array_get(list, 1);
+
+    (void)state;
+    assert_string_equal(json_string_value(json_object_get(first, "firstFailedAt")),
+                        "2025-11-14T01:00:00.000Z");
+    assert_string_equal(json_string_value(json_object_get(first, "lastFailedAt")),
+                        "2025-11-14T01:00:00.250Z");
+    assert_true(json_is_null(json_object_get(first, "retryAt")));
+    assert_true(json_is_null(json_object_get(second, "firstFailedAt")));
+    assert_true(json_is_null(json_object_get(second, "retryAt")));
+    assert_null(json_object_get(second, "lastFailedAt"));
+    json_decref(list);
 }
 
 static void foreign_failures(void **state)
@@ -165,9 +246,15 @@ static void foreign_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verdicts),         cmocka_unit_test(without_redis_it_is_ready),
-        cmocka_unit_test(never_negative),   cmocka_unit_test(status_json),
-        cmocka_unit_test(foreign_failures), cmocka_unit_test(text_that_is_no_utf8),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(not_known),
+        cmocka_unit_test(stopping),
+        cmocka_unit_test(times_of_failures),
+        cmocka_unit_test(without_redis_it_is_ready),
+        cmocka_unit_test(never_negative),
+        cmocka_unit_test(status_json),
+        cmocka_unit_test(foreign_failures),
+        cmocka_unit_test(text_that_is_no_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,49 @@
+/* Reservations that should have been released by now, as one look at Postgres saw them, and what
+ * Redis has of each. */
+#ifndef RS_LATE_H
+#define RS_LATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct due_state;
+struct pages;
+
+enum late_kind {
+    LATE_AT_WORK, /* it is due in Redis, or claimed */
+    LATE_LOST,    /* nothing in Redis leads to it in time */
+    LATE_LOCKED,  /* put back for a moment, since somebody holds it */
+    LATE_REFUSED, /* Postgres refused it: it has a record, with the time of its next try */
+};
+
+struct late_row {
+    char *id;
+    char *product;      /* one of its products; "" when it has none */
+    int64_t expires_us; /* when its latest active row did */
+    enum late_kind kind;
+    int64_t sent_us; /* monotonic: when Redis was last told of it because it was lost; 0: never */
+};
+
+/* Oldest first. Zeroed, there are none. */
+struct late {
+    struct late_row *rows;
+    size_t n;
+    struct late_row **by_id; /* for late_find */
+};
+
+/* Copies the late rows of the page at hand (pages_want_late). 0, or -1: out of memory. */
+int late_take(struct late *l, const struct pages *pages) __attribute__((warn_unused_result));
+void late_clear(struct late *l);
+
+/* NULL: it is not among them. Good until they are cleared. */
+const struct late_row *late_find(const struct late *l, const char *id);
+
+/* What Redis's answer means, at now_ms by Postgres's clock. fault: Postgres releases nothing at
+ * present, so that what was put back for a moment says nothing of locks. */
+enum late_kind late_judge(const struct due_state *state, int64_t now_ms, bool fault);
+
+/* It makes the queue late: it is neither refused nor locked. */
+bool late_counts(enum late_kind kind);
+
+#endif

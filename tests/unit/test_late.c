@@ -1,0 +1,78 @@
+/* What Redis says of a reservation that is late. */
+#include "due_queue_reconcile.h"
+#include "late.h"
+
+#include "unit.h"
+
+#include <string.h>
+
+#define NOW_MS INT64_C(1763082000000)
+
+static struct due_text text(const char *t)
+{
+    return (struct due_text){t, t != NULL ? strlen(t) : 0};
+}
+
+static enum late_kind judge(const char *pending, const char *inflight, const char *record,
+                            bool fault)
+{
+    const struct due_state state = {text(pending), text(inflight), text(record)};
+
+    return late_judge(&state, NOW_MS, fault);
+}
+
+static void kinds(void **state)
+{
+    (void)state;
+    /* due, at its time or long ago */
+    assert_int_equal(judge("1763082000000", NULL, NULL, false), LATE_AT_WORK);
+    assert_int_equal(judge("1", NULL, NULL, false), LATE_AT_WORK);
+    assert_int_equal(judge("-inf", NULL, NULL, false), LATE_AT_WORK);
+    /* claimed, whatever else there is */
+    assert_int_equal(judge(NULL, "1763082005000", NULL, false), LATE_AT_WORK);
+    assert_int_equal(judge("1763999999999", "1763082005000", NULL, false), LATE_AT_WORK);
+    /* put back for a moment */
+    assert_int_equal(judge("1763082000001", NULL, NULL, false), LATE_LOCKED);
+    assert_int_equal(judge("1763082006000", NULL, NULL, false), LATE_LOCKED);
+    assert_int_equal(judge("1763082001000", NULL, NULL, true), LATE_AT_WORK);
+    /* no entry, one at the time that its row had before, or one that is no time */
+    assert_int_equal(judge(NULL, NULL, NULL, false), LATE_LOST);
+    assert_int_equal(judge("1763082006001", NULL, NULL, false), LATE_LOST);
+    assert_int_equal(judge("1763082600000", NULL, NULL, true), LATE_LOST);
+    assert_int_equal(judge("inf", NULL, NULL, false), LATE_LOST);
+    assert_int_equal(judge("nan", NULL, NULL, false), LATE_LOST);
+    assert_int_equal(judge("", NULL, NULL, false), LATE_LOST);
+    /* refused: its own time is far ahead, or has come */
+    assert_int_equal(judge("1763082600000", NULL, "{}", false), LATE_REFUSED);
+    assert_int_equal(judge("1763082000000", NULL, "{}", false), LATE_REFUSED);
+    assert_int_equal(judge(NULL, "1763082005000", "{}", true), LATE_REFUSED);
+}
+
+static void what_counts(void **state)
+{
+    (void)state;
+    assert_true(late_counts(LATE_AT_WORK));
+    assert_true(late_counts(LATE_LOST));
+    assert_false(late_counts(LATE_LOCKED));
+    assert_false(late_counts(LATE_REFUSED));
+}
+
+static void an_empty_list(void **state)
+{
+    struct late none = {.rows = NULL};
+
+    (void)state;
+    assert_null(late_find(&none, "x"));
+    late_clear(&none);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(what_counts),
+        cmocka_unit_test(an_empty_list),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
