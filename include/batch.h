@@ -18,6 +18,7 @@ struct blames;
 struct blockers;
 struct locked;
 struct loop;
+struct outage;
 struct skips;
 struct stats;
 
@@ -32,6 +33,7 @@ struct batch_options {
     struct blames *blames;      /* likewise */
     struct locked *locked;      /* likewise */
     struct blockers *blockers;  /* likewise */
+    struct outage *fault;       /* of Postgres, or of the statement: likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;

@@ -51,6 +51,8 @@ struct sweep {
     int64_t fault_since_us;
     struct few invalid_said; /* entries that are no ids */
     struct few odd_said;     /* ids that are no UTF-8 */
+    struct few lost_said;    /* leases that had passed */
+    struct outage fault;     /* since when Postgres cannot release: for the log */
     struct outage unusable;  /* since when the database cannot be used as it is: for the log */
 };
 

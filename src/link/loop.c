@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "outage.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -40,12 +41,15 @@ struct timer {
 /* libevent would write to stderr by itself, between the records. */
 static void on_library_message(int severity, const char *message)
 {
+    static struct outage problems; /* each in turn, and seldom again */
     enum log_level level = LOG_DEBUG;
 
     if (severity == EVENT_LOG_WARN)
         level = LOG_WARN;
     else if (severity == EVENT_LOG_ERR)
         level = LOG_ERROR;
+    if (level != LOG_DEBUG && outage_on(&problems, message, true, clock_mono_us()) == OUTAGE_SILENT)
+        return;
     log_event(level, "libevent reported a problem", LOG_STR, "error", message, LOG_END);
 }
 

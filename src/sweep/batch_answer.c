@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "outage.h"
 #include "statements.h"
 #include "stats.h"
 
@@ -100,15 +101,26 @@ static void leave_to_politeness(struct batch *b)
         batch_push(b, r.first + decided, r.n - decided, MANNER_POLITE);
 }
 
-static void log_fault(const char *sqlstate, const char *error)
+/* It is met again each second by each worker. */
+static void log_fault(struct outage *fault, const char *sqlstate, const char *error)
 {
-    log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate", sqlstate,
-              LOG_STR, "error", error, LOG_END);
+    enum outage_say say = outage_on(fault, error != NULL ? error : sqlstate, true, clock_mono_us());
+    if (say == OUTAGE_WARN || say == OUTAGE_ERROR)
+        log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate", sqlstate,
+                  LOG_STR, "error", error, LOG_INT, "faultSeconds", fault->lasted_us / 1000000,
+                  LOG_END);
+}
+
+static void fault_is_over(struct outage *fault)
+{
+    if (outage_off(fault, clock_mono_us()) == OUTAGE_OVER)
+        log_event(LOG_INFO, "Postgres can release again", LOG_INT, "faultSeconds",
+                  fault->lasted_us / 1000000, LOG_END);
 }
 
 static void server_fault(struct batch *b, const struct release_result *result)
 {
-    log_fault(result->sqlstate, result->message);
+    log_fault(b->options.fault, result->sqlstate, result->message);
     batch_mark(b, b->current.first, b->current.n, OUTCOME_FAULT);
     batch_give_up(b, OUTCOME_FAULT);
 }
@@ -134,7 +146,7 @@ bool batch_settle_doubt(struct batch *b)
     while (b->order[i]->outcome != OUTCOME_FAULT)
         i++;
     if (!b->works) {
-        log_fault(b->order[i]->sqlstate, b->order[i]->error);
+        log_fault(b->options.fault, b->order[i]->sqlstate, b->order[i]->error);
         batch_give_up(b, OUTCOME_FAULT);
         return false;
     }
@@ -242,6 +254,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
     }
     switch (result->fault) {
     case RELEASE_OK:
+        fault_is_over(b->options.fault);
         b->proved = true;
         if (batch_way(b) == RELEASE_HURRIED)
             b->in_vain = 0;

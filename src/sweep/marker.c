@@ -1,7 +1,9 @@
 /* A mark in Redis that goes when its data does. */
 #include "marker.h"
 
+#include "clock.h"
 #include "due_queue_reconcile.h"
+#include "few.h"
 #include "log.h"
 #include "loop.h"
 #include "sweep.h"
@@ -15,9 +17,20 @@ struct marker {
     struct timer *tick;
     bool known; /* the mark was there at the last look on this connection */
     bool asked, freed;
+    struct few said;
     void (*on_lost)(void *arg);
     void *arg;
 };
+
+/* A Redis that evicts keys loses the mark again and again. */
+static void say_lost(struct marker *m)
+{
+    if (!few_may(&m->said, clock_mono_us()))
+        return;
+    log_event(LOG_WARN, "Redis has lost its data; it is mirrored anew", LOG_INT, "timesNotSaid",
+              (int64_t)m->said.more, LOG_END);
+    m->said.more = 0;
+}
 
 static void on_mark(void *arg, bool gone, const char *error)
 {
@@ -31,7 +44,7 @@ static void on_mark(void *arg, bool gone, const char *error)
         bool lost = gone && m->known;
         m->known = true;
         if (lost) {
-            log_event(LOG_WARN, "Redis has lost its data; it is mirrored anew", LOG_END);
+            say_lost(m);
             m->on_lost(m->arg);
         }
     }

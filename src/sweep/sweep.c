@@ -48,6 +48,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .blames = s->blames,
         .locked = s->locked,
         .blockers = s->blockers,
+        .fault = &s->fault,
         .stats = &s->stats,
         .running = &s->batches,
         .lock_timeout_us = c->lock_timeout_us,

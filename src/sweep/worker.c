@@ -184,6 +184,17 @@ uint64_t worker_reconnects(const struct worker *w)
     return pg_link_reconnects(w->link);
 }
 
+/* With a lease that is too short it is so with each settlement. */
+static void log_lost(struct sweep *s, size_t lost)
+{
+    if (!few_may(&s->lost_said, clock_mono_us()))
+        return;
+    log_event(LOG_WARN, "Leases had passed to another sweeper before they were settled", LOG_INT,
+              "reservations", (int64_t)lost, LOG_INT, "timesNotSaid", (int64_t)s->lost_said.more,
+              LOG_END);
+    s->lost_said.more = 0;
+}
+
 static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 {
     struct worker *w = arg;
@@ -192,8 +203,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
         log_event(LOG_DEBUG, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
                   "error", error, LOG_INT, "reservations", (int64_t)n, LOG_END);
     else if (lost > 0)
-        log_event(LOG_WARN, "Leases had passed to another sweeper before they were settled",
-                  LOG_INT, "reservations", (int64_t)lost, LOG_END);
+        log_lost(w->sweep, lost);
     if (--w->settling == 0)
         w->put_back_ms = INT64_MAX;
     w->events.on_settled(w->events.arg, w, put_back_ms);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import wait_until
+from harness.poll import holds, wait_until
 from harness.queue import FAILED, failures, mirror
 from harness.sweeper import ALONE, Record, Run, Start
 
@@ -125,3 +125,25 @@ def test_without_an_inventory_row(db: Database, redis: redis_py.Redis, run: Run)
     summary = done.record("More was released without an inventory row")
     assert summary["level"] == "WARN"
     assert summary["products"] == [{"productId": product, "count": 20}]
+
+
+def test_a_fault_is_said_once(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """A trigger that fails for all of them: tried each second by each worker."""
+    products = shop.add_products(db, 5)
+    ids = shop.bulk_reserve(db, 20, products)
+    db.conn.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN INSERT INTO notes VALUES (NEW.id); RETURN NULL; END$$;"
+        " CREATE TRIGGER note AFTER UPDATE ON inventory_reservations FOR EACH ROW"
+        " EXECUTE FUNCTION note();"
+    )
+    mirror(db, redis, *ids)
+    daemon = sweeper("--workers", "2", *ALONE)
+    fault = daemon.wait_for_record("cannot release at present")
+    assert (fault["level"], fault["sqlstate"]) == ("ERROR", "42P01")
+    holds(lambda: shop.count_status(db, "released") == 0, 5, "it is tried in vain")
+    assert len(daemon.find("cannot release at present")) == 1
+    db.conn.execute("CREATE TABLE notes (id uuid)")
+    over = daemon.wait_for_record("can release again")
+    assert over["level"] == "INFO" and over["faultSeconds"] >= 4
+    wait_until(lambda: shop.count_status(db, "released") == 20, 20, "all are released")
