@@ -253,12 +253,15 @@ def test_what_is_no_fault_of_rows(bed: Bed, sqlstate: str) -> None:
     bed.db.conn.execute(spoil)
     mirror(bed, ids)
     before = rollbacks(bed)
-    fault = daemon.wait_for_record("Postgres cannot release at present")
-    assert (fault["level"], fault["sqlstate"]) == ("ERROR", sqlstate)
+    if sqlstate == "42703":  # the catalog is read anew, and says it better
+        daemon.wait_for_record("The database cannot be used as it is")
+    else:
+        fault = daemon.wait_for_record("Postgres cannot release at present")
+        assert (fault["level"], fault["sqlstate"]) == ("ERROR", sqlstate)
     holds(lambda: bed.redis.hlen(FAILED) == 0, 3, "nobody is blamed")
     attempts = rollbacks(bed) - before
     print(f"{attempts} failed transactions in 3 s, {len(complaints(daemon.records))} complaints")
-    assert attempts <= 100 and len(complaints(daemon.records)) <= 5
+    assert attempts <= 100 and len(complaints(daemon.records)) <= 2
     bed.db.conn.execute(mended)
     wait_until(lambda: bed.overdue() == 0, 10, "all are released")
     assert not refusals(daemon) and not bed.redis.exists(FAILED)
