@@ -167,7 +167,8 @@ class RandomFaults(SchemaFaults):
             " available_stock = available_stock - %s WHERE product_id = %s"
         )
         units = self.bed.db.value(
-            "WITH held AS (SELECT reserved_stock AS units FROM inventory WHERE product_id = %s)"
+            "WITH held AS (SELECT reserved_stock AS units FROM inventory WHERE product_id = %s"
+            " FOR UPDATE)"  # what a release has just changed is not in the snapshot
             " UPDATE inventory SET reserved_stock = reserved_stock - units,"
             " available_stock = available_stock + units FROM held WHERE product_id = %s RETURNING units",
             (product, product),
