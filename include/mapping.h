@@ -66,7 +66,7 @@ void mapping_use_bytes(struct mapping_types *types);
 bool mapping_may_hurry(const struct mapping_types *types);
 
 /* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
- * for nothing, {waiting} for true. malloc'd; NULL when the link is down or memory ran out. An
+ * for nothing. malloc'd; NULL when the link is down or memory ran out. An
  * unknown name in a template is a programming error (assert). */
 char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
                      struct pg_link *link);

@@ -21,9 +21,13 @@
 --   statement's snapshot and its lock is judged by its newest version; when that is another place
 --   (now_at), its reservation is left for the next attempt.
 -- * Units are those of the rows as they were locked. A trigger may make anything of a row.
--- * `wrong`: what was to be changed was, row by row, and each counter once, by its units. If not,
---   the statement fails with a sentence, by a cast that cannot succeed (release.c reads it). With
---   triggers or rules of the shop's, sql/release_check.sql looks again afterwards.
+-- * `adds_up`: what was to be changed was, row by row, and each counter once, by its units. If not,
+--   the statement fails with a sentence, by a cast that cannot succeed (release.c reads it): of the
+--   first row of the answer that may be to blame, since the plan of a join would cost more than
+--   all the rest; alone, a reservation is. With triggers or rules of the shop's,
+--   sql/release_check.sql looks again afterwards.
+-- * {or_hidden}: whoever waits for a counter and does not get it, though it can be seen, is kept
+--   from it by row security.
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
            r.{status} = {active} AS active,
@@ -83,63 +87,48 @@ WITH seen AS MATERIALIZED (
            {stock_updated_at} = {now_stock_updated}
       FROM moved m
      WHERE i.{stock_product_id} = m.product_id AND m.counters > 0 AND m.units - m.units = 0
-    RETURNING m.product_id, i.{available_stock} = m.available + m.units
+    RETURNING m.product_id, m.counters = 1 AND i.{available_stock} = m.available + m.units
                             AND i.{reserved_stock} = m.reserved - m.units AS adds_up
-), wrong AS (
-    SELECT 'row>a row of product ' || coalesce(t.product_id::pg_catalog.text, 'NULL') || ' has the quantity '
-           || coalesce(t.quantity::pg_catalog.text, 'NULL') || ', which cannot be given back' AS what
-      FROM taken t
-     WHERE (t.quantity - t.quantity = 0) IS NOT TRUE
-    UNION ALL
-    SELECT 'row>a row of product ' || coalesce(t.product_id::pg_catalog.text, 'NULL') || ' was not changed by'
-           || ' the release, or is active after it: a trigger, a rule or row security of table '
-           || {reservations_text} || ' stands in the way'
-      FROM taken t
-     WHERE (SELECT pg_catalog.count(*) FROM taken) <> (SELECT pg_catalog.count(*) FROM flipped f
-                                             WHERE f.still_active IS FALSE)
-       AND NOT EXISTS (SELECT FROM flipped f
-                        WHERE f.n = t.n AND f.part = t.part AND f.place = t.place
-                          AND f.still_active IS FALSE)
-    UNION ALL
-    SELECT 'counter>'
-           || CASE WHEN m.counters IS NULL
-                   THEN 'the counter of product ' || m.product_id::pg_catalog.text || ' cannot be seen, and row'
-                        || ' security of table ' || {inventory_text} || ' is in force for this role'
-                   WHEN m.counters > 1 OR s.rows > 1
-                   THEN 'product ' || m.product_id::pg_catalog.text || ' has more than one row in table '
-                        || {inventory_text} || ', and a release must change one'
-                   WHEN s.rows IS NULL
-                   THEN 'the counter of product ' || m.product_id::pg_catalog.text || ' was not changed by the'
-                        || ' release: a trigger, a rule or row security of table '
-                        || {inventory_text} || ' stands in the way'
-                   ELSE 'the counter of product ' || m.product_id::pg_catalog.text || ' was not changed by'
-                        || ' exactly ' || m.units::pg_catalog.text || ': a trigger or a rule of table '
-                        || {inventory_text} || ', or the type of its columns, stands in the way'
-              END
-      FROM moved m
-      LEFT JOIN (SELECT product_id, pg_catalog.count(*) AS rows, pg_catalog.bool_and(adds_up) AS adds_up
-                   FROM stocked GROUP BY product_id) s ON s.product_id = m.product_id
-     WHERE m.product_id IS NOT NULL
-       AND CASE WHEN m.counters IS NULL
-                THEN pg_catalog.row_security_active({inventory_text})
-                ELSE (m.counters = 1 AND s.rows = 1 AND s.adds_up) IS NOT TRUE END
-    UNION ALL
-    SELECT 'counter>the counter of product ' || s.product_id::pg_catalog.text || ' can be seen and not'
-           || ' changed: row security of table ' || {inventory_text} || ' stands in the way'
-      FROM seen s
-     WHERE {waiting} AND pg_catalog.row_security_active({inventory_text})
-       AND s.active AND s.expires_at <= {now_expires}
-       AND s.product_id NOT IN (SELECT h.product_id FROM held h)
-       AND EXISTS (SELECT FROM {inventory} i WHERE i.{stock_product_id} = s.product_id)
-    UNION ALL
-    SELECT 'tables>triggers or rules of the two tables have changed' WHERE {meddled}
-    LIMIT 1
 )
 SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
-       CASE WHEN s.active AND (s.product_id IN (SELECT h.product_id FROM held h)) IS NOT TRUE
+       CASE WHEN s.active AND s.held IS NOT TRUE
             THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
        s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due,
-       (SELECT ('<sweeper ' || w.what || '</sweeper>')::integer FROM wrong w) AS adds_up,
+       CASE WHEN s.active AND (NOT f.still_active AND f.quantity - f.quantity = 0) IS NOT TRUE
+                 AND (SELECT pg_catalog.count(*) FROM taken)
+                     <> (SELECT pg_catalog.count(*) FROM flipped f
+                          WHERE NOT f.still_active AND f.quantity - f.quantity = 0)
+            THEN pg_catalog.concat(
+                     '<sweeper row>a row of product ', coalesce(s.product_id::pg_catalog.text, 'NULL'),
+                     CASE WHEN f.n IS NULL THEN ' was not changed by the release'
+                          WHEN f.still_active THEN ' is active after the release'
+                          ELSE pg_catalog.concat(' cannot be given back, with the quantity ',
+                                       coalesce(f.quantity::pg_catalog.text, 'NULL')) END,
+                     ': a trigger, a rule, row security or a column of table ',
+                     {reservations_text}, ' stands in the way</sweeper>')::integer
+            WHEN f.n IS NOT NULL AND s.held AND s.adds_up IS NOT TRUE
+            THEN pg_catalog.concat(
+                     '<sweeper counter>the counter of product ', s.product_id,
+                     ' was not changed, once and by exactly its units: row security, a trigger, a'
+                     ' rule or the type of a column of table ', {inventory_text},
+                     ', or a second row of the product, stands in the way</sweeper>')::integer
+            WHEN f.n IS NOT NULL AND s.product_id IS NOT NULL AND s.held IS NOT TRUE
+                 AND pg_catalog.row_security_active({inventory_text})
+            THEN pg_catalog.concat(
+                     '<sweeper counter>the counter of product ', s.product_id,
+                     ' cannot be seen: row security of table ', {inventory_text},
+                     ' is in force for this role</sweeper>')::integer
+            WHEN {meddled}
+            THEN pg_catalog.concat('<sweeper tables>the triggers of the tables have changed',
+                                   s.n - s.n, '</sweeper>')::integer
+            {or_hidden}
+             END AS adds_up,
        {noted} AS noted
-  FROM seen s
+  FROM (SELECT s.*, s.product_id IN (SELECT h.product_id FROM held h) AS held,
+               s.product_id IN (SELECT c.product_id FROM stocked c
+                                 GROUP BY c.product_id
+                                HAVING pg_catalog.count(*) = 1
+                                   AND pg_catalog.bool_and(c.adds_up)) AS adds_up
+          FROM seen s
+        OFFSET 0) s
   LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place

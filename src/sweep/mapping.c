@@ -50,9 +50,12 @@ void mapping_use_bytes(struct mapping_types *types)
 
 /* Postgres's now in the type of a column: a time without a zone is read as UTC, whatever the
  * session's zone is. */
+#define NOW_ZONED "pg_catalog.now()"
+#define NOW_PLAIN "(pg_catalog.now() AT TIME ZONE 'UTC')"
+
 static const char *now_for(bool has_zone)
 {
-    return has_zone ? "pg_catalog.now()" : "(pg_catalog.now() AT TIME ZONE 'UTC')";
+    return has_zone ? NOW_ZONED : NOW_PLAIN;
 }
 
 bool mapping_may_hurry(const struct mapping_types *types)
@@ -71,17 +74,26 @@ bool mapping_may_hurry(const struct mapping_types *types)
     "m.product_id::pg_catalog.text, m.available + m.units, m.reserved - m.units)), '[]')"          \
     " FROM moved m WHERE m.counters > 0))::pg_catalog.text, true)))"
 
-/* Whether there are triggers or rules of the shop's by now, though the catalog had none: a part of
- * what sql/catalog.sql asks, cheap enough for each release. */
+/* Whether there are triggers of the shop's by now, though the catalog had none: a part of what
+ * sql/catalog.sql asks, cheap enough for each release. */
 #define MEDDLED                                                                                    \
-    "EXISTS (SELECT FROM pg_catalog.pg_class c"                                                    \
-    " WHERE c.oid IN ({reservations_text}::pg_catalog.regclass,"                                   \
+    "EXISTS (SELECT FROM pg_catalog.pg_trigger t"                                                  \
+    " WHERE t.tgrelid IN ({reservations_text}::pg_catalog.regclass,"                               \
     " {inventory_text}::pg_catalog.regclass)"                                                      \
-    " AND (c.relhastriggers AND EXISTS (SELECT FROM pg_catalog.pg_trigger t"                       \
-    " WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'"                       \
-    " AND t.tgtype & 16 <> 0)"                                                                     \
-    " OR c.relhasrules AND EXISTS (SELECT FROM pg_catalog.pg_rewrite w"                            \
-    " WHERE w.ev_class = c.oid AND w.ev_type = '2' AND w.ev_enabled <> 'D')))"
+    " AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0)"
+
+/* A counter that can be seen and was not to be had by waiting. */
+#define OR_HIDDEN(now)                                                                             \
+    "WHEN s.active AND s.expires_at <= " now " AND s.held IS NOT TRUE"                             \
+    " AND s.product_id IN (SELECT i.{stock_product_id} FROM {inventory} i)"                        \
+    " THEN pg_catalog.concat('<sweeper counter>the counter of product ', s.product_id,"            \
+    " ' can be seen and not changed: row security of table ', {inventory_text},"                   \
+    " ' stands in the way</sweeper>')::integer"
+
+static const char *or_hidden(const struct mapping_types *types)
+{
+    return types->expires_has_zone ? OR_HIDDEN(NOW_ZONED) : OR_HIDDEN(NOW_PLAIN);
+}
 
 /* Only ids of which no active row lacks an expiry. */
 #define NOT_ENDLESS                                                                                \
@@ -106,7 +118,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"skip_locked", plain ? "" : "SKIP LOCKED"},
         {"turn", MAPPING_TURN},
         {"fence", plain ? "" : "OFFSET 0"},
-        {"waiting", plain ? "true" : "false"},
+        {"or_hidden", plain && types->counters_hidden ? or_hidden(types) : ""},
         {"noted", types->meddled ? NOTED : "0"},
         {"meddled", types->meddled ? "false" : MEDDLED},
         {"and_not_endless", types->expires_nullable ? NOT_ENDLESS : ""},
