@@ -4,14 +4,24 @@
 --
 -- $1  the product
 -- Answer: the sum of its active reservations, whether the counters agreed with it, and whether they
---   were set; a result below zero is not.
+--   were set; a result below zero is not, nor one of reservations whose sum is not known, nor where
+--   row security may hide some of them, nor where the product has a second row.
+--
+-- What was set has to be there afterwards (a trigger, the type of a column): else the statement
+-- fails, by a cast that cannot succeed.
 WITH held AS MATERIALIZED (
-    SELECT coalesce(pg_catalog.sum(r.{quantity}), 0) AS units
+    SELECT coalesce(pg_catalog.sum(r.{quantity}), 0) AS units,
+           coalesce(pg_catalog.bool_and((r.{quantity} - r.{quantity} = 0) IS TRUE), true)
+               AND NOT pg_catalog.row_security_active({reservations_text})
+               AND NOT pg_catalog.row_security_active({inventory_text}) AS known
       FROM {reservations} r
      WHERE {typed} AND r.{product_id} = $1 AND r.{status} = {active}
 ), stock AS MATERIALIZED (
-    SELECT {available_stock} AS available, {reserved_stock} AS reserved,
-           coalesce({total_stock}, {available_stock} + {reserved_stock}) AS total
+    SELECT pg_catalog.max({available_stock}) AS available,
+           pg_catalog.max({reserved_stock}) AS reserved,
+           coalesce(pg_catalog.max({total_stock}),
+                    pg_catalog.max({available_stock}) + pg_catalog.max({reserved_stock})) AS total,
+           pg_catalog.count(*) AS counters
       FROM {inventory}
      WHERE {stock_product_id} = $1
 ), mended AS (
@@ -21,11 +31,14 @@ WITH held AS MATERIALIZED (
       FROM held h, stock s
      WHERE {stock_typed}
        AND i.{stock_product_id} = $1
-       AND s.total - h.units >= 0
-       AND (s.reserved <> h.units OR s.available + s.reserved <> s.total)
-    RETURNING 1
+       AND s.total - h.units >= 0 AND h.known AND s.counters = 1
+       AND (s.reserved IS DISTINCT FROM h.units
+            OR (s.available + s.reserved = s.total) IS NOT TRUE)
+    RETURNING i.{available_stock} = s.total - h.units AND i.{reserved_stock} = h.units AS adds_up
 )
-SELECT h.units::bigint,
-       s.reserved = h.units AND s.available + s.reserved = s.total,
-       EXISTS (SELECT FROM mended)
+SELECT h.units, s.counters = 1 AND s.reserved = h.units AND s.available + s.reserved = s.total,
+       EXISTS (SELECT FROM mended),
+       (SELECT pg_catalog.concat('<sweeper counter>the counter of product ', $1::pg_catalog.text,
+                                 ' was not set to exactly ', h.units, '</sweeper>')::integer
+          FROM mended m WHERE m.adds_up IS NOT TRUE LIMIT 1)
   FROM held h, stock s

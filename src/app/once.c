@@ -78,7 +78,7 @@ static void on_pass(void *arg, const struct pass_result *result)
         return;
     o->cleaned += result->released;
     units_add(&o->units, &result->units);
-    o->failed += result->failed;
+    o->failed = result->failed + result->held_back; /* what an earlier pass met counts once */
     o->skipped = result->locked;
     o->held = result->held;
     if (!result->ok)

@@ -60,7 +60,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     struct sweep_job *j = arg;
     j->result.cleaned += result->released;
     units_add(&j->units, &result->units);
-    j->result.failed += result->failed;
+    j->result.failed = result->failed + result->held_back; /* an earlier pass's count once */
     j->result.skipped = result->locked;
     j->held = result->held;
     if (!result->ok)

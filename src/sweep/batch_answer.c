@@ -68,7 +68,7 @@ static void refused(struct batch *b, const struct release_result *result)
     }
     item->outcome = OUTCOME_FAILED;
     keep_error(item, result);
-    if (b->stage == STAGE_FRESH) /* what was refused before says nothing new */
+    if (item->attempts == 0) /* what was refused before says nothing new */
         blame(b, item, blames_kind(result));
 }
 

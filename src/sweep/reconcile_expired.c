@@ -69,7 +69,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     struct reconcile *r = arg;
     struct expired *x = r->expired;
     r->result.released += (int64_t)result->released;
-    r->result.refused += (int64_t)result->failed;
+    r->result.refused = (int64_t)(result->failed + result->held_back);
     r->result.skipped = (int64_t)result->locked;
     r->done = r->result.released;
     if (reconcile_over(r)) {
