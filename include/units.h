@@ -14,6 +14,7 @@ struct units {
  * Infinity. */
 struct units units_parse(const char *text);
 void units_add(struct units *sum, const struct units *more);
+struct units units_negated(const struct units *units);
 double units_real(const struct units *units);
 
 #define UNITS_TEXT 32

@@ -27,6 +27,13 @@ void units_add(struct units *sum, const struct units *more)
     sum->whole = whole;
 }
 
+struct units units_negated(const struct units *units)
+{
+    if (units->nano > 0)
+        return (struct units){-(units->whole + 1), NANO - units->nano};
+    return (struct units){units->whole == INT64_MIN ? INT64_MAX : -units->whole, 0};
+}
+
 /* The digits before the point, negative, since there is one more of these; past the end. */
 static const char *read_whole(const char *p, int64_t *whole)
 {

@@ -39,7 +39,7 @@ void report_finding(struct reconcile *r, const char *kind, bool product, const c
     json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
     json_object_set_new(line, "found", found != NULL ? found : json_null());
     json_object_set_new(line, "done", json_string(done));
-    int rc = json_dumpf(line, r->options.report, JSON_COMPACT);
+    int rc = json_dumpf(line, r->options.report, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(line);
     if (rc != 0 || fputc('\n', r->options.report) == EOF)
         reconcile_fail(r, "the report could not be written");

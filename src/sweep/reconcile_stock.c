@@ -8,6 +8,7 @@
 #include "pg_link.h"
 #include "reconcile_private.h"
 #include "sweep.h"
+#include "units.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,10 +20,18 @@
 #define TRIES 100             /* then it is left, and counts as not repaired */
 #define DEADLINE_US (15 * 1000000)
 
+#define SAID_MOST 10 /* counters that cannot be repaired: the log names so many */
+
+struct amount {
+    bool known; /* else NULL in Postgres */
+    struct units units;
+};
+
 struct drift {
     char *product;
-    bool has_total;
-    int64_t total, available, reserved, held;
+    struct amount total, available, reserved, held;
+    int64_t counters; /* rows that the product has */
+    bool summed;      /* held is the sum of its reservations */
 };
 
 struct stock {
@@ -31,7 +40,7 @@ struct stock {
     bool last;
     struct drift *drifts; /* of that page */
     size_t n, next;
-    int tries;
+    int tries, said;
     struct timer *again;
 };
 
@@ -49,14 +58,60 @@ static void clear_page(struct stock *s)
 
 /* ---- words ---- */
 
-static json_t *counters(const struct drift *d, int64_t available, int64_t reserved)
+static struct amount read_amount(const struct pg_result *rows, int row, int column)
+{
+    return (struct amount){!pg_result_null(rows, row, column),
+                           units_parse(pg_result_text(rows, row, column))};
+}
+
+static json_t *amount_json(const struct amount *a)
+{
+    if (!a->known)
+        return json_null();
+    return a->units.nano == 0 ? json_integer(a->units.whole) : json_real(units_real(&a->units));
+}
+
+static json_t *counters(const struct drift *d, const struct amount *available,
+                        const struct amount *reserved)
 {
     json_t *o = json_object();
-    if (d->has_total)
-        json_object_set_new(o, "totalStock", json_integer(d->total));
-    json_object_set_new(o, "availableStock", json_integer(available));
-    json_object_set_new(o, "reservedStock", json_integer(reserved));
+    if (d->total.known)
+        json_object_set_new(o, "totalStock", amount_json(&d->total));
+    json_object_set_new(o, "availableStock", amount_json(available));
+    json_object_set_new(o, "reservedStock", amount_json(reserved));
     return o;
+}
+
+/* What the counters should be: all that there is, less what is held. */
+static struct amount expected_available(const struct drift *d)
+{
+    struct amount left = d->total.known ? d->total : d->available;
+    const struct units held = units_negated(&d->held.units);
+    if (!d->total.known)
+        units_add(&left.units, &d->reserved.units);
+    units_add(&left.units, &held);
+    left.known = left.known && d->summed;
+    return left;
+}
+
+/* Row security of one of the tables is in force for this role. */
+static bool hidden(const struct reconcile *r)
+{
+    const struct statements *statements = r->sweep->statements;
+    return statements_ready(statements) && (statements_types(statements)->rows_hidden ||
+                                            statements_types(statements)->counters_hidden);
+}
+
+/* Why nobody can say what the counter should be, or NULL. */
+static const char *why_not(const struct reconcile *r, const struct drift *d)
+{
+    if (hidden(r))
+        return "row security is in force for this role, and may hide reservations or counters";
+    if (d->counters > 1)
+        return "the product has more than one row";
+    if (!d->summed)
+        return "the quantity of an active reservation is NULL or no number";
+    return NULL;
 }
 
 static void report(struct reconcile *r, const struct drift *d, const char *done)
@@ -64,10 +119,23 @@ static void report(struct reconcile *r, const struct drift *d, const char *done)
     if (!report_wanted(r))
         return;
     assert(d->product != NULL); /* a drift is noted with its product */
-    int64_t total = d->has_total ? d->total : d->available + d->reserved;
+    const struct amount available = expected_available(d);
+    const struct amount held = {d->summed, d->held.units};
+    const char *reason = why_not(r, d);
+    json_t *found = counters(d, &d->available, &d->reserved);
+    if (d->counters > 1)
+        json_object_set_new(found, "counterRows", json_integer(d->counters));
+    if (reason != NULL)
+        json_object_set_new(found, "notRepairable", json_string(reason));
     report_finding(r, "stockDrifted", true, d->product, strlen(d->product),
-                   counters(d, total - d->held, d->held), counters(d, d->available, d->reserved),
-                   done);
+                   reason == NULL ? counters(d, &available, &held) : NULL, found, done);
+}
+
+static void say_why_not(struct stock *s, const struct drift *d, const char *reason)
+{
+    if (s->said++ < SAID_MOST)
+        log_event(LOG_WARN, "A stock counter that drifted cannot be repaired", LOG_STR, "productId",
+                  d->product, LOG_STR, "reason", reason, LOG_END);
 }
 
 /* ---- repairing ---- */
@@ -95,10 +163,10 @@ static void on_repaired(struct reconcile *r, const struct pg_answer *answer)
         step(r);
         return;
     }
-    d->available = pg_result_int(before, 0, 0);
-    d->reserved = pg_result_int(before, 0, 1);
-    d->total = pg_result_int(before, 0, 2);
-    d->held = pg_result_int(after, 0, 0);
+    d->available = read_amount(before, 0, 0);
+    d->reserved = read_amount(before, 0, 1);
+    d->total = read_amount(before, 0, 2);
+    d->held = read_amount(after, 0, 0);
     if (pg_result_text(after, 0, 2)[0] == 't') {
         r->result.stock_repaired++;
         over_with(r, "repaired");
@@ -123,7 +191,8 @@ static void on_repair(void *arg, const struct pg_answer *answer)
             r->result.remaining++;
             over_with(r, "nothing");
         }
-    } else if (strncmp(answer->sqlstate, "23", 2) == 0) { /* a check of the owner's forbids it */
+    } else if (strncmp(answer->sqlstate, "22", 2) == 0 || strncmp(answer->sqlstate, "23", 2) == 0) {
+        /* It was not set to what was sent, or a check of the owner's forbids it. */
         r->result.remaining++;
         over_with(r, "refused");
     } else { /* a server's fault, or no answer: then the state is "" */
@@ -131,7 +200,14 @@ static void on_repair(void *arg, const struct pg_answer *answer)
     }
 }
 
-static void repair(struct reconcile *r)
+static void leave(struct reconcile *r, const char *reason)
+{
+    say_why_not(r->stock, &r->stock->drifts[r->stock->next], reason);
+    r->result.remaining++;
+    over_with(r, "nothing");
+}
+
+static void send_repair(struct reconcile *r)
 {
     static const char settings[] = "SELECT pg_catalog.set_config('lock_timeout', $1, true),"
                                    " pg_catalog.set_config('statement_timeout', '10s', true), "
@@ -163,6 +239,19 @@ static void repair(struct reconcile *r)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 
+static void repair(struct reconcile *r)
+{
+    if (!statements_ready(r->sweep->statements)) {
+        reconcile_fail(r, "the statements have to be made anew");
+        return;
+    }
+    const char *reason = why_not(r, &r->stock->drifts[r->stock->next]);
+    if (reason != NULL)
+        leave(r, reason);
+    else
+        send_repair(r);
+}
+
 static void on_again(void *arg)
 {
     struct reconcile *r = arg;
@@ -175,11 +264,12 @@ static void on_again(void *arg)
 static int read_drift(struct drift *d, const struct pg_result *rows, int row)
 {
     d->product = strdup(pg_result_text(rows, row, 2));
-    d->available = pg_result_int(rows, row, 3);
-    d->reserved = pg_result_int(rows, row, 4);
-    d->has_total = !pg_result_null(rows, row, 5);
-    d->total = pg_result_int(rows, row, 5);
-    d->held = pg_result_int(rows, row, 6);
+    d->available = read_amount(rows, row, 3);
+    d->reserved = read_amount(rows, row, 4);
+    d->total = read_amount(rows, row, 5);
+    d->held = read_amount(rows, row, 6);
+    d->counters = pg_result_int(rows, row, 7);
+    d->summed = pg_result_text(rows, row, 8)[0] == 't';
     return d->product != NULL ? 0 : -1;
 }
 
@@ -205,7 +295,7 @@ static int take_page(struct reconcile *r, const struct pg_result *rows)
 
 static void on_page(struct reconcile *r, const struct pg_result *rows)
 {
-    if (pg_result_columns(rows) != 7 || pg_result_rows(rows) < 1)
+    if (pg_result_columns(rows) != 9 || pg_result_rows(rows) < 1)
         reconcile_fail(r, "a page of stock counters gave an unexpected answer");
     else if (take_page(r, rows) != 0)
         reconcile_fail(r, "out of memory");
@@ -276,6 +366,11 @@ void stock_start(struct reconcile *r)
 {
     r->total = r->products;
     r->stock->counting = r->options.repair_stock && !r->options.dry_run;
+    r->stock->said = 0;
+    if (hidden(
+            r)) /* whoever sees all of them finds nothing amiss: they are compared all the same */
+        log_event(LOG_WARN, "Row security may hide rows from the comparison of stock counters",
+                  LOG_END);
     begin(r);
 }
 

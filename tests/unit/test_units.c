@@ -81,11 +81,35 @@ static void test_adds_without_loss(void **state)
     assert_true(units_real(&sum) == 100000.0);
 }
 
+static void test_negates(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"0", "0"},
+        {"3", "-3"},
+        {"1.5", "-1.5"},
+        {"0.000000001", "-0.000000001"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct units one = units_parse(pairs[i][0]);
+        char out[UNITS_TEXT];
+
+        one = units_negated(&one);
+        units_text(&one, out);
+        assert_string_equal(out, pairs[i][1]);
+        one = units_negated(&one);
+        units_text(&one, out);
+        assert_string_equal(out, pairs[i][0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_postgres_writes),
         cmocka_unit_test(test_nothing_of_what_is_no_number),
+        cmocka_unit_test(test_negates),
         cmocka_unit_test(test_adds_without_loss),
     };
 
