@@ -11,7 +11,9 @@
 #include "loop.h"
 #include "metrics.h"
 #include "pg_link.h"
+#include "pg_watch.h"
 #include "redis_link.h"
+#include "redis_use.h"
 #include "refusal_log.h"
 #include "refusals.h"
 #include "release.h"
@@ -109,6 +111,11 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
     (void)reason;
 }
 
+static void on_redis_use(void *arg)
+{
+    (void)arg;
+}
+
 static void on_mirrored(void *arg, int64_t earliest_ms)
 {
     (void)arg;
@@ -123,10 +130,15 @@ static void on_statements(void *arg)
 static void make_workers(struct sweep *s)
 {
     const struct feed_events events = {on_mirrored, on_statements, NULL};
+    char *address = NULL;
+    s->redis_use = redis_use_new(s, &address, on_redis_use, NULL);
+    s->pg_watch = pg_watch_new(s->loop, &address, s->config->workers + 1);
     struct sweeper *sweeper = sweeper_new(s);
     struct feed *feed = sweeper != NULL ? feed_new(s, &events) : NULL;
     sweeper_free(sweeper);
     feed_free(feed);
+    redis_use_free(s->redis_use);
+    pg_watch_free(s->pg_watch);
 }
 
 static void make_all(const struct config *config)
