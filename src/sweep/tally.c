@@ -2,20 +2,27 @@
 #include "tally.h"
 
 #include <argz.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST 100
 #define MINUTE_US (INT64_C(60) * 1000000)
 
+/* Where it is counted, or is to be. */
+static size_t find_sqlstate(const struct tally *t, const char *sqlstate)
+{
+    for (size_t i = 0; i < TALLY_SQLSTATES - 1; i++)
+        if (t->sqlstates[i].name[0] == '\0' || strcmp(t->sqlstates[i].name, sqlstate) == 0)
+            return i;
+    return TALLY_SQLSTATES - 1;
+}
+
 static void count_sqlstate(struct tally *t, const char *sqlstate)
 {
-    size_t i = 0;
-    while (i < TALLY_SQLSTATES - 1 && t->sqlstates[i].name[0] != '\0' &&
-           strncmp(t->sqlstates[i].name, sqlstate, 5) != 0)
-        i++;
-    if (t->sqlstates[i].name[0] == '\0')
-        strncpy(t->sqlstates[i].name, i < TALLY_SQLSTATES - 1 ? sqlstate : "other", 5);
+    size_t i = find_sqlstate(t, sqlstate);
+    snprintf(t->sqlstates[i].name, sizeof(t->sqlstates[i].name), "%s",
+             i < TALLY_SQLSTATES - 1 ? sqlstate : "other");
     t->sqlstates[i].count++;
 }
 

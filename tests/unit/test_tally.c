@@ -89,7 +89,7 @@ static void is_bounded(void **state)
     uint64_t products = 0, sqlstates = 0;
     (void)add(&t, 100, "23514", SECOND_US);
     for (int i = 0; i < 1000; i++) {
-        snprintf(sqlstate, sizeof(sqlstate), "X%04d", i % 50);
+        snprintf(sqlstate, sizeof(sqlstate), "X%04d", i % 50); /* five characters */
         snprintf(product, sizeof(product), "%d-%0300d", i % 200, 1);
         assert_false(tally_add(&t, sqlstate, product, strlen(product) + 1, SECOND_US));
     }
