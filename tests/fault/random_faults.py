@@ -162,19 +162,21 @@ class RandomFaults(SchemaFaults):
     def counter_drifted(self) -> Iterator[None]:
         """Its releases are refused, for as long as it is so."""
         product = self.dice.choice(self.bed.products)
+        conn = self.bed.db.conn
         drift = (
             "UPDATE inventory SET reserved_stock = reserved_stock + %s,"
             " available_stock = available_stock - %s WHERE product_id = %s"
         )
-        units = self.bed.db.value(
-            "WITH held AS (SELECT reserved_stock AS units FROM inventory WHERE product_id = %s"
-            " FOR UPDATE)"  # what a release has just changed is not in the snapshot
-            " UPDATE inventory SET reserved_stock = reserved_stock - units,"
-            " available_stock = available_stock + units FROM held WHERE product_id = %s RETURNING units",
-            (product, product),
-        )
+        with conn.transaction():  # in one statement it would be the snapshot's counter
+            units = int(
+                self.bed.db.value(  # type: ignore[call-overload]
+                    "SELECT reserved_stock FROM inventory WHERE product_id = %s FOR UPDATE",
+                    (product,),
+                )
+            )
+            conn.execute(drift, (-units, -units, product))
         yield
-        self.bed.db.conn.execute(drift, (units, units, product))
+        conn.execute(drift, (units, units, product))
 
     # ---- the network ------------------------------------------------------------------------------
 
