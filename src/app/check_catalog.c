@@ -88,7 +88,7 @@ static void on_server(struct check *c, const struct pg_result *r, const struct p
             c->pg.role, c->pg.role);
     if (strcmp(pg_result_text(r, 0, ENCODING), "SQL_ASCII") == 0)
         check_note("database %s has the encoding SQL_ASCII, which lets any bytes in: an id that is "
-                   "not UTF-8 can have no entry in Redis",
+                   "not UTF-8 is released as others are, and cannot be read where it is shown",
                    pg_result_text(r, 0, DATABASE));
     if (strcmp(pg_result_text(r, 0, ISOLATION), "read committed") != 0)
         check_note("default_transaction_isolation is \"%s\" for role %s: a release that meets a "

@@ -19,11 +19,24 @@
 static void say(const char *verdict, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* A terminal must not obey what a database says: control characters, in UTF-8 too, go. */
+static void disarm(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F;
+        if (*p < 0x20 || *p == 0x7F || c1)
+            *p = '?';
+        if (c1)
+            *++p = '?';
+    }
+}
+
 static void say(const char *verdict, const char *format, va_list args)
 {
-    printf("%-4s  ", verdict);
-    vprintf(format, args);
-    putchar('\n');
+    char text[1024];
+    vsnprintf(text, sizeof(text), format, args);
+    disarm(text);
+    printf("%-4s  %s\n", verdict, text);
 }
 
 void check_ok(const char *format, ...)

@@ -14,14 +14,10 @@
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (INT64_C(7) * 1000 * 1000)
 
-/* What is asked here finds the functions of pg_catalog first, whatever the role's search path. */
-static const char settings[] =
-    "SELECT pg_catalog.set_config('transaction_read_only', 'on', true),"
-    " pg_catalog.set_config('lock_timeout', '3s', true),"
-    " pg_catalog.set_config('statement_timeout', '5s', true),"
-    " pg_catalog.set_config('jit', 'off', true),"
-    " pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog',"
-    " nullif(pg_catalog.current_setting('search_path'), '')), true)";
+static const char settings[] = "SELECT pg_catalog.set_config('transaction_read_only', 'on', true),"
+                               " pg_catalog.set_config('lock_timeout', '3s', true),"
+                               " pg_catalog.set_config('statement_timeout', '5s', true),"
+                               " pg_catalog.set_config('jit', 'off', true)";
 
 /* Loading is a step of its own: what follows is made of the statements. */
 static void load(struct check *c);

@@ -124,9 +124,11 @@ static void on_oldest(struct check *c, const struct pg_result *r, const struct p
 {
     char text[32];
     struct tm tm;
-    if (r == NULL) {
-        check_refused(c, "the look for what is late", answer);
-    } else if (pg_result_rows(r) > 0) {
+    if (r == NULL || pg_result_rows(r) == 0) {
+        check_ok("due now: %lld", (long long)c->pg.ndue);
+        if (r == NULL)
+            check_refused(c, "the look for what is late", answer);
+    } else {
         int64_t since_us = pg_result_int(r, 0, 1);
         int64_t age_us = server_clock_now_us(&c->context.sweep.pg_clock) - since_us;
         time_t since_s = (time_t)(since_us / 1000000);

@@ -86,6 +86,9 @@ void check_refused(struct check *c, const char *what, const struct pg_answer *an
     c->pg.clean = false;
     if (strcmp(answer->sqlstate, "57014") == 0)
         check_note("%s took longer than 5 s and was given up", what);
+    else if (statements_unspeakable(answer->sqlstate))
+        check_note("%s meets a text that has no form in UTF-8, which the sweeper reads as bytes",
+                   what);
     else if (!said(c, answer->sqlstate))
         check_fail(c, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
                    answer->sqlstate, remedy(answer->sqlstate));

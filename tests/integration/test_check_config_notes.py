@@ -123,8 +123,22 @@ def test_sql_ascii(pg_server: Postgres, run: Run) -> None:
         done = run("--check-config", dsn=db.dsn)
         assert done.status == 0
         assert any("SQL_ASCII" in line for line in verdicts(done, "note")), done.stdout
+        prepare(db, "ALTER TABLE inventory_reservations ALTER id TYPE text;" + HELD)
+        db.conn.execute(
+            "UPDATE inventory_reservations SET id = convert_from('\\xff', 'SQL_ASCII') || quantity"
+        )
+        done = run("--check-config", dsn=db.dsn)
+        assert done.status == 0, done.stdout
+        assert any(line.startswith("due now: ") for line in verdicts(done, "ok")), done.stdout
     finally:
         db.drop()
+
+
+def test_a_terminal_is_not_told_to_obey(db: Database, check: Check) -> None:
+    prepare(db, NO_STATUS_RULES + HELD.replace("'active'", "E'a\\x1b[2Jb\\u009bc'"))
+    done = check()
+    assert done.status == 1 and "'a?[2Jb" in done.stdout
+    assert "\x1b" not in done.stdout and "\u009b" not in done.stdout
 
 
 def test_how_many_are_due(db: Database, check: Check) -> None:
