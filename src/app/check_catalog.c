@@ -20,7 +20,6 @@ enum {
     ROLE_LIMIT,
     DATABASE_LIMIT,
     ROOM,
-    ISOLATION,
     TIME_ZONE,
     SERVER_COLUMNS
 };
@@ -90,11 +89,6 @@ static void on_server(struct check *c, const struct pg_result *r, const struct p
         check_note("database %s has the encoding SQL_ASCII, which lets any bytes in: an id that is "
                    "not UTF-8 is released as others are, and cannot be read where it is shown",
                    pg_result_text(r, 0, DATABASE));
-    if (strcmp(pg_result_text(r, 0, ISOLATION), "read committed") != 0)
-        check_note("default_transaction_isolation is \"%s\" for role %s: a release that meets a "
-                   "checkout fails and is tried again; ALTER ROLE %s SET "
-                   "default_transaction_isolation = 'read committed'",
-                   pg_result_text(r, 0, ISOLATION), c->pg.role, c->pg.role);
     check_connections(c, r);
     check_postgres_next(c);
 }

@@ -80,10 +80,6 @@ NOTES: dict[str, tuple[str, tuple[str, ...]]] = {
         "CREATE POLICY everything ON inventory USING (true)",
         ("row security of table inventory", "everything"),
     ),
-    "another isolation": (
-        "ALTER ROLE {role} SET default_transaction_isolation = 'serializable'",
-        ("serializable", "ALTER ROLE", "'read committed'"),
-    ),
     "a lookup that may not be read": (
         NO_STATUS_RULES + "CREATE TABLE states (name text PRIMARY KEY);"
         "INSERT INTO states VALUES ('active'), ('released'); ALTER TABLE inventory_reservations"
