@@ -15,9 +15,9 @@ struct health {
     bool asking_sizes, asking_failures;
     struct json_t *failures;
     struct json_t *lockeds; /* as the last report had them */
-    int64_t failures_us; /* monotonic: when they were asked for */
-    int64_t failures_of; /* ... and how many there were */
-    int64_t began_us;    /* monotonic */
+    int64_t failures_us;    /* monotonic: when they were asked for */
+    int64_t failures_of;    /* ... and how many there were */
+    int64_t began_us;       /* monotonic */
     bool started; /* it is known what is overdue, and Redis answered or is known to be out of reach
                    */
     bool stopping;
