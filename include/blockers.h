@@ -14,6 +14,10 @@ struct sweep;
 struct blockers *blockers_new(struct sweep *sweep);
 void blockers_free(struct blockers *b); /* NULL is legal */
 
+/* A question was given up by Postgres, after a wait: perhaps a table is locked as a whole. Who
+ * holds it is asked for, and said in the log when that begins. NULL is legal. */
+void blockers_suspect_tables(struct blockers *b);
+
 /* A release of this reservation alone is about to be sent over the link; it may wait for a lock
  * that nothing in its row tells of. True when it will be watched for whom it waits for. NULL is
  * legal: nobody watches. */

@@ -74,6 +74,9 @@ size_t locked_ask(struct locked *l, const char **ids, size_t n, int64_t mono_us)
 void locked_answer(struct locked *l, const char *id, bool active, const char *product,
                    const struct locked_holder *holder, int64_t mono_us);
 
+/* Whom its release was seen to wait for. */
+void locked_seen(struct locked *l, const char *id, const struct locked_holder *holder);
+
 /* That this is held ("reservation", "counter") is why it is locked. */
 bool locked_holds(const struct locked *l, const char *id, const char *what);
 

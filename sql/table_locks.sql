@@ -2,10 +2,11 @@
 --
 -- $1, $2  the tables, as SQL names them
 -- Answer: pid, user, application, and of a prepared transaction its owner in place of the user, and
---   its gid
+--   its gid; the table
 --
 -- Asks the catalog alone: the tables themselves cannot be read under such a lock.
-SELECT l.pid, coalesce(x.owner, a.usename) AS holder, a.application_name, x.gid
+SELECT l.pid, coalesce(x.owner, a.usename) AS holder, a.application_name, x.gid,
+       l.relation::pg_catalog.regclass::pg_catalog.text AS held
   FROM pg_catalog.pg_locks l
   JOIN pg_catalog.pg_database d ON d.oid = l.database
   LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "locked.h"
+#include "log.h"
 #include "loop.h"
 #include "mapping.h"
 #include "pg_link.h"
@@ -19,8 +20,9 @@
 #define CONNECT_US (5 * 1000000)
 #define BACKOFF_MIN_US (1000 * 1000)
 #define BACKOFF_MAX_US (10 * 1000000)
-#define IDLE_US (60 * 1000000LL) /* nothing to ask for so long: the connection is closed */
-#define ASKED_MOST 100           /* in one question */
+#define TABLES_US (5 * 1000000LL) /* how often a table is looked at that was held */
+#define IDLE_US (60 * 1000000LL)  /* nothing to ask for so long: the connection is closed */
+#define ASKED_MOST 100            /* in one question */
 #define LOCK_US (20 * 1000)
 #define STATEMENT_US (1000 * 1000)
 
@@ -32,7 +34,10 @@ struct blockers {
 
     struct item items[ASKED_MOST]; /* asked for; their ids alone */
     size_t n;
-    char *watched; /* the id whose release is waited for; NULL: none */
+    bool suspect;               /* the tables are to be asked for */
+    bool tables_held;           /* ... and were held: said */
+    struct locked_holder table; /* who holds a table, as just asked */
+    char *watched;              /* the id whose release is waited for; NULL: none */
 };
 
 static void clear(struct blockers *b)
@@ -92,8 +97,8 @@ static void on_rows(void *arg, const struct pg_answer *answer)
     for (size_t i = 0; i < b->n; i++) {
         const char *id = b->items[i].id;
         int row = r != NULL ? best_row(l, r, i, id) : -1;
-        struct locked_holder holder = nobody;
-        if (row >= 0 && locked_holds(l, id, pg_result_text(r, row, 2)))
+        struct locked_holder holder = b->table;
+        if (!holder.known && row >= 0 && locked_holds(l, id, pg_result_text(r, row, 2)))
             holder = read_holder(r, row, 3, pg_result_text(r, row, 2));
         locked_answer(l, id, row >= 0 || r == NULL, row >= 0 ? pg_result_text(r, row, 1) : "",
                       &holder, clock_mono_us());
@@ -112,6 +117,8 @@ static void ask_rows(struct blockers *b)
     };
     for (size_t i = 0; i < b->n; i++)
         items[i] = &b->items[i];
+    if (b->n == 0) /* only the tables were to be asked for */
+        return;
     if (!statements_ready(b->sweep->statements) ||
         release_ask(b->link, &options, STATEMENT_BLOCKERS, items, b->n, on_rows, b) != 0)
         clear(b);
@@ -119,18 +126,30 @@ static void ask_rows(struct blockers *b)
 
 /* ---- tables ---- */
 
+/* One record when it begins, and one when it is over. r: with a holder; NULL: there is none. */
+static void note_tables(struct blockers *b, const struct pg_result *r)
+{
+    if (r == NULL && b->tables_held)
+        log_event(LOG_INFO, "No table is held locked any more", LOG_END);
+    if (r != NULL && !b->tables_held) {
+        struct locked_holder h = read_holder(r, 0, 0, "table");
+        log_event(LOG_WARN, "A table is held locked by another transaction", LOG_STR, "table",
+                  pg_result_text(r, 0, 4), LOG_INT, "blockerPid", (int64_t)h.pid, LOG_STR,
+                  "blockerUser", h.user, LOG_STR, "blockerApplication", h.application, LOG_STR,
+                  "blockerGid", h.gid[0] != '\0' ? h.gid : NULL, LOG_END);
+    }
+    b->tables_held = r != NULL;
+}
+
 static void on_tables(void *arg, const struct pg_answer *answer)
 {
     struct blockers *b = arg;
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
-    if (r == NULL || pg_result_rows(r) == 0 || pg_result_columns(r) != 4) {
-        ask_rows(b);
-        return;
-    }
-    struct locked_holder holder = read_holder(r, 0, 0, "table");
-    for (size_t i = 0; i < b->n; i++)
-        locked_answer(b->sweep->locked, b->items[i].id, true, "", &holder, clock_mono_us());
-    clear(b);
+    bool held = r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 5;
+    if (r != NULL)
+        note_tables(b, held ? r : NULL);
+    b->table = held ? read_holder(r, 0, 0, "table") : nobody;
+    ask_rows(b); /* of what they are, in any case, if they can be read */
 }
 
 static void ask_tables(struct blockers *b)
@@ -153,8 +172,9 @@ static void ask(struct blockers *b)
     for (; b->n < n; b->n++)
         if (item_init(&b->items[b->n], ids[b->n], strlen(ids[b->n])) != 0)
             break;
-    if (b->n > 0)
+    if (b->n > 0 || b->suspect || b->tables_held)
         ask_tables(b);
+    b->suspect = false;
 }
 
 /* ---- what a release waits for ---- */
@@ -165,10 +185,16 @@ static void on_watched(void *arg, const struct pg_answer *answer)
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
     if (r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 4) {
         struct locked_holder holder = read_holder(r, 0, 0, "inside");
-        locked_answer(b->sweep->locked, b->watched, true, "", &holder, clock_mono_us());
+        locked_seen(b->sweep->locked, b->watched, &holder);
     }
     free(b->watched);
     b->watched = NULL;
+}
+
+void blockers_suspect_tables(struct blockers *b)
+{
+    if (b != NULL)
+        b->suspect = true;
 }
 
 bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char *id)
@@ -220,7 +246,8 @@ static void on_tick(void *arg)
     struct blockers *b = arg;
     struct locked *l = b->sweep->locked;
     int64_t now_us = clock_mono_us();
-    if (locked_ask_at_us(l) <= now_us) {
+    bool tables = b->suspect || (b->tables_held && now_us - b->used_us >= TABLES_US);
+    if (locked_ask_at_us(l) <= now_us || tables) {
         b->used_us = now_us;
         if (b->link == NULL)
             open_link(b);

@@ -293,7 +293,8 @@ static void say_old(struct locked *l, int64_t mono_us)
         int64_t age_us = mono_us - lock->entry.since_us;
         if (age_us < LOCKED_SAID_US || l->in_minute >= SAID_MOST)
             return;
-        if (lock->said || (!lock->entry.holder.known && age_us < UNKNOWN_US))
+        bool known = lock->entry.holder.known && lock->asked_us != 0; /* and its product */
+        if (lock->said || (!known && age_us < UNKNOWN_US))
             continue;
         lock->said = true;
         l->said++;
@@ -301,6 +302,13 @@ static void say_old(struct locked *l, int64_t mono_us)
         l->in_minute++;
         say(l, lock, mono_us);
     }
+}
+
+void locked_seen(struct locked *l, const char *id, const struct locked_holder *holder)
+{
+    struct held *lock = *find(l, id);
+    if (lock != NULL)
+        lock->entry.holder = *holder;
 }
 
 bool locked_holds(const struct locked *l, const char *id, const char *what)

@@ -2,6 +2,7 @@
 #include "pages.h"
 
 #include "ask.h"
+#include "blockers.h"
 #include "clock.h"
 #include "pg_link.h"
 #include "statements.h"
@@ -144,6 +145,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     p->took_us = answer->received_us - answer->sent_us;
     if (answer->status != PG_DONE) {
         page.error = answer->message;
+        if (strcmp(answer->sqlstate, "57014") == 0 || strcmp(answer->sqlstate, "55P03") == 0)
+            blockers_suspect_tables(p->sweep->blockers);
     } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1 ||
                (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";

@@ -39,7 +39,8 @@ def test_every_kind_of_lock_is_said_once(
     private_pg: Any, redis: redis_py.Redis, sweeper: Start
 ) -> None:
     """It really takes more than thirty seconds, so all kinds wait them together."""
-    db = Database.create(private_pg(fsync=False, max_prepared_transactions=5))
+    server = private_pg(fsync=False, max_prepared_transactions=5)
+    db, other_db = Database.create(server), Database.create(server)
     products = shop.add_products(db, 12)
     kinds = ["row", "shared", "nested", "counter", "prepared", "inside", "inside prepared"]
     ids = dict(zip(kinds, (shop.reserve(db, {p: 1}, ttl_s=-1) for p in products), strict=False))
@@ -76,6 +77,10 @@ def test_every_kind_of_lock_is_said_once(
             conn = hold(kind, lock)
             conn.execute(f"PREPARE TRANSACTION 'gid of {kind}'")
             stack.callback(db.conn.execute, f"ROLLBACK PREPARED 'gid of {kind}'")
+        shop.bulk_reserve(other_db, 10, [shop.add_product(other_db)])
+        migration = stack.enter_context(transaction(other_db))
+        migration.execute("LOCK TABLE inventory_reservations IN ACCESS EXCLUSIVE MODE")
+        without_redis = sweeper(*ALONE, dsn=other_db.dsn, redis_url="redis://127.0.0.1:1")
         mirror(db, redis, *ids.values(), other)
         daemon = sweeper(*ALONE, http=True, dsn=db.dsn)
         wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the other one")
@@ -107,6 +112,9 @@ def test_every_kind_of_lock_is_said_once(
         code, body = daemon.http("/readyz")
         assert code == 200 and json.loads(body)["locked"] == len(kinds)
         assert gauge(daemon, "overdue_seconds") == 0
+        record = without_redis.wait_for_record("A table is held locked", 5)
+        assert record["table"] == "inventory_reservations"
+        assert record["blockerPid"] == migration.info.backend_pid
         holds(lambda: len(daemon.find(MESSAGE)) == len(kinds), 6, "said once")
         assert not daemon.find(OVER)
     wait_until(lambda: is_empty(redis), 15, "all are released")
@@ -115,5 +123,8 @@ def test_every_kind_of_lock_is_said_once(
     assert gauge(daemon, "locked_seconds") == 0
     assert status(daemon)["lockedReservations"] == []
     shop.check_stock_adds_up(db)
+    without_redis.wait_for_record("No table is held locked any more", 20)
     daemon.stop()
+    without_redis.stop()
     db.drop()
+    other_db.drop()
