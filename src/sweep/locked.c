@@ -59,11 +59,13 @@ static struct held **find(const struct locked *l, const char *id)
     return at;
 }
 
-/* It is held no longer, or was never to be released. One record when that is the last of those that
- * the log has named. */
+/* It is held no longer, or was never to be released; NULL there: it was not known. One record when
+ * that is the last of those that the log has named. */
 static void end(struct locked *l, struct held **at)
 {
     struct held *gone = *at;
+    if (gone == NULL)
+        return;
     *at = gone->next;
     TAILQ_REMOVE(&l->by_age, gone, by_age);
     l->n--;
@@ -141,12 +143,9 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
     case OUTCOME_MISSING:
     case OUTCOME_INVALID:
     case OUTCOME_NOT_DUE:
-    case OUTCOME_FAILED: {
-        struct held **at = find(l, item->id);
-        if (*at != NULL)
-            end(l, at);
+    case OUTCOME_FAILED:
+        end(l, find(l, item->id));
         break;
-    }
     case OUTCOME_NONE:
     case OUTCOME_UNTRIED:
     case OUTCOME_HELD:

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "due_queue_reconcile.h"
 #include "late.h"
+#include "locked.h"
 #include "pages.h"
 #include "pg_link.h"
 #include "sweep.h"
@@ -173,6 +174,16 @@ static void give_up(struct overdue *o, const char *why)
     o->options.on_decided(o->options.arg);
 }
 
+/* One that is claimed, or due at this moment, may have been met locked each time so far. */
+static void judge(struct overdue *o, struct late_row *row, const struct due_state *state,
+                  int64_t now_ms)
+{
+    bool fault = o->sweep->fault_since_us > 0;
+    row->kind = late_judge(state, now_ms, fault);
+    if (row->kind == LATE_AT_WORK && !fault && locked_has(o->sweep->locked, row->id))
+        row->kind = LATE_LOCKED;
+}
+
 static void on_states(void *arg, const struct due_state *states, size_t n, const char *error);
 
 static bool ask(struct overdue *o)
@@ -190,8 +201,7 @@ static void on_states(void *arg, const struct due_state *states, size_t n, const
     char why[PG_REASON_SIZE];
     o->asking = false;
     for (size_t i = 0; i < n && error == NULL && o->answered < o->now.n; i++)
-        o->now.rows[o->answered++].kind =
-            late_judge(&states[i], now_ms, o->sweep->fault_since_us > 0);
+        judge(o, &o->now.rows[o->answered++], &states[i], now_ms);
     if (error == NULL && o->answered == o->now.n) {
         decide(o);
     } else if (error != NULL || n == 0 || !ask(o)) {

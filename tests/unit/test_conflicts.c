@@ -19,27 +19,37 @@ struct search {
 
 static void go(struct search *s, struct conflicts *c, size_t first, size_t n, int64_t wait_us)
 {
-    bool blocked = false;
-    for (size_t i = first; i < first + n; i++)
-        blocked = blocked || s->locked[i];
-    s->attempts++;
-    s->now_us += blocked ? wait_us : MS;
-    if (!blocked) {
-        conflicts_passed(c);
-        return;
-    }
-    switch (conflicts_met(c, n, s->now_us)) {
-    case CONFLICT_REPEAT:
-        go(s, c, first, n, wait_us);
-        break;
-    case CONFLICT_HALVE:
-        go(s, c, first, n / 2, wait_us);
-        go(s, c, first + n / 2, n - n / 2, wait_us);
-        break;
-    case CONFLICT_LEAVE:
-        for (size_t i = first; i < first + n; i++)
-            s->left[i] = n == 1 ? 1 : 2;
-        break;
+    struct {
+        size_t first, n;
+    } stack[64] = {{first, n}}, r;
+    size_t depth = 1;
+    while (depth > 0) {
+        bool blocked = false;
+        r.first = stack[--depth].first;
+        r.n = stack[depth].n;
+        for (size_t i = r.first; i < r.first + r.n; i++)
+            blocked = blocked || s->locked[i];
+        s->attempts++;
+        s->now_us += blocked ? wait_us : MS;
+        if (!blocked) {
+            conflicts_passed(c);
+            continue;
+        }
+        switch (conflicts_met(c, r.n, s->now_us)) {
+        case CONFLICT_REPEAT:
+            depth++;
+            break;
+        case CONFLICT_HALVE:
+            stack[depth].first = r.first + r.n / 2;
+            stack[depth++].n = r.n - r.n / 2;
+            stack[depth].first = r.first;
+            stack[depth++].n = r.n / 2;
+            break;
+        case CONFLICT_LEAVE:
+            for (size_t i = r.first; i < r.first + r.n; i++)
+                s->left[i] = r.n == 1 ? 1 : 2;
+            break;
+        }
     }
 }
 
