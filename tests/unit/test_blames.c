@@ -193,9 +193,11 @@ static void whose_fault(void **state)
         {.sqlstate = "23514", .table = ""},
         {.sqlstate = "P0001", .table = ""},
         {.sqlstate = "22003", .table = ""},
+        {.sqlstate = RELEASE_WRONG_COUNTER, .table = ""},
+        {.sqlstate = RELEASE_WRONG_ROW, .table = ""},
     };
-    const enum blame_kind kinds[] = {BLAME_COUNTER, BLAME_ROW, BLAME_EITHER, BLAME_EITHER,
-                                     BLAME_EITHER};
+    const enum blame_kind kinds[] = {BLAME_COUNTER, BLAME_ROW,     BLAME_EITHER, BLAME_EITHER,
+                                     BLAME_EITHER,  BLAME_COUNTER, BLAME_ROW};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(results); i++)
