@@ -6,6 +6,7 @@
 #include "http_private.h"
 
 #include "base/json_text.h"
+#include "parse.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -57,19 +58,23 @@ static const char *message_of(int status)
     }
 }
 
-/* The status and phrase of an answer that is an error and whose body has begun; else 0. page is
- * terminated, and is cut off behind the phrase. */
+/* The status of an answer that is an error and whose body has begun, and its phrase; else 0. page
+ * is terminated, and is cut off behind the phrase. */
 static int error_page(char *page, char **phrase)
 {
-    int status = 0;
-    int at = 0;
+    static const size_t status_at = sizeof("HTTP/1.1 ") - 1;
+    int64_t status = 0;
     char *body = strstr(page, "\r\n\r\n");
-    if (body == NULL || body[4] == '\0' || sscanf(page, "HTTP/%*d.%*d %3d %n", &status, &at) != 1 ||
-        status < 400 || at == 0)
+    if (body == NULL || body[4] == '\0' || strncmp(page, "HTTP/", 5) != 0 ||
+        page[status_at - 1] != ' ' || page[status_at + 3] != ' ')
         return 0;
-    *phrase = page + at;
-    (*phrase)[strcspn(*phrase, "\r")] = '\0';
-    return status;
+    page[status_at + 3] = '\0';
+    bool is_error = parse_int(page + status_at, 400, 599, &status) == 0;
+    page[status_at + 3] = ' ';
+    *phrase = page + status_at + 4;
+    if (is_error)
+        (*phrase)[strcspn(*phrase, "\r")] = '\0';
+    return is_error ? (int)status : 0;
 }
 
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
