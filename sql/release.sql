@@ -87,8 +87,8 @@ WITH seen AS MATERIALIZED (
            {stock_updated_at} = {now_stock_updated}
       FROM moved m
      WHERE i.{stock_product_id} = m.product_id AND m.counters > 0 AND m.units - m.units = 0
-    RETURNING m.product_id, m.counters = 1 AND i.{available_stock} = m.available + m.units
-                            AND i.{reserved_stock} = m.reserved - m.units AS adds_up
+    RETURNING m.product_id, m.counters = 1 AND i.{available_stock} - m.available = m.units
+                            AND m.reserved - i.{reserved_stock} = m.units AS adds_up
 )
 SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN s.active AND s.held IS NOT TRUE

@@ -23,7 +23,8 @@
 -- * A reservation is due when the latest of its active rows is; one that was flipped in part,
 --   since another of its rows changed meanwhile, fails the statement (a division by zero).
 -- * So does what only sql/release.sql can check, since it knows the counters from before: triggers,
---   rules or row security, two counters of a product, fractions, which an integer would round.
+--   rules or row security, two counters of a product or one that is NULL, fractions, which an
+--   integer would round.
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
 --   makes it releasable is restated of r itself.
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
@@ -56,7 +57,9 @@ WITH seen AS MATERIALIZED (
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
               FROM turn CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) f
      WHERE {stock_typed} AND i.{stock_product_id} = f.product_id
-    RETURNING i.{stock_product_id} AS product_id
+    RETURNING i.{stock_product_id} AS product_id,
+              i.{available_stock} - i.{available_stock} + i.{reserved_stock} - i.{reserved_stock} = 0
+                  AS known
 )
 SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN (f.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
@@ -64,7 +67,9 @@ SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
        1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
                               GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
                   OR EXISTS (SELECT FROM flipped p WHERE p.quantity % 1 <> 0)
-                  OR (SELECT pg_catalog.count(*) <> pg_catalog.count(DISTINCT s.product_id) FROM stocked s)
+                  OR (SELECT pg_catalog.count(*)
+                             <> pg_catalog.count(DISTINCT CASE WHEN s.known THEN s.product_id END)
+                        FROM stocked s)
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up

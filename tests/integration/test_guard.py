@@ -113,6 +113,17 @@ WRONGS = {
         " VALUES ('{bad}', 60, 40, 20)",
         COUNTER,
     ),
+    "a counter that is NULL": (
+        "ALTER TABLE inventory ALTER available_stock DROP NOT NULL;"
+        " UPDATE inventory SET available_stock = NULL WHERE product_id = '{bad}'",
+        COUNTER,
+    ),
+    "a counter that is no number": (
+        "ALTER TABLE inventory DROP CONSTRAINT inventory_stock_adds_up,"
+        " ALTER reserved_stock TYPE numeric;"
+        " UPDATE inventory SET reserved_stock = 'NaN' WHERE product_id = '{bad}'",
+        COUNTER,
+    ),
     "no quantity": (
         "ALTER TABLE inventory_reservations ALTER quantity DROP NOT NULL;"
         " UPDATE inventory_reservations SET quantity = NULL WHERE product_id = '{bad}'",
@@ -141,7 +152,7 @@ def reserve_some(db: Database, good: int, bad: int = 2) -> tuple[str, list[str]]
 
 def state(db: Database, product: str) -> list[tuple]:
     return db.query(
-        "SELECT tableoid, total_stock, available_stock, reserved_stock FROM inventory"
+        "SELECT tableoid, total_stock, available_stock, reserved_stock::text FROM inventory"
         " WHERE product_id = %s ORDER BY 1, 2, 3, 4",
         (product,),
     )
