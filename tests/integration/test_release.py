@@ -178,7 +178,8 @@ def test_no_product_at_all(db: Database, redis: redis_py.Redis, run: Run, n: int
     db.conn.execute("DELETE FROM inventory WHERE product_id = %s", (gone,))
     done = run("--once")
     assert (done.status, done.record("Cleanup job completed")["cleanedCount"]) == (0, n)
-    assert len([r for r in done.records if "no inventory row" in r["message"]]) == n // 2
+    named = [r for r in done.records if "Released a reservation" in r["message"]]
+    assert len(named) == min(n // 2, 100)  # of a minute; the others are counted
     assert shop.stock(db, kept) == (1000, 1000, 0)
 
 
