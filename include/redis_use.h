@@ -5,7 +5,7 @@
  *
  * A connection is used after a probe has gone through (due_queue_probe). The first call of the
  * queue that Redis refuses ends the use; then the probe is made again every second, after relapses
- * every five, until it goes through. In use it is made every ten, since some rights are needed
+ * every five, until it goes through. In use it is made every thirty, since some rights are needed
  * seldom. */
 #ifndef RS_REDIS_USE_H
 #define RS_REDIS_USE_H

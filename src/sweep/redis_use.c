@@ -14,7 +14,7 @@
 
 #define PROBE_US (1000 * 1000)
 #define PROBE_MAX_US (5 * 1000 * 1000) /* after relapses: each recovery costs a full look */
-#define STILL_US (10 * 1000 * 1000)    /* while in use: some rights are needed seldom */
+#define STILL_US (30 * 1000 * 1000)    /* while in use: some rights are needed seldom */
 #define STEADY_US (60 * 1000 * 1000)   /* in use for so long: the next refusal is no relapse */
 
 enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };

@@ -8,6 +8,7 @@ from typing import Any
 import redis as redis_py
 
 from .database import Database
+from .poll import wait_until
 
 PENDING = "{reservations}:pending"
 INFLIGHT = "{reservations}:inflight"
@@ -47,3 +48,10 @@ def script_calls(redis: redis_py.Redis) -> int:
     """How many scripts have run since CONFIG RESETSTAT: how busy the sweepers are."""
     stats = redis.info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
+
+
+def until_probed(redis: redis_py.Redis) -> None:
+    """Waits until a sweeper that has just been started has tried all that it asks of Redis (the last
+    of it is the only DEL), and has what Redis is asked counted from then on."""
+    wait_until(lambda: "cmdstat_del" in redis.info("commandstats"), 20, "the probe is over", 0.005)
+    redis.config_resetstat()

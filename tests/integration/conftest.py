@@ -78,6 +78,7 @@ def db(pg_server: Postgres) -> Iterator[Database]:
 def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
     client = redis_server.client()
     client.flushall()
+    client.config_resetstat()
     yield client
     client.close()
 

@@ -7,7 +7,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
-from harness.queue import PENDING, expires_ms, is_empty, mirror, script_calls
+from harness.queue import PENDING, expires_ms, is_empty, mirror, script_calls, until_probed
 from harness.statement import prepare_release, release
 from harness.sweeper import ALONE, Run, Start
 
@@ -102,7 +102,7 @@ def test_microseconds_and_a_score_rounded_down(
     ids = shop.bulk_reserve(db, 8, products, expires)
     redis.zadd(PENDING, {id: ms - 1 for id, ms in expires_ms(db, ids).items()})
     sweeper(*ALONE)
-    redis.config_resetstat()
+    until_probed(redis)
     wait_until(lambda: is_empty(redis), 20, "all settled")
     late = shop.lateness(db, ids)
     assert len(late) == 8 and min(late) >= 0 and max(late) < within(1)
@@ -117,9 +117,8 @@ def test_wrong_scores(db: Database, redis: redis_py.Redis, sweeper: Start, score
     id = shop.reserve(db, {product: 1}, ttl_s=1.2)
     ms = expires_ms(db, [id])[id]
     redis.zadd(PENDING, {id: ms - 0.5 if score == "fraction" else float(score)})
-    daemon = sweeper("--feed-interval", "300ms", "--lookahead", "5s")
-    daemon.wait_for_record("Redis connected")
-    redis.config_resetstat()
+    sweeper("--feed-interval", "300ms", "--lookahead", "5s")
+    until_probed(redis)
     wait_until(lambda: redis.zscore(PENDING, id) in (ms, ms - 0.5, None), 10, "mended")
     wait_until(lambda: is_empty(redis), 20, "settled")
     (late,) = shop.lateness(db)
@@ -132,9 +131,8 @@ def test_scores_for_nothing(db: Database, redis: redis_py.Redis, sweeper: Start)
     nor sleep past the others."""
     redis.zadd(PENDING, {"a": "inf", "b": 1e300, "c": 9e15, "d": 4e12})
     product = shop.add_product(db)
-    daemon = sweeper(*ALONE)
-    daemon.wait_for_record("Redis connected")
-    redis.config_resetstat()
+    sweeper(*ALONE)
+    until_probed(redis)
     id = shop.reserve(db, {product: 1}, ttl_s=1)
     mirror(db, redis, id)
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
@@ -147,9 +145,8 @@ def test_an_idle_sweeper_is_idle(db: Database, redis: redis_py.Redis, sweeper: S
     keep = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=600)
     mirror(db, redis, keep)
     daemon = sweeper()
-    daemon.wait_for_record("Redis connected")
+    until_probed(redis)
     began, used = redis.time()[0], daemon.cpu_seconds()
-    redis.config_resetstat()
     wait_until(lambda: redis.time()[0] >= began + 3, 20, "two seconds and more")
     calls, cpu_s = script_calls(redis), daemon.cpu_seconds() - used
     assert 2 < calls < 24, "a few looks a second"
