@@ -97,6 +97,10 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
  * under way, nor inside a callback of the link. */
 void pg_link_renew(struct pg_link *link, const char *reason);
 
+/* Leaves the server on a later turn if the source names another by now, as the next request would
+ * have it do: for connections that may not be used for long. */
+void pg_link_follow(struct pg_link *link);
+
 /* Closes for good, no reconnect; on_state is not called. A pending request gets PG_UNKNOWN on a
  * later turn, or from pg_link_free. */
 void pg_link_stop(struct pg_link *link);

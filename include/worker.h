@@ -41,6 +41,8 @@ bool worker_ready(const struct worker *w);
  * that Postgres need not wait for Redis. */
 bool worker_ready_ahead(const struct worker *w);
 
+/* Leaves a Postgres that is no longer the one to be used, if there is nothing in hand. */
+void worker_follow_postgres(struct worker *w);
 bool worker_link_up(const struct worker *w);
 const char *worker_link_error(const struct worker *w);
 uint64_t worker_reconnects(const struct worker *w);

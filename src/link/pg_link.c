@@ -363,6 +363,22 @@ static bool queue_statements(PGconn *conn, const struct pg_query *queries, int n
     return PQpipelineSync(conn) == 1;
 }
 
+/* Whether the source names another server now: then this one is left on a later turn. */
+static bool has_to_leave(struct pg_link *link)
+{
+    if (pg_source_moves(&link->source) == link->moves)
+        return false;
+    pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
+    timer_after_us(link->later, 0);
+    return true;
+}
+
+void pg_link_follow(struct pg_link *link)
+{
+    if (link->state == PG_LINK_UP && !link->request.active)
+        (void)has_to_leave(link);
+}
+
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
                  int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
                  void *arg)
@@ -372,11 +388,8 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
     assert(nqueries > 0);
     if (link->state != PG_LINK_UP || request->active)
         return -1;
-    if (pg_source_moves(&link->source) != link->moves) {
-        pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
-        timer_after_us(link->later, 0);
+    if (has_to_leave(link))
         return -1;
-    }
     request->results = calloc((size_t)nqueries + 1, sizeof(PGresult *));
     if (request->results == NULL)
         return -1;

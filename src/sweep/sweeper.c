@@ -106,7 +106,10 @@ static void poke(struct sweeper *s)
 
 static void on_wake(void *arg)
 {
-    poke(arg);
+    struct sweeper *s = arg;
+    for (int i = 0; i < s->n; i++) /* those that are not used would stay */
+        worker_follow_postgres(s->workers[i]);
+    poke(s);
 }
 
 static void on_claimed(void *arg, struct worker *w, const struct worker_claim_result *result)

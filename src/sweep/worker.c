@@ -169,6 +169,11 @@ bool worker_ready_ahead(const struct worker *w)
     return may_claim(w) && w->now.n > 0;
 }
 
+void worker_follow_postgres(struct worker *w)
+{
+    pg_link_follow(w->link);
+}
+
 bool worker_link_up(const struct worker *w)
 {
     return pg_link_up(w->link);
