@@ -9,6 +9,7 @@
 #include "loop.h"
 #include "reconcile.h"
 #include "redis_link.h"
+#include "redis_use.h"
 #include "secrets.h"
 #include "sweep.h"
 #include "sweep_job.h"
@@ -191,11 +192,11 @@ static void post_reconcile(void *arg, struct http_request *request)
         http_reply_error(request, 503, "the sweeper is stopping");
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
-    else if (!sweep_redis_usable(r->sweep))
+    else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
+        http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
+    else if (redis_use_degraded(r->sweep->redis_use))
         http_reply_error(request, 503,
-                         redis_link_state(r->sweep->redis) == REDIS_LINK_UP
-                             ? "Redis refuses what the sweeper asks of it: nothing can be compared"
-                             : "Redis is out of reach: there is nothing to compare with");
+                         "Redis refuses what the sweeper asks of it: nothing can be compared");
     else
         start_reconcile(r, request);
 }

@@ -274,15 +274,26 @@ static int refuse_whole(const struct blame *b, const char *message)
     return -1;
 }
 
+/* "invalid sslmode value"; of some keywords libpq 17 has it in quotes. */
+static bool names_keyword(const char *message, const char *keyword)
+{
+    size_t len = strlen(keyword);
+
+    if (strncmp(message, "invalid ", 8) != 0)
+        return false;
+    message += 8;
+    if (*message == '"') {
+        message++;
+        return strncmp(message, keyword, len) == 0 && strncmp(message + len, "\" value", 7) == 0;
+    }
+    return strncmp(message, keyword, len) == 0 && strncmp(message + len, " value", 6) == 0;
+}
+
 static int refuse_message(const struct blame *b, const char *message)
 {
-    char keyword[40];
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        (void)snprintf(keyword, sizeof(keyword), "invalid %s value", words[i].keyword);
-        if (strncmp(message, keyword, strlen(keyword)) == 0)
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (names_keyword(message, words[i].keyword))
             return refuse_option(b, words[i].keyword, words[i].allowed);
-    }
     if (strncmp(message, "definition of service", 21) == 0)
         return refuse_option(b, "service", "one that is defined in pg_service.conf");
     return refuse_whole(b, message);
