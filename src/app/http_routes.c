@@ -9,7 +9,6 @@
 #include "loop.h"
 #include "reconcile.h"
 #include "redis_link.h"
-#include "redis_use.h"
 #include "secrets.h"
 #include "sweep.h"
 #include "sweep_job.h"
@@ -194,7 +193,7 @@ static void post_reconcile(void *arg, struct http_request *request)
         http_reply_error(request, 409, "a reconciliation is running");
     else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
         http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
-    else if (redis_use_degraded(r->sweep->redis_use))
+    else if (sweep_degraded(r->sweep))
         http_reply_error(request, 503,
                          "Redis refuses what the sweeper asks of it: nothing can be compared");
     else
