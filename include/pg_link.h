@@ -32,7 +32,9 @@ struct pg_link_options {
     const char *application_name; /* copied */
     int64_t connect_timeout_us;   /* for each attempt, all hosts together */
     int64_t backoff_min_us, backoff_max_us;
-    bool read_only_ok; /* a standby or a read-only database will do (nothing is to be changed) */
+    /* A standby or a read-only database will do, where no other is named: nothing is to be changed.
+     */
+    bool read_only_ok;
     /* Called when the connection is ready (up, reason "") and when it is lost or an attempt failed
      * (!up, with the reason: one line, no secrets; the link itself does not log it). Always from
      * the loop, never from inside a function of this header. A pending request is answered first.

@@ -72,9 +72,7 @@ static void on_server(struct check *c, const struct pg_result *r, const struct p
     snprintf(c->pg.time_zone, sizeof(c->pg.time_zone), "%s", pg_result_text(r, 0, TIME_ZONE));
     if (is_true(r, 0, STANDBY)) {
         check_fail(
-            c,
-            "Postgres at %s is a hot standby and read-only: name the primary, or all servers "
-            "and target_session_attrs=read-write",
+            c, "Postgres at %s is a hot standby and read-only: name the primary, or all servers",
             c->context.postgres);
         check_done(c, CHECK_POSTGRES);
         return;

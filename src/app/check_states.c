@@ -48,13 +48,15 @@ static void say_rule(struct check *c, const struct check_rule *rule, const struc
 static void on_rule(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
 {
     const struct check_rule *rule = &c->pg.rules[c->pg.which];
-    if (r == NULL && strcmp(rule->kind, "domain") == 0)
+    if (r == NULL && strcmp(rule->kind, "domain") == 0) {
         check_refused(c, "the state 'released'", answer);
-    else if (r == NULL)
+    } else if (r == NULL) {
+        c->pg.clean = false; /* what is not known is not said to be so */
         check_note("whether %s lets a row become released cannot be told: %s", rule->name,
                    answer->message);
-    else if (pg_result_int(r, 0, 1) > 0)
+    } else if (pg_result_int(r, 0, 1) > 0) {
         say_rule(c, rule, r);
+    }
     c->pg.which++;
     ask_rule(c);
 }

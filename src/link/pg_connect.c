@@ -123,7 +123,7 @@ unsigned pg_source_moves(const struct pg_source *source)
 
 /* Of several hosts the one that can be written to is meant, unless somebody says otherwise: the
  * first that answers may be a standby, at every attempt. */
-static bool wants_primary(const struct pg_link *link, const char *conninfo)
+static bool wants_primary(const char *conninfo)
 {
     PQconninfoOption *given;
     PQconninfoOption *effective;
@@ -131,7 +131,7 @@ static bool wants_primary(const struct pg_link *link, const char *conninfo)
     bool told;
     bool several;
 
-    if (link->read_only_ok || getenv("PGTARGETSESSIONATTRS") != NULL)
+    if (getenv("PGTARGETSESSIONATTRS") != NULL)
         return false;
     given = PQconninfoParse(conninfo, NULL);
     effective = pg_conninfo_effective(conninfo);
@@ -164,7 +164,7 @@ void pg_connect_begin(struct pg_link *link)
                                   "2",
                                   "3",
                                   "3000",
-                                  wants_primary(link, conninfo) ? "read-write" : NULL,
+                                  wants_primary(conninfo) ? "read-write" : NULL,
                                   conninfo,
                                   "UTF8",
                                   NULL};

@@ -98,6 +98,7 @@ def test_a_note(db: Database, role: str, check: Check, note: str) -> None:
     found = [line for line in verdicts(done, "note") if all(word in line for word in words)]
     assert len(found) == 1, done.stdout
     assert "born" not in done.stdout
+    assert "may become released" not in done.stdout or "cannot be told" not in words
 
 
 def test_a_view_of_counters(db: Database, run: Run, check: Check) -> None:

@@ -258,5 +258,8 @@ def test_of_several_hosts_the_primary_is_used(
     release_one(db, product)
     assert not daemon.find("Postgres is out of reach")
     assert run("--once", dsn=options, env=env).status == 0
+    for mode in ("--check-config", "--status"):  # which would do with one that is read-only
+        done = run(mode, dsn=options, env=env)
+        assert done.status == 0, done.stdout + done.stderr
     told = run("--once", dsn=f"{options} target_session_attrs=any", env=env)
     assert told.status == 1 and "read-only" in told.record("Postgres is out of reach")["error"]
