@@ -51,7 +51,8 @@ struct mapping_types {
     bool meddled;             /* triggers or rules of the shop's may change what an UPDATE does */
     bool deferred;            /* ... when the transaction ends */
     bool counter_unique;      /* no product has two counter rows */
-    bool whole_units;         /* quantity is an integer */
+    bool whole_units;         /* quantity is an integer, and the counters hold any integer */
+    bool partitioned;         /* one of the tables is */
     const char *product_type; /* of the counters, as SQL writes it */
 };
 
@@ -65,10 +66,20 @@ void mapping_use_bytes(struct mapping_types *types);
 /* Whether a release in a hurry can tell that it did what it should (sql/release_hurried.sql). */
 bool mapping_may_hurry(const struct mapping_types *types);
 
-/* Fills a template: {name} is a name, a type or a phrase. plain: {skip_locked} and {fence} stand
- * for nothing. malloc'd; NULL when the link is down or memory ran out. An
- * unknown name in a template is a programming error (assert). */
-char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
+/* Whether nothing stands between an UPDATE of the two tables and the rows that it means: then the
+ * release can do with its lean form (sql/release.sql). */
+bool mapping_is_plain(const struct mapping_types *types);
+
+/* The forms of a template. */
+#define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for nothing */
+#define MAPPING_LEAN                                                                               \
+    2U /* what stands between {if_careful} and {end} is left out; without this,                    \
+          what stands between {if_lean} and {end} */
+
+/* Fills a template: {name} is a name, a type or a phrase. form: some of the above, or 0. malloc'd;
+ * NULL when the link is down or memory ran out. An unknown name in a template is a programming
+ * error (assert). */
+char *mapping_render(const char *template_text, const struct mapping_types *types, unsigned form,
                      struct pg_link *link);
 
 #endif

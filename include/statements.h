@@ -54,6 +54,7 @@ bool statements_unspeakable(const char *sqlstate);
 
 /* The texts; require statements_ready. */
 enum statement {
+    STATEMENT_RELEASE_LEAN,   /* polite, in brief: where mapping_is_plain */
     STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */
     STATEMENT_RELEASE_PATIENT,
     STATEMENT_RELEASE_HURRIED, /* where mapping_may_hurry */

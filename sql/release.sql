@@ -19,42 +19,40 @@
 --   else is written: no lost update, and nobody waits.
 -- * `picked` restates what makes a row releasable, so that a row which changed between the
 --   statement's snapshot and its lock is judged by its newest version; when that is another place
---   (now_at), its reservation is left for the next attempt.
+--   (now_at), its reservation is left for the next attempt. So what is flipped is what was seen, the
+--   quantity too.
 -- * Units are those of the rows as they were locked. A trigger may make anything of a row.
--- * `adds_up`: what was to be changed was, row by row, and each counter once, by its units. If not,
---   the statement fails with a sentence, by a cast that cannot succeed (release.c reads it): of the
---   first row of the answer that may be to blame, since the plan of a join would cost more than
---   all the rest; alone, a reservation is. With triggers or rules of the shop's,
+-- * {if_careful}: `adds_up`: what was to be changed was, row by row, and each counter once, by its
+--   units. If not, the statement fails with a sentence, by a cast that cannot succeed (release.c reads
+--   it): of the first row of the answer that may be to blame, since the plan of a join would cost more
+--   than all the rest; alone, a reservation is. With triggers or rules of the shop's,
 --   sql/release_check.sql looks again afterwards.
+-- * {if_lean}: where nothing stands in the way (mapping_is_plain), it is enough that nothing does by
+--   now: no row security, no triggers, no fractions, no second counter, none that is NULL. Else it
+--   fails (a division by zero), and is sent again with all care: a third of a lone release's cost.
 -- * {or_hidden}: whoever waits for a counter and does not get it, though it can be seen, is kept
 --   from it by row security.
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
-           r.{status} = {active} AS active,
+           r.{quantity} AS quantity, r.{status} = {active} AS active,
            pg_catalog.count(*) FILTER (WHERE r.{status} = {active}) OVER same AS active_rows,
-           CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL)
-                         FILTER (WHERE r.{status} = {active}) OVER same
-                THEN pg_catalog.max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same
-                END AS expires_at
+           {latest_expires} AS expires_at
       FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
       LEFT JOIN {reservations} r ON {typed} AND r.{id} = a.id
     WINDOW same AS (PARTITION BY a.n)
 ), held AS MATERIALIZED (
-    SELECT i.{stock_product_id} AS product_id, i.{available_stock} AS available,
-           i.{reserved_stock} AS reserved
+    SELECT i.{stock_product_id} AS product_id
+           {if_careful}, i.{available_stock} AS available, i.{reserved_stock} AS reserved{end}
       FROM {inventory} i
      WHERE {stock_typed}
-       AND i.{stock_product_id} IN (SELECT s.product_id FROM seen s
-                                     WHERE s.active AND s.expires_at <= {now_expires})
+       AND i.{stock_product_id} = ANY (ARRAY(SELECT s.product_id FROM seen s
+                                              WHERE s.active AND s.expires_at <= {now_expires}))
      ORDER BY i.{stock_product_id}
        FOR NO KEY UPDATE OF i {skip_locked}
 ), picked AS MATERIALIZED (
-    SELECT s.n, s.active_rows, s.part, s.place, s.product_id, r.{quantity} AS quantity,
-           r.ctid AS now_at
+    SELECT s.n, s.active_rows, s.part, s.place, s.product_id, s.quantity, r.ctid AS now_at
       FROM seen s
-      JOIN {reservations} r
-        ON r.tableoid = s.part AND r.ctid = s.place
-        AND r.{product_id} IS NOT DISTINCT FROM s.product_id
+      JOIN {reservations} r ON r.tableoid = s.part AND r.ctid = s.place
      WHERE s.active AND s.expires_at <= {now_expires}
        AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
        AND (s.product_id IN (SELECT h.product_id FROM held h)
@@ -72,9 +70,35 @@ WITH seen AS MATERIALIZED (
        SET {status} = {released}, {updated_at} = {now_updated}
       FROM taken t
      WHERE r.tableoid = t.part AND r.ctid = t.place
-       AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
-    RETURNING t.n, t.part, t.place, t.product_id, t.quantity, r.{status} = {active} AS still_active
-), moved AS MATERIALIZED (
+    RETURNING t.n, t.product_id, t.quantity
+              {if_careful}, t.part, t.place, r.{status} = {active} AS still_active{end}
+), {if_lean}stocked AS (
+    UPDATE {inventory} i
+       SET {available_stock} = i.{available_stock} + m.units,
+           {reserved_stock} = i.{reserved_stock} - m.units,
+           {stock_updated_at} = {now_stock_updated}
+      FROM (SELECT product_id, pg_catalog.sum(quantity) AS units FROM flipped GROUP BY product_id) m
+     WHERE i.{stock_product_id} = m.product_id
+    RETURNING m.product_id,
+              i.{available_stock} - i.{available_stock} + i.{reserved_stock} - i.{reserved_stock} = 0
+                  AS known
+)
+SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
+       CASE WHEN s.active AND s.n IN (SELECT f.n FROM flipped f) THEN s.quantity END AS units,
+       CASE WHEN s.active AND (s.product_id IN (SELECT h.product_id FROM held h)) IS NOT TRUE
+            THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
+       s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due,
+       1 / CASE WHEN s.active AND (s.quantity % 1 = 0) IS NOT TRUE
+                  OR pg_catalog.row_security_active({reservations_text})
+                  OR pg_catalog.row_security_active({inventory_text})
+                  OR {meddled}
+                  OR EXISTS (SELECT FROM stocked c GROUP BY c.product_id
+                             HAVING pg_catalog.count(CASE WHEN c.known THEN 1 END) <> 1
+                                 OR pg_catalog.count(*) <> 1)
+                THEN 0 ELSE 1 END AS adds_up,
+       0 AS noted
+  FROM seen s
+{end}{if_careful}moved AS MATERIALIZED (
     SELECT f.product_id, f.units, h.counters, h.available, h.reserved
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units FROM flipped GROUP BY product_id) f
       LEFT JOIN (SELECT product_id, pg_catalog.count(*) AS counters, pg_catalog.min(available) AS available,
@@ -131,4 +155,4 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
                                    AND pg_catalog.bool_and(c.adds_up)) AS adds_up
           FROM seen s
         OFFSET 0) s
-  LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place
+  LEFT JOIN flipped f ON f.n = s.n AND f.part = s.part AND f.place = s.place{end}

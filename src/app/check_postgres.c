@@ -99,8 +99,7 @@ void check_ask_template(struct check *c, const char *text,
                         void (*answered)(struct check *c, const struct pg_result *r,
                                          const struct pg_answer *answer))
 {
-    char *sql =
-        mapping_render(text, statements_types(c->context.sweep.statements), false, c->pg.link);
+    char *sql = mapping_render(text, statements_types(c->context.sweep.statements), 0, c->pg.link);
     check_ask(c, sql, 0, NULL, answered);
     free(sql);
 }

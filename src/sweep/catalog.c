@@ -32,6 +32,8 @@ enum {
     COL_EXPIRES = 3,
     COL_UPDATED = 5,
     COL_STOCK_PRODUCT = 6,
+    COL_AVAILABLE = 7,
+    COL_RESERVED = 8,
     COL_STOCK_UPDATED = 9,
     COL_TOTAL_STOCK = 10
 };
@@ -192,19 +194,32 @@ static int check_time(const struct catalog *c, int i, bool *has_zone, const char
     return -1;
 }
 
+static bool is_integer(const struct catalog_column *column)
+{
+    const char *kind = column->kind;
+    return strcmp(kind, "int4") == 0 || strcmp(kind, "int8") == 0 || strcmp(kind, "int2") == 0;
+}
+
+/* A float and a numeric(9,-2) round what they are given. */
+static bool holds_integers(const struct catalog_column *column)
+{
+    return is_integer(column) ||
+           (strncmp(column->type, "numeric", 7) == 0 && strstr(column->type, ",-") == NULL);
+}
+
 /* What may stand between an UPDATE and the rows that it means. */
 static void read_guards(const struct catalog *c, struct mapping_types *types)
 {
     const struct catalog_column *of = c->columns;
-    const char *quantity = of[COL_QUANTITY].kind;
     types->expires_nullable = of[COL_EXPIRES].nullable;
     types->rows_hidden = of[COL_ID].row_security;
     types->counters_hidden = of[COL_STOCK_PRODUCT].row_security;
     types->meddled = of[COL_ID].meddled || of[COL_STOCK_PRODUCT].meddled;
     types->deferred = of[COL_ID].deferred || of[COL_STOCK_PRODUCT].deferred;
     types->counter_unique = of[COL_STOCK_PRODUCT].unique;
-    types->whole_units = strcmp(quantity, "int4") == 0 || strcmp(quantity, "int8") == 0 ||
-                         strcmp(quantity, "int2") == 0;
+    types->whole_units = is_integer(&of[COL_QUANTITY]) && holds_integers(&of[COL_AVAILABLE]) &&
+                         holds_integers(&of[COL_RESERVED]);
+    types->partitioned = of[COL_ID].relkind == 'p' || of[COL_STOCK_PRODUCT].relkind == 'p';
     types->product_type = of[COL_STOCK_PRODUCT].type;
 }
 

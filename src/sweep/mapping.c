@@ -58,6 +58,11 @@ static const char *now_for(bool has_zone)
     return has_zone ? NOW_ZONED : NOW_PLAIN;
 }
 
+bool mapping_is_plain(const struct mapping_types *types)
+{
+    return mapping_may_hurry(types) && !types->rows_hidden && !types->partitioned;
+}
+
 bool mapping_may_hurry(const struct mapping_types *types)
 {
     return !types->meddled && !types->counters_hidden && types->counter_unique &&
@@ -95,6 +100,12 @@ static const char *or_hidden(const struct mapping_types *types)
     return types->expires_has_zone ? OR_HIDDEN(NOW_ZONED) : OR_HIDDEN(NOW_PLAIN);
 }
 
+/* When the last of a reservation's active rows expires; NULL: one of them never does. */
+#define LATEST "pg_catalog.max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same"
+#define LATEST_OF_NULLABLE                                                                         \
+    "CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL)"                                    \
+    " FILTER (WHERE r.{status} = {active}) OVER same THEN " LATEST " END"
+
 /* Only ids of which no active row lacks an expiry. */
 #define NOT_ENDLESS                                                                                \
     "AND NOT EXISTS (SELECT FROM {reservations} e WHERE e.{id} = r.{id}"                           \
@@ -103,8 +114,9 @@ static const char *or_hidden(const struct mapping_types *types)
 /* What a token that is not a name stands for, maybe with names in it; NULL when it is none of
  * these. */
 static const char *type_text(const char *token, size_t len, const struct mapping_types *types,
-                             bool plain)
+                             unsigned form)
 {
+    bool plain = (form & MAPPING_BARE) != 0;
     const struct {
         const char *token;
         const char *text;
@@ -121,6 +133,10 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"or_hidden", plain && types->counters_hidden ? or_hidden(types) : ""},
         {"noted", types->meddled ? NOTED : "0"},
         {"meddled", types->meddled ? "false" : MEDDLED},
+        {"latest_expires", types->expires_nullable ? LATEST_OF_NULLABLE : LATEST},
+        {"if_lean", ""},
+        {"if_careful", ""},
+        {"end", ""},
         {"and_not_endless", types->expires_nullable ? NOT_ENDLESS : ""},
         {"stock_product_type", types->product_type},
         {"total_stock", types->has_total_stock ? NULL : "NULL::bigint"},
@@ -209,7 +225,7 @@ static int put_guards(FILE *out, const char *alias, const struct guard *guards, 
 
 /* Writes one token's text; -1 when memory ran out or the link is down. */
 static int put_token(FILE *out, const char *token, size_t len, const struct mapping_types *types,
-                     bool plain, struct pg_link *link)
+                     unsigned form, struct pg_link *link)
 {
     const struct guard typed[] = {{NAME_ID, types->id_type},
                                   {NAME_EXPIRES_AT, types->expires_type},
@@ -219,13 +235,25 @@ static int put_token(FILE *out, const char *token, size_t len, const struct mapp
         return put_guards(out, "r", typed, 3, link);
     if (is_token(token, len, "stock_typed"))
         return put_guards(out, "i", stock_typed, 1, link);
-    const char *fixed = type_text(token, len, types, plain);
+    const char *fixed = type_text(token, len, types, form);
     if (fixed != NULL)
         return put_phrase(out, fixed, link);
     return put_name(out, token, len, link);
 }
 
-char *mapping_render(const char *template_text, const struct mapping_types *types, bool plain,
+/* Where what a token begins, or the token itself, ends: a part that is not of this form is left
+ * out whole. */
+static const char *end_of(const char *token, size_t len, unsigned form)
+{
+    bool lean = (form & MAPPING_LEAN) != 0;
+    bool left_out =
+        is_token(token, len, "if_lean") ? !lean : is_token(token, len, "if_careful") && lean;
+    const char *end = left_out ? strstr(token, "{end}") : NULL;
+    assert(end != NULL || !left_out);
+    return end != NULL ? end : token + len + 1;
+}
+
+char *mapping_render(const char *template_text, const struct mapping_types *types, unsigned form,
                      struct pg_link *link)
 {
     char *sql = NULL;
@@ -244,8 +272,8 @@ char *mapping_render(const char *template_text, const struct mapping_types *type
             continue;
         }
         size_t len = strcspn(p + 1, "}");
-        rc = put_token(out, p + 1, len, types, plain, link);
-        p += len + 2;
+        rc = put_token(out, p + 1, len, types, form, link);
+        p = end_of(p + 1, len, form);
     }
     if (fclose(out) != 0 || rc != 0) {
         free(sql);

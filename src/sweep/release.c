@@ -13,30 +13,31 @@
 #include <string.h>
 
 /* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
- * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
- * jit: with hundreds of ids the planner must neither read whole tables nor compile. The clock is
- * read here, before the work begins: the tighter bound (clock.h). */
+ * with the release, so that a transaction pooler needs to remember nothing. The clock is read here,
+ * before the work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
     "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"                 \
-    " pg_catalog.set_config('lock_timeout', $1, true), "                                           \
-    "pg_catalog.set_config('statement_timeout', $2, true),"                                        \
-    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('jit', "       \
-    "'off', true)"
-static const char settings_sql[] = SETTINGS;
+    " pg_catalog.set_config('statement_timeout', $2, true)"
+#define LOCK_TIMEOUT ", pg_catalog.set_config('lock_timeout', $1, true)"
+/* With hundreds of ids the planner must neither read whole tables nor compile. */
+#define MANY                                                                                       \
+    ", pg_catalog.set_config('random_page_cost', '1.1', true)"                                     \
+    ", pg_catalog.set_config('jit', 'off', true)"
+#define FEW_IDS 10 /* with so many the planner does neither by itself */
 /* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char turn_sql[] =
-    SETTINGS ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN
-             ", pg_catalog.set_config('lock_timeout', $1, true)";
+#define TURN ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
 static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
 
 struct request {
-    enum release_way way;
-    struct server_clock *clock;
+    struct pg_link *link;
+    struct release_options options;
+    bool lean; /* what was sent last */
+    uint64_t generation;
     struct item **items;
     size_t n;
     void (*done)(void *arg, const struct release_result *result);
@@ -148,7 +149,7 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults >= 2 ? answer->results[1] : NULL;
-    bool hurried = q->way == RELEASE_HURRIED;
+    bool hurried = q->options.way == RELEASE_HURRIED;
     if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
         pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
         return -1;
@@ -169,7 +170,7 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     for (size_t i = 0; i < q->n; i++)
         if (q->items[i]->outcome == OUTCOME_NONE && !hurried)
             return -1;
-    server_clock_sample(q->clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
+    server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
     return 0;
 }
@@ -199,9 +200,24 @@ static const char *read_refusal(const struct pg_answer *answer, char *out, size_
     return NULL;
 }
 
+static int send(struct request *q, bool may_be_lean);
+
+/* The lean statement says that something does not add up, and not what: the same once more with all
+ * care, in what is left of its time. Returns 0 when that was sent. */
+static int look_again(struct request *q, const struct pg_answer *answer)
+{
+    int64_t left_us = q->options.statement_timeout_us - (answer->received_us - answer->sent_us);
+    q->options.statement_timeout_us = left_us > 1000 ? left_us : 1000;
+    return send(q, false);
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct request *q = arg;
+    bool doubtful = q->lean && strcmp(answer->sqlstate, "22012") == 0;
+    bool outdated = statements_generation(q->options.statements) != q->generation;
+    if (doubtful && !outdated && look_again(q, answer) == 0)
+        return;
     char sentence[512];
     struct release_result result = {.fault = RELEASE_OK,
                                     .sqlstate = answer->sqlstate,
@@ -211,7 +227,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
                                     .received_us = answer->received_us};
     if (answer->status == PG_UNKNOWN) {
         result.fault = RELEASE_UNKNOWN;
-    } else if (ask_is_stale(answer)) {
+    } else if (ask_is_stale(answer) || (doubtful && outdated)) {
         result.fault = RELEASE_STALE;
     } else if (answer->status == PG_REFUSED) {
         const char *refusal = read_refusal(answer, sentence, sizeof(sentence));
@@ -263,6 +279,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
                 struct item *const *items, size_t n,
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
 {
+    static const char *const settings_sql[2][2] = {
+        {SETTINGS LOCK_TIMEOUT, SETTINGS MANY LOCK_TIMEOUT},
+        {SETTINGS TURN LOCK_TIMEOUT, SETTINGS MANY TURN LOCK_TIMEOUT},
+    };
     char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / 1000;
@@ -274,11 +294,13 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     char *ids = id_array(items, n);
     if (ids == NULL)
         return -1;
+    bool lean = which == STATEMENT_RELEASE_LEAN;
     bool careful = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
+    bool turn = lean || careful;
     const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
     const char *params[] = {ids, lock_timeout, turn_timeout};
     struct ask_query queries[4] = {
-        {.sql = careful ? turn_sql : settings_sql, .nparams = careful ? 3 : 2, .params = settings},
+        {.sql = settings_sql[turn][n > FEW_IDS], .nparams = turn ? 3 : 2, .params = settings},
         {.statement = which,
          .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
          .params = params},
@@ -300,19 +322,31 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     return rc;
 }
 
-int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
-                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+static int send(struct request *q, bool may_be_lean)
 {
     static const enum statement release[RELEASE_WAYS] = {
         [RELEASE_POLITE] = STATEMENT_RELEASE_POLITE,
         [RELEASE_PATIENT] = STATEMENT_RELEASE_PATIENT,
         [RELEASE_HURRIED] = STATEMENT_RELEASE_HURRIED,
     };
+    const struct statements *s = q->options.statements;
+    q->lean =
+        may_be_lean && q->options.way == RELEASE_POLITE && mapping_is_plain(statements_types(s));
+    q->generation = statements_generation(s);
+    return release_ask(q->link, &q->options,
+                       q->lean ? STATEMENT_RELEASE_LEAN : release[q->options.way], q->items, q->n,
+                       on_answer, q);
+}
+
+int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+{
     struct request *q = malloc(sizeof(*q));
     if (q == NULL)
         return -1;
-    *q = (struct request){options->way, options->clock, items, n, done, arg};
-    int rc = release_ask(link, options, release[options->way], items, n, on_answer, q);
+    *q = (struct request){
+        .link = link, .options = *options, .items = items, .n = n, .done = done, .arg = arg};
+    int rc = send(q, true);
     if (rc != 0)
         free(q);
     return rc;

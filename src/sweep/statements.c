@@ -117,29 +117,30 @@ static int render(struct statements *s, struct load *load)
 {
     static const struct {
         const char *text;
-        bool plain;
+        unsigned form;
     } templates[STATEMENT_COUNT] = {
-        [STATEMENT_RELEASE_POLITE] = {sql_release, false},
-        [STATEMENT_RELEASE_PATIENT] = {sql_release, true},
-        [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, false},
-        [STATEMENT_RELEASE_CHECK] = {sql_release_check, false},
-        [STATEMENT_PRODUCTS] = {sql_products, false},
-        [STATEMENT_DUE_ROWS] = {sql_due_rows, false},
-        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, true},
-        [STATEMENT_DUE_COUNT] = {sql_due_count, false},
-        [STATEMENT_LATE_ROWS] = {sql_late_rows, false},
-        [STATEMENT_BEGIN] = {sql_begin, false},
-        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, false},
-        [STATEMENT_TIED_ROWS] = {sql_tied_rows, false},
-        [STATEMENT_LOOK] = {sql_look, false},
-        [STATEMENT_STOCK] = {sql_stock, false},
-        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, false},
-        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, false},
-        [STATEMENT_BLOCKERS] = {sql_blockers, false},
+        [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
+        [STATEMENT_RELEASE_POLITE] = {sql_release, 0},
+        [STATEMENT_RELEASE_PATIENT] = {sql_release, MAPPING_BARE},
+        [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, 0},
+        [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
+        [STATEMENT_PRODUCTS] = {sql_products, 0},
+        [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
+        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_BARE},
+        [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
+        [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
+        [STATEMENT_BEGIN] = {sql_begin, 0},
+        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
+        [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
+        [STATEMENT_LOOK] = {sql_look, 0},
+        [STATEMENT_STOCK] = {sql_stock, 0},
+        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
+        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
+        [STATEMENT_BLOCKERS] = {sql_blockers, 0},
     };
     drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].plain, load->link);
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].form, load->link);
         if (s->texts[i] == NULL) {
             snprintf(load->error, sizeof(load->error), "out of memory");
             drop_texts(s);
