@@ -26,6 +26,7 @@ struct ask_query {
     enum statement statement;
     int nparams;
     const char *const *params;
+    bool isolates; /* as of struct pg_query */
 };
 
 struct ask_options {

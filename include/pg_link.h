@@ -63,7 +63,13 @@ struct pg_query {
     const char *sql;
     int nparams;
     const char *const *params; /* text format; NULL entries are SQL NULL */
+    /* Of the first: it sets READ COMMITTED itself, by set_config, which costs next to nothing, and
+     * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another. After such
+     * an answer the link sets it before, as for all others, and the same may be sent again. */
+    bool isolates;
 };
+#define PG_LINK_OTHER_LEVEL "25001"
+#define PG_LINK_ISOLATE "pg_catalog.set_config('transaction_isolation', 'read committed', true)"
 
 /* NULL when memory ran out. Does nothing before pg_link_start. */
 struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options);

@@ -89,12 +89,12 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
             THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
        s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due,
        1 / CASE WHEN s.active AND (s.quantity % 1 = 0) IS NOT TRUE
-                  OR pg_catalog.row_security_active({reservations_text})
-                  OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
-                  OR EXISTS (SELECT FROM stocked c GROUP BY c.product_id
-                             HAVING pg_catalog.count(CASE WHEN c.known THEN 1 END) <> 1
-                                 OR pg_catalog.count(*) <> 1)
+                  OR (SELECT pg_catalog.row_security_active({reservations_text})
+                             OR pg_catalog.row_security_active({inventory_text})
+                             OR pg_catalog.count(*)
+                                <> pg_catalog.count(DISTINCT CASE WHEN c.known THEN c.product_id END)
+                        FROM stocked c)
                 THEN 0 ELSE 1 END AS adds_up,
        0 AS noted
   FROM seen s

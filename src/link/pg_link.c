@@ -73,9 +73,10 @@ static void deliver(struct pg_link *link, const char *reason)
         answer.message = request.message;
         answer.table = request.table;
         memcpy(answer.sqlstate, request.sqlstate, sizeof(answer.sqlstate));
+        link->other_level = link->other_level || strcmp(answer.sqlstate, PG_LINK_OTHER_LEVEL) == 0;
     } else {
-        answer.nresults = request.nresults - 1;
-        answer.results = (const struct pg_result *const *)request.results + 1;
+        answer.nresults = request.nresults - request.own;
+        answer.results = (const struct pg_result *const *)request.results + request.own;
     }
     link->calling = true;
     request.cb(request.arg, &answer);
@@ -351,9 +352,9 @@ int pg_link_server_version(const struct pg_link *link)
  * TRANSACTION, at which the server warns where there is no BEGIN. */
 static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
 
-static bool queue_statements(PGconn *conn, const struct pg_query *queries, int nqueries)
+static bool queue_statements(PGconn *conn, bool own, const struct pg_query *queries, int nqueries)
 {
-    if (PQsendQueryParams(conn, read_committed_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+    if (own && PQsendQueryParams(conn, read_committed_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
         return false;
     for (int i = 0; i < nqueries; i++) {
         if (PQsendQueryParams(conn, queries[i].sql, queries[i].nparams, NULL, queries[i].params,
@@ -390,17 +391,18 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
         return -1;
     if (has_to_leave(link))
         return -1;
+    request->own = queries[0].isolates && !link->other_level ? 0 : 1;
     request->results = calloc((size_t)nqueries + 1, sizeof(PGresult *));
     if (request->results == NULL)
         return -1;
     request->active = true;
-    request->nqueries = nqueries + 1;
+    request->nqueries = nqueries + request->own;
     request->deadline_us = deadline_us;
     request->cb = cb;
     request->arg = arg;
     request->sent_us = clock_mono_us();
     timer_after_us(link->deadline, deadline_us);
-    if (!queue_statements(link->conn, queries, nqueries) || !flush(link))
+    if (!queue_statements(link->conn, request->own != 0, queries, nqueries) || !flush(link))
         timer_after_us(link->later, 0);
     return 0;
 }

@@ -23,12 +23,13 @@ enum pg_link_state {
 };
 
 /* One transaction under way. `results` has room for `nqueries`, the first `nresults` are filled;
- * the very first is the link's own, of the isolation level. */
+ * the first `own` are the link's, of the isolation level. */
 struct pg_request {
     bool active;   /* its callback is still owed */
     bool failed;   /* the server reported an error: the fields below hold the first one */
     bool broken;   /* the conversation cannot go on: the connection must go */
     bool finished; /* the Sync was answered: committed, or rolled back when `failed` */
+    int own;
     int nqueries;
     int nresults;
     PGresult **results;
@@ -60,10 +61,11 @@ struct pg_link {
     struct timer *later; /* armed to give an answer that could not be given in the caller's stack */
     struct backoff backoff;
 
-    bool writing; /* UP: io waits for room to write, too */
-    bool calling; /* inside one of the owner's callbacks */
-    bool proved;  /* this connection has committed something */
-    bool was_up;  /* there was a working connection before */
+    bool writing;     /* UP: io waits for room to write, too */
+    bool calling;     /* inside one of the owner's callbacks */
+    bool proved;      /* this connection has committed something */
+    bool other_level; /* once the server's default of the isolation level was not ours */
+    bool was_up;      /* there was a working connection before */
     int64_t up_since_us;
     uint64_t reconnects;
     struct pg_request request;

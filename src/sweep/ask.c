@@ -74,6 +74,7 @@ static int send(struct ask *a)
             .sql = q->sql != NULL ? q->sql : statements_text(s, q->statement),
             .nparams = q->nparams,
             .params = q->params,
+            .isolates = q->isolates,
         };
     }
     return pg_link_send(a->options.link, queries, a->extra + a->n, a->options.deadline_us,

@@ -13,21 +13,23 @@
 #include <string.h>
 
 /* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
- * with the release, so that a transaction pooler needs to remember nothing. The clock is read here,
- * before the work begins: the tighter bound (clock.h). */
+ * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
+ * jit: with hundreds of ids, or a few of a table that was never analyzed, the planner must neither
+ * read whole tables nor compile. The clock is read here, before the work begins: the tighter bound
+ * (clock.h). */
 #define SETTINGS                                                                                   \
     "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"                 \
-    " pg_catalog.set_config('statement_timeout', $2, true)"
+    " pg_catalog.set_config('statement_timeout', $2, true),"                                       \
+    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('jit', "       \
+    "'off', true)"
 #define LOCK_TIMEOUT ", pg_catalog.set_config('lock_timeout', $1, true)"
-/* With hundreds of ids the planner must neither read whole tables nor compile. */
-#define MANY                                                                                       \
-    ", pg_catalog.set_config('random_page_cost', '1.1', true)"                                     \
-    ", pg_catalog.set_config('jit', 'off', true)"
-#define FEW_IDS 10 /* with so many the planner does neither by itself */
+static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
 /* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-#define TURN ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN
+static const char turn_sql[] =
+    SETTINGS ", " PG_LINK_ISOLATE
+             ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN LOCK_TIMEOUT;
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
@@ -36,7 +38,8 @@ static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
 struct request {
     struct pg_link *link;
     struct release_options options;
-    bool lean; /* what was sent last */
+    bool lean;     /* what was sent last */
+    bool isolated; /* after an answer that there is another default of the isolation level */
     uint64_t generation;
     struct item **items;
     size_t n;
@@ -218,6 +221,11 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     bool outdated = statements_generation(q->options.statements) != q->generation;
     if (doubtful && !outdated && look_again(q, answer) == 0)
         return;
+    if (!q->isolated && strcmp(answer->sqlstate, PG_LINK_OTHER_LEVEL) == 0) {
+        q->isolated = true;
+        if (!outdated && send(q, true) == 0)
+            return;
+    }
     char sentence[512];
     struct release_result result = {.fault = RELEASE_OK,
                                     .sqlstate = answer->sqlstate,
@@ -279,10 +287,6 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
                 struct item *const *items, size_t n,
                 void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
 {
-    static const char *const settings_sql[2][2] = {
-        {SETTINGS LOCK_TIMEOUT, SETTINGS MANY LOCK_TIMEOUT},
-        {SETTINGS TURN LOCK_TIMEOUT, SETTINGS MANY TURN LOCK_TIMEOUT},
-    };
     char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / 1000;
@@ -300,7 +304,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
     const char *params[] = {ids, lock_timeout, turn_timeout};
     struct ask_query queries[4] = {
-        {.sql = settings_sql[turn][n > FEW_IDS], .nparams = turn ? 3 : 2, .params = settings},
+        {.sql = turn ? turn_sql : settings_sql,
+         .nparams = turn ? 3 : 2,
+         .params = settings,
+         .isolates = turn},
         {.statement = which,
          .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
          .params = params},

@@ -294,21 +294,28 @@ def test_daemon(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     assert daemon.find("Stopped")[0]["releasedUnits"] == 42
 
 
-@pytest.mark.parametrize("wrong", ["a trigger keeps the counter", "a trigger counts a second time"])
-def test_a_trigger_that_comes_under_the_daemon(
-    db: Database, redis: redis_py.Redis, sweeper: Start, wrong: str
+IN_A_BACKLOG = ("a trigger keeps the counter", "a trigger counts a second time", "two counters")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "good"), [(w, 5) for w in WRONGS] + [(w, 600) for w in IN_A_BACKLOG]
+)
+def test_what_comes_under_the_daemon(
+    db: Database, redis: redis_py.Redis, sweeper: Start, wrong: str, good: int
 ) -> None:
-    """The catalog had none when the statements were made."""
+    """Nothing of it was there when the statements were made."""
+    spoil, sqlstate = WRONGS[wrong]
     product, bad = reserve_some(db, 3, bad=0)
     daemon = sweeper("--feed-interval", "300ms")
     wait_until(lambda: shop.count_status(db, "released") == 3, 20, "it works")
-    db.conn.execute(WRONGS[wrong][0].replace("{bad}", product))
-    bad = shop.bulk_reserve(db, 2, [product])
-    shop.bulk_reserve(db, 600, shop.add_products(db, 3, stock=1000))
+    bad = shop.bulk_reserve(db, 2, [product], "now() + interval '1500 ms'")
+    db.conn.execute(spoil.replace("{bad}", product))
+    shop.bulk_reserve(db, good, shop.add_products(db, 3, stock=1000))
     before = state(db, product)
-    wait_until(lambda: shop.count_status(db, "released") == 603, 20, "the others")
+    wait_until(lambda: shop.count_status(db, "released") == good + 3, 20, "the others")
     wait_until(lambda: set(failures(redis)) == set(bad), 10, "their records")
-    check_others(db, product, 603)
+    assert {r["sqlstate"] for r in failures(redis).values()} == {sqlstate}
+    check_others(db, product, good + 3)
     assert state(db, product) == before
     assert daemon.running
 
