@@ -146,7 +146,6 @@ static void over_with(struct reconcile *r, const char *done)
     report(r, &s->drifts[s->next], done);
     s->next++;
     s->tries = 0;
-    step(r);
 }
 
 /* The counters as they were under the lock, what they should be, and whether they are now. */
@@ -160,7 +159,6 @@ static void on_repaired(struct reconcile *r, const struct pg_answer *answer)
         r->result.stock_drifted--;
         s->next++;
         s->tries = 0;
-        step(r);
         return;
     }
     d->available = read_amount(before, 0, 0);
@@ -180,24 +178,28 @@ static void on_repair(void *arg, const struct pg_answer *answer)
 {
     struct reconcile *r = arg;
     struct stock *s = r->stock;
+    bool locked = strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0;
     if (reconcile_over(r)) {
         timer_after_us(r->turn, 0);
-    } else if (answer->status == PG_DONE) {
+        return;
+    }
+    if (answer->status == PG_DONE) {
         on_repaired(r, answer);
-    } else if (strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0) {
-        if (++s->tries < TRIES) {
-            timer_after_us(s->again, PAUSE_US);
-        } else {
-            r->result.remaining++;
-            over_with(r, "nothing");
-        }
+    } else if (locked && ++s->tries < TRIES) {
+        timer_after_us(s->again, PAUSE_US);
+        return;
+    } else if (locked) {
+        r->result.remaining++;
+        over_with(r, "nothing");
     } else if (strncmp(answer->sqlstate, "22", 2) == 0 || strncmp(answer->sqlstate, "23", 2) == 0) {
         /* It was not set to what was sent, or a check of the owner's forbids it. */
         r->result.remaining++;
         over_with(r, "refused");
     } else { /* a server's fault, or no answer: then the state is "" */
         reconcile_fail(r, answer->message);
+        return;
     }
+    step(r);
 }
 
 static void leave(struct reconcile *r, const char *reason)
@@ -220,10 +222,6 @@ static void send_repair(struct reconcile *r)
     snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     const char *lock_params[] = {timeout};
     const char *params[] = {s->drifts[s->next].product};
-    if (!statements_ready(statements)) {
-        reconcile_fail(r, "the statements have to be made anew");
-        return;
-    }
     const struct ask_query queries[] = {
         {.sql = settings, .nparams = 1, .params = lock_params},
         {.statement = STATEMENT_STOCK_LOCK, .nparams = 1, .params = params},
@@ -239,24 +237,9 @@ static void send_repair(struct reconcile *r)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 
-static void repair(struct reconcile *r)
-{
-    if (!statements_ready(r->sweep->statements)) {
-        reconcile_fail(r, "the statements have to be made anew");
-        return;
-    }
-    const char *reason = why_not(r, &r->stock->drifts[r->stock->next]);
-    if (reason != NULL)
-        leave(r, reason);
-    else
-        send_repair(r);
-}
-
 static void on_again(void *arg)
 {
-    struct reconcile *r = arg;
-    if (!reconcile_over(r))
-        repair(r);
+    step(arg);
 }
 
 /* ---- comparing ---- */
@@ -346,9 +329,17 @@ static void step(struct reconcile *r)
     struct stock *s = r->stock;
     if (reconcile_over(r))
         return;
-    if (s->next < s->n && s->repairing) {
-        repair(r);
-        return;
+    while (s->next < s->n && s->repairing) {
+        if (!statements_ready(r->sweep->statements)) {
+            reconcile_fail(r, "the statements have to be made anew");
+            return;
+        }
+        const char *reason = why_not(r, &s->drifts[s->next]);
+        if (reason == NULL) {
+            send_repair(r);
+            return;
+        }
+        leave(r, reason);
     }
     for (; s->next < s->n; s->next++) {
         report(r, &s->drifts[s->next], "nothing");

@@ -229,7 +229,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[512];
     struct release_result result = {.fault = RELEASE_OK,
                                     .sqlstate = answer->sqlstate,
-                                    .message = answer->message != NULL ? answer->message : "",
+                                    .message = answer->message,
                                     .table = answer->table,
                                     .sent_us = answer->sent_us,
                                     .received_us = answer->received_us};
