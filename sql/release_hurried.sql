@@ -31,8 +31,7 @@
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
            r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
-           CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL) OVER same
-                THEN pg_catalog.max(r.{expires_at}) OVER same END AS expires_at
+           {latest_of_active} AS expires_at
       FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
       JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
     WINDOW same AS (PARTITION BY a.n)

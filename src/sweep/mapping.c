@@ -106,6 +106,12 @@ static const char *or_hidden(const struct mapping_types *types)
     "CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL)"                                    \
     " FILTER (WHERE r.{status} = {active}) OVER same THEN " LATEST " END"
 
+/* The same where all rows are active. */
+#define LATEST_OF_ACTIVE "pg_catalog.max(r.{expires_at}) OVER same"
+#define LATEST_OF_ACTIVE_NULLABLE                                                                  \
+    "CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL) OVER same"                          \
+    " THEN " LATEST_OF_ACTIVE " END"
+
 /* Only ids of which no active row lacks an expiry. */
 #define NOT_ENDLESS                                                                                \
     "AND NOT EXISTS (SELECT FROM {reservations} e WHERE e.{id} = r.{id}"                           \
@@ -134,6 +140,8 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"noted", types->meddled ? NOTED : "0"},
         {"meddled", types->meddled ? "false" : MEDDLED},
         {"latest_expires", types->expires_nullable ? LATEST_OF_NULLABLE : LATEST},
+        {"latest_of_active",
+         types->expires_nullable ? LATEST_OF_ACTIVE_NULLABLE : LATEST_OF_ACTIVE},
         {"if_lean", ""},
         {"if_careful", ""},
         {"end", ""},
