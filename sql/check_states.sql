@@ -4,7 +4,7 @@
 -- $1  the reservations' table, quoted as in SQL
 -- $2, $3  its columns status and updated_at
 -- $4, $5  the states active and released
--- Answer, a row for each: kind (domain, check, key, unique, partition), name, what it says, and the question:
+-- Answer, a row for each: kind (domain, check, policy, key, unique, partition), name, what it says, and the question:
 --   how many rows were looked at, how many of them it would refuse. Active rows are looked at as if
 --   they were released; without any, one row of NULLs, which a constraint passes unless it minds the
 --   state alone.
@@ -30,6 +30,23 @@ WITH RECURSIVE tree AS (
       FROM cols c
       JOIN pg_catalog.pg_constraint n
         ON n.conrelid = c.tab AND n.contype = 'c' AND n.conislocal AND c.status = ANY (n.conkey)
+     UNION ALL -- of the row as it becomes, since it is updated and then returned
+    SELECT DISTINCT 'policy', pg_catalog.string_agg(p.polname::pg_catalog.text, ', ' ORDER BY p.polname), p.polrelid, true,
+           pg_catalog.concat_ws(' AND ',
+               pg_catalog.format('(%s)', pg_catalog.string_agg(p.expr, ' OR ' ORDER BY p.polname)
+                                             FILTER (WHERE p.polpermissive)),
+               pg_catalog.string_agg(p.expr, ' AND ' ORDER BY p.polname) FILTER (WHERE NOT p.polpermissive))
+      FROM (SELECT y.*, u.command,
+                   pg_catalog.pg_get_expr(CASE WHEN u.command = 'w' THEN coalesce(y.polwithcheck, y.polqual)
+                                               ELSE y.polqual END, y.polrelid) AS expr
+              FROM pg_catalog.pg_policy y
+              JOIN (VALUES ('w'), ('r')) u (command) ON y.polcmd IN ('*', u.command::"char")
+             WHERE y.polrelid = pg_catalog.to_regclass($1) AND pg_catalog.row_security_active(y.polrelid)
+               AND EXISTS (SELECT FROM pg_catalog.unnest(y.polroles) o (role)
+                            WHERE CASE o.role WHEN 0 THEN true
+                                  ELSE pg_catalog.pg_has_role(o.role, 'MEMBER') END)) p
+     GROUP BY p.polrelid, p.command
+    HAVING pg_catalog.bool_or(p.polpermissive)
      UNION ALL
     SELECT 'partition', $1, pg_catalog.to_regclass($1)::pg_catalog.oid,
            NOT EXISTS (SELECT FROM tree t JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.tab

@@ -15,6 +15,7 @@ static void say_rule(struct check *c, const struct check_rule *rule, const struc
     const char *table = mapping_name_text(NAME_RESERVATIONS);
     const char *state = mapping_name_text(NAME_RELEASED);
     const char *column = mapping_name_text(NAME_STATUS);
+    const char *what = strcmp(rule->kind, "policy") == 0 ? "row security by" : "constraint";
     c->pg.clean = false;
     if (strcmp(rule->kind, "key") == 0)
         check_fail(
@@ -35,13 +36,13 @@ static void say_rule(struct check *c, const struct check_rule *rule, const struc
             "default one",
             table, state);
     else if (strcmp(pg_result_text(r, 0, 0), pg_result_text(r, 0, 1)) == 0)
-        check_fail(c, "the constraint %s of table %s, %.200s, refuses the %s '%s': allow it there",
+        check_fail(c, "the %s %s of table %s, %.200s, refuses the %s '%s': allow it there", what,
                    rule->name, table, rule->says, column, state);
     else
         check_fail(c,
-                   "the constraint %s of table %s, %.200s, refuses the %s '%s' for %s of %s active "
-                   "rows: allow it there",
-                   rule->name, table, rule->says, column, state, pg_result_text(r, 0, 1),
+                   "the %s %s of table %s, %.200s, refuses the %s '%s' for %s of %s active rows: "
+                   "allow it there",
+                   what, rule->name, table, rule->says, column, state, pg_result_text(r, 0, 1),
                    pg_result_text(r, 0, 0));
 }
 

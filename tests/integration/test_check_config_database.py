@@ -183,6 +183,18 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
         "CREATE POLICY none ON inventory_reservations USING (false)",
         ("sees no row of table inventory_reservations", "CREATE POLICY"),
     ),
+    "a policy for what is active": (
+        HELD + "ALTER TABLE inventory_reservations ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY held ON inventory_reservations USING (status = 'active')",
+        ("row security by held of", "refuses the status 'released'"),
+    ),
+    "a policy that checks what is written": (
+        HELD + "ALTER TABLE inventory_reservations ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY seen ON inventory_reservations USING (true);"
+        "CREATE POLICY small ON inventory_reservations AS RESTRICTIVE FOR UPDATE USING (true)"
+        " WITH CHECK (status <> 'released' OR quantity < 2)",
+        ("row security by seen, small of", "1 of 2 active rows"),
+    ),
     "a policy that hides a counter": (
         HELD + "INSERT INTO inventory VALUES (gen_random_uuid(), 5, 5, 0);"
         "ALTER TABLE inventory ENABLE ROW LEVEL SECURITY;"
