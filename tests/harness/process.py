@@ -74,6 +74,23 @@ def is_stopped(pid: int) -> bool:
     return _stat(pid)[0] == "T"
 
 
+def is_gone(pid: int) -> bool:
+    """It has ended, whether somebody has waited for it or not."""
+    try:
+        return _stat(pid)[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def catches(pid: int, signo: int) -> bool:
+    """The process has a handler of its own for the signal."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signo - 1) & 1)
+    return False
+
+
 def cpu_seconds(pid: int) -> float:
     """Processor time, user and system, since the process began."""
     fields = _stat(pid)

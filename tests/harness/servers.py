@@ -261,7 +261,7 @@ class Postgres(Server):
                 except ProcessLookupError:
                     pass
             wait_until(
-                lambda: not any(Path(f"/proc/{child}").exists() for child in family),
+                lambda: all(process.is_gone(child) for child in family),
                 what="the backends are gone",
             )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import process
-from .poll import within
+from .poll import wait_until, within
 
 ROOT = Path(__file__).parents[2]
 STOP_TIMEOUT_S = 20.0
@@ -160,6 +160,17 @@ class Sweeper:
         if self.running:
             self.process.send_signal(signo)
         return self.wait(timeout)
+
+    def until_stoppable(self) -> None:
+        """Waits until SIGTERM is an orderly stop, which it is not in a process's first moments."""
+
+        def stoppable() -> bool:
+            try:
+                return not self.running or process.catches(self.pid, signal.SIGTERM)
+            except FileNotFoundError:
+                return True
+
+        wait_until(stoppable, 20, "the daemon has its handlers")
 
     def kill(self) -> None:
         """kill -9: what it had claimed stays leased."""

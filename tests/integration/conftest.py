@@ -110,6 +110,7 @@ def sweeper(
     problems = []
     for one in started:
         try:
+            one.until_stoppable()
             status = one.stop()
             one.check_reports()
             assert one.expected_status in (None, status), one.tail()

@@ -77,8 +77,11 @@ def test_the_daemon(
         " FROM inventory_reservations"
     )
     assert isinstance(late, float) and late < 1
-    named = {r["bytes"] for r in daemon.find("is not UTF-8")}
-    assert named == {id.hex() for id in BAD}
+
+    def named() -> set[str]:
+        return {r["bytes"] for r in daemon.find("is not UTF-8")}
+
+    wait_until(lambda: named() == {id.hex() for id in BAD}, 10, "each is named")
     assert not [r for r in daemon.records if r["level"] == "ERROR"]
 
 
