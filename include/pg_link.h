@@ -61,8 +61,8 @@ struct pg_answer {
 
 struct pg_query {
     const char *sql;
-    int nparams;
     const char *const *params; /* text format; NULL entries are SQL NULL */
+    int nparams;
     /* Of the first: it sets READ COMMITTED itself, by set_config, which costs next to nothing, and
      * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another. After such
      * an answer the link sets it before, as for all others, and the same may be sent again. */
