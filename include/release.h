@@ -78,7 +78,9 @@ enum release_fault {
     RELEASE_UNKNOWN, /* no answer to the COMMIT */
     RELEASE_STALE,   /* the statement was out of date; there is a new one (ask.h) */
 };
-enum release_fault release_classify(const char *sqlstate);
+/* inside: it was met in a function, a trigger's for one, which may raise any code: it does not
+ * speak for the server, nor for the connection. */
+enum release_fault release_classify(const char *sqlstate, bool inside);
 
 /* What the statement itself refuses has SQLSTATEs of this program's own, and a sentence for a
  * message: the release would not have done what it should. */

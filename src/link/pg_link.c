@@ -72,6 +72,7 @@ static void deliver(struct pg_link *link, const char *reason)
         answer.status = PG_REFUSED;
         answer.message = request.message;
         answer.table = request.table;
+        answer.inside = request.inside;
         memcpy(answer.sqlstate, request.sqlstate, sizeof(answer.sqlstate));
         link->other_level = link->other_level || strcmp(answer.sqlstate, PG_LINK_OTHER_LEVEL) == 0;
     } else {

@@ -101,6 +101,7 @@ static void keep_first_error(struct pg_request *request, const PGresult *res)
     if (request->failed)
         return;
     request->failed = true;
+    request->inside = PQresultErrorField(res, PG_DIAG_CONTEXT) != NULL;
     copy_field(request->sqlstate, sizeof(request->sqlstate), res, PG_DIAG_SQLSTATE);
     copy_field(request->table, sizeof(request->table), res, PG_DIAG_TABLE_NAME);
     copy_field(request->message, sizeof(request->message), res, PG_DIAG_MESSAGE_PRIMARY);
@@ -168,7 +169,8 @@ bool pg_request_server_useless(const struct pg_request *request)
 {
     static const char *const useless[] = {"57P01", "57P02", "57P03", "25006"};
 
-    if (!request->finished || !request->failed)
+    /* A trigger may raise any code, or pass on that of another server. */
+    if (!request->finished || !request->failed || request->inside)
         return false;
     if (strncmp(request->sqlstate, "08", 2) == 0)
         return true;

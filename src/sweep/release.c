@@ -70,7 +70,7 @@ void item_clear(struct item *item)
 }
 
 /* PostgreSQL manual, appendix A. What is not listed blames a row: triggers may raise any code. */
-enum release_fault release_classify(const char *sqlstate)
+enum release_fault release_classify(const char *sqlstate, bool inside)
 {
     static const struct {
         const char *prefix; /* longer ones first */
@@ -85,10 +85,11 @@ enum release_fault release_classify(const char *sqlstate)
         {"55", RELEASE_EITHER},   {"57", RELEASE_SERVER},   {"58", RELEASE_EITHER},
         {"F0", RELEASE_SERVER},   {"XX", RELEASE_EITHER},   {RELEASE_WRONG_TABLES, RELEASE_SERVER},
     };
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+    enum release_fault fault = RELEASE_ROW;
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]) && fault == RELEASE_ROW; i++)
         if (strncmp(sqlstate, faults[i].prefix, strlen(faults[i].prefix)) == 0)
-            return faults[i].fault;
-    return RELEASE_ROW;
+            fault = faults[i].fault;
+    return inside && (fault == RELEASE_GONE || fault == RELEASE_SERVER) ? RELEASE_EITHER : fault;
 }
 
 enum column {
@@ -243,7 +244,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
             result.sqlstate = refusal;
             result.message = sentence;
         }
-        result.fault = release_classify(result.sqlstate);
+        result.fault = release_classify(result.sqlstate, answer->inside && refusal == NULL);
     } else if (read_outcomes(q, answer) != 0) {
         for (size_t i = 0; i < q->n; i++)
             q->items[i]->outcome = OUTCOME_NONE;

@@ -46,6 +46,15 @@ REFUSALS = {
         "SHOP1",
         "DROP FUNCTION refuse CASCADE",
     ),
+    # Codes that speak for the connection or the server, but not out of a function.
+    **{
+        f"a trigger passes on {code}": (
+            TRIGGER.format(f", ERRCODE = '{code}'", "TRIGGER refuse AFTER UPDATE", ""),
+            code,
+            "DROP FUNCTION refuse CASCADE",
+        )
+        for code in ("08006", "25006", "53100", "57P01")
+    },
     "COMMIT refuses": (
         TRIGGER.format(
             "", "CONSTRAINT TRIGGER refuse AFTER UPDATE", "DEFERRABLE INITIALLY DEFERRED"
