@@ -6,5 +6,5 @@ SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(d.units), 0)::pg_catalog.tex
           FROM {reservations} r
          WHERE {typed} AND r.{status} = {active}
          GROUP BY r.{id}
-        HAVING pg_catalog.max(r.{expires_at}) <= {now_expires}
+        HAVING pg_catalog.max(r.{expires_at}) OPERATOR(pg_catalog.<=) {now_expires}
            AND pg_catalog.bool_and(r.{expires_at} IS NOT NULL)) d

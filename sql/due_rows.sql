@@ -25,7 +25,7 @@ SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_
                AND r.{status} = {active}
                AND r.{expires_at} >= coalesce({epoch_expires} + $1::bigint * interval '1 microsecond',
                                               '-infinity')
-               AND r.{expires_at} <= {now_expires} + $2::bigint * interval '1 microsecond'
+               AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires} + $2::bigint * interval '1 microsecond'
                {and_not_endless}
             {fence}) d
      WHERE $4::{id_type} IS NULL

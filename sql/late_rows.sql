@@ -15,7 +15,7 @@ SELECT p.id::pg_catalog.text,
                   FROM {reservations} r
                  WHERE {typed}
                    AND r.{status} = {active}
-                   AND r.{expires_at} <= {now_expires} - $1::bigint * interval '1 microsecond'
+                   AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires} - $1::bigint * interval '1 microsecond'
                    {and_not_endless}
                 OFFSET 0) d
          GROUP BY d.id
@@ -27,5 +27,5 @@ SELECT p.id::pg_catalog.text,
       FROM {reservations} r
      WHERE r.{id} = p.id AND r.{status} = {active}
     OFFSET 0) v
- WHERE v.latest <= {now_expires} - $1::bigint * interval '1 microsecond'
+ WHERE v.latest OPERATOR(pg_catalog.<=) {now_expires} - $1::bigint * interval '1 microsecond'
  ORDER BY 2

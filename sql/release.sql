@@ -46,15 +46,15 @@ WITH seen AS MATERIALIZED (
       FROM {inventory} i
      WHERE {stock_typed}
        AND i.{stock_product_id} = ANY (ARRAY(SELECT s.product_id FROM seen s
-                                              WHERE s.active AND s.expires_at <= {now_expires}))
+                                              WHERE s.active AND s.expires_at OPERATOR(pg_catalog.<=) {now_expires}))
      ORDER BY i.{stock_product_id}
        FOR NO KEY UPDATE OF i {skip_locked}
 ), picked AS MATERIALIZED (
     SELECT s.n, s.active_rows, s.part, s.place, s.product_id, s.quantity, r.ctid AS now_at
       FROM seen s
       JOIN {reservations} r ON r.tableoid = s.part AND r.ctid = s.place
-     WHERE s.active AND s.expires_at <= {now_expires}
-       AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
+     WHERE s.active AND s.expires_at OPERATOR(pg_catalog.<=) {now_expires}
+       AND r.{status} = {active} AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires}
        AND (s.product_id IN (SELECT h.product_id FROM held h)
             OR NOT EXISTS (SELECT FROM {inventory} i
                             WHERE i.{stock_product_id} = s.product_id))
@@ -87,7 +87,7 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
        CASE WHEN s.active AND s.n IN (SELECT f.n FROM flipped f) THEN s.quantity END AS units,
        CASE WHEN s.active AND (s.product_id IN (SELECT h.product_id FROM held h)) IS NOT TRUE
             THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
-       s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due,
+       s.place IS NOT NULL AS found, s.active_rows, s.expires_at OPERATOR(pg_catalog.<=) {now_expires} AS due,
        1 / CASE WHEN s.active AND (s.quantity % 1 = 0) IS NOT TRUE
                   OR {meddled}
                   OR (SELECT pg_catalog.row_security_active({reservations_text})
@@ -117,7 +117,7 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
 SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at, f.quantity AS units,
        CASE WHEN s.active AND s.held IS NOT TRUE
             THEN coalesce(s.product_id::pg_catalog.text, '') END AS unheld,
-       s.place IS NOT NULL AS found, s.active_rows, s.expires_at <= {now_expires} AS due,
+       s.place IS NOT NULL AS found, s.active_rows, s.expires_at OPERATOR(pg_catalog.<=) {now_expires} AS due,
        CASE WHEN s.active AND (NOT f.still_active AND f.quantity - f.quantity = 0) IS NOT TRUE
                  AND (SELECT pg_catalog.count(*) FROM taken)
                      <> (SELECT pg_catalog.count(*) FROM flipped f

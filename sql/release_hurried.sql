@@ -39,8 +39,8 @@ WITH seen AS MATERIALIZED (
     UPDATE {reservations} r
        SET {status} = {released}, {updated_at} = {now_updated}
       FROM seen s
-     WHERE s.expires_at <= {now_expires} AND r.tableoid = s.part AND r.ctid = s.place
-       AND r.{status} = {active} AND r.{expires_at} <= {now_expires}
+     WHERE s.expires_at OPERATOR(pg_catalog.<=) {now_expires} AND r.tableoid = s.part AND r.ctid = s.place
+       AND r.{status} = {active} AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires}
        AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
     RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
 ), turn AS MATERIALIZED (

@@ -379,7 +379,7 @@ def test_a_lock_for_long_and_a_batch_under_way(
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_shadowed_now(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run, zone: str) -> None:
-    """Functions and types of the shop's, which its search_path finds before those of Postgres."""
+    """Functions, types and operators of the shop's, which its search_path finds first."""
     set_zone(db, zone)
     product = shop.add_product(db)
     ahead = [hold(db, product, 60 * minutes) for minutes in MINUTES]
@@ -391,6 +391,10 @@ def test_a_shadowed_now(db: Database, redis: redis_py.Redis, sweeper: Start, run
         " AS $$SELECT pg_catalog.now() + interval '1 day'$$;"
         "CREATE FUNCTION public.set_config(text, text, boolean) RETURNS text LANGUAGE sql"
         " AS $$SELECT 'nothing'$$;"
+        "CREATE FUNCTION public.always(timestamptz, timestamptz) RETURNS boolean LANGUAGE sql"
+        " AS $$SELECT true$$;"
+        "CREATE OPERATOR public.<= (LEFTARG = pg_catalog.timestamptz,"
+        " RIGHTARG = pg_catalog.timestamptz, FUNCTION = public.always);"
         "CREATE DOMAIN public.text AS pg_catalog.text CHECK (false);"
         "CREATE DOMAIN public.timestamptz AS pg_catalog.timestamptz CHECK (false);"
         "CREATE DOMAIN public.uuid AS pg_catalog.uuid CHECK (false);"
