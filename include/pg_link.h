@@ -54,9 +54,9 @@ struct pg_answer {
     int nresults; /* PG_DONE: as many as statements */
     const struct pg_result *const *results;
     char sqlstate[6];             /* PG_REFUSED; "" otherwise */
+    bool inside;                  /* PG_REFUSED: met in a function, a trigger's for one */
     const char *message;          /* PG_REFUSED, PG_UNKNOWN: one line; primary message only */
     const char *table;            /* PG_REFUSED: table of a constraint, or "" */
-    bool inside;                  /* PG_REFUSED: met in a function, a trigger's for one */
     int64_t sent_us, received_us; /* monotonic: first byte sent, last answer read */
 };
 
