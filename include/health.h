@@ -42,8 +42,9 @@ struct health_report {
 
     bool sizes_known;
     int64_t pending, inflight, failed;
+    bool locked_known;
     size_t locked;          /* held locked by others */
-    int64_t locked_us;      /* for how long the oldest of these has been; 0: none is */
+    int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
     bool stopping;

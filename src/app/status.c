@@ -250,6 +250,7 @@ static void fill(const struct status *s, struct health_report *r)
     r->inflight = sweep->sizes.inflight;
     r->failed = sweep->sizes.failed;
     r->locked = view.locked;
+    r->locked_known = view.known && s->redis_known; /* which knows them */
     r->failures = s->failures;
     r->now_us = server_clock_now_us(&sweep->pg_clock);
     r->overdue_since_us = view.since_us;

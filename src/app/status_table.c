@@ -35,9 +35,9 @@ static void put_time(FILE *out, int64_t us)
         fprintf(out, "%s.%03dZ", text, (int)(us / 1000 % 1000));
 }
 
-static void put_count(FILE *out, const char *name, const struct health_report *r, int64_t n)
+static void put_count(FILE *out, const char *name, bool known, int64_t n)
 {
-    if (r->sizes_known)
+    if (known)
         fprintf(out, "%-16s%lld\n", name, (long long)n);
     else
         fprintf(out, "%-16snot known\n", name);
@@ -76,9 +76,9 @@ static void put_overdue(FILE *out, const struct health_report *r)
         fputs(", product ", out);
         put_text(out, r->overdue_product);
     }
-    fputs(", since ", out);
+    fputs(", for ", out);
     put_duration(out, us);
-    fputs(" (", out);
+    fputs(" (since ", out);
     put_time(out, r->overdue_since_us);
     fputs(")\n", out);
 }
@@ -96,30 +96,6 @@ static void put_next(FILE *out, const struct health_report *r)
         put_duration(out, r->next_due_us - r->now_us);
     }
     fputc('\n', out);
-}
-
-/* How many, and below it who holds the oldest of them. */
-static void put_locked(FILE *out, const struct health_report *r)
-{
-    static const char *const names[] = {"blockerUser", "blockerApplication", "blockerGid"};
-    fprintf(out, "%-16s%zu\n", "locked", r->locked);
-    for (size_t i = 0; r->lockeds != NULL && i < json_array_size(r->lockeds); i++) {
-        const json_t *o = json_array_get(r->lockeds, i);
-        const json_t *pid = json_object_get(o, "blockerPid");
-        fputs("  ", out);
-        put_text(out, json_string_value(json_object_get(o, "reservationId")));
-        fputs(pid != NULL ? ", by pid " : ", by ", out);
-        if (pid != NULL)
-            fprintf(out, "%lld", (long long)json_integer_value(pid));
-        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-            const char *text = json_string_value(json_object_get(o, names[k]));
-            if (text != NULL && text[0] != '\0') {
-                fputc(' ', out);
-                put_text(out, text);
-            }
-        }
-        fputc('\n', out);
-    }
 }
 
 static void put_failure(FILE *out, json_t *failure)
@@ -155,10 +131,10 @@ void status_table_print(const struct health_report *r, FILE *out)
         put_text(out, r->degraded_reason);
         fputc('\n', out);
     }
-    put_count(out, "pending", r, r->pending);
-    put_count(out, "in flight", r, r->inflight);
-    put_count(out, "failed", r, r->failed);
-    put_locked(out, r);
+    put_count(out, "pending", r->sizes_known, r->pending);
+    put_count(out, "in flight", r->sizes_known, r->inflight);
+    put_count(out, "failed", r->sizes_known, r->failed);
+    put_count(out, "locked", r->locked_known, (int64_t)r->locked);
     put_overdue(out, r);
     put_next(out, r);
     put_server(out, "Postgres", &r->postgres);

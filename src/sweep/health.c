@@ -164,6 +164,7 @@ static void read_locked(struct health *h, struct health_report *r)
     const struct locked *l = h->options.sweep->locked;
     int64_t now_us = clock_mono_us();
     r->locked = locked_count(l);
+    r->locked_known = r->locked > 0 || r->overdue_known;
     if (r->locked == 0)
         return;
     json_decref(h->lockeds);

@@ -129,8 +129,7 @@ static void set_verdict(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "overdueSeconds",
                               r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
-    (void)json_object_set_new(o, "locked",
-                              count_json(r->locked > 0 || r->overdue_known, (json_int_t)r->locked));
+    (void)json_object_set_new(o, "locked", count_json(r->locked_known, (json_int_t)r->locked));
 }
 
 char *health_ready_json(const struct health_report *r)
@@ -154,7 +153,8 @@ char *health_status_json(const struct health_report *r)
     (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
     (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
     (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
-    (void)json_object_set_new(o, "lockedSeconds", seconds_json(r->locked_us));
+    bool timed = r->locked_known && (r->locked == 0 || r->locked_us > 0);
+    (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));

@@ -83,6 +83,7 @@ static void show_progress(const struct reconcile *r, const char *phase)
         fprintf(out, ", %.0f a second", pace.rate);
     if (pace.left_s >= 0)
         fprintf(out, ", %" PRId64 " s left", pace.left_s);
+    fputc('\r', out); /* a record that comes now is written over it */
     fflush(out);
 }
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 from typing import Any
 
@@ -39,13 +40,10 @@ def test_servers_out_of_reach(db: Any, redis: Any, run: Any) -> None:
     assert redis.dbsize() == 0
 
 
-def test_words_on_a_terminal(db: Any, redis: Any, redis_server: Any) -> None:
-    product = shop.add_product(db, stock=100)
-    shop.reserve(db, {product: 1}, 600)
-    command = [binary(), "--reconcile", *OFF, "--dry-run"]
+def on_a_terminal(db: Any, redis_server: Any, *args: str) -> tuple[int, str]:
     leader, follower = pty.openpty()
     status = subprocess.run(
-        command,
+        [binary(), "--reconcile", *OFF, *args],
         env=environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto"}),
         stdout=follower,
         stderr=follower,
@@ -58,11 +56,27 @@ def test_words_on_a_terminal(db: Any, redis: Any, redis_server: Any) -> None:
         while data := os.read(leader, 65536):
             said += data
     os.close(leader)
-    text = said.decode()
+    return status, said.decode()
+
+
+def test_words_on_a_terminal(db: Any, redis: Any, redis_server: Any) -> None:
+    product = shop.add_product(db, stock=100)
+    shop.reserve(db, {product: 1}, 600)
+    status, text = on_a_terminal(db, redis_server, "--dry-run")
     assert status == 3
     assert "looking again: " in text  # the progress display
     assert "missing in Redis  " in text and "inconsistencies that remain" in text
     assert "Reconciliation completed" in text
+
+
+def test_records_begin_a_line_of_a_terminal(db: Any, redis: Any, redis_server: Any) -> None:
+    """They come while the progress stands there."""
+    shop.reserve(db, {shop.add_product(db): 1}, -5)
+    db.conn.execute("ALTER TABLE inventory ADD CHECK (reserved_stock > 0)")
+    status, text = on_a_terminal(db, redis_server)
+    assert status == 3
+    records = re.findall(r"(.)\d{4}-\d\d-\d\dT[\d:.]+Z (?:ERROR|INFO)", text, re.DOTALL)
+    assert len(records) >= 2 and set(records) <= set("\r\n"), text
 
 
 def test_words_without_a_terminal(db: Any, redis: Any, run: Any) -> None:

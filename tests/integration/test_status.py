@@ -287,3 +287,4 @@ def test_not_known(db: Database, private_redis: Callable[..., Redis], run: Run) 
     status = status_of(run("--status", redis_url=cluster.url()), 1)
     assert "Cluster" in status["redis"]["error"]
     assert status["pending"] is None and status["overdueSeconds"] == 0
+    assert status["locked"] is None and status["lockedSeconds"] is None  # that is Redis's to say

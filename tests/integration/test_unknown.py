@@ -60,6 +60,7 @@ def until_unknown(daemon: Sweeper, reason: str) -> dict:
     assert status["overdueSeconds"] is None and status["oldestOverdue"] is None
     assert status["postgres"]["up"] is True
     assert gauge(daemon) is None
+    assert status["locked"] is None and status["lockedSeconds"] is None
     return body
 
 

@@ -21,6 +21,7 @@ static struct health_report healthy(void)
         .inflight = 2,
         .now_us = NOW_US,
         .overdue_known = true,
+        .locked_known = true,
         .overdue_unknown = "",
         .overdue_id = "",
         .overdue_product = "",
@@ -70,7 +71,7 @@ static void not_known(void **state)
 
     (void)state;
     overdue_by(&r, 100 * SECOND_US);
-    r.overdue_known = false;
+    r.overdue_known = r.locked_known = false;
     r.overdue_unknown = "permission denied";
     r.silent_us = 42 * SECOND_US + 500000;
     health_judge(&r, "");
@@ -84,6 +85,7 @@ static void not_known(void **state)
     assert_true(json_is_null(json_object_get(o, "overdueSeconds")));
     assert_true(json_is_null(json_object_get(o, "oldestOverdue")));
     assert_true(json_is_null(json_object_get(o, "locked")));
+    assert_true(json_is_null(json_object_get(o, "lockedSeconds")));
     json_decref(o);
     free(text);
 
