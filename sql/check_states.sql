@@ -40,9 +40,9 @@ WITH RECURSIVE tree AS (
                    pg_catalog.pg_get_expr(CASE WHEN u.command = 'w' THEN coalesce(y.polwithcheck, y.polqual)
                                                ELSE y.polqual END, y.polrelid) AS expr
               FROM pg_catalog.pg_policy y
-              JOIN (VALUES ('w'), ('r')) u (command) ON y.polcmd IN ('*', u.command::"char")
+              JOIN (VALUES ('w'), ('r')) AS u (command) ON y.polcmd IN ('*', u.command::"char")
              WHERE y.polrelid = pg_catalog.to_regclass($1) AND pg_catalog.row_security_active(y.polrelid)
-               AND EXISTS (SELECT FROM pg_catalog.unnest(y.polroles) o (role)
+               AND EXISTS (SELECT FROM pg_catalog.unnest(y.polroles) AS o (role)
                             WHERE CASE o.role WHEN 0 THEN true
                                   ELSE pg_catalog.pg_has_role(o.role, 'MEMBER') END)) p
      GROUP BY p.polrelid, p.command
