@@ -128,8 +128,9 @@ def test_orphaned(db: Any, redis: Any, found: Check) -> None:
     redis.zadd(PENDING, {nobody[0]: now + 10**9, nobody[1]: now, nobody[2]: "-inf"})
     for id in strange:
         redis.zadd(PENDING, {id: now + 10**6})
-    redis.zadd(PENDING, {settled[0]: now - 60_000, settled[1]: now - 1000})
-    report = found(*OFF, mirrorOrphaned=8, mirrorSpent=2)
+    # One due for longer than a lease, one not, however long the runs take.
+    redis.zadd(PENDING, {settled[0]: now - 600_000, settled[1]: now - 1000})
+    report = found(*OFF, "--lease", "5m", mirrorOrphaned=8, mirrorSpent=2)
     assert {line["done"] for line in report} == {"removed"}
     assert settled[0] in {line["reservationId"] for line in report}
     assert set(redis.zrange(PENDING, 0, -1)) == {id.encode() for id in (kept, *settled[1:])}
