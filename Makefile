@@ -186,9 +186,9 @@ memory: $(MEMORY_PROGRAMS) $(BUILD)/memory/parts
 unit: $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 
-# Four at a time, each with servers of its own: these tests wait more than they work.
+# Six at a time, each with servers of its own: these tests wait more than they work.
 PYTEST_INTEGRATION = RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/integration tests/deploy \
-    -n 4 -q -rs $(PYTEST_ARGS)
+    -n 6 -q -rs $(PYTEST_ARGS)
 
 integration: $(BINARY)
 	$(PYTEST_INTEGRATION)

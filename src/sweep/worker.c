@@ -23,7 +23,9 @@
 #define CONNECT_TIMEOUT_US (5 * 1000000)
 #define BACKOFF_MIN_US (50 * 1000)
 #define BACKOFF_MAX_US (5 * 1000000)
-#define FAULT_REST_US (SETTLEMENT_FAULT_MS * 1000)
+/* Then what met the fault is due again, and is tried together with what has come meanwhile: alone,
+ * nobody can tell whose fault it is. */
+#define FAULT_REST_US (SETTLEMENT_FAULT_MS * 1000 + 50 * 1000)
 
 /* What one claim brought. */
 struct hand {
