@@ -59,7 +59,8 @@ def check_config(stack: Stack, authority: Authority, host: str, ca: str) -> str:
         *("run", "--rm", "--read-only", *network, *mounts, *settings, IMAGE, "--check-config"),
         check=False,
     )
-    [line] = [line for line in done.stdout.splitlines() if "Redis" in line[:12]]
+    line, *more = [line for line in done.stdout.splitlines() if "Redis" in line[:12]]
+    assert not [other for other in more if other.startswith("FAIL")], more
     assert (done.returncode == 0) == line.startswith("ok"), done.stdout + done.stderr
     return line
 
