@@ -64,8 +64,8 @@ static void on_terminated(void *arg, const struct pg_answer *answer)
 static void on_postgres(void *arg, bool up, const char *reason)
 {
     static const struct pg_query queries[] = {
-        {"SELECT generate_series(1, 100)", 0, NULL},
-        {"SELECT pg_terminate_backend(pg_backend_pid())", 0, NULL},
+        {.sql = "SELECT generate_series(1, 100)"},
+        {.sql = "SELECT pg_terminate_backend(pg_backend_pid())"},
     };
     struct run *run = arg;
     if (!up)
