@@ -136,6 +136,7 @@ def test_connections_that_redis_ends(
     for _ in range(kills):
         began = time.monotonic()
         last = wait_until(lambda last=last: (c := client_of()) != last and c, 10, "connected again")
+        wait_until(lambda: '"degraded":false' in daemon.http("/readyz")[1], 10, "in use")
         slowest_s = max(slowest_s, time.monotonic() - began)
         redis.client_kill_filter(_id=last)
     release_one(db)
