@@ -18,9 +18,8 @@ struct redis_use;
 struct sweep;
 
 /* on_change fires on a turn of its own when redis_use_ok or redis_use_degraded has changed, and
- * after each reconnect. address: for the records; borrowed, and may become
- * another. sweep must have its queue; the object
- * is not noted there. NULL: out of memory. */
+ * after each reconnect. address: for the records; borrowed, and may become another. sweep must have
+ * its queue; the object is not noted there. NULL: out of memory. */
 struct redis_use *redis_use_new(struct sweep *sweep, char *const *address,
                                 void (*on_change)(void *arg), void *arg);
 void redis_use_free(struct redis_use *u); /* the queue must be closed; NULL is legal */
@@ -28,8 +27,13 @@ void redis_use_free(struct redis_use *u); /* the queue must be closed; NULL is l
 /* What the link's on_state says. */
 void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason);
 
+/* A probe has gone through, and nothing has been refused since. */
 bool redis_use_ok(const struct redis_use *u);
-bool redis_use_degraded(const struct redis_use *u);      /* false as long as nothing is known */
-const char *redis_use_reason(const struct redis_use *u); /* why it is degraded; "" when it is not */
+
+/* It is out of reach or refuses; false as long as nothing is known. */
+bool redis_use_degraded(const struct redis_use *u);
+
+/* Why it is degraded; "" when it is not. Good until the state changes. */
+const char *redis_use_reason(const struct redis_use *u);
 
 #endif
