@@ -15,7 +15,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
     api-test compose-test demo bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install check-format tidy cppcheck clean help FORCE
+    install check-format layers tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -40,6 +40,7 @@ PACKAGES_bench-programs := $(SERVER_PACKAGES)
 PACKAGES_bench-where := $(SERVER_PACKAGES) linux-perf
 PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_bench-plots := gnuplot-nox python3
+PACKAGES_layers := binutils python3
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
 PACKAGES_cppcheck := cppcheck
 
@@ -97,7 +98,7 @@ SHOW = $(if $(V),,@printf '  %-6s %s\n' $(1) $@;)
 SOURCES := $(wildcard src/*.c src/*/*.c)
 LUA := $(wildcard lua/*.lua)
 SQL := $(filter-out sql/schema.sql,$(wildcard sql/*.sql))
-GENERATED := $(BUILD)/gen/lua_scripts.c $(BUILD)/gen/sql_texts.c
+GENERATED := $(BUILD)/gen/queue/lua_scripts.c $(BUILD)/gen/store/sql_texts.c
 
 MAIN_OBJECT := $(BUILD)/obj/src/main.o
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
@@ -121,11 +122,11 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SHOW,cc)$(COMPILE) -c -o $@ $<
 
-$(BUILD)/gen/lua_scripts.c: tools/embed $(LUA) $(BUILD)/flags
+$(BUILD)/gen/queue/lua_scripts.c: tools/embed $(LUA) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SHOW,embed)tools/embed lua $(LUA) >$@
 
-$(BUILD)/gen/sql_texts.c: tools/embed $(SQL) $(BUILD)/flags
+$(BUILD)/gen/store/sql_texts.c: tools/embed $(SQL) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SHOW,embed)tools/embed sql $(SQL) >$@
 
@@ -308,11 +309,15 @@ bench-readme:
 ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES) \
     $(wildcard tests/memory/*.c tests/fault/*.c)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
-    $(wildcard include/*.h src/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
+    $(wildcard include/*/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
 	clang-format --dry-run --Werror $(C_FILES)
+
+# What the architecture promises, proved from the objects: see tools/layers.
+layers: $(BINARY)
+	@$(PYTHON) tools/layers $(BUILD)/obj $(OBJECTS)
 
 tidy:
 	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
@@ -358,6 +363,7 @@ help:
 	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make layers        who may use whom, and how long a file and a function may be'
 	@echo 'make check-format, make tidy, make cppcheck'
 	@echo '                   clang-format, clang-tidy and cppcheck'
 	@echo 'make clean         remove $(BUILD)'

@@ -1,11 +1,11 @@
 /* Parses the command line, runs one mode, returns its status. */
-#include "config.h"
-#include "log.h"
-#include "loop.h"
-#include "modes.h"
-#include "pg_link.h"
-#include "process.h"
-#include "redis_link.h"
+#include "app/modes.h"
+#include "app/process.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "link/redis_link.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -1,11 +1,11 @@
 /* --check-config: what the catalog says of the role, the server and the two tables. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "config.h"
-#include "mapping.h"
-#include "pg_link.h"
-#include "sql_texts.h"
-#include "statements.h"
+#include "config/config.h"
+#include "link/pg_link.h"
+#include "store/mapping.h"
+#include "store/sql_texts.h"
+#include "store/statements.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* --check-config: connects to both servers, looks at what the sweeper needs of them, gives advice,
  * changes nothing. One line for each thing looked at: ok, note (advice) or FAIL. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "config.h"
-#include "http_client.h"
-#include "log.h"
-#include "loop.h"
-#include "modes.h"
-#include "pg_link.h"
+#include "app/modes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/http_client.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* --check-config: whether the daemon can listen at its HTTP address. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "config.h"
-#include "http.h"
-#include "http_client.h"
+#include "config/config.h"
+#include "link/http.h"
+#include "link/http_client.h"
 
 #include <errno.h>
 #include <stdio.h>

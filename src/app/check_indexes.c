@@ -1,9 +1,9 @@
 /* --check-config: what indexes make cheap or dear. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "mapping.h"
-#include "pg_link.h"
-#include "sql_texts.h"
+#include "link/pg_link.h"
+#include "store/mapping.h"
+#include "store/sql_texts.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* --check-config: what the database is like. Question after question, each in a read-only
  * transaction that waits for no lock for long. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "mapping.h"
-#include "pg_link.h"
-#include "sql_texts.h"
-#include "statements.h"
+#include "link/pg_link.h"
+#include "store/mapping.h"
+#include "store/sql_texts.h"
+#include "store/statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef RS_CHECK_PRIVATE_H
 #define RS_CHECK_PRIVATE_H
 
-#include "context.h"
+#include "app/context.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* --check-config: what Redis is like, and whether it lets the sweeper do all that it does. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "due_queue.h"
+#include "queue/due_queue.h"
 
 #include <string.h>
 

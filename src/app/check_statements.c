@@ -1,9 +1,9 @@
 /* --check-config: each statement that the sweeper sends, by EXPLAIN: names, types, grants, rules,
  * policies and published tables are looked at as if it were run, and nothing is. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "pg_link.h"
-#include "statements.h"
+#include "link/pg_link.h"
+#include "store/statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>

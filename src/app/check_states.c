@@ -1,9 +1,9 @@
 /* --check-config: whether a row may become released, by what the table's constraints say. */
-#include "check_private.h"
+#include "app/check_private.h"
 
-#include "mapping.h"
-#include "pg_link.h"
-#include "sql_texts.h"
+#include "link/pg_link.h"
+#include "store/mapping.h"
+#include "store/sql_texts.h"
 
 #include <stdlib.h>
 #include <string.h>

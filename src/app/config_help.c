@@ -1,5 +1,5 @@
 /* What is written about the settings, from their table: --help and the README's rows. */
-#include "config_table.h"
+#include "config/config_table.h"
 
 #include <stdio.h>
 #include <string.h>

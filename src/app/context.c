@@ -1,18 +1,18 @@
 /* What every mode that talks to the servers sets up. */
-#include "context.h"
+#include "app/context.h"
 
-#include "blames.h"
-#include "blockers.h"
-#include "config.h"
-#include "due_queue.h"
-#include "locked.h"
-#include "log.h"
-#include "loop.h"
-#include "process.h"
-#include "refusal_log.h"
-#include "secrets.h"
-#include "skips.h"
-#include "statements.h"
+#include "app/process.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/secrets.h"
+#include "link/loop.h"
+#include "queue/due_queue.h"
+#include "release/blames.h"
+#include "release/blockers.h"
+#include "release/locked.h"
+#include "release/refusal_log.h"
+#include "release/skips.h"
+#include "store/statements.h"
 
 #include <signal.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 #ifndef RS_CONTEXT_H
 #define RS_CONTEXT_H
 
-#include "redis_link.h"
-#include "sweep.h"
+#include "link/redis_link.h"
+#include "release/sweep.h"
 
 struct secrets;
 

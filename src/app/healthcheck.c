@@ -1,9 +1,9 @@
 /* --healthcheck: asks the daemon's own /readyz on this host. For a container's HEALTHCHECK. */
-#include "config.h"
-#include "http_client.h"
-#include "log.h"
-#include "loop.h"
-#include "modes.h"
+#include "app/modes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/http_client.h"
+#include "link/loop.h"
 
 #include <stdio.h>
 

@@ -1,17 +1,17 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
-#include "http_routes.h"
+#include "app/http_routes.h"
 
+#include "app/sweep_job.h"
 #include "base/json_text.h"
-#include "config.h"
-#include "health.h"
-#include "http.h"
-#include "log.h"
-#include "loop.h"
-#include "reconcile.h"
-#include "redis_link.h"
-#include "secrets.h"
-#include "sweep.h"
-#include "sweep_job.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/secrets.h"
+#include "health/health.h"
+#include "link/http.h"
+#include "link/loop.h"
+#include "link/redis_link.h"
+#include "reconcile/reconcile.h"
+#include "release/sweep.h"
 
 #include <jansson.h>
 #include <stdio.h>

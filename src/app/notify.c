@@ -1,10 +1,10 @@
 /* The service manager's notification protocol, by hand: it is a datagram socket and a few words,
  * and libsystemd would be a dependency of the container too. */
-#include "notify.h"
+#include "app/notify.h"
 
-#include "clock.h"
-#include "log.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "link/loop.h"
 
 #include <errno.h>
 #include <stdint.h>

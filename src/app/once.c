@@ -1,15 +1,15 @@
 /* --once: releases everything that has expired, from Postgres, and exits. The cron job's
  * replacement. */
-#include "ask.h"
-#include "config.h"
-#include "context.h"
-#include "log.h"
-#include "loop.h"
-#include "modes.h"
-#include "pass.h"
-#include "pg_link.h"
-#include "refusal_log.h"
-#include "statements.h"
+#include "app/context.h"
+#include "app/modes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "release/pass.h"
+#include "release/refusal_log.h"
+#include "store/ask.h"
+#include "store/statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>

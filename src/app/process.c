@@ -1,5 +1,5 @@
 /* Descriptors and signals as the process finds them. */
-#include "process.h"
+#include "app/process.h"
 
 #include <fcntl.h>
 #include <signal.h>

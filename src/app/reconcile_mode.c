@@ -1,10 +1,10 @@
 /* --reconcile: one full reconciliation sweep, then the exit. */
-#include "config.h"
-#include "context.h"
-#include "log.h"
-#include "loop.h"
-#include "modes.h"
-#include "reconcile.h"
+#include "app/context.h"
+#include "app/modes.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "reconcile/reconcile.h"
 
 #include <errno.h>
 #include <malloc.h>

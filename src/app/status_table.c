@@ -1,7 +1,7 @@
 /* A health report as a table, for people. */
-#include "status_table.h"
+#include "app/status_table.h"
 
-#include "health.h"
+#include "health/health.h"
 
 #include <jansson.h>
 #include <time.h>

@@ -1,15 +1,15 @@
 /* What --once does, inside the running daemon. */
-#include "sweep_job.h"
+#include "app/sweep_job.h"
 
-#include "blames.h"
-#include "clock.h"
-#include "config.h"
-#include "log.h"
-#include "loop.h"
-#include "pass.h"
-#include "pg_link.h"
-#include "statements.h"
-#include "sweep.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "release/blames.h"
+#include "release/pass.h"
+#include "release/sweep.h"
+#include "store/statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Delays between attempts: for connections (jittered), for refused reservations and for those
  * that a checkout holds locked. */
-#include "backoff.h"
+#include "base/backoff.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <assert.h>
 #include <sys/random.h>

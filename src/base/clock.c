@@ -1,6 +1,6 @@
 /* The clocks of this host, and the bound kept for a server's clock: see clock.h for the proof
  * that a sample carries. */
-#include "clock.h"
+#include "base/clock.h"
 
 #include <assert.h>
 #include <time.h>

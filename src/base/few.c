@@ -1,5 +1,5 @@
 /* A few records a minute: see few.h. */
-#include "few.h"
+#include "base/few.h"
 
 #define MINUTE_US (60 * 1000000LL)
 

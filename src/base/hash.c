@@ -1,5 +1,5 @@
 /* FNV-1a (Fowler, Noll, Vo; public domain). */
-#include "hash.h"
+#include "base/hash.h"
 
 uint64_t hash_text(const char *text)
 {

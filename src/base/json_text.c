@@ -1,7 +1,7 @@
 /* Foreign text as JSON. */
-#include "json_text.h"
+#include "base/json_text.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Records as JSON lines or as readable text. A record is built in memory and leaves in one write,
  * so that those of several processes on one stream do not mix. */
-#include "log.h"
+#include "base/log.h"
 
-#include "clock.h"
-#include "log_writer.h"
-#include "utf8.h"
+#include "base/clock.h"
+#include "base/log_writer.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <jansson.h>

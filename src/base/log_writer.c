@@ -16,9 +16,9 @@
  * the end of the process, for which log_writer_stop() waits.
  *
  * Modes that end by themselves have no threads: who starts them wants every record, and waits. */
-#include "log_writer.h"
+#include "base/log_writer.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* Prometheus's text exposition format. */
-#include "metrics.h"
+#include "base/metrics.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* What /proc says of this process, by the names that Prometheus's own clients use. */
-#include "metrics.h"
+#include "base/metrics.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* When a fault that lasts is said. */
-#include "outage.h"
+#include "base/outage.h"
 
 #include <stdio.h>
 #include <string.h>

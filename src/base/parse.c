@@ -1,7 +1,7 @@
 /* Parsers of numbers, durations, scores and addresses to listen on. */
-#include "parse.h"
+#include "base/parse.h"
 
-#include "host.h"
+#include "base/host.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

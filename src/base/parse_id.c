@@ -1,7 +1,7 @@
 /* Ids of reservations as they stand in Redis, checked as Postgres will read them. */
-#include "parse.h"
+#include "base/parse.h"
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The parser of Redis URLs. */
-#include "parse.h"
+#include "base/parse.h"
 
-#include "host.h"
+#include "base/host.h"
 
 #include <ctype.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* Stock units: see units.h. */
-#include "units.h"
+#include "base/units.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* A check of UTF-8, byte by byte: RFC 3629, section 4. */
-#include "utf8.h"
+#include "base/utf8.h"
 
 static bool within(unsigned char byte, unsigned char low, unsigned char high)
 {

@@ -1,8 +1,8 @@
 /* The HTTP server, on evhttp: routes, token, replies. */
-#include "http_private.h"
+#include "link/http_private.h"
 
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "link/loop.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>

@@ -1,7 +1,7 @@
 /* A client for the daemon's own probes. */
-#include "http_client.h"
+#include "link/http_client.h"
 
-#include "loop.h"
+#include "link/loop.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>

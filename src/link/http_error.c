@@ -3,10 +3,10 @@
  * What it cannot read, or finds too large, it answers with a page of HTML of its own, and there is
  * no callback for that. So the answer is exchanged while it still lies in the connection's output
  * buffer. */
-#include "http_private.h"
+#include "link/http_private.h"
 
 #include "base/json_text.h"
-#include "parse.h"
+#include "base/parse.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -1,7 +1,7 @@
 /* The HTTP server's sockets. */
-#include "http_private.h"
+#include "link/http_private.h"
 
-#include "loop.h"
+#include "link/loop.h"
 
 #include <errno.h>
 #include <event2/http.h>

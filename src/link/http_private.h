@@ -4,7 +4,7 @@
 #ifndef RS_HTTP_PRIVATE_H
 #define RS_HTTP_PRIVATE_H
 
-#include "http.h"
+#include "link/http.h"
 
 #include <stdint.h>
 #include <sys/queue.h>

@@ -1,5 +1,5 @@
 /* The query string: what a request may say besides its path. */
-#include "http_private.h"
+#include "link/http_private.h"
 
 #include <event2/http.h>
 #include <stdio.h>

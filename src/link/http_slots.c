@@ -1,8 +1,8 @@
 /* The HTTP server's connections: how many, how long, and which one gives way. */
-#include "http_private.h"
+#include "link/http_private.h"
 
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "link/loop.h"
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>

@@ -1,10 +1,10 @@
 /* The event loop: a libevent base with precise timers. Writing to a closed peer raises SIGPIPE,
  * which is for main to ignore: it belongs to the process, not to one loop. */
-#include "loop.h"
+#include "link/loop.h"
 
-#include "clock.h"
-#include "log.h"
-#include "outage.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/outage.h"
 
 #include <event2/event.h>
 #include <signal.h>

@@ -3,11 +3,11 @@
  * timeouts allow (resolv.conf), at a connect only; an address or a local resolver avoids it. What
  * the others wait for is given so much more time: else two links would give up each other's
  * attempts for ever. */
-#include "clock.h"
-#include "log.h"
-#include "loop.h"
-#include "pg_conninfo_private.h"
-#include "pg_link_private.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "link/loop.h"
+#include "link/pg_conninfo_private.h"
+#include "link/pg_link_private.h"
 
 #include <assert.h>
 #include <event2/event.h>

@@ -1,8 +1,8 @@
 /* Connection strings, without connecting. libpq's own messages about a bad one quote parts of it,
  * which may be parts of a password (also when a character in it was not escaped): so they are
  * translated, and only names that cannot be a secret are repeated. */
-#include "pg_conninfo_private.h"
-#include "pg_link.h"
+#include "link/pg_conninfo_private.h"
+#include "link/pg_link.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>

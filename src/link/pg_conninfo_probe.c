@@ -1,9 +1,9 @@
 /* What libpq makes of a connection string together with the environment, the service's file and its
  * own defaults, and whether it would refuse that for ever. It says so only when it connects, so an
  * attempt is begun that cannot leave this process: each host has an address that is none. */
-#include "pg_conninfo_private.h"
+#include "link/pg_conninfo_private.h"
 
-#include "parse.h"
+#include "base/parse.h"
 
 #include <ctype.h>
 #include <errno.h>

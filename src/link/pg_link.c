@@ -1,9 +1,9 @@
 /* The life of a connection to Postgres: its states, its one request, and what ends them. Events of
  * the loop drive it; whatever calls back into the owner is the last thing that an event does. */
-#include "pg_link_private.h"
+#include "link/pg_link_private.h"
 
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "link/loop.h"
 
 #include <assert.h>
 #include <event2/event.h>

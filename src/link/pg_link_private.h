@@ -3,8 +3,8 @@
 #ifndef RS_PG_LINK_PRIVATE_H
 #define RS_PG_LINK_PRIVATE_H
 
-#include "backoff.h"
-#include "pg_link.h"
+#include "base/backoff.h"
+#include "link/pg_link.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* Quoting as libpq does it, by the rules of the connection. */
-#include "pg_link_private.h"
+#include "link/pg_link_private.h"
 
 #include <stdlib.h>
 #include <string.h>

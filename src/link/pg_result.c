@@ -1,6 +1,6 @@
 /* Answers of the server: collecting them from a pipeline, and reading results. */
-#include "parse.h"
-#include "pg_link_private.h"
+#include "base/parse.h"
+#include "link/pg_link_private.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* From DOWN to UP: the socket, and the handshake that finds out whether the server is of use. */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>

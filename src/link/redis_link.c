@@ -3,9 +3,9 @@
  * hiredis is used as a parser and a socket, with its non-blocking context; the queue of requests is
  * ours. Its asynchronous layer is not used: it asserts, and so ends the process, when a server
  * answers what nobody asked, and frees its context and calls back from inside other calls. */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
-#include "loop.h"
+#include "link/loop.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
 #ifndef RS_REDIS_LINK_PRIVATE_H
 #define RS_REDIS_LINK_PRIVATE_H
 
-#include "backoff.h"
-#include "redis_link.h"
+#include "base/backoff.h"
+#include "link/redis_link.h"
 
 #include <hiredis/hiredis.h>
 #include <sys/queue.h>

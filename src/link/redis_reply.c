@@ -1,5 +1,5 @@
 /* Replies of Redis, read without trusting their types. */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
 #include <stdio.h>
 #include <string.h>

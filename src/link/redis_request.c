@@ -1,9 +1,9 @@
 /* The requests of the Redis link: sent in order, answered in order, each called back exactly once.
  */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "link/loop.h"
 
 #include <event2/event.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* Host names without blocking the loop: getaddrinfo_a asks on a thread of glibc's, and a timer
  * looks for the answer. A resolver that hangs must not delay the releases that go on without Redis.
  */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
-#include "loop.h"
+#include "link/loop.h"
 
 #include <netdb.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* TLS for the Redis link. hiredis's own set-up checks a certificate's signature but not whose it
  * is, so the session is made here and handed over. */
-#include "redis_link_private.h"
+#include "link/redis_link_private.h"
 
 #include <stdio.h>
 

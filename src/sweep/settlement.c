@@ -1,11 +1,11 @@
 /* What becomes in Redis of a reservation whose outcome is known. */
-#include "settlement.h"
+#include "sweep/settlement.h"
 
-#include "backoff.h"
-#include "due_queue.h"
-#include "release.h"
-#include "stats.h"
-#include "sweep.h"
+#include "base/backoff.h"
+#include "queue/due_queue.h"
+#include "release/release.h"
+#include "release/stats.h"
+#include "release/sweep.h"
 
 #include <stdlib.h>
 

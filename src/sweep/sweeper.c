@@ -1,11 +1,11 @@
 /* Decides when the next claim is made and by which worker. Every event ends in poke(), which
  * looks at everything anew. */
-#include "sweeper.h"
+#include "sweep/sweeper.h"
 
-#include "config.h"
-#include "loop.h"
-#include "sweep.h"
-#include "worker.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "release/sweep.h"
+#include "sweep/worker.h"
 
 #include <stdlib.h>
 

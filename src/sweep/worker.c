@@ -1,19 +1,19 @@
 /* A worker: claim -> release -> settle, one batch at a time. */
-#include "worker.h"
+#include "sweep/worker.h"
 
-#include "batch.h"
-#include "config.h"
-#include "due_queue.h"
-#include "locked.h"
-#include "log.h"
-#include "loop.h"
-#include "pg_link.h"
-#include "pg_watch.h"
-#include "refusal_log.h"
-#include "release.h"
-#include "settlement.h"
-#include "statements.h"
-#include "sweep.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "queue/due_queue.h"
+#include "release/batch.h"
+#include "release/locked.h"
+#include "release/refusal_log.h"
+#include "release/release.h"
+#include "release/sweep.h"
+#include "store/pg_watch.h"
+#include "store/statements.h"
+#include "sweep/settlement.h"
 
 #include <assert.h>
 #include <stdio.h>

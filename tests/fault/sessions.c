@@ -2,10 +2,10 @@
  * used, and is then ended by the server. Says after every thousand what the process holds.
  *
  *   sessions postgres CONNINFO | sessions redis URL */
-#include "loop.h"
-#include "parse.h"
-#include "pg_link.h"
-#include "redis_link.h"
+#include "base/parse.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "link/redis_link.h"
 
 #include <dirent.h>
 #include <malloc.h>

@@ -1,6 +1,6 @@
 /* Where a Redis is, and where to listen. The first byte says which. */
+#include "base/parse.h"
 #include "fuzz.h"
-#include "parse.h"
 
 static void redis(const char *text)
 {

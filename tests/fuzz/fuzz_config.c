@@ -1,5 +1,5 @@
 /* Settings: each line is a word of the command line, or NAME=value of the environment. */
-#include "config.h"
+#include "config/config.h"
 #include "fuzz.h"
 
 #include <ctype.h>

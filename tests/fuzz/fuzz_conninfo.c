@@ -1,6 +1,6 @@
 /* Connection strings of Postgres. */
 #include "fuzz.h"
-#include "pg_link.h"
+#include "link/pg_link.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

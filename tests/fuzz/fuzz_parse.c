@@ -1,6 +1,6 @@
 /* Numbers, durations, scores, times and ids. The first byte says which. */
+#include "base/parse.h"
 #include "fuzz.h"
-#include "parse.h"
 
 #define YEAR_9999_MS 253402300799000
 

@@ -1,7 +1,7 @@
 /* The records of :failed: anybody may have written them. What is read is written and read again. */
 #include "fuzz.h"
-#include "release.h"
-#include "sweep.h"
+#include "release/release.h"
+#include "release/sweep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

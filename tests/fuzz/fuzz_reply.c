@@ -1,9 +1,9 @@
 /* Answers of Redis to the due queue's scripts, as bytes of its protocol. The first byte says what
  * was asked; then one answer for each script. Stands in for the link: nothing is sent. */
-#include "due_queue.h"
-#include "due_queue_reconcile.h"
 #include "fuzz.h"
 #include "link/redis_link_private.h"
+#include "queue/due_queue.h"
+#include "queue/repair.h"
 
 #define REQUESTS_MAX 64
 #define IDS 4

@@ -3,14 +3,14 @@
  * The first byte says what is asked, the second how many reservations are released. Then the
  * answer: "!" and a SQLSTATE, or "?" for none, or results, separated by form feeds, of lines of
  * cells between tabs; \N is NULL. Stands in for the link: nothing is sent. */
-#include "blockers.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "fuzz.h"
-#include "pages.h"
-#include "pg_link.h"
-#include "release.h"
-#include "statements.h"
-#include "sweep.h"
+#include "link/pg_link.h"
+#include "release/blockers.h"
+#include "release/pages.h"
+#include "release/release.h"
+#include "release/sweep.h"
+#include "store/statements.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>

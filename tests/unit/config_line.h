@@ -3,7 +3,7 @@
 #ifndef RS_CONFIG_LINE_H
 #define RS_CONFIG_LINE_H
 
-#include "config.h"
+#include "config/config.h"
 
 extern struct config config;
 extern char sentence_said[512];

@@ -1,5 +1,5 @@
 /* Delays: within their limits, growing, and different from one sweeper to the next. */
-#include "backoff.h"
+#include "base/backoff.h"
 
 #include "unit.h"
 

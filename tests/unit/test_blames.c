@@ -1,9 +1,9 @@
 /* Products that Postgres refuses: when they are blamed, who is tried then, and what ends it. */
-#include "blames.h"
-#include "log.h"
-#include "loop.h"
-#include "refusal_log.h"
-#include "release.h"
+#include "base/log.h"
+#include "link/loop.h"
+#include "release/blames.h"
+#include "release/refusal_log.h"
+#include "release/release.h"
 #include "unit.h"
 
 #include <argz.h>

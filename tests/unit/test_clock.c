@@ -1,5 +1,5 @@
 /* The estimate of a server's clock: close to it, whatever round trips, drift and steps do. */
-#include "clock.h"
+#include "base/clock.h"
 
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* One record for each time that a clock leaves, however it moves meanwhile. */
-#include "clock_watch.h"
+#include "health/clock_watch.h"
 
 #include "unit.h"
 

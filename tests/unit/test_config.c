@@ -1,5 +1,5 @@
 /* Settings from flags and environment, and the sentence about each that is wrong. */
-#include "config.h"
+#include "config/config.h"
 
 #include "config_line.h"
 

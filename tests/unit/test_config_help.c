@@ -1,5 +1,5 @@
 /* What is printed of the settings: --help, and the rows that the README must have. */
-#include "config.h"
+#include "config/config.h"
 
 #include "unit.h"
 

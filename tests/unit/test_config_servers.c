@@ -1,9 +1,9 @@
 /* Where the servers are: URLs, files that hold them, their parts, and what is said of them. */
-#include "config.h"
+#include "config/config.h"
 
 #include "config_line.h"
 
-#include "redis_link.h"
+#include "link/redis_link.h"
 
 #include "unit.h"
 

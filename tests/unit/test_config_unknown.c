@@ -1,5 +1,5 @@
 /* Which setting a misspelt variable was meant for. */
-#include "app/config_table.h"
+#include "config/config_table.h"
 
 #include "unit.h"
 

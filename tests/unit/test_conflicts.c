@@ -1,5 +1,5 @@
 /* How far the search goes for whose lock it was that a release met inside. */
-#include "conflicts.h"
+#include "release/conflicts.h"
 #include "unit.h"
 
 #include <stdbool.h>

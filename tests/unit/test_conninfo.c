@@ -1,5 +1,5 @@
 /* Connection strings: what is refused and why, and that no secret comes back. */
-#include "pg_link.h"
+#include "link/pg_link.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

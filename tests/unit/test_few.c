@@ -1,5 +1,5 @@
 /* A few records a minute. */
-#include "few.h"
+#include "base/few.h"
 #include "unit.h"
 
 static void test_a_flood(void **state)

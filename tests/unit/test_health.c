@@ -1,6 +1,6 @@
 /* The verdict on a report, and its JSON. */
-#include "due_queue_reconcile.h"
-#include "health.h"
+#include "health/health.h"
+#include "queue/repair.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* What Redis says of a reservation that is late. */
-#include "due_queue_reconcile.h"
-#include "late.h"
+#include "feed/late.h"
+#include "queue/repair.h"
 
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* What others hold locked: what begins it, what ends it, when it is asked for and said. */
-#include "locked.h"
-#include "release.h"
+#include "release/locked.h"
+#include "release/release.h"
 #include "unit.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Records as they arrive on the two streams, with values that were not meant for them. */
-#include "log.h"
+#include "base/log.h"
 
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* Records on their way to readers that are slow, absent, or gone. */
-#include "log.h"
+#include "base/log.h"
 
-#include "clock.h"
+#include "base/clock.h"
 #include "unit.h"
 
 #include <fcntl.h>

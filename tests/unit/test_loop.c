@@ -1,6 +1,6 @@
 /* The loop: precise timers, in order, from now; freed and armed in their own callbacks. */
-#include "clock.h"
-#include "loop.h"
+#include "base/clock.h"
+#include "link/loop.h"
 #include "unit.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* The text exposition format: families, labels, numbers, histograms, this process. */
-#include "metrics.h"
+#include "base/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>

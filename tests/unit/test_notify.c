@@ -2,8 +2,8 @@
  */
 #include "unit.h"
 
-#include "loop.h"
-#include "notify.h"
+#include "app/notify.h"
+#include "link/loop.h"
 
 #include <stdio.h>
 #include <stdlib.h>

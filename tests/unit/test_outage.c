@@ -1,5 +1,5 @@
 /* What is said of a fault that lasts, second by second, and what is not. */
-#include "outage.h"
+#include "base/outage.h"
 
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* Parsers against what they must take, what they must refuse, and every beginning of both. */
-#include "parse.h"
+#include "base/parse.h"
 
 #include "unit.h"
 #include "variation.h"

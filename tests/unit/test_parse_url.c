@@ -1,5 +1,5 @@
 /* The parser of Redis URLs: what it takes, what it refuses, and every beginning of both. */
-#include "parse.h"
+#include "base/parse.h"
 
 #include "unit.h"
 #include "variation.h"

@@ -1,6 +1,6 @@
 /* The products of a reservation, for people. */
-#include "products.h"
-#include "release.h"
+#include "release/products.h"
+#include "release/release.h"
 
 #include "unit.h"
 

@@ -1,8 +1,8 @@
 /* Ten thousand connections to a server that cuts each: nothing is left of them, for both links. */
-#include "loop.h"
-#include "parse.h"
-#include "pg_link.h"
-#include "redis_link.h"
+#include "base/parse.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "link/redis_link.h"
 #include "unit.h"
 
 #include <dirent.h>

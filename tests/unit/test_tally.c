@@ -1,5 +1,5 @@
 /* The first hundred of a minute, and what the rest consists of. */
-#include "tally.h"
+#include "release/tally.h"
 
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* Stock units: read, added up and written without loss. */
+#include "base/units.h"
 #include "unit.h"
-#include "units.h"
 
 static void check_text(const char *text, const char *same)
 {

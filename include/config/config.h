@@ -1,0 +1,91 @@
+/* Settings: one table (name, flag, default, range, help) drives flags, environment, --help and
+ * the README's table. A flag wins over its variable; a bad value is never replaced silently. */
+#ifndef RS_CONFIG_H
+#define RS_CONFIG_H
+
+#include "base/log.h"
+#include "base/parse.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum mode {
+    MODE_DAEMON,
+    MODE_ONCE,
+    MODE_RECONCILE,
+    MODE_STATUS,
+    MODE_HEALTHCHECK,
+    MODE_CHECK_CONFIG,
+    MODE_HELP,
+    MODE_VERSION,
+};
+
+/* What can be given as a file's name. */
+enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_SECRETS_N };
+
+struct config_file {
+    const char *path; /* borrowed from the environment; NULL: the value came from elsewhere */
+    char *text;       /* what it held, without the newline at its end */
+};
+
+struct config {
+    enum mode mode;
+    bool dry_run;
+    bool repair_stock;
+    char *report; /* --report FILE, NULL without */
+    int64_t max_repairs;
+
+    /* As they were at the start; what is in use is asked of struct secrets. */
+    struct config_file files[CONFIG_SECRETS_N];
+    char *conninfo; /* for libpq; "" leaves everything to PG*; from DATABASE_URL or DB_* */
+    struct redis_address redis;
+    bool redis_configured; /* false: nothing was set, redis holds the default address */
+    char *key_prefix;
+    int batch_size;
+    int workers;
+    int64_t pace_us;
+    int64_t lease_us;
+    int64_t lock_timeout_us;
+    int64_t max_sleep_us;
+    int64_t lookahead_us; /* 0: off */
+    int64_t feed_interval_us;
+    int64_t reconcile_interval_us; /* 0: off */
+    int64_t shutdown_grace_us;
+    char *http_host; /* NULL: no HTTP; "": all addresses */
+    int http_port;
+    char *admin_token; /* NULL: none */
+    char *redis_ca;    /* NULL: the system's */
+    struct log_options log;
+    char *service_name;
+};
+
+/* Reads the command line and the environment (getenv) into *c.
+ * Returns 0, or -1 with one sentence in `error` (no newline) that names the flag or variable,
+ * the value and what is allowed; secret values are not repeated. *c must be zeroed before and is
+ * to be cleared in both cases. Secret values are overwritten in argv, for the process title. With
+ * MODE_HELP and MODE_VERSION the settings are not read. */
+int config_read(struct config *c, int argc, char **argv, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/* Says at WARN of each variable that begins with SWEEPER_ and is no setting what it may have been
+ * meant for. The log must have been set up. */
+void config_warn_unknown(void);
+
+void config_clear(struct config *c);
+
+/* Writes the text of --help, made from the table of settings. */
+void config_print_help(FILE *out);
+
+/* Writes the settings as rows of the README's Markdown table:
+ * | `VARIABLE` | `--flag` | `default` | meaning | */
+void config_print_markdown(FILE *out);
+
+/* Where Postgres is, for logs: "host=... port=... dbname=..." without password or other options;
+ * malloc'd, "libpq's defaults" when conninfo is empty. */
+char *config_describe_postgres(const struct config *c);
+
+/* Where Redis is, for logs: "host:port/db" or "unix:/path?db=N"; malloc'd. */
+char *config_describe_redis(const struct config *c);
+
+#endif

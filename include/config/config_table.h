@@ -1,0 +1,140 @@
+/* What the files of config share: the tables of settings, modes and modifiers, and the reading of
+ * one value. */
+#ifndef RS_CONFIG_TABLE_H
+#define RS_CONFIG_TABLE_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum setting_type {
+    SETTING_INT,      /* int */
+    SETTING_DURATION, /* int64_t, microseconds */
+    SETTING_CONNINFO, /* char *, for libpq */
+    SETTING_REDIS,    /* struct redis_address */
+    SETTING_LISTEN,   /* http_host and http_port */
+    SETTING_PREFIX,   /* char * */
+    SETTING_NAME,     /* char * */
+    SETTING_TOKEN,    /* char * */
+    SETTING_FILE,     /* char *, the name of a file that can be read */
+    SETTING_LEVEL,    /* enum log_level */
+    SETTING_FORMAT,   /* enum log_format */
+};
+
+/* Numbers and durations carry their range as text, as an operator would write it: it is shown in
+ * errors and in the help, and read by the parser that reads the value. */
+struct setting {
+    const char *variable;
+    const char *file_variable;  /* names a file with the value; NULL: none */
+    const char *other_variable; /* read when `variable` is unset; NULL: none */
+    const char *flag;           /* NULL: none */
+    const char *operand;        /* what the flag takes, for the help */
+    const char *preset;         /* the default, as an operator would write it; NULL: none */
+    const char *preset_shown;   /* how the help calls it, when it is no value; NULL: preset */
+    const char *min, *max;
+    const char *note; /* added to the error; NULL: none */
+    const char *help; /* with `code` marked as in Markdown */
+    size_t offset;    /* within struct config */
+    enum setting_type type;
+    bool off_allowed;   /* DURATION: "off" is 0 */
+    bool empty_allowed; /* an empty value has a meaning; otherwise it counts as unset */
+    bool secret;        /* never repeated in an error */
+};
+
+#define SETTINGS_N 19
+extern const struct setting settings[SETTINGS_N];
+
+/* Positions that cross-checks need. */
+enum {
+    SETTING_DATABASE_URL = 0,
+    SETTING_REDIS_URL = 1,
+    SETTING_LOOKAHEAD = 9,
+    SETTING_FEED = 10,
+    SETTING_ADMIN_TOKEN = 14,
+};
+
+/* The setting that each secret is. */
+extern const struct setting *const secret_settings[CONFIG_SECRETS_N];
+
+struct mode_flag {
+    const char *flag;
+    char letter; /* 0: none */
+    enum mode mode;
+    const char *help;
+};
+
+#define MODES_N 7
+extern const struct mode_flag modes[MODES_N];
+
+enum modifier { MODIFIER_DRY_RUN, MODIFIER_REPAIR_STOCK, MODIFIER_REPORT, MODIFIER_MAX_REPAIRS };
+
+struct modifier_flag {
+    const char *flag;
+    const char *operand; /* NULL: takes none */
+    const char *goes_with;
+    const char *help;
+};
+
+#define MODIFIERS_N 4
+extern const struct modifier_flag modifiers[MODIFIERS_N];
+
+#define MAX_REPAIRS_PRESET "1000"
+#define MAX_REPAIRS_MAX INT64_C(1000000000)
+
+/* Where the one sentence about a failure goes. */
+struct config_error {
+    char *text;
+    size_t size;
+};
+
+/* Writes the sentence, without control characters, and returns -1. */
+int config_fail(const struct config_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3), warn_unused_result));
+
+/* What the command line says. The strings point into argv or are owned, see each. */
+struct command_line {
+    enum mode mode;
+    const char *mode_flag;              /* NULL: the daemon */
+    const char *modifiers[MODIFIERS_N]; /* the operand, "" when it takes none; NULL: not given */
+    char *settings[SETTINGS_N];         /* owned; NULL: not given */
+};
+
+/* Reads the flags. Values of secret settings are overwritten in argv, so that the process title
+ * does not show them. Returns 0 or -1; *line is to be cleared in both cases. */
+int command_line_read(struct command_line *line, int argc, char **argv,
+                      const struct config_error *error) __attribute__((warn_unused_result));
+void command_line_clear(struct command_line *line);
+
+/* Checks one value and puts it into *c. `source` is the flag or variable that it came from. */
+int setting_apply(struct config *c, const struct setting *s, const char *source, const char *text,
+                  const struct config_error *error) __attribute__((warn_unused_result));
+
+/* Why this text cannot be anybody's value, or NULL: a newline at its end, another control
+ * character. blanks_allowed: tabs and line breaks may stand within it. */
+const char *config_text_fault(const char *text, bool blanks_allowed);
+
+/* Reads the file that a setting's file variable names: what it holds, without the one line end that
+ * editors leave, malloc'd. again: nothing may block, and what is no regular file (a pipe) is not
+ * read a second time: *out is NULL then. Returns 0 or -1. */
+int config_file_read(const struct setting *s, const char *path, bool again, char **out,
+                     const struct config_error *error) __attribute__((warn_unused_result));
+
+/* The name of a setting's variable, or of its file's, that is nearest to this one (len bytes).
+ * known: it is that very name. */
+const char *config_nearest_variable(const char *variable, size_t len, bool *known);
+
+/* "1 to 5000", "1s to 24h, or `off`"; false when the setting has no range. */
+bool setting_range(const struct setting *s, char *out, size_t size);
+
+/* An environment variable; NULL when it is unset or empty. */
+const char *config_getenv(const char *name);
+
+/* DB_HOST and its like into c->conninfo, REDIS_HOST and its like into c->redis, where any of them
+ * is set; *found says whether. */
+int config_read_database_parts(struct config *c, bool *found, const struct config_error *error)
+    __attribute__((warn_unused_result));
+int config_read_redis_parts(struct config *c, bool *found, const struct config_error *error)
+    __attribute__((warn_unused_result));
+
+#endif

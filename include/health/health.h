@@ -1,0 +1,109 @@
+/* Whether reservations are released on time, and what an operator wants to know besides: what
+ * /readyz, /status, the gauges and --status say.
+ *
+ * In the daemon all of it is known already when it is asked for: what the claims bring along, what
+ * the feed sees at each look, and now and then a look at Redis's sizes. No probe waits for a
+ * server. */
+#ifndef RS_HEALTH_H
+#define RS_HEALTH_H
+
+#include "link/pg_link.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct due_found;
+struct feed;
+struct health;
+struct json_t;
+struct reconcile_result;
+struct sweep;
+struct sweeper;
+
+#define HEALTH_FAILURES_MAX 10
+#define HEALTH_LOCKED_MAX 10
+
+struct health_server {
+    const char *address;
+    const char *error; /* why it is not up */
+    bool up;
+    bool clock_known;
+    int64_t clock_offset_us; /* its clock against this host's */
+};
+
+/* Times are Postgres's. Strings are borrowed. */
+struct health_report {
+    bool ready;
+    char reason[PG_REASON_SIZE + 128]; /* when not ready */
+    bool degraded;                     /* Redis cannot be used: releases go on from Postgres */
+    const char *degraded_reason;       /* Redis's own words; NULL or "" when it is not */
+    struct health_server postgres, redis;
+
+    bool sizes_known;
+    int64_t pending, inflight, failed;
+    bool locked_known;
+    size_t locked;          /* held locked by others */
+    int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
+    struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
+
+    bool stopping;
+    bool starting; /* too early to say, and for too short a time to mind */
+
+    bool overdue_known;          /* whether anything is; else the reason why not: */
+    const char *overdue_unknown; /* the last error, "" for none */
+    int64_t silent_us;           /* for how long it has not been known; 0: that is not known */
+
+    int64_t now_us;           /* 0: not known */
+    int64_t overdue_since_us; /* when the oldest that should be released by now expired; 0: none */
+    const char *overdue_id;   /* "" for none */
+    const char *overdue_product; /* one of its products, "" when not known */
+    int64_t next_due_us;         /* the next time to look; 0: none known */
+    struct json_t *failures;     /* some records of :failed, an array; NULL: none */
+};
+
+/* How long the oldest overdue reservation has been so; 0: none is, or it is not known. */
+int64_t health_overdue_us(const struct health_report *r);
+
+/* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,
+ * or "". */
+void health_judge(struct health_report *r, const char *unusable);
+
+/* The bodies of /status and /readyz: JSON, one line, malloc'd; NULL: out of memory. */
+char *health_status_json(const struct health_report *r);
+char *health_ready_json(const struct health_report *r);
+
+/* The oldest of what is held locked, as it is shown, with the times at which that was first met: a
+ * new reference. mono_us: now; now_us: Postgres's. NULL: out of memory. */
+struct locked;
+struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now_us);
+
+/* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */
+struct json_t *health_failures(const struct due_found *found, size_t n);
+
+struct health_options {
+    struct sweep *sweep;
+    struct sweeper *sweeper;
+    struct feed *feed;
+    char *const *postgres, *const *redis; /* addresses to be shown: they may change */
+};
+
+/* All of options must outlive it. NULL: out of memory. */
+struct health *health_new(const struct health_options *options);
+
+/* The queue must have been closed before: it may have been asked something. NULL is legal. */
+void health_free(struct health *h);
+
+/* From now on it is not ready: an orderly stop has begun. */
+void health_stopping(struct health *h);
+
+/* For the gauges; result is copied. */
+void health_reconciled(struct health *h, const struct reconcile_result *result);
+
+/* The strings and failures of the report are good until the loop turns. */
+void health_read(struct health *h, struct health_report *report);
+
+/* The body of /metrics, malloc'd, with its length; NULL: out of memory. */
+char *health_metrics(struct health *h, size_t *len);
+
+#endif

@@ -1,0 +1,96 @@
+/* What a reconciliation asks of the due queue (due_queue.h): looking without claiming, mending what
+ * still stands as it was seen, and the mark that shows whether Redis has lost its data.
+ *
+ * Each call is one script or command, of at most 1,000 ids; strings are copied before it returns.
+ * Returns 0, or -1 when Redis is down or memory ran out: nothing was sent and cb will not fire. In
+ * a callback with an error there is nothing else; what it is given ends with it. */
+#ifndef RS_DUE_QUEUE_RECONCILE_H
+#define RS_DUE_QUEUE_RECONCILE_H
+
+#include "queue/due_queue.h"
+
+#define DUE_NOWHERE INT64_MIN
+
+/* Scores in :pending, in milliseconds, DUE_NOWHERE for what is not there. at_ms is not used. */
+int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
+                     void *arg) __attribute__((warn_unused_result));
+
+/* Which entries are in none of :pending, :inflight and :failed: their indexes, rising. at_ms is not
+ * used. */
+int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                     void *arg) __attribute__((warn_unused_result));
+
+/* Adds entries to :pending, at at_ms, unless they are there. */
+int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
+                  void (*cb)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+/* A string of Redis's; text is NULL when there is none. */
+struct due_text {
+    const char *text; /* terminated; may hold any byte */
+    size_t len;
+};
+
+struct due_state {
+    struct due_text pending, inflight; /* scores */
+    struct due_text record;            /* in :failed */
+};
+
+int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size_t n,
+                      void (*cb)(void *arg, const struct due_state *states, size_t n,
+                                 const char *error),
+                      void *arg) __attribute__((warn_unused_result));
+
+enum due_mending {
+    DUE_ADD,     /* into :pending at at_ms, if the id is nowhere */
+    DUE_MOVE,    /* to at_ms, if its score in :pending is `seen` */
+    DUE_REMOVE,  /* from :pending, if its score there is `seen` */
+    DUE_RETURN,  /* from :inflight to :pending at at_ms, if its score there is `seen` */
+    DUE_UNCLAIM, /* from :inflight, with its record, if its score there is `seen` */
+    DUE_UNFAIL,  /* its record of :failed, if that is `seen` and the id is not claimed */
+    DUE_RETRY,   /* into :pending at at_ms, if its record is `seen` and it is in neither set */
+};
+
+struct due_mend {
+    enum due_mending what;
+    const char *id;
+    size_t id_len;
+    struct due_text seen; /* ADD: not used */
+    int64_t at_ms;        /* REMOVE, UNCLAIM, UNFAIL: not used */
+};
+
+/* mended[i]: it stood as it was seen. */
+int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
+                   void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
+                   void *arg) __attribute__((warn_unused_result));
+
+struct due_found {
+    struct due_text id;
+    struct due_text value; /* score or record */
+};
+
+/* The first entries of :pending, up to DUE_QUEUE_SCRIPT_MAX, in the order of their scores, that
+ * score `from` or later; with an id, those that follow it, which scored that. What is there all the
+ * time is met when each call begins where the last one ended. */
+int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
+                      void (*cb)(void *arg, const struct due_found *found, size_t n,
+                                 const char *error),
+                      void *arg) __attribute__((warn_unused_result));
+
+enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
+
+/* One step through a key: about 1,000 of what is there. Begins with cursor "0", goes on with the
+ * one that cb is given, ends when that is "0". What is there all the time is met at least once,
+ * perhaps more often. */
+int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
+                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
+                              size_t n, const char *error),
+                   void *arg) __attribute__((warn_unused_result));
+
+/* Leaves {prefix}:mark unless it is there. gone: it was not. */
+int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
+                   void *arg) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,59 @@
+/* One forward pass over everything that has expired, straight from Postgres: for --once, for the
+ * daemon while Redis is out of reach, and after a reconnect.
+ *
+ * Reads ids in pages and releases them in batches. What is refused or locked is passed by; it is
+ * not tried again in the same pass. What Postgres refused is remembered across passes of the same
+ * object and left alone until its back-off has gone by. */
+#ifndef RS_PASS_H
+#define RS_PASS_H
+
+#include "base/units.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct item;
+struct pass;
+struct pg_link;
+struct sweep;
+
+struct pass_result {
+    bool ok; /* false: Postgres went away or refused a statement; `error` says so */
+    const char *error;
+    uint64_t released;
+    struct units units;
+    uint64_t failed;    /* refused by Postgres in this pass */
+    uint64_t held_back; /* refused in an earlier pass, their time has not come */
+    uint64_t held;      /* not tried, since Postgres refuses their product */
+    uint64_t locked;    /* held by others when it was their turn */
+};
+
+/* links: 1 to 16 connections of the caller's, used side by side; they must outlive the pass. drop:
+ * tell Redis what was released, so that its entries go (when it is reachable). NULL: out of memory.
+ */
+struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nlinks, bool drop);
+void pass_free(struct pass *p); /* must not be running, or its links already freed; NULL is legal */
+
+/* Starts a pass over what has been overdue for at least min_overdue_us. Requires ready
+ * statements. done(arg, result) fires once, never from inside this call. */
+void pass_run(struct pass *p, int64_t min_overdue_us,
+              void (*done)(void *arg, const struct pass_result *result), void *arg);
+
+/* The oldest that was read and has not been decided yet, or could not be for a fault of the server:
+ * its id, and when it expired by the row that was read. While a pass runs, and after one that
+ * failed. NULL: there is none. */
+const char *pass_oldest(const struct pass *p, int64_t *since_us);
+
+/* Monotonic: when Postgres last answered; 0: never. */
+int64_t pass_heard_us(const struct pass *p);
+
+bool pass_running(const struct pass *p);
+
+/* Has on_item(arg, item) called for each reservation that a pass has decided. */
+void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *item), void *arg);
+
+/* Ends the pass after the batches under way. */
+void pass_stop(struct pass *p);
+
+#endif

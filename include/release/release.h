@@ -1,0 +1,133 @@
+/* One release transaction: reservations in, an outcome for each out. */
+#ifndef RS_RELEASE_H
+#define RS_RELEASE_H
+
+#include "base/units.h"
+#include "store/mapping.h"
+#include "store/statements.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_link;
+struct pg_answer;
+struct server_clock;
+
+enum outcome {
+    OUTCOME_NONE, /* not yet decided */
+    OUTCOME_RELEASED,
+    OUTCOME_SETTLED, /* committed or released already: no active row */
+    OUTCOME_MISSING, /* no such row */
+    OUTCOME_INVALID, /* cannot be an id of this table */
+    OUTCOME_NOT_DUE, /* active, its latest expires_at lies ahead */
+    OUTCOME_LOCKED,  /* a row or counter is held by somebody else */
+    OUTCOME_FAILED,  /* Postgres refuses this one: sqlstate, error */
+    OUTCOME_UNTRIED, /* failed before, and there was no time to try it again */
+    OUTCOME_HELD, /* not tried: Postgres refuses its product (blames.h): wait_us, sqlstate, error */
+    OUTCOME_UNKNOWN, /* COMMIT had no answer, or it was never sent: ask again */
+    OUTCOME_FAULT,   /* the statement or the server is at fault, not this reservation */
+};
+
+/* How a lock was met. */
+enum lock {
+    LOCK_HELD,   /* a row or counter that was seen to be held, and passed by */
+    LOCK_INSIDE, /* its release alone failed on one: a trigger's, a table's */
+    LOCK_AMONG,  /* that of some together did, and whose it was is not known yet */
+};
+
+/* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
+struct item {
+    char *id; /* owned; id_len bytes and a terminator; may hold any byte */
+    size_t id_len;
+    int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
+    bool taken_over;         /* from a lease that had ended */
+    bool from_postgres;      /* read from the table: an id, however long */
+    uint32_t attempts;       /* refusals so far */
+    int64_t first_failed_ms; /* 0: never refused */
+    enum outcome outcome;
+    enum lock lock;     /* LOCKED */
+    int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
+                           was known before: 0, nothing */
+    int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
+    struct units units; /* RELEASED */
+    uint32_t uncounted; /* RELEASED: rows whose product has no counter */
+    char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
+                           that has none */
+    char *error;        /* FAILED, HELD: owned */
+    char sqlstate[6];   /* FAILED, HELD */
+    int64_t wait_us;    /* HELD: how long */
+    char *record;       /* FAILED, HELD: owned; what goes into :failed */
+    char *products;     /* owned; an argz vector (argz.h), empty until somebody asks (products.h) */
+    size_t products_len;
+};
+
+/* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
+int item_init(struct item *item, const char *id, size_t id_len) __attribute__((warn_unused_result));
+void item_clear(struct item *item);
+
+/* What an error of Postgres means for a batch. */
+enum release_fault {
+    RELEASE_OK,
+    RELEASE_ROW,     /* a row is refused: split until it stands alone */
+    RELEASE_RETRY,   /* serialization, deadlock, lock timeout: the same again */
+    RELEASE_SLOW,    /* statement timeout: try fewer */
+    RELEASE_GONE,    /* the server is of no use at present; nothing was applied */
+    RELEASE_SERVER,  /* disk, memory, limits: not the rows' fault */
+    RELEASE_EITHER,  /* the statement is wrong or not permitted, or so says a trigger of one row */
+    RELEASE_UNKNOWN, /* no answer to the COMMIT */
+    RELEASE_STALE,   /* the statement was out of date; there is a new one (ask.h) */
+};
+/* inside: it was met in a function, a trigger's for one, which may raise any code: it does not
+ * speak for the server, nor for the connection. */
+enum release_fault release_classify(const char *sqlstate, bool inside);
+
+/* What the statement itself refuses has SQLSTATEs of this program's own, and a sentence for a
+ * message: the release would not have done what it should. */
+#define RELEASE_WRONG_COUNTER "RS001" /* a product's counter */
+#define RELEASE_WRONG_ROW "RS002"     /* a reservation's row */
+#define RELEASE_WRONG_TABLES "RS003"  /* neither: the catalog is to be read anew */
+
+struct release_result {
+    enum release_fault fault;
+    const char *sqlstate;         /* "" when none */
+    const char *message;          /* "" when none */
+    const char *table;            /* whose constraint was violated; "" when none */
+    int64_t sent_us, received_us; /* monotonic */
+};
+
+/* How it treats what somebody else holds. */
+enum release_way {
+    RELEASE_POLITE,  /* counters first, skipping what is held */
+    RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
+    RELEASE_HURRIED, /* for a backlog: rows first, waiting for all; decides only what it
+                        releases */
+    RELEASE_WAYS,
+};
+
+struct release_options {
+    struct statements *statements; /* ready */
+    struct server_clock *clock;    /* Postgres's; takes a sample from each answer */
+    int64_t lock_timeout_us;
+    int64_t statement_timeout_us;
+    enum release_way way;
+};
+
+/* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and
+ * stay in place until done. On RELEASE_OK every item's outcome is set (in a hurry some are left at
+ * OUTCOME_NONE: judge them politely); else none is touched. done fires once, never from inside this
+ * call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy, out of
+ * memory). */
+int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Sends a statement whose parameter is the ids of n items, maybe 0 (a hurried release also takes
+ * the lock timeout), as the second of a transaction with a release's settings. cb as
+ * pg_link_send's; returns as release_send. */
+int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
+                struct item *const *items, size_t n,
+                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,53 @@
+/* What this process has done since it started: counters and histograms. Written by the sweep
+ * modules, read by logs and metrics. Plain numbers, no units but those in the names. */
+#ifndef RS_STATS_H
+#define RS_STATS_H
+
+#include "base/units.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define STATS_BUCKETS 20
+
+/* counts[i]: observations at most bounds[i]; the last bucket is +Inf. Not cumulative. */
+struct stats_histogram {
+    const double *bounds;
+    size_t nbounds;
+    uint64_t counts[STATS_BUCKETS + 1];
+    uint64_t n;
+    double sum;
+};
+
+enum discard_reason { DISCARD_SETTLED, DISCARD_MISSING, DISCARD_INVALID, DISCARD_REASONS };
+enum reschedule_reason {
+    RESCHEDULE_NOT_DUE,
+    RESCHEDULE_EXTENDED,
+    RESCHEDULE_LOCKED,
+    RESCHEDULE_FAILED,
+    RESCHEDULE_LEASE_EXPIRED,
+    RESCHEDULE_REASONS
+};
+
+#define STATS_SQLSTATES 32
+
+struct stats {
+    uint64_t released, uncounted;
+    struct units released_units;
+    uint64_t discarded[DISCARD_REASONS];
+    uint64_t rescheduled[RESCHEDULE_REASONS];
+    uint64_t unknown_commits; /* reservations in batches whose COMMIT had no answer */
+    uint64_t batches;
+    struct {
+        char sqlstate[6];
+        uint64_t count;
+    } failed[STATS_SQLSTATES]; /* the last place collects what finds no room, as "other" */
+    struct stats_histogram lateness_s, batch_s, batch_size;
+};
+
+void stats_init(struct stats *s);
+void stats_observe(struct stats_histogram *h, double value);
+void stats_failed(struct stats *s, const char *sqlstate);
+uint64_t stats_failed_total(const struct stats *s);
+
+#endif

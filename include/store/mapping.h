@@ -1,0 +1,85 @@
+/* One mapping of the shop's tables: names of tables, columns and states, from which every
+ * statement is made. Templates in sql/ name its entries in braces; identifiers and literals are
+ * quoted by libpq. The defaults are interface.md 5. */
+#ifndef RS_MAPPING_H
+#define RS_MAPPING_H
+
+#include "base/parse.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pg_link;
+
+enum mapping_name {
+    NAME_RESERVATIONS,
+    NAME_ID,
+    NAME_PRODUCT_ID,
+    NAME_QUANTITY,
+    NAME_EXPIRES_AT,
+    NAME_STATUS,
+    NAME_UPDATED_AT,
+    NAME_INVENTORY,
+    NAME_STOCK_PRODUCT_ID,
+    NAME_AVAILABLE_STOCK,
+    NAME_RESERVED_STOCK,
+    NAME_TOTAL_STOCK, /* need not exist */
+    NAME_STOCK_UPDATED_AT,
+    NAME_ACTIVE,   /* a status: quoted as a literal */
+    NAME_RELEASED, /* a status: quoted as a literal */
+    NAME_COUNT,
+};
+
+/* The names in use; static storage. */
+const char *mapping_name_text(enum mapping_name name);
+
+/* What the catalog says of the columns: decides casts and how times are read. */
+struct mapping_types {
+    enum id_kind id_kind;
+    const char *id_cast;   /* "pg_catalog.uuid", "bigint": for $1::id_cast[] */
+    bool expires_has_zone; /* timestamptz; else timestamp, read as UTC */
+    bool updated_has_zone;
+    bool stock_updated_has_zone;
+    bool bytes;           /* texts travel as bytes: the database has no encoding (SQL_ASCII) */
+    bool has_total_stock; /* else {total_stock} stands for NULL */
+    /* The exact types, quoted as in SQL, with their schemas: what {typed} and {stock_typed} hold a
+     * statement to. */
+    const char *id_type, *expires_type, *updated_type, *stock_updated_type;
+    bool expires_nullable;
+    bool rows_hidden;         /* row security of the reservations is in force for this role */
+    bool counters_hidden;     /* ... of the counters */
+    bool meddled;             /* triggers or rules of the shop's may change what an UPDATE does */
+    bool deferred;            /* ... when the transaction ends */
+    bool counter_unique;      /* no product has two counter rows */
+    bool whole_units;         /* quantity is an integer, and the counters hold any integer */
+    bool partitioned;         /* one of the tables is */
+    const char *product_type; /* of the counters, as SQL writes it */
+};
+
+/* Texts travel as the bytes that they are in the database. */
+void mapping_use_bytes(struct mapping_types *types);
+
+/* What releases take turns with, an expression of a transaction: {turn} in a template. The key is
+ * "rsws" in ASCII: an API will hardly use it. */
+#define MAPPING_TURN "pg_catalog.pg_advisory_xact_lock(1920169843)"
+
+/* Whether a release in a hurry can tell that it did what it should (sql/release_hurried.sql). */
+bool mapping_may_hurry(const struct mapping_types *types);
+
+/* Whether nothing stands between an UPDATE of the two tables and the rows that it means: then the
+ * release can do with its lean form (sql/release.sql). */
+bool mapping_is_plain(const struct mapping_types *types);
+
+/* The forms of a template. */
+#define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for nothing */
+#define MAPPING_LEAN                                                                               \
+    2U /* what stands between {if_careful} and {end} is left out; without this,                    \
+          what stands between {if_lean} and {end} */
+
+/* Fills a template: {name} is a name, a type or a phrase. form: some of the above, or 0. malloc'd;
+ * NULL when the link is down or memory ran out. An unknown name in a template is a programming
+ * error (assert). */
+char *mapping_render(const char *template_text, const struct mapping_types *types, unsigned form,
+                     struct pg_link *link);
+
+#endif

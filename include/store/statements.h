@@ -1,0 +1,80 @@
+/* The statements as they are sent to this database: made once from the mapping and the catalog. */
+#ifndef RS_STATEMENTS_H
+#define RS_STATEMENTS_H
+
+#include "store/mapping.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server_clock;
+struct statements;
+
+/* Empty: statements_ready is false until the first load has succeeded. NULL: out of memory. */
+struct statements *statements_new(void);
+void statements_free(struct statements *s); /* NULL is legal */
+
+/* False before the first load, and while the database cannot be used as it is. */
+bool statements_ready(const struct statements *s);
+
+/* Reads the catalog through a link that is up and not busy, and makes the statements anew if it
+ * says anything else than before; each difference is logged. Several may be under way at a time.
+ * done(arg, error): error is NULL, or one sentence that says which table or column is missing, has
+ * an unusable type or lacks a grant, or why the question failed (then what was ready stays so).
+ * Fires once, never from inside this call. The answer is a sample for clock.
+ * s and clock must outlive the request. Returns 0, or -1 when nothing was sent. */
+int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
+                    void (*done)(void *arg, const char *error), void *arg)
+    __attribute__((warn_unused_result));
+
+/* The catalog may say something else by now: a connection was made anew, a statement failed. It is
+ * due to be read again, though no oftener than once a second. */
+void statements_doubt(struct statements *s);
+
+/* When the catalog is to be read next, monotonic: now and then also unasked. INT64_MAX: it is being
+ * read. */
+int64_t statements_due_us(const struct statements *s);
+
+/* Why the database cannot be used as it is: one sentence, "" when it can or nobody knows. */
+const char *statements_problem(const struct statements *s);
+
+/* Another number whenever the statements are others, or there are none any more. */
+uint64_t statements_generation(const struct statements *s);
+
+/* Whether an error of this SQLSTATE may mean that a statement was made for other tables than there
+ * are now. */
+bool statements_suspect(const char *sqlstate);
+
+/* A text of the database has no form in UTF-8: from now on all of them travel as the bytes that
+ * they are there. Says so in the log. For statements_generation that is a change. */
+void statements_use_bytes(struct statements *s);
+
+/* Whether an error of this SQLSTATE says that a text has no form in the other side's encoding. */
+bool statements_unspeakable(const char *sqlstate);
+
+/* The texts; require statements_ready. */
+enum statement {
+    STATEMENT_RELEASE_LEAN,   /* polite, in brief: where mapping_is_plain */
+    STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */
+    STATEMENT_RELEASE_PATIENT,
+    STATEMENT_RELEASE_HURRIED, /* where mapping_may_hurry */
+    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
+    STATEMENT_PRODUCTS,
+    STATEMENT_DUE_ROWS,
+    STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */
+    STATEMENT_DUE_COUNT,
+    STATEMENT_LATE_ROWS,
+    STATEMENT_BEGIN,
+    STATEMENT_ACTIVE_ROWS,
+    STATEMENT_TIED_ROWS,
+    STATEMENT_LOOK,
+    STATEMENT_STOCK,
+    STATEMENT_STOCK_LOCK,
+    STATEMENT_STOCK_REPAIR,
+    STATEMENT_BLOCKERS,
+    STATEMENT_COUNT
+};
+const char *statements_text(const struct statements *s, enum statement which);
+const struct mapping_types *statements_types(const struct statements *s);
+
+#endif

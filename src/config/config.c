@@ -1,0 +1,218 @@
+/* The settings as a whole: where each value comes from, what must hold between them, and what may
+ * be said about the servers in logs. */
+#include "config/config_table.h"
+
+#include "link/pg_link.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a value comes from. */
+struct origin {
+    const char *source; /* the flag or variable to name in an error */
+    const char *text;   /* NULL: nothing was set */
+    char *owned;        /* what a file held; text points to it */
+    bool preset;        /* the default */
+};
+
+int config_fail(const struct config_error *error, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    (void)vsnprintf(error->text, error->size, format, list);
+    va_end(list);
+
+    /* One line on a terminal, whatever a value held. */
+    for (char *p = error->text; error->size > 0 && *p != '\0'; p++)
+        if (iscntrl((unsigned char)*p))
+            *p = '?';
+    return -1;
+}
+
+const char *config_getenv(const char *name)
+{
+    const char *text = name == NULL ? NULL : getenv(name);
+
+    return text == NULL || *text == '\0' ? NULL : text;
+}
+
+/* The environment's value: the variable itself, the file that another names, or the variable
+ * shared with others. */
+static int environment_find(const struct setting *s, struct origin *o,
+                            const struct config_error *error)
+{
+    const char *text = s->empty_allowed ? getenv(s->variable) : config_getenv(s->variable);
+    const char *path = config_getenv(s->file_variable);
+
+    if (text != NULL && path != NULL)
+        return config_fail(error, "%s: not allowed together with %s: set one of them",
+                           s->file_variable, s->variable);
+    o->source = s->variable;
+    o->text = text;
+    if (path != NULL) {
+        if (config_file_read(s, path, false, &o->owned, error) != 0)
+            return -1;
+        o->source = s->file_variable;
+        o->text = o->owned;
+    } else if (text == NULL && config_getenv(s->other_variable) != NULL) {
+        o->source = s->other_variable;
+        o->text = config_getenv(s->other_variable);
+    }
+    return 0;
+}
+
+/* Finds a setting's value: the flag's, else the environment's, else the default. */
+static int origin_find(const struct setting *s, const char *flag_text, struct origin *o,
+                       const struct config_error *error)
+{
+    if (flag_text != NULL) {
+        if (*flag_text == '\0' && !s->empty_allowed)
+            return config_fail(error, "%s: \"\" is not allowed: leave the flag out for the default",
+                               s->flag);
+        o->source = s->flag;
+        o->text = flag_text;
+        return 0;
+    }
+    if (environment_find(s, o, error) != 0)
+        return -1;
+    if (o->text == NULL) {
+        o->text = s->preset;
+        o->preset = true;
+    }
+    return 0;
+}
+
+/* Where a URL is not set, its parts may be. */
+static int parts_read(struct config *c, int i, bool *found, const struct config_error *error)
+{
+    *found = false;
+    if (i == SETTING_DATABASE_URL)
+        return config_read_database_parts(c, found, error);
+    if (i == SETTING_REDIS_URL)
+        return config_read_redis_parts(c, found, error);
+    return 0;
+}
+
+/* Remembers what came from a file, which is read again later. */
+static void file_remember(struct config *c, const struct setting *s, struct origin *o)
+{
+    for (int i = 0; i < CONFIG_SECRETS_N; i++)
+        if (secret_settings[i] == s && o->owned != NULL) {
+            c->files[i] = (struct config_file){config_getenv(s->file_variable), o->owned};
+            o->owned = NULL;
+        }
+}
+
+static int settings_read(struct config *c, const struct command_line *line, struct origin *origins,
+                         const struct config_error *error)
+{
+    for (int i = 0; i < SETTINGS_N; i++) {
+        struct origin *o = &origins[i];
+        bool found = false;
+
+        if (origin_find(&settings[i], line->settings[i], o, error) != 0)
+            return -1;
+        if (o->preset && parts_read(c, i, &found, error) != 0)
+            return -1;
+        if (i == SETTING_REDIS_URL)
+            c->redis_configured = found || !o->preset;
+        if (!found && o->text != NULL &&
+            setting_apply(c, &settings[i], o->source, o->text, error) != 0)
+            return -1;
+        file_remember(c, &settings[i], o);
+    }
+    if (c->lookahead_us > 0 && c->feed_interval_us >= c->lookahead_us)
+        return config_fail(error,
+                           "%s: \"%.100s\" is not allowed with %s \"%.100s\": the feed must look "
+                           "more often than the look-ahead is long",
+                           origins[SETTING_FEED].source, origins[SETTING_FEED].text,
+                           origins[SETTING_LOOKAHEAD].source, origins[SETTING_LOOKAHEAD].text);
+    return 0;
+}
+
+static int modifiers_read(struct config *c, const struct command_line *line,
+                          const struct config_error *error)
+{
+    const char *report = line->modifiers[MODIFIER_REPORT];
+    const char *most = line->modifiers[MODIFIER_MAX_REPAIRS];
+
+    c->dry_run = line->modifiers[MODIFIER_DRY_RUN] != NULL;
+    c->repair_stock = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL;
+    if (parse_int(most == NULL ? MAX_REPAIRS_PRESET : most, 0, MAX_REPAIRS_MAX, &c->max_repairs) !=
+        0)
+        return config_fail(error,
+                           "--max-repairs: \"%.100s\" is not allowed: a whole number from 0 to "
+                           "1000000000",
+                           most);
+    if (report == NULL)
+        return 0;
+    if (*report == '\0')
+        return config_fail(error, "--report: \"\" is not allowed: a file's name, or - for stdout");
+    c->report = strdup(report);
+    return c->report == NULL ? config_fail(error, "--report: memory ran out") : 0;
+}
+
+int config_read(struct config *c, int argc, char **argv, char *error, size_t error_size)
+{
+    const struct config_error where = {error, error_size};
+    struct command_line line = {0};
+    struct origin origins[SETTINGS_N] = {0};
+    int rc = command_line_read(&line, argc, argv, &where);
+
+    c->mode = line.mode;
+    if (rc == 0)
+        rc = modifiers_read(c, &line, &where);
+
+    /* --help must work where the environment is what one needs help with. */
+    if (rc == 0 && c->mode != MODE_HELP && c->mode != MODE_VERSION)
+        rc = settings_read(c, &line, origins, &where);
+
+    c->log.service = c->service_name;
+    c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
+                           (c->report != NULL && strcmp(c->report, "-") == 0);
+    for (int i = 0; i < SETTINGS_N; i++)
+        free(origins[i].owned);
+    command_line_clear(&line);
+    return rc;
+}
+
+void config_clear(struct config *c)
+{
+    for (int i = 0; i < CONFIG_SECRETS_N; i++)
+        free(c->files[i].text);
+    free(c->report);
+    free(c->conninfo);
+    redis_address_clear(&c->redis);
+    free(c->key_prefix);
+    free(c->http_host);
+    free(c->admin_token);
+    free(c->redis_ca);
+    free(c->service_name);
+    *c = (struct config){0};
+}
+
+char *config_describe_postgres(const struct config *c)
+{
+    if (c->conninfo == NULL || *c->conninfo == '\0')
+        return strdup("libpq's defaults");
+    return pg_conninfo_describe(c->conninfo);
+}
+
+char *config_describe_redis(const struct config *c)
+{
+    const struct redis_address *a = &c->redis;
+    char *text = NULL;
+    int n;
+
+    if (a->path != NULL)
+        n = asprintf(&text, "unix:%s?db=%d", a->path, a->db);
+    else if (a->host != NULL && strchr(a->host, ':') != NULL)
+        n = asprintf(&text, "[%s]:%d/%d", a->host, a->port, a->db);
+    else
+        n = asprintf(&text, "%s:%d/%d", a->host == NULL ? "" : a->host, a->port, a->db);
+    return n < 0 ? NULL : text;
+}

@@ -1,0 +1,173 @@
+/* The command line, by getopt_long, from the tables. Stricter than getopt_long alone: no
+ * abbreviations, since a new flag could change what one means, and no positional arguments. */
+#include "config/config_table.h"
+
+#include <assert.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What getopt_long returns for a flag: its place in this order. Beyond any letter. */
+enum { FLAG_SETTING = 0x1000, FLAG_MODE = 0x2000, FLAG_MODIFIER = 0x3000, FLAG_KIND = 0x7000 };
+
+#define OPTIONS_MAX (SETTINGS_N + MODES_N + MODIFIERS_N + 1)
+
+static struct option option_of(const char *flag, bool has_operand, int value)
+{
+    return (struct option){flag + 2, has_operand ? required_argument : no_argument, NULL, value};
+}
+
+static void options_fill(struct option *options)
+{
+    for (int i = 0; i < SETTINGS_N; i++)
+        if (settings[i].flag != NULL)
+            *options++ = option_of(settings[i].flag, true, FLAG_SETTING + i);
+    for (int i = 0; i < MODES_N; i++)
+        *options++ = option_of(modes[i].flag, false, FLAG_MODE + i);
+    for (int i = 0; i < MODIFIERS_N; i++)
+        *options++ = option_of(modifiers[i].flag, modifiers[i].operand != NULL, FLAG_MODIFIER + i);
+    *options = (struct option){0};
+}
+
+/* True when the first len bytes of argument are a flag's whole name. */
+static bool flag_known(const struct option *options, const char *argument, size_t len)
+{
+    if (len < 3 || strncmp(argument, "--", 2) != 0)
+        return false;
+    for (; options->name != NULL; options++)
+        if (strlen(options->name) == len - 2 && strncmp(options->name, argument + 2, len - 2) == 0)
+            return true;
+    return false;
+}
+
+static int mode_set(struct command_line *line, const struct mode_flag *mode,
+                    const struct config_error *error)
+{
+    if (line->mode_flag == NULL) {
+        line->mode_flag = mode->flag;
+        line->mode = mode->mode;
+        return 0;
+    }
+    if (line->mode == mode->mode)
+        return config_fail(error, "%s: given twice; a mode is given once", mode->flag);
+    return config_fail(error, "%s: not together with %s; only one mode is allowed", mode->flag,
+                       line->mode_flag);
+}
+
+static int setting_set(struct command_line *line, int i, char *text,
+                       const struct config_error *error)
+{
+    assert(text != NULL);
+    free(line->settings[i]);
+    line->settings[i] = strdup(text);
+    if (line->settings[i] == NULL)
+        return config_fail(error, "%s: memory ran out", settings[i].flag);
+    if (settings[i].secret)
+        memset(text, 'x', strlen(text));
+    return 0;
+}
+
+static int flag_take(struct command_line *line, const struct option *options, int value,
+                     char *operand, const struct config_error *error)
+{
+    int i = value & ~FLAG_KIND;
+
+    if ((value & FLAG_KIND) == FLAG_MODE)
+        return mode_set(line, &modes[i], error);
+
+    const char *flag = (value & FLAG_KIND) == FLAG_SETTING ? settings[i].flag : modifiers[i].flag;
+
+    /* --report --dry-run: a forgotten file name must not turn a dry run into a real one. */
+    if (operand != NULL && flag_known(options, operand, strlen(operand)))
+        return config_fail(error, "%s: its value is missing, %s is a flag", flag, operand);
+    if ((value & FLAG_KIND) == FLAG_SETTING)
+        return setting_set(line, i, operand, error);
+    line->modifiers[i] = operand == NULL ? "" : operand;
+    return 0;
+}
+
+/* A stray argument may be a piece of a URL with a password: then it is not repeated. */
+static int refuse_stray(const char *argument, int position, const struct config_error *error)
+{
+    if (strpbrk(argument, "@:=") != NULL)
+        return config_fail(error,
+                           "argument %d belongs to no flag: only flags and their values are "
+                           "allowed, see --help",
+                           position);
+    return config_fail(error,
+                       "\"%.100s\" belongs to no flag: only flags and their values are allowed, "
+                       "see --help",
+                       argument);
+}
+
+/* What stands before "=" only: the rest may be a secret. */
+static int refuse_unknown(const char *argument, const struct config_error *error)
+{
+    return config_fail(error, "%.*s: unknown flag, see --help", (int)strcspn(argument, "="),
+                       argument);
+}
+
+/* A modifier without its mode would be ignored, though it was meant. */
+static int check_modifiers(const struct command_line *line, const struct config_error *error)
+{
+    bool reconcile = line->mode == MODE_RECONCILE;
+    const bool fits[MODIFIERS_N] = {
+        [MODIFIER_DRY_RUN] = reconcile || line->mode == MODE_ONCE,
+        [MODIFIER_REPAIR_STOCK] = reconcile,
+        [MODIFIER_REPORT] = reconcile,
+        [MODIFIER_MAX_REPAIRS] = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL,
+    };
+
+    for (int i = 0; i < MODIFIERS_N; i++)
+        if (line->modifiers[i] != NULL && !fits[i])
+            return config_fail(error, "%s: allowed only with %s", modifiers[i].flag,
+                               modifiers[i].goes_with);
+    return 0;
+}
+
+int command_line_read(struct command_line *line, int argc, char **argv,
+                      const struct config_error *error)
+{
+    struct option options[OPTIONS_MAX];
+
+    options_fill(options);
+    optind = 0; /* glibc: start anew */
+    for (;;) {
+        const char *argument = argv[optind > 0 ? optind : 1];
+
+        if (argc < 2 || argument == NULL)
+            break;
+
+        size_t len = strcspn(argument, "=");
+
+        if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0' &&
+            !flag_known(options, argument, len))
+            return refuse_unknown(argument, error);
+
+        int value = getopt_long(argc, argv, "+:hV", options, NULL);
+
+        if (value == -1)
+            break;
+        if (value == ':')
+            return config_fail(error, "%s: its value is missing", argument);
+        if (value == '?' && argument[1] == '-')
+            return config_fail(error, "%.*s: takes no value", (int)len, argument);
+        if (value == '?')
+            return config_fail(error, "-%c: unknown flag, see --help", optopt);
+        for (int i = 0; i < MODES_N; i++)
+            if (modes[i].letter == value)
+                value = FLAG_MODE + i;
+        if (flag_take(line, options, value, optarg, error) != 0)
+            return -1;
+    }
+    if (optind > 0 && optind < argc)
+        return refuse_stray(argv[optind], optind, error);
+    return check_modifiers(line, error);
+}
+
+void command_line_clear(struct command_line *line)
+{
+    for (int i = 0; i < SETTINGS_N; i++)
+        free(line->settings[i]);
+    *line = (struct command_line){0};
+}

@@ -1,0 +1,211 @@
+/* The secrets that are in use, and their files. */
+#include "config/secrets.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SAID_AGAIN_US (INT64_C(300) * 1000 * 1000)
+
+struct secret_file {
+    char *text;       /* what it held, in use now */
+    char *fault;      /* why it is not usable, as it was said; NULL: it is usable */
+    int64_t fault_us; /* when that was said */
+};
+
+struct secrets {
+    const struct config *config;
+    struct config now; /* nothing but the secrets' values */
+    struct secret_file files[CONFIG_SECRETS_N];
+    void (*on_change)(void *arg);
+    void *arg;
+};
+
+static char *copy(const char *text)
+{
+    return text == NULL ? NULL : strdup(text);
+}
+
+struct secrets *secrets_new(const struct config *config, void (*on_change)(void *arg), void *arg)
+{
+    struct secrets *s = calloc(1, sizeof *s);
+    bool whole = true;
+
+    if (s == NULL)
+        return NULL;
+    s->config = config;
+    s->on_change = on_change;
+    s->arg = arg;
+    s->now.conninfo = copy(config->conninfo);
+    s->now.admin_token = copy(config->admin_token);
+    for (int i = 0; i < CONFIG_SECRETS_N; i++) {
+        s->files[i].text = copy(config->files[i].text);
+        whole = whole && (s->files[i].text != NULL || config->files[i].text == NULL);
+    }
+    if (whole && (s->now.conninfo != NULL || config->conninfo == NULL) &&
+        (s->now.admin_token != NULL || config->admin_token == NULL) &&
+        redis_address_copy(&s->now.redis, &config->redis) == 0)
+        return s;
+    secrets_free(s);
+    return NULL;
+}
+
+void secrets_free(struct secrets *s)
+{
+    if (s == NULL)
+        return;
+    for (int i = 0; i < CONFIG_SECRETS_N; i++) {
+        free(s->files[i].text);
+        free(s->files[i].fault);
+    }
+    config_clear(&s->now);
+    free(s);
+}
+
+static void swap_texts(char **a, char **b)
+{
+    char *kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+/* Puts a new value in place of the one in use. Returns 0 or -1; on_change is the caller's. */
+static int take(struct secrets *s, enum config_secret which, const char *text,
+                const struct config_error *error)
+{
+    const struct setting *setting = secret_settings[which];
+    struct config fresh = {0};
+    struct redis_address former = s->now.redis;
+
+    if (setting_apply(&fresh, setting, setting->file_variable, text, error) != 0)
+        return -1;
+    switch (which) {
+    case CONFIG_POSTGRES:
+        swap_texts(&s->now.conninfo, &fresh.conninfo);
+        break;
+    case CONFIG_REDIS:
+        s->now.redis = fresh.redis;
+        fresh.redis = former;
+        break;
+    default:
+        swap_texts(&s->now.admin_token, &fresh.admin_token);
+        break;
+    }
+    config_clear(&fresh);
+    return 0;
+}
+
+/* level: what the record is. An attempt to connect comes several times a second: it is said when it
+ * is new, and now and then. */
+static void say_fault(struct secret_file *file, enum log_level level, const char *fault)
+{
+    int64_t now_us = clock_mono_us();
+
+    if (level == LOG_WARN && file->fault != NULL && strcmp(file->fault, fault) == 0 &&
+        now_us - file->fault_us < SAID_AGAIN_US)
+        return;
+    log_event(level, "A secret's file cannot be used; what it held before stays in use", LOG_STR,
+              "error", fault, LOG_END);
+    free(file->fault);
+    file->fault = strdup(fault);
+    file->fault_us = now_us;
+}
+
+static void say_changed(const struct secrets *s, enum config_secret which)
+{
+    char *place = which == CONFIG_POSTGRES ? secrets_describe_postgres(s)
+                  : which == CONFIG_REDIS  ? secrets_describe_redis(s)
+                                           : NULL;
+
+    if (place != NULL)
+        log_event(LOG_INFO, "A secret's file has changed: its new value is used from now on",
+                  LOG_STR, "variable", secret_settings[which]->file_variable, LOG_STR,
+                  which == CONFIG_POSTGRES ? "postgres" : "redis", place, LOG_END);
+    else
+        log_event(LOG_INFO, "A secret's file has changed: its new value is used from now on",
+                  LOG_STR, "variable", secret_settings[which]->file_variable, LOG_END);
+    free(place);
+}
+
+static void say_usable(struct secret_file *file, const char *variable)
+{
+    if (file->fault == NULL)
+        return;
+    log_event(LOG_INFO, "A secret's file can be used again", LOG_STR, "variable", variable,
+              LOG_END);
+    free(file->fault);
+    file->fault = NULL;
+}
+
+static void read_anew(struct secrets *s, enum config_secret which, enum log_level fault_level)
+{
+    const struct setting *setting = secret_settings[which];
+    const char *path = s->config->files[which].path;
+    struct secret_file *file = &s->files[which];
+    char fault[512];
+    const struct config_error error = {fault, sizeof fault};
+    char *text = NULL;
+
+    if (path == NULL)
+        return;
+    if (config_file_read(setting, path, true, &text, &error) != 0) {
+        say_fault(file, fault_level, fault);
+        return;
+    }
+    if (text == NULL) /* a pipe */
+        return;
+    if (strcmp(text, file->text) == 0) {
+        say_usable(file, setting->file_variable);
+    } else if (take(s, which, text, &error) != 0) {
+        say_fault(file, fault_level, fault);
+    } else {
+        swap_texts(&file->text, &text);
+        say_usable(file, setting->file_variable);
+        say_changed(s, which);
+        if (which != CONFIG_ADMIN_TOKEN)
+            s->on_change(s->arg);
+    }
+    free(text);
+}
+
+const char *secrets_conninfo(void *arg)
+{
+    struct secrets *s = arg;
+
+    read_anew(s, CONFIG_POSTGRES, LOG_WARN);
+    return s->now.conninfo;
+}
+
+const struct redis_address *secrets_redis(void *arg)
+{
+    struct secrets *s = arg;
+
+    read_anew(s, CONFIG_REDIS, LOG_WARN);
+    return &s->now.redis;
+}
+
+const char *secrets_admin_token(struct secrets *s)
+{
+    read_anew(s, CONFIG_ADMIN_TOKEN, LOG_WARN);
+    return s->now.admin_token;
+}
+
+void secrets_reload(struct secrets *s)
+{
+    for (int i = 0; i < CONFIG_SECRETS_N; i++)
+        read_anew(s, (enum config_secret)i, LOG_ERROR);
+}
+
+char *secrets_describe_postgres(const struct secrets *s)
+{
+    return config_describe_postgres(&s->now);
+}
+
+char *secrets_describe_redis(const struct secrets *s)
+{
+    return config_describe_redis(&s->now);
+}

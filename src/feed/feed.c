@@ -1,0 +1,402 @@
+/* The feed: look-ahead mirror, overdue scan, direct mode. One job at a time on one connection;
+ * poke() looks at what is wanted and starts it. */
+#include "base/log.h"
+#include "base/parse.h"
+#include "config/config.h"
+#include "feed/feed_private.h"
+#include "feed/late.h"
+#include "feed/marker.h"
+#include "feed/mirror.h"
+#include "feed/overdue.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "queue/due_queue.h"
+#include "release/pages.h"
+#include "release/pass.h"
+#include "release/sweep.h"
+#include "store/pg_watch.h"
+#include "store/statements.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_TIMEOUT_US (5 * 1000000)
+#define BACKOFF_MIN_US (50 * 1000)
+#define BACKOFF_MAX_US (5 * 1000000)
+#define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
+#define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
+#define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
+#define PASS_MOMENT_US (1000 * 1000)
+#define LOST_MANY 500
+#define LONG_IDS_US (15 * 1000000)
+#define OUT_OF_REACH_US (10 * 1000000) /* a restart is over sooner */
+#define GIVE_WAY_US (1500 * 1000)      /* ... and after a backlog, but waits no longer than this */
+
+void feed_job_over(struct feed *f)
+{
+    f->job = JOB_NONE;
+    timer_after_us(f->wake, 0); /* not from here: a job may end while poke starts it */
+}
+
+void feed_want_full(struct feed *f, int64_t delay_us)
+{
+    int64_t now_us = clock_mono_us();
+    if (!f->want_full)
+        f->wanted_us = now_us;
+    f->want_full = true;
+    f->look_at_us = now_us + delay_us;
+}
+
+void feed_failed(struct feed *f, const char *message, const char *error, bool unexplained)
+{
+    enum outage_say say = OUTAGE_SILENT;
+    overdue_failed(f->overdue, error);
+    if (unexplained && pg_link_up(f->link))
+        say = outage_on(&f->failing, error, true, clock_mono_us());
+    log_event(say == OUTAGE_ERROR  ? LOG_ERROR
+              : say == OUTAGE_WARN ? LOG_WARN
+                                   : LOG_DEBUG,
+              message, LOG_STR, "error", error, LOG_INT, "awaySeconds",
+              f->failing.lasted_us / 1000000, LOG_END);
+}
+
+void feed_succeeded(struct feed *f)
+{
+    if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
+        log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
+                  LOG_INT, "awaySeconds", f->failing.lasted_us / 1000000, LOG_END);
+}
+
+/* The oldest that a pass has not released, if it has had its time. */
+static void note_pass(struct feed *f)
+{
+    int64_t since_us;
+    const char *id = pass_oldest(f->pass, &since_us);
+    bool late = !pass_running(f->pass) || clock_mono_us() - f->pass_began_us > PASS_MOMENT_US;
+    if (id != NULL && late)
+        overdue_note(f->overdue, since_us, id, pass_heard_us(f->pass));
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct feed *f = arg;
+    if (!result->ok) {
+        feed_failed(f, "A direct pass over Postgres failed", result->error, true);
+        note_pass(f);
+        f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
+    } else {
+        feed_succeeded(f);
+        if (sweep_degraded(f->sweep) && !f->stopping) /* what was due when it began is released */
+            overdue_note(f->overdue, 0, "", f->pass_began_us);
+    }
+    feed_job_over(f);
+}
+
+static void start_pass(struct feed *f, int64_t min_overdue_us)
+{
+    f->job = JOB_PASS;
+    f->want_pass = false;
+    f->pass_began_us = clock_mono_us();
+    f->direct_at_us = f->pass_began_us + DIRECT_INTERVAL_US;
+    pass_run(f->pass, min_overdue_us, on_pass, f);
+}
+
+static void on_catalog(void *arg, const char *error)
+{
+    struct feed *f = arg;
+    (void)error; /* of the tables the note tells, of the connection its own record */
+    sweep_note_catalog(f->sweep);
+    f->events.on_statements(f->events.arg);
+    feed_job_over(f);
+}
+
+static void start_catalog(struct feed *f)
+{
+    if (statements_load(f->sweep->statements, f->link, &f->sweep->pg_clock, on_catalog, f) == 0)
+        f->job = JOB_CATALOG;
+    else
+        timer_after_us(f->wake, FEED_RETRY_US);
+}
+
+static void on_role_released(void *arg, const char *error)
+{
+    struct feed *f = arg;
+    if (error != NULL)
+        log_event(LOG_DEBUG, "The feeder's role is left to its lease", LOG_STR, "error", error,
+                  LOG_END);
+    feed_job_over(f);
+}
+
+static void check_stopped(struct feed *f)
+{
+    if (f->job == JOB_PASS)
+        pass_stop(f->pass);
+    if (f->job != JOB_NONE || f->done == NULL)
+        return;
+    if (f->feeder && sweep_redis_usable(f->sweep)) {
+        f->feeder = false;
+        if (due_queue_role_release(f->sweep->queue, "feeder", f->holder, on_role_released, f) ==
+            0) {
+            f->job = JOB_ROLE;
+            return;
+        }
+    }
+    timer_after_us(f->stopped, 0);
+}
+
+/* Something seemed late: whether it still is. */
+static void look_again(struct feed *f)
+{
+    feed_start_look(f, false, false);
+    f->again = true;
+}
+
+static int64_t next_wake_us(const struct feed *f)
+{
+    int64_t at_us = f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us;
+    int64_t again_us = overdue_again_us(f->overdue);
+    int64_t catalog_us = statements_due_us(f->sweep->statements);
+    at_us = catalog_us < at_us ? catalog_us : at_us;
+    return again_us < at_us ? again_us : at_us;
+}
+
+/* What Redis knows of is released first: a full look beside a backlog reads all of that again. */
+static int64_t full_look_at_us(const struct feed *f, int64_t now_us)
+{
+    if (!f->sweep->backlog || now_us >= f->wanted_us + GIVE_WAY_US)
+        return f->look_at_us;
+    return now_us + CLAIM_FIRST_US > f->look_at_us ? now_us + CLAIM_FIRST_US : f->look_at_us;
+}
+
+/* What is to be done now, or when to look again. */
+static void poke(struct feed *f)
+{
+    timer_clear(f->wake);
+    if (f->stopping) {
+        check_stopped(f);
+        return;
+    }
+    if (f->job != JOB_NONE || !pg_link_up(f->link) || pg_link_busy(f->link))
+        return;
+    int64_t now_us = clock_mono_us();
+    if (statements_due_us(f->sweep->statements) <= now_us) {
+        start_catalog(f);
+    } else if (!statements_ready(f->sweep->statements)) { /* it is being read, or was in vain */
+        timer_after_us(f->wake, FEED_RETRY_US / 20);
+    } else if (sweep_degraded(f->sweep)) {
+        if (f->direct_at_us <= now_us)
+            start_pass(f, 0);
+        else
+            timer_at_us(f->wake, f->direct_at_us);
+    } else if (!sweep_redis_usable(f->sweep)) {
+        return; /* it has not been heard of yet */
+    } else if (f->want_full) {
+        int64_t at_us = full_look_at_us(f, now_us);
+        if (at_us <= now_us)
+            feed_start_look(f, true, true);
+        else
+            timer_at_us(f->wake, at_us);
+    } else if (f->want_pass) {
+        start_pass(f, UNANSWERED_US);
+    } else if (f->look_at_us <= now_us) {
+        feed_start_role(f);
+    } else if (overdue_again_us(f->overdue) <= now_us) {
+        look_again(f);
+    } else {
+        timer_at_us(f->wake, next_wake_us(f));
+    }
+}
+
+static void on_wake(void *arg)
+{
+    struct feed *f = arg;
+    if (clock_mono_us() >= f->scan_at_us)
+        f->look_at_us = 0; /* the scan comes with a look */
+    poke(f);
+}
+
+static void on_overdue(void *arg)
+{
+    poke(arg);
+}
+
+/* Earlier than a regular look would, and whatever the look-ahead: Redis is told of what is late. */
+static bool on_lost(void *arg, const struct late_row *const *rows, size_t n)
+{
+    struct feed *f = arg;
+    int64_t now_us = clock_mono_us();
+    if (f->stopping || !sweep_redis_usable(f->sweep) || mirror_busy(f->lost))
+        return false;
+    if (n >= LOST_MANY) { /* a look from the beginning has them all, and what is behind */
+        feed_want_full(f, 0);
+        return true;
+    }
+    struct mirror_row *fit = calloc(n, sizeof(*fit));
+    size_t nfit = 0;
+    for (size_t i = 0; i < n && fit != NULL; i++)
+        if (strlen(rows[i]->id) <= ID_MAX_LEN)
+            fit[nfit++] = (struct mirror_row){rows[i]->id, rows[i]->expires_us};
+    if (fit != NULL && nfit < n && now_us - f->long_ids_us > LONG_IDS_US) {
+        f->want_pass = true;
+        f->long_ids_us = now_us;
+    }
+    const char *error = nfit > 0 ? mirror_rows(f->lost, fit, nfit) : NULL;
+    free(fit);
+    return error == NULL;
+}
+
+static void on_lost_told(void *arg, int64_t earliest_ms, const char *error)
+{
+    struct feed *f = arg;
+    if (error != NULL) /* the next look finds them again */
+        log_event(LOG_DEBUG, "Redis could not be told what is late", LOG_STR, "error", error,
+                  LOG_END);
+    else if (earliest_ms != INT64_MAX && !f->stopping)
+        f->events.on_mirrored(f->events.arg, earliest_ms);
+}
+
+static void on_pg_state(void *arg, bool up, const char *reason)
+{
+    struct feed *f = arg;
+    pg_watch_link(f->sweep->pg_watch, PG_WATCH_FEED, up, reason);
+    if (!up && f->down_us == 0) {
+        f->down_us = clock_mono_us();
+    } else if (up) { /* nobody looked meanwhile */
+        f->down_us = 0;
+        statements_doubt(f->sweep->statements);
+        feed_want_full(f, CLAIM_FIRST_US);
+        poke(f);
+    }
+}
+
+static void on_stopped(void *arg)
+{
+    struct feed *f = arg;
+    void (*done)(void *) = f->done;
+    f->done = NULL;
+    if (done != NULL)
+        done(f->done_arg);
+}
+
+static void name_holder(struct feed *f)
+{
+    char host[128] = "unknown";
+    (void)gethostname(host, sizeof(host) - 1);
+    snprintf(f->holder, sizeof(f->holder), "%s:%ld:%lld", host, (long)getpid(),
+             (long long)(clock_mono_us() % 1000000000));
+}
+
+/* Entries are gone, and claims: as after a reconnect. */
+static void on_data_lost(void *arg)
+{
+    struct feed *f = arg;
+    feed_want_full(f, 0);
+    f->want_pass = true;
+    poke(f);
+}
+
+struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
+{
+    struct feed *f = calloc(1, sizeof(*f));
+    if (f == NULL)
+        return NULL;
+    const struct pg_link_options link = {
+        .source = sweep->postgres,
+        .application_name = "reservation-sweeper feed",
+        .connect_timeout_us = CONNECT_TIMEOUT_US,
+        .backoff_min_us = BACKOFF_MIN_US,
+        .backoff_max_us = BACKOFF_MAX_US,
+        .on_state = on_pg_state,
+        .arg = f,
+    };
+    const struct overdue_options overdue = {
+        .confirm = true, .on_decided = on_overdue, .on_lost = on_lost, .arg = f};
+    f->sweep = sweep;
+    f->events = *events;
+    f->scan_at_us = INT64_MAX;
+    name_holder(f);
+    f->link = pg_link_new(sweep->loop, &link);
+    f->wake = timer_new(sweep->loop, on_wake, f);
+    f->stopped = timer_new(sweep->loop, on_stopped, f);
+    f->marker = marker_new(sweep, on_data_lost, f);
+    f->overdue = overdue_new(sweep, &overdue);
+    f->mirror = mirror_new(sweep, feed_mirrored, f);
+    f->lost = mirror_new(sweep, on_lost_told, f);
+    if (f->link != NULL) {
+        f->pages = pages_new(sweep, f->link);
+        f->pass = pass_new(sweep, &f->link, 1, true);
+    }
+    if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
+        f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->pass == NULL) {
+        feed_free(f);
+        return NULL;
+    }
+    return f;
+}
+
+void feed_free(struct feed *f)
+{
+    if (f == NULL)
+        return;
+    f->stopping = true;
+    pg_link_free(f->link);
+    pass_free(f->pass);
+    pages_free(f->pages);
+    overdue_free(f->overdue);
+    timer_free(f->wake);
+    timer_free(f->stopped);
+    marker_free(f->marker);
+    mirror_free(f->mirror);
+    mirror_free(f->lost);
+    free(f);
+}
+
+void feed_start(struct feed *f)
+{
+    pg_link_start(f->link);
+}
+
+void feed_redis_changed(struct feed *f)
+{
+    overdue_redis_changed(f->overdue);
+    marker_redis_changed(f->marker);
+    if (sweep_redis_usable(f->sweep)) {
+        feed_want_full(f, CLAIM_FIRST_US);
+        f->want_pass = f->redis_was_up; /* a claim of ours may have been lost */
+        f->redis_was_up = true;
+    }
+    poke(f);
+}
+
+void feed_stop(struct feed *f, void (*done)(void *arg), void *arg)
+{
+    f->stopping = true;
+    f->done = done;
+    f->done_arg = arg;
+    poke(f);
+}
+
+int64_t feed_last_success_us(const struct feed *f)
+{
+    return f->last_success_us;
+}
+
+void feed_overdue(struct feed *f, struct overdue_view *view)
+{
+    if (f->job == JOB_PASS)
+        note_pass(f);
+    overdue_read(f->overdue, view);
+}
+
+const char *feed_postgres_error(const struct feed *f)
+{
+    bool lost = f->down_us > 0 && clock_mono_us() - f->down_us > OUT_OF_REACH_US;
+    return lost ? pg_link_last_error(f->link) : NULL;
+}
+
+uint64_t feed_postgres_reconnects(const struct feed *f)
+{
+    return pg_link_reconnects(f->link);
+}

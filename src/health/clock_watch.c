@@ -1,0 +1,22 @@
+/* A record when a server's clock leaves this host's, and one when it is back. */
+#include "health/clock_watch.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+#define APART_US (1000 * 1000)
+#define TOGETHER_US (500 * 1000)
+
+void clock_watch_look(struct clock_watch *w, int64_t offset_us)
+{
+    int64_t apart_us = llabs(offset_us);
+    bool apart = apart_us > APART_US || (w->apart && apart_us >= TOGETHER_US);
+    if (apart == w->apart)
+        return;
+    w->apart = apart;
+    log_event(apart ? LOG_WARN : LOG_INFO,
+              apart ? "A server's clock and this host's are apart; Postgres's decides"
+                    : "A server's clock and this host's agree again",
+              LOG_STR, "server", w->server, LOG_INT, "clockOffsetMs", offset_us / 1000, LOG_END);
+}

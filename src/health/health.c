@@ -1,0 +1,220 @@
+/* What is known of how the sweep is doing, kept fresh at little cost. */
+#include "health/health_private.h"
+
+#include "base/clock.h"
+#include "feed/feed.h"
+#include "feed/overdue.h"
+#include "link/loop.h"
+#include "link/redis_link.h"
+#include "queue/redis_use.h"
+#include "queue/repair.h"
+#include "release/locked.h"
+#include "release/sweep.h"
+#include "store/statements.h"
+#include "sweep/sweeper.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_US (1000 * 1000)
+#define SIZES_US (5 * 1000000)     /* asked for when no claim has brought them for so long */
+#define FAILURES_US (10 * 1000000) /* how old the sample may be while their number stands still */
+
+static bool redis_up(const struct health *h)
+{
+    return redis_link_state(h->options.sweep->redis) == REDIS_LINK_UP;
+}
+
+/* Postgres's time of the earliest entry that Redis knows of; 0: none. */
+static int64_t head_us(const struct sweep *s)
+{
+    return s->sizes_us == 0 || s->sizes.next_ms > INT64_MAX / 1000 ? 0 : s->sizes.next_ms * 1000;
+}
+
+static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
+{
+    struct health *h = arg;
+    h->asking_sizes = false;
+    if (error != NULL)
+        return;
+    h->options.sweep->sizes = *sizes;
+    h->options.sweep->sizes_us = clock_mono_us();
+}
+
+static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                        const char *error)
+{
+    struct health *h = arg;
+    (void)cursor;
+    h->asking_failures = false;
+    if (error != NULL)
+        return;
+    json_decref(h->failures);
+    h->failures = health_failures(found, n);
+}
+
+/* Claims bring the sizes along; while there are none (Postgres is out of reach, a batch takes
+ * long) somebody else may be releasing what we last saw. */
+static void refresh_sizes(struct health *h, int64_t now_us)
+{
+    const struct sweep *s = h->options.sweep;
+    int64_t due_us = head_us(s);
+    bool late = due_us > 0 && due_us + TICK_US < server_clock_now_us(&s->pg_clock);
+    if (h->asking_sizes || now_us - s->sizes_us < (late ? TICK_US : SIZES_US))
+        return;
+    h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
+}
+
+static void refresh_failures(struct health *h, int64_t now_us)
+{
+    const struct sweep *s = h->options.sweep;
+    if (s->sizes.failed == 0) {
+        json_decref(h->failures);
+        h->failures = NULL;
+        h->failures_of = 0;
+        return;
+    }
+    if (h->asking_failures ||
+        (h->failures_of == s->sizes.failed && now_us - h->failures_us < FAILURES_US))
+        return;
+    h->failures_us = now_us;
+    h->failures_of = s->sizes.failed;
+    h->asking_failures = due_queue_scan(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
+}
+
+static void watch_clocks(struct health *h)
+{
+    const struct sweep *s = h->options.sweep;
+    if (s->pg_clock.known)
+        clock_watch_look(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
+    if (s->redis_clock.known)
+        clock_watch_look(&h->redis_clock, server_clock_host_offset_us(&s->redis_clock));
+}
+
+static void on_tick(void *arg)
+{
+    struct health *h = arg;
+    int64_t now_us = clock_mono_us();
+    watch_clocks(h);
+    if (sweep_redis_usable(h->options.sweep)) {
+        refresh_sizes(h, now_us);
+        refresh_failures(h, now_us);
+    }
+    timer_after_us(h->tick, TICK_US);
+}
+
+struct health *health_new(const struct health_options *options)
+{
+    struct health *h = calloc(1, sizeof(*h));
+    if (h == NULL)
+        return NULL;
+    h->options = *options;
+    h->began_us = clock_mono_us();
+    h->postgres_clock.server = "postgres";
+    h->redis_clock.server = "redis";
+    h->tick = timer_new(options->sweep->loop, on_tick, h);
+    if (h->tick == NULL) {
+        health_free(h);
+        return NULL;
+    }
+    timer_after_us(h->tick, TICK_US);
+    return h;
+}
+
+void health_free(struct health *h)
+{
+    if (h == NULL)
+        return;
+    timer_free(h->tick);
+    json_decref(h->failures);
+    json_decref(h->lockeds);
+    free(h);
+}
+
+void health_stopping(struct health *h)
+{
+    h->stopping = true;
+}
+
+void health_reconciled(struct health *h, const struct reconcile_result *result)
+{
+    h->reconciled = true;
+    h->reconcile = *result;
+    h->reconcile.error = "";
+}
+
+static void read_overdue(const struct health *h, struct health_report *r)
+{
+    struct overdue_view view;
+    feed_overdue(h->options.feed, &view);
+    r->overdue_known = view.known;
+    r->overdue_unknown = view.why;
+    if (view.why[0] == '\0' && !statements_ready(h->options.sweep->statements))
+        r->overdue_unknown = "what the tables are like has not been read yet";
+    r->silent_us = view.silent_us;
+    r->overdue_since_us = view.since_us;
+    r->overdue_id = view.id;
+    r->overdue_product = view.product;
+}
+
+static void read_locked(struct health *h, struct health_report *r)
+{
+    const struct locked *l = h->options.sweep->locked;
+    int64_t now_us = clock_mono_us();
+    r->locked = locked_count(l);
+    r->locked_known = r->locked > 0 || r->overdue_known;
+    if (r->locked == 0)
+        return;
+    json_decref(h->lockeds);
+    h->lockeds = health_lockeds(l, now_us, r->now_us);
+    r->lockeds = h->lockeds;
+    r->locked_us = now_us - locked_since_us(l);
+}
+
+static void read_servers(const struct health *h, struct health_report *r)
+{
+    const struct sweep *s = h->options.sweep;
+    const char *feed_error = feed_postgres_error(h->options.feed);
+    bool workers_up = sweeper_postgres_up(h->options.sweeper);
+    r->postgres = (struct health_server){
+        .address = *h->options.postgres,
+        .up = workers_up && feed_error == NULL,
+        .error = workers_up && feed_error != NULL ? feed_error
+                                                  : sweeper_postgres_error(h->options.sweeper),
+        .clock_known = s->pg_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
+    };
+    r->redis = (struct health_server){
+        .address = *h->options.redis,
+        .up = redis_up(h),
+        .error = redis_link_last_error(s->redis),
+        .clock_known = s->redis_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&s->redis_clock),
+    };
+}
+
+void health_read(struct health *h, struct health_report *r)
+{
+    const struct sweep *s = h->options.sweep;
+    memset(r, 0, sizeof(*r));
+    read_servers(h, r);
+    r->now_us = server_clock_now_us(&s->pg_clock);
+    r->degraded = sweep_degraded(s);
+    r->degraded_reason = redis_use_reason(s->redis_use);
+    r->sizes_known = sweep_redis_usable(s) && s->sizes_us > 0;
+    if (r->sizes_known) {
+        r->pending = s->sizes.pending;
+        r->inflight = s->sizes.inflight;
+        r->failed = s->sizes.failed;
+        r->next_due_us = head_us(s);
+        r->failures = h->failures;
+    }
+    read_overdue(h, r);
+    read_locked(h, r);
+    h->started = h->started || (r->overdue_known && (s->sizes_us > 0 || r->degraded));
+    r->starting = !h->started && clock_mono_us() - h->began_us <= OVERDUE_KNOWN_US;
+    r->stopping = h->stopping;
+    health_judge(r, statements_problem(s->statements));
+}

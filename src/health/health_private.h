@@ -1,0 +1,28 @@
+/* What the parts of health share: health.c (what is known), health_report.c (as JSON),
+ * health_metrics.c (as gauges and counters). */
+#ifndef RS_HEALTH_PRIVATE_H
+#define RS_HEALTH_PRIVATE_H
+
+#include "health/health.h"
+
+#include "health/clock_watch.h"
+#include "reconcile/reconcile.h"
+
+struct health {
+    struct health_options options;
+    struct timer *tick;
+    struct clock_watch postgres_clock, redis_clock;
+    bool asking_sizes, asking_failures;
+    struct json_t *failures;
+    struct json_t *lockeds; /* as the last report had them */
+    int64_t failures_us;    /* monotonic: when they were asked for */
+    int64_t failures_of;    /* ... and how many there were */
+    int64_t began_us;       /* monotonic */
+    bool started; /* it is known what is overdue, and Redis answered or is known to be out of reach
+                   */
+    bool stopping;
+    bool reconciled;
+    struct reconcile_result reconcile; /* its error is not kept */
+};
+
+#endif

@@ -1,0 +1,230 @@
+/* A health report as JSON, and the verdict: on time or not. */
+#include "health/health.h"
+
+#include "base/json_text.h"
+#include "queue/repair.h"
+#include "release/locked.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define OVERDUE_MAX_US (30 * 1000000) /* later than this is not on time */
+#define ID_SHOWN 1024                 /* bytes; what stands in Redis may be anything */
+#define RECORD_MAX 8192               /* bytes of a record that is still shown */
+
+int64_t health_overdue_us(const struct health_report *r)
+{
+    return r->overdue_known && r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
+               ? r->now_us - r->overdue_since_us
+               : 0;
+}
+
+static void say_unknown(struct health_report *r)
+{
+    char silent[48] = "is not known";
+    if (r->silent_us > 0)
+        snprintf(silent, sizeof(silent), "has not been known for %lld s",
+                 (long long)(r->silent_us / 1000000));
+    snprintf(r->reason, sizeof(r->reason), "whether anything is overdue %s%s%s", silent,
+             r->overdue_unknown[0] != '\0' ? ": " : "", r->overdue_unknown);
+}
+
+void health_judge(struct health_report *r, const char *unusable)
+{
+    int64_t overdue_us = health_overdue_us(r);
+    r->ready = false;
+    if (!r->postgres.up)
+        snprintf(r->reason, sizeof(r->reason), "Postgres is out of reach%s%s",
+                 r->postgres.error[0] != '\0' ? ": " : "", r->postgres.error);
+    else if (unusable[0] != '\0')
+        snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
+                 unusable);
+    else if (r->stopping || r->starting)
+        snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
+    else if (!r->overdue_known)
+        say_unknown(r);
+    else if (overdue_us > OVERDUE_MAX_US)
+        snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
+                 (long long)(overdue_us / 1000000), r->overdue_id[0] != '\0' ? ": " : "",
+                 r->overdue_id);
+    else
+        r->ready = true;
+}
+
+/* An id of Redis's: foreign, and as long as it likes. */
+static json_t *id_json(const struct due_text *id)
+{
+    return json_text(id->text, id->len < ID_SHOWN ? id->len : ID_SHOWN);
+}
+
+static json_t *seconds_json(int64_t us)
+{
+    return json_real((double)us / 1e6);
+}
+
+/* "2025-11-14T01:00:00.000Z"; null for none. */
+static json_t *time_json(int64_t us)
+{
+    char text[40];
+    time_t seconds = (time_t)(us / 1000000);
+    struct tm tm;
+    if (us <= 0 || gmtime_r(&seconds, &tm) == NULL)
+        return json_null();
+    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(us / 1000 % 1000));
+    return json_string(text);
+}
+
+static json_t *count_json(bool known, int64_t n)
+{
+    return known ? json_integer(n) : json_null();
+}
+
+static json_t *server_json(const struct health_server *s)
+{
+    json_t *o = json_pack("{s:o, s:b, s:o}", "address", json_text(s->address, strlen(s->address)),
+                          "up", s->up, "clockOffsetSeconds",
+                          s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
+    if (!s->up && s->error[0] != '\0')
+        (void)json_object_set_new(o, "error", json_text(s->error, strlen(s->error)));
+    return o;
+}
+
+/* Null when it is not known. */
+static json_t *name_json(const char *name)
+{
+    return name[0] != '\0' ? json_text(name, strlen(name)) : json_null();
+}
+
+static json_t *overdue_json(const struct health_report *r)
+{
+    int64_t us = health_overdue_us(r);
+    if (us == 0)
+        return json_null();
+    return json_pack("{s:o, s:o, s:o, s:o}", "reservationId", name_json(r->overdue_id), "productId",
+                     name_json(r->overdue_product), "expiresAt", time_json(r->overdue_since_us),
+                     "overdueSeconds", seconds_json(us));
+}
+
+/* Frees o. */
+static char *dump(json_t *o)
+{
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    json_decref(o);
+    return text;
+}
+
+static void set_verdict(json_t *o, const struct health_report *r)
+{
+    int64_t overdue_us = health_overdue_us(r);
+    (void)json_object_set_new(o, "ready", json_boolean(r->ready));
+    if (!r->ready)
+        (void)json_object_set_new(o, "reason", json_text(r->reason, strlen(r->reason)));
+    (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
+    if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
+        (void)json_object_set_new(o, "degradedReason",
+                                  json_text(r->degraded_reason, strlen(r->degraded_reason)));
+    (void)json_object_set_new(o, "overdueSeconds",
+                              r->overdue_known ? seconds_json(overdue_us) : json_null());
+    (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
+    (void)json_object_set_new(o, "locked", count_json(r->locked_known, (json_int_t)r->locked));
+}
+
+char *health_ready_json(const struct health_report *r)
+{
+    json_t *o = json_object();
+    set_verdict(o, r);
+    return dump(o);
+}
+
+static json_t *list_json(json_t *list)
+{
+    return list != NULL ? json_incref(list) : json_array();
+}
+
+char *health_status_json(const struct health_report *r)
+{
+    json_t *o = json_object();
+    (void)json_object_set_new(o, "version", json_string(RS_VERSION));
+    set_verdict(o, r);
+    (void)json_object_set_new(o, "pending", count_json(r->sizes_known, r->pending));
+    (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
+    (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
+    (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
+    bool timed = r->locked_known && (r->locked == 0 || r->locked_us > 0);
+    (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
+    (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
+    (void)json_object_set_new(o, "failures", list_json(r->failures));
+    (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
+    (void)json_object_set_new(o, "redis", server_json(&r->redis));
+    return dump(o);
+}
+
+/* Names as in the log. */
+static void set_holder(json_t *o, const struct locked_holder *h)
+{
+    if (!h->known)
+        return;
+    if (h->gid[0] != '\0')
+        (void)json_object_set_new(o, "blockerGid", json_text(h->gid, strlen(h->gid)));
+    else
+        (void)json_object_set_new(o, "blockerPid", json_integer(h->pid));
+    (void)json_object_set_new(o, "blockerUser", json_text(h->user, strlen(h->user)));
+    (void)json_object_set_new(o, "blockerApplication",
+                              json_text(h->application, strlen(h->application)));
+    (void)json_object_set_new(o, "lockOn", json_string(h->what));
+}
+
+json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now_us)
+{
+    struct locked_entry entries[HEALTH_LOCKED_MAX];
+    json_t *list = json_array();
+    size_t n = locked_oldest(locked, entries, HEALTH_LOCKED_MAX);
+    for (size_t i = 0; i < n && list != NULL; i++) {
+        const struct locked_entry *e = &entries[i];
+        int64_t held_us = mono_us - e->since_us;
+        json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId",
+                              json_text(e->id, strlen(e->id)), "productId", name_json(e->product),
+                              "lockedSince", time_json(now_us > 0 ? now_us - held_us : 0),
+                              "lockedSeconds", seconds_json(held_us));
+        set_holder(o, &e->holder);
+        (void)json_array_append_new(list, o);
+    }
+    return list;
+}
+
+/* A record has milliseconds; people are shown times in one form. */
+static void show_times(json_t *failure)
+{
+    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const json_t *value = json_object_get(failure, names[i]);
+        json_int_t ms = json_integer_value(value);
+        if (value != NULL)
+            (void)json_object_set_new(failure, names[i],
+                                      json_is_integer(value) && ms <= INT64_MAX / 1000
+                                          ? time_json(ms * 1000)
+                                          : json_null());
+    }
+}
+
+json_t *health_failures(const struct due_found *found, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n && i < HEALTH_FAILURES_MAX && list != NULL; i++) {
+        const struct due_text *record = &found[i].value;
+        json_t *o = record->text != NULL && record->len <= RECORD_MAX
+                        ? json_loadb(record->text, record->len, 0, NULL)
+                        : NULL;
+        json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found[i].id));
+        if (json_is_object(o)) {
+            (void)json_object_update_missing(shown, o);
+            show_times(shown);
+        }
+        json_decref(o);
+        (void)json_array_append_new(list, shown);
+    }
+    return list;
+}

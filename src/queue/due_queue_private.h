@@ -1,0 +1,90 @@
+/* What the parts of the due queue share: due_queue.c (keys, calls, roles), due_queue_claim.c
+ * (claims, sizes), due_queue_settle.c (settlements, mirroring, dropping), due_queue_probe.c, and
+ * due_queue_refusal.c (refusals as a sentence). */
+#ifndef RS_DUE_QUEUE_PRIVATE_H
+#define RS_DUE_QUEUE_PRIVATE_H
+
+#include "link/redis_link.h"
+#include "queue/due_queue.h"
+
+#include <sys/queue.h>
+
+/* One call of the queue's, which may be several scripts: embedded first in each kind's own struct.
+ * It lives until the link has answered every script, even when the queue is freed before. */
+struct due_op {
+    TAILQ_ENTRY(due_op) entry;
+    struct due_queue *queue;         /* NULL once its caller has been called back */
+    int outstanding;                 /* scripts without an answer */
+    const struct lua_script *script; /* sent last; NULL: a command */
+    const char *command;             /* that command, a literal */
+    char error[256];                 /* the first one; "" without */
+    bool refused;                    /* ... is Redis's own, and it stays connected */
+    /* Calls the caller back, once. error is NULL when every script answered as it should. */
+    void (*finish)(struct due_op *op, const char *error);
+    void (*destroy)(struct due_op *op);
+};
+
+enum { KEY_PENDING, KEY_INFLIGHT, KEY_FAILED, KEY_COUNT };
+
+struct due_queue {
+    struct redis_link *link; /* NULL while the queue is freed */
+    char *prefix;            /* with its braces and the colon: "{reservations}:" */
+    char *keys[KEY_COUNT];
+    TAILQ_HEAD(, due_op) ops;
+    void (*on_refused)(void *arg, const char *reason);
+    void *refused_arg;
+};
+
+#define DUE_UNEXPECTED "unexpected reply"
+
+/* The keys and arguments of a script. Strings are borrowed, numbers are kept here. */
+struct due_args {
+    const char **values;
+    size_t *lengths;
+    char (*numbers)[24];
+    size_t n, n_keys, n_numbers;
+};
+
+/* Room for `room` arguments after the queue's three keys, or for `room` of anything when q is NULL.
+ * Returns 0, or -1 with nothing to clear. */
+int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
+    __attribute__((warn_unused_result));
+void due_args_add(struct due_args *args, const char *text, size_t len);
+void due_args_add_int(struct due_args *args, int64_t number);
+void due_args_clear(struct due_args *args);
+
+/* A new op of `size` bytes, zeroed, whose destroy is free(). NULL when memory ran out. */
+struct due_op *due_op_new(size_t size, void (*finish)(struct due_op *op, const char *error));
+
+/* Sends one script for the op; cb gets the op. False when nothing was sent. */
+bool due_op_send(struct due_queue *q, struct due_op *op, const struct lua_script *script,
+                 const struct due_args *args, redis_link_cb *cb);
+
+/* The same for a command of Redis's own: all of its words are in args, and the first is a literal.
+ */
+bool due_op_send_plain(struct due_queue *q, struct due_op *op, const struct due_args *args,
+                       redis_link_cb *cb);
+
+/* After the first scripts: enters the op and returns 0, or destroys it and returns -1 when none of
+ * them was sent. */
+int due_op_begin(struct due_queue *q, struct due_op *op) __attribute__((warn_unused_result));
+
+/* Notes what is wrong with an answer; true when there is one to read. */
+bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error);
+void due_op_fail(struct due_op *op, const char *error);
+
+/* An error of Redis's, and what it was the answer to. */
+struct due_refusal {
+    const struct lua_script *script; /* NULL: a command */
+    const char *command;
+    const char *prefix; /* of the keys */
+    const char *error;
+};
+
+/* One sentence: the command that was refused, where, and Redis's own words. */
+void due_refusal_text(char *out, size_t size, const struct due_refusal *refusal);
+
+/* Ends the handling of one answer; after the last one the op is gone. */
+void due_op_done(struct due_op *op);
+
+#endif

@@ -1,0 +1,19 @@
+/* The scripts of lua/, embedded at build time by tools/embed. */
+#ifndef RS_LUA_SCRIPTS_H
+#define RS_LUA_SCRIPTS_H
+
+#include "link/redis_link.h"
+
+extern const struct lua_script lua_claim;
+extern const struct lua_script lua_settle;
+extern const struct lua_script lua_schedule;
+extern const struct lua_script lua_drop;
+extern const struct lua_script lua_sizes;
+extern const struct lua_script lua_role;
+extern const struct lua_script lua_absent;
+extern const struct lua_script lua_after;
+extern const struct lua_script lua_examine;
+extern const struct lua_script lua_mend;
+extern const struct lua_script lua_mark;
+
+#endif

@@ -1,0 +1,208 @@
+/* Whether Redis can be used. The state is written by enter() alone. */
+#include "queue/redis_use.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "link/loop.h"
+#include "link/server_watch.h"
+#include "queue/due_queue.h"
+#include "release/sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBE_US (1000 * 1000)
+#define PROBE_MAX_US (5 * 1000 * 1000) /* after relapses: each recovery costs a full look */
+#define STILL_US (30 * 1000 * 1000)    /* while in use: some rights are needed seldom */
+#define STEADY_US (60 * 1000 * 1000)   /* in use for so long: the next refusal is no relapse */
+
+enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
+
+struct redis_use {
+    struct sweep *sweep;
+    char *const *address;
+    struct server_watch *watch;
+    struct timer *probe;  /* armed: when it is tried again */
+    struct timer *change; /* armed: on_change is due */
+    void (*on_change)(void *arg);
+    void *arg;
+
+    enum use_state state;
+    char reason[256];
+    bool probing; /* a probe has no answer yet */
+    bool seen;    /* it was connected once */
+    bool lost;    /* the last DOWN followed an UP: may be a blip */
+    int64_t probe_us;
+    int64_t ok_us; /* monotonic: in use since */
+};
+
+static void enter(struct redis_use *u, enum use_state state, const char *reason)
+{
+    bool lasting = state == USE_REFUSED || !u->lost;
+
+    snprintf(u->reason, sizeof(u->reason), "%s", reason);
+    if (state != u->state)
+        timer_after_us(u->change, 0);
+    u->state = state;
+    if (state == USE_OK) {
+        u->ok_us = clock_mono_us();
+        server_watch_up(u->watch);
+    } else if (state != USE_UNKNOWN) {
+        server_watch_down(u->watch,
+                          state == USE_AWAY
+                              ? "Redis is out of reach; releases go on straight from Postgres"
+                              : "Redis refuses what the sweeper asks of it; releases go on "
+                                "straight from Postgres",
+                          u->reason, lasting);
+    }
+}
+
+/* Whether two refusals are one: which call meets a lack of memory first, say, is chance; which
+ * right is missing is not. */
+static bool same_refusal(const char *a, const char *b)
+{
+    const char *words_a = strstr(a, ".lua: ");
+    const char *words_b = strstr(b, ".lua: ");
+
+    return words_a != NULL && words_b != NULL && strcmp(words_a, words_b) == 0 &&
+           strstr(a, "NOPERM") == NULL && strstr(a, "can't run this command") == NULL;
+}
+
+static void refuse(struct redis_use *u, const char *reason)
+{
+    char former[sizeof(u->reason)];
+
+    if (u->state == USE_OK) {
+        bool steady = clock_mono_us() - u->ok_us >= STEADY_US;
+
+        u->probe_us = steady ? PROBE_US : 2 * u->probe_us;
+        if (u->probe_us > PROBE_MAX_US)
+            u->probe_us = PROBE_MAX_US;
+    }
+    snprintf(former, sizeof(former), "%s", u->reason);
+    enter(u, USE_REFUSED, same_refusal(former, reason) ? former : reason);
+    timer_after_us(u->probe, u->probe_us);
+}
+
+static void on_probed(void *arg, const char *error)
+{
+    struct redis_use *u = arg;
+
+    u->probing = false;
+    if (redis_link_state(u->sweep->redis) != REDIS_LINK_UP)
+        return; /* the link says more */
+    if (error != NULL) {
+        refuse(u, error);
+        return;
+    }
+    if (u->state != USE_OK)
+        enter(u, USE_OK, "");
+    timer_after_us(u->probe, STILL_US);
+}
+
+static void probe(void *arg)
+{
+    struct redis_use *u = arg;
+
+    if (u->probing || redis_link_state(u->sweep->redis) != REDIS_LINK_UP)
+        return;
+    u->probing = due_queue_probe(u->sweep->queue, on_probed, u) == 0;
+    if (!u->probing)
+        timer_after_us(u->probe, u->probe_us);
+}
+
+/* Any call that is refused ends the use; while there is none, the probe alone says what is. */
+static void on_refused(void *arg, const char *reason)
+{
+    struct redis_use *u = arg;
+
+    if (u->state == USE_OK && !u->probing)
+        refuse(u, reason);
+}
+
+static void on_change_due(void *arg)
+{
+    struct redis_use *u = arg;
+
+    u->on_change(u->arg);
+}
+
+struct redis_use *redis_use_new(struct sweep *sweep, char *const *address,
+                                void (*on_change)(void *arg), void *arg)
+{
+    const struct server_watch_words words = {
+        .server = "redis",
+        .address = address,
+        .back = "Redis is back",
+        .often = "Connections to Redis are often lost, and made anew at once",
+        .degraded = true,
+    };
+    struct redis_use *u = calloc(1, sizeof(*u));
+
+    if (u == NULL)
+        return NULL;
+    u->sweep = sweep;
+    u->address = address;
+    u->on_change = on_change;
+    u->arg = arg;
+    u->probe_us = PROBE_US;
+    u->watch = server_watch_new(sweep->loop, &words);
+    u->probe = timer_new(sweep->loop, probe, u);
+    u->change = timer_new(sweep->loop, on_change_due, u);
+    if (u->watch == NULL || u->probe == NULL || u->change == NULL) {
+        redis_use_free(u);
+        return NULL;
+    }
+    due_queue_on_refused(sweep->queue, on_refused, u);
+    return u;
+}
+
+void redis_use_free(struct redis_use *u)
+{
+    if (u == NULL)
+        return;
+    server_watch_free(u->watch);
+    timer_free(u->probe);
+    timer_free(u->change);
+    free(u);
+}
+
+/* The first time, and after what was said: at INFO. Else sessions that end every few seconds would
+ * be a line each. */
+static void say_connected(struct redis_use *u)
+{
+    log_event(!u->seen || server_watch_said(u->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
+              LOG_STR, "redis", *u->address, LOG_STR, "version",
+              redis_link_info(u->sweep->redis)->version, LOG_END);
+    u->seen = true;
+}
+
+void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason)
+{
+    if (state == REDIS_LINK_UP) {
+        say_connected(u);
+        u->lost = true;
+        timer_clear(u->probe);
+        probe(u);
+    } else if (state == REDIS_LINK_DOWN) {
+        timer_clear(u->probe);
+        enter(u, USE_AWAY, reason);
+        u->lost = false;
+    }
+}
+
+bool redis_use_ok(const struct redis_use *u)
+{
+    return u->state == USE_OK;
+}
+
+bool redis_use_degraded(const struct redis_use *u)
+{
+    return u->state == USE_AWAY || u->state == USE_REFUSED;
+}
+
+const char *redis_use_reason(const struct redis_use *u)
+{
+    return redis_use_degraded(u) ? u->reason : "";
+}

@@ -1,0 +1,328 @@
+/* The due queue, as a reconciliation sees it. No answer is trusted to be well-formed. */
+#include "base/parse.h"
+#include "queue/due_queue_look.h"
+#include "queue/lua_scripts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_look(void *arg, const struct redis_reply *reply, const char *error)
+{
+    struct due_look *op = arg;
+
+    if (due_op_answered(&op->op, reply, error))
+        op->reply = reply;
+    due_op_done(&op->op);
+}
+
+struct due_look *due_look_new(void (*finish)(struct due_op *op, const char *error), size_t n,
+                              void *arg)
+{
+    struct due_look *op = (struct due_look *)due_op_new(sizeof(struct due_look), finish);
+
+    assert(n <= DUE_QUEUE_SCRIPT_MAX);
+    if (op == NULL)
+        return NULL;
+    op->n = n;
+    op->arg = arg;
+    return op;
+}
+
+int due_look_send(struct due_queue *q, struct due_look *op, const struct lua_script *script,
+                  struct due_args *args)
+{
+    due_op_send(q, &op->op, script, args, on_look);
+    due_args_clear(args);
+    return due_op_begin(q, &op->op);
+}
+
+void due_args_add_word(struct due_args *args, const char *word)
+{
+    due_args_add(args, word, strlen(word));
+}
+
+int due_look_send_plain(struct due_queue *q, struct due_look *op, struct due_args *args)
+{
+    due_op_send_plain(q, &op->op, args, on_look);
+    due_args_clear(args);
+    return due_op_begin(q, &op->op);
+}
+
+int due_look_drop(struct due_look *op)
+{
+    op->op.destroy(&op->op);
+    return -1;
+}
+
+/* ---- comparing ---- */
+
+static const char *read_scores(const struct due_look *op, int64_t **out)
+{
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++) {
+        const struct redis_reply *score = redis_reply_at(op->reply, i);
+        size_t len;
+        const char *text = redis_reply_str(score, &len);
+
+        (*out)[i] = DUE_NOWHERE;
+        if (redis_reply_type(score) != REDIS_LINK_NIL && parse_score_ms(text, len, &(*out)[i]) != 0)
+            return DUE_UNEXPECTED;
+    }
+    return NULL;
+}
+
+static void finish_scores(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    int64_t *scores_ms = NULL;
+
+    if (error == NULL)
+        error = read_scores(op, &scores_ms);
+    op->cb.scores(op->arg, error == NULL ? scores_ms : NULL, error == NULL ? op->n : 0, error);
+    free(scores_ms);
+}
+
+int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
+                     void *arg)
+{
+    struct due_look *op = due_look_new(finish_scores, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.scores = cb;
+    if (due_args_begin(&args, NULL, 2 + n) != 0)
+        return due_look_drop(op);
+    due_args_add_word(&args, "ZMSCORE");
+    due_args_add_word(&args, q->keys[KEY_PENDING]);
+    for (size_t i = 0; i < n; i++)
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    return due_look_send_plain(q, op, &args);
+}
+
+static const char *read_indexes(const struct due_look *op, size_t **out, size_t *n)
+{
+    size_t len = redis_reply_len(op->reply);
+
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || len > op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(len + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < len; i++) {
+        int64_t position = redis_reply_int(redis_reply_at(op->reply, i));
+
+        if (position < 1 || (uint64_t)position > op->n ||
+            (i > 0 && (size_t)position - 1 <= (*out)[i - 1]))
+            return DUE_UNEXPECTED;
+        (*out)[i] = (size_t)position - 1;
+    }
+    *n = len;
+    return NULL;
+}
+
+static void finish_indexes(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    size_t *indexes = NULL;
+    size_t n = 0;
+
+    if (error == NULL)
+        error = read_indexes(op, &indexes, &n);
+    op->cb.indexes(op->arg, error == NULL ? indexes : NULL, n, error);
+    free(indexes);
+}
+
+int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
+                     void *arg)
+{
+    struct due_look *op = due_look_new(finish_indexes, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.indexes = cb;
+    if (due_args_begin(&args, q, n) != 0)
+        return due_look_drop(op);
+    for (size_t i = 0; i < n; i++)
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    return due_look_send(q, op, &lua_absent, &args);
+}
+
+static void finish_add(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+
+    op->cb.add(op->arg, error);
+}
+
+int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
+                  void (*cb)(void *arg, const char *error), void *arg)
+{
+    struct due_look *op = due_look_new(finish_add, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.add = cb;
+    if (due_args_begin(&args, NULL, 3 + 2 * n) != 0)
+        return due_look_drop(op);
+    due_args_add_word(&args, "ZADD");
+    due_args_add_word(&args, q->keys[KEY_PENDING]);
+    due_args_add_word(&args, "NX");
+    for (size_t i = 0; i < n; i++) {
+        due_args_add_int(&args, entries[i].at_ms);
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    }
+    return due_look_send_plain(q, op, &args);
+}
+
+/* ---- examining ---- */
+
+struct due_text due_text_of(const struct redis_reply *r)
+{
+    struct due_text text = {NULL, 0};
+
+    if (redis_reply_type(r) == REDIS_LINK_STRING)
+        text.text = redis_reply_str(r, &text.len);
+    return text;
+}
+
+static const char *read_states(const struct due_look *op, struct due_state **out)
+{
+    const struct redis_reply *lists[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        lists[i] = redis_reply_at(op->reply, i);
+        if (redis_reply_len(lists[i]) != op->n)
+            return DUE_UNEXPECTED;
+    }
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++)
+        (*out)[i] = (struct due_state){due_text_of(redis_reply_at(lists[0], i)),
+                                       due_text_of(redis_reply_at(lists[1], i)),
+                                       due_text_of(redis_reply_at(lists[2], i))};
+    return NULL;
+}
+
+static void finish_examine(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    struct due_state *states = NULL;
+
+    if (error == NULL)
+        error = read_states(op, &states);
+    op->cb.examine(op->arg, error == NULL ? states : NULL, error == NULL ? op->n : 0, error);
+    free(states);
+}
+
+int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size_t n,
+                      void (*cb)(void *arg, const struct due_state *states, size_t n,
+                                 const char *error),
+                      void *arg)
+{
+    struct due_look *op = due_look_new(finish_examine, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.examine = cb;
+    if (due_args_begin(&args, q, n) != 0)
+        return due_look_drop(op);
+    for (size_t i = 0; i < n; i++)
+        due_args_add(&args, entries[i].id, entries[i].id_len);
+    return due_look_send(q, op, &lua_examine, &args);
+}
+
+/* ---- mending ---- */
+
+static const char *read_mended(const struct due_look *op, bool **out)
+{
+    if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
+        return DUE_UNEXPECTED;
+    *out = calloc(op->n + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < op->n; i++)
+        (*out)[i] = redis_reply_int(redis_reply_at(op->reply, i)) != 0;
+    return NULL;
+}
+
+static void finish_mend(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    bool *mended = NULL;
+
+    if (error == NULL)
+        error = read_mended(op, &mended);
+    op->cb.mend(op->arg, error == NULL ? mended : NULL, error == NULL ? op->n : 0, error);
+    free(mended);
+}
+
+int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
+                   void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
+                   void *arg)
+{
+    static const char *const words[] = {
+        [DUE_ADD] = "add",       [DUE_MOVE] = "move",       [DUE_REMOVE] = "remove",
+        [DUE_RETURN] = "return", [DUE_UNCLAIM] = "unclaim", [DUE_UNFAIL] = "forget",
+        [DUE_RETRY] = "retry",
+    };
+    struct due_look *op = due_look_new(finish_mend, n, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.mend = cb;
+    if (due_args_begin(&args, q, 4 * n) != 0)
+        return due_look_drop(op);
+    for (size_t i = 0; i < n; i++) {
+        const struct due_mend *mend = &mends[i];
+
+        due_args_add_word(&args, words[mend->what]);
+        due_args_add(&args, mend->id, mend->id_len);
+        due_args_add(&args, mend->seen.text != NULL ? mend->seen.text : "", mend->seen.len);
+        due_args_add_int(&args, mend->at_ms);
+    }
+    return due_look_send(q, op, &lua_mend, &args);
+}
+
+/* ---- the mark ---- */
+
+static void finish_mark(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+
+    if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
+        error = DUE_UNEXPECTED;
+    op->cb.mark(op->arg, error == NULL && redis_reply_int(op->reply) != 0, error);
+}
+
+int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
+                   void *arg)
+{
+    struct due_look *op = due_look_new(finish_mark, 0, arg);
+    struct due_args args;
+    char key[128]; /* a prefix has at most 64 bytes */
+
+    if (op == NULL)
+        return -1;
+    op->cb.mark = cb;
+    if (due_args_begin(&args, NULL, 2) != 0)
+        return due_look_drop(op);
+    snprintf(key, sizeof(key), "%smark", q->prefix);
+    due_args_add_word(&args, key);
+    args.n_keys = 1;
+    due_args_add(&args, "1", 1);
+    return due_look_send(q, op, &lua_mark, &args);
+}

@@ -1,0 +1,114 @@
+/* The due queue: going through all that it holds. No answer is trusted to be well-formed. */
+#include "queue/due_queue_look.h"
+#include "queue/lua_scripts.h"
+
+#include <stdlib.h>
+
+#define SCAN_COUNT 1000
+
+static const char *read_found(const struct redis_reply *pairs, struct due_found **out, size_t *n)
+{
+    size_t len = redis_reply_len(pairs);
+
+    if (redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0)
+        return DUE_UNEXPECTED;
+    *out = calloc(len / 2 + 1, sizeof(**out));
+    if (*out == NULL)
+        return "out of memory";
+    for (size_t i = 0; i < len; i += 2) {
+        (*out)[i / 2] = (struct due_found){due_text_of(redis_reply_at(pairs, i)),
+                                           due_text_of(redis_reply_at(pairs, i + 1))};
+        if ((*out)[i / 2].id.text == NULL || (*out)[i / 2].value.text == NULL)
+            return DUE_UNEXPECTED;
+    }
+    *n = len / 2;
+    return NULL;
+}
+
+static void finish_pending(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    struct due_found *found = NULL;
+    size_t n = 0;
+
+    if (error == NULL)
+        error = read_found(op->reply, &found, &n);
+    op->cb.pending(op->arg, error == NULL ? found : NULL, n, error);
+    free(found);
+}
+
+int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
+                      void (*cb)(void *arg, const struct due_found *found, size_t n,
+                                 const char *error),
+                      void *arg)
+{
+    struct due_look *op = due_look_new(finish_pending, 0, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.pending = cb;
+    if (due_args_begin(&args, NULL, 8) != 0)
+        return due_look_drop(op);
+    if (id != NULL) {
+        due_args_add_word(&args, q->keys[KEY_PENDING]);
+        args.n_keys = 1;
+        due_args_add(&args, id->text, id->len);
+        due_args_add(&args, from->text, from->len);
+        due_args_add_int(&args, DUE_QUEUE_SCRIPT_MAX);
+        return due_look_send(q, op, &lua_after, &args);
+    }
+    due_args_add_word(&args, "ZRANGEBYSCORE");
+    due_args_add_word(&args, q->keys[KEY_PENDING]);
+    due_args_add(&args, from->text, from->len);
+    due_args_add_word(&args, "+inf");
+    due_args_add_word(&args, "WITHSCORES");
+    due_args_add_word(&args, "LIMIT");
+    due_args_add_word(&args, "0");
+    due_args_add_int(&args, DUE_QUEUE_SCRIPT_MAX);
+    return due_look_send_plain(q, op, &args);
+}
+
+static void finish_scan(struct due_op *base, const char *error)
+{
+    struct due_look *op = (struct due_look *)base;
+    const struct redis_reply *cursor = redis_reply_at(op->reply, 0);
+    struct due_found *found = NULL;
+    size_t n = 0;
+
+    if (error == NULL && redis_reply_type(cursor) != REDIS_LINK_STRING)
+        error = DUE_UNEXPECTED;
+    if (error == NULL)
+        error = read_found(redis_reply_at(op->reply, 1), &found, &n);
+    op->cb.scan(op->arg, redis_reply_str(cursor, NULL), error == NULL ? found : NULL, n, error);
+    free(found);
+}
+
+int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
+                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
+                              size_t n, const char *error),
+                   void *arg)
+{
+    static const struct {
+        const char *command;
+        int key;
+    } places[] = {
+        [DUE_IN_INFLIGHT] = {"ZSCAN", KEY_INFLIGHT},
+        [DUE_IN_FAILED] = {"HSCAN", KEY_FAILED},
+    };
+    const char *key = q->keys[places[place].key];
+    struct due_look *op = due_look_new(finish_scan, 0, arg);
+    struct due_args args;
+
+    if (op == NULL)
+        return -1;
+    op->cb.scan = cb;
+    if (due_args_begin(&args, NULL, 5) != 0)
+        return due_look_drop(op);
+    due_args_add_word(&args, places[place].command);
+    due_args_add_word(&args, key);
+    due_args_add_word(&args, cursor);
+    due_args_add_word(&args, "COUNT");
+    due_args_add_int(&args, SCAN_COUNT);
+    return due_look_send_plain(q, op, &args);
+}

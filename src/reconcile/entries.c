@@ -1,0 +1,275 @@
+/* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :inflight and
+ * :failed, by scans. Entries whose row was just read need no question; the others are looked up. */
+#include "base/parse.h"
+#include "config/config.h"
+#include "reconcile/reconcile_private.h"
+#include "release/sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOK_MOST 3000 /* ids in one question to Postgres */
+
+struct stray {
+    char *id;
+    size_t id_len;
+    int64_t score_ms;
+};
+
+struct entries {
+    void (*scan)(struct reconcile *r); /* asks for the next of what is gone through */
+    enum due_place place;              /* of a scan */
+    char cursor[32];
+    char from[40]; /* in pending: the score that is next */
+    char *from_id; /* ... and which of those was last, when they are very many */
+    size_t from_id_len;
+    bool scanning, over;
+    struct stray *strays; /* to be looked up */
+    size_t n, room;
+};
+
+static void clear_strays(struct entries *e)
+{
+    for (size_t i = 0; i < e->n; i++)
+        free(e->strays[i].id);
+    e->n = 0;
+}
+
+/* ---- pending ---- */
+
+/* An entry whose row is not active is removed when it has been due for longer than a lease: nobody
+ * looks at it. One that waits for its time is the sweeper's to forget. */
+static void judge_stray(struct reconcile *r, const struct stray *s, const struct look *look)
+{
+    int64_t now_us = reconcile_now_us(r);
+    if (look->active)
+        return;
+    if (!look->found || s->score_ms * 1000 < now_us - r->sweep->config->lease_us)
+        again_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
+    else if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
+        r->result.spent++;
+}
+
+static void go_on(struct reconcile *r);
+
+static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
+{
+    struct entries *e = r->entries;
+    (void)arg;
+    for (size_t i = 0; i < e->n && !reconcile_over(r); i++)
+        judge_stray(r, &e->strays[i], &looks[i]);
+    clear_strays(e);
+    go_on(r);
+}
+
+static void look_up(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    struct due_entry *entries = calloc(e->n, sizeof(*entries));
+    if (entries == NULL) {
+        reconcile_fail(r, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < e->n; i++)
+        entries[i] = (struct due_entry){.id = e->strays[i].id, .id_len = e->strays[i].id_len};
+    look_ask(r, entries, e->n, false, on_looks, NULL);
+    free(entries);
+}
+
+static int add_stray(struct entries *e, const struct due_found *found)
+{
+    int64_t score_ms = 0;
+    (void)!parse_score_ms(found->value.text, found->value.len, &score_ms);
+    if (e->n == e->room) {
+        size_t room = e->room == 0 ? 256 : e->room * 2;
+        struct stray *strays = realloc(e->strays, room * sizeof(*strays));
+        if (strays == NULL)
+            return -1;
+        e->strays = strays;
+        e->room = room;
+    }
+    char *id = malloc(found->id.len + 1);
+    if (id == NULL)
+        return -1;
+    memcpy(id, found->id.text, found->id.len + 1);
+    struct stray *to = &e->strays[e->n++];
+    to->id = id;
+    to->id_len = found->id.len;
+    to->score_ms = score_ms;
+    return 0;
+}
+
+static bool same_text(const struct due_text *a, const struct due_text *b)
+{
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* Where the next call begins: at the score of the last entry, which is then met as a whole; or,
+ * when there is no other score, after that entry. */
+static int note_place(struct entries *e, const struct due_found *found, size_t n)
+{
+    const struct due_found *last = &found[n - 1];
+    free(e->from_id);
+    e->from_id = NULL;
+    snprintf(e->from, sizeof(e->from), "%s", last->value.text);
+    if (!same_text(&found[0].value, &last->value))
+        return 0;
+    e->from_id = malloc(last->id.len + 1);
+    if (e->from_id == NULL)
+        return -1;
+    memcpy(e->from_id, last->id.text, last->id.len + 1);
+    e->from_id_len = last->id.len;
+    return 0;
+}
+
+static int take_pending(struct reconcile *r, const struct due_found *found, size_t n)
+{
+    struct entries *e = r->entries;
+    bool again = !e->over && e->from_id == NULL; /* the last score's will be met again */
+    for (size_t i = 0; i < n; i++) {
+        if (again && same_text(&found[i].value, &found[n - 1].value))
+            break;
+        r->done++;
+        if (!seen_has(r->seen, SEEN_ACTIVE, found[i].id.text, found[i].id.len) &&
+            add_stray(e, &found[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void on_pending(void *arg, const struct due_found *found, size_t n, const char *error)
+{
+    struct reconcile *r = arg;
+    struct entries *e = r->entries;
+    if (!reconcile_answered(r, error))
+        return;
+    e->scanning = false;
+    e->over = n < DUE_QUEUE_SCRIPT_MAX;
+    bool right = e->over || note_place(e, found, n) == 0;
+    if (right && !e->over && e->n + n < LOOK_MOST && !again_full(r))
+        e->scan(r); /* Redis works on the next ones meanwhile */
+    if (right && take_pending(r, found, n) == 0)
+        go_on(r);
+    else
+        reconcile_fail(r, "out of memory");
+}
+
+static void scan_pending(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    const struct due_text from = {e->from, strlen(e->from)};
+    const struct due_text id = {e->from_id, e->from_id_len};
+    e->scanning = true;
+    reconcile_sent(r, due_queue_pending(r->sweep->queue, &from, e->from_id != NULL ? &id : NULL,
+                                        on_pending, r));
+}
+
+/* ---- inflight and failed ---- */
+
+static void take(struct reconcile *r, const struct due_found *found)
+{
+    int64_t score_ms = 0;
+    if (r->entries->place == DUE_IN_FAILED)
+        again_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
+    else if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
+             score_ms * 1000 < reconcile_now_us(r))
+        again_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
+}
+
+static void on_scanned(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                       const char *error)
+{
+    struct reconcile *r = arg;
+    struct entries *e = r->entries;
+    if (!reconcile_answered(r, error))
+        return;
+    e->scanning = false;
+    e->over = strcmp(cursor, "0") == 0;
+    r->done += (int64_t)n;
+    snprintf(e->cursor, sizeof(e->cursor), "%s", cursor);
+    for (size_t i = 0; i < n; i++)
+        take(r, &found[i]);
+    go_on(r);
+}
+
+static void scan(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    e->scanning = true;
+    reconcile_sent(r, due_queue_scan(r->sweep->queue, e->place, e->cursor, on_scanned, r));
+}
+
+/* ---- all three ---- */
+
+/* After each answer: the next question of either server, or the end. */
+static void go_on(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    if (reconcile_over(r) || e->scanning)
+        return;
+    if (e->n >= LOOK_MOST || (e->over && e->n > 0))
+        look_up(r);
+    else if (e->over)
+        reconcile_next(r);
+    else if (again_full(r))
+        again_drain(r, false, e->scan);
+    else
+        e->scan(r);
+}
+
+static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
+{
+    struct reconcile *r = arg;
+    const struct entries *e = r->entries;
+    if (!reconcile_answered(r, error))
+        return;
+    if (e->scan == scan_pending)
+        r->total = sizes->pending;
+    else
+        r->total = e->place == DUE_IN_INFLIGHT ? sizes->inflight : sizes->failed;
+    e->scan(r);
+}
+
+static void start(struct reconcile *r, void (*how)(struct reconcile *r))
+{
+    struct entries *e = r->entries;
+    e->scan = how;
+    e->over = false;
+    snprintf(e->cursor, sizeof(e->cursor), "0");
+    snprintf(e->from, sizeof(e->from), "-inf");
+    reconcile_sent(r, due_queue_sizes(r->sweep->queue, on_sizes, r));
+}
+
+void entries_start_pending(struct reconcile *r)
+{
+    start(r, scan_pending);
+}
+
+void entries_start_inflight(struct reconcile *r)
+{
+    r->entries->place = DUE_IN_INFLIGHT;
+    start(r, scan);
+}
+
+void entries_start_failed(struct reconcile *r)
+{
+    r->entries->place = DUE_IN_FAILED;
+    start(r, scan);
+}
+
+int entries_new(struct reconcile *r)
+{
+    r->entries = calloc(1, sizeof(*r->entries));
+    return r->entries != NULL ? 0 : -1;
+}
+
+void entries_free(struct entries *e)
+{
+    if (e == NULL)
+        return;
+    clear_strays(e);
+    free(e->strays);
+    free(e->from_id);
+    free(e);
+}

@@ -1,0 +1,241 @@
+/* What has expired and is still active: released, or in a dry run counted. It is begun two seconds
+ * after the run itself and concerns what had expired by then: a sweeper that works has released
+ * that. */
+#include "base/clock.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "reconcile/reconcile_private.h"
+#include "release/blames.h"
+#include "release/pages.h"
+#include "release/pass.h"
+#include "release/release.h"
+#include "release/sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GRACE_US (2 * 1000000)
+#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * 1000)
+
+struct expired {
+    struct pass *pass;
+    struct pages *pages; /* of a dry run */
+    struct due_entry *entries;
+    char **ids; /* of the entries */
+    int64_t *expires_us;
+    size_t n;
+    bool last;
+    struct timer *later;
+    int64_t locked_until_us;
+    bool last_try; /* what is locked now stays so */
+};
+
+static void begin(struct reconcile *r);
+
+/* Overdue by at least so much: what had expired when the run began. */
+static int64_t overdue_us(const struct reconcile *r)
+{
+    return clock_mono_us() - r->clock_began_us;
+}
+
+static void report(struct reconcile *r, const char *id, size_t id_len, int64_t expires_us,
+                   const char *done)
+{
+    if (!report_wanted(r))
+        return;
+    json_t *found = json_object();
+    json_object_set_new(found, "status", json_string("active"));
+    json_object_set_new(found, "expiresAt",
+                        expires_us > 0 ? json_integer(expires_us / 1000) : json_null());
+    report_finding(r, "expired", false, id, id_len, json_string("released"), found, done);
+}
+
+/* ---- releasing ---- */
+
+static void on_item(void *arg, const struct item *item)
+{
+    struct reconcile *r = arg;
+    if (item->outcome == OUTCOME_RELEASED)
+        report(r, item->id, item->id_len, item->expires_us, "released");
+    else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_HELD)
+        report(r, item->id, item->id_len, item->expires_us, "refused");
+    else if (item->outcome == OUTCOME_LOCKED && r->expired->last_try)
+        report(r, item->id, item->id_len, item->expires_us, "locked");
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct reconcile *r = arg;
+    struct expired *x = r->expired;
+    r->result.released += (int64_t)result->released;
+    r->result.refused = (int64_t)(result->failed + result->held_back);
+    r->result.skipped = (int64_t)result->locked;
+    r->done = r->result.released;
+    if (reconcile_over(r)) {
+        timer_after_us(r->turn, 0);
+    } else if (!result->ok) {
+        reconcile_fail(r, result->error);
+    } else if (result->locked > 0 && !x->last_try) {
+        x->last_try = clock_mono_us() >= x->locked_until_us;
+        timer_after_us(x->later, LOCKED_PAUSE_US);
+    } else {
+        r->result.refused += (int64_t)result->held;
+        r->result.remaining += r->result.refused + r->result.skipped;
+        reconcile_next(r);
+    }
+}
+
+/* ---- a dry run ---- */
+
+static void clear_page(struct expired *x)
+{
+    for (size_t i = 0; i < x->n; i++)
+        free(x->ids[i]);
+    free(x->ids);
+    free(x->entries);
+    x->ids = NULL;
+    free(x->expires_us);
+    x->entries = NULL;
+    x->expires_us = NULL;
+    x->n = 0;
+}
+
+static void next_page(struct reconcile *r);
+
+/* A reservation of several rows is met once for each; the latest one counts. */
+static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
+{
+    struct expired *x = r->expired;
+    (void)arg;
+    for (size_t i = 0; i < x->n; i++) {
+        const struct due_entry *e = &x->entries[i];
+        if (!looks[i].active || looks[i].expires_us != x->expires_us[i])
+            continue;
+        r->result.released++;
+        r->result.remaining++;
+        report(r, e->id, e->id_len, x->expires_us[i], "nothing");
+    }
+    r->done += (int64_t)x->n;
+    clear_page(x);
+    if (x->last)
+        reconcile_next(r);
+    else
+        next_page(r);
+}
+
+static int take_page(struct expired *x, const struct page *page)
+{
+    x->entries = calloc(page->n + 1, sizeof(*x->entries));
+    x->ids = calloc(page->n + 1, sizeof(*x->ids));
+    x->expires_us = calloc(page->n + 1, sizeof(*x->expires_us));
+    if (x->entries == NULL || x->ids == NULL || x->expires_us == NULL)
+        return -1;
+    for (size_t i = 0; i < page->n; i++) {
+        const char *id = pages_id(x->pages, i);
+        int64_t expires_us = pages_expires_us(x->pages, i);
+        if (x->n > 0 && x->expires_us[x->n - 1] == expires_us && strcmp(x->ids[x->n - 1], id) == 0)
+            continue;
+        char *copy = strdup(id);
+        if (copy == NULL)
+            return -1;
+        x->ids[x->n] = copy;
+        x->expires_us[x->n] = expires_us;
+        x->entries[x->n++] = (struct due_entry){.id = copy, .id_len = strlen(copy)};
+    }
+    return 0;
+}
+
+static void on_page(void *arg, const struct page *page)
+{
+    struct reconcile *r = arg;
+    struct expired *x = r->expired;
+    if (reconcile_over(r)) {
+        timer_after_us(r->turn, 0);
+        return;
+    }
+    x->last = page->last;
+    if (page->error != NULL)
+        reconcile_fail(r, page->error);
+    else if (take_page(x, page) != 0)
+        reconcile_fail(r, "out of memory");
+    else if (x->n == 0)
+        reconcile_next(r);
+    else
+        look_ask(r, x->entries, x->n, true, on_looks, NULL);
+}
+
+static void next_page(struct reconcile *r)
+{
+    if (!statements_ready(r->sweep->statements) || pages_next(r->expired->pages, on_page, r) != 0)
+        reconcile_fail(r, "the connection to Postgres was lost");
+}
+
+/* ---- both ---- */
+
+static void on_later(void *arg)
+{
+    struct reconcile *r = arg;
+    if (!reconcile_over(r))
+        begin(r);
+}
+
+static void begin(struct reconcile *r)
+{
+    struct expired *x = r->expired;
+    if (r->options.dry_run) {
+        pages_begin(x->pages, PAGES_FROM_START, -overdue_us(r), PAGES_SIZE, PAGES_SIZE);
+        next_page(r);
+    } else {
+        pass_run(x->pass, overdue_us(r), on_pass, r);
+    }
+}
+
+void expired_start(struct reconcile *r)
+{
+    r->total = 0;
+    if (!r->any_expired) {
+        reconcile_next(r);
+        return;
+    }
+    blames_forget(r->sweep->blames); /* counters may have been repaired just now */
+    r->expired->locked_until_us = clock_mono_us() + GRACE_US + LOCKED_FOR_US;
+    timer_at_us(r->expired->later, r->clock_began_us + GRACE_US);
+}
+
+void expired_stop(struct reconcile *r)
+{
+    if (expired_busy(r))
+        pass_stop(r->expired->pass);
+}
+
+bool expired_busy(const struct reconcile *r)
+{
+    return pass_running(r->expired->pass);
+}
+
+int expired_new(struct reconcile *r)
+{
+    struct expired *x = calloc(1, sizeof(*x));
+    if (x == NULL)
+        return -1;
+    r->expired = x;
+    x->pages = pages_new(r->sweep, r->link);
+    x->pass = pass_new(r->sweep, &r->link, 1, true);
+    x->later = timer_new(r->sweep->loop, on_later, r);
+    if (x->pages == NULL || x->pass == NULL || x->later == NULL)
+        return -1;
+    pass_watch(x->pass, on_item, r);
+    return 0;
+}
+
+void expired_free(struct expired *x)
+{
+    if (x == NULL)
+        return;
+    clear_page(x);
+    pages_free(x->pages);
+    pass_free(x->pass);
+    timer_free(x->later);
+    free(x);
+}

@@ -1,0 +1,119 @@
+/* Looking at reservations by id, all rows of one together (sql/look.sql). */
+#include "base/parse.h"
+#include "link/pg_link.h"
+#include "reconcile/reconcile_private.h"
+#include "release/sweep.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct looking {
+    size_t n, asked;
+    bool from_postgres;
+    size_t *places; /* of the ids that were asked for, in the caller's entries */
+    struct look *looks;
+    void (*cb)(struct reconcile *r, void *arg, const struct look *looks);
+    void *arg;
+};
+
+void looking_free(struct looking *l)
+{
+    if (l == NULL)
+        return;
+    free(l->places);
+    free(l->looks);
+    free(l);
+}
+
+bool look_possible(const struct reconcile *r)
+{
+    return r->looking == NULL && pg_link_up(r->link) && !pg_link_busy(r->link);
+}
+
+static void on_looks(struct reconcile *r, const struct pg_result *rows)
+{
+    struct looking *l = r->looking;
+    r->looking = NULL;
+    bool right = pg_result_columns(rows) == 4 && (size_t)pg_result_rows(rows) == l->asked;
+    for (int i = 0; right && i < pg_result_rows(rows); i++) {
+        int64_t n = pg_result_int(rows, i, 0);
+        if (n < 1 || (uint64_t)n > l->asked) {
+            right = false;
+            break;
+        }
+        struct look *look = &l->looks[l->places[n - 1]];
+        look->found = pg_result_int(rows, i, 1) > 0;
+        look->active = pg_result_int(rows, i, 2) > 0;
+        if (parse_epoch_us(pg_result_text(rows, i, 3), &look->expires_us) != 0)
+            look->expires_us = INT64_MAX;
+    }
+    if (right)
+        l->cb(r, l->arg, l->looks);
+    else
+        reconcile_fail(r, "a look at reservations gave an unexpected answer");
+    looking_free(l);
+}
+
+/* The valid ones of the ids as an array in text form, {"a","b"}, and their places. */
+static char *id_array(struct looking *l, enum id_kind kind, const struct due_entry *entries)
+{
+    size_t size = 3;
+    for (size_t i = 0; i < l->n; i++)
+        size += 2 * entries[i].id_len + 3;
+    char *text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    char *w = text;
+    *w++ = '{';
+    for (size_t i = 0; i < l->n; i++) {
+        const char *id = entries[i].id;
+        if (!l->from_postgres && !parse_id_valid(kind, id, entries[i].id_len))
+            continue;
+        if (l->asked > 0)
+            *w++ = ',';
+        *w++ = '"';
+        for (size_t j = 0; j < entries[i].id_len; j++) {
+            if (id[j] == '"' || id[j] == '\\')
+                *w++ = '\\';
+            *w++ = id[j];
+        }
+        *w++ = '"';
+        l->places[l->asked++] = i;
+    }
+    *w++ = '}';
+    *w = '\0';
+    return text;
+}
+
+void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
+              void (*cb)(struct reconcile *r, void *arg, const struct look *looks), void *arg)
+{
+    assert(n > 0 && r->looking == NULL);
+    struct looking *l = calloc(1, sizeof(*l));
+    char *ids = NULL;
+    if (!statements_ready(r->sweep->statements)) {
+        free(l);
+        reconcile_fail(r, "the statements have to be made anew");
+        return;
+    }
+    if (l != NULL) {
+        l->n = n;
+        l->from_postgres = from_postgres;
+        l->places = calloc(n, sizeof(*l->places));
+        l->looks = calloc(n, sizeof(*l->looks));
+        l->cb = cb;
+        l->arg = arg;
+        if (l->places != NULL && l->looks != NULL)
+            ids = id_array(l, statements_types(r->sweep->statements)->id_kind, entries);
+    }
+    if (ids == NULL) {
+        looking_free(l);
+        reconcile_fail(r, "out of memory");
+        return;
+    }
+    r->looking = l;
+    const char *params[] = {ids};
+    reconcile_ask(r, STATEMENT_LOOK, 1, params, on_looks);
+    free(ids);
+}

@@ -1,0 +1,351 @@
+/* The run of a reconciliation: its role, its connection, its phases in order, its end. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "link/pg_link.h"
+#include "reconcile/reconcile_private.h"
+#include "release/sweep.h"
+#include "store/ask.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_US (5 * 1000000)
+#define BACKOFF_MIN_US (50 * 1000)
+#define BACKOFF_MAX_US (1000 * 1000)
+#define ASK_DEADLINE_US (60 * 1000000)
+#define PROGRESS_US (250 * 1000)
+
+/* Of each transaction. $1: sorting is allowed. */
+static const char settings[] =
+    "SELECT pg_catalog.set_config('statement_timeout', '50s', true), pg_catalog.set_config('jit', "
+    "'off', true),"
+    " pg_catalog.set_config('enable_sort', $1, true),"
+    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('work_mem', "
+    "'32MB', true),"
+    " pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
+
+/* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
+ * release takes with it what Redis has of a reservation. */
+static void look_again(struct reconcile *r);
+static const struct {
+    const char *name; /* for the progress display */
+    void (*start)(struct reconcile *r);
+} phases[] = {
+    {"waiting for the role", NULL},
+    {"stock counters", stock_start},
+    {"claims", entries_start_inflight},
+    {"failures", entries_start_failed},
+    {"claims and failures again", look_again},
+    {"reservations", rows_start},
+    {"expired reservations", expired_start},
+    {"entries in Redis", entries_start_pending},
+    {"looking again", look_again},
+};
+
+#define PHASES ((int)(sizeof(phases) / sizeof(phases[0])))
+
+/* ---- what phases use ---- */
+
+int64_t reconcile_now_us(const struct reconcile *r)
+{
+    return server_clock_now_us(&r->sweep->pg_clock);
+}
+
+bool reconcile_over(const struct reconcile *r)
+{
+    return r->ending;
+}
+
+void reconcile_fail(struct reconcile *r, const char *error)
+{
+    if (r->error[0] == '\0')
+        snprintf(r->error, sizeof(r->error), "%s", error[0] != '\0' ? error : "unknown error");
+    r->ending = true;
+    expired_stop(r);
+    timer_after_us(r->turn, 0);
+}
+
+void reconcile_next(struct reconcile *r)
+{
+    r->phase++;
+    r->done = r->total = 0;
+    r->phase_began_us = clock_mono_us();
+    timer_after_us(r->turn, 0);
+}
+
+void reconcile_sent(struct reconcile *r, int rc)
+{
+    if (rc == 0)
+        r->outstanding++;
+    else
+        reconcile_fail(r, "Redis went away");
+}
+
+static void free_rest(struct reconcile *r)
+{
+    again_free(r->again);
+    rows_free(r->rows);
+    bulk_free(r->bulk);
+    entries_free(r->entries);
+    free(r);
+}
+
+bool reconcile_answered(struct reconcile *r, const char *error)
+{
+    r->outstanding--;
+    if (r->freed) {
+        if (r->outstanding == 0)
+            free_rest(r);
+        return false;
+    }
+    if (r->ending) {
+        timer_after_us(r->turn, 0);
+        return false;
+    }
+    if (error != NULL)
+        reconcile_fail(r, error);
+    return error == NULL;
+}
+
+static void on_asked(void *arg, const struct pg_answer *answer)
+{
+    struct reconcile *r = arg;
+    if (r->ending)
+        timer_after_us(r->turn, 0);
+    else if (answer->status != PG_DONE)
+        reconcile_fail(r, answer->message);
+    else
+        r->answered(r, answer->results[1]);
+}
+
+void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
+                   const char *const *params,
+                   void (*cb)(struct reconcile *r, const struct pg_result *rows))
+{
+    if (!statements_ready(r->sweep->statements)) {
+        reconcile_fail(r, "the statements have to be made anew");
+        return;
+    }
+    const char *sorting[] = {which == STATEMENT_TIED_ROWS ? "off" : "on"};
+    const struct ask_query queries[] = {
+        {.sql = settings, .nparams = 1, .params = sorting},
+        {.statement = which, .nparams = nparams, .params = params},
+    };
+    const struct ask_options options = {.statements = r->sweep->statements,
+                                        .clock = &r->sweep->pg_clock,
+                                        .link = r->link,
+                                        .deadline_us = ASK_DEADLINE_US,
+                                        .reads = true,
+                                        .again = true};
+    r->answered = cb;
+    if (ask_send(&options, queries, 2, on_asked, r) != 0)
+        reconcile_fail(r, "the connection to Postgres was lost");
+}
+
+static void look_again(struct reconcile *r)
+{
+    again_drain(r, true, reconcile_next);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct reconcile *r)
+{
+    timer_clear(r->waiting);
+    timer_clear(r->progress);
+    r->running = false;
+    r->result.finished_us = clock_wall_us();
+    r->result.duration_ms = (clock_mono_us() - r->began_us) / 1000;
+    report_end(r);
+    r->done_cb(r->done_arg, &r->result);
+}
+
+/* Carries on outside the caller: the next phase, or the end when nothing is under way. */
+static void on_turn(void *arg)
+{
+    struct reconcile *r = arg;
+    if (!r->running)
+        return;
+    if (!r->ending && r->phase < PHASES) {
+        phases[r->phase].start(r);
+        return;
+    }
+    r->ending = true;
+    if (r->outstanding == 0 && !pg_link_busy(r->link) && !expired_busy(r) && role_stop(r))
+        finish(r);
+}
+
+void reconcile_stop(struct reconcile *r)
+{
+    if (r->running)
+        reconcile_fail(r, "stopped");
+}
+
+/* ---- the beginning ---- */
+
+static void on_begun(struct reconcile *r, const struct pg_result *rows)
+{
+    if (pg_result_rows(rows) != 1 || pg_result_columns(rows) != 4) {
+        reconcile_fail(r, "the first statement gave an unexpected answer");
+        return;
+    }
+    int64_t now_us = clock_mono_us();
+    r->clock_us = pg_result_int(rows, 0, 0);
+    r->clock_began_us = now_us;
+    server_clock_sample(&r->sweep->pg_clock, r->clock_us, r->phase_began_us, now_us);
+    r->active_rows = pg_result_int(rows, 0, 1);
+    r->products = pg_result_int(rows, 0, 2);
+    r->any_expired = pg_result_text(rows, 0, 3)[0] == 't';
+    reconcile_next(r);
+}
+
+/* All that is needed is there. */
+static void begin(struct reconcile *r)
+{
+    if (r->begun_cb != NULL)
+        r->begun_cb(r->done_arg);
+    r->begun_cb = NULL;
+    r->phase_began_us = clock_mono_us();
+    reconcile_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
+}
+
+static void on_statements(void *arg, const char *error)
+{
+    struct reconcile *r = arg;
+    if (r->ending)
+        timer_after_us(r->turn, 0);
+    else if (error != NULL)
+        reconcile_fail(r, error);
+    else
+        begin(r);
+}
+
+/* Reads the catalog, since nobody may have looked for a minute, then begins. */
+void reconcile_begin(struct reconcile *r)
+{
+    if (r->ending || !r->has_role || !pg_link_up(r->link) || pg_link_busy(r->link))
+        return;
+    if (statements_load(r->sweep->statements, r->link, &r->sweep->pg_clock, on_statements, r) != 0)
+        reconcile_fail(r, "the connection to Postgres was lost");
+}
+
+static void on_waiting(void *arg)
+{
+    struct reconcile *r = arg;
+    char error[PG_REASON_SIZE];
+    if (r->phase > 0 || r->ending || pg_link_up(r->link))
+        return;
+    snprintf(error, sizeof(error), "Postgres is out of reach: %s", pg_link_last_error(r->link));
+    reconcile_fail(r, error);
+}
+
+static void on_postgres(void *arg, bool up, const char *reason)
+{
+    struct reconcile *r = arg;
+    if (r->ending)
+        timer_after_us(r->turn, 0);
+    else if (up && r->phase == 0)
+        reconcile_begin(r);
+    else if (!up && r->phase > 0)
+        reconcile_fail(r, reason);
+}
+
+static void on_renew(void *arg)
+{
+    role_renew(arg);
+}
+
+static void on_progress(void *arg)
+{
+    struct reconcile *r = arg;
+    if (r->phase < PHASES)
+        report_progress(r, phases[r->phase].name);
+    timer_after_us(r->progress, PROGRESS_US);
+}
+
+void reconcile_run(struct reconcile *r, void (*begun)(void *arg),
+                   void (*done)(void *arg, const struct reconcile_result *result), void *arg)
+{
+    assert(!r->running && r->began_us == 0);
+    r->running = true;
+    r->began_us = r->logged_us = r->phase_began_us = clock_mono_us();
+    r->begun_cb = begun;
+    r->done_cb = done;
+    r->done_arg = arg;
+    timer_after_us(r->waiting, CONNECT_TIMEOUT_US);
+    timer_after_us(r->progress, PROGRESS_US);
+    role_start(r);
+    pg_link_start(r->link);
+}
+
+bool reconcile_running(const struct reconcile *r)
+{
+    return r->running;
+}
+
+static int make_parts(struct reconcile *r)
+{
+    struct loop *loop = r->sweep->loop;
+    const struct pg_link_options options = {
+        .source = r->sweep->postgres,
+        .application_name = "reservation-sweeper reconcile",
+        .connect_timeout_us = CONNECT_TIMEOUT_US,
+        .backoff_min_us = BACKOFF_MIN_US,
+        .backoff_max_us = BACKOFF_MAX_US,
+        .read_only_ok = r->options.dry_run,
+        .on_state = on_postgres,
+        .arg = r,
+    };
+    r->link = pg_link_new(loop, &options);
+    r->turn = timer_new(loop, on_turn, r);
+    r->renew = timer_new(loop, on_renew, r);
+    r->waiting = timer_new(loop, on_waiting, r);
+    r->progress = timer_new(loop, on_progress, r);
+    r->seen = seen_new();
+    if (r->link == NULL || r->turn == NULL || r->renew == NULL || r->waiting == NULL ||
+        r->progress == NULL || r->seen == NULL)
+        return -1;
+    if (again_new(r) != 0 || rows_new(r) != 0 || entries_new(r) != 0 || expired_new(r) != 0 ||
+        stock_new(r) != 0)
+        return -1;
+    return 0;
+}
+
+struct reconcile *reconcile_new(struct sweep *sweep, const struct reconcile_options *options)
+{
+    struct reconcile *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    r->sweep = sweep;
+    r->options = *options;
+    r->result.dry_run = options->dry_run;
+    if (make_parts(r) != 0) {
+        reconcile_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void reconcile_free(struct reconcile *r)
+{
+    if (r == NULL)
+        return;
+    r->ending = true;
+    r->running = false;
+    pg_link_free(r->link); /* first: what it has under way answers to the others */
+    expired_free(r->expired);
+    stock_free(r->stock);
+    looking_free(r->looking);
+    seen_free(r->seen);
+    timer_free(r->turn);
+    timer_free(r->renew);
+    timer_free(r->waiting);
+    timer_free(r->progress);
+    r->freed = true;
+    if (r->outstanding == 0)
+        free_rest(r); /* else with Redis's last answer */
+}

@@ -1,0 +1,227 @@
+/* Products that Postgres refuses: see blames.h. */
+#include "release/blames.h"
+
+#include "base/backoff.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "release/refusal_log.h"
+#include "release/release.h"
+#include "store/mapping.h"
+
+#include <argz.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS 256
+#define COUNTER_POINTS 3
+#define EITHER_POINTS 1
+#define BLAMED_POINTS 30                   /* ten of the counter's */
+#define SUSPECT_US (10 * 1000000)          /* between two refusals that count as in a row */
+#define BLAMED_US (INT64_C(600) * 1000000) /* past its probe's time: nobody came to be tried */
+#define PROBE_US (1000 * 1000)             /* for a probe's answer, before there is another */
+#define GAP_US 1000 /* between those that were held, so that they do not all come back at once */
+
+struct slot {
+    uint64_t product; /* a hash; 0: free */
+    unsigned points;  /* refusals in a row, weighed */
+    bool blamed;
+    bool alone;        /* it was refused for reservations of this product alone */
+    bool probing;      /* one is being tried */
+    uint32_t attempts; /* blamed: how often a probe was refused, the first blame included */
+    int64_t last_us;   /* the last refusal */
+    int64_t retry_us;  /* blamed: when the next probe is due */
+    int64_t back_us;   /* when the last one that was held comes back */
+    char sqlstate[6];
+    char message[200];
+};
+
+struct blames {
+    struct refusal_log *log;
+    struct slot slots[SLOTS];
+};
+
+struct blames *blames_new(struct refusal_log *log)
+{
+    struct blames *b = calloc(1, sizeof(*b));
+    if (b != NULL)
+        b->log = log;
+    return b;
+}
+
+void blames_free(struct blames *b)
+{
+    free(b);
+}
+
+void blames_forget(struct blames *b)
+{
+    memset(b->slots, 0, sizeof(b->slots));
+}
+
+static bool in_use(const struct slot *s, int64_t mono_us)
+{
+    if (s->product == 0)
+        return false;
+    return s->blamed ? mono_us - s->retry_us <= BLAMED_US : mono_us - s->last_us <= SUSPECT_US;
+}
+
+bool blames_any(const struct blames *b, int64_t mono_us)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (in_use(&b->slots[i], mono_us))
+            return true;
+    return false;
+}
+
+static struct slot *find(struct blames *b, const char *product)
+{
+    uint64_t h = hash_text(product);
+    for (size_t i = 0; i < SLOTS; i++)
+        if (b->slots[i].product == h)
+            return &b->slots[i];
+    return NULL;
+}
+
+/* The product's slot, or the one that was used longest ago, empty. */
+static struct slot *take(struct blames *b, const char *product, int64_t mono_us)
+{
+    struct slot *s = find(b, product);
+    if (s != NULL && in_use(s, mono_us))
+        return s;
+    for (size_t i = 0; s == NULL && i < SLOTS; i++)
+        if (b->slots[i].product == 0)
+            s = &b->slots[i];
+    if (s == NULL) {
+        s = &b->slots[0];
+        for (size_t i = 1; i < SLOTS; i++)
+            if (b->slots[i].last_us < s->last_us)
+                s = &b->slots[i];
+    }
+    *s = (struct slot){.product = hash_text(product)};
+    return s;
+}
+
+enum blame_kind blames_kind(const struct release_result *result)
+{
+    if (strcmp(result->sqlstate, RELEASE_WRONG_COUNTER) == 0)
+        return BLAME_COUNTER;
+    if (strcmp(result->sqlstate, RELEASE_WRONG_ROW) == 0)
+        return BLAME_ROW;
+    if (strncmp(result->sqlstate, "23", 2) != 0)
+        return BLAME_EITHER;
+    if (strcmp(result->table, mapping_name_text(NAME_INVENTORY)) == 0)
+        return BLAME_COUNTER;
+    return strcmp(result->table, mapping_name_text(NAME_RESERVATIONS)) == 0 ? BLAME_ROW
+                                                                            : BLAME_EITHER;
+}
+
+static bool has_several(const struct item *item)
+{
+    return argz_count(item->products, item->products_len) > 1;
+}
+
+static void hold(struct item *item, struct slot *s, int64_t mono_us)
+{
+    s->back_us = s->back_us + GAP_US > s->retry_us ? s->back_us + GAP_US : s->retry_us;
+    item->outcome = OUTCOME_HELD;
+    item->wait_us = s->back_us - mono_us;
+    memcpy(item->sqlstate, s->sqlstate, sizeof(item->sqlstate));
+    free(item->error);
+    item->error = strdup(s->message);
+}
+
+enum verdict { TRY, PROBE, HOLD };
+
+/* A product that was refused only together with others may not be at fault: then reservations of
+ * it alone are tried as ever. */
+static enum verdict judge(struct blames *b, struct item *item, int64_t mono_us)
+{
+    bool several = has_several(item);
+    struct slot *held = NULL;
+    struct slot *probed[16] = {NULL};
+    size_t n = 0;
+    for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
+        struct slot *s = find(b, p);
+        if (s == NULL || !s->blamed || !in_use(s, mono_us) || !(s->alone || several))
+            continue;
+        if (mono_us < s->retry_us) {
+            held = held == NULL || s->retry_us > held->retry_us ? s : held;
+        } else if (n < sizeof(probed) / sizeof(probed[0])) {
+            probed[n++] = s;
+        }
+    }
+    if (held != NULL) {
+        hold(item, held, mono_us);
+        return HOLD;
+    }
+    for (size_t i = 0; i < n; i++) {
+        probed[i]->probing = true;
+        probed[i]->retry_us = mono_us + PROBE_US;
+    }
+    return n > 0 ? PROBE : TRY;
+}
+
+size_t blames_sift(struct blames *b, struct item **items, size_t n, int64_t mono_us, size_t *left)
+{
+    size_t ready = 0;
+    *left = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct item *item = items[i];
+        enum verdict verdict = item->outcome == OUTCOME_NONE ? judge(b, item, mono_us) : HOLD;
+        if (verdict == HOLD)
+            continue;
+        size_t to = verdict == PROBE ? 0 : ready++;
+        items[i] = items[to];
+        items[to] = item;
+        if (verdict == PROBE) {
+            *left = n - 1;
+            return 1;
+        }
+    }
+    return ready;
+}
+
+/* Returns whether it is blamed from now on. */
+static bool accuse(struct slot *s, const struct item *item, enum blame_kind kind, int64_t mono_us)
+{
+    s->points += kind == BLAME_COUNTER ? COUNTER_POINTS : EITHER_POINTS;
+    s->alone = s->alone || !has_several(item);
+    s->last_us = mono_us;
+    if (s->blamed && !s->probing) /* another batch was at it when it was blamed */
+        return false;
+    bool known = s->blamed;
+    memcpy(s->sqlstate, item->sqlstate, sizeof(s->sqlstate));
+    strncpy(s->message, item->error != NULL ? item->error : "", sizeof(s->message) - 1);
+    s->blamed = known || s->points >= BLAMED_POINTS;
+    if (!s->blamed)
+        return false;
+    s->probing = false;
+    s->attempts++;
+    s->retry_us = mono_us + backoff_refused_us(s->attempts);
+    return !known;
+}
+
+void blames_refused(struct blames *b, const struct item *item, enum blame_kind kind,
+                    int64_t mono_us)
+{
+    if (kind == BLAME_ROW)
+        return;
+    for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
+        struct slot *s = take(b, p, mono_us);
+        if (accuse(s, item, kind, mono_us))
+            refusal_log_product(b->log, p, s->sqlstate, s->message);
+    }
+}
+
+void blames_released(struct blames *b, const struct item *item)
+{
+    for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
+        struct slot *s = find(b, p);
+        if (s == NULL)
+            continue;
+        if (s->blamed)
+            log_event(LOG_INFO, "A product that was refused is released again", LOG_STR,
+                      "productId", p, LOG_END);
+        memset(s, 0, sizeof(*s));
+    }
+}

@@ -1,0 +1,361 @@
+/* One release transaction: makes the request, reads the outcomes. */
+#include "release/release.h"
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "link/pg_link.h"
+#include "store/ask.h"
+#include "store/statements.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
+ * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
+ * jit: with hundreds of ids, or a few of a table that was never analyzed, the planner must neither
+ * read whole tables nor compile. The clock is read here, before the work begins: the tighter bound
+ * (clock.h). */
+#define SETTINGS                                                                                   \
+    "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"                 \
+    " pg_catalog.set_config('statement_timeout', $2, true),"                                       \
+    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('jit', "       \
+    "'off', true)"
+#define LOCK_TIMEOUT ", pg_catalog.set_config('lock_timeout', $1, true)"
+static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
+/* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
+ * first would find those that another release holds, and leave its reservations for later as if a
+ * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
+static const char turn_sql[] =
+    SETTINGS ", " PG_LINK_ISOLATE
+             ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN LOCK_TIMEOUT;
+
+/* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
+ * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
+static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
+
+struct request {
+    struct pg_link *link;
+    struct release_options options;
+    bool lean;     /* what was sent last */
+    bool isolated; /* after an answer that there is another default of the isolation level */
+    uint64_t generation;
+    struct item **items;
+    size_t n;
+    void (*done)(void *arg, const struct release_result *result);
+    void *arg;
+};
+
+int item_init(struct item *item, const char *id, size_t id_len)
+{
+    memset(item, 0, sizeof(*item));
+    item->id = malloc(id_len + 1);
+    if (item->id == NULL)
+        return -1;
+    memcpy(item->id, id, id_len);
+    item->id[id_len] = '\0';
+    item->id_len = id_len;
+    return 0;
+}
+
+void item_clear(struct item *item)
+{
+    free(item->id);
+    free(item->counter);
+    free(item->error);
+    free(item->record);
+    free(item->products);
+    memset(item, 0, sizeof(*item));
+}
+
+/* PostgreSQL manual, appendix A. What is not listed blames a row: triggers may raise any code. */
+enum release_fault release_classify(const char *sqlstate, bool inside)
+{
+    static const struct {
+        const char *prefix; /* longer ones first */
+        enum release_fault fault;
+    } faults[] = {
+        {"40001", RELEASE_RETRY}, {"40P01", RELEASE_RETRY}, {"55P03", RELEASE_RETRY},
+        {"57014", RELEASE_SLOW},  {"25006", RELEASE_GONE},  {"57P0", RELEASE_GONE},
+        {"53300", RELEASE_GONE},  {"08", RELEASE_GONE},     {"0A", RELEASE_EITHER},
+        {"25", RELEASE_SERVER},   {"26", RELEASE_SERVER},   {"28", RELEASE_SERVER},
+        {"3D", RELEASE_SERVER},   {"3F", RELEASE_EITHER},   {"40", RELEASE_RETRY},
+        {"42", RELEASE_EITHER},   {"53", RELEASE_SERVER},   {"54", RELEASE_EITHER},
+        {"55", RELEASE_EITHER},   {"57", RELEASE_SERVER},   {"58", RELEASE_EITHER},
+        {"F0", RELEASE_SERVER},   {"XX", RELEASE_EITHER},   {RELEASE_WRONG_TABLES, RELEASE_SERVER},
+    };
+    enum release_fault fault = RELEASE_ROW;
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]) && fault == RELEASE_ROW; i++)
+        if (strncmp(sqlstate, faults[i].prefix, strlen(faults[i].prefix)) == 0)
+            fault = faults[i].fault;
+    return inside && (fault == RELEASE_GONE || fault == RELEASE_SERVER) ? RELEASE_EITHER : fault;
+}
+
+enum column {
+    COL_N,
+    COL_EXPIRES_AT,
+    COL_UNITS,
+    COL_UNHELD,
+    COL_FOUND, /* a hurried answer ends before it */
+    COL_ACTIVE_ROWS,
+    COL_DUE,
+    COL_ADDS_UP,
+    COL_NOTED,
+    COLS
+};
+
+static bool is_true(const struct pg_result *r, int row, int column)
+{
+    return pg_result_text(r, row, column)[0] == 't';
+}
+
+static enum outcome outcome_of(const struct pg_result *r, int row)
+{
+    if (!pg_result_null(r, row, COL_UNITS))
+        return OUTCOME_RELEASED;
+    if (!is_true(r, row, COL_FOUND))
+        return OUTCOME_MISSING;
+    if (pg_result_int(r, row, COL_ACTIVE_ROWS) == 0)
+        return OUTCOME_SETTLED;
+    return is_true(r, row, COL_DUE) ? OUTCOME_LOCKED : OUTCOME_NOT_DUE;
+}
+
+/* One row of the answer: an item has as many as it has rows in the table. A released row decides
+ * for its item, since the statement flips all active rows or none. */
+static void read_row(struct item *item, const struct pg_result *r, int row)
+{
+    enum outcome outcome = outcome_of(r, row);
+    if (item->outcome == OUTCOME_RELEASED && outcome != OUTCOME_RELEASED)
+        return;
+    item->outcome = outcome;
+    item->lock = LOCK_HELD;
+    if (parse_epoch_us(pg_result_text(r, row, COL_EXPIRES_AT), &item->expires_us) != 0)
+        item->expires_us = INT64_MAX;
+    bool unheld = !pg_result_null(r, row, COL_UNHELD);
+    if (outcome == OUTCOME_RELEASED) {
+        /* A number, or the statement would have failed. */
+        struct units units = units_parse(pg_result_text(r, row, COL_UNITS));
+        units_add(&item->units, &units);
+        if (item->uncounted == 0) {
+            free(item->counter);
+            item->counter = NULL;
+        }
+        item->uncounted += unheld ? 1 : 0;
+    }
+    /* NULL, when memory ran out, only costs a later attempt. */
+    if ((outcome == OUTCOME_LOCKED || outcome == OUTCOME_RELEASED) && unheld &&
+        item->counter == NULL)
+        item->counter = strdup(pg_result_text(r, row, COL_UNHELD));
+}
+
+/* Returns 0, or -1 when the answer is not what the statement gives. */
+static int read_outcomes(struct request *q, const struct pg_answer *answer)
+{
+    const struct pg_result *r = answer->nresults >= 2 ? answer->results[1] : NULL;
+    bool hurried = q->options.way == RELEASE_HURRIED;
+    if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
+        pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
+        return -1;
+    for (size_t i = 0; i < q->n; i++) {
+        struct item *item = q->items[i];
+        free(item->counter);
+        item->counter = NULL;
+        item->outcome = OUTCOME_NONE;
+        item->units = (struct units){0, 0};
+        item->uncounted = 0;
+    }
+    for (int row = 0; row < pg_result_rows(r); row++) {
+        int64_t n = pg_result_int(r, row, COL_N);
+        if (n < 1 || (uint64_t)n > q->n || (hurried && pg_result_null(r, row, COL_UNITS)))
+            return -1;
+        read_row(q->items[n - 1], r, row);
+    }
+    for (size_t i = 0; i < q->n; i++)
+        if (q->items[i]->outcome == OUTCOME_NONE && !hurried)
+            return -1;
+    server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
+                        answer->received_us);
+    return 0;
+}
+
+/* What the statement itself refuses is said by a cast that fails, 22P02, with the sentence between
+ * <sweeper KIND> and </sweeper>, whatever language the server speaks around it. Copies the sentence
+ * and returns its SQLSTATE, or NULL when the error is another. */
+static const char *read_refusal(const struct pg_answer *answer, char *out, size_t size)
+{
+    static const struct {
+        const char *begin, *sqlstate;
+    } kinds[] = {
+        {"<sweeper counter>", RELEASE_WRONG_COUNTER},
+        {"<sweeper row>", RELEASE_WRONG_ROW},
+        {"<sweeper tables>", RELEASE_WRONG_TABLES},
+    };
+    for (size_t i = 0; strcmp(answer->sqlstate, "22P02") == 0 && i < 3; i++) {
+        const char *text = strstr(answer->message, kinds[i].begin);
+        if (text == NULL)
+            continue;
+        text += strlen(kinds[i].begin);
+        const char *end = strstr(text, "</sweeper>");
+        size_t len = end != NULL ? (size_t)(end - text) : strlen(text);
+        snprintf(out, size, "%.*s", (int)len, text);
+        return kinds[i].sqlstate;
+    }
+    return NULL;
+}
+
+static int send(struct request *q, bool may_be_lean);
+
+/* The lean statement says that something does not add up, and not what: the same once more with all
+ * care, in what is left of its time. Returns 0 when that was sent. */
+static int look_again(struct request *q, const struct pg_answer *answer)
+{
+    int64_t left_us = q->options.statement_timeout_us - (answer->received_us - answer->sent_us);
+    q->options.statement_timeout_us = left_us > 1000 ? left_us : 1000;
+    return send(q, false);
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct request *q = arg;
+    bool doubtful = q->lean && strcmp(answer->sqlstate, "22012") == 0;
+    bool outdated = statements_generation(q->options.statements) != q->generation;
+    if (doubtful && !outdated && look_again(q, answer) == 0)
+        return;
+    if (!q->isolated && strcmp(answer->sqlstate, PG_LINK_OTHER_LEVEL) == 0) {
+        q->isolated = true;
+        if (!outdated && send(q, true) == 0)
+            return;
+    }
+    char sentence[512];
+    struct release_result result = {.fault = RELEASE_OK,
+                                    .sqlstate = answer->sqlstate,
+                                    .message = answer->message,
+                                    .table = answer->table,
+                                    .sent_us = answer->sent_us,
+                                    .received_us = answer->received_us};
+    if (answer->status == PG_UNKNOWN) {
+        result.fault = RELEASE_UNKNOWN;
+    } else if (ask_is_stale(answer) || (doubtful && outdated)) {
+        result.fault = RELEASE_STALE;
+    } else if (answer->status == PG_REFUSED) {
+        const char *refusal = read_refusal(answer, sentence, sizeof(sentence));
+        if (refusal != NULL) {
+            result.sqlstate = refusal;
+            result.message = sentence;
+        }
+        result.fault = release_classify(result.sqlstate, answer->inside && refusal == NULL);
+    } else if (read_outcomes(q, answer) != 0) {
+        for (size_t i = 0; i < q->n; i++)
+            q->items[i]->outcome = OUTCOME_NONE;
+        result.fault = RELEASE_UNKNOWN; /* it committed, but nobody can say what */
+        result.message = "the release gave an unexpected answer";
+    }
+    void (*done)(void *, const struct release_result *) = q->done;
+    void *done_arg = q->arg;
+    free(q);
+    done(done_arg, &result);
+}
+
+/* The ids as an array in text form: {"a","b"}. */
+static char *id_array(struct item *const *items, size_t n)
+{
+    size_t size = 3;
+    for (size_t i = 0; i < n; i++)
+        size += 2 * items[i]->id_len + 3;
+    char *text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    char *w = text;
+    *w++ = '{';
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            *w++ = ',';
+        *w++ = '"';
+        for (const char *p = items[i]->id; *p != '\0'; p++) {
+            if (*p == '"' || *p == '\\')
+                *w++ = '\\';
+            *w++ = *p;
+        }
+        *w++ = '"';
+    }
+    *w++ = '}';
+    *w = '\0';
+    return text;
+}
+
+int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
+                struct item *const *items, size_t n,
+                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+{
+    char lock_timeout[32], statement_timeout[32], turn_timeout[32];
+    /* At least 1 ms: to Postgres 0 means for ever. */
+    int64_t lock_ms = options->lock_timeout_us / 1000;
+    snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
+    snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
+             (long long)(options->statement_timeout_us / 1000));
+    snprintf(turn_timeout, sizeof(turn_timeout), "%lldms",
+             (long long)(options->statement_timeout_us / 2000));
+    char *ids = id_array(items, n);
+    if (ids == NULL)
+        return -1;
+    bool lean = which == STATEMENT_RELEASE_LEAN;
+    bool careful = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
+    bool turn = lean || careful;
+    const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
+    const char *params[] = {ids, lock_timeout, turn_timeout};
+    struct ask_query queries[4] = {
+        {.sql = turn ? turn_sql : settings_sql,
+         .nparams = turn ? 3 : 2,
+         .params = settings,
+         .isolates = turn},
+        {.statement = which,
+         .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
+         .params = params},
+    };
+    int n_queries = 2;
+    const struct mapping_types *types = statements_types(options->statements);
+    if (careful && types->deferred)
+        queries[n_queries++] = (struct ask_query){.sql = early_sql};
+    if (careful && types->meddled)
+        queries[n_queries++] = (struct ask_query){
+            .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params};
+    /* Half as long again as the server allows itself: then the connection is dead. */
+    const struct ask_options ask = {.statements = options->statements,
+                                    .clock = options->clock,
+                                    .link = link,
+                                    .deadline_us = options->statement_timeout_us * 3 / 2};
+    int rc = ask_send(&ask, queries, n_queries, cb, arg);
+    free(ids);
+    return rc;
+}
+
+static int send(struct request *q, bool may_be_lean)
+{
+    static const enum statement release[RELEASE_WAYS] = {
+        [RELEASE_POLITE] = STATEMENT_RELEASE_POLITE,
+        [RELEASE_PATIENT] = STATEMENT_RELEASE_PATIENT,
+        [RELEASE_HURRIED] = STATEMENT_RELEASE_HURRIED,
+    };
+    const struct statements *s = q->options.statements;
+    q->lean =
+        may_be_lean && q->options.way == RELEASE_POLITE && mapping_is_plain(statements_types(s));
+    q->generation = statements_generation(s);
+    return release_ask(q->link, &q->options,
+                       q->lean ? STATEMENT_RELEASE_LEAN : release[q->options.way], q->items, q->n,
+                       on_answer, q);
+}
+
+int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
+                 size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
+{
+    struct request *q = malloc(sizeof(*q));
+    if (q == NULL)
+        return -1;
+    *q = (struct request){
+        .link = link, .options = *options, .items = items, .n = n, .done = done, .arg = arg};
+    int rc = send(q, true);
+    if (rc != 0)
+        free(q);
+    return rc;
+}

@@ -1,0 +1,243 @@
+/* The statements for this database: reads the catalog, fills the templates when it has changed. */
+#include "store/statements.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "link/pg_link.h"
+#include "store/catalog.h"
+#include "store/sql_texts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CATALOG_DEADLINE_US (5 * 1000000)
+#define AGAIN_US (1000 * 1000)     /* between two readings that something asks for */
+#define ANEW_US (60 * 1000 * 1000) /* ... and unasked: for changes that fail no statement */
+
+struct statements {
+    bool ready;
+    uint64_t generation;
+    struct catalog *catalog;    /* what the texts were made for last; NULL: none were */
+    struct mapping_types types; /* refers to it */
+    char *texts[STATEMENT_COUNT];
+    char problem[PG_MESSAGE_SIZE];
+    bool use_bytes;     /* whatever the catalog says of the encoding */
+    int loading;        /* questions under way */
+    int64_t asked_us;   /* the last question; monotonic, as all of these */
+    int64_t read_us;    /* when that was asked whose answer counts */
+    int64_t doubted_us; /* the last doubt */
+};
+
+/* One question to the catalog. */
+struct load {
+    struct statements *s;
+    struct pg_link *link;
+    struct server_clock *clock;
+    int64_t asked_us;
+    void (*done)(void *arg, const char *error);
+    void *arg;
+    char error[PG_MESSAGE_SIZE];
+};
+
+struct statements *statements_new(void)
+{
+    return calloc(1, sizeof(struct statements));
+}
+
+static void drop_texts(struct statements *s)
+{
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        free(s->texts[i]);
+        s->texts[i] = NULL;
+    }
+    s->ready = false;
+    s->generation++;
+}
+
+void statements_free(struct statements *s)
+{
+    if (s == NULL)
+        return;
+    drop_texts(s);
+    free(s->catalog);
+    free(s);
+}
+
+bool statements_ready(const struct statements *s)
+{
+    return s->ready;
+}
+
+uint64_t statements_generation(const struct statements *s)
+{
+    return s->generation;
+}
+
+const char *statements_problem(const struct statements *s)
+{
+    return s->problem;
+}
+
+void statements_doubt(struct statements *s)
+{
+    s->doubted_us = clock_mono_us();
+}
+
+int64_t statements_due_us(const struct statements *s)
+{
+    if (s->loading > 0)
+        return INT64_MAX;
+    if (s->asked_us == 0)
+        return 0;
+    return s->asked_us + (s->ready && s->doubted_us <= s->read_us ? ANEW_US : AGAIN_US);
+}
+
+/* PostgreSQL manual, appendix A: undefined or mismatched names and types, missing rights, no such
+ * schema. */
+bool statements_suspect(const char *sqlstate)
+{
+    return strncmp(sqlstate, "42", 2) == 0 || strncmp(sqlstate, "3F", 2) == 0;
+}
+
+const char *statements_text(const struct statements *s, enum statement which)
+{
+    assert(s->ready && which < STATEMENT_COUNT);
+    return s->texts[which];
+}
+
+const struct mapping_types *statements_types(const struct statements *s)
+{
+    assert(s->ready);
+    return &s->types;
+}
+
+static int render(struct statements *s, struct load *load)
+{
+    static const struct {
+        const char *text;
+        unsigned form;
+    } templates[STATEMENT_COUNT] = {
+        [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
+        [STATEMENT_RELEASE_POLITE] = {sql_release, 0},
+        [STATEMENT_RELEASE_PATIENT] = {sql_release, MAPPING_BARE},
+        [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, 0},
+        [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
+        [STATEMENT_PRODUCTS] = {sql_products, 0},
+        [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
+        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_BARE},
+        [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
+        [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
+        [STATEMENT_BEGIN] = {sql_begin, 0},
+        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
+        [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
+        [STATEMENT_LOOK] = {sql_look, 0},
+        [STATEMENT_STOCK] = {sql_stock, 0},
+        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
+        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
+        [STATEMENT_BLOCKERS] = {sql_blockers, 0},
+    };
+    drop_texts(s);
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].form, load->link);
+        if (s->texts[i] == NULL) {
+            snprintf(load->error, sizeof(load->error), "out of memory");
+            drop_texts(s);
+            return -1;
+        }
+    }
+    s->ready = true;
+    return 0;
+}
+
+/* Takes what the catalog says. -1: the database cannot be used so, or memory ran out. */
+static int take(struct statements *s, struct load *load, const struct pg_result *r)
+{
+    struct mapping_types types;
+    struct catalog *catalog = malloc(sizeof(*catalog));
+    if (catalog == NULL) {
+        snprintf(load->error, sizeof(load->error), "out of memory");
+        return -1;
+    }
+    if (catalog_read(catalog, r) != 0) {
+        snprintf(load->error, sizeof(load->error), "the catalog gave an unexpected answer");
+        free(catalog);
+        return -1;
+    }
+    s->read_us = load->asked_us;
+    if (catalog_types(catalog, &types, load->error, sizeof(load->error)) != 0) {
+        free(catalog);
+        drop_texts(s);
+        return -1;
+    }
+    bool changed = s->catalog != NULL && catalog_changed(s->catalog, catalog);
+    if (s->ready && !changed) {
+        free(catalog);
+        return 0;
+    }
+    free(s->catalog);
+    s->catalog = catalog;
+    s->types = types;
+    if (s->use_bytes)
+        mapping_use_bytes(&s->types);
+    return render(s, load);
+}
+
+void statements_use_bytes(struct statements *s)
+{
+    log_event(LOG_WARN,
+              "A text of the database has no form in UTF-8: texts travel as bytes from now on",
+              LOG_END);
+    s->use_bytes = true;
+    s->generation++;
+    mapping_use_bytes(&s->types);
+}
+
+bool statements_unspeakable(const char *sqlstate)
+{
+    return strcmp(sqlstate, "22P05") == 0 || strcmp(sqlstate, "22021") == 0;
+}
+
+static void on_catalog(void *arg, const struct pg_answer *answer)
+{
+    struct load *load = arg;
+    struct statements *s = load->s;
+    s->loading--;
+    if (answer->status != PG_DONE) {
+        snprintf(load->error, sizeof(load->error), "%s", answer->message);
+    } else if (load->asked_us < s->read_us) { /* a later question was answered before */
+        snprintf(load->error, sizeof(load->error), "%s", s->problem);
+    } else if (take(s, load, answer->results[0]) == 0) {
+        server_clock_sample(load->clock, catalog_clock_us(answer->results[0]), answer->sent_us,
+                            answer->received_us);
+    }
+    if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready))
+        memcpy(s->problem, load->error, sizeof(s->problem));
+    load->done(load->arg, load->error[0] != '\0' ? load->error : NULL);
+    free(load);
+}
+
+int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
+                    void (*done)(void *arg, const char *error), void *arg)
+{
+    char *tables = catalog_names(link, true);
+    char *columns = catalog_names(link, false);
+    const char *params[] = {tables, columns};
+    const struct pg_query query = {.sql = sql_catalog, .nparams = 2, .params = params};
+    struct load *load = calloc(1, sizeof(*load));
+    int rc = -1;
+    if (tables != NULL && columns != NULL && load != NULL) {
+        *load = (struct load){s, link, clock, clock_mono_us(), done, arg, ""};
+        rc = pg_link_send(link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);
+    }
+    if (rc == 0) {
+        s->loading++;
+        s->asked_us = load->asked_us;
+    } else {
+        free(load);
+    }
+    free(tables);
+    free(columns);
+    return rc;
+}
