@@ -22,14 +22,14 @@
 --   (now_at), its reservation is left for the next attempt. So what is flipped is what was seen, the
 --   quantity too.
 -- * Units are those of the rows as they were locked. A trigger may make anything of a row.
--- * {if_careful}: `adds_up`: what was to be changed was, row by row, and each counter once, by its
+-- * {if_explaining}: `adds_up`: what was to be changed was, row by row, and each counter once, by its
 --   units. If not, the statement fails with a sentence, by a cast that cannot succeed (release.c reads
 --   it): of the first row of the answer that may be to blame, since the plan of a join would cost more
 --   than all the rest; alone, a reservation is. With triggers or rules of the shop's,
 --   sql/release_check.sql looks again afterwards.
--- * {if_lean}: where nothing stands in the way (mapping_is_plain), it is enough that nothing does by
+-- * {if_lean}: where nothing stands in the way (mapping_allows_lean), it is enough that nothing does by
 --   now: no row security, no triggers, no fractions, no second counter, none that is NULL. Else it
---   fails (a division by zero), and is sent again with all care: a third of a lone release's cost.
+--   fails (a division by zero), and is sent again in the explaining form: a third of a lone release's cost.
 -- * {or_hidden}: whoever waits for a counter and does not get it, though it can be seen, is kept
 --   from it by row security.
 WITH seen AS MATERIALIZED (
@@ -42,7 +42,7 @@ WITH seen AS MATERIALIZED (
     WINDOW same AS (PARTITION BY a.n)
 ), held AS MATERIALIZED (
     SELECT i.{stock_product_id} AS product_id
-           {if_careful}, i.{available_stock} AS available, i.{reserved_stock} AS reserved{end}
+           {if_explaining}, i.{available_stock} AS available, i.{reserved_stock} AS reserved{end}
       FROM {inventory} i
      WHERE {stock_typed}
        AND i.{stock_product_id} = ANY (ARRAY(SELECT s.product_id FROM seen s
@@ -71,7 +71,7 @@ WITH seen AS MATERIALIZED (
       FROM taken t
      WHERE r.tableoid = t.part AND r.ctid = t.place
     RETURNING t.n, t.product_id, t.quantity
-              {if_careful}, t.part, t.place, r.{status} = {active} AS still_active{end}
+              {if_explaining}, t.part, t.place, r.{status} = {active} AS still_active{end}
 ), {if_lean}stocked AS (
     UPDATE {inventory} i
        SET {available_stock} = i.{available_stock} + m.units,
@@ -98,7 +98,7 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
                 THEN 0 ELSE 1 END AS adds_up,
        0 AS noted
   FROM seen s
-{end}{if_careful}moved AS MATERIALIZED (
+{end}{if_explaining}moved AS MATERIALIZED (
     SELECT f.product_id, f.units, h.counters, h.available, h.reserved
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units FROM flipped GROUP BY product_id) f
       LEFT JOIN (SELECT product_id, pg_catalog.count(*) AS counters, pg_catalog.min(available) AS available,

@@ -2,7 +2,7 @@
  *
  * Releases them in one transaction. When Postgres refuses a row the batch is halved until the
  * refused one stands alone, so that it hurts no other; of a product that is refused again and again
- * the others are not tried (blames.h). Reservations that were refused before go alone, after the
+ * the others are not tried (breakers.h). Reservations that were refused before go alone, after the
  * others. When a lock is met inside the release it is halved likewise, within limits (conflicts.h).
  * An error that may be the statement's is a row's if another is released. A product whose
  * counter has been skipped for 250 ms is then tried by itself, waiting up to the lock timeout. */
@@ -14,12 +14,12 @@
 #include <sys/queue.h>
 
 struct batch;
-struct blames;
+struct breakers;
 struct blockers;
 struct locked;
 struct loop;
 struct outage;
-struct skips;
+struct counter_waits;
 struct stats;
 
 LIST_HEAD(batch_list, batch);
@@ -28,16 +28,16 @@ struct batch_options {
     struct loop *loop;
     struct pg_link *link;
     struct statements *statements;
-    struct server_clock *clock; /* Postgres's */
-    struct skips *skips;        /* shared by the batches of a process */
-    struct blames *blames;      /* likewise */
-    struct locked *locked;      /* likewise */
-    struct blockers *blockers;  /* likewise */
-    struct outage *fault;       /* of Postgres, or of the statement: likewise */
+    struct server_clock *clock;          /* Postgres's */
+    struct counter_waits *counter_waits; /* shared by the batches of a process */
+    struct breakers *breakers;           /* likewise */
+    struct locked *locked;               /* likewise */
+    struct blockers *blockers;           /* likewise */
+    struct outage *fault;                /* of Postgres, or of the statement: likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;
-    int64_t hurry_timeout_us; /* the same for RELEASE_HURRIED, which holds counters meanwhile */
+    int64_t bulk_lock_timeout_us; /* the same for RELEASE_BULK, which holds counters meanwhile */
     int64_t statement_timeout_us;
 };
 
@@ -48,7 +48,7 @@ void batch_free(
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
  * statements and that no batch is running. hurry: there is a backlog, as there is when they are
- * more than a hundred: RELEASE_HURRIED first, then politely what that did not release, a hundred at
+ * more than a hundred: RELEASE_BULK first, then politely what that did not release, a hundred at
  * a time. Counts batches and unknown commits in stats; logs faults of the server (not of rows: the
  * caller knows what becomes of those). */
 void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),

@@ -16,7 +16,7 @@ void refusal_log_free(struct refusal_log *l);           /* before the loop; NULL
 void refusal_log_failed(struct refusal_log *l, const struct item *item);
 
 /* WARN: it was not tried, since its product is refused. */
-void refusal_log_held(struct refusal_log *l, const struct item *item);
+void refusal_log_deferred(struct refusal_log *l, const struct item *item);
 
 /* WARN: all of a product are refused from now on. */
 void refusal_log_product(struct refusal_log *l, const char *product, const char *sqlstate,

@@ -17,16 +17,17 @@ struct server_clock;
 enum outcome {
     OUTCOME_NONE, /* not yet decided */
     OUTCOME_RELEASED,
-    OUTCOME_SETTLED, /* committed or released already: no active row */
-    OUTCOME_MISSING, /* no such row */
-    OUTCOME_INVALID, /* cannot be an id of this table */
-    OUTCOME_NOT_DUE, /* active, its latest expires_at lies ahead */
-    OUTCOME_LOCKED,  /* a row or counter is held by somebody else */
-    OUTCOME_FAILED,  /* Postgres refuses this one: sqlstate, error */
-    OUTCOME_UNTRIED, /* failed before, and there was no time to try it again */
-    OUTCOME_HELD, /* not tried: Postgres refuses its product (blames.h): wait_us, sqlstate, error */
-    OUTCOME_UNKNOWN, /* COMMIT had no answer, or it was never sent: ask again */
-    OUTCOME_FAULT,   /* the statement or the server is at fault, not this reservation */
+    OUTCOME_INACTIVE, /* committed or released already: no active row */
+    OUTCOME_MISSING,  /* no such row */
+    OUTCOME_INVALID,  /* cannot be an id of this table */
+    OUTCOME_NOT_DUE,  /* active, its latest expires_at lies ahead */
+    OUTCOME_LOCKED,   /* a row or counter is held by somebody else */
+    OUTCOME_FAILED,   /* Postgres refuses this one: sqlstate, error */
+    OUTCOME_UNTRIED,  /* failed before, and there was no time to try it again */
+    OUTCOME_DEFERRED, /* not tried: Postgres refuses its product (breakers.h): wait_us, sqlstate,
+                         error */
+    OUTCOME_UNKNOWN,  /* COMMIT had no answer, or it was never sent: ask again */
+    OUTCOME_FAULT,    /* the statement or the server is at fault, not this reservation */
 };
 
 /* How a lock was met. */
@@ -54,10 +55,10 @@ struct item {
     uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
                            that has none */
-    char *error;        /* FAILED, HELD: owned */
-    char sqlstate[6];   /* FAILED, HELD */
-    int64_t wait_us;    /* HELD: how long */
-    char *record;       /* FAILED, HELD: owned; what goes into :failed */
+    char *error;        /* FAILED, DEFERRED: owned */
+    char sqlstate[6];   /* FAILED, DEFERRED */
+    int64_t wait_us;    /* DEFERRED: how long */
+    char *record;       /* FAILED, DEFERRED: owned; what goes into :failed */
     char *products;     /* owned; an argz vector (argz.h), empty until somebody asks (products.h) */
     size_t products_len;
 };
@@ -98,10 +99,10 @@ struct release_result {
 
 /* How it treats what somebody else holds. */
 enum release_way {
-    RELEASE_POLITE,  /* counters first, skipping what is held */
-    RELEASE_PATIENT, /* counters first, waiting for each up to lock_timeout */
-    RELEASE_HURRIED, /* for a backlog: rows first, waiting for all; decides only what it
-                        releases */
+    RELEASE_CAREFUL, /* counters first, skipping what is held */
+    RELEASE_WAITING, /* counters first, waiting for each up to lock_timeout */
+    RELEASE_BULK,    /* for a backlog: rows first, waiting for all; decides only what it
+                           releases */
     RELEASE_WAYS,
 };
 
@@ -114,16 +115,16 @@ struct release_options {
 };
 
 /* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and
- * stay in place until done. On RELEASE_OK every item's outcome is set (in a hurry some are left at
- * OUTCOME_NONE: judge them politely); else none is touched. done fires once, never from inside this
- * call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy, out of
+ * stay in place until done. On RELEASE_OK every item's outcome is set (the bulk way leaves some at
+ * OUTCOME_NONE: try them the careful way); else none is touched. done fires once, never from inside
+ * this call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy, out of
  * memory). */
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
     __attribute__((warn_unused_result));
 
-/* Sends a statement whose parameter is the ids of n items, maybe 0 (a hurried release also takes
- * the lock timeout), as the second of a transaction with a release's settings. cb as
+/* Sends a statement whose parameter is the ids of n items, maybe 0 (a bulk release also takes the
+ * lock timeout), as the second of a transaction with a release's settings. cb as
  * pg_link_send's; returns as release_send. */
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n,

@@ -19,7 +19,7 @@ struct stats_histogram {
     double sum;
 };
 
-enum discard_reason { DISCARD_SETTLED, DISCARD_MISSING, DISCARD_INVALID, DISCARD_REASONS };
+enum discard_reason { DISCARD_INACTIVE, DISCARD_MISSING, DISCARD_INVALID, DISCARD_REASONS };
 enum reschedule_reason {
     RESCHEDULE_NOT_DUE,
     RESCHEDULE_EXTENDED,

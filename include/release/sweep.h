@@ -10,7 +10,7 @@
 #include "release/batch.h"
 #include "release/stats.h"
 
-struct blames;
+struct breakers;
 struct blockers;
 struct config;
 struct locked;
@@ -19,7 +19,7 @@ struct pg_watch;
 struct redis_link;
 struct refusal_log;
 struct redis_use;
-struct skips;
+struct counter_waits;
 struct statements;
 
 struct sweep {
@@ -31,8 +31,8 @@ struct sweep {
     struct redis_use *redis_use; /* NULL: not a daemon; what is connected is used */
     struct pg_watch *pg_watch;   /* NULL: nobody watches */
     struct statements *statements;
-    struct skips *skips;
-    struct blames *blames;
+    struct counter_waits *counter_waits;
+    struct breakers *breakers;
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
     struct blockers *blockers;

@@ -63,17 +63,17 @@ void mapping_use_bytes(struct mapping_types *types);
  * "rsws" in ASCII: an API will hardly use it. */
 #define MAPPING_TURN "pg_catalog.pg_advisory_xact_lock(1920169843)"
 
-/* Whether a release in a hurry can tell that it did what it should (sql/release_hurried.sql). */
-bool mapping_may_hurry(const struct mapping_types *types);
+/* Whether a bulk release can tell that it did what it should (sql/release_bulk.sql). */
+bool mapping_allows_bulk(const struct mapping_types *types);
 
 /* Whether nothing stands between an UPDATE of the two tables and the rows that it means: then the
  * release can do with its lean form (sql/release.sql). */
-bool mapping_is_plain(const struct mapping_types *types);
+bool mapping_allows_lean(const struct mapping_types *types);
 
 /* The forms of a template. */
 #define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for nothing */
 #define MAPPING_LEAN                                                                               \
-    2U /* what stands between {if_careful} and {end} is left out; without this,                    \
+    2U /* what stands between {if_explaining} and {end} is left out; without this,                 \
           what stands between {if_lean} and {end} */
 
 /* Fills a template: {name} is a name, a type or a phrase. form: some of the above, or 0. malloc'd;

@@ -3,7 +3,7 @@
 #define RS_SQL_TEXTS_H
 
 extern const char sql_release[];
-extern const char sql_release_hurried[];
+extern const char sql_release_bulk[];
 extern const char sql_release_check[];
 extern const char sql_products[];
 extern const char sql_due_rows[];

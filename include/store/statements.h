@@ -54,11 +54,11 @@ bool statements_unspeakable(const char *sqlstate);
 
 /* The texts; require statements_ready. */
 enum statement {
-    STATEMENT_RELEASE_LEAN,   /* polite, in brief: where mapping_is_plain */
-    STATEMENT_RELEASE_POLITE, /* see enum release_way in release.h */
-    STATEMENT_RELEASE_PATIENT,
-    STATEMENT_RELEASE_HURRIED, /* where mapping_may_hurry */
-    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
+    STATEMENT_RELEASE_LEAN,    /* careful, in its lean form: where mapping_allows_lean */
+    STATEMENT_RELEASE_CAREFUL, /* see enum release_way in release.h: in the explaining form */
+    STATEMENT_RELEASE_WAITING,
+    STATEMENT_RELEASE_BULK,  /* where mapping_allows_bulk */
+    STATEMENT_RELEASE_CHECK, /* after the other two, where types->meddled */
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */

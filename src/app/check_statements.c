@@ -17,9 +17,9 @@
     "or FULL; a view must be one that can be updated"
 
 static const char *const names[STATEMENT_COUNT] = {
-    [STATEMENT_RELEASE_POLITE] = "the release",
-    [STATEMENT_RELEASE_PATIENT] = "the release that waits",
-    [STATEMENT_RELEASE_HURRIED] = "the release of a backlog",
+    [STATEMENT_RELEASE_CAREFUL] = "the release",
+    [STATEMENT_RELEASE_WAITING] = "the release that waits",
+    [STATEMENT_RELEASE_BULK] = "the release of a backlog",
     [STATEMENT_RELEASE_CHECK] = "the second look at a release",
     [STATEMENT_PRODUCTS] = "the look at a refused reservation",
     [STATEMENT_DUE_ROWS] = "the feed's look",

@@ -7,11 +7,11 @@
 #include "config/secrets.h"
 #include "link/loop.h"
 #include "queue/due_queue.h"
-#include "release/blames.h"
 #include "release/blockers.h"
+#include "release/breakers.h"
+#include "release/counter_waits.h"
 #include "release/locked.h"
 #include "release/refusal_log.h"
-#include "release/skips.h"
 #include "store/statements.h"
 
 #include <signal.h>
@@ -82,7 +82,7 @@ int context_open(struct context *c, const struct config *config,
     s->postgres = (struct pg_source){secrets_conninfo, c->secrets, &c->postgres_moves};
     s->loop = loop_new();
     s->statements = statements_new();
-    s->skips = skips_new();
+    s->counter_waits = counter_waits_new();
     s->locked = locked_new();
     if (s->loop != NULL)
         s->blockers = blockers_new(s);
@@ -99,13 +99,14 @@ int context_open(struct context *c, const struct config *config,
     if (s->loop != NULL)
         s->refusal_log = refusal_log_new(s->loop);
     if (s->refusal_log != NULL)
-        s->blames = blames_new(s->refusal_log);
+        s->breakers = breakers_new(s->refusal_log);
     if (s->loop != NULL && c->secrets != NULL)
         s->redis = redis_link_new(s->loop, &options);
     if (s->redis != NULL)
         s->queue = due_queue_new(s->redis, config->key_prefix);
-    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL || s->skips == NULL ||
-        s->blames == NULL || s->locked == NULL || s->blockers == NULL || s->queue == NULL) {
+    if (c->postgres == NULL || c->redis == NULL || s->statements == NULL ||
+        s->counter_waits == NULL || s->breakers == NULL || s->locked == NULL ||
+        s->blockers == NULL || s->queue == NULL) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         context_close(c);
         return -1;
@@ -132,8 +133,8 @@ void context_close(struct context *c)
     struct sweep *s = &c->sweep;
     context_close_queue(c);
     redis_link_free(s->redis);
-    skips_free(s->skips);
-    blames_free(s->blames);
+    counter_waits_free(s->counter_waits);
+    breakers_free(s->breakers);
     refusal_log_free(s->refusal_log);
     blockers_free(s->blockers);
     locked_free(s->locked);

@@ -6,7 +6,7 @@
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "release/blames.h"
+#include "release/breakers.h"
 #include "release/pass.h"
 #include "release/sweep.h"
 #include "store/statements.h"
@@ -77,7 +77,7 @@ static void start_pass(struct sweep_job *j)
 {
     if (j->pass == NULL) {
         j->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
-        blames_forget(j->sweep->blames); /* whoever asks has perhaps mended the cause */
+        breakers_forget(j->sweep->breakers); /* whoever asks has perhaps mended the cause */
         j->pass = pass_new(j->sweep, &j->link, 1, true);
     }
     if (j->pass == NULL)

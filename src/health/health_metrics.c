@@ -45,7 +45,7 @@ static void put_histogram(struct metrics *m, const char *name, const char *help,
 static void put_reasons(struct metrics *m, const struct stats *s)
 {
     static const char *const discards[DISCARD_REASONS] = {
-        [DISCARD_SETTLED] = "committed_or_released",
+        [DISCARD_INACTIVE] = "committed_or_released",
         [DISCARD_MISSING] = "missing",
         [DISCARD_INVALID] = "invalid",
     };

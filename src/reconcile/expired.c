@@ -5,7 +5,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
-#include "release/blames.h"
+#include "release/breakers.h"
 #include "release/pages.h"
 #include "release/pass.h"
 #include "release/release.h"
@@ -58,7 +58,7 @@ static void on_item(void *arg, const struct item *item)
     struct reconcile *r = arg;
     if (item->outcome == OUTCOME_RELEASED)
         report(r, item->id, item->id_len, item->expires_us, "released");
-    else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_HELD)
+    else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_DEFERRED)
         report(r, item->id, item->id_len, item->expires_us, "refused");
     else if (item->outcome == OUTCOME_LOCKED && r->expired->last_try)
         report(r, item->id, item->id_len, item->expires_us, "locked");
@@ -198,7 +198,7 @@ void expired_start(struct reconcile *r)
         reconcile_next(r);
         return;
     }
-    blames_forget(r->sweep->blames); /* counters may have been repaired just now */
+    breakers_forget(r->sweep->breakers); /* counters may have been repaired just now */
     r->expired->locked_until_us = clock_mono_us() + GRACE_US + LOCKED_FOR_US;
     timer_at_us(r->expired->later, r->clock_began_us + GRACE_US);
 }

@@ -5,9 +5,9 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
+#include "release/counter_waits.h"
 #include "release/locked.h"
 #include "release/products.h"
-#include "release/skips.h"
 #include "release/stats.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -89,10 +89,10 @@ void batch_give_up(struct batch *b, enum outcome outcome)
 enum release_way batch_way(const struct batch *b)
 {
     if (b->stage == STAGE_PATIENCE)
-        return RELEASE_PATIENT;
+        return RELEASE_WAITING;
     return b->hurry && b->stage == STAGE_FRESH && b->current.manner == MANNER_FRESH
-               ? RELEASE_HURRIED
-               : RELEASE_POLITE;
+               ? RELEASE_BULK
+               : RELEASE_CAREFUL;
 }
 
 static void set_deadline(struct batch *b)
@@ -103,8 +103,8 @@ static void set_deadline(struct batch *b)
 /* A lock that is searched for has been waited for already. */
 static int64_t lock_timeout_us(const struct batch *b)
 {
-    if (batch_way(b) == RELEASE_HURRIED)
-        return b->options.hurry_timeout_us;
+    if (batch_way(b) == RELEASE_BULK)
+        return b->options.bulk_lock_timeout_us;
     bool waited = b->current.manner == MANNER_SEARCH && !b->watched;
     return b->options.lock_timeout_us / (waited ? SEARCH_PART : 1);
 }
@@ -149,7 +149,7 @@ static bool next_range(struct batch *b)
     }
     if (b->patient++ >= PATIENT_PRODUCTS)
         return false;
-    size_t n = skips_gather(b->options.skips, b->order, b->n, clock_mono_us());
+    size_t n = counter_waits_gather(b->options.counter_waits, b->order, b->n, clock_mono_us());
     if (n == 0)
         return false;
     batch_push(b, 0, n, MANNER_FRESH);
@@ -160,7 +160,7 @@ static void on_products(void *arg)
 {
     struct batch *b = arg;
     if (b->suspect != NULL)
-        blames_refused(b->options.blames, b->suspect, b->reason, clock_mono_us());
+        breakers_refused(b->options.breakers, b->suspect, b->reason, clock_mono_us());
     b->suspect = NULL;
     timer_after_us(b->next, 0);
 }
@@ -178,7 +178,7 @@ static bool ask_products(struct batch *b)
 static void stay_polite(struct batch *b)
 {
     struct range *r = &b->current;
-    if (r->n <= POLITE_MOST || batch_way(b) != RELEASE_POLITE)
+    if (r->n <= POLITE_MOST || batch_way(b) != RELEASE_CAREFUL)
         return;
     batch_push(b, r->first + POLITE_MOST, r->n - POLITE_MOST, r->manner);
     r->n = POLITE_MOST;
@@ -191,7 +191,8 @@ static bool take_range(struct batch *b)
         struct range r = b->stack[--b->depth];
         size_t left = 0;
         if (b->stage == STAGE_FRESH && b->asked)
-            r.n = blames_sift(b->options.blames, b->order + r.first, r.n, clock_mono_us(), &left);
+            r.n =
+                breakers_sift(b->options.breakers, b->order + r.first, r.n, clock_mono_us(), &left);
         if (left > 0)
             batch_push(b, r.first + 1, left, r.manner);
         if (r.n == 1 &&
@@ -350,9 +351,9 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (
     b->n_items = n;
     b->n = b->free = b->fresh = b->all = b->depth = 0;
     b->hurry = (hurry || n > POLITE_MOST) &&
-               mapping_may_hurry(statements_types(b->options.statements)) &&
+               mapping_allows_bulk(statements_types(b->options.statements)) &&
                clock_mono_us() >= b->polite_until_us;
-    b->wonder = blames_any(b->options.blames, clock_mono_us());
+    b->wonder = breakers_any(b->options.breakers, clock_mono_us());
     b->asked = b->doubted = b->outdated = false;
     b->suspect = NULL;
     for (size_t i = 0; i < n; i++)

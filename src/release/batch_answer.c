@@ -25,7 +25,7 @@ static void halve(struct batch *b, enum manner manner)
 static void blame(struct batch *b, struct item *item, enum blame_kind reason)
 {
     if (b->asked) {
-        blames_refused(b->options.blames, item, reason, clock_mono_us());
+        breakers_refused(b->options.breakers, item, reason, clock_mono_us());
     } else {
         b->suspect = item;
         b->reason = reason;
@@ -69,7 +69,7 @@ static void refused(struct batch *b, const struct release_result *result)
     item->outcome = OUTCOME_FAILED;
     keep_error(item, result);
     if (item->attempts == 0) /* what was refused before says nothing new */
-        blame(b, item, blames_kind(result));
+        blame(b, item, breakers_kind(result));
 }
 
 /* What was released speaks for the statement, and for its products. */
@@ -81,7 +81,7 @@ static void acquit(struct batch *b)
             continue;
         b->works = true;
         if (b->asked)
-            blames_released(b->options.blames, item);
+            breakers_released(b->options.breakers, item);
     }
 }
 
@@ -222,8 +222,8 @@ void batch_settle_conflicts(struct batch *b)
 /* What failed in a hurry says little: a lock, or a reservation that was flipped in part. */
 static bool blames_hurry(const struct batch *b, enum release_fault fault)
 {
-    return batch_way(b) == RELEASE_HURRIED && (fault == RELEASE_ROW || fault == RELEASE_EITHER ||
-                                               fault == RELEASE_RETRY || fault == RELEASE_SLOW);
+    return batch_way(b) == RELEASE_BULK && (fault == RELEASE_ROW || fault == RELEASE_EITHER ||
+                                            fault == RELEASE_RETRY || fault == RELEASE_SLOW);
 }
 
 static void be_polite(struct batch *b)
@@ -256,7 +256,7 @@ void batch_answer(struct batch *b, const struct release_result *result)
     case RELEASE_OK:
         fault_is_over(b->options.fault);
         b->proved = true;
-        if (batch_way(b) == RELEASE_HURRIED)
+        if (batch_way(b) == RELEASE_BULK)
             b->in_vain = 0;
         acquit(b);
         conflicts_passed(conflicts_of(b));

@@ -3,7 +3,7 @@
 #define RS_BATCH_PRIVATE_H
 
 #include "release/batch.h"
-#include "release/blames.h"
+#include "release/breakers.h"
 #include "release/conflicts.h"
 
 #include <stdbool.h>

@@ -139,7 +139,7 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
         met(l, item, now_us, mono_us);
         break;
     case OUTCOME_RELEASED:
-    case OUTCOME_SETTLED:
+    case OUTCOME_INACTIVE:
     case OUTCOME_MISSING:
     case OUTCOME_INVALID:
     case OUTCOME_NOT_DUE:
@@ -148,7 +148,7 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
         break;
     case OUTCOME_NONE:
     case OUTCOME_UNTRIED:
-    case OUTCOME_HELD:
+    case OUTCOME_DEFERRED:
     case OUTCOME_UNKNOWN:
     case OUTCOME_FAULT:
         break;

@@ -200,10 +200,10 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         p->result.failed++;
         item->attempts = refusals_note(p->refusals, item->id, clock_mono_us());
         break;
-    case OUTCOME_HELD:
+    case OUTCOME_DEFERRED:
         p->result.held++;
         if (refusals_meet(p->held, item->id))
-            refusal_log_held(p->sweep->refusal_log, item);
+            refusal_log_deferred(p->sweep->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
         p->result.held_back++;
@@ -219,13 +219,13 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         fail(p, "Postgres cannot release at present");
         break;
     case OUTCOME_NONE:
-    case OUTCOME_SETTLED:
+    case OUTCOME_INACTIVE:
     case OUTCOME_MISSING:
     case OUTCOME_INVALID:
     case OUTCOME_NOT_DUE:
         break;
     }
-    if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED) {
+    if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE) {
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->held, item->id);
     }
@@ -274,7 +274,7 @@ static bool tell_redis(struct runner *r)
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++) {
         const struct item *item = &r->items[i];
-        if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_SETTLED)
+        if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE)
             r->dropped[n++] = (struct due_entry){.id = item->id, .id_len = item->id_len};
     }
     r->telling = n > 0 && due_queue_drop(sweep->queue, r->dropped, n, on_dropped, r) == 0;

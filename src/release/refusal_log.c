@@ -143,7 +143,7 @@ void refusal_log_failed(struct refusal_log *l, const struct item *item)
               "attempts", (int64_t)item->attempts, LOG_END);
 }
 
-void refusal_log_held(struct refusal_log *l, const struct item *item)
+void refusal_log_deferred(struct refusal_log *l, const struct item *item)
 {
     char products[PRODUCTS_TEXT];
     if (!may_say(l, REFUSED, item->sqlstate, item->products, item->products_len))

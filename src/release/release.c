@@ -24,7 +24,7 @@
     "'off', true)"
 #define LOCK_TIMEOUT ", pg_catalog.set_config('lock_timeout', $1, true)"
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
-/* Releases take turns (sql/release_hurried.sql has the same, at its place): one that locks counters
+/* Releases take turns (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 static const char turn_sql[] =
@@ -97,7 +97,7 @@ enum column {
     COL_EXPIRES_AT,
     COL_UNITS,
     COL_UNHELD,
-    COL_FOUND, /* a hurried answer ends before it */
+    COL_FOUND, /* that of a bulk release ends before it */
     COL_ACTIVE_ROWS,
     COL_DUE,
     COL_ADDS_UP,
@@ -117,7 +117,7 @@ static enum outcome outcome_of(const struct pg_result *r, int row)
     if (!is_true(r, row, COL_FOUND))
         return OUTCOME_MISSING;
     if (pg_result_int(r, row, COL_ACTIVE_ROWS) == 0)
-        return OUTCOME_SETTLED;
+        return OUTCOME_INACTIVE;
     return is_true(r, row, COL_DUE) ? OUTCOME_LOCKED : OUTCOME_NOT_DUE;
 }
 
@@ -153,8 +153,8 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     const struct pg_result *r = answer->nresults >= 2 ? answer->results[1] : NULL;
-    bool hurried = q->options.way == RELEASE_HURRIED;
-    if (r == NULL || pg_result_columns(r) < (hurried ? COL_FOUND : COLS) ||
+    bool bulk = q->options.way == RELEASE_BULK;
+    if (r == NULL || pg_result_columns(r) < (bulk ? COL_FOUND : COLS) ||
         pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
         return -1;
     for (size_t i = 0; i < q->n; i++) {
@@ -167,12 +167,12 @@ static int read_outcomes(struct request *q, const struct pg_answer *answer)
     }
     for (int row = 0; row < pg_result_rows(r); row++) {
         int64_t n = pg_result_int(r, row, COL_N);
-        if (n < 1 || (uint64_t)n > q->n || (hurried && pg_result_null(r, row, COL_UNITS)))
+        if (n < 1 || (uint64_t)n > q->n || (bulk && pg_result_null(r, row, COL_UNITS)))
             return -1;
         read_row(q->items[n - 1], r, row);
     }
     for (size_t i = 0; i < q->n; i++)
-        if (q->items[i]->outcome == OUTCOME_NONE && !hurried)
+        if (q->items[i]->outcome == OUTCOME_NONE && !bulk)
             return -1;
     server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
@@ -206,8 +206,8 @@ static const char *read_refusal(const struct pg_answer *answer, char *out, size_
 
 static int send(struct request *q, bool may_be_lean);
 
-/* The lean statement says that something does not add up, and not what: the same once more with all
- * care, in what is left of its time. Returns 0 when that was sent. */
+/* The lean form says that something does not add up, and not what: the same once more in the
+ * explaining form, in what is left of its time. Returns 0 when that was sent. */
 static int look_again(struct request *q, const struct pg_answer *answer)
 {
     int64_t left_us = q->options.statement_timeout_us - (answer->received_us - answer->sent_us);
@@ -300,8 +300,8 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     if (ids == NULL)
         return -1;
     bool lean = which == STATEMENT_RELEASE_LEAN;
-    bool careful = which == STATEMENT_RELEASE_POLITE || which == STATEMENT_RELEASE_PATIENT;
-    bool turn = lean || careful;
+    bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
+    bool turn = lean || explaining;
     const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
     const char *params[] = {ids, lock_timeout, turn_timeout};
     struct ask_query queries[4] = {
@@ -309,15 +309,13 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
          .nparams = turn ? 3 : 2,
          .params = settings,
          .isolates = turn},
-        {.statement = which,
-         .nparams = which == STATEMENT_RELEASE_HURRIED ? 3 : 1,
-         .params = params},
+        {.statement = which, .nparams = which == STATEMENT_RELEASE_BULK ? 3 : 1, .params = params},
     };
     int n_queries = 2;
     const struct mapping_types *types = statements_types(options->statements);
-    if (careful && types->deferred)
+    if (explaining && types->deferred)
         queries[n_queries++] = (struct ask_query){.sql = early_sql};
-    if (careful && types->meddled)
+    if (explaining && types->meddled)
         queries[n_queries++] = (struct ask_query){
             .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params};
     /* Half as long again as the server allows itself: then the connection is dead. */
@@ -333,13 +331,13 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
 static int send(struct request *q, bool may_be_lean)
 {
     static const enum statement release[RELEASE_WAYS] = {
-        [RELEASE_POLITE] = STATEMENT_RELEASE_POLITE,
-        [RELEASE_PATIENT] = STATEMENT_RELEASE_PATIENT,
-        [RELEASE_HURRIED] = STATEMENT_RELEASE_HURRIED,
+        [RELEASE_CAREFUL] = STATEMENT_RELEASE_CAREFUL,
+        [RELEASE_WAITING] = STATEMENT_RELEASE_WAITING,
+        [RELEASE_BULK] = STATEMENT_RELEASE_BULK,
     };
     const struct statements *s = q->options.statements;
-    q->lean =
-        may_be_lean && q->options.way == RELEASE_POLITE && mapping_is_plain(statements_types(s));
+    q->lean = may_be_lean && q->options.way == RELEASE_CAREFUL &&
+              mapping_allows_lean(statements_types(s));
     q->generation = statements_generation(s);
     return release_ask(q->link, &q->options,
                        q->lean ? STATEMENT_RELEASE_LEAN : release[q->options.way], q->items, q->n,

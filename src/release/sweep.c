@@ -44,8 +44,8 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .link = link,
         .statements = s->statements,
         .clock = &s->pg_clock,
-        .skips = s->skips,
-        .blames = s->blames,
+        .counter_waits = s->counter_waits,
+        .breakers = s->breakers,
         .locked = s->locked,
         .blockers = s->blockers,
         .fault = &s->fault,
@@ -53,7 +53,7 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .running = &s->batches,
         .lock_timeout_us = c->lock_timeout_us,
         /* Who has asked for more than one worker has asked for speed. */
-        .hurry_timeout_us = c->workers > 1 ? c->lock_timeout_us : c->lock_timeout_us / 10,
+        .bulk_lock_timeout_us = c->workers > 1 ? c->lock_timeout_us : c->lock_timeout_us / 10,
         .statement_timeout_us = sweep_statement_timeout_us(c),
     };
     return batch_new(&options);
@@ -119,8 +119,8 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     case OUTCOME_RELEASED:
         account_released(s, item, commit_us);
         break;
-    case OUTCOME_SETTLED:
-        s->stats.discarded[DISCARD_SETTLED]++;
+    case OUTCOME_INACTIVE:
+        s->stats.discarded[DISCARD_INACTIVE]++;
         break;
     case OUTCOME_MISSING:
         s->stats.discarded[DISCARD_MISSING]++;
@@ -136,7 +136,7 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     case OUTCOME_NOT_DUE:
     case OUTCOME_LOCKED:
     case OUTCOME_UNTRIED:
-    case OUTCOME_HELD:
+    case OUTCOME_DEFERRED:
     case OUTCOME_UNKNOWN:
     case OUTCOME_FAULT:
         break;
@@ -148,7 +148,7 @@ void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)
     bool fault = false;
     for (size_t i = 0; i < n; i++) {
         enum outcome outcome = items[i].outcome;
-        if (outcome == OUTCOME_RELEASED || outcome == OUTCOME_SETTLED ||
+        if (outcome == OUTCOME_RELEASED || outcome == OUTCOME_INACTIVE ||
             outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_FAILED) {
             s->fault_since_us = 0;
             return;

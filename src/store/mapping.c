@@ -58,12 +58,12 @@ static const char *now_for(bool has_zone)
     return has_zone ? NOW_ZONED : NOW_PLAIN;
 }
 
-bool mapping_is_plain(const struct mapping_types *types)
+bool mapping_allows_lean(const struct mapping_types *types)
 {
-    return mapping_may_hurry(types) && !types->rows_hidden && !types->partitioned;
+    return mapping_allows_bulk(types) && !types->rows_hidden && !types->partitioned;
 }
 
-bool mapping_may_hurry(const struct mapping_types *types)
+bool mapping_allows_bulk(const struct mapping_types *types)
 {
     return !types->meddled && !types->counters_hidden && types->counter_unique &&
            types->whole_units;
@@ -143,7 +143,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"latest_of_active",
          types->expires_nullable ? LATEST_OF_ACTIVE_NULLABLE : LATEST_OF_ACTIVE},
         {"if_lean", ""},
-        {"if_careful", ""},
+        {"if_explaining", ""},
         {"end", ""},
         {"and_not_endless", types->expires_nullable ? NOT_ENDLESS : ""},
         {"stock_product_type", types->product_type},
@@ -255,7 +255,7 @@ static const char *end_of(const char *token, size_t len, unsigned form)
 {
     bool lean = (form & MAPPING_LEAN) != 0;
     bool left_out =
-        is_token(token, len, "if_lean") ? !lean : is_token(token, len, "if_careful") && lean;
+        is_token(token, len, "if_lean") ? !lean : is_token(token, len, "if_explaining") && lean;
     const char *end = left_out ? strstr(token, "{end}") : NULL;
     assert(end != NULL || !left_out);
     return end != NULL ? end : token + len + 1;

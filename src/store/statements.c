@@ -120,9 +120,9 @@ static int render(struct statements *s, struct load *load)
         unsigned form;
     } templates[STATEMENT_COUNT] = {
         [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
-        [STATEMENT_RELEASE_POLITE] = {sql_release, 0},
-        [STATEMENT_RELEASE_PATIENT] = {sql_release, MAPPING_BARE},
-        [STATEMENT_RELEASE_HURRIED] = {sql_release_hurried, 0},
+        [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
+        [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_BARE},
+        [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
         [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
         [STATEMENT_PRODUCTS] = {sql_products, 0},
         [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},

@@ -61,7 +61,7 @@ void settlement_of(struct stats *stats, struct item *item, struct due_settlement
     *to = (struct due_settlement){.id = item->id, .id_len = item->id_len, .verdict = DUE_FORGET};
     switch (item->outcome) {
     case OUTCOME_RELEASED:
-    case OUTCOME_SETTLED:
+    case OUTCOME_INACTIVE:
     case OUTCOME_MISSING:
     case OUTCOME_INVALID:
         break;
@@ -72,7 +72,7 @@ void settlement_of(struct stats *stats, struct item *item, struct due_settlement
         settle_locked(stats, item, to, now_ms);
         break;
     case OUTCOME_FAILED:
-    case OUTCOME_HELD: /* not tried, since it would be refused: to be found in the same place */
+    case OUTCOME_DEFERRED: /* not tried, since it would be refused: to be found in the same place */
         settle_failed(stats, item, to, now_ms);
         break;
     case OUTCOME_UNTRIED:

@@ -227,9 +227,9 @@ static void settle(struct worker *w, const struct hand *hand)
         locked_note(w->sweep->locked, &hand->items[i], now_us, clock_mono_us());
         settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
         sweep_account(w->sweep, &hand->items[i], now_us);
-        if (hand->items[i].outcome == OUTCOME_HELD && hand->items[i].first_failed_ms == 0)
-            refusal_log_held(w->sweep->refusal_log,
-                             &hand->items[i]); /* it had no record in :failed yet */
+        if (hand->items[i].outcome == OUTCOME_DEFERRED && hand->items[i].first_failed_ms == 0)
+            refusal_log_deferred(w->sweep->refusal_log,
+                                 &hand->items[i]); /* it had no record in :failed yet */
         if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
             w->put_back_ms = to->at_ms;
     }

@@ -228,7 +228,7 @@ static void release(struct sweep *s, struct pg_link *link, enum release_way way,
     }
     for (size_t i = 0; i < n; i++) {
         enum outcome outcome = items[i].outcome;
-        if (way == RELEASE_HURRIED)
+        if (way == RELEASE_BULK)
             FUZZ_CHECK(outcome == OUTCOME_NONE ||
                        (outcome == OUTCOME_RELEASED && fault == RELEASE_OK));
         else
@@ -297,7 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = fuzz_text(data + 2, size - 2);
     if (load(&s, link, data[0] == 'k' ? text : NULL) && data[0] != 'k') {
         if (data[0] == 'r' || data[0] == 'h')
-            release(&s, link, data[0] == 'h' ? RELEASE_HURRIED : RELEASE_POLITE,
+            release(&s, link, data[0] == 'h' ? RELEASE_BULK : RELEASE_CAREFUL,
                     data[1] % ITEMS_MAX + 1, text);
         else
             read_pages(&s, link, data[0] == 'P', text);

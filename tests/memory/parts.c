@@ -10,13 +10,13 @@
 #include "link/redis_link.h"
 #include "queue/due_queue.h"
 #include "queue/redis_use.h"
-#include "release/blames.h"
 #include "release/blockers.h"
+#include "release/breakers.h"
+#include "release/counter_waits.h"
 #include "release/locked.h"
 #include "release/refusal_log.h"
 #include "release/refusals.h"
 #include "release/release.h"
-#include "release/skips.h"
 #include "release/sweep.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
@@ -149,7 +149,7 @@ static void make_all(const struct config *config)
     stats_init(&s.stats);
     s.loop = loop_new();
     s.statements = statements_new();
-    s.skips = skips_new();
+    s.counter_waits = counter_waits_new();
     s.locked = locked_new();
     if (s.loop != NULL)
         s.blockers = blockers_new(&s);
@@ -163,19 +163,19 @@ static void make_all(const struct config *config)
     if (s.loop != NULL)
         s.refusal_log = refusal_log_new(s.loop);
     if (s.refusal_log != NULL)
-        s.blames = blames_new(s.refusal_log);
+        s.breakers = breakers_new(s.refusal_log);
     if (s.loop != NULL)
         s.redis = redis_link_new(s.loop, &options);
     if (s.redis != NULL)
         s.queue = due_queue_new(s.redis, config->key_prefix);
-    if (s.queue != NULL && s.statements != NULL && s.skips != NULL && s.blames != NULL &&
+    if (s.queue != NULL && s.statements != NULL && s.counter_waits != NULL && s.breakers != NULL &&
         s.locked != NULL && s.blockers != NULL)
         make_workers(&s);
     due_queue_free(s.queue);
     redis_link_free(s.redis);
     statements_free(s.statements);
-    skips_free(s.skips);
-    blames_free(s.blames);
+    counter_waits_free(s.counter_waits);
+    breakers_free(s.breakers);
     refusal_log_free(s.refusal_log);
     blockers_free(s.blockers);
     locked_free(s.locked);

@@ -43,7 +43,8 @@ static void begins_and_ends(void **state)
     assert_int_equal(locked_since_us(l), 5);
     assert_true(locked_inside(l, "b"));
     assert_false(locked_inside(l, "a"));
-    const enum outcome not_said[] = {OUTCOME_UNTRIED, OUTCOME_UNKNOWN, OUTCOME_FAULT, OUTCOME_HELD};
+    const enum outcome not_said[] = {OUTCOME_UNTRIED, OUTCOME_UNKNOWN, OUTCOME_FAULT,
+                                     OUTCOME_DEFERRED};
     for (size_t i = 0; i < 4; i++)
         decide(l, "a", not_said[i]);
     assert_true(locked_has(l, "a"));

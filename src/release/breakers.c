@@ -1,5 +1,5 @@
-/* Products that Postgres refuses: see blames.h. */
-#include "release/blames.h"
+/* Products that Postgres refuses: see breakers.h. */
+#include "release/breakers.h"
 
 #include "base/backoff.h"
 #include "base/hash.h"
@@ -35,25 +35,25 @@ struct slot {
     char message[200];
 };
 
-struct blames {
+struct breakers {
     struct refusal_log *log;
     struct slot slots[SLOTS];
 };
 
-struct blames *blames_new(struct refusal_log *log)
+struct breakers *breakers_new(struct refusal_log *log)
 {
-    struct blames *b = calloc(1, sizeof(*b));
+    struct breakers *b = calloc(1, sizeof(*b));
     if (b != NULL)
         b->log = log;
     return b;
 }
 
-void blames_free(struct blames *b)
+void breakers_free(struct breakers *b)
 {
     free(b);
 }
 
-void blames_forget(struct blames *b)
+void breakers_forget(struct breakers *b)
 {
     memset(b->slots, 0, sizeof(b->slots));
 }
@@ -65,7 +65,7 @@ static bool in_use(const struct slot *s, int64_t mono_us)
     return s->blamed ? mono_us - s->retry_us <= BLAMED_US : mono_us - s->last_us <= SUSPECT_US;
 }
 
-bool blames_any(const struct blames *b, int64_t mono_us)
+bool breakers_any(const struct breakers *b, int64_t mono_us)
 {
     for (size_t i = 0; i < SLOTS; i++)
         if (in_use(&b->slots[i], mono_us))
@@ -73,7 +73,7 @@ bool blames_any(const struct blames *b, int64_t mono_us)
     return false;
 }
 
-static struct slot *find(struct blames *b, const char *product)
+static struct slot *find(struct breakers *b, const char *product)
 {
     uint64_t h = hash_text(product);
     for (size_t i = 0; i < SLOTS; i++)
@@ -83,7 +83,7 @@ static struct slot *find(struct blames *b, const char *product)
 }
 
 /* The product's slot, or the one that was used longest ago, empty. */
-static struct slot *take(struct blames *b, const char *product, int64_t mono_us)
+static struct slot *take(struct breakers *b, const char *product, int64_t mono_us)
 {
     struct slot *s = find(b, product);
     if (s != NULL && in_use(s, mono_us))
@@ -101,7 +101,7 @@ static struct slot *take(struct blames *b, const char *product, int64_t mono_us)
     return s;
 }
 
-enum blame_kind blames_kind(const struct release_result *result)
+enum blame_kind breakers_kind(const struct release_result *result)
 {
     if (strcmp(result->sqlstate, RELEASE_WRONG_COUNTER) == 0)
         return BLAME_COUNTER;
@@ -123,7 +123,7 @@ static bool has_several(const struct item *item)
 static void hold(struct item *item, struct slot *s, int64_t mono_us)
 {
     s->back_us = s->back_us + GAP_US > s->retry_us ? s->back_us + GAP_US : s->retry_us;
-    item->outcome = OUTCOME_HELD;
+    item->outcome = OUTCOME_DEFERRED;
     item->wait_us = s->back_us - mono_us;
     memcpy(item->sqlstate, s->sqlstate, sizeof(item->sqlstate));
     free(item->error);
@@ -134,7 +134,7 @@ enum verdict { TRY, PROBE, HOLD };
 
 /* A product that was refused only together with others may not be at fault: then reservations of
  * it alone are tried as ever. */
-static enum verdict judge(struct blames *b, struct item *item, int64_t mono_us)
+static enum verdict judge(struct breakers *b, struct item *item, int64_t mono_us)
 {
     bool several = has_several(item);
     struct slot *held = NULL;
@@ -161,7 +161,8 @@ static enum verdict judge(struct blames *b, struct item *item, int64_t mono_us)
     return n > 0 ? PROBE : TRY;
 }
 
-size_t blames_sift(struct blames *b, struct item **items, size_t n, int64_t mono_us, size_t *left)
+size_t breakers_sift(struct breakers *b, struct item **items, size_t n, int64_t mono_us,
+                     size_t *left)
 {
     size_t ready = 0;
     *left = 0;
@@ -201,8 +202,8 @@ static bool accuse(struct slot *s, const struct item *item, enum blame_kind kind
     return !known;
 }
 
-void blames_refused(struct blames *b, const struct item *item, enum blame_kind kind,
-                    int64_t mono_us)
+void breakers_refused(struct breakers *b, const struct item *item, enum blame_kind kind,
+                      int64_t mono_us)
 {
     if (kind == BLAME_ROW)
         return;
@@ -213,7 +214,7 @@ void blames_refused(struct blames *b, const struct item *item, enum blame_kind k
     }
 }
 
-void blames_released(struct blames *b, const struct item *item)
+void breakers_released(struct breakers *b, const struct item *item)
 {
     for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
         struct slot *s = find(b, p);

@@ -7,41 +7,42 @@
  * value out of range) is either, and counts a third: up to 30 in a row are isolated one by one.
  *
  * A small table that forgets; when it is full the oldest gives way, which costs ten refusals. */
-#ifndef RS_BLAMES_H
-#define RS_BLAMES_H
+#ifndef RS_BREAKERS_H
+#define RS_BREAKERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct blames;
+struct breakers;
 struct item;
 struct refusal_log;
 struct release_result;
 
 /* log names the products that are blamed, and must outlive it. NULL: out of memory. */
-struct blames *blames_new(struct refusal_log *log);
-void blames_free(struct blames *b);
+struct breakers *breakers_new(struct refusal_log *log);
+void breakers_free(struct breakers *b);
 
 /* Somebody asks for another attempt now: nothing is known any more. */
-void blames_forget(struct blames *b);
+void breakers_forget(struct breakers *b);
 
 /* Some product is blamed or about to be: products are worth asking for (products.h). */
-bool blames_any(const struct blames *b, int64_t mono_us);
+bool breakers_any(const struct breakers *b, int64_t mono_us);
 
 /* Brings to the front of items[0..n) what may be tried now, in one transaction, and returns how
  * many; a probe is alone. *left: how many of the others are to be judged after that. Undecided ones
- * whose product is blamed get OUTCOME_HELD; decided ones are passed by. */
-size_t blames_sift(struct blames *b, struct item **items, size_t n, int64_t mono_us, size_t *left);
+ * whose product is blamed get OUTCOME_DEFERRED; decided ones are passed by. */
+size_t breakers_sift(struct breakers *b, struct item **items, size_t n, int64_t mono_us,
+                     size_t *left);
 
 /* Why an item was refused, standing alone. */
 enum blame_kind { BLAME_ROW, BLAME_EITHER, BLAME_COUNTER };
-enum blame_kind blames_kind(const struct release_result *result);
+enum blame_kind breakers_kind(const struct release_result *result);
 
 /* An item that had never been refused before was (sqlstate and error are set), or one was released.
  * Without its products neither does anything. */
-void blames_refused(struct blames *b, const struct item *item, enum blame_kind kind,
-                    int64_t mono_us);
-void blames_released(struct blames *b, const struct item *item);
+void breakers_refused(struct breakers *b, const struct item *item, enum blame_kind kind,
+                      int64_t mono_us);
+void breakers_released(struct breakers *b, const struct item *item);
 
 #endif

@@ -1,5 +1,5 @@
 /* For how long each product's counter has been skipped. */
-#include "release/skips.h"
+#include "release/counter_waits.h"
 
 #include "base/hash.h"
 #include "release/release.h"
@@ -11,25 +11,25 @@
 #define PATIENCE_US (250 * 1000)
 #define FORGET_US (1000 * 1000)
 
-struct skips {
+struct counter_waits {
     struct {
         uint64_t product; /* a hash: a collision costs one early patient attempt */
         int64_t first_us, last_us;
     } slots[SLOTS];
 };
 
-struct skips *skips_new(void)
+struct counter_waits *counter_waits_new(void)
 {
-    return calloc(1, sizeof(struct skips));
+    return calloc(1, sizeof(struct counter_waits));
 }
 
-void skips_free(struct skips *s)
+void counter_waits_free(struct counter_waits *s)
 {
     free(s);
 }
 
 /* The product's slot, or the one that was used longest ago. */
-static size_t find(const struct skips *s, uint64_t product)
+static size_t find(const struct counter_waits *s, uint64_t product)
 {
     size_t oldest = 0;
     for (size_t i = 0; i < SLOTS; i++) {
@@ -42,7 +42,7 @@ static size_t find(const struct skips *s, uint64_t product)
 }
 
 /* True when the product has been skipped for long enough, now included. */
-static bool note(struct skips *s, const char *product, int64_t mono_us)
+static bool note(struct counter_waits *s, const char *product, int64_t mono_us)
 {
     uint64_t h = hash_text(product);
     size_t i = find(s, h);
@@ -54,7 +54,7 @@ static bool note(struct skips *s, const char *product, int64_t mono_us)
     return mono_us - s->slots[i].first_us >= PATIENCE_US;
 }
 
-static void clear(struct skips *s, const char *product)
+static void clear(struct counter_waits *s, const char *product)
 {
     uint64_t h = hash_text(product);
     size_t i = find(s, h);
@@ -64,7 +64,7 @@ static void clear(struct skips *s, const char *product)
     }
 }
 
-size_t skips_gather(struct skips *s, struct item **items, size_t n, int64_t mono_us)
+size_t counter_waits_gather(struct counter_waits *s, struct item **items, size_t n, int64_t mono_us)
 {
     const char *product = NULL;
     for (size_t i = 0; i < n && product == NULL; i++) {

@@ -1,7 +1,7 @@
 /* Products that Postgres refuses: when they are blamed, who is tried then, and what ends it. */
 #include "base/log.h"
 #include "link/loop.h"
-#include "release/blames.h"
+#include "release/breakers.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
 #include "unit.h"
@@ -44,26 +44,26 @@ static struct item make(const char *id, const char *product, const char *other)
     return item;
 }
 
-static void refuse(struct blames *b, const char *product, const char *other, int times,
+static void refuse(struct breakers *b, const char *product, const char *other, int times,
                    enum blame_kind kind, int64_t now_us)
 {
     struct item item = make("refused", product, other);
 
     for (int i = 0; i < times; i++)
-        blames_refused(b, &item, kind, now_us);
+        breakers_refused(b, &item, kind, now_us);
     item_clear(&item);
 }
 
-static void release(struct blames *b, const char *product)
+static void release(struct breakers *b, const char *product)
 {
     struct item item = make("released", product, NULL);
 
-    blames_released(b, &item);
+    breakers_released(b, &item);
     item_clear(&item);
 }
 
 /* How many of three reservations are tried, and what becomes of the last one. */
-static size_t tried(struct blames *b, const char *product, const char *other, int64_t now_us,
+static size_t tried(struct breakers *b, const char *product, const char *other, int64_t now_us,
                     enum outcome *last, int64_t *wait_us)
 {
     struct item items[3];
@@ -75,10 +75,10 @@ static size_t tried(struct blames *b, const char *product, const char *other, in
         items[i] = make(id, product, other);
         order[i] = &items[i];
     }
-    size_t n = blames_sift(b, order, 3, now_us, &left);
+    size_t n = breakers_sift(b, order, 3, now_us, &left);
     assert_int_equal(left, n == 1 ? 2 : 0);
     if (left > 0) /* a probe: the others are judged after it */
-        assert_int_equal(blames_sift(b, order + 1, left, now_us, &left), 0);
+        assert_int_equal(breakers_sift(b, order + 1, left, now_us, &left), 0);
     if (last != NULL)
         *last = order[2]->outcome;
     if (wait_us != NULL)
@@ -90,30 +90,30 @@ static size_t tried(struct blames *b, const char *product, const char *other, in
 
 static void ten_in_a_row(void **state)
 {
-    struct blames *b = blames_new(names);
+    struct breakers *b = breakers_new(names);
     enum outcome last = OUTCOME_NONE;
     int64_t wait_us = 0;
 
     (void)state;
     assert_non_null(b);
-    assert_false(blames_any(b, 0));
+    assert_false(breakers_any(b, 0));
     refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
-    assert_true(blames_any(b, 0));
+    assert_true(breakers_any(b, 0));
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
     release(b, "A"); /* not in a row */
     refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
     refuse(b, "A", NULL, 1, BLAME_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, &last, &wait_us), 0);
-    assert_int_equal(last, OUTCOME_HELD);
+    assert_int_equal(last, OUTCOME_DEFERRED);
     assert_in_range(wait_us, SECOND, 2 * SECOND);
     assert_int_equal(tried(b, "B", NULL, 0, NULL, NULL), 3);
-    blames_free(b);
+    breakers_free(b);
 }
 
 static void one_probe_for_each_back_off(void **state)
 {
-    struct blames *b = blames_new(names);
+    struct breakers *b = breakers_new(names);
     int64_t wait_us = 0;
 
     (void)state;
@@ -127,30 +127,30 @@ static void one_probe_for_each_back_off(void **state)
     assert_int_equal(tried(b, "A", NULL, 3 * SECOND, NULL, NULL), 1);
     release(b, "A");
     assert_int_equal(tried(b, "A", NULL, 3 * SECOND, NULL, NULL), 3);
-    assert_false(blames_any(b, 3 * SECOND));
-    blames_free(b);
+    assert_false(breakers_any(b, 3 * SECOND));
+    breakers_free(b);
 }
 
 static void what_is_not_clear_counts_a_third(void **state)
 {
-    struct blames *b = blames_new(names);
+    struct breakers *b = breakers_new(names);
 
     (void)state;
     refuse(b, "A", NULL, 100, BLAME_ROW, 0);
-    assert_false(blames_any(b, 0));
+    assert_false(breakers_any(b, 0));
     refuse(b, "A", NULL, 29, BLAME_EITHER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
     refuse(b, "A", NULL, 1, BLAME_EITHER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
-    blames_forget(b);
+    breakers_forget(b);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
-    blames_free(b);
+    breakers_free(b);
 }
 
 /* A and B are refused together: each of them may be at fault. */
 static void together_and_alone(void **state)
 {
-    struct blames *b = blames_new(names);
+    struct breakers *b = breakers_new(names);
 
     (void)state;
     refuse(b, "A", "B", 10, BLAME_COUNTER, 0);
@@ -161,17 +161,17 @@ static void together_and_alone(void **state)
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
     release(b, "B");
     assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 3);
-    blames_free(b);
+    breakers_free(b);
 }
 
 static void it_forgets(void **state)
 {
-    struct blames *b = blames_new(names);
+    struct breakers *b = breakers_new(names);
     char product[16];
 
     (void)state;
     refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
-    assert_false(blames_any(b, 11 * SECOND));
+    assert_false(breakers_any(b, 11 * SECOND));
     refuse(b, "A", NULL, 9, BLAME_COUNTER, 11 * SECOND);
     assert_int_equal(tried(b, "A", NULL, 11 * SECOND, NULL, NULL), 3);
     for (int i = 0; i < 1000; i++) { /* more than there is room for */
@@ -182,7 +182,7 @@ static void it_forgets(void **state)
         refuse(b, product, NULL, 10, BLAME_COUNTER, 12 * SECOND + i);
     }
     assert_int_equal(tried(b, product, NULL, 12 * SECOND, NULL, NULL), 0);
-    blames_free(b);
+    breakers_free(b);
 }
 
 static void whose_fault(void **state)
@@ -201,7 +201,7 @@ static void whose_fault(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(results); i++)
-        assert_int_equal(blames_kind(&results[i]), kinds[i]);
+        assert_int_equal(breakers_kind(&results[i]), kinds[i]);
 }
 
 int main(void)
