@@ -8,6 +8,8 @@
 #ifndef RS_OVERDUE_H
 #define RS_OVERDUE_H
 
+#include "base/time_units.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +19,7 @@ struct overdue;
 struct pages;
 struct sweep;
 
-#define OVERDUE_KNOWN_US (30 * INT64_C(1000000)) /* for so long a look counts */
+#define OVERDUE_KNOWN_US (30 * SECOND_US) /* for so long a look counts */
 
 struct overdue_view {
     bool known;

@@ -7,12 +7,14 @@
 #ifndef RS_LOCKED_H
 #define RS_LOCKED_H
 
+#include "base/time_units.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define LOCKED_MOST 10000
-#define LOCKED_SAID_US (30 * 1000000LL) /* held for longer: said in the log */
+#define LOCKED_SAID_US (30 * SECOND_US) /* held for longer: said in the log */
 
 struct item;
 struct locked;

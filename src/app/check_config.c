@@ -4,6 +4,7 @@
 
 #include "app/modes.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/http_client.h"
 #include "link/loop.h"
@@ -129,8 +130,8 @@ static int set_up(struct check *c)
         .source = c->context.sweep.postgres,
         .application_name = "reservation-sweeper check",
         .connect_timeout_us = CHECK_CONNECT_US,
-        .backoff_min_us = 50 * 1000,
-        .backoff_max_us = 1000 * 1000,
+        .backoff_min_us = 50 * MS_US,
+        .backoff_max_us = SECOND_US,
         .read_only_ok = true, /* which is said in its own words */
         .on_state = on_postgres,
         .arg = c,

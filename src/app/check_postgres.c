@@ -2,6 +2,7 @@
  * transaction that waits for no lock for long. */
 #include "app/check_private.h"
 
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
 #include "store/sql_texts.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 /* Longer than the server allows itself: then the connection is dead. */
-#define DEADLINE_US (INT64_C(7) * 1000 * 1000)
+#define DEADLINE_US (7 * SECOND_US)
 
 static const char settings[] = "SELECT pg_catalog.set_config('transaction_read_only', 'on', true),"
                                " pg_catalog.set_config('lock_timeout', '3s', true),"

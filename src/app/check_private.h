@@ -4,6 +4,7 @@
 #define RS_CHECK_PRIVATE_H
 
 #include "app/context.h"
+#include "base/time_units.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ struct pg_result;
 struct timer;
 
 /* What both servers have for the connection. */
-#define CHECK_CONNECT_US (INT64_C(5) * 1000 * 1000)
+#define CHECK_CONNECT_US (5 * SECOND_US)
 
 enum check_part {
     CHECK_HTTP,

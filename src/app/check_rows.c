@@ -2,6 +2,7 @@
 #include "app/check_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
 #include "store/sql_texts.h"
@@ -131,11 +132,11 @@ static void on_oldest(struct check *c, const struct pg_result *r, const struct p
     } else {
         int64_t since_us = pg_result_int(r, 0, 1);
         int64_t age_us = server_clock_now_us(&c->context.sweep.pg_clock) - since_us;
-        time_t since_s = (time_t)(since_us / 1000000);
+        time_t since_s = (time_t)(since_us / SECOND_US);
         if (gmtime_r(&since_s, &tm) != NULL &&
             strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
             check_ok("due now: %lld, the oldest since %s (%lld s ago)", (long long)c->pg.ndue, text,
-                     (long long)(age_us / 1000000));
+                     (long long)(age_us / SECOND_US));
     }
     check_postgres_next(c);
 }

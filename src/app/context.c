@@ -3,6 +3,7 @@
 
 #include "app/process.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "config/secrets.h"
 #include "link/loop.h"
@@ -22,10 +23,10 @@
 
 /* Together they keep the promises: what expires goes on being released within 2 s, also when Redis
  * answers nothing though connected, and is exact again within 2 s of its return. */
-#define REDIS_CONNECT_US (1000 * 1000)
-#define REDIS_COMMAND_US (1000 * 1000)
-#define REDIS_BACKOFF_MIN_US (50 * 1000)
-#define REDIS_BACKOFF_MAX_US (500 * 1000)
+#define REDIS_CONNECT_US SECOND_US
+#define REDIS_COMMAND_US SECOND_US
+#define REDIS_BACKOFF_MIN_US (50 * MS_US)
+#define REDIS_BACKOFF_MAX_US (500 * MS_US)
 
 /* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's
  * of each kind, who asks for locks, HTTP's listeners and a few clients; and one for each worker. */

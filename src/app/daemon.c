@@ -4,6 +4,7 @@
 #include "app/modes.h"
 #include "app/notify.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "config/secrets.h"
 #include "feed/feed.h"
@@ -18,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPORT_US (60 * 1000000LL)
+#define REPORT_US MINUTE_US
 
 struct service {
     struct context context;

@@ -4,6 +4,7 @@
 #include "app/sweep_job.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "config/secrets.h"
 #include "health/health.h"
@@ -21,7 +22,7 @@
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define DRY_RUN "dryRun"
 #define REPAIR_STOCK "repairStock"
-#define LAST_WORD_US (50 * 1000) /* for an answer to leave before the loop ends */
+#define LAST_WORD_US (50 * MS_US) /* for an answer to leave before the loop ends */
 
 struct http_routes {
     struct sweep *sweep;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOOK_US (5 * 1000000)
+#define LOOK_US (5 * SECOND_US)
 #define FEEDS_A_PERIOD 4 /* a loop that once stood still for a moment is not restarted */
 #define STATUS_MAX 512
 

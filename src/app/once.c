@@ -3,6 +3,7 @@
 #include "app/context.h"
 #include "app/modes.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -15,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_US (5 * 1000000)
-#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * 1000)
+#define CONNECT_US (5 * SECOND_US)
+#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * MS_US)
 #define MAX_LINKS 16
 
 struct once {
@@ -57,7 +58,7 @@ static void completed(struct once *o)
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
               LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)o->failed,
               LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun", o->config->dry_run,
-              LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / 1000, LOG_END);
+              LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / MS_US, LOG_END);
     end(o, o->failed > 0 ? EXIT_FAILED : EXIT_DONE);
 }
 
@@ -123,7 +124,7 @@ static void on_statements(void *arg, const char *error)
         const struct ask_options options = {.statements = o->context.sweep.statements,
                                             .clock = &o->context.sweep.pg_clock,
                                             .link = o->links[0],
-                                            .deadline_us = 60 * 1000000LL,
+                                            .deadline_us = MINUTE_US,
                                             .again = true};
         if (ask_send(&options, &query, 1, on_count, o) != 0)
             failed(o, "the connection to Postgres was lost");
@@ -225,8 +226,8 @@ static int set_up(struct once *o)
         .source = o->context.sweep.postgres,
         .application_name = "reservation-sweeper once",
         .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * 1000,
-        .backoff_max_us = 1000 * 1000,
+        .backoff_min_us = 50 * MS_US,
+        .backoff_max_us = SECOND_US,
         .read_only_ok = o->config->dry_run,
         .on_state = on_postgres,
         .arg = o,

@@ -2,6 +2,7 @@
 #include "app/context.h"
 #include "app/modes.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "reconcile/reconcile.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_US (5 * 1000000)
+#define CONNECT_US (5 * SECOND_US)
 #define MMAP_BYTES (128 * 1024)
 #define TRIM_BYTES (8 * 1024 * 1024)
 

@@ -4,6 +4,7 @@
 #include "app/status_table.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "feed/overdue.h"
 #include "health/health.h"
@@ -19,10 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_US (5 * 1000000)
+#define CONNECT_US (5 * SECOND_US)
 #define NO_ANSWER "no answer within 5 s"
 /* How far ahead the next expiry is looked for. */
-#define AHEAD_US (INT64_C(3650) * 86400 * 1000000)
+#define AHEAD_US (3650 * DAY_US)
 
 struct status {
     struct context context;
@@ -167,7 +168,7 @@ static void on_next(void *arg, const struct page *page)
     if (page->error != NULL)
         note_error(s, page->error);
     else if (page->n > 0)
-        s->next_us = (pages_expires_us(s->pages, 0) + 999) / 1000 * 1000; /* as Redis has it */
+        s->next_us = ms_rounded_up(pages_expires_us(s->pages, 0)) * MS_US; /* as Redis has it */
     go_on(s);
 }
 
@@ -260,9 +261,9 @@ static void fill(const struct status *s, struct health_report *r)
     r->overdue_unknown = s->unknown;
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
-    if (s->redis_known && sweep->sizes.next_ms < INT64_MAX / 1000 &&
-        (r->next_due_us == 0 || sweep->sizes.next_ms * 1000 < r->next_due_us))
-        r->next_due_us = sweep->sizes.next_ms * 1000;
+    if (s->redis_known && sweep->sizes.next_ms < INT64_MAX / MS_US &&
+        (r->next_due_us == 0 || sweep->sizes.next_ms * MS_US < r->next_due_us))
+        r->next_due_us = sweep->sizes.next_ms * MS_US;
     health_judge(r, s->unusable);
 }
 
@@ -304,8 +305,8 @@ static int set_up(struct status *s)
         .source = sweep->postgres,
         .application_name = "reservation-sweeper status",
         .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * 1000,
-        .backoff_max_us = 1000 * 1000,
+        .backoff_min_us = 50 * MS_US,
+        .backoff_max_us = SECOND_US,
         .read_only_ok = true,
         .on_state = on_postgres,
         .arg = s,

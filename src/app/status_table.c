@@ -1,6 +1,7 @@
 /* A health report as a table, for people. */
 #include "app/status_table.h"
 
+#include "base/time_units.h"
 #include "health/health.h"
 
 #include <jansson.h>
@@ -16,7 +17,7 @@ static void put_text(FILE *out, const char *text)
 /* "1 h 5 min", "3 min 20 s", "4.250 s" */
 static void put_duration(FILE *out, int64_t us)
 {
-    long long seconds = (long long)(us / 1000000);
+    long long seconds = (long long)(us / SECOND_US);
     if (seconds >= 3600)
         fprintf(out, "%lld h %lld min", seconds / 3600, seconds / 60 % 60);
     else if (seconds >= 60)
@@ -28,11 +29,11 @@ static void put_duration(FILE *out, int64_t us)
 static void put_time(FILE *out, int64_t us)
 {
     char text[40];
-    time_t seconds = (time_t)(us / 1000000);
+    time_t seconds = (time_t)(us / SECOND_US);
     struct tm tm;
     if (gmtime_r(&seconds, &tm) != NULL &&
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) > 0)
-        fprintf(out, "%s.%03dZ", text, (int)(us / 1000 % 1000));
+        fprintf(out, "%s.%03dZ", text, (int)(us / MS_US % 1000));
 }
 
 static void put_count(FILE *out, const char *name, bool known, int64_t n)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -14,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONNECT_US (5 * 1000000)
-#define STATEMENTS_US (50 * 1000)    /* between looks whether a worker has made them */
-#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * 1000)
+#define CONNECT_US (5 * SECOND_US)
+#define STATEMENTS_US (50 * MS_US)     /* between looks whether a worker has made them */
+#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * MS_US)
 
 struct sweep_job {
     struct sweep *sweep;
@@ -48,7 +49,7 @@ static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
         log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)r->cleaned,
                   LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)r->failed,
                   LOG_INT, "skippedCount", (int64_t)r->skipped, LOG_BOOL, "dryRun", 0, LOG_INT,
-                  "durationMs", (clock_mono_us() - j->began_us) / 1000, LOG_END);
+                  "durationMs", (clock_mono_us() - j->began_us) / MS_US, LOG_END);
     else
         log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
                   (int64_t)r->cleaned, LOG_END);
@@ -122,8 +123,8 @@ struct sweep_job *sweep_job_new(struct sweep *sweep,
         .source = sweep->postgres,
         .application_name = "reservation-sweeper sweep",
         .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * 1000,
-        .backoff_max_us = 1000 * 1000,
+        .backoff_min_us = 50 * MS_US,
+        .backoff_max_us = SECOND_US,
         .on_state = on_state,
         .arg = j,
     };

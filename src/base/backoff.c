@@ -3,14 +3,15 @@
 #include "base/backoff.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 
 #include <assert.h>
 #include <sys/random.h>
 
-#define REFUSED_MIN_US INT64_C(1000000)
-#define REFUSED_MAX_US INT64_C(300000000)
-#define LOCKED_MIN_US INT64_C(20000)
-#define LOCKED_MAX_US INT64_C(5000000)
+#define REFUSED_MIN_US SECOND_US
+#define REFUSED_MAX_US (300 * SECOND_US)
+#define LOCKED_MIN_US (20 * MS_US)
+#define LOCKED_MAX_US (5 * SECOND_US)
 
 /* Whole sweepers that lost the same server must not return in step, so the seed matters more than
  * the quality: the clock will do where the kernel has no random bytes yet. */

@@ -2,6 +2,8 @@
  * that a sample carries. */
 #include "base/clock.h"
 
+#include "base/time_units.h"
+
 #include <assert.h>
 #include <time.h>
 
@@ -18,7 +20,7 @@ static int64_t clock_read_us(clockid_t id)
 
     assert(rc == 0);
     (void)rc;
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t)ts.tv_sec * SECOND_US + ts.tv_nsec / 1000;
 }
 
 int64_t clock_mono_us(void)

@@ -1,7 +1,7 @@
 /* A few records a minute: see few.h. */
 #include "base/few.h"
 
-#define MINUTE_US (60 * 1000000LL)
+#include "base/time_units.h"
 
 bool few_may(struct few *f, int64_t now_us)
 {

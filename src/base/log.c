@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log_writer.h"
+#include "base/time_units.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #define SERVICE_DEFAULT "reservation-sweeper"
-#define LAST_WORDS_US 1000000 /* for what is queued when the process ends */
+#define LAST_WORDS_US SECOND_US /* for what is queued when the process ends */
 
 /* The default of 17 digits would print 0.1 as 0.10000000000000001. */
 #define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
@@ -127,7 +128,7 @@ static json_t *value_to_json(int type, va_list *list)
 /* "2025-11-14T01:00:00.000Z"; returns false when the clock shows nothing that can be written. */
 static bool timestamp_of(int64_t wall_us, char *out, size_t size)
 {
-    time_t seconds = (time_t)(wall_us / 1000000);
+    time_t seconds = (time_t)(wall_us / SECOND_US);
     struct tm tm;
 
     if (gmtime_r(&seconds, &tm) == NULL)
@@ -135,7 +136,7 @@ static bool timestamp_of(int64_t wall_us, char *out, size_t size)
 
     size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
 
-    return n > 0 && snprintf(out + n, size - n, ".%03dZ", (int)(wall_us / 1000 % 1000)) == 5;
+    return n > 0 && snprintf(out + n, size - n, ".%03dZ", (int)(wall_us / MS_US % 1000)) == 5;
 }
 
 /* The length of the control character that text begins with, or 0: C0, DEL, and C1 as UTF-8

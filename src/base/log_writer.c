@@ -19,6 +19,7 @@
 #include "base/log_writer.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -35,9 +36,9 @@
 #define QUEUE_MAX ((size_t)128 * 1024) /* minutes, also of a flood of refusals */
 #define OVERHEAD 64                    /* what a queued line costs beside its text */
 #define STACK_BYTES ((size_t)256 * 1024)
-#define AGAIN_US 1000             /* a descriptor that somebody else made non-blocking */
-#define FULL_DISK_US (100 * 1000) /* with part of a record written */
-#define FULL_DISK_TRIES 10        /* ... for those who wait for the write themselves */
+#define AGAIN_US MS_US             /* a descriptor that somebody else made non-blocking */
+#define FULL_DISK_US (100 * MS_US) /* with part of a record written */
+#define FULL_DISK_TRIES 10         /* ... for those who wait for the write themselves */
 
 struct line {
     STAILQ_ENTRY(line) next;
@@ -72,7 +73,7 @@ static struct {
 
 static void rest(int64_t us)
 {
-    const struct timespec time = {us / 1000000, (long)(us % 1000000) * 1000};
+    const struct timespec time = {us / SECOND_US, (long)(us % SECOND_US) * 1000};
 
     (void)nanosleep(&time, NULL);
 }
@@ -337,7 +338,7 @@ int log_writer_start(char *(*notice)(const char *stream, const struct log_loss *
     }
     if (error == 0)
         return 0;
-    log_writer_stop(1000000); /* it has nothing to write */
+    log_writer_stop(SECOND_US); /* it has nothing to write */
     errno = error;
     return -1;
 }
@@ -347,8 +348,8 @@ void log_writer_stop(int64_t wait_us)
     struct timespec end;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += (time_t)(wait_us / 1000000);
-    end.tv_nsec += (long)(wait_us % 1000000) * 1000;
+    end.tv_sec += (time_t)(wait_us / SECOND_US);
+    end.tv_nsec += (long)(wait_us % SECOND_US) * 1000;
     if (end.tv_nsec >= 1000000000) {
         end.tv_sec++;
         end.tv_nsec -= 1000000000;

@@ -1,16 +1,18 @@
 /* When a fault that lasts is said. */
 #include "base/outage.h"
 
+#include "base/time_units.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#define BLIP_US (INT64_C(500) * 1000)
-#define ERROR_US (INT64_C(30) * 1000000)
-#define AGAIN_US (INT64_C(300) * 1000000)
-#define QUIET_US (INT64_C(60) * 1000000)  /* well for so long: the next one is a new one */
-#define RELAPSE_US (INT64_C(1) * 1000000) /* doubled with each relapse, up to ERROR_US */
-#define ALONE_US (INT64_C(10) * 1000000)  /* a reason said before has stood alone for so long */
-#define SAME_AGAIN_US (INT64_C(30) * 1000000)
+#define BLIP_US (500 * MS_US)
+#define ERROR_US (30 * SECOND_US)
+#define AGAIN_US (300 * SECOND_US)
+#define QUIET_US MINUTE_US        /* well for so long: the next one is a new one */
+#define RELAPSE_US SECOND_US      /* doubled with each relapse, up to ERROR_US */
+#define ALONE_US (10 * SECOND_US) /* a reason said before has stood alone for so long */
+#define SAME_AGAIN_US (30 * SECOND_US)
 #define OFTEN 5 /* short ones within AGAIN_US */
 
 /* FNV-1a. Digits do not make another reason: a port, a pid, milliseconds. */

@@ -2,13 +2,14 @@
 #include "base/parse.h"
 
 #include "base/host.h"
+#include "base/time_units.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DURATION_MAX_US (INT64_C(3653) * 24 * 3600 * 1000000) /* ten years */
+#define DURATION_MAX_US (3653 * DAY_US) /* ten years */
 #define FRACTION_DIGITS_MAX 9
 #define SCORE_TEXT_MAX 63 /* Redis prints "%.17g": 24 bytes at most */
 #define SCORE_MAX_MS INT64_C(253402300799000)
@@ -46,11 +47,7 @@ static int64_t unit_us(const char *unit)
         const char *name;
         int64_t us;
     } units[] = {
-        {"us", 1},
-        {"ms", 1000},
-        {"s", 1000000},
-        {"m", INT64_C(60) * 1000000},
-        {"h", INT64_C(3600) * 1000000},
+        {"us", 1}, {"ms", MS_US}, {"s", SECOND_US}, {"m", MINUTE_US}, {"h", HOUR_US},
     };
 
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
@@ -141,7 +138,7 @@ int parse_epoch_us(const char *text, int64_t *out)
     char *end;
 
     if (strcmp(text, "Infinity") == 0) {
-        *out = SCORE_MAX_MS * 1000;
+        *out = SCORE_MAX_MS * MS_US;
         return 0;
     }
     if (strcmp(text, "-Infinity") == 0) {
@@ -158,8 +155,8 @@ int parse_epoch_us(const char *text, int64_t *out)
         return -1;
     if (seconds <= 0)
         *out = 0;
-    else if (seconds >= (double)SCORE_MAX_MS / 1000)
-        *out = SCORE_MAX_MS * 1000;
+    else if (seconds >= (double)SCORE_MAX_MS / SECOND_MS)
+        *out = SCORE_MAX_MS * MS_US;
     else
         *out = (int64_t)(seconds * 1e6 + 0.5);
     return 0;

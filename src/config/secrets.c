@@ -3,12 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SAID_AGAIN_US (INT64_C(300) * 1000 * 1000)
+#define SAID_AGAIN_US (300 * SECOND_US)
 
 struct secret_file {
     char *text;       /* what it held, in use now */

@@ -2,6 +2,7 @@
  * poke() looks at what is wanted and starts it. */
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "feed/feed_private.h"
 #include "feed/late.h"
@@ -22,17 +23,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_TIMEOUT_US (5 * 1000000)
-#define BACKOFF_MIN_US (50 * 1000)
-#define BACKOFF_MAX_US (5 * 1000000)
-#define DIRECT_INTERVAL_US (500 * 1000) /* how often direct mode looks */
-#define UNANSWERED_US (1000 * 1000)     /* overdue by more after a reconnect: a claim was lost */
-#define CLAIM_FIRST_US (20 * 1000)      /* a full look begins after a first claim */
-#define PASS_MOMENT_US (1000 * 1000)
+#define CONNECT_TIMEOUT_US (5 * SECOND_US)
+#define BACKOFF_MIN_US (50 * MS_US)
+#define BACKOFF_MAX_US (5 * SECOND_US)
+#define DIRECT_INTERVAL_US (500 * MS_US) /* how often direct mode looks */
+#define UNANSWERED_US SECOND_US          /* overdue by more after a reconnect: a claim was lost */
+#define CLAIM_FIRST_US (20 * MS_US)      /* a full look begins after a first claim */
+#define PASS_MOMENT_US SECOND_US
 #define LOST_MANY 500
-#define LONG_IDS_US (15 * 1000000)
-#define OUT_OF_REACH_US (10 * 1000000) /* a restart is over sooner */
-#define GIVE_WAY_US (1500 * 1000)      /* ... and after a backlog, but waits no longer than this */
+#define LONG_IDS_US (15 * SECOND_US)
+#define OUT_OF_REACH_US (10 * SECOND_US) /* a restart is over sooner */
+#define GIVE_WAY_US (1500 * MS_US) /* ... and after a backlog, but waits no longer than this */
 
 void feed_job_over(struct feed *f)
 {
@@ -59,14 +60,14 @@ void feed_failed(struct feed *f, const char *message, const char *error, bool un
               : say == OUTAGE_WARN ? LOG_WARN
                                    : LOG_DEBUG,
               message, LOG_STR, "error", error, LOG_INT, "awaySeconds",
-              f->failing.lasted_us / 1000000, LOG_END);
+              f->failing.lasted_us / SECOND_US, LOG_END);
 }
 
 void feed_succeeded(struct feed *f)
 {
     if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
         log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
-                  LOG_INT, "awaySeconds", f->failing.lasted_us / 1000000, LOG_END);
+                  LOG_INT, "awaySeconds", f->failing.lasted_us / SECOND_US, LOG_END);
 }
 
 /* The oldest that a pass has not released, if it has had its time. */

@@ -1,5 +1,6 @@
 /* The feed's looks at Postgres: who makes them, and what each brings into Redis. */
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "feed/feed_private.h"
 #include "feed/mirror.h"
@@ -11,7 +12,7 @@
 #include "store/statements.h"
 
 #define PAGE_SIZE 2000 /* copied for Redis: 5,000 take a megabyte more, and are no faster */
-#define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after its look */
+#define LATE_COMMIT_US MINUTE_US /* a row may become visible this long after its look */
 
 /* The look did not come to its end: it is wanted again, a little later. */
 static void look_failed(struct feed *f, const char *error)
@@ -131,7 +132,7 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
 
 void feed_start_role(struct feed *f)
 {
-    int64_t ttl_ms = f->sweep->config->feed_interval_us * 5 / 4 / 1000 + 1000;
+    int64_t ttl_ms = f->sweep->config->feed_interval_us * 5 / 4 / MS_US + SECOND_MS;
     f->job = JOB_ROLE;
     if (due_queue_role(f->sweep->queue, "feeder", f->holder, ttl_ms, on_role, f) != 0)
         look_failed(f, "Redis went away");

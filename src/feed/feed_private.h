@@ -7,8 +7,9 @@
 #include "feed/feed.h"
 
 #include "base/outage.h"
+#include "base/time_units.h"
 
-#define FEED_RETRY_US (1000 * 1000) /* after a look or pass that failed */
+#define FEED_RETRY_US SECOND_US /* after a look or pass that failed */
 
 enum job { JOB_NONE, JOB_CATALOG, JOB_ROLE, JOB_LOOK, JOB_PASS };
 

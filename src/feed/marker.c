@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/few.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "queue/repair.h"
 #include "release/sweep.h"
 
 #include <stdlib.h>
 
-#define INTERVAL_US (500 * 1000)
+#define INTERVAL_US (500 * MS_US)
 
 struct marker {
     struct sweep *sweep;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "queue/due_queue.h"
 #include "release/pages.h"
 #include "release/sweep.h"
@@ -85,7 +86,7 @@ static int copy(struct mirror *m, const struct mirror_row *rows, size_t n)
         m->entries[m->n++] = (struct due_entry){
             .id = at,
             .id_len = len,
-            .at_ms = (rows[i].expires_us + 999) / 1000,
+            .at_ms = ms_rounded_up(rows[i].expires_us),
         };
         at += len + 1;
     }

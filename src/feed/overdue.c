@@ -2,6 +2,7 @@
 #include "feed/overdue.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "feed/late.h"
 #include "link/pg_link.h"
 #include "queue/repair.h"
@@ -14,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_US (15 * 1000000) /* between looks while nothing is late, less what one takes */
-#define IDLE_MIN_US (5 * 1000000)
-#define AGAIN_MIN_US (1000 * 1000) /* while something is late */
-#define AGAIN_MAX_US (8 * 1000000)
+#define IDLE_US (15 * SECOND_US) /* between looks while nothing is late, less what one takes */
+#define IDLE_MIN_US (5 * SECOND_US)
+#define AGAIN_MIN_US SECOND_US /* while something is late */
+#define AGAIN_MAX_US (8 * SECOND_US)
 #define AGAIN_FACTOR 10 /* ... a look's cost, so many times, up to that */
-#define TELL_AGAIN_US (30 * 1000000)
+#define TELL_AGAIN_US (30 * SECOND_US)
 #define LATE_MAX 500
 /* While all of those are refused or locked, what comes behind them is looked for too: Redis keeps
  * at most 10,000 records. */
@@ -197,7 +198,7 @@ static bool ask(struct overdue *o)
 static void on_states(void *arg, const struct due_state *states, size_t n, const char *error)
 {
     struct overdue *o = arg;
-    int64_t now_ms = server_clock_now_us(&o->sweep->pg_clock) / 1000;
+    int64_t now_ms = server_clock_now_us(&o->sweep->pg_clock) / MS_US;
     char why[PG_REASON_SIZE];
     o->asking = false;
     for (size_t i = 0; i < n && error == NULL && o->answered < o->now.n; i++)

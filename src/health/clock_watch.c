@@ -2,11 +2,12 @@
 #include "health/clock_watch.h"
 
 #include "base/log.h"
+#include "base/time_units.h"
 
 #include <stdlib.h>
 
-#define APART_US (1000 * 1000)
-#define TOGETHER_US (500 * 1000)
+#define APART_US SECOND_US
+#define TOGETHER_US (500 * MS_US)
 
 void clock_watch_look(struct clock_watch *w, int64_t offset_us)
 {
@@ -18,5 +19,5 @@ void clock_watch_look(struct clock_watch *w, int64_t offset_us)
     log_event(apart ? LOG_WARN : LOG_INFO,
               apart ? "A server's clock and this host's are apart; Postgres's decides"
                     : "A server's clock and this host's agree again",
-              LOG_STR, "server", w->server, LOG_INT, "clockOffsetMs", offset_us / 1000, LOG_END);
+              LOG_STR, "server", w->server, LOG_INT, "clockOffsetMs", offset_us / MS_US, LOG_END);
 }

@@ -2,6 +2,7 @@
 #include "health/health_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "feed/feed.h"
 #include "feed/overdue.h"
 #include "link/loop.h"
@@ -18,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_US (1000 * 1000)
-#define SIZES_US (5 * 1000000)     /* asked for when no claim has brought them for so long */
-#define FAILURES_US (10 * 1000000) /* how old the sample may be while their number stands still */
+#define TICK_US SECOND_US
+#define SIZES_US (5 * SECOND_US)     /* asked for when no claim has brought them for so long */
+#define FAILURES_US (10 * SECOND_US) /* how old the sample may be while their number stands */
 
 static bool redis_up(const struct health *h)
 {
@@ -30,7 +31,7 @@ static bool redis_up(const struct health *h)
 /* Postgres's time of the earliest entry that Redis knows of; 0: none. */
 static int64_t head_us(const struct sweep *s)
 {
-    return s->sizes_us == 0 || s->sizes.next_ms > INT64_MAX / 1000 ? 0 : s->sizes.next_ms * 1000;
+    return s->sizes_us == 0 || s->sizes.next_ms > INT64_MAX / MS_US ? 0 : s->sizes.next_ms * MS_US;
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)

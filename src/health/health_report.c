@@ -2,6 +2,7 @@
 #include "health/health.h"
 
 #include "base/json_text.h"
+#include "base/time_units.h"
 #include "queue/repair.h"
 #include "release/locked.h"
 
@@ -10,9 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#define OVERDUE_MAX_US (30 * 1000000) /* later than this is not on time */
-#define ID_SHOWN 1024                 /* bytes; what stands in Redis may be anything */
-#define RECORD_MAX 8192               /* bytes of a record that is still shown */
+#define OVERDUE_MAX_US (30 * SECOND_US) /* later than this is not on time */
+#define ID_SHOWN 1024                   /* bytes; what stands in Redis may be anything */
+#define RECORD_MAX 8192                 /* bytes of a record that is still shown */
 
 int64_t health_overdue_us(const struct health_report *r)
 {
@@ -26,7 +27,7 @@ static void say_unknown(struct health_report *r)
     char silent[48] = "is not known";
     if (r->silent_us > 0)
         snprintf(silent, sizeof(silent), "has not been known for %lld s",
-                 (long long)(r->silent_us / 1000000));
+                 (long long)(r->silent_us / SECOND_US));
     snprintf(r->reason, sizeof(r->reason), "whether anything is overdue %s%s%s", silent,
              r->overdue_unknown[0] != '\0' ? ": " : "", r->overdue_unknown);
 }
@@ -47,7 +48,7 @@ void health_judge(struct health_report *r, const char *unusable)
         say_unknown(r);
     else if (overdue_us > OVERDUE_MAX_US)
         snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
-                 (long long)(overdue_us / 1000000), r->overdue_id[0] != '\0' ? ": " : "",
+                 (long long)(overdue_us / SECOND_US), r->overdue_id[0] != '\0' ? ": " : "",
                  r->overdue_id);
     else
         r->ready = true;
@@ -68,12 +69,12 @@ static json_t *seconds_json(int64_t us)
 static json_t *time_json(int64_t us)
 {
     char text[40];
-    time_t seconds = (time_t)(us / 1000000);
+    time_t seconds = (time_t)(us / SECOND_US);
     struct tm tm;
     if (us <= 0 || gmtime_r(&seconds, &tm) == NULL)
         return json_null();
     size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(us / 1000 % 1000));
+    snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(us / MS_US % 1000));
     return json_string(text);
 }
 
@@ -204,8 +205,8 @@ static void show_times(json_t *failure)
         json_int_t ms = json_integer_value(value);
         if (value != NULL)
             (void)json_object_set_new(failure, names[i],
-                                      json_is_integer(value) && ms <= INT64_MAX / 1000
-                                          ? time_json(ms * 1000)
+                                      json_is_integer(value) && ms <= INT64_MAX / MS_US
+                                          ? time_json(ms * MS_US)
                                           : json_null());
     }
 }

@@ -2,6 +2,7 @@
 #include "link/http_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <event2/buffer.h>
@@ -59,7 +60,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
             (void)evbuffer_add(buffer, body, len);
         r->slot->ours = true;
         r->slot->request = NULL;
-        r->slot->deadline_us = clock_mono_us() + (int64_t)TIMEOUT_S * 1000000;
+        r->slot->deadline_us = clock_mono_us() + TIMEOUT_S * SECOND_US;
         evhttp_send_reply(evreq, status, NULL, buffer);
         if (buffer != NULL)
             evbuffer_free(buffer);

@@ -1,6 +1,7 @@
 /* A client for the daemon's own probes. */
 #include "link/http_client.h"
 
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <event2/buffer.h>
@@ -97,7 +98,7 @@ struct http_client *http_client_get(struct loop *loop, const char *host, int por
     evhttp_connection_set_timeout(c->connection, LIMIT_S);
     evhttp_connection_set_max_body_size(c->connection, ANSWER_MAX);
     c->asked = ask(c, path);
-    timer_after_us(c->limit, c->asked ? LIMIT_S * INT64_C(1000000) : 0);
+    timer_after_us(c->limit, c->asked ? LIMIT_S * SECOND_US : 0);
     return c;
 }
 

@@ -2,6 +2,7 @@
 #include "link/http_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <event2/bufferevent.h>
@@ -13,10 +14,10 @@
 #define CONNECTIONS_MAX 128
 #define SPARE 64          /* that were cut and are not gone yet */
 #define ACCEPT_AT_ONCE 32 /* then those that sent their request are served before any other */
-#define REQUEST_US (5 * 1000000)   /* for the request to arrive, and for the answer to leave */
-#define TICK_CROWDED_US 1000       /* while those that were cut are not gone */
-#define TICK_BUSY_US (100 * 1000)  /* while there are connections */
-#define TICK_IDLE_US (1000 * 1000) /* ... and else, should accepting have failed */
+#define REQUEST_US (5 * SECOND_US) /* for the request to arrive, and for the answer to leave */
+#define TICK_CROWDED_US MS_US      /* while those that were cut are not gone */
+#define TICK_BUSY_US (100 * MS_US) /* while there are connections */
+#define TICK_IDLE_US SECOND_US     /* ... and else, should accepting have failed */
 
 /* evhttp has freed its connection: that takes the callbacks away. */
 static bool ended(const struct http_slot *slot)
@@ -69,8 +70,8 @@ static void cut_oldest(struct http *h)
 
 static void tick_after(struct http *h, int64_t us)
 {
-    const struct timeval tv = {.tv_sec = (time_t)(us / 1000000),
-                               .tv_usec = (suseconds_t)(us % 1000000)};
+    const struct timeval tv = {.tv_sec = (time_t)(us / SECOND_US),
+                               .tv_usec = (suseconds_t)(us % SECOND_US)};
     (void)event_add(h->tick, &tv);
 }
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/outage.h"
+#include "base/time_units.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -14,7 +15,7 @@
 #define LOW_AT_ONCE 4 /* callbacks of low priority between two looks for what is more urgent */
 
 /* Longer delays are cut: nothing waits for a century, and timeval arithmetic stays in range. */
-#define DELAY_MAX_US (INT64_C(100) * 365 * 86400 * 1000000)
+#define DELAY_MAX_US (100 * 365 * DAY_US)
 
 struct signal_handler {
     struct event *event;
@@ -234,8 +235,8 @@ void timer_after_us(struct timer *t, int64_t delay_us)
     if (delay_us > DELAY_MAX_US)
         delay_us = DELAY_MAX_US;
     t->blocked_us = t->loop->blocked_us;
-    tv.tv_sec = (time_t)(delay_us / 1000000);
-    tv.tv_usec = (suseconds_t)(delay_us % 1000000);
+    tv.tv_sec = (time_t)(delay_us / SECOND_US);
+    tv.tv_usec = (suseconds_t)(delay_us % SECOND_US);
     /* event_add counts from the time that was cached when the loop woke. */
     (void)event_base_update_cache_time(t->loop->base);
     if (event_add(t->event, &tv) != 0)

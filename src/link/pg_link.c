@@ -3,6 +3,7 @@
 #include "link/pg_link_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <assert.h>
@@ -13,8 +14,8 @@
 
 /* A connection that worked is made anew at once; one that keeps dying young, not in a tight loop.
  */
-#define LIVED_US 1000000
-#define YOUNG_DELAY_US 50000
+#define LIVED_US SECOND_US
+#define YOUNG_DELAY_US (50 * MS_US)
 
 static void enter(struct pg_link *link, enum pg_link_state state)
 {
@@ -238,7 +239,7 @@ static void on_deadline(void *arg)
 
     (void)snprintf(
         reason, sizeof(reason), "no %s within %lld ms", connecting ? "connection" : "answer",
-        (long long)((connecting ? link->connect_timeout_us : link->request.deadline_us) / 1000));
+        (long long)((connecting ? link->connect_timeout_us : link->request.deadline_us) / MS_US));
     pg_link_drop(link, reason);
 }
 

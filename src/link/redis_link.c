@@ -5,6 +5,7 @@
  * answers what nobody asked, and frees its context and calls back from inside other calls. */
 #include "link/redis_link_private.h"
 
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <assert.h>
@@ -177,7 +178,7 @@ static void on_deadline(void *arg)
     char reason[64];
 
     snprintf(reason, sizeof(reason), "%s within %lld ms", up ? "no answer" : "no connection",
-             (long long)(limit_us / 1000));
+             (long long)(limit_us / MS_US));
     redis_link_lost(link, reason);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "link/redis_link_private.h"
 
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <netdb.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define POLL_US 2000
+#define POLL_US (2 * MS_US)
 
 /* One question. It belongs to glibc until it is answered, cancelled or not. */
 struct question {

@@ -4,11 +4,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/outage.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 
 #include <stdlib.h>
 
-#define LOOK_US (500 * 1000)
+#define LOOK_US (500 * MS_US)
 
 struct server_watch {
     struct server_watch_words words;
@@ -22,7 +23,7 @@ static void put(const struct server_watch *w, enum log_level level, const char *
 {
     const char *server = w->words.server;
     const char *address = *w->words.address;
-    int64_t away_s = w->outage.lasted_us / 1000000;
+    int64_t away_s = w->outage.lasted_us / SECOND_US;
 
     if (w->words.degraded)
         log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_INT,
@@ -51,7 +52,7 @@ static void say(struct server_watch *w, enum outage_say what)
     case OUTAGE_OFTEN:
         log_event(LOG_WARN, w->words.often, LOG_STR, "error", o->reason, LOG_STR, w->words.server,
                   *w->words.address, LOG_INT, "times", (int64_t)o->brief, LOG_INT, "seconds",
-                  o->brief_us / 1000000, LOG_END);
+                  o->brief_us / SECOND_US, LOG_END);
         break;
     }
 }

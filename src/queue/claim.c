@@ -2,6 +2,7 @@
  * well-formed. */
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "queue/due_queue_private.h"
 #include "queue/lua_scripts.h"
 
@@ -36,9 +37,9 @@ static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
             return -1;
         counts[i] = redis_reply_int(redis_reply_at(reply, i));
     }
-    if (next == NULL || counts[0] > INT64_MAX / 1000000 - 1 || counts[1] >= 1000000)
+    if (next == NULL || counts[0] > INT64_MAX / SECOND_US - 1 || counts[1] >= SECOND_US)
         return -1;
-    sizes->redis_us = counts[0] * 1000000 + counts[1];
+    sizes->redis_us = counts[0] * SECOND_US + counts[1];
     sizes->pending = counts[2];
     sizes->inflight = counts[3];
     sizes->failed = counts[4];

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
@@ -12,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBE_US (1000 * 1000)
-#define PROBE_MAX_US (5 * 1000 * 1000) /* after relapses: each recovery costs a full look */
-#define STILL_US (30 * 1000 * 1000)    /* while in use: some rights are needed seldom */
-#define STEADY_US (60 * 1000 * 1000)   /* in use for so long: the next refusal is no relapse */
+#define PROBE_US SECOND_US
+#define PROBE_MAX_US (5 * SECOND_US) /* after relapses: each recovery costs a full look */
+#define STILL_US (30 * SECOND_US)    /* while in use: some rights are needed seldom */
+#define STEADY_US MINUTE_US          /* in use for so long: the next refusal is no relapse */
 
 enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
 

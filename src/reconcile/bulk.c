@@ -2,6 +2,7 @@
  * reconcile_again.c does it, Redis first and then Postgres, but the page is read a second time as a
  * page, which costs an eighth of looking its rows up one by one. */
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/rows.h"
@@ -16,7 +17,7 @@
 #define READS_MOST 3 /* of one page's place */
 
 /* Of rows that are due later than this nobody has a claim. */
-#define DUE_SOON_US (10 * 1000000)
+#define DUE_SOON_US (10 * SECOND_US)
 
 /* Chunks of one page on their way through Redis. */
 struct lane {

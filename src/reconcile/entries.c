@@ -1,6 +1,7 @@
 /* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :inflight and
  * :failed, by scans. Entries whose row was just read need no question; the others are looked up. */
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
 #include "release/sweep.h"
@@ -45,7 +46,7 @@ static void judge_stray(struct reconcile *r, const struct stray *s, const struct
     int64_t now_us = reconcile_now_us(r);
     if (look->active)
         return;
-    if (!look->found || s->score_ms * 1000 < now_us - r->sweep->config->lease_us)
+    if (!look->found || s->score_ms * MS_US < now_us - r->sweep->config->lease_us)
         again_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
     else if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
         r->result.spent++;
@@ -173,7 +174,7 @@ static void take(struct reconcile *r, const struct due_found *found)
     if (r->entries->place == DUE_IN_FAILED)
         again_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
     else if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
-             score_ms * 1000 < reconcile_now_us(r))
+             score_ms * MS_US < reconcile_now_us(r))
         again_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
 }
 

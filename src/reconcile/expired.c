@@ -2,6 +2,7 @@
  * after the run itself and concerns what had expired by then: a sweeper that works has released
  * that. */
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
@@ -14,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GRACE_US (2 * 1000000)
-#define LOCKED_FOR_US (10 * 1000000) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * 1000)
+#define GRACE_US (2 * SECOND_US)
+#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
+#define LOCKED_PAUSE_US (200 * MS_US)
 
 struct expired {
     struct pass *pass;
@@ -47,7 +48,7 @@ static void report(struct reconcile *r, const char *id, size_t id_len, int64_t e
     json_t *found = json_object();
     json_object_set_new(found, "status", json_string("active"));
     json_object_set_new(found, "expiresAt",
-                        expires_us > 0 ? json_integer(expires_us / 1000) : json_null());
+                        expires_us > 0 ? json_integer(expires_us / MS_US) : json_null());
     report_finding(r, "expired", false, id, id_len, json_string("released"), found, done);
 }
 

@@ -1,6 +1,7 @@
 /* Whether a suspect is a finding, as Redis and Postgres have it the second time, what mends it, and
  * what is counted and reported then. */
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
 #include "release/sweep.h"
@@ -19,7 +20,7 @@ bool judge_redis(const struct suspect *s, const struct due_state *state, struct 
         return state->pending.text != NULL && state->inflight.text == NULL &&
                state->record.text == NULL &&
                parse_score_ms(state->pending.text, state->pending.len, &score_ms) == 0 &&
-               score_ms > (s->first + 999) / 1000;
+               score_ms > ms_rounded_up(s->first);
     case SUSPECT_ORPHANED:
         mend->what = DUE_REMOVE;
         mend->seen = state->pending;
@@ -44,7 +45,7 @@ static int64_t retry_ms(const struct due_text *record, int64_t now_ms)
     json_t *o = json_loadb(record->text, record->len, 0, NULL);
     json_int_t at_ms = json_integer_value(json_object_get(o, "retryAt"));
     json_decref(o);
-    return at_ms > 0 && at_ms < now_ms + 3600 * 1000 ? at_ms : now_ms;
+    return at_ms > 0 && at_ms < now_ms + 3600 * SECOND_MS ? at_ms : now_ms;
 }
 
 bool judge_postgres(const struct reconcile *r, const struct suspect *s, const struct look *look,
@@ -52,7 +53,7 @@ bool judge_postgres(const struct reconcile *r, const struct suspect *s, const st
 {
     int64_t now_us = reconcile_now_us(r);
     int64_t score_ms = 0;
-    mend->at_ms = (s->first + 999) / 1000;
+    mend->at_ms = ms_rounded_up(s->first);
     switch ((enum suspicion)s->what) {
     case SUSPECT_MISSING: /* a row that moved meanwhile is in the API's hands */
         return look->active && look->expires_us == s->first;
@@ -61,18 +62,18 @@ bool judge_postgres(const struct reconcile *r, const struct suspect *s, const st
     case SUSPECT_ORPHANED:
         return !look->found ||
                (!look->active && parse_score_ms(mend->seen.text, mend->seen.len, &score_ms) == 0 &&
-                score_ms * 1000 < now_us - r->sweep->config->lease_us);
+                score_ms * MS_US < now_us - r->sweep->config->lease_us);
     case SUSPECT_LEASE:
         mend->at_ms = s->first;
         if (!look->active)
             mend->what = DUE_UNCLAIM;
-        return s->first * 1000 < now_us;
+        return s->first * MS_US < now_us;
     case SUSPECT_RECORD:
         if (!look->active) {
             mend->what = DUE_UNFAIL;
             return true;
         }
-        mend->at_ms = retry_ms(&mend->seen, now_us / 1000);
+        mend->at_ms = retry_ms(&mend->seen, now_us / MS_US);
         return mend->what == DUE_RETRY;
     }
     return false;

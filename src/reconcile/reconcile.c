@@ -1,6 +1,7 @@
 /* The run of a reconciliation: its role, its connection, its phases in order, its end. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -13,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_US (5 * 1000000)
-#define BACKOFF_MIN_US (50 * 1000)
-#define BACKOFF_MAX_US (1000 * 1000)
-#define ASK_DEADLINE_US (60 * 1000000)
-#define PROGRESS_US (250 * 1000)
+#define CONNECT_TIMEOUT_US (5 * SECOND_US)
+#define BACKOFF_MIN_US (50 * MS_US)
+#define BACKOFF_MAX_US SECOND_US
+#define ASK_DEADLINE_US MINUTE_US
+#define PROGRESS_US (250 * MS_US)
 
 /* Of each transaction. $1: sorting is allowed. */
 static const char settings[] =
@@ -159,7 +160,7 @@ static void finish(struct reconcile *r)
     timer_clear(r->progress);
     r->running = false;
     r->result.finished_us = clock_wall_us();
-    r->result.duration_ms = (clock_mono_us() - r->began_us) / 1000;
+    r->result.duration_ms = (clock_mono_us() - r->began_us) / MS_US;
     report_end(r);
     r->done_cb(r->done_arg, &r->result);
 }

@@ -3,6 +3,7 @@
 #ifndef RS_RECONCILE_PRIVATE_H
 #define RS_RECONCILE_PRIVATE_H
 
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "queue/repair.h"
 #include "reconcile/reconcile.h"
@@ -23,7 +24,7 @@ struct rows;
 struct seen;
 struct stock;
 
-#define RECONCILE_AGAIN_US (1000 * 1000) /* after which a suspect is looked at again */
+#define RECONCILE_AGAIN_US SECOND_US /* after which a suspect is looked at again */
 
 struct reconcile {
     struct sweep *sweep;

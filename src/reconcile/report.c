@@ -1,6 +1,7 @@
 /* What a reconciliation says: a line for each finding, its progress, its end. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
 #include "release/refusal_log.h"
@@ -9,8 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LOG_INTERVAL_US (10 * 1000000)
-#define RATE_AFTER_US (500 * 1000) /* sooner a rate says little */
+#define LOG_INTERVAL_US (10 * SECOND_US)
+#define RATE_AFTER_US (500 * MS_US) /* sooner a rate says little */
 
 bool report_wanted(const struct reconcile *r)
 {

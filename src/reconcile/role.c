@@ -1,6 +1,7 @@
 /* The role: a leased key in Redis, so that two reconciliations never run at once, wherever they
  * run. */
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "reconcile/reconcile_private.h"
 #include "release/sweep.h"
@@ -12,8 +13,8 @@
  * one that is alive can be told from it. */
 #define ROLE "reconciler"
 #define ROLE_TTL_MS 6000
-#define ROLE_RENEW_US (1500 * 1000)
-#define ROLE_WATCH_US (2500 * 1000)
+#define ROLE_RENEW_US (1500 * MS_US)
+#define ROLE_WATCH_US (2500 * MS_US)
 
 static void held_by(struct reconcile *r, const char *owner)
 {
@@ -29,11 +30,11 @@ static void wait_for_role(struct reconcile *r, int64_t remaining_ms, const char 
 {
     int64_t before_ms = r->role_remaining_ms;
     r->role_remaining_ms = remaining_ms;
-    if (before_ms > 0 && remaining_ms > before_ms - ROLE_WATCH_US / 1000 / 2) {
+    if (before_ms > 0 && remaining_ms > before_ms - ROLE_WATCH_US / MS_US / 2) {
         held_by(r, owner);
         return;
     }
-    int64_t wait_us = (remaining_ms + 10) * 1000;
+    int64_t wait_us = (remaining_ms + 10) * MS_US;
     timer_after_us(r->renew, wait_us < ROLE_WATCH_US ? wait_us : ROLE_WATCH_US);
 }
 

@@ -3,6 +3,7 @@
 #include "reconcile/rows.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/pg_link.h"
 #include "release/sweep.h"
@@ -16,9 +17,9 @@
 #define PAGE_SIZE 25000
 #define PAGE_SIZE_TEXT 8000 /* ids may be long */
 
-#define LATE_COMMIT_US (60 * 1000000) /* a row may become visible this long after updated_at */
-#define BULK_LEAST 2000               /* missing ones, for which a page is kept */
-#define TIES_LEAST 2                  /* pages of one moment, after which the next is tied */
+#define LATE_COMMIT_US MINUTE_US /* a row may become visible this long after updated_at */
+#define BULK_LEAST 2000          /* missing ones, for which a page is kept */
+#define TIES_LEAST 2             /* pages of one moment, after which the next is tied */
 
 struct rows {
     struct page_rows *page, *ahead; /* being compared; read meanwhile */
@@ -157,7 +158,7 @@ static void judge_row(struct reconcile *r, struct page_rows *p, size_t i, int64_
         return;
     if (score_ms != DUE_NOWHERE)
         (void)seen_add(r->seen, SEEN_ACTIVE, id, row->id_len);
-    if (score_ms > (row->expires_us + 999) / 1000) {
+    if (score_ms > ms_rounded_up(row->expires_us)) {
         again_add(r, SUSPECT_MISPLACED, id, row->id_len, row->expires_us, RECONCILE_AGAIN_US);
     } else if (score_ms == DUE_NOWHERE &&
                (lookahead_us == 0 || row->expires_us <= p->read_us + lookahead_us)) {
@@ -190,7 +191,7 @@ void chunk_fill(struct chunk *chunk, const struct page_rows *p, size_t *next, bo
         chunk->entries[chunk->n++] = (struct due_entry){
             .id = p->texts + row->at,
             .id_len = row->id_len,
-            .at_ms = (row->expires_us + 999) / 1000,
+            .at_ms = ms_rounded_up(row->expires_us),
         };
     }
     chunk->busy = chunk->n > 0;

@@ -2,6 +2,7 @@
  * --repair-stock they are counted first, since many that drifted mean something else is wrong; then
  * each is repaired under its lock, in a transaction of its own. */
 #include "base/log.h"
+#include "base/time_units.h"
 #include "base/units.h"
 #include "config/config.h"
 #include "link/loop.h"
@@ -16,9 +17,9 @@
 #include <string.h>
 
 #define PAGE_SIZE 20000
-#define PAUSE_US (100 * 1000) /* before a counter that a checkout holds is tried again */
-#define TRIES 100             /* then it is left, and counts as not repaired */
-#define DEADLINE_US (15 * 1000000)
+#define PAUSE_US (100 * MS_US) /* before a counter that a checkout holds is tried again */
+#define TRIES 100              /* then it is left, and counts as not repaired */
+#define DEADLINE_US (15 * SECOND_US)
 
 #define SAID_MOST 10 /* counters that cannot be repaired: the log names so many */
 
@@ -218,7 +219,7 @@ static void send_repair(struct reconcile *r)
     struct stock *s = r->stock;
     struct statements *statements = r->sweep->statements;
     char timeout[32];
-    int64_t lock_ms = r->sweep->config->lock_timeout_us / 1000;
+    int64_t lock_ms = r->sweep->config->lock_timeout_us / MS_US;
     snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     const char *lock_params[] = {timeout};
     const char *params[] = {s->drifts[s->next].product};

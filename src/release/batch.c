@@ -2,6 +2,7 @@
 #include "release/batch_private.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
@@ -18,10 +19,10 @@
 /* A polite transaction holds its counters from beginning to end. Checkouts that want one of them
  * wait for as long: 2 ms for a hundred, 10 for 500. */
 #define POLITE_MOST 100
-#define SEARCH_PART 10         /* of the lock timeout */
-#define WATCHED_MOST 4         /* of a batch's, by themselves */
-#define PROBING_US (50 * 1000) /* for reservations that were refused before, in one batch */
-#define LOST_US (30 * 1000000) /* beyond a statement's time; a resolver may block the loop */
+#define SEARCH_PART 10           /* of the lock timeout */
+#define WATCHED_MOST 4           /* of a batch's, by themselves */
+#define PROBING_US (50 * MS_US)  /* for reservations that were refused before, in one batch */
+#define LOST_US (30 * SECOND_US) /* beyond a statement's time; a resolver may block the loop */
 
 static void step(void *arg);
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/outage.h"
+#include "base/time_units.h"
 #include "release/stats.h"
 #include "store/statements.h"
 
@@ -12,8 +13,8 @@
 
 /* After two hurries that waited in vain, one after the other: checkouts hold counters for long, and
  * others would wait for those that the next hurry holds meanwhile. Doubled each time. */
-#define POLITE_MIN_US (250 * 1000)
-#define POLITE_MAX_US (4 * 1000000)
+#define POLITE_MIN_US (250 * MS_US)
+#define POLITE_MAX_US (4 * SECOND_US)
 
 static void halve(struct batch *b, enum manner manner)
 {
@@ -107,7 +108,7 @@ static void log_fault(struct outage *fault, const char *sqlstate, const char *er
     enum outage_say say = outage_on(fault, error != NULL ? error : sqlstate, true, clock_mono_us());
     if (say == OUTAGE_WARN || say == OUTAGE_ERROR)
         log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate", sqlstate,
-                  LOG_STR, "error", error, LOG_INT, "faultSeconds", fault->lasted_us / 1000000,
+                  LOG_STR, "error", error, LOG_INT, "faultSeconds", fault->lasted_us / SECOND_US,
                   LOG_END);
 }
 
@@ -115,7 +116,7 @@ static void fault_is_over(struct outage *fault)
 {
     if (outage_off(fault, clock_mono_us()) == OUTAGE_OVER)
         log_event(LOG_INFO, "Postgres can release again", LOG_INT, "faultSeconds",
-                  fault->lasted_us / 1000000, LOG_END);
+                  fault->lasted_us / SECOND_US, LOG_END);
 }
 
 static void server_fault(struct batch *b, const struct release_result *result)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/locked.h"
@@ -16,15 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_US (1000 * 1000)
-#define CONNECT_US (5 * 1000000)
-#define BACKOFF_MIN_US (1000 * 1000)
-#define BACKOFF_MAX_US (10 * 1000000)
-#define TABLES_US (5 * 1000000LL) /* how often a table is looked at that was held */
-#define IDLE_US (60 * 1000000LL)  /* nothing to ask for so long: the connection is closed */
+#define TICK_US SECOND_US
+#define CONNECT_US (5 * SECOND_US)
+#define BACKOFF_MIN_US SECOND_US
+#define BACKOFF_MAX_US (10 * SECOND_US)
+#define TABLES_US (5 * SECOND_US) /* how often a table is looked at that was held */
+#define IDLE_US MINUTE_US         /* nothing to ask for so long: the connection is closed */
 #define ASKED_MOST 100            /* in one question */
-#define LOCK_US (20 * 1000)
-#define STATEMENT_US (1000 * 1000)
+#define LOCK_US (20 * MS_US)
+#define STATEMENT_US SECOND_US
 
 struct blockers {
     struct sweep *sweep;

@@ -4,6 +4,7 @@
 #include "base/backoff.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
 #include "store/mapping.h"
@@ -15,11 +16,11 @@
 #define SLOTS 256
 #define COUNTER_POINTS 3
 #define EITHER_POINTS 1
-#define BLAMED_POINTS 30                   /* ten of the counter's */
-#define SUSPECT_US (10 * 1000000)          /* between two refusals that count as in a row */
-#define BLAMED_US (INT64_C(600) * 1000000) /* past its probe's time: nobody came to be tried */
-#define PROBE_US (1000 * 1000)             /* for a probe's answer, before there is another */
-#define GAP_US 1000 /* between those that were held, so that they do not all come back at once */
+#define BLAMED_POINTS 30            /* ten of the counter's */
+#define SUSPECT_US (10 * SECOND_US) /* between two refusals that count as in a row */
+#define BLAMED_US (600 * SECOND_US) /* past its probe's time: nobody came to be tried */
+#define PROBE_US SECOND_US          /* for a probe's answer, before there is another */
+#define GAP_US MS_US /* between those that were held, so that they do not all come back at once */
 
 struct slot {
     uint64_t product; /* a hash; 0: free */

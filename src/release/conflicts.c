@@ -1,12 +1,14 @@
 /* How far the search goes for whose lock it was that a release met inside. */
 #include "release/conflicts.h"
 
+#include "base/time_units.h"
+
 /* Halving a polite hundred down to one takes seven attempts; twenty locked ones among five hundred
  * take a hundred or so, of a few milliseconds each. */
 const struct conflict_limits conflict_limits_first = {
-    .repeats = 2, .few = 24, .fruitless_us = 250 * 1000, .most_us = 1000 * 1000};
+    .repeats = 2, .few = 24, .fruitless_us = 250 * MS_US, .most_us = SECOND_US};
 const struct conflict_limits conflict_limits_known = {
-    .repeats = 0, .few = 8, .fruitless_us = 150 * 1000, .most_us = 250 * 1000};
+    .repeats = 0, .few = 8, .fruitless_us = 150 * MS_US, .most_us = 250 * MS_US};
 
 enum conflict_step conflicts_met(struct conflicts *c, size_t n, int64_t mono_us)
 {

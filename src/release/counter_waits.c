@@ -2,14 +2,15 @@
 #include "release/counter_waits.h"
 
 #include "base/hash.h"
+#include "base/time_units.h"
 #include "release/release.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define SLOTS 256
-#define PATIENCE_US (250 * 1000)
-#define FORGET_US (1000 * 1000)
+#define PATIENCE_US (250 * MS_US)
+#define FORGET_US SECOND_US
 
 struct counter_waits {
     struct {

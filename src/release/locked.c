@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "release/release.h"
 
 #include <stdlib.h>
@@ -10,14 +11,11 @@
 #include <sys/queue.h>
 
 #define CHAINS 1024
-#define ASK_US (25 * 1000000LL)   /* held for so long: who holds it is worth a question */
-#define PAUSE_US (2 * 1000000LL)  /* between two questions */
-#define AGAIN_US (30 * 1000000LL) /* the holder of one may have changed */
-#define STALE_US                                                                                   \
-    (10 * 1000000LL)                /* not met for so long, though it is tried each 5 s: released? \
-                                     */
-#define UNKNOWN_US (40 * 1000000LL) /* said without its holder */
-#define MINUTE_US (60 * 1000000LL)  /* not met for so long: nobody knows */
+#define ASK_US (25 * SECOND_US)     /* held for so long: who holds it is worth a question */
+#define PAUSE_US (2 * SECOND_US)    /* between two questions */
+#define AGAIN_US (30 * SECOND_US)   /* the holder of one may have changed */
+#define STALE_US (10 * SECOND_US)   /* not met for so long, though it is tried each 5 s */
+#define UNKNOWN_US (40 * SECOND_US) /* said without its holder */
 #define SAID_MOST 100               /* in a minute; the others follow in the next */
 
 struct held {
@@ -117,8 +115,8 @@ static void met(struct locked *l, struct item *item, int64_t now_us, int64_t mon
     if (lock == NULL && item->lock != LOCK_AMONG) {
         lock = add(l, at, item->id, mono_us);
         if (lock != NULL) /* what Redis said is a hint, and all that there is */
-            lock->entry.due_us = item->score_ms > 0 && item->score_ms < now_us / 1000
-                                     ? item->score_ms * 1000
+            lock->entry.due_us = item->score_ms > 0 && item->score_ms < now_us / MS_US
+                                     ? item->score_ms * MS_US
                                      : now_us;
     }
     if (lock == NULL)
@@ -262,7 +260,7 @@ static void say(const struct locked *l, const struct held *lock, int64_t mono_us
     static const char message[] = "A reservation is held locked by another transaction";
     const struct locked_entry *e = &lock->entry;
     const struct locked_holder *h = &e->holder;
-    int64_t seconds = (mono_us - e->since_us) / 1000000;
+    int64_t seconds = (mono_us - e->since_us) / SECOND_US;
     const char *product = e->product[0] != '\0' ? e->product : NULL;
     if (!h->known)
         log_event(LOG_WARN, message, LOG_STR, "reservationId", e->id, LOG_STR, "productId", product,

@@ -2,6 +2,7 @@
 #include "release/pages.h"
 
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
 #include "release/sweep.h"
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEADLINE_US (30 * 1000000) /* a first page may have to sort a large backlog */
-#define SLOW_US (100 * 1000)       /* a page in the order of an index takes a tenth */
+#define DEADLINE_US (30 * SECOND_US) /* a first page may have to sort a large backlog */
+#define SLOW_US (100 * MS_US)        /* a page in the order of an index takes a tenth */
 
 struct pages {
     struct sweep *sweep;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -211,7 +212,7 @@ static int send(struct request *q, bool may_be_lean);
 static int look_again(struct request *q, const struct pg_answer *answer)
 {
     int64_t left_us = q->options.statement_timeout_us - (answer->received_us - answer->sent_us);
-    q->options.statement_timeout_us = left_us > 1000 ? left_us : 1000;
+    q->options.statement_timeout_us = left_us > MS_US ? left_us : MS_US;
     return send(q, false);
 }
 
@@ -290,10 +291,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
 {
     char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
-    int64_t lock_ms = options->lock_timeout_us / 1000;
+    int64_t lock_ms = options->lock_timeout_us / MS_US;
     snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
-             (long long)(options->statement_timeout_us / 1000));
+             (long long)(options->statement_timeout_us / MS_US));
     snprintf(turn_timeout, sizeof(turn_timeout), "%lldms",
              (long long)(options->statement_timeout_us / 2000));
     char *ids = id_array(items, n);

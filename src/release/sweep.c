@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 
 #define ODD_BYTES 64 /* of an id that is no text */
-#define STATEMENT_TIMEOUT_MAX_US (5 * 1000000)
+#define STATEMENT_TIMEOUT_MAX_US (5 * SECOND_US)
 
 bool sweep_redis_usable(const struct sweep *s)
 {
@@ -68,10 +69,10 @@ void sweep_note_catalog(struct sweep *s)
     if (say == OUTAGE_WARN || say == OUTAGE_ERROR)
         log_event(say == OUTAGE_WARN ? LOG_WARN : LOG_ERROR, "The database cannot be used as it is",
                   LOG_STR, "error", problem, LOG_INT, "awaySeconds",
-                  s->unusable.lasted_us / 1000000, LOG_END);
+                  s->unusable.lasted_us / SECOND_US, LOG_END);
     else if (say == OUTAGE_OVER)
         log_event(LOG_INFO, "The database can be used again", LOG_INT, "awaySeconds",
-                  s->unusable.lasted_us / 1000000, LOG_END);
+                  s->unusable.lasted_us / SECOND_US, LOG_END);
 }
 
 /* Named as the bytes that it is: no record could show it otherwise. */

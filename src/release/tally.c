@@ -1,13 +1,14 @@
 /* The first hundred of a minute, and what the rest consists of. */
 #include "release/tally.h"
 
+#include "base/time_units.h"
+
 #include <argz.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST 100
-#define MINUTE_US (INT64_C(60) * 1000000)
 
 /* Where it is counted, or is to be. */
 static size_t find_sqlstate(const struct tally *t, const char *sqlstate)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/catalog.h"
 #include "store/sql_texts.h"
@@ -12,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CATALOG_DEADLINE_US (5 * 1000000)
-#define AGAIN_US (1000 * 1000)     /* between two readings that something asks for */
-#define ANEW_US (60 * 1000 * 1000) /* ... and unasked: for changes that fail no statement */
+#define CATALOG_DEADLINE_US (5 * SECOND_US)
+#define AGAIN_US SECOND_US /* between two readings that something asks for */
+#define ANEW_US MINUTE_US  /* ... and unasked: for changes that fail no statement */
 
 struct statements {
     bool ready;

@@ -2,6 +2,7 @@
 #include "sweep/settlement.h"
 
 #include "base/backoff.h"
+#include "base/time_units.h"
 #include "queue/due_queue.h"
 #include "release/release.h"
 #include "release/stats.h"
@@ -24,7 +25,7 @@ static void settle_not_due(struct stats *stats, const struct item *item, struct 
         to->verdict = DUE_FORGET;
         return;
     }
-    int64_t at_ms = (item->expires_us + 999) / 1000;
+    int64_t at_ms = ms_rounded_up(item->expires_us);
     bool extended = at_ms > item->score_ms + 1; /* 1 ms apart: a score that was rounded down */
     stats->rescheduled[extended ? RESCHEDULE_EXTENDED : RESCHEDULE_NOT_DUE]++;
     put_back(to, DUE_HEALED_PUT_BACK, at_ms > now_ms ? at_ms : now_ms + 1);
@@ -35,7 +36,7 @@ static void settle_locked(struct stats *stats, const struct item *item, struct d
 {
     /* 0: it failed together with others, on a lock of one of them. */
     int64_t delay_ms =
-        item->due_us == 0 ? UNTRIED_MS : backoff_locked_us(now_ms * 1000 - item->due_us) / 1000;
+        item->due_us == 0 ? UNTRIED_MS : backoff_locked_us(now_ms * MS_US - item->due_us) / MS_US;
     stats->rescheduled[RESCHEDULE_LOCKED]++;
     put_back(to, DUE_PUT_BACK, now_ms + delay_ms);
 }
@@ -47,7 +48,7 @@ static void settle_failed(struct stats *stats, struct item *item, struct due_set
         item->attempts++;
     int64_t delay_us =
         item->outcome == OUTCOME_FAILED ? backoff_refused_us(item->attempts) : item->wait_us;
-    int64_t retry_ms = now_ms + delay_us / 1000;
+    int64_t retry_ms = now_ms + delay_us / MS_US;
     stats->rescheduled[RESCHEDULE_FAILED]++;
     free(item->record);
     item->record = sweep_failed_record(item, now_ms, retry_ms);

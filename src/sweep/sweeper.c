@@ -2,6 +2,7 @@
  * looks at everything anew. */
 #include "sweep/sweeper.h"
 
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "release/sweep.h"
@@ -9,7 +10,7 @@
 
 #include <stdlib.h>
 
-#define AFTER_ERROR_US (100 * 1000) /* until the next claim after Redis refused one */
+#define AFTER_ERROR_US (100 * MS_US) /* until the next claim after Redis refused one */
 
 struct sweeper {
     struct sweep *sweep;
@@ -47,8 +48,8 @@ static struct worker *ready_worker(const struct sweeper *s)
 static int64_t next_claim_us(const struct sweeper *s)
 {
     int64_t at_us = s->looked_us + s->sweep->config->max_sleep_us;
-    if (s->next_ms < INT64_MAX / 1000) {
-        int64_t due_us = server_clock_to_mono_us(&s->sweep->pg_clock, s->next_ms * 1000);
+    if (s->next_ms < INT64_MAX / MS_US) {
+        int64_t due_us = server_clock_to_mono_us(&s->sweep->pg_clock, s->next_ms * MS_US);
         if (due_us < at_us)
             at_us = due_us;
     }

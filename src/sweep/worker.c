@@ -2,6 +2,7 @@
 #include "sweep/worker.h"
 
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -20,12 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_US (5 * 1000000)
-#define BACKOFF_MIN_US (50 * 1000)
-#define BACKOFF_MAX_US (5 * 1000000)
+#define CONNECT_TIMEOUT_US (5 * SECOND_US)
+#define BACKOFF_MIN_US (50 * MS_US)
+#define BACKOFF_MAX_US (5 * SECOND_US)
 /* Then what met the fault is due again, and is tried together with what has come meanwhile: alone,
  * nobody can tell whose fault it is. */
-#define FAULT_REST_US (SETTLEMENT_FAULT_MS * 1000 + 50 * 1000)
+#define FAULT_REST_US (SETTLEMENT_FAULT_MS * MS_US + 50 * MS_US)
 
 /* What one claim brought. */
 struct hand {
@@ -225,7 +226,7 @@ static void settle(struct worker *w, const struct hand *hand)
     for (size_t i = 0; i < hand->n; i++) {
         struct due_settlement *to = &settlements[i];
         locked_note(w->sweep->locked, &hand->items[i], now_us, clock_mono_us());
-        settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / 1000);
+        settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / MS_US);
         sweep_account(w->sweep, &hand->items[i], now_us);
         if (hand->items[i].outcome == OUTCOME_DEFERRED && hand->items[i].first_failed_ms == 0)
             refusal_log_deferred(w->sweep->refusal_log,
@@ -245,7 +246,7 @@ static void on_batch_done(void *arg);
  * its lease is gone that it might end under the batch. */
 static void start_next(struct worker *w)
 {
-    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / 1000;
+    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / MS_US;
     if (w->next.n == 0)
         return;
     if (!can_release(w) || w->next.lease_ms - now_ms < w->sweep->config->lease_us / 2000) {
@@ -306,7 +307,7 @@ static int take(struct worker *w, const struct due_claimed *claimed)
 
 static void note_sizes(struct sweep *sweep, const struct due_claimed *claimed)
 {
-    int64_t rested_ms = server_clock_now_us(&sweep->pg_clock) / 1000 + 2 * FAULT_REST_US / 1000;
+    int64_t rested_ms = server_clock_now_us(&sweep->pg_clock) / MS_US + 2 * FAULT_REST_US / MS_US;
     sweep->sizes = claimed->sizes;
     sweep->sizes_us = claimed->received_us;
     /* What met the fault is not there any more: it was bought or cancelled. */
@@ -342,8 +343,8 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
 int worker_claim(struct worker *w)
 {
     assert(worker_ready(w) || worker_ready_ahead(w));
-    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / 1000;
-    int64_t lease_ms = now_ms + w->sweep->config->lease_us / 1000;
+    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / MS_US;
+    int64_t lease_ms = now_ms + w->sweep->config->lease_us / MS_US;
     if (due_queue_claim(w->sweep->queue, now_ms, lease_ms, w->sweep->config->batch_size, on_claimed,
                         w) != 0)
         return -1;
