@@ -9,7 +9,7 @@
 
 struct feed;
 struct overdue_view;
-struct sweep;
+struct parts;
 
 struct feed_events {
     void (*on_mirrored)(void *arg, int64_t earliest_ms); /* entries were added or became earlier */
@@ -17,7 +17,7 @@ struct feed_events {
     void *arg;
 };
 
-struct feed *feed_new(struct sweep *sweep,
+struct feed *feed_new(struct parts *parts,
                       const struct feed_events *events); /* NULL: out of memory */
 void feed_free(struct feed *f);
 void feed_start(struct feed *f);

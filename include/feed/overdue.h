@@ -17,7 +17,7 @@
 struct late_row;
 struct overdue;
 struct pages;
-struct sweep;
+struct parts;
 
 #define OVERDUE_KNOWN_US (30 * SECOND_US) /* for so long a look counts */
 
@@ -45,7 +45,7 @@ struct overdue_options {
 };
 
 /* NULL: out of memory. */
-struct overdue *overdue_new(struct sweep *sweep, const struct overdue_options *options);
+struct overdue *overdue_new(struct parts *parts, const struct overdue_options *options);
 void overdue_free(struct overdue *o); /* NULL is legal */
 
 /* The next page is to bring what is late (pages_want_late). */

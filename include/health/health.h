@@ -18,7 +18,7 @@ struct feed;
 struct health;
 struct json_t;
 struct reconcile_result;
-struct sweep;
+struct parts;
 struct sweeper;
 
 #define HEALTH_FAILURES_MAX 10
@@ -82,7 +82,7 @@ struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int6
 struct json_t *health_failures(const struct due_found *found, size_t n);
 
 struct health_options {
-    struct sweep *sweep;
+    struct parts *parts;
     struct sweeper *sweeper;
     struct feed *feed;
     char *const *postgres, *const *redis; /* addresses to be shown: they may change */

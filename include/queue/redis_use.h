@@ -15,12 +15,12 @@
 #include <stdbool.h>
 
 struct redis_use;
-struct sweep;
+struct parts;
 
 /* on_change fires on a turn of its own when redis_use_ok or redis_use_degraded has changed, and
- * after each reconnect. address: for the records; borrowed, and may become another. sweep must have
+ * after each reconnect. address: for the records; borrowed, and may become another. parts must have
  * its queue; the object is not noted there. NULL: out of memory. */
-struct redis_use *redis_use_new(struct sweep *sweep, char *const *address,
+struct redis_use *redis_use_new(struct parts *parts, char *const *address,
                                 void (*on_change)(void *arg), void *arg);
 void redis_use_free(struct redis_use *u); /* the queue must be closed; NULL is legal */
 

@@ -1,7 +1,7 @@
 /* The full reconciliation sweep: compares Postgres's reservations, Redis's entries and the stock
  * counters, and mends what differs (interface.md 7). Safe beside running sweepers and a busy API.
  *
- * One object is one run. It has its own connection to Postgres and uses the sweep's Redis, which
+ * One object is one run. It has its own connection to Postgres and uses the parts' Redis, which
  * must be up. It holds a leased role in Redis, so that two never run at once, across processes
  * too. It logs its progress every 10 s, and its end: `Reconciliation completed` or
  * `Reconciliation failed`. */
@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 struct reconcile;
-struct sweep;
+struct parts;
 
 struct reconcile_options {
     bool dry_run;
@@ -37,11 +37,11 @@ struct reconcile_result {
     int64_t duration_ms;
 };
 
-/* sweep must outlive it. NULL: out of memory or file descriptors. */
-struct reconcile *reconcile_new(struct sweep *sweep, const struct reconcile_options *options);
+/* parts must outlive it. NULL: out of memory or file descriptors. */
+struct reconcile *reconcile_new(struct parts *parts, const struct reconcile_options *options);
 
 /* Ends a run that is under way without calling back; its role is left to its lease (6 s). Not
- * allowed inside callbacks of the sweep's links, nor inside done (use a timer). NULL is legal. */
+ * allowed inside callbacks of the parts' links, nor inside done (use a timer). NULL is legal. */
 void reconcile_free(struct reconcile *r);
 
 /* Once. begun(arg) fires when no other reconciliation is running and Postgres can be used, within

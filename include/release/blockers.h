@@ -8,10 +8,10 @@
 
 struct blockers;
 struct pg_link;
-struct sweep;
+struct parts;
 
-/* sweep must outlive it. NULL: out of memory. */
-struct blockers *blockers_new(struct sweep *sweep);
+/* parts must outlive it. NULL: out of memory. */
+struct blockers *blockers_new(struct parts *parts);
 void blockers_free(struct blockers *b); /* NULL is legal */
 
 /* A question was given up by Postgres, after a wait: perhaps a table is locked as a whole. Who

@@ -9,7 +9,7 @@
 struct pages;
 struct pg_answer;
 struct pg_link;
-struct sweep;
+struct parts;
 
 #define PAGES_FROM_START INT64_MIN
 #define PAGES_NOWHERE 253402300799000000 /* the end of the year 9999: no row, only the clock */
@@ -25,7 +25,7 @@ struct page {
     bool last;         /* there is no more */
 };
 
-struct pages *pages_new(struct sweep *sweep, struct pg_link *link); /* NULL: out of memory */
+struct pages *pages_new(struct parts *parts, struct pg_link *link); /* NULL: out of memory */
 void pages_free(struct pages *p);                                   /* NULL is legal */
 
 /* Sets the pass: rows that expire at or after from_us (Postgres's time, or PAGES_FROM_START) and at

@@ -16,7 +16,7 @@
 struct item;
 struct pass;
 struct pg_link;
-struct sweep;
+struct parts;
 
 struct pass_result {
     bool ok; /* false: Postgres went away or refused a statement; `error` says so */
@@ -32,7 +32,7 @@ struct pass_result {
 /* links: 1 to 16 connections of the caller's, used side by side; they must outlive the pass. drop:
  * tell Redis what was released, so that its entries go (when it is reachable). NULL: out of memory.
  */
-struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nlinks, bool drop);
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks, bool drop);
 void pass_free(struct pass *p); /* must not be running, or its links already freed; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires ready

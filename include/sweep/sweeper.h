@@ -10,12 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct sweep;
+struct parts;
 struct sweeper;
 
-/* Makes the workers that the settings ask for; sweep must outlive it and have a queue. NULL: out
+/* Makes the workers that the settings ask for; parts must outlive it and have a queue. NULL: out
  * of memory. */
-struct sweeper *sweeper_new(struct sweep *sweep);
+struct sweeper *sweeper_new(struct parts *parts);
 void sweeper_free(struct sweeper *s); /* NULL is legal */
 void sweeper_start(struct sweeper *s);
 

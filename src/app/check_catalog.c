@@ -194,7 +194,7 @@ static void check_policies(struct check *c, const struct pg_result *r, int row, 
 
 static void on_guards(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
 {
-    const struct mapping_types *types = statements_types(c->context.sweep.statements);
+    const struct mapping_types *types = statements_types(c->context.parts.statements);
     const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
                                   mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
@@ -225,7 +225,7 @@ void check_guards(struct check *c)
 
 static void on_seen(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
 {
-    const struct mapping_types *types = statements_types(c->context.sweep.statements);
+    const struct mapping_types *types = statements_types(c->context.parts.statements);
     const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
                                   mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
@@ -243,7 +243,7 @@ static void on_seen(struct check *c, const struct pg_result *r, const struct pg_
 
 void check_seen(struct check *c)
 {
-    const struct mapping_types *types = statements_types(c->context.sweep.statements);
+    const struct mapping_types *types = statements_types(c->context.parts.statements);
     if (types->rows_hidden || types->counters_hidden)
         check_ask_template(c, sql_check_seen, on_seen);
     else

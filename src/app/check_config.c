@@ -81,7 +81,7 @@ void check_done(struct check *c, enum check_part part)
 static void on_end(void *arg)
 {
     struct check *c = arg;
-    loop_stop(c->context.sweep.loop);
+    loop_stop(c->context.parts.loop);
 }
 
 static void on_postgres(void *arg, bool up, const char *reason)
@@ -112,7 +112,7 @@ static void on_limit(void *arg)
     struct check *c = arg;
     if (!c->done[CHECK_REDIS]) {
         check_fail(c, "Redis at %s is out of reach: %s", c->context.redis,
-                   why(redis_link_last_error(c->context.sweep.redis)));
+                   why(redis_link_last_error(c->context.parts.redis)));
         check_done(c, CHECK_REDIS);
     }
     if (!c->pg.asked) {
@@ -125,9 +125,9 @@ static void on_limit(void *arg)
 
 static int set_up(struct check *c)
 {
-    struct loop *loop = c->context.sweep.loop;
+    struct loop *loop = c->context.parts.loop;
     const struct pg_link_options options = {
-        .source = c->context.sweep.postgres,
+        .source = c->context.parts.postgres,
         .application_name = "reservation-sweeper check",
         .connect_timeout_us = CHECK_CONNECT_US,
         .backoff_min_us = 50 * MS_US,
@@ -174,8 +174,8 @@ int check_config_run(const struct config *config)
         timer_after_us(c.limit, CHECK_CONNECT_US);
         check_http_begin(&c);
         pg_link_start(c.pg.link);
-        redis_link_start(c.context.sweep.redis);
-        if (loop_run(c.context.sweep.loop) != 0)
+        redis_link_start(c.context.parts.redis);
+        if (loop_run(c.context.parts.loop) != 0)
             check_fail(&c, "the event loop failed");
     }
     http_client_free(c.neighbour);

@@ -56,9 +56,9 @@ void check_http_begin(struct check *c)
         check_done(c, CHECK_HTTP);
         return;
     }
-    struct http *http = http_new(c->context.sweep.loop, &options, error, sizeof(error));
+    struct http *http = http_new(c->context.parts.loop, &options, error, sizeof(error));
     if (http == NULL && strcmp(error, strerror(EADDRINUSE)) == 0)
-        c->neighbour = http_client_get(c->context.sweep.loop, options.host, options.port,
+        c->neighbour = http_client_get(c->context.parts.loop, options.host, options.port,
                                        "/healthz", on_neighbour, c);
     if (c->neighbour != NULL)
         return;

@@ -100,7 +100,7 @@ void check_ask_template(struct check *c, const char *text,
                         void (*answered)(struct check *c, const struct pg_result *r,
                                          const struct pg_answer *answer))
 {
-    char *sql = mapping_render(text, statements_types(c->context.sweep.statements), 0, c->pg.link);
+    char *sql = mapping_render(text, statements_types(c->context.parts.statements), 0, c->pg.link);
     check_ask(c, sql, 0, NULL, answered);
     free(sql);
 }
@@ -114,10 +114,10 @@ static void on_statements(void *arg, const char *error)
         return;
     }
     check_ok("tables, columns and grants");
-    double offset_s = (double)server_clock_host_offset_us(&c->context.sweep.pg_clock) / 1e6;
+    double offset_s = (double)server_clock_host_offset_us(&c->context.parts.pg_clock) / 1e6;
     if (offset_s > 1 || offset_s < -1)
         check_note("Postgres's clock is %+.3f s from this host's; Postgres's decides", offset_s);
-    if (!statements_types(c->context.sweep.statements)->expires_has_zone &&
+    if (!statements_types(c->context.parts.statements)->expires_has_zone &&
         strstr(c->pg.time_zone, "UTC") == NULL)
         check_note(
             "%s.%s has no time zone and is read as UTC, and the database's zone is %s: if the "
@@ -129,7 +129,7 @@ static void on_statements(void *arg, const char *error)
 
 static void load(struct check *c)
 {
-    if (statements_load(c->context.sweep.statements, c->pg.link, &c->context.sweep.pg_clock,
+    if (statements_load(c->context.parts.statements, c->pg.link, &c->context.parts.pg_clock,
                         on_statements, c) != 0)
         lost(c, "the connection was lost");
 }

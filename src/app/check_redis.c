@@ -19,9 +19,9 @@ static void look_at_server(const struct redis_server_info *info)
 static void on_probed(void *arg, const char *error)
 {
     struct check *c = arg;
-    const struct redis_server_info *info = redis_link_info(c->context.sweep.redis);
+    const struct redis_server_info *info = redis_link_info(c->context.parts.redis);
     const char *unusable = context_redis_unusable(&c->context);
-    if (c->done[CHECK_REDIS] || redis_link_state(c->context.sweep.redis) != REDIS_LINK_UP)
+    if (c->done[CHECK_REDIS] || redis_link_state(c->context.parts.redis) != REDIS_LINK_UP)
         return; /* it is tried again, until the limit */
     if (unusable != NULL) {
         check_fail(c, "%s", unusable);
@@ -38,6 +38,6 @@ static void on_probed(void *arg, const char *error)
 
 void check_redis_begin(struct check *c)
 {
-    if (due_queue_probe(c->context.sweep.queue, on_probed, c) != 0)
+    if (due_queue_probe(c->context.parts.queue, on_probed, c) != 0)
         on_probed(c, "out of memory");
 }

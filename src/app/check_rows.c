@@ -61,7 +61,7 @@ static void say_rows(struct check *c, const struct pg_result *r)
                    pg_result_text(r, 0, NO_EXPIRY), table, mapping_name_text(NAME_EXPIRES_AT));
     if (pg_result_int(r, 0, NO_COUNTER) == 0)
         return;
-    if (statements_types(c->context.sweep.statements)->counters_hidden)
+    if (statements_types(c->context.parts.statements)->counters_hidden)
         check_fail(
             c,
             "%s active rows are of products of which role %s sees no row in table %s, whose row "
@@ -115,7 +115,7 @@ static void on_doubled(struct check *c, const struct pg_result *r, const struct 
 
 void check_doubled(struct check *c)
 {
-    if (statements_types(c->context.sweep.statements)->counter_unique)
+    if (statements_types(c->context.parts.statements)->counter_unique)
         check_postgres_next(c);
     else
         check_ask_template(c, sql_check_doubled, on_doubled);
@@ -131,7 +131,7 @@ static void on_oldest(struct check *c, const struct pg_result *r, const struct p
             check_refused(c, "the look for what is late", answer);
     } else {
         int64_t since_us = pg_result_int(r, 0, 1);
-        int64_t age_us = server_clock_now_us(&c->context.sweep.pg_clock) - since_us;
+        int64_t age_us = server_clock_now_us(&c->context.parts.pg_clock) - since_us;
         time_t since_s = (time_t)(since_us / SECOND_US);
         if (gmtime_r(&since_s, &tm) != NULL &&
             strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
@@ -152,12 +152,12 @@ static void on_due(struct check *c, const struct pg_result *r, const struct pg_a
     if (c->pg.ndue == 0)
         check_postgres_next(c);
     else
-        check_ask(c, statements_text(c->context.sweep.statements, STATEMENT_LATE_ROWS), 2, params,
+        check_ask(c, statements_text(c->context.parts.statements, STATEMENT_LATE_ROWS), 2, params,
                   on_oldest);
 }
 
 void check_due(struct check *c)
 {
-    check_ask(c, statements_text(c->context.sweep.statements, STATEMENT_DUE_COUNT), 0, NULL,
+    check_ask(c, statements_text(c->context.parts.statements, STATEMENT_DUE_COUNT), 0, NULL,
               on_due);
 }

@@ -137,7 +137,7 @@ static void explain(struct check *c)
         check_postgres_next(c);
         return;
     }
-    const char *text = statements_text(c->context.sweep.statements, (enum statement)c->pg.which);
+    const char *text = statements_text(c->context.parts.statements, (enum statement)c->pg.which);
     size_t size = sizeof(verb) + strlen(text);
     char *sql = malloc(size);
     if (sql != NULL)

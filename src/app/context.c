@@ -60,7 +60,7 @@ static bool describe_anew(char **text, char *description)
 static void on_secrets(void *arg)
 {
     struct context *c = arg;
-    struct redis_link *redis = c->sweep.redis;
+    struct redis_link *redis = c->parts.redis;
     if (describe_anew(&c->postgres, secrets_describe_postgres(c->secrets)))
         c->postgres_moves++;
     if (describe_anew(&c->redis, secrets_describe_redis(c->secrets)) && redis != NULL &&
@@ -72,7 +72,7 @@ int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
 {
     memset(c, 0, sizeof(*c));
-    struct sweep *s = &c->sweep;
+    struct parts *s = &c->parts;
     s->config = config;
     if (!enough_files(config))
         return -1;
@@ -117,7 +117,7 @@ int context_open(struct context *c, const struct config *config,
 
 int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
 {
-    struct loop *loop = c->sweep.loop;
+    struct loop *loop = c->parts.loop;
     if (loop_on_signal(loop, SIGTERM, cb, arg) != 0 || loop_on_signal(loop, SIGINT, cb, arg) != 0)
         return -1;
     return process_hangup_ignored() ? 0 : loop_on_signal(loop, SIGHUP, cb, arg);
@@ -125,13 +125,13 @@ int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
 
 void context_close_queue(struct context *c)
 {
-    due_queue_free(c->sweep.queue);
-    c->sweep.queue = NULL;
+    due_queue_free(c->parts.queue);
+    c->parts.queue = NULL;
 }
 
 void context_close(struct context *c)
 {
-    struct sweep *s = &c->sweep;
+    struct parts *s = &c->parts;
     context_close_queue(c);
     redis_link_free(s->redis);
     counter_waits_free(s->counter_waits);
@@ -149,7 +149,7 @@ void context_close(struct context *c)
 
 const char *context_redis_unusable(const struct context *c)
 {
-    return redis_link_info(c->sweep.redis)->cluster
+    return redis_link_info(c->parts.redis)->cluster
                ? "the Redis at REDIS_URL is a Cluster, which is not supported yet: name a single "
                  "server"
                : NULL;

@@ -3,12 +3,12 @@
 #define RS_CONTEXT_H
 
 #include "link/redis_link.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 struct secrets;
 
 struct context {
-    struct sweep sweep;
+    struct parts parts;
     struct secrets *secrets;
     char *postgres; /* where, for logs: as the secrets say it now */
     char *redis;

@@ -41,7 +41,7 @@ struct service {
 static void end(struct service *s, int status)
 {
     s->status = status;
-    loop_stop(s->context.sweep.loop);
+    loop_stop(s->context.parts.loop);
 }
 
 static void on_redis(void *arg, enum redis_state state, const char *reason)
@@ -57,7 +57,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         }
         s->redis_seen = true;
     }
-    redis_use_link(s->context.sweep.redis_use, state, reason);
+    redis_use_link(s->context.parts.redis_use, state, reason);
 }
 
 static void on_redis_use(void *arg)
@@ -133,7 +133,7 @@ static void on_reload(void *arg)
 static void on_report(void *arg)
 {
     struct service *s = arg;
-    const struct stats *stats = &s->context.sweep.stats;
+    const struct stats *stats = &s->context.parts.stats;
     if (stats->released > s->reported)
         log_event(LOG_INFO, "Reservations released", LOG_INT, "releasedCount",
                   (int64_t)(stats->released - s->reported), LOG_INT, "releasedTotal",
@@ -146,19 +146,19 @@ static void on_report(void *arg)
 static bool on_notify(void *arg, char *status, size_t size)
 {
     struct service *s = arg;
-    const struct sweep *sweep = &s->context.sweep;
+    const struct parts *parts = &s->context.parts;
     struct health_report r;
     health_read(s->health, &r);
     if (!r.ready)
         snprintf(status, size, "Not ready: %s", r.reason);
     else if (r.degraded)
         snprintf(status, size, "On time, without Redis; %llu released",
-                 (unsigned long long)sweep->stats.released);
+                 (unsigned long long)parts->stats.released);
     else
         snprintf(status, size, "On time; %lld pending, %lld in flight, %lld failed, %llu released",
                  (long long)r.pending, (long long)r.inflight, (long long)r.failed,
-                 (unsigned long long)sweep->stats.released);
-    return clock_mono_us() < batch_deadline_us(&sweep->batches);
+                 (unsigned long long)parts->stats.released);
+    return clock_mono_us() < batch_deadline_us(&parts->batches);
 }
 
 static int listen_http(struct service *s)
@@ -167,7 +167,7 @@ static int listen_http(struct service *s)
     if (s->config->http_host == NULL)
         return 0;
     s->http =
-        http_routes_new(&s->context.sweep, s->health, s->context.secrets, error, sizeof(error));
+        http_routes_new(&s->context.parts, s->health, s->context.secrets, error, sizeof(error));
     if (s->http != NULL)
         return 0;
     log_event(LOG_ERROR, "The HTTP address cannot be used", LOG_STR, "host", s->config->http_host,
@@ -177,23 +177,23 @@ static int listen_http(struct service *s)
 
 static int set_up(struct service *s)
 {
-    struct sweep *sweep = &s->context.sweep;
+    struct parts *parts = &s->context.parts;
     const struct feed_events events = {on_mirrored, on_statements, s};
-    sweep->redis_use = redis_use_new(sweep, &s->context.redis, on_redis_use, s);
-    sweep->pg_watch = pg_watch_new(sweep->loop, &s->context.postgres, s->config->workers + 1);
-    s->sweeper = sweeper_new(sweep);
-    s->feed = feed_new(sweep, &events);
-    s->grace = timer_new(sweep->loop, on_grace_over, s);
-    s->report = timer_new(sweep->loop, on_report, s);
-    const struct health_options health = {sweep, s->sweeper, s->feed, &s->context.postgres,
+    parts->redis_use = redis_use_new(parts, &s->context.redis, on_redis_use, s);
+    parts->pg_watch = pg_watch_new(parts->loop, &s->context.postgres, s->config->workers + 1);
+    s->sweeper = sweeper_new(parts);
+    s->feed = feed_new(parts, &events);
+    s->grace = timer_new(parts->loop, on_grace_over, s);
+    s->report = timer_new(parts->loop, on_report, s);
+    const struct health_options health = {parts, s->sweeper, s->feed, &s->context.postgres,
                                           &s->context.redis};
     if (s->sweeper != NULL && s->feed != NULL)
         s->health = health_new(&health);
-    if (sweep->redis_use == NULL || sweep->pg_watch == NULL || s->health == NULL ||
+    if (parts->redis_use == NULL || parts->pg_watch == NULL || s->health == NULL ||
         s->grace == NULL || s->report == NULL ||
-        loop_on_signal(sweep->loop, SIGTERM, on_signal, s) != 0 ||
-        loop_on_signal(sweep->loop, SIGINT, on_signal, s) != 0 ||
-        loop_on_signal(sweep->loop, SIGHUP, on_reload, s) != 0) {
+        loop_on_signal(parts->loop, SIGTERM, on_signal, s) != 0 ||
+        loop_on_signal(parts->loop, SIGINT, on_signal, s) != 0 ||
+        loop_on_signal(parts->loop, SIGHUP, on_reload, s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         return -1;
     }
@@ -222,22 +222,22 @@ int daemon_run(const struct config *config)
         timer_after_us(s.report, REPORT_US);
         sweeper_start(s.sweeper);
         feed_start(s.feed);
-        s.notify = notify_new(s.context.sweep.loop, on_notify, &s);
-        redis_link_start(s.context.sweep.redis);
-        if (loop_run(s.context.sweep.loop) != 0) {
+        s.notify = notify_new(s.context.parts.loop, on_notify, &s);
+        redis_link_start(s.context.parts.redis);
+        if (loop_run(s.context.parts.loop) != 0) {
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
             s.status = EXIT_FAILED;
         }
     }
-    const struct stats *stats = &s.context.sweep.stats;
+    const struct stats *stats = &s.context.parts.stats;
     char units[UNITS_TEXT];
     units_text(&stats->released_units, units);
-    refusal_log_flush(s.context.sweep.refusal_log);
+    refusal_log_flush(s.context.parts.refusal_log);
     log_event(LOG_INFO, "Stopped", LOG_INT, "releasedTotal", (int64_t)stats->released, LOG_NUMBER,
               "releasedUnits", units, LOG_INT, "failedTotal", (int64_t)stats_failed_total(stats),
               LOG_INT, "unknownCommits", (int64_t)stats->unknown_commits, LOG_INT, "status",
               (int64_t)s.status, LOG_END);
-    redis_link_stop(s.context.sweep.redis);
+    redis_link_stop(s.context.parts.redis);
     context_close_queue(&s.context);
     http_routes_free(s.http);
     notify_free(s.notify);
@@ -246,8 +246,8 @@ int daemon_run(const struct config *config)
     timer_free(s.report);
     feed_free(s.feed);
     sweeper_free(s.sweeper);
-    redis_use_free(s.context.sweep.redis_use);
-    pg_watch_free(s.context.sweep.pg_watch);
+    redis_use_free(s.context.parts.redis_use);
+    pg_watch_free(s.context.parts.pg_watch);
     context_close(&s.context);
     return s.status;
 }

@@ -12,7 +12,7 @@
 #include "link/loop.h"
 #include "link/redis_link.h"
 #include "reconcile/reconcile.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 #define LAST_WORD_US (50 * MS_US) /* for an answer to leave before the loop ends */
 
 struct http_routes {
-    struct sweep *sweep;
+    struct parts *parts;
     struct health *health;
     struct secrets *secrets;
     struct http *http;
@@ -136,7 +136,7 @@ static void post_sweep(void *arg, struct http_request *request)
     } else if (r->job != NULL) {
         http_reply_error(request, 409, "a sweep is running");
     } else {
-        r->job = sweep_job_new(r->sweep, on_swept, r);
+        r->job = sweep_job_new(r->parts, on_swept, r);
         if (r->job == NULL)
             http_reply_error(request, 503, "out of memory");
         else
@@ -174,9 +174,9 @@ static void start_reconcile(struct http_routes *r, struct http_request *request)
     r->reconcile_options = (struct reconcile_options){
         .dry_run = http_switch_on(request, DRY_RUN),
         .repair_stock = http_switch_on(request, REPAIR_STOCK),
-        .max_repairs = r->sweep->config->max_repairs,
+        .max_repairs = r->parts->config->max_repairs,
     };
-    r->reconcile = reconcile_new(r->sweep, &r->reconcile_options);
+    r->reconcile = reconcile_new(r->parts, &r->reconcile_options);
     if (r->reconcile == NULL) {
         http_reply_error(request, 503, "out of memory or file descriptors");
         return;
@@ -192,9 +192,9 @@ static void post_reconcile(void *arg, struct http_request *request)
         http_reply_error(request, 503, "the sweeper is stopping");
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
-    else if (redis_link_state(r->sweep->redis) != REDIS_LINK_UP)
+    else if (redis_link_state(r->parts->redis) != REDIS_LINK_UP)
         http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
-    else if (sweep_degraded(r->sweep))
+    else if (parts_degraded(r->parts))
         http_reply_error(request, 503,
                          "Redis refuses what the sweeper asks of it: nothing can be compared");
     else
@@ -247,13 +247,13 @@ static const char *admin_token(void *arg)
     return secrets_admin_token(r->secrets);
 }
 
-struct http_routes *http_routes_new(struct sweep *sweep, struct health *health,
+struct http_routes *http_routes_new(struct parts *parts, struct health *health,
                                     struct secrets *secrets, char *error, size_t error_size)
 {
     struct http_routes *r = calloc(1, sizeof(*r));
     const struct http_options options = {
-        .host = sweep->config->http_host,
-        .port = sweep->config->http_port,
+        .host = parts->config->http_host,
+        .port = parts->config->http_port,
         .token = admin_token,
         .routes = routes,
         .nroutes = sizeof(routes) / sizeof(routes[0]),
@@ -262,12 +262,12 @@ struct http_routes *http_routes_new(struct sweep *sweep, struct health *health,
     snprintf(error, error_size, "out of memory");
     if (r == NULL)
         return NULL;
-    r->sweep = sweep;
+    r->parts = parts;
     r->health = health;
     r->secrets = secrets;
-    r->turn = timer_new(sweep->loop, on_turn, r);
+    r->turn = timer_new(parts->loop, on_turn, r);
     if (r->turn != NULL)
-        r->http = http_new(sweep->loop, &options, error, error_size);
+        r->http = http_new(parts->loop, &options, error, error_size);
     if (r->http == NULL) {
         http_routes_free(r);
         return NULL;

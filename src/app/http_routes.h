@@ -8,11 +8,11 @@ struct config;
 struct health;
 struct http_routes;
 struct secrets;
-struct sweep;
+struct parts;
 
 /* Listens at the configured address; all arguments must outlive it. NULL with one sentence in
  * `error`. */
-struct http_routes *http_routes_new(struct sweep *sweep, struct health *health,
+struct http_routes *http_routes_new(struct parts *parts, struct health *health,
                                     struct secrets *secrets, char *error, size_t error_size);
 
 /* Ends what POST started, after the step in hand; answers go on. done(arg) fires once, on a later

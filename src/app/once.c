@@ -46,14 +46,14 @@ static void end(struct once *o, int status)
 {
     o->ended = true;
     o->status = status;
-    loop_stop(o->context.sweep.loop);
+    loop_stop(o->context.parts.loop);
 }
 
 static void completed(struct once *o)
 {
     char units[UNITS_TEXT];
     o->failed += o->held;
-    refusal_log_flush(o->context.sweep.refusal_log);
+    refusal_log_flush(o->context.parts.refusal_log);
     units_text(&o->units, units);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
               LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)o->failed,
@@ -66,7 +66,7 @@ static void failed(struct once *o, const char *error)
 {
     if (o->ended)
         return;
-    refusal_log_flush(o->context.sweep.refusal_log);
+    refusal_log_flush(o->context.parts.refusal_log);
     log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
               (int64_t)o->cleaned, LOG_END);
     end(o, EXIT_FAILED);
@@ -121,8 +121,8 @@ static void on_statements(void *arg, const char *error)
     o->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
     if (o->config->dry_run) {
         const struct ask_query query = {.statement = STATEMENT_DUE_COUNT};
-        const struct ask_options options = {.statements = o->context.sweep.statements,
-                                            .clock = &o->context.sweep.pg_clock,
+        const struct ask_options options = {.statements = o->context.parts.statements,
+                                            .clock = &o->context.parts.pg_clock,
                                             .link = o->links[0],
                                             .deadline_us = MINUTE_US,
                                             .again = true};
@@ -130,7 +130,7 @@ static void on_statements(void *arg, const char *error)
             failed(o, "the connection to Postgres was lost");
         return;
     }
-    o->pass = pass_new(&o->context.sweep, o->links, o->nlinks, true);
+    o->pass = pass_new(&o->context.parts, o->links, o->nlinks, true);
     if (o->pass == NULL)
         failed(o, "out of memory");
     else
@@ -157,7 +157,7 @@ static void connected(struct once *o)
         log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres", o->context.postgres,
                   LOG_STR, "error", reason, LOG_END);
         end(o, EXIT_FAILED);
-    } else if (statements_load(o->context.sweep.statements, o->links[0], &o->context.sweep.pg_clock,
+    } else if (statements_load(o->context.parts.statements, o->links[0], &o->context.parts.pg_clock,
                                on_statements, o) != 0) {
         failed(o, "the connection to Postgres was lost");
     }
@@ -195,7 +195,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
                   LOG_STR, "redis", o->context.redis, LOG_STR, "error", unusable, LOG_END);
-        redis_link_stop(o->context.sweep.redis);
+        redis_link_stop(o->context.parts.redis);
     }
     o->redis_decided = true;
     check_connected(o);
@@ -221,9 +221,9 @@ static void on_signal(void *arg)
 
 static int set_up(struct once *o)
 {
-    struct loop *loop = o->context.sweep.loop;
+    struct loop *loop = o->context.parts.loop;
     const struct pg_link_options options = {
-        .source = o->context.sweep.postgres,
+        .source = o->context.parts.postgres,
         .application_name = "reservation-sweeper once",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * MS_US,
@@ -263,8 +263,8 @@ int once_run(const struct config *config)
         if (config->dry_run)
             o.redis_decided = true; /* nothing to tell it */
         else
-            redis_link_start(o.context.sweep.redis);
-        if (loop_run(o.context.sweep.loop) != 0)
+            redis_link_start(o.context.parts.redis);
+        if (loop_run(o.context.parts.loop) != 0)
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
     }
     context_close_queue(&o.context);

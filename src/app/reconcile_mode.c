@@ -27,7 +27,7 @@ struct reconcile_mode {
 static void end(struct reconcile_mode *m, int status)
 {
     m->status = status;
-    loop_stop(m->context.sweep.loop);
+    loop_stop(m->context.parts.loop);
 }
 
 static void on_done(void *arg, const struct reconcile_result *result)
@@ -64,7 +64,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
 static void on_connecting_over(void *arg)
 {
     struct reconcile_mode *m = arg;
-    const char *error = redis_link_last_error(m->context.sweep.redis);
+    const char *error = redis_link_last_error(m->context.parts.redis);
     out_of_reach(m, error[0] != '\0' ? error : "no answer within 5 s");
 }
 
@@ -103,7 +103,7 @@ static bool open_report(const struct config *config, FILE **out)
 
 static int set_up(struct reconcile_mode *m, const struct config *config, FILE *report)
 {
-    struct loop *loop = m->context.sweep.loop;
+    struct loop *loop = m->context.parts.loop;
     const struct reconcile_options options = {
         .dry_run = config->dry_run,
         .repair_stock = config->repair_stock,
@@ -111,7 +111,7 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
         .report = report,
         .terminal = terminal_for(config),
     };
-    m->run = reconcile_new(&m->context.sweep, &options);
+    m->run = reconcile_new(&m->context.parts, &options);
     m->connecting = timer_new(loop, on_connecting_over, m);
     if (m->run == NULL || m->connecting == NULL || context_on_end(&m->context, on_signal, m) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
@@ -135,11 +135,11 @@ int reconcile_mode_run(const struct config *config)
     if (context_open(&m.context, config, on_redis, &m) == 0) {
         if (set_up(&m, config, report) == 0) {
             timer_after_us(m.connecting, CONNECT_US);
-            redis_link_start(m.context.sweep.redis);
-            if (loop_run(m.context.sweep.loop) != 0)
+            redis_link_start(m.context.parts.redis);
+            if (loop_run(m.context.parts.loop) != 0)
                 log_event(LOG_ERROR, "The event loop failed", LOG_END);
         }
-        redis_link_stop(m.context.sweep.redis);
+        redis_link_stop(m.context.parts.redis);
         reconcile_free(m.run);
         timer_free(m.connecting);
         context_close(&m.context);

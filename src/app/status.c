@@ -52,11 +52,11 @@ static void go_on(struct status *s)
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
 {
     struct status *s = arg;
-    struct sweep *sweep = &s->context.sweep;
+    struct parts *parts = &s->context.parts;
     if (error == NULL) {
         int64_t now_us = clock_mono_us();
-        sweep->sizes = *sizes;
-        server_clock_sample(&sweep->redis_clock, sizes->redis_us, sweep->sizes_us, now_us);
+        parts->sizes = *sizes;
+        server_clock_sample(&parts->redis_clock, sizes->redis_us, parts->sizes_us, now_us);
         s->redis_known = true;
     }
     go_on(s);
@@ -65,22 +65,22 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
 static void on_probed(void *arg, const char *error)
 {
     struct status *s = arg;
-    if (error != NULL && redis_link_state(s->context.sweep.redis) == REDIS_LINK_UP)
+    if (error != NULL && redis_link_state(s->context.parts.redis) == REDIS_LINK_UP)
         snprintf(s->refused, sizeof(s->refused), "%s", error);
     go_on(s);
 }
 
 static bool ask_whether_it_may(struct status *s)
 {
-    return due_queue_probe(s->context.sweep.queue, on_probed, s) == 0;
+    return due_queue_probe(s->context.parts.queue, on_probed, s) == 0;
 }
 
 static bool ask_sizes(struct status *s)
 {
     if (s->refused[0] != '\0')
         return false;
-    s->context.sweep.sizes_us = clock_mono_us();
-    return due_queue_sizes(s->context.sweep.queue, on_sizes, s) == 0;
+    s->context.parts.sizes_us = clock_mono_us();
+    return due_queue_sizes(s->context.parts.queue, on_sizes, s) == 0;
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -95,8 +95,8 @@ static void on_failures(void *arg, const char *cursor, const struct due_found *f
 
 static bool ask_failures(struct status *s)
 {
-    return s->redis_known && s->context.sweep.sizes.failed > 0 &&
-           due_queue_scan(s->context.sweep.queue, DUE_IN_FAILED, "0", on_failures, s) == 0;
+    return s->redis_known && s->context.parts.sizes.failed > 0 &&
+           due_queue_scan(s->context.parts.queue, DUE_IN_FAILED, "0", on_failures, s) == 0;
 }
 
 static void on_statements(void *arg, const char *error)
@@ -111,7 +111,7 @@ static void on_statements(void *arg, const char *error)
 
 static bool ask_catalog(struct status *s)
 {
-    if (statements_load(s->context.sweep.statements, s->link, &s->context.sweep.pg_clock,
+    if (statements_load(s->context.parts.statements, s->link, &s->context.parts.pg_clock,
                         on_statements, s) == 0)
         return true;
     const char *why = pg_link_last_error(s->link);
@@ -122,7 +122,7 @@ static bool ask_catalog(struct status *s)
 /* Asks for a page. */
 static bool ask_page(struct status *s, void (*done)(void *arg, const struct page *page))
 {
-    if (!statements_ready(s->context.sweep.statements) || s->error[0] != '\0')
+    if (!statements_ready(s->context.parts.statements) || s->error[0] != '\0')
         return false;
     if (pages_next(s->pages, done, s) == 0)
         return true;
@@ -174,7 +174,7 @@ static void on_next(void *arg, const struct page *page)
 
 static bool ask_next(struct status *s)
 {
-    pages_begin(s->pages, server_clock_now_us(&s->context.sweep.pg_clock), AHEAD_US, 1, 1);
+    pages_begin(s->pages, server_clock_now_us(&s->context.parts.pg_clock), AHEAD_US, 1, 1);
     return ask_page(s, on_next);
 }
 
@@ -192,13 +192,13 @@ static void on_turn(void *arg)
     while (s->step < STEPS)
         if (steps[s->step++](s))
             return;
-    loop_stop(s->context.sweep.loop);
+    loop_stop(s->context.parts.loop);
 }
 
 static void check_connected(struct status *s)
 {
     if (!s->connected && pg_link_up(s->link) &&
-        redis_link_state(s->context.sweep.redis) == REDIS_LINK_UP)
+        redis_link_state(s->context.parts.redis) == REDIS_LINK_UP)
         go_on(s);
 }
 
@@ -218,28 +218,28 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
 
 static void fill_servers(const struct status *s, struct health_report *r)
 {
-    const struct sweep *sweep = &s->context.sweep;
+    const struct parts *parts = &s->context.parts;
     r->postgres = (struct health_server){
         .address = s->context.postgres,
         .up = s->error[0] == '\0',
         .error = s->error,
-        .clock_known = sweep->pg_clock.known,
-        .clock_offset_us = server_clock_host_offset_us(&sweep->pg_clock),
+        .clock_known = parts->pg_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&parts->pg_clock),
     };
     const char *unusable = context_redis_unusable(&s->context);
-    const char *why = unusable != NULL ? unusable : redis_link_last_error(sweep->redis);
+    const char *why = unusable != NULL ? unusable : redis_link_last_error(parts->redis);
     r->redis = (struct health_server){
         .address = s->context.redis,
         .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
         .error = why[0] != '\0' ? why : NO_ANSWER,
-        .clock_known = sweep->redis_clock.known,
-        .clock_offset_us = server_clock_host_offset_us(&sweep->redis_clock),
+        .clock_known = parts->redis_clock.known,
+        .clock_offset_us = server_clock_host_offset_us(&parts->redis_clock),
     };
 }
 
 static void fill(const struct status *s, struct health_report *r)
 {
-    const struct sweep *sweep = &s->context.sweep;
+    const struct parts *parts = &s->context.parts;
     struct overdue_view view;
     memset(r, 0, sizeof(*r));
     fill_servers(s, r);
@@ -247,13 +247,13 @@ static void fill(const struct status *s, struct health_report *r)
     r->degraded = !s->redis_known;
     r->degraded_reason = r->redis.up ? s->refused : r->redis.error;
     r->sizes_known = s->redis_known;
-    r->pending = sweep->sizes.pending;
-    r->inflight = sweep->sizes.inflight;
-    r->failed = sweep->sizes.failed;
+    r->pending = parts->sizes.pending;
+    r->inflight = parts->sizes.inflight;
+    r->failed = parts->sizes.failed;
     r->locked = view.locked;
     r->locked_known = view.known && s->redis_known; /* which knows them */
     r->failures = s->failures;
-    r->now_us = server_clock_now_us(&sweep->pg_clock);
+    r->now_us = server_clock_now_us(&parts->pg_clock);
     r->overdue_since_us = view.since_us;
     r->overdue_id = view.id;
     r->overdue_product = view.product;
@@ -261,9 +261,9 @@ static void fill(const struct status *s, struct health_report *r)
     r->overdue_unknown = s->unknown;
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
-    if (s->redis_known && sweep->sizes.next_ms < INT64_MAX / MS_US &&
-        (r->next_due_us == 0 || sweep->sizes.next_ms * MS_US < r->next_due_us))
-        r->next_due_us = sweep->sizes.next_ms * MS_US;
+    if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&
+        (r->next_due_us == 0 || parts->sizes.next_ms * MS_US < r->next_due_us))
+        r->next_due_us = parts->sizes.next_ms * MS_US;
     health_judge(r, s->unusable);
 }
 
@@ -300,9 +300,9 @@ static int print(const struct status *s)
 
 static int set_up(struct status *s)
 {
-    struct sweep *sweep = &s->context.sweep;
+    struct parts *parts = &s->context.parts;
     const struct pg_link_options options = {
-        .source = sweep->postgres,
+        .source = parts->postgres,
         .application_name = "reservation-sweeper status",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * MS_US,
@@ -312,11 +312,11 @@ static int set_up(struct status *s)
         .arg = s,
     };
     const struct overdue_options overdue = {.on_decided = on_overdue, .arg = s};
-    s->link = pg_link_new(sweep->loop, &options);
-    s->turn = timer_new(sweep->loop, on_turn, s);
-    s->overdue = overdue_new(sweep, &overdue);
+    s->link = pg_link_new(parts->loop, &options);
+    s->turn = timer_new(parts->loop, on_turn, s);
+    s->overdue = overdue_new(parts, &overdue);
     if (s->link != NULL)
-        s->pages = pages_new(sweep, s->link);
+        s->pages = pages_new(parts, s->link);
     return s->turn != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;
 }
 
@@ -332,8 +332,8 @@ int status_run(const struct config *config)
     } else {
         timer_after_us(s.turn, CONNECT_US);
         pg_link_start(s.link);
-        redis_link_start(s.context.sweep.redis);
-        if (loop_run(s.context.sweep.loop) == 0)
+        redis_link_start(s.context.parts.redis);
+        if (loop_run(s.context.parts.loop) == 0)
             status = print(&s);
         else
             log_event(LOG_ERROR, "The event loop failed", LOG_END);

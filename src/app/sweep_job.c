@@ -8,8 +8,8 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/breakers.h"
+#include "release/parts.h"
 #include "release/pass.h"
-#include "release/sweep.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #define LOCKED_PAUSE_US (200 * MS_US)
 
 struct sweep_job {
-    struct sweep *sweep;
+    struct parts *parts;
     struct pg_link *link;
     struct pass *pass;
     struct timer *turn; /* the next step */
@@ -78,8 +78,8 @@ static void start_pass(struct sweep_job *j)
 {
     if (j->pass == NULL) {
         j->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
-        breakers_forget(j->sweep->breakers); /* whoever asks has perhaps mended the cause */
-        j->pass = pass_new(j->sweep, &j->link, 1, true);
+        breakers_forget(j->parts->breakers); /* whoever asks has perhaps mended the cause */
+        j->pass = pass_new(j->parts, &j->link, 1, true);
     }
     if (j->pass == NULL)
         finish(j, "out of memory", false);
@@ -94,10 +94,10 @@ static void on_turn(void *arg)
     int64_t left_us = j->began_us + CONNECT_US - clock_mono_us();
     if (j->stopping)
         finish(j, "the sweeper is stopping", true);
-    else if (pg_link_up(j->link) && statements_ready(j->sweep->statements))
+    else if (pg_link_up(j->link) && statements_ready(j->parts->statements))
         start_pass(j);
-    else if (pg_link_up(j->link) && statements_problem(j->sweep->statements)[0] != '\0')
-        finish(j, statements_problem(j->sweep->statements), true);
+    else if (pg_link_up(j->link) && statements_problem(j->parts->statements)[0] != '\0')
+        finish(j, statements_problem(j->parts->statements), true);
     else if (j->pass != NULL || left_us <= 0)
         finish(j, j->reason[0] != '\0' ? j->reason : "Postgres is out of reach", true);
     else
@@ -112,7 +112,7 @@ static void on_state(void *arg, bool up, const char *reason)
         timer_after_us(j->turn, 0);
 }
 
-struct sweep_job *sweep_job_new(struct sweep *sweep,
+struct sweep_job *sweep_job_new(struct parts *parts,
                                 void (*done)(void *arg, const struct sweep_job_result *result),
                                 void *arg)
 {
@@ -120,7 +120,7 @@ struct sweep_job *sweep_job_new(struct sweep *sweep,
     if (j == NULL)
         return NULL;
     const struct pg_link_options options = {
-        .source = sweep->postgres,
+        .source = parts->postgres,
         .application_name = "reservation-sweeper sweep",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = 50 * MS_US,
@@ -128,12 +128,12 @@ struct sweep_job *sweep_job_new(struct sweep *sweep,
         .on_state = on_state,
         .arg = j,
     };
-    j->sweep = sweep;
+    j->parts = parts;
     j->done = done;
     j->arg = arg;
     j->began_us = clock_mono_us();
-    j->turn = timer_new(sweep->loop, on_turn, j);
-    j->link = pg_link_new(sweep->loop, &options);
+    j->turn = timer_new(parts->loop, on_turn, j);
+    j->link = pg_link_new(parts->loop, &options);
     if (j->turn == NULL || j->link == NULL) {
         sweep_job_free(j);
         return NULL;

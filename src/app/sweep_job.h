@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct sweep;
+struct parts;
 struct sweep_job;
 
 struct sweep_job_result {
@@ -15,9 +15,9 @@ struct sweep_job_result {
     uint64_t cleaned, failed, skipped;
 };
 
-/* Starts at once; done(arg, result) fires once, never from inside this call. sweep must outlive it.
+/* Starts at once; done(arg, result) fires once, never from inside this call. parts must outlive it.
  * NULL: out of memory. */
-struct sweep_job *sweep_job_new(struct sweep *sweep,
+struct sweep_job *sweep_job_new(struct parts *parts,
                                 void (*done)(void *arg, const struct sweep_job_result *result),
                                 void *arg);
 

@@ -13,8 +13,8 @@
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
 #include "release/pages.h"
+#include "release/parts.h"
 #include "release/pass.h"
-#include "release/sweep.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 
@@ -89,7 +89,7 @@ static void on_pass(void *arg, const struct pass_result *result)
         f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
     } else {
         feed_succeeded(f);
-        if (sweep_degraded(f->sweep) && !f->stopping) /* what was due when it began is released */
+        if (parts_degraded(f->parts) && !f->stopping) /* what was due when it began is released */
             overdue_note(f->overdue, 0, "", f->pass_began_us);
     }
     feed_job_over(f);
@@ -108,14 +108,14 @@ static void on_catalog(void *arg, const char *error)
 {
     struct feed *f = arg;
     (void)error; /* of the tables the note tells, of the connection its own record */
-    sweep_note_catalog(f->sweep);
+    parts_note_catalog(f->parts);
     f->events.on_statements(f->events.arg);
     feed_job_over(f);
 }
 
 static void start_catalog(struct feed *f)
 {
-    if (statements_load(f->sweep->statements, f->link, &f->sweep->pg_clock, on_catalog, f) == 0)
+    if (statements_load(f->parts->statements, f->link, &f->parts->pg_clock, on_catalog, f) == 0)
         f->job = JOB_CATALOG;
     else
         timer_after_us(f->wake, FEED_RETRY_US);
@@ -136,9 +136,9 @@ static void check_stopped(struct feed *f)
         pass_stop(f->pass);
     if (f->job != JOB_NONE || f->done == NULL)
         return;
-    if (f->feeder && sweep_redis_usable(f->sweep)) {
+    if (f->feeder && parts_redis_usable(f->parts)) {
         f->feeder = false;
-        if (due_queue_role_release(f->sweep->queue, "feeder", f->holder, on_role_released, f) ==
+        if (due_queue_role_release(f->parts->queue, "feeder", f->holder, on_role_released, f) ==
             0) {
             f->job = JOB_ROLE;
             return;
@@ -158,7 +158,7 @@ static int64_t next_wake_us(const struct feed *f)
 {
     int64_t at_us = f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us;
     int64_t again_us = overdue_again_us(f->overdue);
-    int64_t catalog_us = statements_due_us(f->sweep->statements);
+    int64_t catalog_us = statements_due_us(f->parts->statements);
     at_us = catalog_us < at_us ? catalog_us : at_us;
     return again_us < at_us ? again_us : at_us;
 }
@@ -166,7 +166,7 @@ static int64_t next_wake_us(const struct feed *f)
 /* What Redis knows of is released first: a full look beside a backlog reads all of that again. */
 static int64_t full_look_at_us(const struct feed *f, int64_t now_us)
 {
-    if (!f->sweep->backlog || now_us >= f->wanted_us + GIVE_WAY_US)
+    if (!f->parts->backlog || now_us >= f->wanted_us + GIVE_WAY_US)
         return f->look_at_us;
     return now_us + CLAIM_FIRST_US > f->look_at_us ? now_us + CLAIM_FIRST_US : f->look_at_us;
 }
@@ -182,16 +182,16 @@ static void poke(struct feed *f)
     if (f->job != JOB_NONE || !pg_link_up(f->link) || pg_link_busy(f->link))
         return;
     int64_t now_us = clock_mono_us();
-    if (statements_due_us(f->sweep->statements) <= now_us) {
+    if (statements_due_us(f->parts->statements) <= now_us) {
         start_catalog(f);
-    } else if (!statements_ready(f->sweep->statements)) { /* it is being read, or was in vain */
+    } else if (!statements_ready(f->parts->statements)) { /* it is being read, or was in vain */
         timer_after_us(f->wake, FEED_RETRY_US / 20);
-    } else if (sweep_degraded(f->sweep)) {
+    } else if (parts_degraded(f->parts)) {
         if (f->direct_at_us <= now_us)
             start_pass(f, 0);
         else
             timer_at_us(f->wake, f->direct_at_us);
-    } else if (!sweep_redis_usable(f->sweep)) {
+    } else if (!parts_redis_usable(f->parts)) {
         return; /* it has not been heard of yet */
     } else if (f->want_full) {
         int64_t at_us = full_look_at_us(f, now_us);
@@ -228,7 +228,7 @@ static bool on_lost(void *arg, const struct late_row *const *rows, size_t n)
 {
     struct feed *f = arg;
     int64_t now_us = clock_mono_us();
-    if (f->stopping || !sweep_redis_usable(f->sweep) || mirror_busy(f->lost))
+    if (f->stopping || !parts_redis_usable(f->parts) || mirror_busy(f->lost))
         return false;
     if (n >= LOST_MANY) { /* a look from the beginning has them all, and what is behind */
         feed_want_full(f, 0);
@@ -261,12 +261,12 @@ static void on_lost_told(void *arg, int64_t earliest_ms, const char *error)
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
-    pg_watch_link(f->sweep->pg_watch, PG_WATCH_FEED, up, reason);
+    pg_watch_link(f->parts->pg_watch, PG_WATCH_FEED, up, reason);
     if (!up && f->down_us == 0) {
         f->down_us = clock_mono_us();
     } else if (up) { /* nobody looked meanwhile */
         f->down_us = 0;
-        statements_doubt(f->sweep->statements);
+        statements_doubt(f->parts->statements);
         feed_want_full(f, CLAIM_FIRST_US);
         poke(f);
     }
@@ -298,13 +298,13 @@ static void on_data_lost(void *arg)
     poke(f);
 }
 
-struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
+struct feed *feed_new(struct parts *parts, const struct feed_events *events)
 {
     struct feed *f = calloc(1, sizeof(*f));
     if (f == NULL)
         return NULL;
     const struct pg_link_options link = {
-        .source = sweep->postgres,
+        .source = parts->postgres,
         .application_name = "reservation-sweeper feed",
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,
@@ -314,20 +314,20 @@ struct feed *feed_new(struct sweep *sweep, const struct feed_events *events)
     };
     const struct overdue_options overdue = {
         .confirm = true, .on_decided = on_overdue, .on_lost = on_lost, .arg = f};
-    f->sweep = sweep;
+    f->parts = parts;
     f->events = *events;
     f->scan_at_us = INT64_MAX;
     name_holder(f);
-    f->link = pg_link_new(sweep->loop, &link);
-    f->wake = timer_new(sweep->loop, on_wake, f);
-    f->stopped = timer_new(sweep->loop, on_stopped, f);
-    f->marker = marker_new(sweep, on_data_lost, f);
-    f->overdue = overdue_new(sweep, &overdue);
-    f->mirror = mirror_new(sweep, feed_mirrored, f);
-    f->lost = mirror_new(sweep, on_lost_told, f);
+    f->link = pg_link_new(parts->loop, &link);
+    f->wake = timer_new(parts->loop, on_wake, f);
+    f->stopped = timer_new(parts->loop, on_stopped, f);
+    f->marker = marker_new(parts, on_data_lost, f);
+    f->overdue = overdue_new(parts, &overdue);
+    f->mirror = mirror_new(parts, feed_mirrored, f);
+    f->lost = mirror_new(parts, on_lost_told, f);
     if (f->link != NULL) {
-        f->pages = pages_new(sweep, f->link);
-        f->pass = pass_new(sweep, &f->link, 1, true);
+        f->pages = pages_new(parts, f->link);
+        f->pass = pass_new(parts, &f->link, 1, true);
     }
     if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
         f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->pass == NULL) {
@@ -363,7 +363,7 @@ void feed_redis_changed(struct feed *f)
 {
     overdue_redis_changed(f->overdue);
     marker_redis_changed(f->marker);
-    if (sweep_redis_usable(f->sweep)) {
+    if (parts_redis_usable(f->parts)) {
         feed_want_full(f, CLAIM_FIRST_US);
         f->want_pass = f->redis_was_up; /* a claim of ours may have been lost */
         f->redis_was_up = true;

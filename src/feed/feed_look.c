@@ -8,7 +8,7 @@
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
 #include "release/pages.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "store/statements.h"
 
 #define PAGE_SIZE 2000 /* copied for Redis: 5,000 take a megabyte more, and are no faster */
@@ -17,7 +17,7 @@
 /* The look did not come to its end: it is wanted again, a little later. */
 static void look_failed(struct feed *f, const char *error)
 {
-    feed_failed(f, "The feed's look failed", error, sweep_redis_usable(f->sweep));
+    feed_failed(f, "The feed's look failed", error, parts_redis_usable(f->parts));
     if (f->full)
         feed_want_full(f, FEED_RETRY_US);
     else
@@ -29,13 +29,13 @@ static void look_done(struct feed *f)
 {
     int64_t now_us = clock_mono_us();
     if (!f->again)
-        f->look_at_us = now_us + f->sweep->config->feed_interval_us;
+        f->look_at_us = now_us + f->parts->config->feed_interval_us;
     if (!f->only_clock)
         f->looked_us = f->look_began_us;
-    f->last_success_us = server_clock_now_us(&f->sweep->pg_clock);
+    f->last_success_us = server_clock_now_us(&f->parts->pg_clock);
     feed_succeeded(f);
-    if (f->full && f->sweep->config->reconcile_interval_us > 0)
-        f->scan_at_us = now_us + f->sweep->config->reconcile_interval_us;
+    if (f->full && f->parts->config->reconcile_interval_us > 0)
+        f->scan_at_us = now_us + f->parts->config->reconcile_interval_us;
     feed_job_over(f);
 }
 
@@ -46,7 +46,7 @@ static void next_page(struct feed *f)
 {
     if (f->look_began_us == 0 || overdue_again_us(f->overdue) <= clock_mono_us())
         overdue_want(f->overdue, f->pages);
-    if (statements_ready(f->sweep->statements) && pages_next(f->pages, on_page, f) == 0)
+    if (statements_ready(f->parts->statements) && pages_next(f->pages, on_page, f) == 0)
         return;
     look_failed(f, pg_link_up(f->link) ? "the statements have to be made anew"
                                        : "the connection to Postgres was lost");
@@ -75,7 +75,7 @@ static void on_page(void *arg, const struct page *page)
         return;
     }
     if (f->look_began_us == 0)
-        f->look_began_us = server_clock_now_us(&f->sweep->pg_clock);
+        f->look_began_us = server_clock_now_us(&f->parts->pg_clock);
     if (pages_has_late(f->pages))
         overdue_look(f->overdue, f->pages);
     f->last_page = page->last || f->only_clock;
@@ -90,7 +90,7 @@ static void on_page(void *arg, const struct page *page)
 
 void feed_start_look(struct feed *f, bool full, bool mirror)
 {
-    const struct config *c = f->sweep->config;
+    const struct config *c = f->parts->config;
     f->job = JOB_LOOK;
     f->full = full;
     f->want_full = false;
@@ -121,19 +121,19 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
     f->feeder = held;
     bool scan = clock_mono_us() >= f->scan_at_us;
     if (scan)
-        statements_doubt(f->sweep->statements);
+        statements_doubt(f->parts->statements);
     if (f->stopping) {
         feed_job_over(f);
         return;
     }
     feed_start_look(f, held && (took_over || scan || f->looked_us == 0),
-                    held && f->sweep->config->lookahead_us > 0);
+                    held && f->parts->config->lookahead_us > 0);
 }
 
 void feed_start_role(struct feed *f)
 {
-    int64_t ttl_ms = f->sweep->config->feed_interval_us * 5 / 4 / MS_US + SECOND_MS;
+    int64_t ttl_ms = f->parts->config->feed_interval_us * 5 / 4 / MS_US + SECOND_MS;
     f->job = JOB_ROLE;
-    if (due_queue_role(f->sweep->queue, "feeder", f->holder, ttl_ms, on_role, f) != 0)
+    if (due_queue_role(f->parts->queue, "feeder", f->holder, ttl_ms, on_role, f) != 0)
         look_failed(f, "Redis went away");
 }

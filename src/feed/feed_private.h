@@ -14,7 +14,7 @@
 enum job { JOB_NONE, JOB_CATALOG, JOB_ROLE, JOB_LOOK, JOB_PASS };
 
 struct feed {
-    struct sweep *sweep;
+    struct parts *parts;
     struct feed_events events;
     struct pg_link *link;
     struct pages *pages;

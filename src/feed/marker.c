@@ -7,14 +7,14 @@
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "queue/repair.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdlib.h>
 
 #define INTERVAL_US (500 * MS_US)
 
 struct marker {
-    struct sweep *sweep;
+    struct parts *parts;
     struct timer *tick;
     bool known; /* the mark was there at the last look on this connection */
     bool asked, freed;
@@ -55,23 +55,23 @@ static void on_mark(void *arg, bool gone, const char *error)
 static void on_tick(void *arg)
 {
     struct marker *m = arg;
-    if (m->asked || !sweep_redis_usable(m->sweep))
+    if (m->asked || !parts_redis_usable(m->parts))
         return;
-    if (due_queue_mark(m->sweep->queue, on_mark, m) == 0)
+    if (due_queue_mark(m->parts->queue, on_mark, m) == 0)
         m->asked = true;
     else
         timer_after_us(m->tick, INTERVAL_US);
 }
 
-struct marker *marker_new(struct sweep *sweep, void (*on_lost)(void *arg), void *arg)
+struct marker *marker_new(struct parts *parts, void (*on_lost)(void *arg), void *arg)
 {
     struct marker *m = calloc(1, sizeof(*m));
     if (m == NULL)
         return NULL;
-    m->sweep = sweep;
+    m->parts = parts;
     m->on_lost = on_lost;
     m->arg = arg;
-    m->tick = timer_new(sweep->loop, on_tick, m);
+    m->tick = timer_new(parts->loop, on_tick, m);
     if (m->tick == NULL) {
         free(m);
         return NULL;

@@ -5,10 +5,10 @@
 #define RS_MARKER_H
 
 struct marker;
-struct sweep;
+struct parts;
 
 /* on_lost(arg): the mark was there, and is gone; it has been set again. NULL: out of memory. */
-struct marker *marker_new(struct sweep *sweep, void (*on_lost)(void *arg), void *arg);
+struct marker *marker_new(struct parts *parts, void (*on_lost)(void *arg), void *arg);
 void marker_free(struct marker *m); /* NULL is legal */
 
 /* Redis came up or went away. */

@@ -6,14 +6,14 @@
 #include "base/time_units.h"
 #include "queue/due_queue.h"
 #include "release/pages.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct mirror {
-    struct sweep *sweep;
+    struct parts *parts;
     struct due_entry *entries;
     char *texts; /* their ids, one after the other */
     size_t n;
@@ -22,14 +22,14 @@ struct mirror {
     void *arg;
 };
 
-struct mirror *mirror_new(struct sweep *sweep,
+struct mirror *mirror_new(struct parts *parts,
                           void (*on_done)(void *arg, int64_t earliest_ms, const char *error),
                           void *arg)
 {
     struct mirror *m = calloc(1, sizeof(*m));
     if (m == NULL)
         return NULL;
-    m->sweep = sweep;
+    m->parts = parts;
     m->on_done = on_done;
     m->arg = arg;
     return m;
@@ -110,7 +110,7 @@ const char *mirror_rows(struct mirror *m, const struct mirror_row *rows, size_t 
     const char *error = NULL;
     if (copy(m, rows, n) != 0)
         error = "out of memory";
-    else if (due_queue_schedule(m->sweep->queue, m->entries, m->n, on_scheduled, m) != 0)
+    else if (due_queue_schedule(m->parts->queue, m->entries, m->n, on_scheduled, m) != 0)
         error = "Redis went away";
     if (error != NULL)
         clear(m);

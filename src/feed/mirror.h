@@ -8,12 +8,12 @@
 
 struct mirror;
 struct pages;
-struct sweep;
+struct parts;
 
 /* on_done(arg, earliest_ms, error): earliest_ms is the earliest of the page's times when entries
  * were added or became earlier, else INT64_MAX; error is NULL, or why not all was taken. NULL: out
  * of memory. */
-struct mirror *mirror_new(struct sweep *sweep,
+struct mirror *mirror_new(struct parts *parts,
                           void (*on_done)(void *arg, int64_t earliest_ms, const char *error),
                           void *arg);
 void mirror_free(struct mirror *m); /* its queue must have been closed before; NULL is legal */

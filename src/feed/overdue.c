@@ -8,7 +8,7 @@
 #include "queue/repair.h"
 #include "release/locked.h"
 #include "release/pages.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@
 #define LATE_ALL 12000
 
 struct overdue {
-    struct sweep *sweep;
+    struct parts *parts;
     struct overdue_options options;
 
     struct late now;           /* being looked up in Redis */
@@ -47,12 +47,12 @@ struct overdue {
     char why[PG_REASON_SIZE]; /* what went wrong since */
 };
 
-struct overdue *overdue_new(struct sweep *sweep, const struct overdue_options *options)
+struct overdue *overdue_new(struct parts *parts, const struct overdue_options *options)
 {
     struct overdue *o = calloc(1, sizeof(*o));
     if (o == NULL)
         return NULL;
-    o->sweep = sweep;
+    o->parts = parts;
     o->options = *options;
     o->most = LATE_MAX;
     o->began_us = clock_mono_us();
@@ -118,7 +118,7 @@ static void tell_lost(struct overdue *o, int64_t now_us)
         struct late_row *row = &o->now.rows[i];
         const struct late_row *was = late_find(&o->before, row->id);
         row->sent_us = was != NULL ? was->sent_us : 0;
-        if (row->kind == LATE_LOST && (was != NULL || !o->sweep->backlog) &&
+        if (row->kind == LATE_LOST && (was != NULL || !o->parts->backlog) &&
             (row->sent_us == 0 || now_us - row->sent_us > TELL_AGAIN_US))
             lost[n++] = row;
     }
@@ -179,9 +179,9 @@ static void give_up(struct overdue *o, const char *why)
 static void judge(struct overdue *o, struct late_row *row, const struct due_state *state,
                   int64_t now_ms)
 {
-    bool fault = o->sweep->fault_since_us > 0;
+    bool fault = o->parts->fault_since_us > 0;
     row->kind = late_judge(state, now_ms, fault);
-    if (row->kind == LATE_AT_WORK && !fault && locked_has(o->sweep->locked, row->id))
+    if (row->kind == LATE_AT_WORK && !fault && locked_has(o->parts->locked, row->id))
         row->kind = LATE_LOCKED;
 }
 
@@ -191,14 +191,14 @@ static bool ask(struct overdue *o)
 {
     size_t left = o->now.n - o->answered;
     size_t n = left < DUE_QUEUE_SCRIPT_MAX ? left : DUE_QUEUE_SCRIPT_MAX;
-    o->asking = due_queue_examine(o->sweep->queue, o->entries + o->answered, n, on_states, o) == 0;
+    o->asking = due_queue_examine(o->parts->queue, o->entries + o->answered, n, on_states, o) == 0;
     return o->asking;
 }
 
 static void on_states(void *arg, const struct due_state *states, size_t n, const char *error)
 {
     struct overdue *o = arg;
-    int64_t now_ms = server_clock_now_us(&o->sweep->pg_clock) / MS_US;
+    int64_t now_ms = server_clock_now_us(&o->parts->pg_clock) / MS_US;
     char why[PG_REASON_SIZE];
     o->asking = false;
     for (size_t i = 0; i < n && error == NULL && o->answered < o->now.n; i++)
@@ -230,7 +230,7 @@ void overdue_look(struct overdue *o, const struct pages *pages)
     for (size_t i = 0; i < o->now.n; i++)
         o->entries[i] =
             (struct due_entry){.id = o->now.rows[i].id, .id_len = strlen(o->now.rows[i].id)};
-    if (o->now.n > 0 && o->sweep->queue != NULL && ask(o))
+    if (o->now.n > 0 && o->parts->queue != NULL && ask(o))
         return;
     if (o->now.n == 0 || !o->options.confirm) { /* nobody is to be asked, or can be */
         decide(o);

@@ -10,7 +10,7 @@
 #include "queue/redis_use.h"
 #include "queue/repair.h"
 #include "release/locked.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "store/statements.h"
 #include "sweep/sweeper.h"
 
@@ -25,11 +25,11 @@
 
 static bool redis_up(const struct health *h)
 {
-    return redis_link_state(h->options.sweep->redis) == REDIS_LINK_UP;
+    return redis_link_state(h->options.parts->redis) == REDIS_LINK_UP;
 }
 
 /* Postgres's time of the earliest entry that Redis knows of; 0: none. */
-static int64_t head_us(const struct sweep *s)
+static int64_t head_us(const struct parts *s)
 {
     return s->sizes_us == 0 || s->sizes.next_ms > INT64_MAX / MS_US ? 0 : s->sizes.next_ms * MS_US;
 }
@@ -40,8 +40,8 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     h->asking_sizes = false;
     if (error != NULL)
         return;
-    h->options.sweep->sizes = *sizes;
-    h->options.sweep->sizes_us = clock_mono_us();
+    h->options.parts->sizes = *sizes;
+    h->options.parts->sizes_us = clock_mono_us();
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -60,7 +60,7 @@ static void on_failures(void *arg, const char *cursor, const struct due_found *f
  * long) somebody else may be releasing what we last saw. */
 static void refresh_sizes(struct health *h, int64_t now_us)
 {
-    const struct sweep *s = h->options.sweep;
+    const struct parts *s = h->options.parts;
     int64_t due_us = head_us(s);
     bool late = due_us > 0 && due_us + TICK_US < server_clock_now_us(&s->pg_clock);
     if (h->asking_sizes || now_us - s->sizes_us < (late ? TICK_US : SIZES_US))
@@ -70,7 +70,7 @@ static void refresh_sizes(struct health *h, int64_t now_us)
 
 static void refresh_failures(struct health *h, int64_t now_us)
 {
-    const struct sweep *s = h->options.sweep;
+    const struct parts *s = h->options.parts;
     if (s->sizes.failed == 0) {
         json_decref(h->failures);
         h->failures = NULL;
@@ -87,7 +87,7 @@ static void refresh_failures(struct health *h, int64_t now_us)
 
 static void watch_clocks(struct health *h)
 {
-    const struct sweep *s = h->options.sweep;
+    const struct parts *s = h->options.parts;
     if (s->pg_clock.known)
         clock_watch_look(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
     if (s->redis_clock.known)
@@ -99,7 +99,7 @@ static void on_tick(void *arg)
     struct health *h = arg;
     int64_t now_us = clock_mono_us();
     watch_clocks(h);
-    if (sweep_redis_usable(h->options.sweep)) {
+    if (parts_redis_usable(h->options.parts)) {
         refresh_sizes(h, now_us);
         refresh_failures(h, now_us);
     }
@@ -115,7 +115,7 @@ struct health *health_new(const struct health_options *options)
     h->began_us = clock_mono_us();
     h->postgres_clock.server = "postgres";
     h->redis_clock.server = "redis";
-    h->tick = timer_new(options->sweep->loop, on_tick, h);
+    h->tick = timer_new(options->parts->loop, on_tick, h);
     if (h->tick == NULL) {
         health_free(h);
         return NULL;
@@ -152,7 +152,7 @@ static void read_overdue(const struct health *h, struct health_report *r)
     feed_overdue(h->options.feed, &view);
     r->overdue_known = view.known;
     r->overdue_unknown = view.why;
-    if (view.why[0] == '\0' && !statements_ready(h->options.sweep->statements))
+    if (view.why[0] == '\0' && !statements_ready(h->options.parts->statements))
         r->overdue_unknown = "what the tables are like has not been read yet";
     r->silent_us = view.silent_us;
     r->overdue_since_us = view.since_us;
@@ -162,7 +162,7 @@ static void read_overdue(const struct health *h, struct health_report *r)
 
 static void read_locked(struct health *h, struct health_report *r)
 {
-    const struct locked *l = h->options.sweep->locked;
+    const struct locked *l = h->options.parts->locked;
     int64_t now_us = clock_mono_us();
     r->locked = locked_count(l);
     r->locked_known = r->locked > 0 || r->overdue_known;
@@ -176,7 +176,7 @@ static void read_locked(struct health *h, struct health_report *r)
 
 static void read_servers(const struct health *h, struct health_report *r)
 {
-    const struct sweep *s = h->options.sweep;
+    const struct parts *s = h->options.parts;
     const char *feed_error = feed_postgres_error(h->options.feed);
     bool workers_up = sweeper_postgres_up(h->options.sweeper);
     r->postgres = (struct health_server){
@@ -198,13 +198,13 @@ static void read_servers(const struct health *h, struct health_report *r)
 
 void health_read(struct health *h, struct health_report *r)
 {
-    const struct sweep *s = h->options.sweep;
+    const struct parts *s = h->options.parts;
     memset(r, 0, sizeof(*r));
     read_servers(h, r);
     r->now_us = server_clock_now_us(&s->pg_clock);
-    r->degraded = sweep_degraded(s);
+    r->degraded = parts_degraded(s);
     r->degraded_reason = redis_use_reason(s->redis_use);
-    r->sizes_known = sweep_redis_usable(s) && s->sizes_us > 0;
+    r->sizes_known = parts_redis_usable(s) && s->sizes_us > 0;
     if (r->sizes_known) {
         r->pending = s->sizes.pending;
         r->inflight = s->sizes.inflight;

@@ -6,7 +6,7 @@
 #include "feed/feed.h"
 #include "link/pg_link.h"
 #include "link/redis_link.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "sweep/sweeper.h"
 
 #include <event2/event.h>
@@ -131,7 +131,7 @@ static void put_servers(struct metrics *m, const struct health *h, const struct 
                    "Connections made after the first.");
     put_by(m, "server", "postgres",
            (double)(sweeper_postgres_reconnects(o->sweeper) + feed_postgres_reconnects(o->feed)));
-    put_by(m, "server", "redis", (double)redis_link_reconnects(o->sweep->redis));
+    put_by(m, "server", "redis", (double)redis_link_reconnects(o->parts->redis));
 }
 
 static void put_reconcile(struct metrics *m, const struct reconcile_result *r, bool known)
@@ -176,7 +176,7 @@ char *health_metrics(struct health *h, size_t *len)
     if (m == NULL)
         return NULL;
     health_read(h, &r);
-    put_stats(m, &h->options.sweep->stats);
+    put_stats(m, &h->options.parts->stats);
     put_queue(m, &r);
     put_servers(m, h, &r);
     put_reconcile(m, &h->reconcile, h->reconciled);

@@ -7,7 +7,7 @@
 #include "link/loop.h"
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
 
 struct redis_use {
-    struct sweep *sweep;
+    struct parts *parts;
     char *const *address;
     struct server_watch *watch;
     struct timer *probe;  /* armed: when it is tried again */
@@ -91,7 +91,7 @@ static void on_probed(void *arg, const char *error)
     struct redis_use *u = arg;
 
     u->probing = false;
-    if (redis_link_state(u->sweep->redis) != REDIS_LINK_UP)
+    if (redis_link_state(u->parts->redis) != REDIS_LINK_UP)
         return; /* the link says more */
     if (error != NULL) {
         refuse(u, error);
@@ -106,9 +106,9 @@ static void probe(void *arg)
 {
     struct redis_use *u = arg;
 
-    if (u->probing || redis_link_state(u->sweep->redis) != REDIS_LINK_UP)
+    if (u->probing || redis_link_state(u->parts->redis) != REDIS_LINK_UP)
         return;
-    u->probing = due_queue_probe(u->sweep->queue, on_probed, u) == 0;
+    u->probing = due_queue_probe(u->parts->queue, on_probed, u) == 0;
     if (!u->probing)
         timer_after_us(u->probe, u->probe_us);
 }
@@ -129,7 +129,7 @@ static void on_change_due(void *arg)
     u->on_change(u->arg);
 }
 
-struct redis_use *redis_use_new(struct sweep *sweep, char *const *address,
+struct redis_use *redis_use_new(struct parts *parts, char *const *address,
                                 void (*on_change)(void *arg), void *arg)
 {
     const struct server_watch_words words = {
@@ -143,19 +143,19 @@ struct redis_use *redis_use_new(struct sweep *sweep, char *const *address,
 
     if (u == NULL)
         return NULL;
-    u->sweep = sweep;
+    u->parts = parts;
     u->address = address;
     u->on_change = on_change;
     u->arg = arg;
     u->probe_us = PROBE_US;
-    u->watch = server_watch_new(sweep->loop, &words);
-    u->probe = timer_new(sweep->loop, probe, u);
-    u->change = timer_new(sweep->loop, on_change_due, u);
+    u->watch = server_watch_new(parts->loop, &words);
+    u->probe = timer_new(parts->loop, probe, u);
+    u->change = timer_new(parts->loop, on_change_due, u);
     if (u->watch == NULL || u->probe == NULL || u->change == NULL) {
         redis_use_free(u);
         return NULL;
     }
-    due_queue_on_refused(sweep->queue, on_refused, u);
+    due_queue_on_refused(parts->queue, on_refused, u);
     return u;
 }
 
@@ -175,7 +175,7 @@ static void say_connected(struct redis_use *u)
 {
     log_event(!u->seen || server_watch_said(u->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
               LOG_STR, "redis", *u->address, LOG_STR, "version",
-              redis_link_info(u->sweep->redis)->version, LOG_END);
+              redis_link_info(u->parts->redis)->version, LOG_END);
     u->seen = true;
 }
 

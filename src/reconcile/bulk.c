@@ -6,7 +6,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/rows.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -214,7 +214,7 @@ static void on_added(void *arg, const char *error)
 
 static void send_look(struct reconcile *r, struct chunk *chunk)
 {
-    struct due_queue *q = r->sweep->queue;
+    struct due_queue *q = r->parts->queue;
     if (r->bulk->plain)
         reconcile_sent(r, due_queue_scores(q, chunk->entries, chunk->n, on_scores, chunk));
     else
@@ -227,7 +227,7 @@ static void send_add(struct reconcile *r, struct chunk *chunk)
         count(chunk);
     else
         reconcile_sent(r,
-                       due_queue_add(r->sweep->queue, chunk->entries, chunk->n, on_added, chunk));
+                       due_queue_add(r->parts->queue, chunk->entries, chunk->n, on_added, chunk));
 }
 
 /* Gives idle chunks what is left of the page; true while any of it is under way. */
@@ -302,7 +302,7 @@ static void poke_ripe(struct reconcile *r)
     b->looking = p;
     b->looked = false;
     b->asked_sizes = true;
-    reconcile_sent(r, due_queue_sizes(r->sweep->queue, on_sizes, r));
+    reconcile_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
 }
 
 void bulk_poke(struct reconcile *r)
@@ -330,7 +330,7 @@ int bulk_new(struct reconcile *r)
     STAILQ_INIT(&r->bulk->pages);
     for (int i = 0; i < ROWS_CHUNKS; i++)
         r->bulk->look.chunks[i].r = r->bulk->add.chunks[i].r = r;
-    r->bulk->ripe = timer_new(r->sweep->loop, on_ripe, r);
+    r->bulk->ripe = timer_new(r->parts->loop, on_ripe, r);
     return r->bulk->ripe != NULL ? 0 : -1;
 }
 

@@ -4,7 +4,7 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static void judge_stray(struct reconcile *r, const struct stray *s, const struct
     int64_t now_us = reconcile_now_us(r);
     if (look->active)
         return;
-    if (!look->found || s->score_ms * MS_US < now_us - r->sweep->config->lease_us)
+    if (!look->found || s->score_ms * MS_US < now_us - r->parts->config->lease_us)
         again_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
     else if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
         r->result.spent++;
@@ -162,7 +162,7 @@ static void scan_pending(struct reconcile *r)
     const struct due_text from = {e->from, strlen(e->from)};
     const struct due_text id = {e->from_id, e->from_id_len};
     e->scanning = true;
-    reconcile_sent(r, due_queue_pending(r->sweep->queue, &from, e->from_id != NULL ? &id : NULL,
+    reconcile_sent(r, due_queue_pending(r->parts->queue, &from, e->from_id != NULL ? &id : NULL,
                                         on_pending, r));
 }
 
@@ -198,7 +198,7 @@ static void scan(struct reconcile *r)
 {
     struct entries *e = r->entries;
     e->scanning = true;
-    reconcile_sent(r, due_queue_scan(r->sweep->queue, e->place, e->cursor, on_scanned, r));
+    reconcile_sent(r, due_queue_scan(r->parts->queue, e->place, e->cursor, on_scanned, r));
 }
 
 /* ---- all three ---- */
@@ -239,7 +239,7 @@ static void start(struct reconcile *r, void (*how)(struct reconcile *r))
     e->over = false;
     snprintf(e->cursor, sizeof(e->cursor), "0");
     snprintf(e->from, sizeof(e->from), "-inf");
-    reconcile_sent(r, due_queue_sizes(r->sweep->queue, on_sizes, r));
+    reconcile_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
 }
 
 void entries_start_pending(struct reconcile *r)

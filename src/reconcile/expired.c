@@ -8,9 +8,9 @@
 #include "reconcile/reconcile_private.h"
 #include "release/breakers.h"
 #include "release/pages.h"
+#include "release/parts.h"
 #include "release/pass.h"
 #include "release/release.h"
-#include "release/sweep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +168,7 @@ static void on_page(void *arg, const struct page *page)
 
 static void next_page(struct reconcile *r)
 {
-    if (!statements_ready(r->sweep->statements) || pages_next(r->expired->pages, on_page, r) != 0)
+    if (!statements_ready(r->parts->statements) || pages_next(r->expired->pages, on_page, r) != 0)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 
@@ -199,7 +199,7 @@ void expired_start(struct reconcile *r)
         reconcile_next(r);
         return;
     }
-    breakers_forget(r->sweep->breakers); /* counters may have been repaired just now */
+    breakers_forget(r->parts->breakers); /* counters may have been repaired just now */
     r->expired->locked_until_us = clock_mono_us() + GRACE_US + LOCKED_FOR_US;
     timer_at_us(r->expired->later, r->clock_began_us + GRACE_US);
 }
@@ -221,9 +221,9 @@ int expired_new(struct reconcile *r)
     if (x == NULL)
         return -1;
     r->expired = x;
-    x->pages = pages_new(r->sweep, r->link);
-    x->pass = pass_new(r->sweep, &r->link, 1, true);
-    x->later = timer_new(r->sweep->loop, on_later, r);
+    x->pages = pages_new(r->parts, r->link);
+    x->pass = pass_new(r->parts, &r->link, 1, true);
+    x->later = timer_new(r->parts->loop, on_later, r);
     if (x->pages == NULL || x->pass == NULL || x->later == NULL)
         return -1;
     pass_watch(x->pass, on_item, r);

@@ -4,7 +4,7 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 bool judge_redis(const struct suspect *s, const struct due_state *state, struct due_mend *mend)
 {
@@ -62,7 +62,7 @@ bool judge_postgres(const struct reconcile *r, const struct suspect *s, const st
     case SUSPECT_ORPHANED:
         return !look->found ||
                (!look->active && parse_score_ms(mend->seen.text, mend->seen.len, &score_ms) == 0 &&
-                score_ms * MS_US < now_us - r->sweep->config->lease_us);
+                score_ms * MS_US < now_us - r->parts->config->lease_us);
     case SUSPECT_LEASE:
         mend->at_ms = s->first;
         if (!look->active)

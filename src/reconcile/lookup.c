@@ -2,7 +2,7 @@
 #include "base/parse.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -92,7 +92,7 @@ void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bo
     assert(n > 0 && r->looking == NULL);
     struct looking *l = calloc(1, sizeof(*l));
     char *ids = NULL;
-    if (!statements_ready(r->sweep->statements)) {
+    if (!statements_ready(r->parts->statements)) {
         free(l);
         reconcile_fail(r, "the statements have to be made anew");
         return;
@@ -105,7 +105,7 @@ void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bo
         l->cb = cb;
         l->arg = arg;
         if (l->places != NULL && l->looks != NULL)
-            ids = id_array(l, statements_types(r->sweep->statements)->id_kind, entries);
+            ids = id_array(l, statements_types(r->parts->statements)->id_kind, entries);
     }
     if (ids == NULL) {
         looking_free(l);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "link/loop.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +148,7 @@ static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
     compact(b);
     if (b->n > 0 && !r->options.dry_run) {
         b->step = STEP_MEND;
-        reconcile_sent(r, due_queue_mend(r->sweep->queue, b->mends, b->n, on_mended, b));
+        reconcile_sent(r, due_queue_mend(r->parts->queue, b->mends, b->n, on_mended, b));
     } else {
         for (size_t i = 0; i < b->n; i++)
             judge_count(r, b->suspects[i], &b->mends[i]);
@@ -211,7 +211,7 @@ static void fill(struct batch *b)
     if (b->n == 0)
         return;
     b->step = STEP_REDIS;
-    reconcile_sent(b->r, due_queue_examine(b->r->sweep->queue, b->entries, b->n, on_examined, b));
+    reconcile_sent(b->r, due_queue_examine(b->r->parts->queue, b->entries, b->n, on_examined, b));
 }
 
 static void drained(struct reconcile *r)
@@ -270,7 +270,7 @@ int again_new(struct reconcile *r)
     STAILQ_INIT(&a->later);
     for (int i = 0; i < BATCHES; i++)
         a->batches[i].r = r;
-    a->ripe = timer_new(r->sweep->loop, on_ripe, r);
+    a->ripe = timer_new(r->parts->loop, on_ripe, r);
     return a->ripe != NULL ? 0 : -1;
 }
 

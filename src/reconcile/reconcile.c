@@ -6,7 +6,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "store/ask.h"
 
 #include <assert.h>
@@ -53,7 +53,7 @@ static const struct {
 
 int64_t reconcile_now_us(const struct reconcile *r)
 {
-    return server_clock_now_us(&r->sweep->pg_clock);
+    return server_clock_now_us(&r->parts->pg_clock);
 }
 
 bool reconcile_over(const struct reconcile *r)
@@ -127,7 +127,7 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
                    const char *const *params,
                    void (*cb)(struct reconcile *r, const struct pg_result *rows))
 {
-    if (!statements_ready(r->sweep->statements)) {
+    if (!statements_ready(r->parts->statements)) {
         reconcile_fail(r, "the statements have to be made anew");
         return;
     }
@@ -136,8 +136,8 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
         {.sql = settings, .nparams = 1, .params = sorting},
         {.statement = which, .nparams = nparams, .params = params},
     };
-    const struct ask_options options = {.statements = r->sweep->statements,
-                                        .clock = &r->sweep->pg_clock,
+    const struct ask_options options = {.statements = r->parts->statements,
+                                        .clock = &r->parts->pg_clock,
                                         .link = r->link,
                                         .deadline_us = ASK_DEADLINE_US,
                                         .reads = true,
@@ -197,7 +197,7 @@ static void on_begun(struct reconcile *r, const struct pg_result *rows)
     int64_t now_us = clock_mono_us();
     r->clock_us = pg_result_int(rows, 0, 0);
     r->clock_began_us = now_us;
-    server_clock_sample(&r->sweep->pg_clock, r->clock_us, r->phase_began_us, now_us);
+    server_clock_sample(&r->parts->pg_clock, r->clock_us, r->phase_began_us, now_us);
     r->active_rows = pg_result_int(rows, 0, 1);
     r->products = pg_result_int(rows, 0, 2);
     r->any_expired = pg_result_text(rows, 0, 3)[0] == 't';
@@ -230,7 +230,7 @@ void reconcile_begin(struct reconcile *r)
 {
     if (r->ending || !r->has_role || !pg_link_up(r->link) || pg_link_busy(r->link))
         return;
-    if (statements_load(r->sweep->statements, r->link, &r->sweep->pg_clock, on_statements, r) != 0)
+    if (statements_load(r->parts->statements, r->link, &r->parts->pg_clock, on_statements, r) != 0)
         reconcile_fail(r, "the connection to Postgres was lost");
 }
 
@@ -290,9 +290,9 @@ bool reconcile_running(const struct reconcile *r)
 
 static int make_parts(struct reconcile *r)
 {
-    struct loop *loop = r->sweep->loop;
+    struct loop *loop = r->parts->loop;
     const struct pg_link_options options = {
-        .source = r->sweep->postgres,
+        .source = r->parts->postgres,
         .application_name = "reservation-sweeper reconcile",
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,
@@ -316,12 +316,12 @@ static int make_parts(struct reconcile *r)
     return 0;
 }
 
-struct reconcile *reconcile_new(struct sweep *sweep, const struct reconcile_options *options)
+struct reconcile *reconcile_new(struct parts *parts, const struct reconcile_options *options)
 {
     struct reconcile *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return NULL;
-    r->sweep = sweep;
+    r->parts = parts;
     r->options = *options;
     r->result.dry_run = options->dry_run;
     if (make_parts(r) != 0) {

@@ -27,7 +27,7 @@ struct stock;
 #define RECONCILE_AGAIN_US SECOND_US /* after which a suspect is looked at again */
 
 struct reconcile {
-    struct sweep *sweep;
+    struct parts *parts;
     struct reconcile_options options;
     struct reconcile_result result;
     struct pg_link *link;

@@ -4,8 +4,8 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "reconcile/reconcile_private.h"
+#include "release/parts.h"
 #include "release/refusal_log.h"
-#include "release/sweep.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -143,7 +143,7 @@ void report_end(struct reconcile *r)
 {
     if (r->options.report != NULL && fflush(r->options.report) != 0)
         reconcile_fail(r, "the report could not be written");
-    refusal_log_flush(r->sweep->refusal_log);
+    refusal_log_flush(r->parts->refusal_log);
     r->result.ok = r->error[0] == '\0';
     r->result.error = r->error;
     if (r->result.ok) {

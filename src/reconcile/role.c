@@ -4,7 +4,7 @@
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -62,7 +62,7 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
 static void ask_role(struct reconcile *r)
 {
     r->role_asked = true;
-    reconcile_sent(r, due_queue_role(r->sweep->queue, ROLE, r->holder, ROLE_TTL_MS, on_role, r));
+    reconcile_sent(r, due_queue_role(r->parts->queue, ROLE, r->holder, ROLE_TTL_MS, on_role, r));
 }
 
 /* host:pid, and what tells two runs of one process apart. */
@@ -98,7 +98,7 @@ bool role_stop(struct reconcile *r)
     bool had_role = r->has_role;
     timer_clear(r->renew);
     r->has_role = false;
-    if (!had_role || due_queue_role_release(r->sweep->queue, ROLE, r->holder, on_given_up, r) != 0)
+    if (!had_role || due_queue_role_release(r->parts->queue, ROLE, r->holder, on_given_up, r) != 0)
         return true;
     r->outstanding++;
     return false;

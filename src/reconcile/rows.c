@@ -6,7 +6,7 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/pg_link.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ void rows_ask(struct reconcile *r, const struct rows_place *place,
     snprintf(after, sizeof(after), "%lld", (long long)place->after_us);
     snprintf(size, sizeof(size), "%zu", place->most);
     snprintf(young, sizeof(young), "%lld",
-             2 * (long long)r->sweep->config->feed_interval_us + LATE_COMMIT_US);
+             2 * (long long)r->parts->config->feed_interval_us + LATE_COMMIT_US);
     const char *params[] = {after, place->after_id, size, young};
     reconcile_ask(r, place->tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
 }
@@ -135,7 +135,7 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
 static int64_t patience_us(const struct reconcile *r, const struct page_rows *p,
                            const struct page_row *row)
 {
-    const struct config *c = r->sweep->config;
+    const struct config *c = r->parts->config;
     int64_t entered_us = row->expires_us - c->lookahead_us;
     if (c->lookahead_us == 0 || (!row->young && entered_us + 2 * c->feed_interval_us < p->read_us))
         return RECONCILE_AGAIN_US;
@@ -152,7 +152,7 @@ static bool same_as_before(const struct page_rows *p, size_t i)
 static void judge_row(struct reconcile *r, struct page_rows *p, size_t i, int64_t score_ms)
 {
     struct page_row *row = &p->rows[i];
-    int64_t lookahead_us = r->sweep->config->lookahead_us;
+    int64_t lookahead_us = r->parts->config->lookahead_us;
     const char *id = p->texts + row->at;
     if (same_as_before(p, i))
         return;
@@ -232,7 +232,7 @@ static bool compare(struct reconcile *r)
         if (!chunk->busy && s->next < s->page->n) {
             chunk_fill(chunk, s->page, &s->next, false);
             if (chunk->busy)
-                reconcile_sent(r, due_queue_scores(r->sweep->queue, chunk->entries, chunk->n,
+                reconcile_sent(r, due_queue_scores(r->parts->queue, chunk->entries, chunk->n,
                                                    on_scores, chunk));
         }
         busy = busy || chunk->busy;
@@ -285,7 +285,7 @@ void rows_poke(struct reconcile *r)
 void rows_start(struct reconcile *r)
 {
     r->total = r->active_rows;
-    const struct statements *s = r->sweep->statements;
+    const struct statements *s = r->parts->statements;
     bool short_ids = statements_ready(s) && statements_types(s)->id_kind > ID_BYTES;
     r->rows->place.after_us = r->clock_us;
     r->rows->place.most = short_ids ? PAGE_SIZE : PAGE_SIZE_TEXT;

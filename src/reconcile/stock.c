@@ -8,7 +8,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "store/ask.h"
 
 #include <assert.h>
@@ -98,7 +98,7 @@ static struct amount expected_available(const struct drift *d)
 /* Row security of one of the tables is in force for this role. */
 static bool hidden(const struct reconcile *r)
 {
-    const struct statements *statements = r->sweep->statements;
+    const struct statements *statements = r->parts->statements;
     return statements_ready(statements) && (statements_types(statements)->rows_hidden ||
                                             statements_types(statements)->counters_hidden);
 }
@@ -217,9 +217,9 @@ static void send_repair(struct reconcile *r)
                                    "pg_catalog.set_config('jit', 'off', true),"
                                    " pg_catalog.set_config('random_page_cost', '1.1', true)";
     struct stock *s = r->stock;
-    struct statements *statements = r->sweep->statements;
+    struct statements *statements = r->parts->statements;
     char timeout[32];
-    int64_t lock_ms = r->sweep->config->lock_timeout_us / MS_US;
+    int64_t lock_ms = r->parts->config->lock_timeout_us / MS_US;
     snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     const char *lock_params[] = {timeout};
     const char *params[] = {s->drifts[s->next].product};
@@ -229,7 +229,7 @@ static void send_repair(struct reconcile *r)
         {.statement = STATEMENT_STOCK_REPAIR, .nparams = 1, .params = params},
     };
     const struct ask_options options = {.statements = statements,
-                                        .clock = &r->sweep->pg_clock,
+                                        .clock = &r->parts->pg_clock,
                                         .link = r->link,
                                         .deadline_us = DEADLINE_US,
                                         .reads = true,
@@ -331,7 +331,7 @@ static void step(struct reconcile *r)
     if (reconcile_over(r))
         return;
     while (s->next < s->n && s->repairing) {
-        if (!statements_ready(r->sweep->statements)) {
+        if (!statements_ready(r->parts->statements)) {
             reconcile_fail(r, "the statements have to be made anew");
             return;
         }
@@ -371,7 +371,7 @@ int stock_new(struct reconcile *r)
     r->stock = calloc(1, sizeof(*r->stock));
     if (r->stock == NULL)
         return -1;
-    r->stock->again = timer_new(r->sweep->loop, on_again, r);
+    r->stock->again = timer_new(r->parts->loop, on_again, r);
     return r->stock->again != NULL ? 0 : -1;
 }
 

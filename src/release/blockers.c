@@ -7,8 +7,8 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/locked.h"
+#include "release/parts.h"
 #include "release/release.h"
-#include "release/sweep.h"
 #include "store/mapping.h"
 #include "store/sql_texts.h"
 #include "store/statements.h"
@@ -28,7 +28,7 @@
 #define STATEMENT_US SECOND_US
 
 struct blockers {
-    struct sweep *sweep;
+    struct parts *parts;
     struct pg_link *link; /* NULL: none at present */
     struct timer *tick;
     int64_t used_us; /* monotonic: when it was last of use */
@@ -90,7 +90,7 @@ static int best_row(const struct locked *l, const struct pg_result *r, size_t n,
 static void on_rows(void *arg, const struct pg_answer *answer)
 {
     struct blockers *b = arg;
-    struct locked *l = b->sweep->locked;
+    struct locked *l = b->parts->locked;
     const struct pg_result *r =
         answer->status == PG_DONE && answer->nresults == 2 ? answer->results[1] : NULL;
     if (r != NULL && pg_result_columns(r) != 7)
@@ -111,8 +111,8 @@ static void ask_rows(struct blockers *b)
 {
     struct item *items[ASKED_MOST];
     const struct release_options options = {
-        .statements = b->sweep->statements,
-        .clock = &b->sweep->pg_clock,
+        .statements = b->parts->statements,
+        .clock = &b->parts->pg_clock,
         .lock_timeout_us = LOCK_US,
         .statement_timeout_us = STATEMENT_US,
     };
@@ -120,7 +120,7 @@ static void ask_rows(struct blockers *b)
         items[i] = &b->items[i];
     if (b->n == 0) /* only the tables were to be asked for */
         return;
-    if (!statements_ready(b->sweep->statements) ||
+    if (!statements_ready(b->parts->statements) ||
         release_ask(b->link, &options, STATEMENT_BLOCKERS, items, b->n, on_rows, b) != 0)
         clear(b);
 }
@@ -169,7 +169,7 @@ static void ask_tables(struct blockers *b)
 static void ask(struct blockers *b)
 {
     const char *ids[ASKED_MOST];
-    size_t n = locked_ask(b->sweep->locked, ids, ASKED_MOST, clock_mono_us());
+    size_t n = locked_ask(b->parts->locked, ids, ASKED_MOST, clock_mono_us());
     for (; b->n < n; b->n++)
         if (item_init(&b->items[b->n], ids[b->n], strlen(ids[b->n])) != 0)
             break;
@@ -186,7 +186,7 @@ static void on_watched(void *arg, const struct pg_answer *answer)
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
     if (r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 4) {
         struct locked_holder holder = read_holder(r, 0, 0, "inside");
-        locked_seen(b->sweep->locked, b->watched, &holder);
+        locked_seen(b->parts->locked, b->watched, &holder);
     }
     free(b->watched);
     b->watched = NULL;
@@ -204,7 +204,7 @@ bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char
     const char *params[] = {pid};
     const struct pg_query query = {.sql = sql_waited_for, .nparams = 1, .params = params};
     if (b == NULL || b->link == NULL || !pg_link_up(b->link) || pg_link_busy(b->link) ||
-        !locked_wants_watch(b->sweep->locked, id, clock_mono_us()))
+        !locked_wants_watch(b->parts->locked, id, clock_mono_us()))
         return false;
     snprintf(pid, sizeof(pid), "%d", pg_link_backend_pid(waiter));
     b->watched = strdup(id);
@@ -229,7 +229,7 @@ static void on_state(void *arg, bool up, const char *reason)
 static void open_link(struct blockers *b)
 {
     const struct pg_link_options options = {
-        .source = b->sweep->postgres,
+        .source = b->parts->postgres,
         .application_name = "reservation-sweeper locks",
         .connect_timeout_us = CONNECT_US,
         .backoff_min_us = BACKOFF_MIN_US,
@@ -237,7 +237,7 @@ static void open_link(struct blockers *b)
         .on_state = on_state,
         .arg = b,
     };
-    b->link = pg_link_new(b->sweep->loop, &options);
+    b->link = pg_link_new(b->parts->loop, &options);
     if (b->link != NULL)
         pg_link_start(b->link);
 }
@@ -245,7 +245,7 @@ static void open_link(struct blockers *b)
 static void on_tick(void *arg)
 {
     struct blockers *b = arg;
-    struct locked *l = b->sweep->locked;
+    struct locked *l = b->parts->locked;
     int64_t now_us = clock_mono_us();
     bool tables = b->suspect || (b->tables_held && now_us - b->used_us >= TABLES_US);
     if (locked_ask_at_us(l) <= now_us || tables) {
@@ -262,13 +262,13 @@ static void on_tick(void *arg)
     timer_after_us(b->tick, TICK_US);
 }
 
-struct blockers *blockers_new(struct sweep *sweep)
+struct blockers *blockers_new(struct parts *parts)
 {
     struct blockers *b = calloc(1, sizeof(*b));
     if (b == NULL)
         return NULL;
-    b->sweep = sweep;
-    b->tick = timer_new(sweep->loop, on_tick, b);
+    b->parts = parts;
+    b->tick = timer_new(parts->loop, on_tick, b);
     if (b->tick == NULL) {
         free(b);
         return NULL;

@@ -5,7 +5,7 @@
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "store/ask.h"
 #include "store/statements.h"
 
@@ -18,7 +18,7 @@
 #define SLOW_US (100 * MS_US)        /* a page in the order of an index takes a tenth */
 
 struct pages {
-    struct sweep *sweep;
+    struct parts *parts;
     struct pg_link *link;
     int64_t from_us, ahead_us;
     int size, size_max;
@@ -32,12 +32,12 @@ struct pages {
     void *arg;
 };
 
-struct pages *pages_new(struct sweep *sweep, struct pg_link *link)
+struct pages *pages_new(struct parts *parts, struct pg_link *link)
 {
     struct pages *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return NULL;
-    p->sweep = sweep;
+    p->parts = parts;
     p->link = link;
     return p;
 }
@@ -147,12 +147,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     if (answer->status != PG_DONE) {
         page.error = answer->message;
         if (strcmp(answer->sqlstate, "57014") == 0 || strcmp(answer->sqlstate, "55P03") == 0)
-            blockers_suspect_tables(p->sweep->blockers);
+            blockers_suspect_tables(p->parts->blockers);
     } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1 ||
                (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";
     } else {
-        server_clock_sample(&p->sweep->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,
+        server_clock_sample(&p->parts->pg_clock, pg_result_int(rows, 0, 2), answer->sent_us,
                             answer->received_us);
         p->rows = rows;
         p->late = late;
@@ -191,8 +191,8 @@ static int send(struct pages *p)
         {.statement = which, .nparams = 5, .params = params},
         {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
-    const struct ask_options options = {.statements = p->sweep->statements,
-                                        .clock = &p->sweep->pg_clock,
+    const struct ask_options options = {.statements = p->parts->statements,
+                                        .clock = &p->parts->pg_clock,
                                         .link = p->link,
                                         .deadline_us = DEADLINE_US,
                                         .reads = true};

@@ -10,9 +10,9 @@
 #include "release/batch.h"
 #include "release/locked.h"
 #include "release/pages.h"
+#include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/refusals.h"
-#include "release/sweep.h"
 #include "store/statements.h"
 
 #include <assert.h>
@@ -31,7 +31,7 @@ struct runner {
 };
 
 struct pass {
-    struct sweep *sweep;
+    struct parts *parts;
     bool drop;
     struct pages *pages;
     struct refusals *refusals;
@@ -73,17 +73,17 @@ static void fail(struct pass *p, const char *error)
     p->stopping = true;
 }
 
-struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nlinks, bool drop)
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks, bool drop)
 {
     struct pass *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return NULL;
-    p->sweep = sweep;
+    p->parts = parts;
     p->drop = drop;
-    p->pages = pages_new(sweep, links[0]);
+    p->pages = pages_new(parts, links[0]);
     p->refusals = refusals_new();
     p->held = refusals_new();
-    p->turn = timer_new(sweep->loop, advance, p);
+    p->turn = timer_new(parts->loop, advance, p);
     p->runners = calloc((size_t)nlinks, sizeof(struct runner));
     if (p->pages == NULL || p->refusals == NULL || p->held == NULL || p->turn == NULL ||
         p->runners == NULL)
@@ -91,7 +91,7 @@ struct pass *pass_new(struct sweep *sweep, struct pg_link *const *links, int nli
     for (; p->nrunners < nlinks; p->nrunners++) {
         struct runner *r = &p->runners[p->nrunners];
         r->pass = p;
-        r->batch = sweep_batch_new(sweep, links[p->nrunners]);
+        r->batch = parts_batch_new(parts, links[p->nrunners]);
         if (r->batch == NULL)
             goto fail;
     }
@@ -203,14 +203,14 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
     case OUTCOME_DEFERRED:
         p->result.held++;
         if (refusals_meet(p->held, item->id))
-            refusal_log_deferred(p->sweep->refusal_log, item);
+            refusal_log_deferred(p->parts->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
         p->result.held_back++;
         break;
     case OUTCOME_LOCKED:
         p->result.locked++;
-        p->sweep->stats.rescheduled[RESCHEDULE_LOCKED]++;
+        p->parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
         break;
     case OUTCOME_UNKNOWN:
         fail(p, "the connection to Postgres was lost");
@@ -229,8 +229,8 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->held, item->id);
     }
-    locked_note(p->sweep->locked, item, commit_us, clock_mono_us());
-    sweep_account(p->sweep, item, commit_us);
+    locked_note(p->parts->locked, item, commit_us, clock_mono_us());
+    account_item(p->parts, item, commit_us);
     if (p->on_item != NULL)
         p->on_item(p->item_arg, item);
 }
@@ -254,7 +254,7 @@ static void on_dropped(void *arg, size_t dropped, const char *error)
     }
     /* Harmless: spent entries are forgotten when they come due. A daemon has said it otherwise. */
     if (error != NULL) {
-        log_event(r->pass->refused || sweep_degraded(r->pass->sweep) ? LOG_DEBUG : LOG_WARN,
+        log_event(r->pass->refused || parts_degraded(r->pass->parts) ? LOG_DEBUG : LOG_WARN,
                   "Redis could not be told what was released; its entries go when they come due",
                   LOG_STR, "error", error, LOG_END);
         r->pass->refused = true;
@@ -265,8 +265,8 @@ static void on_dropped(void *arg, size_t dropped, const char *error)
 /* Tells Redis what Postgres has settled. Returns true when an answer will come. */
 static bool tell_redis(struct runner *r)
 {
-    struct sweep *sweep = r->pass->sweep;
-    if (!r->pass->drop || sweep->queue == NULL || redis_link_state(sweep->redis) != REDIS_LINK_UP)
+    struct parts *parts = r->pass->parts;
+    if (!r->pass->drop || parts->queue == NULL || redis_link_state(parts->redis) != REDIS_LINK_UP)
         return false;
     r->dropped = calloc(r->n + 1, sizeof(*r->dropped));
     if (r->dropped == NULL)
@@ -277,14 +277,14 @@ static bool tell_redis(struct runner *r)
         if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE)
             r->dropped[n++] = (struct due_entry){.id = item->id, .id_len = item->id_len};
     }
-    r->telling = n > 0 && due_queue_drop(sweep->queue, r->dropped, n, on_dropped, r) == 0;
+    r->telling = n > 0 && due_queue_drop(parts->queue, r->dropped, n, on_dropped, r) == 0;
     return r->telling;
 }
 
 static void on_batch(void *arg)
 {
     struct runner *r = arg;
-    int64_t commit_us = server_clock_now_us(&r->pass->sweep->pg_clock);
+    int64_t commit_us = server_clock_now_us(&r->pass->parts->pg_clock);
     r->pass->heard_us = clock_mono_us();
     for (size_t i = 0; i < r->n; i++)
         account(r->pass, &r->items[i], commit_us);
@@ -299,8 +299,8 @@ static int dispatch(struct pass *p)
     for (int i = 0; i < p->nrunners; i++) {
         struct runner *r = &p->runners[i];
         size_t left = p->n - p->next;
-        if (!r->busy && left > 0 && !p->stopping && statements_ready(p->sweep->statements)) {
-            size_t most = (size_t)p->sweep->config->batch_size;
+        if (!r->busy && left > 0 && !p->stopping && statements_ready(p->parts->statements)) {
+            size_t most = (size_t)p->parts->config->batch_size;
             r->items = p->items + p->next;
             r->n = left < most ? left : most;
             p->next += r->n;
@@ -362,7 +362,7 @@ static void advance(void *arg)
         return;
     }
     clear_page(p);
-    if (!statements_ready(p->sweep->statements) || pages_next(p->pages, on_page, p) != 0) {
+    if (!statements_ready(p->parts->statements) || pages_next(p->pages, on_page, p) != 0) {
         fail(p, "the connection to Postgres was lost");
         finish(p);
         return;

@@ -4,9 +4,9 @@
 #include "base/backoff.h"
 #include "base/time_units.h"
 #include "queue/due_queue.h"
+#include "release/parts.h"
 #include "release/release.h"
 #include "release/stats.h"
-#include "release/sweep.h"
 
 #include <stdlib.h>
 
@@ -51,7 +51,7 @@ static void settle_failed(struct stats *stats, struct item *item, struct due_set
     int64_t retry_ms = now_ms + delay_us / MS_US;
     stats->rescheduled[RESCHEDULE_FAILED]++;
     free(item->record);
-    item->record = sweep_failed_record(item, now_ms, retry_ms);
+    item->record = failed_record_make(item, now_ms, retry_ms);
     to->record = item->record;
     put_back(to, to->record != NULL ? DUE_FAILED : DUE_PUT_BACK, retry_ms);
 }

@@ -5,7 +5,7 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
-#include "release/sweep.h"
+#include "release/parts.h"
 #include "sweep/worker.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define AFTER_ERROR_US (100 * MS_US) /* until the next claim after Redis refused one */
 
 struct sweeper {
-    struct sweep *sweep;
+    struct parts *parts;
     struct worker **workers;
     int n;
     struct timer *wake;
@@ -38,7 +38,7 @@ static struct worker *ready_worker(const struct sweeper *s)
     for (int i = 0; i < s->n; i++)
         if (worker_ready(s->workers[i]))
             return s->workers[i];
-    for (int i = 0; i < s->n && s->sweep->backlog; i++)
+    for (int i = 0; i < s->n && s->parts->backlog; i++)
         if (worker_ready_ahead(s->workers[i]))
             return s->workers[i];
     return NULL;
@@ -47,16 +47,16 @@ static struct worker *ready_worker(const struct sweeper *s)
 /* The monotonic moment of the next claim. */
 static int64_t next_claim_us(const struct sweeper *s)
 {
-    int64_t at_us = s->looked_us + s->sweep->config->max_sleep_us;
+    int64_t at_us = s->looked_us + s->parts->config->max_sleep_us;
     if (s->next_ms < INT64_MAX / MS_US) {
-        int64_t due_us = server_clock_to_mono_us(&s->sweep->pg_clock, s->next_ms * MS_US);
+        int64_t due_us = server_clock_to_mono_us(&s->parts->pg_clock, s->next_ms * MS_US);
         if (due_us < at_us)
             at_us = due_us;
     }
-    int64_t paced_us = s->batch_started_us + s->sweep->config->pace_us;
+    int64_t paced_us = s->batch_started_us + s->parts->config->pace_us;
     if (at_us < paced_us)
         at_us = paced_us;
-    if (s->sweep->backlog) /* a full batch is waiting already */
+    if (s->parts->backlog) /* a full batch is waiting already */
         at_us = 0;
     return at_us > s->not_before_us ? at_us : s->not_before_us;
 }
@@ -87,7 +87,7 @@ static void poke(struct sweeper *s)
         check_stopped(s);
         return;
     }
-    if (s->claiming != NULL || !sweep_redis_usable(s->sweep))
+    if (s->claiming != NULL || !parts_redis_usable(s->parts))
         return;
     struct worker *w = ready_worker(s);
     if (w == NULL)
@@ -119,7 +119,7 @@ static void on_claimed(void *arg, struct worker *w, const struct worker_claim_re
     s->claiming = NULL;
     if (s->stopping)
         worker_hand_back(w);
-    s->sweep->backlog = result->full;
+    s->parts->backlog = result->full;
     s->next_ms = result->next_ms;
     if (!result->ok)
         s->not_before_us = clock_mono_us() + AFTER_ERROR_US;
@@ -150,25 +150,25 @@ static void on_link(void *arg, struct worker *w)
     poke(s);
 }
 
-struct sweeper *sweeper_new(struct sweep *sweep)
+struct sweeper *sweeper_new(struct parts *parts)
 {
     struct sweeper *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
-    s->sweep = sweep;
+    s->parts = parts;
     s->next_ms = INT64_MAX;
     s->looked_us = INT64_MIN / 2;
     s->batch_started_us = INT64_MIN / 2;
-    s->wake = timer_new(sweep->loop, on_wake, s);
-    s->stopped = timer_new(sweep->loop, on_stopped, s);
-    s->workers = calloc((size_t)sweep->config->workers, sizeof(struct worker *));
+    s->wake = timer_new(parts->loop, on_wake, s);
+    s->stopped = timer_new(parts->loop, on_stopped, s);
+    s->workers = calloc((size_t)parts->config->workers, sizeof(struct worker *));
     if (s->wake == NULL || s->stopped == NULL || s->workers == NULL) {
         sweeper_free(s);
         return NULL;
     }
     const struct worker_events events = {on_claimed, on_free, on_settled, on_link, s};
-    for (; s->n < sweep->config->workers; s->n++) {
-        s->workers[s->n] = worker_new(sweep, &events, s->n + 1);
+    for (; s->n < parts->config->workers; s->n++) {
+        s->workers[s->n] = worker_new(parts, &events, s->n + 1);
         if (s->workers[s->n] == NULL) {
             sweeper_free(s);
             return NULL;
@@ -199,7 +199,7 @@ void sweeper_start(struct sweeper *s)
 void sweeper_redis_changed(struct sweeper *s)
 {
     s->next_ms = INT64_MAX;
-    s->sweep->backlog = false;
+    s->parts->backlog = false;
     s->looked_us = INT64_MIN / 2; /* look at once */
     poke(s);
 }

@@ -9,9 +9,9 @@
 #include "queue/due_queue.h"
 #include "release/batch.h"
 #include "release/locked.h"
+#include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
-#include "release/sweep.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 #include "sweep/settlement.h"
@@ -37,7 +37,7 @@ struct hand {
 };
 
 struct worker {
-    struct sweep *sweep;
+    struct parts *parts;
     int number; /* from 1 on */
     struct worker_events events;
     struct pg_link *link;
@@ -57,7 +57,7 @@ static void on_statements(void *arg, const char *error)
     struct worker *w = arg;
     if (!pg_link_up(w->link)) /* says nothing of the database: asked again when it is back */
         return;
-    sweep_note_catalog(w->sweep);
+    parts_note_catalog(w->parts);
     if (error != NULL)
         timer_after_us(w->rest, FAULT_REST_US);
     w->events.on_link(w->events.arg, w);
@@ -67,18 +67,18 @@ static void on_statements(void *arg, const char *error)
 static void ensure_statements(struct worker *w)
 {
     if (!pg_link_up(w->link) || pg_link_busy(w->link) ||
-        statements_due_us(w->sweep->statements) > clock_mono_us())
+        statements_due_us(w->parts->statements) > clock_mono_us())
         return;
-    if (statements_load(w->sweep->statements, w->link, &w->sweep->pg_clock, on_statements, w) != 0)
+    if (statements_load(w->parts->statements, w->link, &w->parts->pg_clock, on_statements, w) != 0)
         timer_after_us(w->rest, FAULT_REST_US);
 }
 
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct worker *w = arg;
-    pg_watch_link(w->sweep->pg_watch, w->number, up, reason);
+    pg_watch_link(w->parts->pg_watch, w->number, up, reason);
     if (up) { /* the tables may have been changed meanwhile */
-        statements_doubt(w->sweep->statements);
+        statements_doubt(w->parts->statements);
         ensure_statements(w);
     }
     w->events.on_link(w->events.arg, w);
@@ -91,7 +91,7 @@ static void on_rest_over(void *arg)
     w->events.on_link(w->events.arg, w);
 }
 
-struct worker *worker_new(struct sweep *sweep, const struct worker_events *events, int number)
+struct worker *worker_new(struct parts *parts, const struct worker_events *events, int number)
 {
     struct worker *w = calloc(1, sizeof(*w));
     if (w == NULL)
@@ -99,7 +99,7 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
     char name[64];
     snprintf(name, sizeof(name), "reservation-sweeper worker %d", number);
     const struct pg_link_options link = {
-        .source = sweep->postgres,
+        .source = parts->postgres,
         .application_name = name,
         .connect_timeout_us = CONNECT_TIMEOUT_US,
         .backoff_min_us = BACKOFF_MIN_US,
@@ -107,13 +107,13 @@ struct worker *worker_new(struct sweep *sweep, const struct worker_events *event
         .on_state = on_pg_state,
         .arg = w,
     };
-    w->sweep = sweep;
+    w->parts = parts;
     w->number = number;
     w->events = *events;
     w->put_back_ms = INT64_MAX;
-    w->link = pg_link_new(sweep->loop, &link);
-    w->rest = timer_new(sweep->loop, on_rest_over, w);
-    w->batch = w->link != NULL ? sweep_batch_new(sweep, w->link) : NULL;
+    w->link = pg_link_new(parts->loop, &link);
+    w->rest = timer_new(parts->loop, on_rest_over, w);
+    w->batch = w->link != NULL ? parts_batch_new(parts, w->link) : NULL;
     if (w->link == NULL || w->rest == NULL || w->batch == NULL) {
         worker_free(w);
         return NULL;
@@ -153,13 +153,13 @@ bool worker_idle(const struct worker *w)
 
 static bool can_release(const struct worker *w)
 {
-    return pg_link_up(w->link) && !timer_armed(w->rest) && statements_ready(w->sweep->statements);
+    return pg_link_up(w->link) && !timer_armed(w->rest) && statements_ready(w->parts->statements);
 }
 
 static bool may_claim(const struct worker *w)
 {
     return !w->claiming && w->next.n == 0 && !w->abandoned && can_release(w) &&
-           w->sweep->pg_clock.known;
+           w->parts->pg_clock.known;
 }
 
 bool worker_ready(const struct worker *w)
@@ -193,7 +193,7 @@ uint64_t worker_reconnects(const struct worker *w)
 }
 
 /* With a lease that is too short it is so with each settlement. */
-static void log_lost(struct sweep *s, size_t lost)
+static void log_lost(struct parts *s, size_t lost)
 {
     if (!few_may(&s->lost_said, clock_mono_us()))
         return;
@@ -211,7 +211,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
         log_event(LOG_DEBUG, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
                   "error", error, LOG_INT, "reservations", (int64_t)n, LOG_END);
     else if (lost > 0)
-        log_lost(w->sweep, lost);
+        log_lost(w->parts, lost);
     if (--w->settling == 0)
         w->put_back_ms = INT64_MAX;
     w->events.on_settled(w->events.arg, w, put_back_ms);
@@ -220,22 +220,22 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 static void settle(struct worker *w, const struct hand *hand)
 {
     struct due_settlement *settlements = calloc(hand->n, sizeof(*settlements));
-    int64_t now_us = server_clock_now_us(&w->sweep->pg_clock);
+    int64_t now_us = server_clock_now_us(&w->parts->pg_clock);
     if (settlements == NULL)
         return; /* the lease covers them */
     for (size_t i = 0; i < hand->n; i++) {
         struct due_settlement *to = &settlements[i];
-        locked_note(w->sweep->locked, &hand->items[i], now_us, clock_mono_us());
-        settlement_of(&w->sweep->stats, &hand->items[i], to, now_us / MS_US);
-        sweep_account(w->sweep, &hand->items[i], now_us);
+        locked_note(w->parts->locked, &hand->items[i], now_us, clock_mono_us());
+        settlement_of(&w->parts->stats, &hand->items[i], to, now_us / MS_US);
+        account_item(w->parts, &hand->items[i], now_us);
         if (hand->items[i].outcome == OUTCOME_DEFERRED && hand->items[i].first_failed_ms == 0)
-            refusal_log_deferred(w->sweep->refusal_log,
+            refusal_log_deferred(w->parts->refusal_log,
                                  &hand->items[i]); /* it had no record in :failed yet */
         if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
             w->put_back_ms = to->at_ms;
     }
     /* Redis is away: the lease covers them, and the scan at its return. */
-    if (due_queue_settle(w->sweep->queue, hand->lease_ms, settlements, hand->n, on_settled, w) == 0)
+    if (due_queue_settle(w->parts->queue, hand->lease_ms, settlements, hand->n, on_settled, w) == 0)
         w->settling++;
     free(settlements);
 }
@@ -246,10 +246,10 @@ static void on_batch_done(void *arg);
  * its lease is gone that it might end under the batch. */
 static void start_next(struct worker *w)
 {
-    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / MS_US;
+    int64_t now_ms = server_clock_now_us(&w->parts->pg_clock) / MS_US;
     if (w->next.n == 0)
         return;
-    if (!can_release(w) || w->next.lease_ms - now_ms < w->sweep->config->lease_us / 2000) {
+    if (!can_release(w) || w->next.lease_ms - now_ms < w->parts->config->lease_us / 2000) {
         worker_hand_back(w);
         return;
     }
@@ -266,10 +266,10 @@ static void on_batch_done(void *arg)
         hand_clear(&w->now);
         return;
     }
-    sweep_note_batch(w->sweep, w->now.items, w->now.n);
+    account_batch(w->parts, w->now.items, w->now.n);
     for (size_t i = 0; i < w->now.n; i++) {
         if (w->now.items[i].outcome == OUTCOME_FAULT) {
-            statements_doubt(w->sweep->statements); /* a right was taken away, say */
+            statements_doubt(w->parts->statements); /* a right was taken away, say */
             timer_after_us(w->rest, FAULT_REST_US);
             break;
         }
@@ -298,21 +298,21 @@ static int take(struct worker *w, const struct due_claimed *claimed)
         item->score_ms = c->score_ms;
         item->taken_over = c->taken_over;
         if (c->taken_over)
-            w->sweep->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
+            w->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
         if (c->failed != NULL)
-            sweep_read_failed_record(item, c->failed, c->failed_len);
+            failed_record_read(item, c->failed, c->failed_len);
     }
     return 0;
 }
 
-static void note_sizes(struct sweep *sweep, const struct due_claimed *claimed)
+static void note_sizes(struct parts *parts, const struct due_claimed *claimed)
 {
-    int64_t rested_ms = server_clock_now_us(&sweep->pg_clock) / MS_US + 2 * FAULT_REST_US / MS_US;
-    sweep->sizes = claimed->sizes;
-    sweep->sizes_us = claimed->received_us;
+    int64_t rested_ms = server_clock_now_us(&parts->pg_clock) / MS_US + 2 * FAULT_REST_US / MS_US;
+    parts->sizes = claimed->sizes;
+    parts->sizes_us = claimed->received_us;
     /* What met the fault is not there any more: it was bought or cancelled. */
     if (claimed->n == 0 && claimed->sizes.inflight == 0 && claimed->sizes.next_ms > rested_ms)
-        sweep->fault_since_us = 0;
+        parts->fault_since_us = 0;
 }
 
 static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
@@ -327,8 +327,8 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result.n = claimed->n;
         result.full = claimed->n >= claimed->asked;
         result.next_ms = claimed->sizes.next_ms;
-        note_sizes(w->sweep, claimed);
-        server_clock_sample(&w->sweep->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
+        note_sizes(w->parts, claimed);
+        server_clock_sample(&w->parts->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
                             claimed->received_us);
         if (claimed->n > 0 && take(w, claimed) != 0) {
             log_event(LOG_ERROR, "Out of memory: what was claimed is left to its lease", LOG_END);
@@ -343,9 +343,9 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
 int worker_claim(struct worker *w)
 {
     assert(worker_ready(w) || worker_ready_ahead(w));
-    int64_t now_ms = server_clock_now_us(&w->sweep->pg_clock) / MS_US;
-    int64_t lease_ms = now_ms + w->sweep->config->lease_us / MS_US;
-    if (due_queue_claim(w->sweep->queue, now_ms, lease_ms, w->sweep->config->batch_size, on_claimed,
+    int64_t now_ms = server_clock_now_us(&w->parts->pg_clock) / MS_US;
+    int64_t lease_ms = now_ms + w->parts->config->lease_us / MS_US;
+    if (due_queue_claim(w->parts->queue, now_ms, lease_ms, w->parts->config->batch_size, on_claimed,
                         w) != 0)
         return -1;
     w->claiming = true;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct sweep;
+struct parts;
 struct worker;
 
 /* What a claim brought, for whoever decides when the next one is made. */
@@ -29,7 +29,7 @@ struct worker_events {
     void *arg;
 };
 
-struct worker *worker_new(struct sweep *sweep, const struct worker_events *events, int number);
+struct worker *worker_new(struct parts *parts, const struct worker_events *events, int number);
 void worker_free(struct worker *w); /* NULL is legal */
 void worker_start(struct worker *w);
 

@@ -1,7 +1,7 @@
 /* The records of :failed: anybody may have written them. What is read is written and read again. */
 #include "fuzz.h"
+#include "release/parts.h"
 #include "release/release.h"
-#include "release/sweep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -10,13 +10,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = fuzz_text(data, size);
     char *record;
 
-    sweep_read_failed_record(&item, text, size);
+    failed_record_read(&item, text, size);
     FUZZ_CHECK(item.first_failed_ms >= 0);
     item.error = text; /* a message of Postgres's, perhaps in no encoding we know */
     memcpy(item.sqlstate, "23514", sizeof(item.sqlstate));
-    record = sweep_failed_record(&item, 1763942400000, 1763942401000);
+    record = failed_record_make(&item, 1763942400000, 1763942401000);
     FUZZ_CHECK(record != NULL);
-    sweep_read_failed_record(&again, record, strlen(record));
+    failed_record_read(&again, record, strlen(record));
     FUZZ_CHECK(again.attempts == item.attempts);
     FUZZ_CHECK(item.first_failed_ms == 0 || again.first_failed_ms == item.first_failed_ms);
     free(record);

@@ -8,8 +8,8 @@
 #include "link/pg_link.h"
 #include "release/blockers.h"
 #include "release/pages.h"
+#include "release/parts.h"
 #include "release/release.h"
-#include "release/sweep.h"
 #include "store/statements.h"
 
 #include <libpq-fe.h>
@@ -179,7 +179,7 @@ static void on_loaded(void *arg, const char *error)
     *(bool *)arg = error == NULL;
 }
 
-static bool load(struct sweep *s, struct pg_link *link, char *text)
+static bool load(struct parts *s, struct pg_link *link, char *text)
 {
     bool ready = false;
     char *usual = NULL;
@@ -203,7 +203,7 @@ static void on_released(void *arg, const struct release_result *result)
     *(enum release_fault *)arg = result->fault;
 }
 
-static void release(struct sweep *s, struct pg_link *link, enum release_way way, size_t n,
+static void release(struct parts *s, struct pg_link *link, enum release_way way, size_t n,
                     char *text)
 {
     const struct release_options options = {
@@ -260,7 +260,7 @@ static void ask_page(struct pages *p, char *text)
 }
 
 /* Two pages: the second one begins where the first one ended. */
-static void read_pages(struct sweep *s, struct pg_link *link, bool late, char *text)
+static void read_pages(struct parts *s, struct pg_link *link, bool late, char *text)
 {
     struct pages *p = pages_new(s, link);
     char *again = strdup(text);
@@ -284,7 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int somewhere; /* the link: of no use but to be there */
     struct pg_link *link = (struct pg_link *)(void *)&somewhere;
-    struct sweep s;
+    struct parts s;
 
     if (size < 2)
         return 0;

@@ -1,5 +1,6 @@
 /* The parts that a mode is made of, and what they write: made and taken apart again while memory
  * runs out (failing.c). Needs no input. */
+#include "release/parts.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
@@ -17,7 +18,6 @@
 #include "release/refusal_log.h"
 #include "release/refusals.h"
 #include "release/release.h"
-#include "release/sweep.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 #include "sweep/sweeper.h"
@@ -127,7 +127,7 @@ static void on_statements(void *arg)
     (void)arg;
 }
 
-static void make_workers(struct sweep *s)
+static void make_workers(struct parts *s)
 {
     const struct feed_events events = {on_mirrored, on_statements, NULL};
     char *address = NULL;
@@ -143,7 +143,7 @@ static void make_workers(struct sweep *s)
 
 static void make_all(const struct config *config)
 {
-    struct sweep s;
+    struct parts s;
     memset(&s, 0, sizeof(s));
     s.config = config;
     stats_init(&s.stats);

@@ -1,6 +1,6 @@
 /* What the parts of one sweeper share. */
-#ifndef RS_SWEEP_H
-#define RS_SWEEP_H
+#ifndef RS_PARTS_H
+#define RS_PARTS_H
 
 #include "base/clock.h"
 #include "base/few.h"
@@ -22,7 +22,7 @@ struct redis_use;
 struct counter_waits;
 struct statements;
 
-struct sweep {
+struct parts {
     struct loop *loop;
     const struct config *config;
     struct pg_source postgres;   /* for every link to it */
@@ -57,38 +57,38 @@ struct sweep {
 };
 
 /* Redis may be asked: connected, and not known to refuse. */
-bool sweep_redis_usable(const struct sweep *s);
+bool parts_redis_usable(const struct parts *s);
 
 /* Releases go on without Redis: it is out of reach, or refuses. */
-bool sweep_degraded(const struct sweep *s);
+bool parts_degraded(const struct parts *s);
 
 /* A release's statement_timeout: well below the lease, so that a batch ends, one way or the other,
  * while its reservations are still ours. */
-int64_t sweep_statement_timeout_us(const struct config *config);
+int64_t parts_statement_timeout_us(const struct config *config);
 
 /* A batch over this connection, with the settings of the sweeper; NULL: out of memory. */
-struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link);
+struct batch *parts_batch_new(struct parts *s, struct pg_link *link);
 
 /* After each reading of the catalog by the daemon, and about every half second while there is a
  * problem: says in the log that the database cannot be used as it is, and that it can again. */
-void sweep_note_catalog(struct sweep *s);
+void parts_note_catalog(struct parts *s);
 
 /* Counts a decided item: released, units, lateness, discarded, failed; logs what an operator must
  * see of it (a refused reservation, a product without a counter). commit_us: Postgres's time when
  * the answer came. */
 struct item;
-void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us);
+void account_item(struct parts *s, const struct item *item, int64_t commit_us);
 
 /* Notes from a batch's items whether Postgres works. */
-void sweep_note_batch(struct sweep *s, const struct item *items, size_t n);
+void account_batch(struct parts *s, const struct item *items, size_t n);
 
 /* The record of :failed for a refused item, or one that is held with its product: JSON, malloc'd;
  * NULL when memory ran out. now_ms and retry_ms are Postgres's time. item->attempts counts this
  * refusal already, and is 0 for one that was never tried. */
-char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms);
+char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms);
 
 /* Takes attempts and first_failed_ms from a record of :failed. What cannot be read counts as one
  * attempt. */
-void sweep_read_failed_record(struct item *item, const char *json, size_t len);
+void failed_record_read(struct item *item, const char *json, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
 /* What the parts of one sweeper share: accounting of outcomes, the records of :failed. */
-#include "release/sweep.h"
+#include "release/parts.h"
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -19,25 +19,25 @@
 #define ODD_BYTES 64 /* of an id that is no text */
 #define STATEMENT_TIMEOUT_MAX_US (5 * SECOND_US)
 
-bool sweep_redis_usable(const struct sweep *s)
+bool parts_redis_usable(const struct parts *s)
 {
     if (s->redis_use != NULL)
         return redis_use_ok(s->redis_use);
     return s->redis != NULL && redis_link_state(s->redis) == REDIS_LINK_UP;
 }
 
-bool sweep_degraded(const struct sweep *s)
+bool parts_degraded(const struct parts *s)
 {
     return s->redis_use != NULL && redis_use_degraded(s->redis_use);
 }
 
-int64_t sweep_statement_timeout_us(const struct config *config)
+int64_t parts_statement_timeout_us(const struct config *config)
 {
     int64_t us = config->lease_us * 2 / 5;
     return us < STATEMENT_TIMEOUT_MAX_US ? us : STATEMENT_TIMEOUT_MAX_US;
 }
 
-struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
+struct batch *parts_batch_new(struct parts *s, struct pg_link *link)
 {
     const struct config *c = s->config;
     const struct batch_options options = {
@@ -55,12 +55,12 @@ struct batch *sweep_batch_new(struct sweep *s, struct pg_link *link)
         .lock_timeout_us = c->lock_timeout_us,
         /* Who has asked for more than one worker has asked for speed. */
         .bulk_lock_timeout_us = c->workers > 1 ? c->lock_timeout_us : c->lock_timeout_us / 10,
-        .statement_timeout_us = sweep_statement_timeout_us(c),
+        .statement_timeout_us = parts_statement_timeout_us(c),
     };
     return batch_new(&options);
 }
 
-void sweep_note_catalog(struct sweep *s)
+void parts_note_catalog(struct parts *s)
 {
     const char *problem = statements_problem(s->statements);
     int64_t now_us = clock_mono_us();
@@ -76,7 +76,7 @@ void sweep_note_catalog(struct sweep *s)
 }
 
 /* Named as the bytes that it is: no record could show it otherwise. */
-static void name_odd_id(struct sweep *s, const struct item *item)
+static void name_odd_id(struct parts *s, const struct item *item)
 {
     char bytes[2 * ODD_BYTES + 1] = "";
     if (item->id_len > ID_MAX_LEN || parse_id_valid(ID_TEXT, item->id, item->id_len) ||
@@ -90,7 +90,7 @@ static void name_odd_id(struct sweep *s, const struct item *item)
     s->odd_said.more = 0;
 }
 
-static void account_released(struct sweep *s, const struct item *item, int64_t commit_us)
+static void account_released(struct parts *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
     units_add(&s->stats.released_units, &item->units);
@@ -103,7 +103,7 @@ static void account_released(struct sweep *s, const struct item *item, int64_t c
     }
 }
 
-static void account_invalid(struct sweep *s, const struct item *item)
+static void account_invalid(struct parts *s, const struct item *item)
 {
     s->stats.discarded[DISCARD_INVALID]++;
     if (!few_may(&s->invalid_said, clock_mono_us()))
@@ -114,7 +114,7 @@ static void account_invalid(struct sweep *s, const struct item *item)
     s->invalid_said.more = 0;
 }
 
-void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
+void account_item(struct parts *s, const struct item *item, int64_t commit_us)
 {
     switch (item->outcome) {
     case OUTCOME_RELEASED:
@@ -144,7 +144,7 @@ void sweep_account(struct sweep *s, const struct item *item, int64_t commit_us)
     }
 }
 
-void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)
+void account_batch(struct parts *s, const struct item *items, size_t n)
 {
     bool fault = false;
     for (size_t i = 0; i < n; i++) {
@@ -160,7 +160,7 @@ void sweep_note_batch(struct sweep *s, const struct item *items, size_t n)
         s->fault_since_us = clock_mono_us();
 }
 
-char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry_ms)
+char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms)
 {
     size_t len = item->error != NULL ? strlen(item->error) : 0;
     json_t *error = json_stringn(item->error != NULL ? item->error : "", len);
@@ -176,7 +176,7 @@ char *sweep_failed_record(const struct item *item, int64_t now_ms, int64_t retry
     return text;
 }
 
-void sweep_read_failed_record(struct item *item, const char *json, size_t len)
+void failed_record_read(struct item *item, const char *json, size_t len)
 {
     item->attempts = 1;
     json_t *o = json_loadb(json, len, 0, NULL);
