@@ -14,7 +14,7 @@ BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
-    api-test compose-test demo bench bench-programs bench-peers bench-where bench-plots bench-readme \
+    api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
     install check-format layers tidy cppcheck clean help FORCE
 all:
 
@@ -263,6 +263,18 @@ compose-test:
 	    openssl
 	$(PYTHON) -m pytest tests/compose -q -rs $(PYTEST_ARGS)
 
+# Documents that say what the program's own tables say; tests/unit/test_documents.c compares them.
+DOCUMENTS := $(BUILD)/tools/documents
+
+$(DOCUMENTS): $(BUILD)/obj/tools/documents.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
+
+-include $(BUILD)/obj/tools/documents.d
+
+docs: $(DOCUMENTS)
+	$(DOCUMENTS) metrics >docs/METRICS.md
+
 demo: $(BINARY)
 	@RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
 
@@ -307,7 +319,7 @@ bench-readme:
 # ---- Checks ---------------------------------------------------------------------------------------
 
 ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES) \
-    $(wildcard tests/memory/*.c tests/fault/*.c)
+    $(wildcard tests/memory/*.c tests/fault/*.c tools/*.c)
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
@@ -357,6 +369,7 @@ help:
 	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
+	@echo 'make docs          docs/METRICS.md, from the program'"'"'s tables'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
 	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
 	@echo 'make bench-plots   draws again what they measured, in docs/bench; make bench-readme: the tables'

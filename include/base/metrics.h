@@ -1,29 +1,34 @@
 /* Prometheus's text exposition format (version 0.0.4), as text under construction.
  *
- *   metrics_family(m, "shop_released_total", METRICS_COUNTER, "Reservations released.");
- *   metrics_label(m, "reason", "expired");
+ *   metrics_family(m, METRIC_DISCARDED);
+ *   metrics_label(m, "reason", "missing");
  *   metrics_value(m, 3);
  *
  * A failure (out of memory) is kept until metrics_finish. */
 #ifndef RS_METRICS_H
 #define RS_METRICS_H
 
+#include "base/metric_table.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 struct metrics;
 
-enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
-
 struct metrics *metrics_new(void);    /* NULL: out of memory */
 void metrics_free(struct metrics *m); /* NULL is legal */
 
-/* Begins a family; help is one line. The name is to be kept until the next one. */
-void metrics_family(struct metrics *m, const char *name, enum metrics_type type, const char *help);
+/* Begins a family of the table (metric_table.h). */
+void metrics_family(struct metrics *m, enum metric_id id);
 
-/* A label of the next value; any bytes. */
+/* A label of the next value: name is the family's next one, by the table; value is any bytes. */
 void metrics_label(struct metrics *m, const char *name, const char *value);
+
+/* A sample of the family, with all of its labels given before. */
 void metrics_value(struct metrics *m, double value);
+
+/* A family of one value without labels. */
+void metrics_single(struct metrics *m, enum metric_id id, double value);
 
 /* All of a histogram, in a family of its own: counts[i] are the observations of bucket i alone, the
  * one after the last bound being those beyond it. */

@@ -1,6 +1,7 @@
 /* Prometheus's text exposition format. */
 #include "base/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,8 +12,8 @@ struct metrics {
     FILE *out;
     char *text;
     size_t len;
-    const char *name; /* of the family */
-    FILE *label_out;  /* the labels of the next value */
+    const struct metric *family;
+    FILE *label_out; /* the labels of the next value */
     char *labels;
     size_t labels_len;
     int nlabels;
@@ -45,14 +46,15 @@ void metrics_free(struct metrics *m)
     free(m);
 }
 
-void metrics_family(struct metrics *m, const char *name, enum metrics_type type, const char *help)
+void metrics_family(struct metrics *m, enum metric_id id)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
-    m->name = name;
-    fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, types[type]);
+    assert(id < METRICS_N && m->nlabels == 0);
+    m->family = &metric_table[id];
+    fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", m->family->name, m->family->help,
+            m->family->name, metrics_type_name(m->family->type));
 }
 
-void metrics_label(struct metrics *m, const char *name, const char *value)
+static void put_label(struct metrics *m, const char *name, const char *value)
 {
     fprintf(m->label_out, "%s%s=\"", m->nlabels++ == 0 ? "{" : ",", name);
     for (; *value != '\0'; value++) {
@@ -64,6 +66,14 @@ void metrics_label(struct metrics *m, const char *name, const char *value)
             fputc(*value, m->label_out);
     }
     fputc('"', m->label_out);
+}
+
+void metrics_label(struct metrics *m, const char *name, const char *value)
+{
+    assert(m->nlabels < METRIC_LABELS_MAX);
+    assert(m->family->labels[m->nlabels] != NULL &&
+           strcmp(m->family->labels[m->nlabels], name) == 0);
+    put_label(m, name, value);
 }
 
 /* As short as it can be without losing anything. */
@@ -86,7 +96,7 @@ static void put_number(FILE *out, double value)
 
 static void put_sample(struct metrics *m, const char *suffix, double value)
 {
-    fprintf(m->out, "%s%s", m->name, suffix);
+    fprintf(m->out, "%s%s", m->family->name, suffix);
     if (m->nlabels > 0) {
         fflush(m->label_out);
         fprintf(m->out, "%.*s}", (int)m->labels_len, m->labels);
@@ -100,18 +110,26 @@ static void put_sample(struct metrics *m, const char *suffix, double value)
 
 void metrics_value(struct metrics *m, double value)
 {
+    assert(m->family->type != METRICS_HISTOGRAM && m->family->labels[m->nlabels] == NULL);
     put_sample(m, "", value);
+}
+
+void metrics_single(struct metrics *m, enum metric_id id, double value)
+{
+    metrics_family(m, id);
+    metrics_value(m, value);
 }
 
 void metrics_histogram(struct metrics *m, const double *bounds, size_t nbounds,
                        const uint64_t *counts, double sum)
 {
     uint64_t n = 0;
+    assert(m->family->type == METRICS_HISTOGRAM);
     for (size_t i = 0; i <= nbounds; i++) {
         char bound[40];
         n += counts[i];
         snprintf(bound, sizeof(bound), "%.15g", i < nbounds ? bounds[i] : 0);
-        metrics_label(m, "le", i < nbounds ? bound : "+Inf");
+        put_label(m, "le", i < nbounds ? bound : "+Inf");
         put_sample(m, "_bucket", (double)n);
     }
     put_sample(m, "_sum", sum);

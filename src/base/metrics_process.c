@@ -61,13 +61,6 @@ static int open_descriptors(void)
     return n - 1; /* the folder itself was open */
 }
 
-static void put(struct metrics *m, const char *name, enum metrics_type type, const char *help,
-                double value)
-{
-    metrics_family(m, name, type, help);
-    metrics_value(m, value);
-}
-
 void metrics_process(struct metrics *m)
 {
     double fields[STAT_RSS + 1] = {0};
@@ -76,21 +69,15 @@ void metrics_process(struct metrics *m)
     int descriptors = open_descriptors();
     struct rlimit limit;
     if (read_stat(fields, STAT_RSS + 1) == 0) {
-        put(m, "process_cpu_seconds_total", METRICS_COUNTER,
-            "Total user and system CPU time spent in seconds.",
-            (fields[STAT_UTIME] + fields[STAT_STIME]) / ticks);
-        put(m, "process_resident_memory_bytes", METRICS_GAUGE, "Resident memory size in bytes.",
-            fields[STAT_RSS] * (double)sysconf(_SC_PAGESIZE));
-        put(m, "process_virtual_memory_bytes", METRICS_GAUGE, "Virtual memory size in bytes.",
-            fields[STAT_VSIZE]);
+        metrics_single(m, METRIC_PROCESS_CPU, (fields[STAT_UTIME] + fields[STAT_STIME]) / ticks);
+        metrics_single(m, METRIC_PROCESS_RESIDENT,
+                       fields[STAT_RSS] * (double)sysconf(_SC_PAGESIZE));
+        metrics_single(m, METRIC_PROCESS_VIRTUAL, fields[STAT_VSIZE]);
         if (booted > 0)
-            put(m, "process_start_time_seconds", METRICS_GAUGE,
-                "Start time of the process since unix epoch in seconds.",
-                booted + fields[STAT_START] / ticks);
+            metrics_single(m, METRIC_PROCESS_START, booted + fields[STAT_START] / ticks);
     }
     if (descriptors >= 0)
-        put(m, "process_open_fds", METRICS_GAUGE, "Number of open file descriptors.", descriptors);
+        metrics_single(m, METRIC_PROCESS_OPEN_FDS, descriptors);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        put(m, "process_max_fds", METRICS_GAUGE, "Maximum number of open file descriptors.",
-            (double)limit.rlim_cur);
+        metrics_single(m, METRIC_PROCESS_MAX_FDS, (double)limit.rlim_cur);
 }

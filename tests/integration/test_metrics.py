@@ -14,7 +14,7 @@ from harness.locks import lock_product, transaction
 from harness.poll import until_ready, wait_until, within
 from harness.process import free_port
 from harness.queue import FAILED, PENDING, is_empty, mirror, script_calls
-from harness.sweeper import Start, Sweeper
+from harness.sweeper import ROOT, Start, Sweeper
 
 PREFIX = "reservation_sweeper_"
 # What dashboards and alerts rely on: each metric's type and, but for histograms, its labels' values
@@ -68,6 +68,23 @@ def scrape(daemon: Sweeper) -> dict[str, float]:
         key = f"{name}{{{match[2]}}}" if match[2] else name
         assert key not in found, key
         found[key] = float(match[3])
+    return found
+
+
+def families(text: str) -> list[tuple[str, str, str]]:
+    """Name, type and help of each, in order."""
+    found = re.findall(r"^# HELP (\S+) (.*)\n# TYPE (\S+) (\S+)$", text, re.M)
+    assert all(name == again for name, _, again, _ in found)
+    return [(name, kind, help_text) for name, help_text, _, kind in found]
+
+
+def labels_used(text: str) -> dict[str, set[str]]:
+    """The names of labels that a metric's samples have, without the histograms' own."""
+    found: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        if not line.startswith("#") and (match := SAMPLE.match(line)):
+            names = set(re.findall(r'(\w+)="', match[2] or "")) - {"le"}
+            found.setdefault(match[1], set()).update(names)
     return found
 
 
@@ -131,6 +148,20 @@ def test_first_scrape(sweeper: Start) -> None:
             {("", "")}
         ]
         assert set(found) == wanted and len(found) == len(wanted), name
+
+
+def test_is_what_the_documents_say(sweeper: Start) -> None:
+    """docs/METRICS.md has each metric of a scrape, with its type, labels and help; and no other."""
+    daemon = sweeper(http=True)
+    until_ready(daemon)
+    text = daemon.http("/metrics")[1]
+    page = (ROOT / "docs/METRICS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)(?:\{(.*?)\})?` \| (\w+) \| (.*?) \|", page, re.M)
+    assert [(name, kind, help_text) for name, _, kind, help_text in rows] == families(text)
+    documented = {name: set(filter(None, labels.split(","))) for name, labels, _, _ in rows}
+    for name, labels in labels_used(text).items():
+        family = re.sub("_(bucket|sum|count)$", "", name)
+        assert documented[family] == labels, name
 
 
 def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

@@ -35,7 +35,7 @@ static void write_metrics(void)
     size_t len = 0;
     if (m == NULL)
         return;
-    metrics_family(m, "shop_released_total", METRICS_COUNTER, "Reservations \\ released.");
+    metrics_family(m, METRIC_DISCARDED);
     metrics_label(m, "reason", "\"quoted\"");
     metrics_value(m, 3);
     metrics_process(m);

@@ -32,18 +32,44 @@ static void families_and_labels(void **state)
 
     (void)state;
     assert_non_null(m);
-    metrics_family(m, "a_total", METRICS_COUNTER, "What it is.");
+    metrics_family(m, METRIC_DISCARDED);
     metrics_label(m, "reason", "long enough to be cut where the next one is shorter");
     metrics_value(m, 3);
     metrics_label(m, "reason", "b");
-    metrics_label(m, "other", "c");
     metrics_value(m, 0);
-    metrics_family(m, "d", METRICS_GAUGE, "Without.");
-    metrics_value(m, -1.5);
-    assert_text(m, "# HELP a_total What it is.\n# TYPE a_total counter\n"
-                   "a_total{reason=\"long enough to be cut where the next one is shorter\"} 3\n"
-                   "a_total{reason=\"b\",other=\"c\"} 0\n"
-                   "# HELP d Without.\n# TYPE d gauge\nd -1.5\n");
+    metrics_family(m, METRIC_BUILD_INFO);
+    metrics_label(m, "version", "1");
+    metrics_label(m, "hiredis", "2");
+    metrics_label(m, "libpq", "3");
+    metrics_label(m, "libevent", "4");
+    metrics_value(m, 1);
+    metrics_single(m, METRIC_DEGRADED, -1.5);
+    assert_text(
+        m, "# HELP reservation_sweeper_discarded_total Reservations claimed with nothing to do.\n"
+           "# TYPE reservation_sweeper_discarded_total counter\n"
+           "reservation_sweeper_discarded_total{reason=\"long enough to be cut where the next "
+           "one is shorter\"} 3\n"
+           "reservation_sweeper_discarded_total{reason=\"b\"} 0\n"
+           "# HELP reservation_sweeper_build_info 1; what this program is made of.\n"
+           "# TYPE reservation_sweeper_build_info gauge\n"
+           "reservation_sweeper_build_info{version=\"1\",hiredis=\"2\",libpq=\"3\","
+           "libevent=\"4\"} 1\n"
+           "# HELP reservation_sweeper_degraded 1 while releases go on without Redis.\n"
+           "# TYPE reservation_sweeper_degraded gauge\n"
+           "reservation_sweeper_degraded -1.5\n");
+}
+
+/* The last line, without its end. */
+static void assert_last_line(struct metrics *m, const char *expected)
+{
+    size_t len = 0;
+    char *text = metrics_finish(m, &len);
+
+    assert_non_null(text);
+    assert_true(len > 1 && text[len - 1] == '\n');
+    text[len - 1] = '\0';
+    assert_string_equal(strrchr(text, '\n') + 1, expected);
+    free(text);
 }
 
 static void label_values_are_escaped(void **state)
@@ -52,11 +78,11 @@ static void label_values_are_escaped(void **state)
 
     (void)state;
     assert_non_null(m);
-    metrics_family(m, "a", METRICS_GAUGE, "x");
-    metrics_label(m, "l", "quote \" backslash \\ line\nend");
+    metrics_family(m, METRIC_RECONNECTS);
+    metrics_label(m, "server", "quote \" backslash \\ line\nend");
     metrics_value(m, 1);
-    assert_text(m, "# HELP a x\n# TYPE a gauge\n"
-                   "a{l=\"quote \\\" backslash \\\\ line\\nend\"} 1\n");
+    assert_last_line(m, "reservation_sweeper_reconnects_total"
+                        "{server=\"quote \\\" backslash \\\\ line\\nend\"} 1");
 }
 
 static void numbers_are_short_and_exact(void **state)
@@ -82,8 +108,7 @@ static void numbers_are_short_and_exact(void **state)
         size_t len = 0;
 
         assert_non_null(m);
-        metrics_family(m, "a", METRICS_GAUGE, "x");
-        metrics_value(m, cases[i].value);
+        metrics_single(m, METRIC_DEGRADED, cases[i].value);
 
         char *text = metrics_finish(m, &len);
 
@@ -102,11 +127,38 @@ static void histograms_are_cumulative(void **state)
 
     (void)state;
     assert_non_null(m);
-    metrics_family(m, "h", METRICS_HISTOGRAM, "x");
+    metrics_family(m, METRIC_BATCH_SIZE);
     metrics_histogram(m, bounds, 2, counts, 7.25);
-    assert_text(m, "# HELP h x\n# TYPE h histogram\n"
-                   "h_bucket{le=\"0.0005\"} 2\nh_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 5\n"
-                   "h_sum 7.25\nh_count 5\n");
+    assert_text(m,
+                "# HELP reservation_sweeper_batch_size Reservations in one release transaction.\n"
+                "# TYPE reservation_sweeper_batch_size histogram\n"
+                "reservation_sweeper_batch_size_bucket{le=\"0.0005\"} 2\n"
+                "reservation_sweeper_batch_size_bucket{le=\"1\"} 2\n"
+                "reservation_sweeper_batch_size_bucket{le=\"+Inf\"} 5\n"
+                "reservation_sweeper_batch_size_sum 7.25\n"
+                "reservation_sweeper_batch_size_count 5\n");
+}
+
+/* What Prometheus asks of names, and a page of the documents of a table's row. */
+static void the_table_is_whole(void **state)
+{
+    static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+
+    (void)state;
+    for (int i = 0; i < METRICS_N; i++) {
+        const struct metric *row = &metric_table[i];
+
+        assert_non_null(row->name);
+        assert_int_equal(strspn(row->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(row->name));
+        assert_true(row->help[strlen(row->help) - 1] == '.' || strchr(row->help, ';') != NULL);
+        assert_null(strpbrk(row->help, "|\n\\"));
+        assert_null(strpbrk(row->meaning, "|\n"));
+        for (size_t j = 0; j < ARRAY_LEN(suffixes); j++)
+            assert_null(strstr(row->name, suffixes[j]));
+        assert_int_equal(row->type == METRICS_COUNTER, strstr(row->name, "_total") != NULL);
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(metric_table[j].name, row->name);
+    }
 }
 
 static double value_of(const char *text, const char *name)
@@ -152,6 +204,7 @@ int main(void)
         cmocka_unit_test(nothing_is_an_empty_text),  cmocka_unit_test(families_and_labels),
         cmocka_unit_test(label_values_are_escaped),  cmocka_unit_test(numbers_are_short_and_exact),
         cmocka_unit_test(histograms_are_cumulative), cmocka_unit_test(this_process),
+        cmocka_unit_test(the_table_is_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
