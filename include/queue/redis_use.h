@@ -14,15 +14,24 @@
 
 #include <stdbool.h>
 
+struct due_queue;
+struct loop;
 struct redis_use;
-struct parts;
 
-/* on_change fires on a turn of its own when redis_use_ok or redis_use_degraded has changed, and
- * after each reconnect. address: for the records; borrowed, and may become another. parts must have
- * its queue; the object is not noted there. NULL: out of memory. */
-struct redis_use *redis_use_new(struct parts *parts, char *const *address,
-                                void (*on_change)(void *arg), void *arg);
-void redis_use_free(struct redis_use *u); /* the queue must be closed; NULL is legal */
+struct redis_use_options {
+    struct redis_link *redis;
+    struct due_queue *queue; /* over that link; its on_refused is taken */
+    char *const *address;    /* for the records; borrowed, and may become another */
+    void (*on_change)(void *arg);
+    void *arg;
+};
+
+/* Link and address must outlive it. on_change fires on a turn of its own when redis_use_ok
+ * or redis_use_degraded has changed, and after each reconnect. NULL: out of memory. */
+struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options);
+
+/* The queue must be closed before; NULL is legal. */
+void redis_use_free(struct redis_use *u);
 
 /* What the link's on_state says. */
 void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason);

@@ -179,7 +179,12 @@ static int set_up(struct service *s)
 {
     struct parts *parts = &s->context.parts;
     const struct feed_events events = {on_mirrored, on_statements, s};
-    parts->redis_use = redis_use_new(parts, &s->context.redis, on_redis_use, s);
+    const struct redis_use_options use = {.redis = parts->redis,
+                                          .queue = parts->queue,
+                                          .address = &s->context.redis,
+                                          .on_change = on_redis_use,
+                                          .arg = s};
+    parts->redis_use = redis_use_new(parts->loop, &use);
     parts->pg_watch = pg_watch_new(parts->loop, &s->context.postgres, s->config->workers + 1);
     s->sweeper = sweeper_new(parts);
     s->feed = feed_new(parts, &events);

@@ -7,7 +7,6 @@
 #include "link/loop.h"
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
-#include "release/parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +20,10 @@
 enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
 
 struct redis_use {
-    struct parts *parts;
-    char *const *address;
+    struct redis_use_options options;
     struct server_watch *watch;
     struct timer *probe;  /* armed: when it is tried again */
     struct timer *change; /* armed: on_change is due */
-    void (*on_change)(void *arg);
-    void *arg;
 
     enum use_state state;
     char reason[256];
@@ -91,7 +87,7 @@ static void on_probed(void *arg, const char *error)
     struct redis_use *u = arg;
 
     u->probing = false;
-    if (redis_link_state(u->parts->redis) != REDIS_LINK_UP)
+    if (redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return; /* the link says more */
     if (error != NULL) {
         refuse(u, error);
@@ -106,9 +102,9 @@ static void probe(void *arg)
 {
     struct redis_use *u = arg;
 
-    if (u->probing || redis_link_state(u->parts->redis) != REDIS_LINK_UP)
+    if (u->probing || redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return;
-    u->probing = due_queue_probe(u->parts->queue, on_probed, u) == 0;
+    u->probing = due_queue_probe(u->options.queue, on_probed, u) == 0;
     if (!u->probing)
         timer_after_us(u->probe, u->probe_us);
 }
@@ -126,15 +122,14 @@ static void on_change_due(void *arg)
 {
     struct redis_use *u = arg;
 
-    u->on_change(u->arg);
+    u->options.on_change(u->options.arg);
 }
 
-struct redis_use *redis_use_new(struct parts *parts, char *const *address,
-                                void (*on_change)(void *arg), void *arg)
+struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options)
 {
     const struct server_watch_words words = {
         .server = "redis",
-        .address = address,
+        .address = options->address,
         .back = "Redis is back",
         .often = "Connections to Redis are often lost, and made anew at once",
         .degraded = true,
@@ -143,19 +138,16 @@ struct redis_use *redis_use_new(struct parts *parts, char *const *address,
 
     if (u == NULL)
         return NULL;
-    u->parts = parts;
-    u->address = address;
-    u->on_change = on_change;
-    u->arg = arg;
+    u->options = *options;
     u->probe_us = PROBE_US;
-    u->watch = server_watch_new(parts->loop, &words);
-    u->probe = timer_new(parts->loop, probe, u);
-    u->change = timer_new(parts->loop, on_change_due, u);
+    u->watch = server_watch_new(loop, &words);
+    u->probe = timer_new(loop, probe, u);
+    u->change = timer_new(loop, on_change_due, u);
     if (u->watch == NULL || u->probe == NULL || u->change == NULL) {
         redis_use_free(u);
         return NULL;
     }
-    due_queue_on_refused(parts->queue, on_refused, u);
+    due_queue_on_refused(options->queue, on_refused, u);
     return u;
 }
 
@@ -174,8 +166,8 @@ void redis_use_free(struct redis_use *u)
 static void say_connected(struct redis_use *u)
 {
     log_event(!u->seen || server_watch_said(u->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
-              LOG_STR, "redis", *u->address, LOG_STR, "version",
-              redis_link_info(u->parts->redis)->version, LOG_END);
+              LOG_STR, "redis", *u->options.address, LOG_STR, "version",
+              redis_link_info(u->options.redis)->version, LOG_END);
     u->seen = true;
 }
 

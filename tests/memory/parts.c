@@ -131,7 +131,9 @@ static void make_workers(struct parts *s)
 {
     const struct feed_events events = {on_mirrored, on_statements, NULL};
     char *address = NULL;
-    s->redis_use = redis_use_new(s, &address, on_redis_use, NULL);
+    const struct redis_use_options use = {
+        .redis = s->redis, .queue = s->queue, .address = &address, .on_change = on_redis_use};
+    s->redis_use = redis_use_new(s->loop, &use);
     s->pg_watch = pg_watch_new(s->loop, &address, s->config->workers + 1);
     struct sweeper *sweeper = sweeper_new(s);
     struct feed *feed = sweeper != NULL ? feed_new(s, &events) : NULL;
