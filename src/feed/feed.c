@@ -4,9 +4,10 @@
 #include "base/parse.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "feed/data_loss.h"
+#include "feed/direct.h"
 #include "feed/feed_private.h"
 #include "feed/late.h"
-#include "feed/marker.h"
 #include "feed/mirror.h"
 #include "feed/overdue.h"
 #include "link/loop.h"
@@ -14,7 +15,6 @@
 #include "queue/due_queue.h"
 #include "release/pages.h"
 #include "release/parts.h"
-#include "release/pass.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 
@@ -29,7 +29,6 @@
 #define DIRECT_INTERVAL_US (500 * MS_US) /* how often direct mode looks */
 #define UNANSWERED_US SECOND_US          /* overdue by more after a reconnect: a claim was lost */
 #define CLAIM_FIRST_US (20 * MS_US)      /* a full look begins after a first claim */
-#define PASS_MOMENT_US SECOND_US
 #define LOST_MANY 500
 #define LONG_IDS_US (15 * SECOND_US)
 #define OUT_OF_REACH_US (10 * SECOND_US) /* a restart is over sooner */
@@ -70,27 +69,15 @@ void feed_succeeded(struct feed *f)
                   LOG_INT, "awaySeconds", f->failing.lasted_us / SECOND_US, LOG_END);
 }
 
-/* The oldest that a pass has not released, if it has had its time. */
-static void note_pass(struct feed *f)
-{
-    int64_t since_us;
-    const char *id = pass_oldest(f->pass, &since_us);
-    bool late = !pass_running(f->pass) || clock_mono_us() - f->pass_began_us > PASS_MOMENT_US;
-    if (id != NULL && late)
-        overdue_note(f->overdue, since_us, id, pass_heard_us(f->pass));
-}
-
-static void on_pass(void *arg, const struct pass_result *result)
+static void on_pass(void *arg, const char *error)
 {
     struct feed *f = arg;
-    if (!result->ok) {
-        feed_failed(f, "A direct pass over Postgres failed", result->error, true);
-        note_pass(f);
+    if (error != NULL) {
+        feed_failed(f, "A direct pass over Postgres failed", error, true);
+        direct_note(f->direct);
         f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
     } else {
         feed_succeeded(f);
-        if (parts_degraded(f->parts) && !f->stopping) /* what was due when it began is released */
-            overdue_note(f->overdue, 0, "", f->pass_began_us);
     }
     feed_job_over(f);
 }
@@ -99,9 +86,8 @@ static void start_pass(struct feed *f, int64_t min_overdue_us)
 {
     f->job = JOB_PASS;
     f->want_pass = false;
-    f->pass_began_us = clock_mono_us();
-    f->direct_at_us = f->pass_began_us + DIRECT_INTERVAL_US;
-    pass_run(f->pass, min_overdue_us, on_pass, f);
+    f->direct_at_us = clock_mono_us() + DIRECT_INTERVAL_US;
+    direct_run(f->direct, min_overdue_us, on_pass, f);
 }
 
 static void on_catalog(void *arg, const char *error)
@@ -132,8 +118,7 @@ static void on_role_released(void *arg, const char *error)
 
 static void check_stopped(struct feed *f)
 {
-    if (f->job == JOB_PASS)
-        pass_stop(f->pass);
+    direct_stop(f->direct);
     if (f->job != JOB_NONE || f->done == NULL)
         return;
     if (f->feeder && parts_redis_usable(f->parts)) {
@@ -321,16 +306,16 @@ struct feed *feed_new(struct parts *parts, const struct feed_events *events)
     f->link = pg_link_new(parts->loop, &link);
     f->wake = timer_new(parts->loop, on_wake, f);
     f->stopped = timer_new(parts->loop, on_stopped, f);
-    f->marker = marker_new(parts, on_data_lost, f);
+    f->data_loss = data_loss_new(parts, on_data_lost, f);
     f->overdue = overdue_new(parts, &overdue);
     f->mirror = mirror_new(parts, feed_mirrored, f);
     f->lost = mirror_new(parts, on_lost_told, f);
     if (f->link != NULL) {
         f->pages = pages_new(parts, f->link);
-        f->pass = pass_new(parts, &f->link, 1, true);
+        f->direct = direct_new(parts, f->link, f->overdue);
     }
-    if (f->wake == NULL || f->stopped == NULL || f->marker == NULL || f->overdue == NULL ||
-        f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->pass == NULL) {
+    if (f->wake == NULL || f->stopped == NULL || f->data_loss == NULL || f->overdue == NULL ||
+        f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->direct == NULL) {
         feed_free(f);
         return NULL;
     }
@@ -343,12 +328,12 @@ void feed_free(struct feed *f)
         return;
     f->stopping = true;
     pg_link_free(f->link);
-    pass_free(f->pass);
+    direct_free(f->direct);
     pages_free(f->pages);
     overdue_free(f->overdue);
     timer_free(f->wake);
     timer_free(f->stopped);
-    marker_free(f->marker);
+    data_loss_free(f->data_loss);
     mirror_free(f->mirror);
     mirror_free(f->lost);
     free(f);
@@ -362,7 +347,7 @@ void feed_start(struct feed *f)
 void feed_redis_changed(struct feed *f)
 {
     overdue_redis_changed(f->overdue);
-    marker_redis_changed(f->marker);
+    data_loss_redis_changed(f->data_loss);
     if (parts_redis_usable(f->parts)) {
         feed_want_full(f, CLAIM_FIRST_US);
         f->want_pass = f->redis_was_up; /* a claim of ours may have been lost */
@@ -387,7 +372,7 @@ int64_t feed_last_success_us(const struct feed *f)
 void feed_overdue(struct feed *f, struct overdue_view *view)
 {
     if (f->job == JOB_PASS)
-        note_pass(f);
+        direct_note(f->direct);
     overdue_read(f->overdue, view);
 }
 

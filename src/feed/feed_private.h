@@ -18,11 +18,11 @@ struct feed {
     struct feed_events events;
     struct pg_link *link;
     struct pages *pages;
-    struct pass *pass;
+    struct direct *direct;
     struct overdue *overdue;
     struct timer *wake;
     struct timer *stopped;
-    struct marker *marker;
+    struct data_loss *data_loss;
     enum job job;
     char holder[160];
 
@@ -39,7 +39,6 @@ struct feed {
     int64_t looked_us;    /* Postgres's time at the start of the last look that succeeded */
     int64_t look_began_us;
     int64_t last_success_us;
-    int64_t pass_began_us; /* monotonic */
     int64_t down_us;       /* monotonic: without a connection to Postgres since; 0: it has one */
     struct outage failing; /* looks or passes, by no fault of a server that is out of reach */
     struct mirror *mirror;

@@ -1,0 +1,97 @@
+/* A mark in Redis that goes when its data does. */
+#include "feed/data_loss.h"
+
+#include "base/clock.h"
+#include "base/few.h"
+#include "base/log.h"
+#include "base/time_units.h"
+#include "link/loop.h"
+#include "queue/repair.h"
+#include "release/parts.h"
+
+#include <stdlib.h>
+
+#define INTERVAL_US (500 * MS_US)
+
+struct data_loss {
+    struct parts *parts;
+    struct timer *tick;
+    bool known; /* the mark was there at the last look on this connection */
+    bool asked, freed;
+    struct few said;
+    void (*on_lost)(void *arg);
+    void *arg;
+};
+
+/* A Redis that evicts keys loses the mark again and again. */
+static void say_lost(struct data_loss *d)
+{
+    if (!few_may(&d->said, clock_mono_us()))
+        return;
+    log_event(LOG_WARN, "Redis has lost its data; it is mirrored anew", LOG_INT, "timesNotSaid",
+              (int64_t)d->said.more, LOG_END);
+    d->said.more = 0;
+}
+
+static void on_mark(void *arg, bool gone, const char *error)
+{
+    struct data_loss *d = arg;
+    d->asked = false;
+    if (d->freed) {
+        free(d);
+        return;
+    }
+    if (error == NULL) {
+        bool lost = gone && d->known;
+        d->known = true;
+        if (lost) {
+            say_lost(d);
+            d->on_lost(d->arg);
+        }
+    }
+    timer_after_us(d->tick, INTERVAL_US);
+}
+
+static void on_tick(void *arg)
+{
+    struct data_loss *d = arg;
+    if (d->asked || !parts_redis_usable(d->parts))
+        return;
+    if (due_queue_mark(d->parts->queue, on_mark, d) == 0)
+        d->asked = true;
+    else
+        timer_after_us(d->tick, INTERVAL_US);
+}
+
+struct data_loss *data_loss_new(struct parts *parts, void (*on_lost)(void *arg), void *arg)
+{
+    struct data_loss *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return NULL;
+    d->parts = parts;
+    d->on_lost = on_lost;
+    d->arg = arg;
+    d->tick = timer_new(parts->loop, on_tick, d);
+    if (d->tick == NULL) {
+        free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void data_loss_free(struct data_loss *d)
+{
+    if (d == NULL)
+        return;
+    timer_free(d->tick);
+    d->tick = NULL;
+    d->freed = true;
+    if (!d->asked)
+        free(d); /* else with Redis's answer */
+}
+
+void data_loss_redis_changed(struct data_loss *d)
+{
+    d->known = false;
+    timer_after_us(d->tick, 0);
+}

@@ -1,0 +1,83 @@
+/* Releases straight from Postgres, by passes over the feed's connection. */
+#include "feed/direct.h"
+
+#include "base/clock.h"
+#include "base/time_units.h"
+#include "feed/overdue.h"
+#include "release/parts.h"
+#include "release/pass.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define MOMENT_US SECOND_US /* for so long what a pass has read is no news */
+
+struct direct {
+    struct parts *parts;
+    struct overdue *overdue;
+    struct pg_link *link; /* the array of one that the pass is given */
+    struct pass *pass;
+    bool stopping;
+    int64_t began_us; /* monotonic */
+    void (*done)(void *arg, const char *error);
+    void *arg;
+};
+
+struct direct *direct_new(struct parts *parts, struct pg_link *link, struct overdue *overdue)
+{
+    struct direct *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return NULL;
+    d->parts = parts;
+    d->overdue = overdue;
+    d->link = link;
+    d->pass = pass_new(parts, &d->link, 1, true);
+    if (d->pass == NULL) {
+        free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void direct_free(struct direct *d)
+{
+    if (d == NULL)
+        return;
+    pass_free(d->pass);
+    free(d);
+}
+
+void direct_note(struct direct *d)
+{
+    int64_t since_us;
+    const char *id = pass_oldest(d->pass, &since_us);
+    bool late = !pass_running(d->pass) || clock_mono_us() - d->began_us > MOMENT_US;
+    if (id != NULL && late)
+        overdue_note(d->overdue, since_us, id, pass_heard_us(d->pass));
+}
+
+static void on_pass(void *arg, const struct pass_result *result)
+{
+    struct direct *d = arg;
+    if (result->ok && parts_degraded(d->parts) &&
+        !d->stopping) /* all that was due when it began is done */
+        overdue_note(d->overdue, 0, "", d->began_us);
+    d->done(d->arg, result->ok ? NULL : result->error);
+}
+
+void direct_run(struct direct *d, int64_t min_overdue_us,
+                void (*done)(void *arg, const char *error), void *arg)
+{
+    assert(!pass_running(d->pass) && min_overdue_us >= 0);
+    d->began_us = clock_mono_us();
+    d->done = done;
+    d->arg = arg;
+    pass_run(d->pass, min_overdue_us, on_pass, d);
+}
+
+void direct_stop(struct direct *d)
+{
+    d->stopping = true;
+    if (pass_running(d->pass))
+        pass_stop(d->pass);
+}

@@ -1,0 +1,32 @@
+/* Releases straight from Postgres: all that is due while Redis cannot be used; after that, and when
+ * Redis has lost its data, what is long overdue, since a claim whose answer was lost leaves it
+ * under a lease that nobody works on. The only file of the feed that runs a pass. */
+#ifndef RS_DIRECT_H
+#define RS_DIRECT_H
+
+#include <stdint.h>
+
+struct direct;
+struct overdue;
+struct pg_link;
+struct parts;
+
+/* link: the feed's; it and overdue, which is told what the passes saw, must outlive the object.
+ * NULL: out of memory. */
+struct direct *direct_new(struct parts *parts, struct pg_link *link, struct overdue *overdue);
+void direct_free(struct direct *d); /* its link must have been freed before; NULL is legal */
+
+/* Starts a pass over what has been overdue for at least min_overdue_us. Requires that none runs,
+ * that the link is up and not busy, and that the statements are ready. done(arg, error) fires once,
+ * never from inside this call; error is NULL when the pass came to its end. */
+void direct_run(struct direct *d, int64_t min_overdue_us,
+                void (*done)(void *arg, const char *error), void *arg);
+
+/* Tells `overdue` which is the oldest that the pass has not released: of one that runs, once it has
+ * had its time; of one that failed. */
+void direct_note(struct direct *d);
+
+/* Ends the pass after the batches under way, if one runs: done still fires. */
+void direct_stop(struct direct *d);
+
+#endif
