@@ -62,9 +62,6 @@ void log_event(enum log_level level, const char *message, ...);
  */
 void log_plain(const char *text);
 
-/* A JSON string of any bytes: each that is no UTF-8 is replaced. NULL when memory ran out. */
-struct json_t *log_text(const char *text);
-
 /* The level of a name ("ERROR", "WARN", "INFO", "DEBUG", any case), or -1. */
 int log_level_parse(const char *name);
 

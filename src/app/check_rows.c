@@ -2,6 +2,7 @@
 #include "app/check_private.h"
 
 #include "base/clock.h"
+#include "base/iso_time.h"
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* The columns of sql/check_rows.sql. */
 enum { ACTIVE, NO_QUANTITY, NO_EXPIRY, NO_COUNTER, ROWS_COLUMNS };
@@ -123,8 +123,7 @@ void check_doubled(struct check *c)
 
 static void on_oldest(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
 {
-    char text[32];
-    struct tm tm;
+    char text[ISO_TIME_SIZE];
     if (r == NULL || pg_result_rows(r) == 0) {
         check_ok("due now: %lld", (long long)c->pg.ndue);
         if (r == NULL)
@@ -132,11 +131,8 @@ static void on_oldest(struct check *c, const struct pg_result *r, const struct p
     } else {
         int64_t since_us = pg_result_int(r, 0, 1);
         int64_t age_us = server_clock_now_us(&c->context.parts.pg_clock) - since_us;
-        time_t since_s = (time_t)(since_us / SECOND_US);
-        if (gmtime_r(&since_s, &tm) != NULL &&
-            strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-            check_ok("due now: %lld, the oldest since %s (%lld s ago)", (long long)c->pg.ndue, text,
-                     (long long)(age_us / SECOND_US));
+        check_ok("due now: %lld, the oldest since %s (%lld s ago)", (long long)c->pg.ndue,
+                 iso_time_seconds(since_us, text), (long long)(age_us / SECOND_US));
     }
     check_postgres_next(c);
 }

@@ -103,7 +103,7 @@ static char *swept_json(const struct sweep_job_result *result)
     if (error == NULL && result->failed > 0)
         error = "Postgres refused some reservations; see the log";
     if (error != NULL)
-        (void)json_object_set_new(o, "error", json_text(error, strlen(error)));
+        (void)json_object_set_new(o, "error", json_text(error));
     (void)json_object_set_new(o, "cleanedCount", json_integer((json_int_t)result->cleaned));
     if (error != NULL)
         (void)json_object_set_new(o, "failedCount", json_integer((json_int_t)result->failed));

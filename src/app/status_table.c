@@ -1,11 +1,11 @@
 /* A health report as a table, for people. */
 #include "app/status_table.h"
 
+#include "base/iso_time.h"
 #include "base/time_units.h"
 #include "health/health.h"
 
 #include <jansson.h>
-#include <time.h>
 
 /* What Redis or a server sent must not move the cursor. */
 static void put_text(FILE *out, const char *text)
@@ -28,12 +28,8 @@ static void put_duration(FILE *out, int64_t us)
 
 static void put_time(FILE *out, int64_t us)
 {
-    char text[40];
-    time_t seconds = (time_t)(us / SECOND_US);
-    struct tm tm;
-    if (gmtime_r(&seconds, &tm) != NULL &&
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) > 0)
-        fprintf(out, "%s.%03dZ", text, (int)(us / MS_US % 1000));
+    char text[ISO_TIME_SIZE];
+    fputs(iso_time(us, text), out);
 }
 
 static void put_count(FILE *out, const char *name, bool known, int64_t n)

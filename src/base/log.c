@@ -3,9 +3,10 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/iso_time.h"
+#include "base/json_text.h"
 #include "base/log_writer.h"
 #include "base/time_units.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SERVICE_DEFAULT "reservation-sweeper"
@@ -65,35 +65,6 @@ int log_level_parse(const char *name)
     return -1;
 }
 
-json_t *log_text(const char *text)
-{
-    static const char replacement[] = "\xEF\xBF\xBD";
-    size_t len = strlen(text);
-
-    if (utf8_valid(text, len))
-        return json_stringn_nocheck(text, len);
-    if (len > SIZE_MAX / 3)
-        return NULL;
-
-    char *clean = malloc(len * 3);
-    size_t used = 0;
-
-    if (clean == NULL)
-        return NULL;
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_char_len(text + i, len - i);
-
-        memcpy(clean + used, n > 0 ? text + i : replacement, n > 0 ? n : 3);
-        used += n > 0 ? n : 3;
-        i += n > 0 ? n : 1;
-    }
-
-    json_t *json = json_stringn_nocheck(clean, used);
-
-    free(clean);
-    return json;
-}
-
 /* The next value of a record's list. Whatever has no JSON form (NULL, NaN) becomes null: a record
  * with a hole is better than none. */
 static json_t *value_to_json(int type, va_list *list)
@@ -104,7 +75,7 @@ static json_t *value_to_json(int type, va_list *list)
     switch (type) {
     case LOG_STR:
         text = va_arg(*list, const char *);
-        json = text == NULL ? NULL : log_text(text);
+        json = text == NULL ? NULL : json_text(text);
         break;
     case LOG_INT:
         json = json_integer(va_arg(*list, int64_t));
@@ -123,20 +94,6 @@ static json_t *value_to_json(int type, va_list *list)
         break;
     }
     return json == NULL ? json_null() : json;
-}
-
-/* "2025-11-14T01:00:00.000Z"; returns false when the clock shows nothing that can be written. */
-static bool timestamp_of(int64_t wall_us, char *out, size_t size)
-{
-    time_t seconds = (time_t)(wall_us / SECOND_US);
-    struct tm tm;
-
-    if (gmtime_r(&seconds, &tm) == NULL)
-        return false;
-
-    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &tm);
-
-    return n > 0 && snprintf(out + n, size - n, ".%03dZ", (int)(wall_us / MS_US % 1000)) == 5;
 }
 
 /* The length of the control character that text begins with, or 0: C0, DEL, and C1 as UTF-8
@@ -249,14 +206,14 @@ static char *build(int fd, enum log_level level, const char *message, va_list *l
     json_t *record = json_object();
     json_t *fields = record_fields(list);
     const char *service = state.service == NULL ? SERVICE_DEFAULT : state.service;
-    char timestamp[40];
+    char timestamp[ISO_TIME_SIZE];
     char *line = NULL;
 
-    if (fields != NULL && timestamp_of(clock_wall_us(), timestamp, sizeof timestamp) &&
+    if (fields != NULL && iso_time(clock_wall_us(), timestamp)[0] != '\0' &&
         json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
         json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
-        json_object_set_new(record, "service", log_text(service)) == 0 &&
-        json_object_set_new(record, "message", log_text(message)) == 0)
+        json_object_set_new(record, "service", json_text(service)) == 0 &&
+        json_object_set_new(record, "message", json_text(message)) == 0)
         line = record_line(state.text[fd], level, record, fields, size);
     json_decref(record);
     json_decref(fields);
@@ -312,12 +269,10 @@ static char *notice(size_t *size, ...)
 
 static char *on_loss(const char *stream, const struct log_loss *loss, size_t *size)
 {
-    char since[40];
+    char since[ISO_TIME_SIZE];
 
-    if (!timestamp_of(loss->since_us, since, sizeof since))
-        since[0] = '\0';
-    return notice(size, LOG_INT, "droppedCount", (int64_t)loss->count, LOG_STR, "since", since,
-                  LOG_STR, "stream", stream, LOG_END);
+    return notice(size, LOG_INT, "droppedCount", (int64_t)loss->count, LOG_STR, "since",
+                  iso_time(loss->since_us, since), LOG_STR, "stream", stream, LOG_END);
 }
 
 int log_queue_start(void)

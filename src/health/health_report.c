@@ -1,6 +1,7 @@
 /* A health report as JSON, and the verdict: on time or not. */
 #include "health/health.h"
 
+#include "base/iso_time.h"
 #include "base/json_text.h"
 #include "base/time_units.h"
 #include "queue/repair.h"
@@ -9,7 +10,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define OVERDUE_MAX_US (30 * SECOND_US) /* later than this is not on time */
 #define ID_SHOWN 1024                   /* bytes; what stands in Redis may be anything */
@@ -57,7 +57,7 @@ void health_judge(struct health_report *r, const char *unusable)
 /* An id of Redis's: foreign, and as long as it likes. */
 static json_t *id_json(const struct due_text *id)
 {
-    return json_text(id->text, id->len < ID_SHOWN ? id->len : ID_SHOWN);
+    return json_bytes(id->text, id->len < ID_SHOWN ? id->len : ID_SHOWN);
 }
 
 static json_t *seconds_json(int64_t us)
@@ -68,13 +68,9 @@ static json_t *seconds_json(int64_t us)
 /* "2025-11-14T01:00:00.000Z"; null for none. */
 static json_t *time_json(int64_t us)
 {
-    char text[40];
-    time_t seconds = (time_t)(us / SECOND_US);
-    struct tm tm;
-    if (us <= 0 || gmtime_r(&seconds, &tm) == NULL)
+    char text[ISO_TIME_SIZE];
+    if (us <= 0 || iso_time(us, text)[0] == '\0')
         return json_null();
-    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(us / MS_US % 1000));
     return json_string(text);
 }
 
@@ -85,18 +81,18 @@ static json_t *count_json(bool known, int64_t n)
 
 static json_t *server_json(const struct health_server *s)
 {
-    json_t *o = json_pack("{s:o, s:b, s:o}", "address", json_text(s->address, strlen(s->address)),
-                          "up", s->up, "clockOffsetSeconds",
+    json_t *o = json_pack("{s:o, s:b, s:o}", "address", json_text(s->address), "up", s->up,
+                          "clockOffsetSeconds",
                           s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
     if (!s->up && s->error[0] != '\0')
-        (void)json_object_set_new(o, "error", json_text(s->error, strlen(s->error)));
+        (void)json_object_set_new(o, "error", json_text(s->error));
     return o;
 }
 
 /* Null when it is not known. */
 static json_t *name_json(const char *name)
 {
-    return name[0] != '\0' ? json_text(name, strlen(name)) : json_null();
+    return name[0] != '\0' ? json_text(name) : json_null();
 }
 
 static json_t *overdue_json(const struct health_report *r)
@@ -122,11 +118,10 @@ static void set_verdict(json_t *o, const struct health_report *r)
     int64_t overdue_us = health_overdue_us(r);
     (void)json_object_set_new(o, "ready", json_boolean(r->ready));
     if (!r->ready)
-        (void)json_object_set_new(o, "reason", json_text(r->reason, strlen(r->reason)));
+        (void)json_object_set_new(o, "reason", json_text(r->reason));
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
     if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
-        (void)json_object_set_new(o, "degradedReason",
-                                  json_text(r->degraded_reason, strlen(r->degraded_reason)));
+        (void)json_object_set_new(o, "degradedReason", json_text(r->degraded_reason));
     (void)json_object_set_new(o, "overdueSeconds",
                               r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
@@ -169,12 +164,11 @@ static void set_holder(json_t *o, const struct locked_holder *h)
     if (!h->known)
         return;
     if (h->gid[0] != '\0')
-        (void)json_object_set_new(o, "blockerGid", json_text(h->gid, strlen(h->gid)));
+        (void)json_object_set_new(o, "blockerGid", json_text(h->gid));
     else
         (void)json_object_set_new(o, "blockerPid", json_integer(h->pid));
-    (void)json_object_set_new(o, "blockerUser", json_text(h->user, strlen(h->user)));
-    (void)json_object_set_new(o, "blockerApplication",
-                              json_text(h->application, strlen(h->application)));
+    (void)json_object_set_new(o, "blockerUser", json_text(h->user));
+    (void)json_object_set_new(o, "blockerApplication", json_text(h->application));
     (void)json_object_set_new(o, "lockOn", json_string(h->what));
 }
 
@@ -186,10 +180,10 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
     for (size_t i = 0; i < n && list != NULL; i++) {
         const struct locked_entry *e = &entries[i];
         int64_t held_us = mono_us - e->since_us;
-        json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId",
-                              json_text(e->id, strlen(e->id)), "productId", name_json(e->product),
-                              "lockedSince", time_json(now_us > 0 ? now_us - held_us : 0),
-                              "lockedSeconds", seconds_json(held_us));
+        json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId", json_text(e->id),
+                              "productId", name_json(e->product), "lockedSince",
+                              time_json(now_us > 0 ? now_us - held_us : 0), "lockedSeconds",
+                              seconds_json(held_us));
         set_holder(o, &e->holder);
         (void)json_array_append_new(list, o);
     }

@@ -20,7 +20,7 @@
 /* {"error": message} and a newline, malloc'd; NULL: out of memory. */
 static char *error_body(const char *message, size_t *len)
 {
-    json_t *o = json_pack("{s:o}", "error", json_text(message, strlen(message)));
+    json_t *o = json_pack("{s:o}", "error", json_text(message));
     char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     if (text != NULL) { /* the newline takes the place of the terminator */

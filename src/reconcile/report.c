@@ -1,5 +1,6 @@
 /* What a reconciliation says: a line for each finding, its progress, its end. */
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -18,25 +19,12 @@ bool report_wanted(const struct reconcile *r)
     return r->options.report != NULL;
 }
 
-/* An id from Redis may hold any byte: what is not ASCII is replaced when it is not UTF-8. */
-static json_t *id_text(const char *id, size_t len)
-{
-    json_t *text = json_stringn(id, len);
-    if (text != NULL)
-        return text;
-    char plain[ID_MAX_LEN + 1];
-    size_t n = 0;
-    for (; n < len && n < sizeof(plain); n++)
-        plain[n] = (id[n] & 0x80) != 0 ? '?' : id[n];
-    return json_stringn(plain, n);
-}
-
 void report_finding(struct reconcile *r, const char *kind, bool product, const char *id,
                     size_t id_len, json_t *expected, json_t *found, const char *done)
 {
     json_t *line = json_object();
     json_object_set_new(line, "kind", json_string(kind));
-    json_object_set_new(line, product ? "productId" : "reservationId", id_text(id, id_len));
+    json_object_set_new(line, product ? "productId" : "reservationId", json_bytes(id, id_len));
     json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
     json_object_set_new(line, "found", found != NULL ? found : json_null());
     json_object_set_new(line, "done", json_string(done));

@@ -1,6 +1,7 @@
 /* What the parts of one sweeper share: accounting of outcomes, the records of :failed. */
 #include "release/parts.h"
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/time_units.h"
@@ -162,10 +163,7 @@ void account_batch(struct parts *s, const struct item *items, size_t n)
 
 char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms)
 {
-    size_t len = item->error != NULL ? strlen(item->error) : 0;
-    json_t *error = json_stringn(item->error != NULL ? item->error : "", len);
-    if (error == NULL) /* a server that answers in another encoding */
-        error = json_string("(the message is not UTF-8)");
+    json_t *error = json_text(item->error != NULL ? item->error : "");
     int64_t first_ms = item->first_failed_ms > 0 ? item->first_failed_ms : now_ms;
     json_t *o =
         json_pack("{s:o, s:s, s:I, s:I, s:I, s:I}", "error", error, "sqlstate", item->sqlstate,

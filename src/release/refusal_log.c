@@ -2,6 +2,7 @@
 #include "release/refusal_log.h"
 
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "link/loop.h"
 #include "release/products.h"
@@ -50,7 +51,7 @@ static json_t *products_of(const struct tally *t, uint64_t *others)
     for (size_t i = 0; i < TALLY_PRODUCTS && t->products[i].name != NULL; i++) {
         if (i < PRODUCTS_NAMED)
             (void)json_array_append_new(list, json_pack("{s:o, s:I}", "productId",
-                                                        log_text(t->products[i].name), "count",
+                                                        json_text(t->products[i].name), "count",
                                                         (json_int_t)t->products[i].count));
         else
             *others += t->products[i].count;

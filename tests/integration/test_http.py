@@ -115,7 +115,7 @@ def test_parameters(sweeper: Start) -> None:
     long = "x" * 2000
     assert long in refused(f"/status?{long}=1")
     assert 'unknown parameter "ä\\"' in refused("/status?%C3%A4%5C=1")
-    assert "?" in refused("/status?%ff=1")
+    assert "\ufffd" in refused("/status?%ff=1")
     assert refused("/sweep?dryRun=true", "POST")
     for path in ("/reconcile?dryRun=true&dryRun=true", "/reconcile?dryRun=true&dry%52un=false"):
         assert "dryRun is given twice" in refused(path, "POST")
