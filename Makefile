@@ -15,7 +15,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
     api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install check-format layers tidy cppcheck clean help FORCE
+    install check check-format layers mutants tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -41,6 +41,8 @@ PACKAGES_bench-where := $(SERVER_PACKAGES) linux-perf
 PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_bench-plots := gnuplot-nox python3
 PACKAGES_layers := binutils python3
+PACKAGES_mutants := $(PACKAGES_unit) git python3 python3-pytest python3-redis redis-server
+PACKAGES_check := $(PACKAGES_unit) $(PACKAGES_layers) clang-format cppcheck
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
 PACKAGES_cppcheck := cppcheck
 
@@ -323,13 +325,21 @@ ALL_SOURCES := $(SOURCES) $(UNIT_SOURCES) $(UNIT_SUPPORT) $(BENCH_SOURCES) \
 C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
+# What a change passes before it is committed, in seconds: tools/hooks/pre-commit.
+check: unit check-format cppcheck layers
+
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
-	clang-format --dry-run --Werror $(C_FILES)
+	@clang-format --dry-run --Werror $(C_FILES)
 
 # What the architecture promises, proved from the objects: see tools/layers.
 layers: $(BINARY)
 	@$(PYTHON) tools/layers $(BUILD)/obj $(OBJECTS)
+
+# Faults put into copies of the tree, which a test must notice: MUTANTS="--explore src/base/few.c"
+# makes its own. See tools/mutants.
+mutants:
+	@$(PYTHON) tools/mutants $(MUTANTS)
 
 tidy:
 	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
@@ -337,7 +347,7 @@ tidy:
 
 # It knows no system headers; without sys/queue.h, which is nothing but macros, it cannot parse ours.
 cppcheck:
-	queue_h=$$(echo '#include <sys/queue.h>' | $(CC) -xc -M - | grep -o '[^ ]*/sys/queue\.h'); \
+	@queue_h=$$(echo '#include <sys/queue.h>' | $(CC) -xc -M - | grep -o '[^ ]*/sys/queue\.h'); \
 	cppcheck --quiet -j 2 --std=c11 --library=posix --enable=warning,performance,portability \
 	    --error-exitcode=1 --inline-suppr --suppressions-list=tests/suppressions/cppcheck.txt \
 	    --include=$$queue_h -Iinclude -Isrc -D_GNU_SOURCE -DHAVE_HIREDIS_SSL src
@@ -376,6 +386,8 @@ help:
 	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make check         before each commit: unit, check-format, cppcheck and layers, in seconds'
+	@echo 'make mutants       faults put in on purpose, each of which a test must notice; MUTANTS=--help'
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
 	@echo 'make check-format, make tidy, make cppcheck'
 	@echo '                   clang-format, clang-tidy and cppcheck'
