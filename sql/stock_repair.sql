@@ -24,7 +24,7 @@ WITH held AS MATERIALIZED (
            pg_catalog.count(*) AS counters
       FROM {inventory}
      WHERE {stock_product_id} = $1
-), mended AS (
+), repaired AS (
     UPDATE {inventory} i
        SET {available_stock} = s.total - h.units, {reserved_stock} = h.units,
            {stock_updated_at} = {now_stock_updated}
@@ -37,8 +37,8 @@ WITH held AS MATERIALIZED (
     RETURNING i.{available_stock} = s.total - h.units AND i.{reserved_stock} = h.units AS adds_up
 )
 SELECT h.units, s.counters = 1 AND s.reserved = h.units AND s.available + s.reserved = s.total,
-       EXISTS (SELECT FROM mended),
+       EXISTS (SELECT FROM repaired),
        (SELECT pg_catalog.concat('<sweeper counter>the counter of product ', $1::pg_catalog.text,
                                  ' was not set to exactly ', h.units, '</sweeper>')::integer
-          FROM mended m WHERE m.adds_up IS NOT TRUE LIMIT 1)
+          FROM repaired m WHERE m.adds_up IS NOT TRUE LIMIT 1)
   FROM held h, stock s

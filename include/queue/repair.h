@@ -1,5 +1,5 @@
-/* What a reconciliation asks of the due queue (due_queue.h): looking without claiming, mending what
- * still stands as it was seen, and the mark that shows whether Redis has lost its data.
+/* What a reconciliation asks of the due queue (due_queue.h): looking without claiming, repairing
+ * what still stands as it was seen, and the mark that shows whether Redis has lost its data.
  *
  * Each call is one script or command, of at most 1,000 ids; strings are copied before it returns.
  * Returns 0, or -1 when Redis is down or memory ran out: nothing was sent and cb will not fire. In
@@ -38,33 +38,33 @@ struct due_state {
     struct due_text record;            /* in :failed */
 };
 
-int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size_t n,
-                      void (*cb)(void *arg, const struct due_state *states, size_t n,
-                                 const char *error),
-                      void *arg) __attribute__((warn_unused_result));
+int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const struct due_state *states, size_t n,
+                                const char *error),
+                     void *arg) __attribute__((warn_unused_result));
 
-enum due_mending {
-    DUE_ADD,     /* into :pending at at_ms, if the id is nowhere */
-    DUE_MOVE,    /* to at_ms, if its score in :pending is `seen` */
-    DUE_REMOVE,  /* from :pending, if its score there is `seen` */
-    DUE_RETURN,  /* from :inflight to :pending at at_ms, if its score there is `seen` */
-    DUE_UNCLAIM, /* from :inflight, with its record, if its score there is `seen` */
-    DUE_UNFAIL,  /* its record of :failed, if that is `seen` and the id is not claimed */
-    DUE_RETRY,   /* into :pending at at_ms, if its record is `seen` and it is in neither set */
+enum due_repair_kind {
+    REPAIR_ADD,     /* into :pending at at_ms, if the id is nowhere */
+    REPAIR_MOVE,    /* to at_ms, if its score in :pending is `seen` */
+    REPAIR_REMOVE,  /* from :pending, if its score there is `seen` */
+    REPAIR_RETURN,  /* from :inflight to :pending at at_ms, if its score there is `seen` */
+    REPAIR_UNCLAIM, /* from :inflight, with its record, if its score there is `seen` */
+    REPAIR_FORGET,  /* its record of :failed, if that is `seen` and the id is not claimed */
+    REPAIR_RETRY,   /* into :pending at at_ms, if its record is `seen` and it is in neither set */
 };
 
-struct due_mend {
-    enum due_mending what;
+struct due_repair {
+    enum due_repair_kind what;
     const char *id;
     size_t id_len;
     struct due_text seen; /* ADD: not used */
     int64_t at_ms;        /* REMOVE, UNCLAIM, UNFAIL: not used */
 };
 
-/* mended[i]: it stood as it was seen. */
-int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
-                   void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
-                   void *arg) __attribute__((warn_unused_result));
+/* repaired[i]: it stood as it was seen. */
+int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
+                     void (*cb)(void *arg, const bool *repaired, size_t n, const char *error),
+                     void *arg) __attribute__((warn_unused_result));
 
 struct due_found {
     struct due_text id;
@@ -84,7 +84,7 @@ enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
 /* One step through a key: about 1,000 of what is there. Begins with cursor "0", goes on with the
  * one that cb is given, ends when that is "0". What is there all the time is met at least once,
  * perhaps more often. */
-int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
+int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor,
                    void (*cb)(void *arg, const char *cursor, const struct due_found *found,
                               size_t n, const char *error),
                    void *arg) __attribute__((warn_unused_result));

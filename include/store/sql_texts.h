@@ -12,7 +12,7 @@ extern const char sql_late_rows[];
 extern const char sql_begin[];
 extern const char sql_active_rows[];
 extern const char sql_tied_rows[];
-extern const char sql_look[];
+extern const char sql_lookup[];
 extern const char sql_stock[];
 extern const char sql_stock_lock[];
 extern const char sql_stock_repair[];

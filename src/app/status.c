@@ -96,7 +96,7 @@ static void on_failures(void *arg, const char *cursor, const struct due_found *f
 static bool ask_failures(struct status *s)
 {
     return s->redis_known && s->context.parts.sizes.failed > 0 &&
-           due_queue_scan(s->context.parts.queue, DUE_IN_FAILED, "0", on_failures, s) == 0;
+           due_queue_walk(s->context.parts.queue, DUE_IN_FAILED, "0", on_failures, s) == 0;
 }
 
 static void on_statements(void *arg, const char *error)

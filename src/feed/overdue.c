@@ -191,7 +191,7 @@ static bool ask(struct overdue *o)
 {
     size_t left = o->now.n - o->answered;
     size_t n = left < DUE_QUEUE_SCRIPT_MAX ? left : DUE_QUEUE_SCRIPT_MAX;
-    o->asking = due_queue_examine(o->parts->queue, o->entries + o->answered, n, on_states, o) == 0;
+    o->asking = due_queue_lookup(o->parts->queue, o->entries + o->answered, n, on_states, o) == 0;
     return o->asking;
 }
 

@@ -82,7 +82,7 @@ static void refresh_failures(struct health *h, int64_t now_us)
         return;
     h->failures_us = now_us;
     h->failures_of = s->sizes.failed;
-    h->asking_failures = due_queue_scan(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
+    h->asking_failures = due_queue_walk(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
 }
 
 static void watch_clocks(struct health *h)

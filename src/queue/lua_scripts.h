@@ -12,8 +12,8 @@ extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
 extern const struct lua_script lua_absent;
 extern const struct lua_script lua_after;
-extern const struct lua_script lua_examine;
-extern const struct lua_script lua_mend;
+extern const struct lua_script lua_lookup;
+extern const struct lua_script lua_repair;
 extern const struct lua_script lua_mark;
 
 #endif

@@ -29,7 +29,7 @@ static const struct step steps[] = {
     {&lua_drop, NULL, false, {"probe"}}, /* left by a probe that was refused half-way */
     /* The way of one reservation: mirrored, claimed, refused, claimed again, its lease taken over,
      * forgotten. */
-    {&lua_mend, NULL, false, {"add", "probe", "", "1"}},
+    {&lua_repair, NULL, false, {"add", "probe", "", "1"}},
     {&lua_claim, NULL, false, {"2", "3", "1"}},
     {&lua_settle, NULL, false, {"3", "1000", "0", "0", "0", "1", "probe", "5", RECORD}},
     {&lua_claim, NULL, false, {"6", "7", "1"}},
@@ -38,7 +38,7 @@ static const struct step steps[] = {
     {&lua_settle, NULL, false, {"9", "1", "0", "0", "0", "1", "another", "5", RECORD}},
     {&lua_settle, NULL, false, {"9", "1", "0", "0", "1", "0", "probe", "5"}},
     {&lua_absent, NULL, false, {"probe"}},
-    {&lua_examine, NULL, false, {"probe"}},
+    {&lua_lookup, NULL, false, {"probe"}},
     {&lua_after, "pending", false, {"probe", "5", "1"}},
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},

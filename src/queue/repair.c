@@ -1,7 +1,7 @@
 /* The due queue, as a reconciliation sees it. No answer is trusted to be well-formed. */
 #include "base/parse.h"
-#include "queue/due_queue_look.h"
 #include "queue/lua_scripts.h"
+#include "queue/single.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,17 +10,17 @@
 
 static void on_look(void *arg, const struct redis_reply *reply, const char *error)
 {
-    struct due_look *op = arg;
+    struct due_single *op = arg;
 
     if (due_op_answered(&op->op, reply, error))
         op->reply = reply;
     due_op_done(&op->op);
 }
 
-struct due_look *due_look_new(void (*finish)(struct due_op *op, const char *error), size_t n,
-                              void *arg)
+struct due_single *due_single_new(void (*finish)(struct due_op *op, const char *error), size_t n,
+                                  void *arg)
 {
-    struct due_look *op = (struct due_look *)due_op_new(sizeof(struct due_look), finish);
+    struct due_single *op = (struct due_single *)due_op_new(sizeof(struct due_single), finish);
 
     assert(n <= DUE_QUEUE_SCRIPT_MAX);
     if (op == NULL)
@@ -30,8 +30,8 @@ struct due_look *due_look_new(void (*finish)(struct due_op *op, const char *erro
     return op;
 }
 
-int due_look_send(struct due_queue *q, struct due_look *op, const struct lua_script *script,
-                  struct due_args *args)
+int due_single_send(struct due_queue *q, struct due_single *op, const struct lua_script *script,
+                    struct due_args *args)
 {
     due_op_send(q, &op->op, script, args, on_look);
     due_args_clear(args);
@@ -43,14 +43,14 @@ void due_args_add_word(struct due_args *args, const char *word)
     due_args_add(args, word, strlen(word));
 }
 
-int due_look_send_plain(struct due_queue *q, struct due_look *op, struct due_args *args)
+int due_single_send_plain(struct due_queue *q, struct due_single *op, struct due_args *args)
 {
     due_op_send_plain(q, &op->op, args, on_look);
     due_args_clear(args);
     return due_op_begin(q, &op->op);
 }
 
-int due_look_drop(struct due_look *op)
+int due_single_drop(struct due_single *op)
 {
     op->op.destroy(&op->op);
     return -1;
@@ -58,7 +58,7 @@ int due_look_drop(struct due_look *op)
 
 /* ---- comparing ---- */
 
-static const char *read_scores(const struct due_look *op, int64_t **out)
+static const char *read_scores(const struct due_single *op, int64_t **out)
 {
     if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
         return DUE_UNEXPECTED;
@@ -79,7 +79,7 @@ static const char *read_scores(const struct due_look *op, int64_t **out)
 
 static void finish_scores(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
     int64_t *scores_ms = NULL;
 
     if (error == NULL)
@@ -92,22 +92,22 @@ int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_
                      void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
                      void *arg)
 {
-    struct due_look *op = due_look_new(finish_scores, n, arg);
+    struct due_single *op = due_single_new(finish_scores, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.scores = cb;
     if (due_args_begin(&args, NULL, 2 + n) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     due_args_add_word(&args, "ZMSCORE");
     due_args_add_word(&args, q->keys[KEY_PENDING]);
     for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    return due_look_send_plain(q, op, &args);
+    return due_single_send_plain(q, op, &args);
 }
 
-static const char *read_indexes(const struct due_look *op, size_t **out, size_t *n)
+static const char *read_indexes(const struct due_single *op, size_t **out, size_t *n)
 {
     size_t len = redis_reply_len(op->reply);
 
@@ -130,7 +130,7 @@ static const char *read_indexes(const struct due_look *op, size_t **out, size_t 
 
 static void finish_indexes(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
     size_t *indexes = NULL;
     size_t n = 0;
 
@@ -144,22 +144,22 @@ int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_
                      void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
                      void *arg)
 {
-    struct due_look *op = due_look_new(finish_indexes, n, arg);
+    struct due_single *op = due_single_new(finish_indexes, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.indexes = cb;
     if (due_args_begin(&args, q, n) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    return due_look_send(q, op, &lua_absent, &args);
+    return due_single_send(q, op, &lua_absent, &args);
 }
 
 static void finish_add(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
 
     op->cb.add(op->arg, error);
 }
@@ -167,14 +167,14 @@ static void finish_add(struct due_op *base, const char *error)
 int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
                   void (*cb)(void *arg, const char *error), void *arg)
 {
-    struct due_look *op = due_look_new(finish_add, n, arg);
+    struct due_single *op = due_single_new(finish_add, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.add = cb;
     if (due_args_begin(&args, NULL, 3 + 2 * n) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     due_args_add_word(&args, "ZADD");
     due_args_add_word(&args, q->keys[KEY_PENDING]);
     due_args_add_word(&args, "NX");
@@ -182,7 +182,7 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
         due_args_add_int(&args, entries[i].at_ms);
         due_args_add(&args, entries[i].id, entries[i].id_len);
     }
-    return due_look_send_plain(q, op, &args);
+    return due_single_send_plain(q, op, &args);
 }
 
 /* ---- examining ---- */
@@ -196,7 +196,7 @@ struct due_text due_text_of(const struct redis_reply *r)
     return text;
 }
 
-static const char *read_states(const struct due_look *op, struct due_state **out)
+static const char *read_states(const struct due_single *op, struct due_state **out)
 {
     const struct redis_reply *lists[3];
 
@@ -215,38 +215,38 @@ static const char *read_states(const struct due_look *op, struct due_state **out
     return NULL;
 }
 
-static void finish_examine(struct due_op *base, const char *error)
+static void finish_lookup(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
     struct due_state *states = NULL;
 
     if (error == NULL)
         error = read_states(op, &states);
-    op->cb.examine(op->arg, error == NULL ? states : NULL, error == NULL ? op->n : 0, error);
+    op->cb.lookup(op->arg, error == NULL ? states : NULL, error == NULL ? op->n : 0, error);
     free(states);
 }
 
-int due_queue_examine(struct due_queue *q, const struct due_entry *entries, size_t n,
-                      void (*cb)(void *arg, const struct due_state *states, size_t n,
-                                 const char *error),
-                      void *arg)
+int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_t n,
+                     void (*cb)(void *arg, const struct due_state *states, size_t n,
+                                const char *error),
+                     void *arg)
 {
-    struct due_look *op = due_look_new(finish_examine, n, arg);
+    struct due_single *op = due_single_new(finish_lookup, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
-    op->cb.examine = cb;
+    op->cb.lookup = cb;
     if (due_args_begin(&args, q, n) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     for (size_t i = 0; i < n; i++)
         due_args_add(&args, entries[i].id, entries[i].id_len);
-    return due_look_send(q, op, &lua_examine, &args);
+    return due_single_send(q, op, &lua_lookup, &args);
 }
 
-/* ---- mending ---- */
+/* ---- repairing ---- */
 
-static const char *read_mended(const struct due_look *op, bool **out)
+static const char *read_repaired(const struct due_single *op, bool **out)
 {
     if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || redis_reply_len(op->reply) != op->n)
         return DUE_UNEXPECTED;
@@ -258,50 +258,50 @@ static const char *read_mended(const struct due_look *op, bool **out)
     return NULL;
 }
 
-static void finish_mend(struct due_op *base, const char *error)
+static void finish_repair(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
-    bool *mended = NULL;
+    struct due_single *op = (struct due_single *)base;
+    bool *repaired = NULL;
 
     if (error == NULL)
-        error = read_mended(op, &mended);
-    op->cb.mend(op->arg, error == NULL ? mended : NULL, error == NULL ? op->n : 0, error);
-    free(mended);
+        error = read_repaired(op, &repaired);
+    op->cb.repair(op->arg, error == NULL ? repaired : NULL, error == NULL ? op->n : 0, error);
+    free(repaired);
 }
 
-int due_queue_mend(struct due_queue *q, const struct due_mend *mends, size_t n,
-                   void (*cb)(void *arg, const bool *mended, size_t n, const char *error),
-                   void *arg)
+int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
+                     void (*cb)(void *arg, const bool *repaired, size_t n, const char *error),
+                     void *arg)
 {
     static const char *const words[] = {
-        [DUE_ADD] = "add",       [DUE_MOVE] = "move",       [DUE_REMOVE] = "remove",
-        [DUE_RETURN] = "return", [DUE_UNCLAIM] = "unclaim", [DUE_UNFAIL] = "forget",
-        [DUE_RETRY] = "retry",
+        [REPAIR_ADD] = "add",       [REPAIR_MOVE] = "move",       [REPAIR_REMOVE] = "remove",
+        [REPAIR_RETURN] = "return", [REPAIR_UNCLAIM] = "unclaim", [REPAIR_FORGET] = "forget",
+        [REPAIR_RETRY] = "retry",
     };
-    struct due_look *op = due_look_new(finish_mend, n, arg);
+    struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
-    op->cb.mend = cb;
+    op->cb.repair = cb;
     if (due_args_begin(&args, q, 4 * n) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     for (size_t i = 0; i < n; i++) {
-        const struct due_mend *mend = &mends[i];
+        const struct due_repair *repair = &repairs[i];
 
-        due_args_add_word(&args, words[mend->what]);
-        due_args_add(&args, mend->id, mend->id_len);
-        due_args_add(&args, mend->seen.text != NULL ? mend->seen.text : "", mend->seen.len);
-        due_args_add_int(&args, mend->at_ms);
+        due_args_add_word(&args, words[repair->what]);
+        due_args_add(&args, repair->id, repair->id_len);
+        due_args_add(&args, repair->seen.text != NULL ? repair->seen.text : "", repair->seen.len);
+        due_args_add_int(&args, repair->at_ms);
     }
-    return due_look_send(q, op, &lua_mend, &args);
+    return due_single_send(q, op, &lua_repair, &args);
 }
 
 /* ---- the mark ---- */
 
 static void finish_mark(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
 
     if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
         error = DUE_UNEXPECTED;
@@ -311,7 +311,7 @@ static void finish_mark(struct due_op *base, const char *error)
 int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
                    void *arg)
 {
-    struct due_look *op = due_look_new(finish_mark, 0, arg);
+    struct due_single *op = due_single_new(finish_mark, 0, arg);
     struct due_args args;
     char key[128]; /* a prefix has at most 64 bytes */
 
@@ -319,10 +319,10 @@ int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const c
         return -1;
     op->cb.mark = cb;
     if (due_args_begin(&args, NULL, 2) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     snprintf(key, sizeof(key), "%smark", q->prefix);
     due_args_add_word(&args, key);
     args.n_keys = 1;
     due_args_add(&args, "1", 1);
-    return due_look_send(q, op, &lua_mark, &args);
+    return due_single_send(q, op, &lua_mark, &args);
 }

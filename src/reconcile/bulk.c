@@ -75,7 +75,7 @@ static void on_absent(void *arg, const size_t *indexes, size_t n, const char *er
     struct chunk *chunk = arg;
     struct reconcile *r = chunk->r;
     struct page_rows *p = r->bulk->looking;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     size_t next = 0;
     for (size_t i = 0; i < chunk->n; i++) {
@@ -93,7 +93,7 @@ static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char 
 {
     struct chunk *chunk = arg;
     struct reconcile *r = chunk->r;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++)
         if (scores_ms[i] != DUE_NOWHERE)
@@ -106,10 +106,10 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
 {
     struct reconcile *r = arg;
     struct bulk *b = r->bulk;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     b->plain = sizes->inflight == 0 && sizes->failed == 0 &&
-               b->looking->rows[0].expires_us > reconcile_now_us(r) + DUE_SOON_US;
+               b->looking->rows[0].expires_us > run_now_us(r) + DUE_SOON_US;
     b->asked_sizes = false;
     b->look.next = 0;
     rows_poke(r);
@@ -172,7 +172,7 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
 {
     struct page_rows *again = page_rows_read(rows);
     if (again == NULL)
-        reconcile_fail(r, "a page of reservations could not be read");
+        run_fail(r, "a page of reservations could not be read");
     else
         take_rows(r, again);
     page_rows_free(again);
@@ -183,7 +183,7 @@ static void read_again(struct reconcile *r)
     struct bulk *b = r->bulk;
     b->alive = seen_new();
     if (b->alive == NULL) {
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
         return;
     }
     b->asking = true;
@@ -204,7 +204,7 @@ static void count(struct chunk *chunk)
 static void on_added(void *arg, const char *error)
 {
     struct chunk *chunk = arg;
-    if (!reconcile_answered(chunk->r, error))
+    if (!run_answered(chunk->r, error))
         return;
     count(chunk);
     rows_poke(chunk->r);
@@ -216,9 +216,9 @@ static void send_look(struct reconcile *r, struct chunk *chunk)
 {
     struct due_queue *q = r->parts->queue;
     if (r->bulk->plain)
-        reconcile_sent(r, due_queue_scores(q, chunk->entries, chunk->n, on_scores, chunk));
+        run_sent(r, due_queue_scores(q, chunk->entries, chunk->n, on_scores, chunk));
     else
-        reconcile_sent(r, due_queue_absent(q, chunk->entries, chunk->n, on_absent, chunk));
+        run_sent(r, due_queue_absent(q, chunk->entries, chunk->n, on_absent, chunk));
 }
 
 static void send_add(struct reconcile *r, struct chunk *chunk)
@@ -226,8 +226,7 @@ static void send_add(struct reconcile *r, struct chunk *chunk)
     if (r->options.dry_run)
         count(chunk);
     else
-        reconcile_sent(r,
-                       due_queue_add(r->parts->queue, chunk->entries, chunk->n, on_added, chunk));
+        run_sent(r, due_queue_add(r->parts->queue, chunk->entries, chunk->n, on_added, chunk));
 }
 
 /* Gives idle chunks what is left of the page; true while any of it is under way. */
@@ -235,9 +234,9 @@ static bool go_through(struct reconcile *r, struct lane *lane, const struct page
                        void (*send)(struct reconcile *r, struct chunk *chunk))
 {
     bool busy = false;
-    for (int i = 0; i < ROWS_CHUNKS && !reconcile_over(r); i++) {
+    for (int i = 0; i < ROWS_CHUNKS && !run_ending(r); i++) {
         struct chunk *chunk = &lane->chunks[i];
-        while (!chunk->busy && lane->next < p->n && !reconcile_over(r)) {
+        while (!chunk->busy && lane->next < p->n && !run_ending(r)) {
             chunk_fill(chunk, p, &lane->next, true);
             if (chunk->busy)
                 send(r, chunk);
@@ -251,7 +250,7 @@ static bool go_through(struct reconcile *r, struct lane *lane, const struct page
 static bool poke_adding(struct reconcile *r)
 {
     struct bulk *b = r->bulk;
-    if (b->adding == NULL || go_through(r, &b->add, b->adding, send_add) || reconcile_over(r))
+    if (b->adding == NULL || go_through(r, &b->add, b->adding, send_add) || run_ending(r))
         return false;
     b->bytes -= b->adding->bytes;
     page_rows_free(b->adding);
@@ -263,7 +262,7 @@ static bool poke_adding(struct reconcile *r)
 static bool poke_reading(struct reconcile *r)
 {
     struct bulk *b = r->bulk;
-    if (b->reading != NULL && !b->read && !b->asking && look_possible(r))
+    if (b->reading != NULL && !b->read && !b->asking && lookup_possible(r))
         read_again(r);
     if (b->reading == NULL || !b->read || b->adding != NULL)
         return false;
@@ -302,17 +301,17 @@ static void poke_ripe(struct reconcile *r)
     b->looking = p;
     b->looked = false;
     b->asked_sizes = true;
-    reconcile_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
+    run_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
 }
 
 void bulk_poke(struct reconcile *r)
 {
     bool moved = true;
-    while (moved && !reconcile_over(r)) {
+    while (moved && !run_ending(r)) {
         moved = poke_adding(r);
-        moved = !reconcile_over(r) && (poke_reading(r) || moved);
-        moved = !reconcile_over(r) && (poke_looking(r) || moved);
-        if (!reconcile_over(r))
+        moved = !run_ending(r) && (poke_reading(r) || moved);
+        moved = !run_ending(r) && (poke_looking(r) || moved);
+        if (!run_ending(r))
             poke_ripe(r);
     }
 }

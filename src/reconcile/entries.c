@@ -41,24 +41,24 @@ static void clear_strays(struct entries *e)
 
 /* An entry whose row is not active is removed when it has been due for longer than a lease: nobody
  * looks at it. One that waits for its time is the sweeper's to forget. */
-static void judge_stray(struct reconcile *r, const struct stray *s, const struct look *look)
+static void judge_stray(struct reconcile *r, const struct stray *s, const struct lookup *look)
 {
-    int64_t now_us = reconcile_now_us(r);
+    int64_t now_us = run_now_us(r);
     if (look->active)
         return;
     if (!look->found || s->score_ms * MS_US < now_us - r->parts->config->lease_us)
-        again_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
+        recheck_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
     else if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
         r->result.spent++;
 }
 
 static void go_on(struct reconcile *r);
 
-static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
+static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
 {
     struct entries *e = r->entries;
     (void)arg;
-    for (size_t i = 0; i < e->n && !reconcile_over(r); i++)
+    for (size_t i = 0; i < e->n && !run_ending(r); i++)
         judge_stray(r, &e->strays[i], &looks[i]);
     clear_strays(e);
     go_on(r);
@@ -69,12 +69,12 @@ static void look_up(struct reconcile *r)
     struct entries *e = r->entries;
     struct due_entry *entries = calloc(e->n, sizeof(*entries));
     if (entries == NULL) {
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
         return;
     }
     for (size_t i = 0; i < e->n; i++)
         entries[i] = (struct due_entry){.id = e->strays[i].id, .id_len = e->strays[i].id_len};
-    look_ask(r, entries, e->n, false, on_looks, NULL);
+    lookup_ask(r, entries, e->n, false, on_looks, NULL);
     free(entries);
 }
 
@@ -143,17 +143,17 @@ static void on_pending(void *arg, const struct due_found *found, size_t n, const
 {
     struct reconcile *r = arg;
     struct entries *e = r->entries;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     e->scanning = false;
     e->over = n < DUE_QUEUE_SCRIPT_MAX;
     bool right = e->over || note_place(e, found, n) == 0;
-    if (right && !e->over && e->n + n < LOOK_MOST && !again_full(r))
+    if (right && !e->over && e->n + n < LOOK_MOST && !recheck_full(r))
         e->scan(r); /* Redis works on the next ones meanwhile */
     if (right && take_pending(r, found, n) == 0)
         go_on(r);
     else
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
 }
 
 static void scan_pending(struct reconcile *r)
@@ -162,8 +162,8 @@ static void scan_pending(struct reconcile *r)
     const struct due_text from = {e->from, strlen(e->from)};
     const struct due_text id = {e->from_id, e->from_id_len};
     e->scanning = true;
-    reconcile_sent(r, due_queue_pending(r->parts->queue, &from, e->from_id != NULL ? &id : NULL,
-                                        on_pending, r));
+    run_sent(r, due_queue_pending(r->parts->queue, &from, e->from_id != NULL ? &id : NULL,
+                                  on_pending, r));
 }
 
 /* ---- inflight and failed ---- */
@@ -172,10 +172,10 @@ static void take(struct reconcile *r, const struct due_found *found)
 {
     int64_t score_ms = 0;
     if (r->entries->place == DUE_IN_FAILED)
-        again_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
+        recheck_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
     else if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
-             score_ms * MS_US < reconcile_now_us(r))
-        again_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
+             score_ms * MS_US < run_now_us(r))
+        recheck_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
 }
 
 static void on_scanned(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -183,7 +183,7 @@ static void on_scanned(void *arg, const char *cursor, const struct due_found *fo
 {
     struct reconcile *r = arg;
     struct entries *e = r->entries;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     e->scanning = false;
     e->over = strcmp(cursor, "0") == 0;
@@ -198,7 +198,7 @@ static void scan(struct reconcile *r)
 {
     struct entries *e = r->entries;
     e->scanning = true;
-    reconcile_sent(r, due_queue_scan(r->parts->queue, e->place, e->cursor, on_scanned, r));
+    run_sent(r, due_queue_walk(r->parts->queue, e->place, e->cursor, on_scanned, r));
 }
 
 /* ---- all three ---- */
@@ -207,14 +207,14 @@ static void scan(struct reconcile *r)
 static void go_on(struct reconcile *r)
 {
     struct entries *e = r->entries;
-    if (reconcile_over(r) || e->scanning)
+    if (run_ending(r) || e->scanning)
         return;
     if (e->n >= LOOK_MOST || (e->over && e->n > 0))
         look_up(r);
     else if (e->over)
-        reconcile_next(r);
-    else if (again_full(r))
-        again_drain(r, false, e->scan);
+        run_next(r);
+    else if (recheck_full(r))
+        recheck_drain(r, false, e->scan);
     else
         e->scan(r);
 }
@@ -223,7 +223,7 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
 {
     struct reconcile *r = arg;
     const struct entries *e = r->entries;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     if (e->scan == scan_pending)
         r->total = sizes->pending;
@@ -239,7 +239,7 @@ static void start(struct reconcile *r, void (*how)(struct reconcile *r))
     e->over = false;
     snprintf(e->cursor, sizeof(e->cursor), "0");
     snprintf(e->from, sizeof(e->from), "-inf");
-    reconcile_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
+    run_sent(r, due_queue_sizes(r->parts->queue, on_sizes, r));
 }
 
 void entries_start_pending(struct reconcile *r)

@@ -73,17 +73,17 @@ static void on_pass(void *arg, const struct pass_result *result)
     r->result.refused = (int64_t)(result->failed + result->held_back);
     r->result.skipped = (int64_t)result->locked;
     r->done = r->result.released;
-    if (reconcile_over(r)) {
+    if (run_ending(r)) {
         timer_after_us(r->turn, 0);
     } else if (!result->ok) {
-        reconcile_fail(r, result->error);
+        run_fail(r, result->error);
     } else if (result->locked > 0 && !x->last_try) {
         x->last_try = clock_mono_us() >= x->locked_until_us;
         timer_after_us(x->later, LOCKED_PAUSE_US);
     } else {
         r->result.refused += (int64_t)result->held;
         r->result.remaining += r->result.refused + r->result.skipped;
-        reconcile_next(r);
+        run_next(r);
     }
 }
 
@@ -105,7 +105,7 @@ static void clear_page(struct expired *x)
 static void next_page(struct reconcile *r);
 
 /* A reservation of several rows is met once for each; the latest one counts. */
-static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
+static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
 {
     struct expired *x = r->expired;
     (void)arg;
@@ -120,7 +120,7 @@ static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
     r->done += (int64_t)x->n;
     clear_page(x);
     if (x->last)
-        reconcile_next(r);
+        run_next(r);
     else
         next_page(r);
 }
@@ -151,25 +151,25 @@ static void on_page(void *arg, const struct page *page)
 {
     struct reconcile *r = arg;
     struct expired *x = r->expired;
-    if (reconcile_over(r)) {
+    if (run_ending(r)) {
         timer_after_us(r->turn, 0);
         return;
     }
     x->last = page->last;
     if (page->error != NULL)
-        reconcile_fail(r, page->error);
+        run_fail(r, page->error);
     else if (take_page(x, page) != 0)
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
     else if (x->n == 0)
-        reconcile_next(r);
+        run_next(r);
     else
-        look_ask(r, x->entries, x->n, true, on_looks, NULL);
+        lookup_ask(r, x->entries, x->n, true, on_looks, NULL);
 }
 
 static void next_page(struct reconcile *r)
 {
     if (!statements_ready(r->parts->statements) || pages_next(r->expired->pages, on_page, r) != 0)
-        reconcile_fail(r, "the connection to Postgres was lost");
+        run_fail(r, "the connection to Postgres was lost");
 }
 
 /* ---- both ---- */
@@ -177,7 +177,7 @@ static void next_page(struct reconcile *r)
 static void on_later(void *arg)
 {
     struct reconcile *r = arg;
-    if (!reconcile_over(r))
+    if (!run_ending(r))
         begin(r);
 }
 
@@ -196,7 +196,7 @@ void expired_start(struct reconcile *r)
 {
     r->total = 0;
     if (!r->any_expired) {
-        reconcile_next(r);
+        run_next(r);
         return;
     }
     breakers_forget(r->parts->breakers); /* counters may have been repaired just now */

@@ -1,4 +1,4 @@
-/* Looking at reservations by id, all rows of one together (sql/look.sql). */
+/* Looking at reservations by id, all rows of one together (sql/lookup.sql). */
 #include "base/parse.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct looking {
+struct lookup_question {
     size_t n, asked;
     bool from_postgres;
     size_t *places; /* of the ids that were asked for, in the caller's entries */
-    struct look *looks;
-    void (*cb)(struct reconcile *r, void *arg, const struct look *looks);
+    struct lookup *looks;
+    void (*cb)(struct reconcile *r, void *arg, const struct lookup *looks);
     void *arg;
 };
 
-void looking_free(struct looking *l)
+void lookup_free(struct lookup_question *l)
 {
     if (l == NULL)
         return;
@@ -26,15 +26,15 @@ void looking_free(struct looking *l)
     free(l);
 }
 
-bool look_possible(const struct reconcile *r)
+bool lookup_possible(const struct reconcile *r)
 {
-    return r->looking == NULL && pg_link_up(r->link) && !pg_link_busy(r->link);
+    return r->lookup == NULL && pg_link_up(r->link) && !pg_link_busy(r->link);
 }
 
 static void on_looks(struct reconcile *r, const struct pg_result *rows)
 {
-    struct looking *l = r->looking;
-    r->looking = NULL;
+    struct lookup_question *l = r->lookup;
+    r->lookup = NULL;
     bool right = pg_result_columns(rows) == 4 && (size_t)pg_result_rows(rows) == l->asked;
     for (int i = 0; right && i < pg_result_rows(rows); i++) {
         int64_t n = pg_result_int(rows, i, 0);
@@ -42,7 +42,7 @@ static void on_looks(struct reconcile *r, const struct pg_result *rows)
             right = false;
             break;
         }
-        struct look *look = &l->looks[l->places[n - 1]];
+        struct lookup *look = &l->looks[l->places[n - 1]];
         look->found = pg_result_int(rows, i, 1) > 0;
         look->active = pg_result_int(rows, i, 2) > 0;
         if (parse_epoch_us(pg_result_text(rows, i, 3), &look->expires_us) != 0)
@@ -51,12 +51,12 @@ static void on_looks(struct reconcile *r, const struct pg_result *rows)
     if (right)
         l->cb(r, l->arg, l->looks);
     else
-        reconcile_fail(r, "a look at reservations gave an unexpected answer");
-    looking_free(l);
+        run_fail(r, "a look at reservations gave an unexpected answer");
+    lookup_free(l);
 }
 
 /* The valid ones of the ids as an array in text form, {"a","b"}, and their places. */
-static char *id_array(struct looking *l, enum id_kind kind, const struct due_entry *entries)
+static char *id_array(struct lookup_question *l, enum id_kind kind, const struct due_entry *entries)
 {
     size_t size = 3;
     for (size_t i = 0; i < l->n; i++)
@@ -86,15 +86,15 @@ static char *id_array(struct looking *l, enum id_kind kind, const struct due_ent
     return text;
 }
 
-void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
-              void (*cb)(struct reconcile *r, void *arg, const struct look *looks), void *arg)
+void lookup_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
+                void (*cb)(struct reconcile *r, void *arg, const struct lookup *looks), void *arg)
 {
-    assert(n > 0 && r->looking == NULL);
-    struct looking *l = calloc(1, sizeof(*l));
+    assert(n > 0 && r->lookup == NULL);
+    struct lookup_question *l = calloc(1, sizeof(*l));
     char *ids = NULL;
     if (!statements_ready(r->parts->statements)) {
         free(l);
-        reconcile_fail(r, "the statements have to be made anew");
+        run_fail(r, "the statements have to be made anew");
         return;
     }
     if (l != NULL) {
@@ -108,12 +108,12 @@ void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bo
             ids = id_array(l, statements_types(r->parts->statements)->id_kind, entries);
     }
     if (ids == NULL) {
-        looking_free(l);
-        reconcile_fail(r, "out of memory");
+        lookup_free(l);
+        run_fail(r, "out of memory");
         return;
     }
-    r->looking = l;
+    r->lookup = l;
     const char *params[] = {ids};
-    reconcile_ask(r, STATEMENT_LOOK, 1, params, on_looks);
+    run_ask(r, STATEMENT_LOOKUP, 1, params, on_looks);
     free(ids);
 }

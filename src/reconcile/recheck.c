@@ -1,5 +1,5 @@
 /* Looking again: what looked wrong is looked at a second time, a while later, in Redis and then in
- * Postgres, and mended only if it is wrong still.
+ * Postgres, and repaired only if it is wrong still.
  *
  * The order matters. A row that is active after Redis had no entry for it was active all along: an
  * API that commits and then removes its entry is never taken for one that lost it. */
@@ -25,11 +25,11 @@ struct batch {
     size_t n;
     struct suspect *suspects[BATCH];
     struct due_entry entries[BATCH];
-    struct due_mend mends[BATCH];
-    char *texts[BATCH]; /* behind mends[i].seen */
+    struct due_repair repairs[BATCH];
+    char *texts[BATCH]; /* behind repairs[i].seen */
 };
 
-struct again {
+struct recheck {
     struct suspects soon, later; /* each in the order of their times */
     size_t bytes;
     struct batch batches[BATCHES];
@@ -47,13 +47,13 @@ static size_t size_of(const struct suspect *s)
     return sizeof(*s) + s->id_len + 17; /* with what malloc adds */
 }
 
-void again_add(struct reconcile *r, enum suspicion what, const char *id, size_t id_len,
-               int64_t first, int64_t delay_us)
+void recheck_add(struct reconcile *r, enum suspicion what, const char *id, size_t id_len,
+                 int64_t first, int64_t delay_us)
 {
-    struct again *a = r->again;
+    struct recheck *a = r->recheck;
     struct suspect *s = malloc(sizeof(*s) + id_len + 1);
     if (s == NULL) {
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
         return;
     }
     s->first = first;
@@ -69,19 +69,19 @@ void again_add(struct reconcile *r, enum suspicion what, const char *id, size_t 
     a->bytes += size_of(s);
 }
 
-bool again_full(const struct reconcile *r)
+bool recheck_full(const struct reconcile *r)
 {
-    return r->again->bytes >= FULL_BYTES;
+    return r->recheck->bytes >= FULL_BYTES;
 }
 
-static void suspect_free(struct again *a, struct suspect *s)
+static void suspect_free(struct recheck *a, struct suspect *s)
 {
     a->bytes -= size_of(s);
     free(s);
 }
 
 /* The one whose time comes first. */
-static struct suspects *next_list(struct again *a)
+static struct suspects *next_list(struct recheck *a)
 {
     const struct suspect *soon = STAILQ_FIRST(&a->soon);
     const struct suspect *later = STAILQ_FIRST(&a->later);
@@ -94,7 +94,7 @@ static struct suspects *next_list(struct again *a)
 
 static void drop(struct batch *b, size_t i)
 {
-    suspect_free(b->r->again, b->suspects[i]);
+    suspect_free(b->r->recheck, b->suspects[i]);
     free(b->texts[i]);
     b->suspects[i] = NULL;
     b->texts[i] = NULL;
@@ -109,7 +109,7 @@ static void compact(struct batch *b)
             continue;
         b->suspects[n] = b->suspects[i];
         b->entries[n] = b->entries[i];
-        b->mends[n] = b->mends[i];
+        b->repairs[n] = b->repairs[i];
         b->texts[n] = b->texts[i];
         n++;
     }
@@ -126,32 +126,32 @@ static void rest(struct batch *b)
 
 /* ---- the steps of a batch ---- */
 
-static void on_mended(void *arg, const bool *mended, size_t n, const char *error)
+static void on_repaired(void *arg, const bool *repaired, size_t n, const char *error)
 {
     struct batch *b = arg;
     struct reconcile *r = b->r;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++)
-        if (mended[i])
-            judge_count(r, b->suspects[i], &b->mends[i]);
+        if (repaired[i])
+            judge_count(r, b->suspects[i], &b->repairs[i]);
     rest(b);
     poke(r);
 }
 
-static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
+static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
 {
     struct batch *b = arg;
     for (size_t i = 0; i < b->n; i++)
-        if (!judge_postgres(r, b->suspects[i], &looks[i], &b->mends[i]))
+        if (!judge_postgres(r, b->suspects[i], &looks[i], &b->repairs[i]))
             drop(b, i);
     compact(b);
     if (b->n > 0 && !r->options.dry_run) {
         b->step = STEP_MEND;
-        reconcile_sent(r, due_queue_mend(r->parts->queue, b->mends, b->n, on_mended, b));
+        run_sent(r, due_queue_repair(r->parts->queue, b->repairs, b->n, on_repaired, b));
     } else {
         for (size_t i = 0; i < b->n; i++)
-            judge_count(r, b->suspects[i], &b->mends[i]);
+            judge_count(r, b->suspects[i], &b->repairs[i]);
         rest(b);
     }
     poke(r);
@@ -160,30 +160,30 @@ static void on_looks(struct reconcile *r, void *arg, const struct look *looks)
 /* Keeps what Redis said beyond its reply. False: out of memory. */
 static bool keep_seen(struct batch *b, size_t i)
 {
-    struct due_mend *mend = &b->mends[i];
-    if (mend->seen.text == NULL)
+    struct due_repair *repair = &b->repairs[i];
+    if (repair->seen.text == NULL)
         return true;
-    b->texts[i] = malloc(mend->seen.len + 1);
+    b->texts[i] = malloc(repair->seen.len + 1);
     if (b->texts[i] == NULL)
         return false;
-    memcpy(b->texts[i], mend->seen.text, mend->seen.len + 1);
-    mend->seen.text = b->texts[i];
+    memcpy(b->texts[i], repair->seen.text, repair->seen.len + 1);
+    repair->seen.text = b->texts[i];
     return true;
 }
 
-static void on_examined(void *arg, const struct due_state *states, size_t n, const char *error)
+static void on_found(void *arg, const struct due_state *states, size_t n, const char *error)
 {
     struct batch *b = arg;
     struct reconcile *r = b->r;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++) {
-        struct due_mend *mend = &b->mends[i];
-        *mend = (struct due_mend){.id = b->suspects[i]->id, .id_len = b->suspects[i]->id_len};
-        if (!judge_redis(b->suspects[i], &states[i], mend)) {
+        struct due_repair *repair = &b->repairs[i];
+        *repair = (struct due_repair){.id = b->suspects[i]->id, .id_len = b->suspects[i]->id_len};
+        if (!judge_redis(b->suspects[i], &states[i], repair)) {
             drop(b, i);
         } else if (!keep_seen(b, i)) {
-            reconcile_fail(r, "out of memory");
+            run_fail(r, "out of memory");
             return;
         }
     }
@@ -195,7 +195,7 @@ static void on_examined(void *arg, const struct due_state *states, size_t n, con
 /* Takes those whose time has come. */
 static void fill(struct batch *b)
 {
-    struct again *a = b->r->again;
+    struct recheck *a = b->r->recheck;
     int64_t now_us = clock_mono_us();
     while (b->n < BATCH) {
         struct suspects *list = next_list(a);
@@ -211,34 +211,34 @@ static void fill(struct batch *b)
     if (b->n == 0)
         return;
     b->step = STEP_REDIS;
-    reconcile_sent(b->r, due_queue_examine(b->r->parts->queue, b->entries, b->n, on_examined, b));
+    run_sent(b->r, due_queue_lookup(b->r->parts->queue, b->entries, b->n, on_found, b));
 }
 
 static void drained(struct reconcile *r)
 {
-    void (*cb)(struct reconcile *) = r->again->cb;
-    r->again->draining = false;
-    r->again->cb = NULL;
+    void (*cb)(struct reconcile *) = r->recheck->cb;
+    r->recheck->draining = false;
+    r->recheck->cb = NULL;
     cb(r);
 }
 
 /* Gives each batch its next step, where it can take one. */
 static void poke(struct reconcile *r)
 {
-    struct again *a = r->again;
+    struct recheck *a = r->recheck;
     bool busy = false;
     bool enough = !a->all && a->bytes < FULL_BYTES / 2;
-    for (int i = 0; i < BATCHES && !reconcile_over(r); i++) {
+    for (int i = 0; i < BATCHES && !run_ending(r); i++) {
         struct batch *b = &a->batches[i];
         if (b->step == STEP_IDLE && a->draining && !enough)
             fill(b);
-        if (b->step == STEP_WAIT && look_possible(r)) {
+        if (b->step == STEP_WAIT && lookup_possible(r)) {
             b->step = STEP_POSTGRES;
-            look_ask(r, b->entries, b->n, false, on_looks, b);
+            lookup_ask(r, b->entries, b->n, false, on_looks, b);
         }
         busy = busy || b->step != STEP_IDLE;
     }
-    if (busy || !a->draining || reconcile_over(r))
+    if (busy || !a->draining || run_ending(r))
         return;
     const struct suspect *next = STAILQ_FIRST(next_list(a));
     if (next == NULL || enough)
@@ -252,20 +252,20 @@ static void on_ripe(void *arg)
     poke(arg);
 }
 
-void again_drain(struct reconcile *r, bool all, void (*cb)(struct reconcile *r))
+void recheck_drain(struct reconcile *r, bool all, void (*cb)(struct reconcile *r))
 {
-    r->again->draining = true;
-    r->again->all = all;
-    r->again->cb = cb;
-    timer_after_us(r->again->ripe, 0);
+    r->recheck->draining = true;
+    r->recheck->all = all;
+    r->recheck->cb = cb;
+    timer_after_us(r->recheck->ripe, 0);
 }
 
-int again_new(struct reconcile *r)
+int recheck_new(struct reconcile *r)
 {
-    struct again *a = calloc(1, sizeof(*a));
+    struct recheck *a = calloc(1, sizeof(*a));
     if (a == NULL)
         return -1;
-    r->again = a;
+    r->recheck = a;
     STAILQ_INIT(&a->soon);
     STAILQ_INIT(&a->later);
     for (int i = 0; i < BATCHES; i++)
@@ -274,7 +274,7 @@ int again_new(struct reconcile *r)
     return a->ripe != NULL ? 0 : -1;
 }
 
-void again_free(struct again *a)
+void recheck_free(struct recheck *a)
 {
     if (a == NULL)
         return;

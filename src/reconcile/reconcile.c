@@ -31,7 +31,7 @@ static const char settings[] =
 
 /* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
  * release takes with it what Redis has of a reservation. */
-static void look_again(struct reconcile *r);
+static void recheck_all(struct reconcile *r);
 static const struct {
     const char *name; /* for the progress display */
     void (*start)(struct reconcile *r);
@@ -40,28 +40,28 @@ static const struct {
     {"stock counters", stock_start},
     {"claims", entries_start_inflight},
     {"failures", entries_start_failed},
-    {"claims and failures again", look_again},
+    {"claims and failures again", recheck_all},
     {"reservations", rows_start},
     {"expired reservations", expired_start},
     {"entries in Redis", entries_start_pending},
-    {"looking again", look_again},
+    {"looking again", recheck_all},
 };
 
 #define PHASES ((int)(sizeof(phases) / sizeof(phases[0])))
 
 /* ---- what phases use ---- */
 
-int64_t reconcile_now_us(const struct reconcile *r)
+int64_t run_now_us(const struct reconcile *r)
 {
     return server_clock_now_us(&r->parts->pg_clock);
 }
 
-bool reconcile_over(const struct reconcile *r)
+bool run_ending(const struct reconcile *r)
 {
     return r->ending;
 }
 
-void reconcile_fail(struct reconcile *r, const char *error)
+void run_fail(struct reconcile *r, const char *error)
 {
     if (r->error[0] == '\0')
         snprintf(r->error, sizeof(r->error), "%s", error[0] != '\0' ? error : "unknown error");
@@ -70,7 +70,7 @@ void reconcile_fail(struct reconcile *r, const char *error)
     timer_after_us(r->turn, 0);
 }
 
-void reconcile_next(struct reconcile *r)
+void run_next(struct reconcile *r)
 {
     r->phase++;
     r->done = r->total = 0;
@@ -78,24 +78,24 @@ void reconcile_next(struct reconcile *r)
     timer_after_us(r->turn, 0);
 }
 
-void reconcile_sent(struct reconcile *r, int rc)
+void run_sent(struct reconcile *r, int rc)
 {
     if (rc == 0)
         r->outstanding++;
     else
-        reconcile_fail(r, "Redis went away");
+        run_fail(r, "Redis went away");
 }
 
 static void free_rest(struct reconcile *r)
 {
-    again_free(r->again);
+    recheck_free(r->recheck);
     rows_free(r->rows);
     bulk_free(r->bulk);
     entries_free(r->entries);
     free(r);
 }
 
-bool reconcile_answered(struct reconcile *r, const char *error)
+bool run_answered(struct reconcile *r, const char *error)
 {
     r->outstanding--;
     if (r->freed) {
@@ -108,7 +108,7 @@ bool reconcile_answered(struct reconcile *r, const char *error)
         return false;
     }
     if (error != NULL)
-        reconcile_fail(r, error);
+        run_fail(r, error);
     return error == NULL;
 }
 
@@ -118,17 +118,16 @@ static void on_asked(void *arg, const struct pg_answer *answer)
     if (r->ending)
         timer_after_us(r->turn, 0);
     else if (answer->status != PG_DONE)
-        reconcile_fail(r, answer->message);
+        run_fail(r, answer->message);
     else
         r->answered(r, answer->results[1]);
 }
 
-void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
-                   const char *const *params,
-                   void (*cb)(struct reconcile *r, const struct pg_result *rows))
+void run_ask(struct reconcile *r, enum statement which, int nparams, const char *const *params,
+             void (*cb)(struct reconcile *r, const struct pg_result *rows))
 {
     if (!statements_ready(r->parts->statements)) {
-        reconcile_fail(r, "the statements have to be made anew");
+        run_fail(r, "the statements have to be made anew");
         return;
     }
     const char *sorting[] = {which == STATEMENT_TIED_ROWS ? "off" : "on"};
@@ -144,12 +143,12 @@ void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
                                         .again = true};
     r->answered = cb;
     if (ask_send(&options, queries, 2, on_asked, r) != 0)
-        reconcile_fail(r, "the connection to Postgres was lost");
+        run_fail(r, "the connection to Postgres was lost");
 }
 
-static void look_again(struct reconcile *r)
+static void recheck_all(struct reconcile *r)
 {
-    again_drain(r, true, reconcile_next);
+    recheck_drain(r, true, run_next);
 }
 
 /* ---- the end ---- */
@@ -183,7 +182,7 @@ static void on_turn(void *arg)
 void reconcile_stop(struct reconcile *r)
 {
     if (r->running)
-        reconcile_fail(r, "stopped");
+        run_fail(r, "stopped");
 }
 
 /* ---- the beginning ---- */
@@ -191,7 +190,7 @@ void reconcile_stop(struct reconcile *r)
 static void on_begun(struct reconcile *r, const struct pg_result *rows)
 {
     if (pg_result_rows(rows) != 1 || pg_result_columns(rows) != 4) {
-        reconcile_fail(r, "the first statement gave an unexpected answer");
+        run_fail(r, "the first statement gave an unexpected answer");
         return;
     }
     int64_t now_us = clock_mono_us();
@@ -201,7 +200,7 @@ static void on_begun(struct reconcile *r, const struct pg_result *rows)
     r->active_rows = pg_result_int(rows, 0, 1);
     r->products = pg_result_int(rows, 0, 2);
     r->any_expired = pg_result_text(rows, 0, 3)[0] == 't';
-    reconcile_next(r);
+    run_next(r);
 }
 
 /* All that is needed is there. */
@@ -211,7 +210,7 @@ static void begin(struct reconcile *r)
         r->begun_cb(r->done_arg);
     r->begun_cb = NULL;
     r->phase_began_us = clock_mono_us();
-    reconcile_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
+    run_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
 }
 
 static void on_statements(void *arg, const char *error)
@@ -220,7 +219,7 @@ static void on_statements(void *arg, const char *error)
     if (r->ending)
         timer_after_us(r->turn, 0);
     else if (error != NULL)
-        reconcile_fail(r, error);
+        run_fail(r, error);
     else
         begin(r);
 }
@@ -231,7 +230,7 @@ void reconcile_begin(struct reconcile *r)
     if (r->ending || !r->has_role || !pg_link_up(r->link) || pg_link_busy(r->link))
         return;
     if (statements_load(r->parts->statements, r->link, &r->parts->pg_clock, on_statements, r) != 0)
-        reconcile_fail(r, "the connection to Postgres was lost");
+        run_fail(r, "the connection to Postgres was lost");
 }
 
 static void on_waiting(void *arg)
@@ -241,7 +240,7 @@ static void on_waiting(void *arg)
     if (r->phase > 0 || r->ending || pg_link_up(r->link))
         return;
     snprintf(error, sizeof(error), "Postgres is out of reach: %s", pg_link_last_error(r->link));
-    reconcile_fail(r, error);
+    run_fail(r, error);
 }
 
 static void on_postgres(void *arg, bool up, const char *reason)
@@ -252,7 +251,7 @@ static void on_postgres(void *arg, bool up, const char *reason)
     else if (up && r->phase == 0)
         reconcile_begin(r);
     else if (!up && r->phase > 0)
-        reconcile_fail(r, reason);
+        run_fail(r, reason);
 }
 
 static void on_renew(void *arg)
@@ -310,7 +309,7 @@ static int make_parts(struct reconcile *r)
     if (r->link == NULL || r->turn == NULL || r->renew == NULL || r->waiting == NULL ||
         r->progress == NULL || r->seen == NULL)
         return -1;
-    if (again_new(r) != 0 || rows_new(r) != 0 || entries_new(r) != 0 || expired_new(r) != 0 ||
+    if (recheck_new(r) != 0 || rows_new(r) != 0 || entries_new(r) != 0 || expired_new(r) != 0 ||
         stock_new(r) != 0)
         return -1;
     return 0;
@@ -340,7 +339,7 @@ void reconcile_free(struct reconcile *r)
     pg_link_free(r->link); /* first: what it has under way answers to the others */
     expired_free(r->expired);
     stock_free(r->stock);
-    looking_free(r->looking);
+    lookup_free(r->lookup);
     seen_free(r->seen);
     timer_free(r->turn);
     timer_free(r->renew);

@@ -1,5 +1,5 @@
 /* What the phases of a reconciliation share. reconcile.c runs them in order; each calls
- * reconcile_next when it is through, or reconcile_fail. */
+ * run_next when it is through, or run_fail. */
 #ifndef RS_RECONCILE_PRIVATE_H
 #define RS_RECONCILE_PRIVATE_H
 
@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <sys/queue.h>
 
-struct again;
+struct recheck;
 struct bulk;
 struct entries;
 struct expired;
-struct looking;
+struct lookup_question;
 struct pg_answer;
 struct pg_result;
 struct rows;
@@ -51,15 +51,15 @@ struct reconcile {
     bool any_expired;
 
     struct seen *seen;
-    struct looking *looking; /* the question to Postgres under way, if it is about ids */
-    struct again *again;
+    struct lookup_question *lookup; /* the question to Postgres under way, if it is about ids */
+    struct recheck *recheck;
     struct rows *rows;
     struct bulk *bulk;
     struct entries *entries;
     struct expired *expired;
     struct stock *stock;
 
-    void (*answered)(struct reconcile *r, const struct pg_result *rows); /* of reconcile_ask */
+    void (*answered)(struct reconcile *r, const struct pg_result *rows); /* of run_ask */
     void (*begun_cb)(void *arg);                                         /* or NULL */
     void (*done_cb)(void *arg, const struct reconcile_result *result);
     void *done_arg;
@@ -69,25 +69,24 @@ struct reconcile {
 
 /* The role is ours: on with it, as soon as Postgres is there too. */
 void reconcile_begin(struct reconcile *r);
-void reconcile_next(struct reconcile *r);
-void reconcile_fail(struct reconcile *r, const char *error);
+void run_next(struct reconcile *r);
+void run_fail(struct reconcile *r, const char *error);
 
 /* Sends one statement, with this transaction's settings before it. cb gets the rows, which end with
  * the call; when there are none because of an error the run fails and cb is not called. */
-void reconcile_ask(struct reconcile *r, enum statement which, int nparams,
-                   const char *const *params,
-                   void (*cb)(struct reconcile *r, const struct pg_result *rows));
+void run_ask(struct reconcile *r, enum statement which, int nparams, const char *const *params,
+             void (*cb)(struct reconcile *r, const struct pg_result *rows));
 
 /* Around each call of the due queue: notes what sending returned, and whether there is an answer to
  * read (else the callback returns at once: r may be gone). */
-void reconcile_sent(struct reconcile *r, int rc);
-bool reconcile_answered(struct reconcile *r, const char *error);
+void run_sent(struct reconcile *r, int rc);
+bool run_answered(struct reconcile *r, const char *error);
 
 /* True when the callback of a reply or timer has nothing more to do. */
-bool reconcile_over(const struct reconcile *r);
+bool run_ending(const struct reconcile *r);
 
 /* Postgres's time now. */
-int64_t reconcile_now_us(const struct reconcile *r);
+int64_t run_now_us(const struct reconcile *r);
 
 /* ---- the role (reconcile_role.c) ---- */
 
@@ -136,22 +135,22 @@ struct suspect {
     char id[]; /* terminated; may hold any byte */
 };
 
-int again_new(struct reconcile *r);
-void again_free(struct again *a);
+int recheck_new(struct reconcile *r);
+void recheck_free(struct recheck *a);
 
 /* Notes a suspect, which is looked at again after delay_us. */
-void again_add(struct reconcile *r, enum suspicion what, const char *id, size_t id_len,
-               int64_t first, int64_t delay_us);
+void recheck_add(struct reconcile *r, enum suspicion what, const char *id, size_t id_len,
+                 int64_t first, int64_t delay_us);
 
 /* More of them than are to be kept in memory. */
-bool again_full(const struct reconcile *r);
+bool recheck_full(const struct reconcile *r);
 
 /* Looks again at the suspects, each when it is time, until few or none are left; then cb. */
-void again_drain(struct reconcile *r, bool all, void (*cb)(struct reconcile *r));
+void recheck_drain(struct reconcile *r, bool all, void (*cb)(struct reconcile *r));
 
 /* ---- looking at reservations (reconcile_look.c) ---- */
 
-struct look {
+struct lookup {
     bool found;         /* there is a row */
     bool active;        /* there is an active one */
     int64_t expires_us; /* the latest of the active ones; INT64_MAX: never */
@@ -161,23 +160,23 @@ struct look {
  * no row; from_postgres: all are ids, however long. cb: looks[i] for entries[i]; ends with the
  * call.
  */
-void look_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
-              void (*cb)(struct reconcile *r, void *arg, const struct look *looks), void *arg);
-bool look_possible(const struct reconcile *r); /* nothing else is being asked */
-void looking_free(struct looking *l);
+void lookup_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,
+                void (*cb)(struct reconcile *r, void *arg, const struct lookup *looks), void *arg);
+bool lookup_possible(const struct reconcile *r); /* nothing else is being asked */
+void lookup_free(struct lookup_question *l);
 
 /* ---- judging (reconcile_judge.c) ---- */
 
-/* What would mend the suspect as it stands in Redis, with `seen` borrowed from the state; false: it
- * stands as it should. */
-bool judge_redis(const struct suspect *s, const struct due_state *state, struct due_mend *mend);
+/* What would repair the suspect as it stands in Redis, with `seen` borrowed from the state; false:
+ * it stands as it should. */
+bool judge_redis(const struct suspect *s, const struct due_state *state, struct due_repair *repair);
 
 /* The same with what Postgres says; false: no finding. */
-bool judge_postgres(const struct reconcile *r, const struct suspect *s, const struct look *look,
-                    struct due_mend *mend);
+bool judge_postgres(const struct reconcile *r, const struct suspect *s, const struct lookup *look,
+                    struct due_repair *repair);
 
-/* Counts and reports a finding, which was mended unless this is a dry run. */
-void judge_count(struct reconcile *r, const struct suspect *s, const struct due_mend *mend);
+/* Counts and reports a finding, which was repaired unless this is a dry run. */
+void judge_count(struct reconcile *r, const struct suspect *s, const struct due_repair *repair);
 
 /* The same for a reservation that is missing, with what it has in at_ms. */
 void judge_missing(struct reconcile *r, const struct due_entry *entry);

@@ -31,7 +31,7 @@ void report_finding(struct reconcile *r, const char *kind, bool product, const c
     int rc = json_dumpf(line, r->options.report, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(line);
     if (rc != 0 || fputc('\n', r->options.report) == EOF)
-        reconcile_fail(r, "the report could not be written");
+        run_fail(r, "the report could not be written");
 }
 
 /* ---- progress ---- */
@@ -130,7 +130,7 @@ static void log_completed(const struct reconcile_result *s)
 void report_end(struct reconcile *r)
 {
     if (r->options.report != NULL && fflush(r->options.report) != 0)
-        reconcile_fail(r, "the report could not be written");
+        run_fail(r, "the report could not be written");
     refusal_log_flush(r->parts->refusal_log);
     r->result.ok = r->error[0] == '\0';
     r->result.error = r->error;

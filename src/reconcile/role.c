@@ -21,7 +21,7 @@ static void held_by(struct reconcile *r, const char *owner)
     char error[300];
     snprintf(error, sizeof(error), "another reconciliation is running, at %s", owner);
     r->result.held = true;
-    reconcile_fail(r, error);
+    run_fail(r, error);
 }
 
 /* A lease that was renewed since we looked belongs to a run that is alive; another one's end can be
@@ -43,7 +43,7 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
 {
     struct reconcile *r = arg;
     r->role_asked = false;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     if (!held) {
         if (r->has_role)
@@ -62,7 +62,7 @@ static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owne
 static void ask_role(struct reconcile *r)
 {
     r->role_asked = true;
-    reconcile_sent(r, due_queue_role(r->parts->queue, ROLE, r->holder, ROLE_TTL_MS, on_role, r));
+    run_sent(r, due_queue_role(r->parts->queue, ROLE, r->holder, ROLE_TTL_MS, on_role, r));
 }
 
 /* host:pid, and what tells two runs of one process apart. */
@@ -90,7 +90,7 @@ static void on_given_up(void *arg, const char *error)
 {
     struct reconcile *r = arg;
     (void)error; /* then the lease ends by itself */
-    (void)reconcile_answered(r, NULL);
+    (void)run_answered(r, NULL);
 }
 
 bool role_stop(struct reconcile *r)

@@ -82,7 +82,7 @@ void rows_ask(struct reconcile *r, const struct rows_place *place,
     snprintf(young, sizeof(young), "%lld",
              2 * (long long)r->parts->config->feed_interval_us + LATE_COMMIT_US);
     const char *params[] = {after, place->after_id, size, young};
-    reconcile_ask(r, place->tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
+    run_ask(r, place->tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
 }
 
 /* The id after which the next page begins; NULL: none was read so far, or out of memory. */
@@ -111,15 +111,15 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
     struct page_rows *p = page_rows_read(rows);
     s->asking = false;
     if (p == NULL) {
-        reconcile_fail(r, "a page of reservations could not be read");
+        run_fail(r, "a page of reservations could not be read");
         return;
     }
     s->ahead = p;
-    p->read_us = reconcile_now_us(r);
+    p->read_us = run_now_us(r);
     p->place = s->place;
     s->place.after_id = end_of(p);
     if (s->place.after_id == NULL && p->place.after_id != NULL) {
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
         return;
     }
     note_ties(s, p, p->n == p->place.most);
@@ -159,7 +159,7 @@ static void judge_row(struct reconcile *r, struct page_rows *p, size_t i, int64_
     if (score_ms != DUE_NOWHERE)
         (void)seen_add(r->seen, SEEN_ACTIVE, id, row->id_len);
     if (score_ms > ms_rounded_up(row->expires_us)) {
-        again_add(r, SUSPECT_MISPLACED, id, row->id_len, row->expires_us, RECONCILE_AGAIN_US);
+        recheck_add(r, SUSPECT_MISPLACED, id, row->id_len, row->expires_us, RECONCILE_AGAIN_US);
     } else if (score_ms == DUE_NOWHERE &&
                (lookahead_us == 0 || row->expires_us <= p->read_us + lookahead_us)) {
         row->missing = true;
@@ -171,7 +171,7 @@ static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char 
 {
     struct chunk *chunk = arg;
     struct reconcile *r = chunk->r;
-    if (!reconcile_answered(r, error))
+    if (!run_answered(r, error))
         return;
     chunk->busy = false;
     r->done += (int64_t)n;
@@ -210,8 +210,8 @@ static void retire(struct reconcile *r)
             continue;
         int64_t delay_us = patience_us(r, p, row);
         if (!bulk)
-            again_add(r, SUSPECT_MISSING, p->texts + row->at, row->id_len, row->expires_us,
-                      delay_us);
+            recheck_add(r, SUSPECT_MISSING, p->texts + row->at, row->id_len, row->expires_us,
+                        delay_us);
         else if (delay_us > longest_us)
             longest_us = delay_us;
     }
@@ -227,13 +227,13 @@ static bool compare(struct reconcile *r)
 {
     struct rows *s = r->rows;
     bool busy = false;
-    for (int i = 0; i < ROWS_CHUNKS && !reconcile_over(r); i++) {
+    for (int i = 0; i < ROWS_CHUNKS && !run_ending(r); i++) {
         struct chunk *chunk = &s->chunks[i];
         if (!chunk->busy && s->next < s->page->n) {
             chunk_fill(chunk, s->page, &s->next, false);
             if (chunk->busy)
-                reconcile_sent(r, due_queue_scores(r->parts->queue, chunk->entries, chunk->n,
-                                                   on_scores, chunk));
+                run_sent(r, due_queue_scores(r->parts->queue, chunk->entries, chunk->n, on_scores,
+                                             chunk));
         }
         busy = busy || chunk->busy;
     }
@@ -250,10 +250,10 @@ static void on_drained(struct reconcile *r)
 static void advance(struct reconcile *r)
 {
     struct rows *s = r->rows;
-    if (again_full(r) && !s->asking && !bulk_wants_postgres(r)) {
+    if (recheck_full(r) && !s->asking && !bulk_wants_postgres(r)) {
         s->draining = true; /* it needs the connection */
-        again_drain(r, false, on_drained);
-    } else if (!again_full(r) && s->ahead != NULL && !bulk_full(r)) {
+        recheck_drain(r, false, on_drained);
+    } else if (!recheck_full(r) && s->ahead != NULL && !bulk_full(r)) {
         s->page = s->ahead;
         s->ahead = NULL;
         s->next = 0;
@@ -263,22 +263,22 @@ static void advance(struct reconcile *r)
 void rows_poke(struct reconcile *r)
 {
     struct rows *s = r->rows;
-    if (reconcile_over(r) || s->draining)
+    if (run_ending(r) || s->draining)
         return;
     bulk_poke(r);
     if (s->page == NULL)
         advance(r);
-    while (s->page != NULL && !reconcile_over(r) && !compare(r)) {
+    while (s->page != NULL && !run_ending(r) && !compare(r)) {
         retire(r);
         advance(r);
     }
-    if (reconcile_over(r) || s->draining)
+    if (run_ending(r) || s->draining)
         return;
     if (!s->last && s->ahead == NULL && !s->asking && !bulk_wants_postgres(r)) {
         s->asking = true;
         rows_ask(r, &s->place, on_rows);
     } else if (s->last && s->ahead == NULL && s->page == NULL && bulk_empty(r)) {
-        reconcile_next(r);
+        run_next(r);
     }
 }
 

@@ -180,7 +180,7 @@ static void on_repair(void *arg, const struct pg_answer *answer)
     struct reconcile *r = arg;
     struct stock *s = r->stock;
     bool locked = strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0;
-    if (reconcile_over(r)) {
+    if (run_ending(r)) {
         timer_after_us(r->turn, 0);
         return;
     }
@@ -197,7 +197,7 @@ static void on_repair(void *arg, const struct pg_answer *answer)
         r->result.remaining++;
         over_with(r, "refused");
     } else { /* a server's fault, or no answer: then the state is "" */
-        reconcile_fail(r, answer->message);
+        run_fail(r, answer->message);
         return;
     }
     step(r);
@@ -235,7 +235,7 @@ static void send_repair(struct reconcile *r)
                                         .reads = true,
                                         .again = true};
     if (ask_send(&options, queries, 3, on_repair, r) != 0)
-        reconcile_fail(r, "the connection to Postgres was lost");
+        run_fail(r, "the connection to Postgres was lost");
 }
 
 static void on_again(void *arg)
@@ -280,9 +280,9 @@ static int take_page(struct reconcile *r, const struct pg_result *rows)
 static void on_page(struct reconcile *r, const struct pg_result *rows)
 {
     if (pg_result_columns(rows) != 9 || pg_result_rows(rows) < 1)
-        reconcile_fail(r, "a page of stock counters gave an unexpected answer");
+        run_fail(r, "a page of stock counters gave an unexpected answer");
     else if (take_page(r, rows) != 0)
-        reconcile_fail(r, "out of memory");
+        run_fail(r, "out of memory");
     else
         step(r);
 }
@@ -293,7 +293,7 @@ static void ask(struct reconcile *r)
     snprintf(size, sizeof(size), "%d", PAGE_SIZE);
     const char *params[] = {r->stock->after, size};
     clear_page(r->stock);
-    reconcile_ask(r, STATEMENT_STOCK, 2, params, on_page);
+    run_ask(r, STATEMENT_STOCK, 2, params, on_page);
 }
 
 static void begin(struct reconcile *r)
@@ -312,7 +312,7 @@ static void decide(struct reconcile *r)
     struct stock *s = r->stock;
     s->counting = false;
     if (r->result.stock_drifted == 0) {
-        reconcile_next(r);
+        run_next(r);
         return;
     }
     s->repairing = r->result.stock_drifted <= r->options.max_repairs;
@@ -328,11 +328,11 @@ static void decide(struct reconcile *r)
 static void step(struct reconcile *r)
 {
     struct stock *s = r->stock;
-    if (reconcile_over(r))
+    if (run_ending(r))
         return;
     while (s->next < s->n && s->repairing) {
         if (!statements_ready(r->parts->statements)) {
-            reconcile_fail(r, "the statements have to be made anew");
+            run_fail(r, "the statements have to be made anew");
             return;
         }
         const char *reason = why_not(r, &s->drifts[s->next]);
@@ -351,7 +351,7 @@ static void step(struct reconcile *r)
     else if (s->counting)
         decide(r);
     else
-        reconcile_next(r);
+        run_next(r);
 }
 
 void stock_start(struct reconcile *r)

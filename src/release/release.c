@@ -209,7 +209,7 @@ static int send(struct request *q, bool may_be_lean);
 
 /* The lean form says that something does not add up, and not what: the same once more in the
  * explaining form, in what is left of its time. Returns 0 when that was sent. */
-static int look_again(struct request *q, const struct pg_answer *answer)
+static int recheck_all(struct request *q, const struct pg_answer *answer)
 {
     int64_t left_us = q->options.statement_timeout_us - (answer->received_us - answer->sent_us);
     q->options.statement_timeout_us = left_us > MS_US ? left_us : MS_US;
@@ -221,7 +221,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct request *q = arg;
     bool doubtful = q->lean && strcmp(answer->sqlstate, "22012") == 0;
     bool outdated = statements_generation(q->options.statements) != q->generation;
-    if (doubtful && !outdated && look_again(q, answer) == 0)
+    if (doubtful && !outdated && recheck_all(q, answer) == 0)
         return;
     if (!q->isolated && strcmp(answer->sqlstate, PG_LINK_OTHER_LEVEL) == 0) {
         q->isolated = true;

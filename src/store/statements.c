@@ -133,7 +133,7 @@ static int render(struct statements *s, struct load *load)
         [STATEMENT_BEGIN] = {sql_begin, 0},
         [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
         [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
-        [STATEMENT_LOOK] = {sql_look, 0},
+        [STATEMENT_LOOKUP] = {sql_lookup, 0},
         [STATEMENT_STOCK] = {sql_stock, 0},
         [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
         [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},

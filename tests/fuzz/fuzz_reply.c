@@ -131,12 +131,12 @@ static void on_states(void *arg, const struct due_state *states, size_t n, const
     }
 }
 
-static void on_mended(void *arg, const bool *mended, size_t n, const char *error)
+static void on_repaired(void *arg, const bool *repaired, size_t n, const char *error)
 {
     (void)arg;
     outstanding--;
     for (size_t i = 0; error == NULL && i < n; i++)
-        sum += mended[i];
+        sum += repaired[i];
 }
 
 static void touch_all(const struct due_found *found, size_t n)
@@ -186,9 +186,9 @@ static const struct due_entry entries[IDS] = {{"a", 1, 1}, {"b", 1, 2}, {"c", 1,
 static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
 {
     static const struct due_text from = {"5", 1}, after = {"a", 1};
-    static const struct due_mend mends[] = {
-        {.what = DUE_ADD, .id = "a", .id_len = 1, .at_ms = 5},
-        {.what = DUE_MOVE, .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
+    static const struct due_repair repairs[] = {
+        {.what = REPAIR_ADD, .id = "a", .id_len = 1, .at_ms = 5},
+        {.what = REPAIR_MOVE, .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
     };
 
     switch (what) {
@@ -199,17 +199,17 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
     case '+':
         return due_queue_add(q, entries, IDS, on_added, NULL);
     case 'E':
-        return due_queue_examine(q, entries, IDS, on_states, NULL);
+        return due_queue_lookup(q, entries, IDS, on_states, NULL);
     case 'M':
-        return due_queue_mend(q, mends, 2, on_mended, NULL);
+        return due_queue_repair(q, repairs, 2, on_repaired, NULL);
     case 'P':
         return due_queue_pending(q, &from, NULL, on_pending, NULL);
     case 'p':
         return due_queue_pending(q, &from, &after, on_pending, NULL);
     case 'C':
-        return due_queue_scan(q, DUE_IN_INFLIGHT, "0", on_scan, NULL);
+        return due_queue_walk(q, DUE_IN_INFLIGHT, "0", on_scan, NULL);
     case 'F':
-        return due_queue_scan(q, DUE_IN_FAILED, "0", on_scan, NULL);
+        return due_queue_walk(q, DUE_IN_FAILED, "0", on_scan, NULL);
     case 'm':
         return due_queue_mark(q, on_mark, NULL);
     default:

@@ -21,9 +21,9 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "after": ("due", NOW - 9, 5),
     "claim": (NOW, LEASE, 10),
     "drop": ("due", "ours", "failed"),
-    "examine": ("due", "ours"),
+    "lookup": ("due", "ours"),
     "mark": ("here",),
-    "mend": ("remove", "due", NOW - 9, 0, "return", "ours", LEASE, NOW, "forget", "held", HELD, 0)
+    "repair": ("remove", "due", NOW - 9, 0, "return", "ours", LEASE, NOW, "forget", "held", HELD, 0)
     + ("add", "nowhere", "", NOW, "unclaim", "failed", LEASE, 0),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),

@@ -1,4 +1,4 @@
--- Mends entries, each only while it stands as it was seen.
+-- Repairs entries, each only while it stands as it was seen.
 -- KEYS  1 pending, 2 inflight, 3 failed
 -- ARGV  what, id, seen, at_ms, ... for at most 1000 ids. what:
 --   add     into pending at at_ms, if it is in none of the three
@@ -8,7 +8,7 @@
 --   unclaim from inflight, with its record, if its score in inflight is `seen`
 --   forget  its record, if that is `seen` and it is not claimed
 --   retry   into pending at at_ms, if its record is `seen` and it is in neither set
--- Returns 1 or 0 for each: mended, or no longer as it was seen.
+-- Returns 1 or 0 for each: repaired, or no longer as it was seen.
 local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
 local n = #ARGV / 4
 if n > 1000 then
@@ -31,7 +31,7 @@ local entries, claims, stale, added, returned = {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
     local what, seen, at = ARGV[4 * i - 3], ARGV[4 * i - 1], ARGV[4 * i]
     local score, lease, record = scores[i], leases[i], records[i]
-    local mended = true
+    local repaired = true
     if what == 'add' and not score and not lease and not record then
         added[#added + 1] = at
         added[#added + 1] = id
@@ -53,9 +53,9 @@ for i, id in ipairs(ids) do
         added[#added + 1] = at
         added[#added + 1] = id
     else
-        mended = false
+        repaired = false
     end
-    done[i] = mended and 1 or 0
+    done[i] = repaired and 1 or 0
 end
 
 -- What is refused is refused before anything has changed: see claim.lua.

@@ -1,20 +1,20 @@
-/* What due_queue_reconcile.c and due_queue_scan.c share: calls that are one script or command. */
-#ifndef RS_DUE_QUEUE_LOOK_H
-#define RS_DUE_QUEUE_LOOK_H
+/* What repair.c and walk.c share: calls that are one script or command. */
+#ifndef RS_SINGLE_H
+#define RS_SINGLE_H
 
 #include "queue/due_queue_private.h"
 #include "queue/repair.h"
 
 /* One script with one answer, which is read while the reply is there. */
-struct due_look {
+struct due_single {
     struct due_op op;
     size_t n;                        /* ids that were asked for */
     const struct redis_reply *reply; /* inside the reply's callback */
     union {
         void (*scores)(void *arg, const int64_t *scores_ms, size_t n, const char *error);
         void (*indexes)(void *arg, const size_t *indexes, size_t n, const char *error);
-        void (*examine)(void *arg, const struct due_state *states, size_t n, const char *error);
-        void (*mend)(void *arg, const bool *mended, size_t n, const char *error);
+        void (*lookup)(void *arg, const struct due_state *states, size_t n, const char *error);
+        void (*repair)(void *arg, const bool *repaired, size_t n, const char *error);
         void (*scan)(void *arg, const char *cursor, const struct due_found *found, size_t n,
                      const char *error);
         void (*pending)(void *arg, const struct due_found *found, size_t n, const char *error);
@@ -25,17 +25,17 @@ struct due_look {
 };
 
 /* A call about n ids. NULL: out of memory. */
-struct due_look *due_look_new(void (*finish)(struct due_op *op, const char *error), size_t n,
-                              void *arg);
+struct due_single *due_single_new(void (*finish)(struct due_op *op, const char *error), size_t n,
+                                  void *arg);
 
 /* Sends it and clears args; returns what the call returns. Plain: a command of Redis's own, all of
  * its words are in args. */
-int due_look_send(struct due_queue *q, struct due_look *op, const struct lua_script *script,
-                  struct due_args *args);
-int due_look_send_plain(struct due_queue *q, struct due_look *op, struct due_args *args);
+int due_single_send(struct due_queue *q, struct due_single *op, const struct lua_script *script,
+                    struct due_args *args);
+int due_single_send_plain(struct due_queue *q, struct due_single *op, struct due_args *args);
 
 /* It cannot be sent: -1. */
-int due_look_drop(struct due_look *op);
+int due_single_drop(struct due_single *op);
 
 void due_args_add_word(struct due_args *args, const char *word);
 

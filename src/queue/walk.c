@@ -1,6 +1,6 @@
 /* The due queue: going through all that it holds. No answer is trusted to be well-formed. */
-#include "queue/due_queue_look.h"
 #include "queue/lua_scripts.h"
+#include "queue/single.h"
 
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static const char *read_found(const struct redis_reply *pairs, struct due_found 
 
 static void finish_pending(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
     struct due_found *found = NULL;
     size_t n = 0;
 
@@ -42,21 +42,21 @@ int due_queue_pending(struct due_queue *q, const struct due_text *from, const st
                                  const char *error),
                       void *arg)
 {
-    struct due_look *op = due_look_new(finish_pending, 0, arg);
+    struct due_single *op = due_single_new(finish_pending, 0, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.pending = cb;
     if (due_args_begin(&args, NULL, 8) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     if (id != NULL) {
         due_args_add_word(&args, q->keys[KEY_PENDING]);
         args.n_keys = 1;
         due_args_add(&args, id->text, id->len);
         due_args_add(&args, from->text, from->len);
         due_args_add_int(&args, DUE_QUEUE_SCRIPT_MAX);
-        return due_look_send(q, op, &lua_after, &args);
+        return due_single_send(q, op, &lua_after, &args);
     }
     due_args_add_word(&args, "ZRANGEBYSCORE");
     due_args_add_word(&args, q->keys[KEY_PENDING]);
@@ -66,12 +66,12 @@ int due_queue_pending(struct due_queue *q, const struct due_text *from, const st
     due_args_add_word(&args, "LIMIT");
     due_args_add_word(&args, "0");
     due_args_add_int(&args, DUE_QUEUE_SCRIPT_MAX);
-    return due_look_send_plain(q, op, &args);
+    return due_single_send_plain(q, op, &args);
 }
 
 static void finish_scan(struct due_op *base, const char *error)
 {
-    struct due_look *op = (struct due_look *)base;
+    struct due_single *op = (struct due_single *)base;
     const struct redis_reply *cursor = redis_reply_at(op->reply, 0);
     struct due_found *found = NULL;
     size_t n = 0;
@@ -84,7 +84,7 @@ static void finish_scan(struct due_op *base, const char *error)
     free(found);
 }
 
-int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor,
+int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor,
                    void (*cb)(void *arg, const char *cursor, const struct due_found *found,
                               size_t n, const char *error),
                    void *arg)
@@ -97,18 +97,18 @@ int due_queue_scan(struct due_queue *q, enum due_place place, const char *cursor
         [DUE_IN_FAILED] = {"HSCAN", KEY_FAILED},
     };
     const char *key = q->keys[places[place].key];
-    struct due_look *op = due_look_new(finish_scan, 0, arg);
+    struct due_single *op = due_single_new(finish_scan, 0, arg);
     struct due_args args;
 
     if (op == NULL)
         return -1;
     op->cb.scan = cb;
     if (due_args_begin(&args, NULL, 5) != 0)
-        return due_look_drop(op);
+        return due_single_drop(op);
     due_args_add_word(&args, places[place].command);
     due_args_add_word(&args, key);
     due_args_add_word(&args, cursor);
     due_args_add_word(&args, "COUNT");
     due_args_add_int(&args, SCAN_COUNT);
-    return due_look_send_plain(q, op, &args);
+    return due_single_send_plain(q, op, &args);
 }
