@@ -1,5 +1,6 @@
 /* Looking at reservations by id, all rows of one together (sql/lookup.sql). */
 #include "base/parse.h"
+#include "link/pg_array.h"
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
 #include "release/parts.h"
@@ -55,35 +56,17 @@ static void on_looks(struct reconcile *r, const struct pg_result *rows)
     lookup_free(l);
 }
 
-/* The valid ones of the ids as an array in text form, {"a","b"}, and their places. */
+/* The valid ones of the ids as an array, and their places. */
 static char *id_array(struct lookup_question *l, enum id_kind kind, const struct due_entry *entries)
 {
-    size_t size = 3;
-    for (size_t i = 0; i < l->n; i++)
-        size += 2 * entries[i].id_len + 3;
-    char *text = malloc(size);
-    if (text == NULL)
-        return NULL;
-    char *w = text;
-    *w++ = '{';
+    struct pg_array ids = {0};
     for (size_t i = 0; i < l->n; i++) {
-        const char *id = entries[i].id;
-        if (!l->from_postgres && !parse_id_valid(kind, id, entries[i].id_len))
+        if (!l->from_postgres && !parse_id_valid(kind, entries[i].id, entries[i].id_len))
             continue;
-        if (l->asked > 0)
-            *w++ = ',';
-        *w++ = '"';
-        for (size_t j = 0; j < entries[i].id_len; j++) {
-            if (id[j] == '"' || id[j] == '\\')
-                *w++ = '\\';
-            *w++ = id[j];
-        }
-        *w++ = '"';
+        pg_array_add(&ids, entries[i].id, entries[i].id_len);
         l->places[l->asked++] = i;
     }
-    *w++ = '}';
-    *w = '\0';
-    return text;
+    return pg_array_finish(&ids);
 }
 
 void lookup_ask(struct reconcile *r, const struct due_entry *entries, size_t n, bool from_postgres,

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/time_units.h"
+#include "link/pg_array.h"
 #include "link/pg_link.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -258,31 +259,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     done(done_arg, &result);
 }
 
-/* The ids as an array in text form: {"a","b"}. */
 static char *id_array(struct item *const *items, size_t n)
 {
-    size_t size = 3;
+    struct pg_array ids = {0};
     for (size_t i = 0; i < n; i++)
-        size += 2 * items[i]->id_len + 3;
-    char *text = malloc(size);
-    if (text == NULL)
-        return NULL;
-    char *w = text;
-    *w++ = '{';
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            *w++ = ',';
-        *w++ = '"';
-        for (const char *p = items[i]->id; *p != '\0'; p++) {
-            if (*p == '"' || *p == '\\')
-                *w++ = '\\';
-            *w++ = *p;
-        }
-        *w++ = '"';
-    }
-    *w++ = '}';
-    *w = '\0';
-    return text;
+        pg_array_add(&ids, items[i]->id, items[i]->id_len);
+    return pg_array_finish(&ids);
 }
 
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,

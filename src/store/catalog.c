@@ -2,6 +2,7 @@
 #include "store/catalog.h"
 
 #include "base/log.h"
+#include "link/pg_array.h"
 #include "link/pg_link.h"
 
 #include <stdio.h>
@@ -60,29 +61,15 @@ enum {
 
 char *catalog_names(struct pg_link *link, bool tables)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL)
-        return NULL;
+    struct pg_array names = {0};
     for (int i = 0; i < CATALOG_COLUMNS; i++) {
         const char *name = mapping_name_text(tables ? columns[i].table : columns[i].column);
         char *quoted = tables ? pg_link_quote_ident(link, name) : NULL;
-        fputs(i == 0 ? "{\"" : ",\"", out);
-        for (const char *p = quoted != NULL ? quoted : name; *p != '\0'; p++) {
-            if (*p == '"' || *p == '\\')
-                fputc('\\', out);
-            fputc(*p, out);
-        }
-        fputc('"', out);
+        const char *element = quoted != NULL ? quoted : name;
+        pg_array_add(&names, element, strlen(element));
         free(quoted);
     }
-    fputc('}', out);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    return pg_array_finish(&names);
 }
 
 static bool is_true(const struct pg_result *r, int row, int column)
