@@ -1,7 +1,7 @@
 /*
  * A checkout load: customers on connections of their own reserve a piece of a popular product, and
  * every second one buys it; between two checkouts a customer thinks, for 10 ms on average. Two
- * transactions, as the README's example writes them, each timed from BEGIN to COMMIT's answer.
+ * transactions, as examples/api writes them, each timed from BEGIN to COMMIT's answer.
  *
  * checkouts CONNINFO CUSTOMERS PRODUCTS
  * Runs until stdin ends; then prints for each transaction its start in seconds since the epoch and

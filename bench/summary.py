@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """The documents' figures from what was measured: summary.py DOCUMENT bench.json...
 
-Replaces what stands between two marks in the document: the tables in SHORT, or all and the aims.
-What was not measured is left out.
+Replaces what stands between two marks in the document: one table of HEADLINES, or all tables and the
+aims. What was not measured is left out.
 """
 
 from __future__ import annotations
@@ -17,17 +17,6 @@ from tables import figure_text
 
 MARKS = re.compile(
     r"(<!-- bench: (short|all); [^\n]*-->\n).*(<!-- bench: end -->)", re.DOTALL
-)
-SHORT = (
-    "drain-uniform-schema",
-    "drain-uniform-api",
-    "lateness",
-    "burst",
-    "checkouts",
-    "scale",
-    "idle",
-    "peers-drain",
-    "peers-lateness",
 )
 LATE = {"p50, ms": "p50", "p99, ms": "p99", "p99.9, ms": "p99.9", "max, ms": "max"}
 CPU = {"Postgres, CPU s": "Postgres", "Redis, CPU s": "Redis"}
@@ -68,6 +57,25 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "peers-lateness": ("1,000 due a second, by the same; ms late", LATE),
 }
+
+
+# The one table of the README: what is said, then where its figure stands and how it is written.
+Headline = tuple[str, str, str, str, str]
+HEADLINES: list[Headline] = [
+    ("1,000 due a second: late, median", "lateness", "1,000 a second, default pace", "p50, ms", "ms"),
+    ("… 99 %", "lateness", "1,000 a second, default pace", "p99, ms", "ms"),
+    ("… 99 % by one SQL statement every second", "peers-lateness", "one SQL statement every second", "p99, ms", "ms"),
+    ("… 99 % by BullMQ, 50 jobs at once", "peers-lateness", "BullMQ, 50 at once", "p99, ms", "ms"),
+    ("100,000 stale reservations", "drain-uniform-schema", "sweeper", "a second", "a second"),
+    ("… with `--workers 2`", "drain-uniform-schema", "sweeper, --workers 2", "a second", "a second"),
+    ("… by one SQL statement", "drain-uniform-schema", "one SQL statement", "a second", "a second"),
+    ("a checkout's transaction, 99 %, alone", "checkouts", "alone", "p99, ms", "ms"),
+    ("… beside 1,000 releases a second", "checkouts", "beside 1,000 releases a second", "p99, ms", "ms"),
+    ("… beside a drain", "checkouts", "beside a drain", "p99, ms", "ms"),
+    ("a release beside 10 million pending", "scale", "10,000,000 pending", "a release, us", "µs"),
+    ("nothing is due: of a core", "idle", "sweeper", "sweeper, % of a core", "%"),
+    ("… memory", "idle", "sweeper", "resident, MB", "MB"),
+]
 
 
 def row(cells: list[str]) -> str:
@@ -117,13 +125,24 @@ def aims(contents: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def headlines(measured: dict[str, Any]) -> list[str]:
+    lines = [row(["measured", ""]), row(["---", "--:"])]
+    for text, measurement, variant, figure, unit in HEADLINES:
+        if measurement in measured:
+            value = measured[measurement]["variants"][variant][figure]["median"]
+            lines.append(row([text, f"{figure_text(value)} {unit}"]))
+    return [*lines, ""]
+
+
 def summary(contents: list[dict[str, Any]], which: str) -> str:
     measured = {name: one for content in contents for name, one in content["measurements"].items()}
     lines = [machine(contents[0]), ""]
+    if which == "short":
+        return "\n".join(lines + headlines(measured))
     for name, (title, names) in TABLES.items():
-        if name in measured and (which == "all" or name in SHORT):
+        if name in measured:
             lines += table(title, names, measured[name]["variants"])
-    return "\n".join(lines + (aims(contents) if which == "all" else []))
+    return "\n".join(lines + aims(contents))
 
 
 def main(words: list[str]) -> int:

@@ -1,4 +1,4 @@
-/* The modes of the program. Each runs to its end and returns the exit status (interface.md 2). */
+/* The modes of the program. Each runs to its end and returns the exit status. */
 #ifndef RS_MODES_H
 #define RS_MODES_H
 

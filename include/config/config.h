@@ -1,5 +1,5 @@
 /* Settings: one table (name, flag, default, range, help) drives flags, environment, --help and
- * the README's table. A flag wins over its variable; a bad value is never replaced silently. */
+ * docs/CONFIGURATION.md. A flag wins over its variable; a bad value is never replaced silently. */
 #ifndef RS_CONFIG_H
 #define RS_CONFIG_H
 
@@ -77,7 +77,7 @@ void config_clear(struct config *c);
 /* Writes the text of --help, made from the table of settings. */
 void config_print_help(FILE *out);
 
-/* Writes the settings as rows of the README's Markdown table:
+/* Writes the settings as rows of the table in docs/CONFIGURATION.md:
  * | `VARIABLE` | `--flag` | `default` | meaning | */
 void config_print_markdown(FILE *out);
 

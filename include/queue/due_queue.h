@@ -1,9 +1,9 @@
 /* The queue of what is due, in Redis: the Lua scripts as functions.
  *
- * Keys ({prefix} is one hash tag): {prefix}:pending, :inflight, :failed (interface.md 4), :feeder.
- * Times are Postgres's, in milliseconds since the epoch. Redis's own clock decides nothing: the
- * caller says what time it is, so that a step of Redis's clock has no effect. A script handles at
- * most 1,000 ids; more are sent as several scripts, pipelined.
+ * Keys ({prefix} is one hash tag): {prefix}:pending, :inflight, :failed (docs/INTEGRATION.md),
+ * :feeder. Times are Postgres's, in milliseconds since the epoch. Redis's own clock decides
+ * nothing: the caller says what time it is, so that a step of Redis's clock has no effect. A script
+ * handles at most 1,000 ids; more are sent as several scripts, pipelined.
  *
  * A lease is known by its end: an id is still ours while its score in :inflight is the lease_ms
  * that we gave it. Every settlement checks that. */

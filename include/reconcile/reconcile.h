@@ -1,5 +1,6 @@
 /* The full reconciliation sweep: compares Postgres's reservations, Redis's entries and the stock
- * counters, and repairs what differs (interface.md 7). Safe beside running sweepers and a busy API.
+ * counters, and repairs what differs (docs/RECONCILIATION.md). Safe beside running sweepers and a
+ * busy API.
  *
  * One object is one run. It has its own connection to Postgres and uses the parts' Redis, which
  * must be up. It holds a leased role in Redis, so that two never run at once, across processes

@@ -1,6 +1,6 @@
 /* One mapping of the shop's tables: names of tables, columns and states, from which every
  * statement is made. Templates in sql/ name its entries in braces; identifiers and literals are
- * quoted by libpq. The defaults are interface.md 5. */
+ * quoted by libpq. The defaults are the tables of the README. */
 #ifndef RS_MAPPING_H
 #define RS_MAPPING_H
 

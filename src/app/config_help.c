@@ -1,4 +1,4 @@
-/* What is written about the settings, from their table: --help and the README's rows. */
+/* What is written about the settings, from their table: --help and the rows of docs/CONFIGURATION.md. */
 #include "config/config_table.h"
 
 #include <stdio.h>

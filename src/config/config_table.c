@@ -1,5 +1,5 @@
 /* The tables of settings, modes and modifiers. What is here is all that the command line, the
- * environment, --help and the README know of them. */
+ * environment, --help and docs/CONFIGURATION.md know of them. */
 #include "config/config_table.h"
 
 const struct setting settings[SETTINGS_N] = {

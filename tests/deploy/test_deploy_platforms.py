@@ -32,8 +32,8 @@ def assert_schedule(text: str) -> None:
 
 
 def settings() -> set[str]:
-    """The variables that the program reads, as the README lists them."""
-    text = (ROOT / "README.md").read_text()
+    """The variables that the program reads, as docs/CONFIGURATION.md lists them."""
+    text = (ROOT / "docs" / "CONFIGURATION.md").read_text()
     return set(re.findall(r"`((?:SWEEPER|DATABASE|REDIS|DB|LOG)_\w+)`", text))
 
 

@@ -20,7 +20,7 @@ ROLE = "sweeper"
 FAR = 20  # holds that last for hours, whatever Redis says of them
 PATIENCE = 40  # attempts at a lock, each of 250 ms
 
-# The role is what the README asks for, no owner; its sessions are not in UTC. Expiries may be NULL.
+# The role is what docs/INTEGRATION.md asks for, no owner; its sessions are not in UTC. Expiries may be NULL.
 SET_UP = """
     GRANT SELECT, UPDATE ON inventory_reservations, inventory TO {role};
     ALTER TABLE inventory_reservations ALTER expires_at DROP NOT NULL;

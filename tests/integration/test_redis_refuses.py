@@ -29,8 +29,8 @@ SOON_S = 1.5  # a second, and what a busy machine adds
 
 
 def rules() -> list[str]:
-    """The user's rights, as the README gives them to be pasted."""
-    (line,) = (x for x in (ROOT / "README.md").read_text().splitlines() if x.startswith(PREFIX))
+    """The user's rights, as docs/INTEGRATION.md gives them to be pasted."""
+    (line,) = (x for x in (ROOT / "docs" / "INTEGRATION.md").read_text().splitlines() if x.startswith(PREFIX))
     return line.removeprefix(PREFIX).split()
 
 
@@ -44,7 +44,7 @@ def allow(client: redis_py.Redis, *more: str, without: str = "") -> None:
 
 @pytest.fixture
 def url(redis: redis_py.Redis, redis_server: Redis) -> Iterator[str]:
-    """A user with the rights of the README, and no more; a test may change them."""
+    """A user with the rights of docs/INTEGRATION.md, and no more; a test may change them."""
     allow(redis)
     yield f"redis://sweeper:{PASSWORD}@127.0.0.1:{redis_server.port}/0"
     redis.acl_deluser("sweeper")

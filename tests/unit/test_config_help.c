@@ -1,4 +1,4 @@
-/* What is printed of the settings: --help, and the rows that the README must have. */
+/* What is printed of the settings: --help, and the rows that docs/CONFIGURATION.md must have. */
 #include "config/config.h"
 
 #include "unit.h"
@@ -76,21 +76,21 @@ static void expect_rows(const char *rows, const char *begin, const char *text, c
     free(copy);
 }
 
-static void test_readme_has_the_settings(void **state)
+static void test_the_document_has_the_settings(void **state)
 {
     (void)state;
     char *rows = printed(config_print_markdown);
-    char *readme = calloc(1, 1 << 20);
-    FILE *file = fopen("README.md", "r");
+    char *document = calloc(1, 1 << 20);
+    FILE *file = fopen("docs/CONFIGURATION.md", "r");
 
-    assert_non_null(readme);
+    assert_non_null(document);
     if (file == NULL)
-        fail_msg("README.md cannot be read: the tests run in the repository's root");
-    assert_true(fread(readme, 1, (1 << 20) - 1, file) > 0);
+        fail_msg("docs/CONFIGURATION.md cannot be read: run the tests in the repository's root");
+    assert_true(fread(document, 1, (1 << 20) - 1, file) > 0);
     fclose(file);
-    expect_rows(rows, "| ", readme, "README.md");
-    expect_rows(readme, "| `SWEEPER_", rows, "the table of settings");
-    free(readme);
+    expect_rows(rows, "| ", document, "docs/CONFIGURATION.md");
+    expect_rows(document, "| `SWEEPER_", rows, "the table of settings");
+    free(document);
     free(rows);
 }
 
@@ -116,7 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),
-        cmocka_unit_test(test_readme_has_the_settings),
+        cmocka_unit_test(test_the_document_has_the_settings),
         cmocka_unit_test(test_rows),
     };
 
