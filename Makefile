@@ -341,6 +341,15 @@ layers: $(BINARY)
 mutants:
 	@$(PYTHON) tools/mutants $(MUTANTS)
 
+# For clangd and its like: how each file is compiled, with the same flags as here.
+QUOTED_COMPILE = $(subst ",\",$(subst \,\\,$(COMPILE)))
+compile_commands.json: FORCE
+	@{ echo '['; \
+	printf '  {"directory": "$(CURDIR)", "file": "%s", "command": "%s -c %s"},\n' \
+	    $(foreach source,$(filter %.c,$(C_FILES)),$(source) '$(subst ','\'',$(QUOTED_COMPILE))' $(source)) | \
+	    sed '$$s/,$$//'; \
+	echo ']'; } >$@
+
 tidy:
 	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(subst ','\'',$(RS_CPPFLAGS)) -std=c11' tidy
@@ -370,13 +379,17 @@ help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
 	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
 	@echo 'make test          the unit and the integration tests, and the short form of the fault tests'
-	@echo 'make unit          the unit tests'
+	@echo 'make check         before each commit: unit, check-format, cppcheck and layers, in seconds'
+	@echo 'make mutants       faults put in on purpose, each of which a test must notice; MUTANTS=--help'
+	@echo 'make unit          the unit tests, and make memory: each allocation fails in turn'
 	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
 	@echo 'make fault         the fault tests: servers killed, cut off, paused, with wrong clocks'
 	@echo 'make fault-short   one fault of each kind, and 20 at random'
 	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n'
 	@echo 'make model         checks the protocol exhaustively, with spin'
 	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'
+	@echo 'make fuzz-programs, make bench-programs'
+	@echo '                   what they need, for running it by hand'
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make docs          docs/METRICS.md, from the program'"'"'s tables'
@@ -386,10 +399,10 @@ help:
 	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
-	@echo 'make check         before each commit: unit, check-format, cppcheck and layers, in seconds'
-	@echo 'make mutants       faults put in on purpose, each of which a test must notice; MUTANTS=--help'
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
 	@echo 'make check-format, make tidy, make cppcheck'
 	@echo '                   clang-format, clang-tidy and cppcheck'
+	@echo 'make compile_commands.json'
+	@echo '                   how each file is compiled, for clangd and its like'
 	@echo 'make clean         remove $(BUILD)'
 	@echo 'Also: BUILD=folder CC=clang WERROR=1 SANITIZE=1 (ASan and UBSan) V=1 CFLAGS= LDFLAGS='
