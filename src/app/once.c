@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "release/pass.h"
+#include "release/drain.h"
 #include "release/refusal_log.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -17,8 +17,6 @@
 #include <string.h>
 
 #define CONNECT_US (5 * SECOND_US)
-#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * MS_US)
 #define MAX_LINKS 16
 
 struct once {
@@ -26,17 +24,15 @@ struct once {
     const struct config *config;
     struct pg_link *links[MAX_LINKS];
     int nlinks;
-    struct pass *pass;
+    struct drain *drain;
     struct timer *connecting; /* 5 s for both servers */
-    struct timer *again;      /* the next pass, for what was locked */
     bool redis_decided;       /* up, or known to be out of reach */
     bool connected;           /* the wait is over */
     bool stopping;
     bool ended; /* and said so: what links and signals still report changes nothing */
-    int64_t began_us, locked_until_us;
+    int64_t began_us;
     uint64_t cleaned, failed, skipped;
     struct units units;
-    uint64_t held; /* refused with their product, without having been tried */
     int status;
 };
 
@@ -52,7 +48,6 @@ static void end(struct once *o, int status)
 static void completed(struct once *o)
 {
     char units[UNITS_TEXT];
-    o->failed += o->held;
     refusal_log_flush(o->context.parts.refusal_log);
     units_text(&o->units, units);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
@@ -72,30 +67,21 @@ static void failed(struct once *o, const char *error)
     end(o, EXIT_FAILED);
 }
 
-static void on_pass(void *arg, const struct pass_result *result)
+static void on_drained(void *arg, const struct drain_result *result)
 {
     struct once *o = arg;
     if (o->ended)
         return;
-    o->cleaned += result->released;
-    units_add(&o->units, &result->units);
-    o->failed = result->failed + result->held_back; /* what an earlier pass met counts once */
+    o->cleaned = result->released;
+    o->units = result->units;
+    o->failed = result->refused + result->deferred;
     o->skipped = result->locked;
-    o->held = result->held;
     if (!result->ok)
         failed(o, result->error);
     else if (o->stopping)
         failed(o, "stopped by a signal");
-    else if (o->skipped > 0 && clock_mono_us() < o->locked_until_us)
-        timer_after_us(o->again, LOCKED_PAUSE_US);
     else
         completed(o);
-}
-
-static void on_again(void *arg)
-{
-    struct once *o = arg;
-    pass_run(o->pass, 0, on_pass, o);
 }
 
 static void on_count(void *arg, const struct pg_answer *answer)
@@ -118,7 +104,6 @@ static void on_statements(void *arg, const char *error)
         failed(o, error);
         return;
     }
-    o->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
     if (o->config->dry_run) {
         const struct ask_query query = {.statement = STATEMENT_DUE_COUNT};
         const struct ask_options options = {.statements = o->context.parts.statements,
@@ -130,11 +115,13 @@ static void on_statements(void *arg, const char *error)
             failed(o, "the connection to Postgres was lost");
         return;
     }
-    o->pass = pass_new(&o->context.parts, o->links, o->nlinks, true);
-    if (o->pass == NULL)
+    const struct drain_options drain = {
+        .parts = &o->context.parts, .links = o->links, .nlinks = o->nlinks};
+    o->drain = drain_new(&drain);
+    if (o->drain == NULL)
         failed(o, "out of memory");
     else
-        pass_run(o->pass, 0, on_pass, o);
+        drain_run(o->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, o);
 }
 
 /* Works with the connections that are up; one is enough. */
@@ -211,12 +198,12 @@ static void on_postgres(void *arg, bool up, const char *reason)
 static void on_signal(void *arg)
 {
     struct once *o = arg;
-    if (o->stopping || o->pass == NULL || !pass_running(o->pass)) {
+    if (o->stopping || o->drain == NULL || !drain_running(o->drain)) {
         failed(o, "stopped by a signal");
         return;
     }
     o->stopping = true;
-    pass_stop(o->pass);
+    drain_stop(o->drain);
 }
 
 static int set_up(struct once *o)
@@ -234,13 +221,12 @@ static int set_up(struct once *o)
     };
     int wanted = o->config->dry_run ? 1 : o->config->workers;
     o->connecting = timer_new(loop, on_connecting_over, o);
-    o->again = timer_new(loop, on_again, o);
     for (; o->nlinks < wanted; o->nlinks++) {
         o->links[o->nlinks] = pg_link_new(loop, &options);
         if (o->links[o->nlinks] == NULL)
             return -1;
     }
-    if (o->connecting == NULL || o->again == NULL || context_on_end(&o->context, on_signal, o) != 0)
+    if (o->connecting == NULL || context_on_end(&o->context, on_signal, o) != 0)
         return -1;
     return 0;
 }
@@ -270,9 +256,8 @@ int once_run(const struct config *config)
     context_close_queue(&o.context);
     for (int i = 0; i < o.nlinks; i++)
         pg_link_free(o.links[i]);
-    pass_free(o.pass);
+    drain_free(o.drain);
     timer_free(o.connecting);
-    timer_free(o.again);
     context_close(&o.context);
     return o.status;
 }

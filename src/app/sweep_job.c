@@ -8,27 +8,24 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/breakers.h"
+#include "release/drain.h"
 #include "release/parts.h"
-#include "release/pass.h"
 #include "store/statements.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define CONNECT_US (5 * SECOND_US)
-#define STATEMENTS_US (50 * MS_US)     /* between looks whether a worker has made them */
-#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * MS_US)
+#define STATEMENTS_US (50 * MS_US) /* between looks whether a worker has made them */
 
 struct sweep_job {
     struct parts *parts;
     struct pg_link *link;
-    struct pass *pass;
-    struct timer *turn; /* the next step */
-    int64_t began_us, locked_until_us;
+    struct drain *drain; /* NULL: not begun */
+    struct timer *turn;  /* the next step */
+    int64_t began_us;
     bool stopping, over;
     struct units units;
-    uint64_t held;               /* refused with their product, without having been tried */
     char reason[PG_REASON_SIZE]; /* why there is no connection */
     struct sweep_job_result result;
     void (*done)(void *arg, const struct sweep_job_result *result);
@@ -40,7 +37,6 @@ static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
     const struct sweep_job_result *r = &j->result;
     char units[UNITS_TEXT];
     j->over = true;
-    j->result.failed += j->held;
     j->result.error = error;
     j->result.out_of_reach = out_of_reach;
     timer_clear(j->turn);
@@ -56,38 +52,33 @@ static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
     j->done(j->arg, &j->result);
 }
 
-static void on_pass(void *arg, const struct pass_result *result)
+static void on_drained(void *arg, const struct drain_result *result)
 {
     struct sweep_job *j = arg;
-    j->result.cleaned += result->released;
-    units_add(&j->units, &result->units);
-    j->result.failed = result->failed + result->held_back; /* an earlier pass's count once */
+    j->result.cleaned = result->released;
+    j->result.failed = result->refused + result->deferred;
     j->result.skipped = result->locked;
-    j->held = result->held;
+    j->units = result->units;
     if (!result->ok)
         finish(j, result->error, !pg_link_up(j->link));
     else if (j->stopping)
         finish(j, "the sweeper is stopping", true);
-    else if (result->locked > 0 && clock_mono_us() < j->locked_until_us)
-        timer_after_us(j->turn, LOCKED_PAUSE_US);
     else
         finish(j, NULL, false);
 }
 
-static void start_pass(struct sweep_job *j)
+static void start(struct sweep_job *j)
 {
-    if (j->pass == NULL) {
-        j->locked_until_us = clock_mono_us() + LOCKED_FOR_US;
-        breakers_forget(j->parts->breakers); /* whoever asks has perhaps mended the cause */
-        j->pass = pass_new(j->parts, &j->link, 1, true);
-    }
-    if (j->pass == NULL)
+    const struct drain_options drain = {.parts = j->parts, .links = &j->link, .nlinks = 1};
+    breakers_forget(j->parts->breakers); /* whoever asks has perhaps mended the cause */
+    j->drain = drain_new(&drain);
+    if (j->drain == NULL)
         finish(j, "out of memory", false);
     else
-        pass_run(j->pass, 0, on_pass, j);
+        drain_run(j->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, j);
 }
 
-/* Connected, past the limit, or the pause is over. */
+/* Connected, or past the limit. */
 static void on_turn(void *arg)
 {
     struct sweep_job *j = arg;
@@ -95,10 +86,10 @@ static void on_turn(void *arg)
     if (j->stopping)
         finish(j, "the sweeper is stopping", true);
     else if (pg_link_up(j->link) && statements_ready(j->parts->statements))
-        start_pass(j);
+        start(j);
     else if (pg_link_up(j->link) && statements_problem(j->parts->statements)[0] != '\0')
         finish(j, statements_problem(j->parts->statements), true);
-    else if (j->pass != NULL || left_us <= 0)
+    else if (left_us <= 0)
         finish(j, j->reason[0] != '\0' ? j->reason : "Postgres is out of reach", true);
     else
         timer_after_us(j->turn, pg_link_up(j->link) ? STATEMENTS_US : left_us);
@@ -108,7 +99,7 @@ static void on_state(void *arg, bool up, const char *reason)
 {
     struct sweep_job *j = arg;
     snprintf(j->reason, sizeof(j->reason), "%s%s", up ? "" : "Postgres is out of reach: ", reason);
-    if (up && !j->over && j->pass == NULL)
+    if (up && !j->over && j->drain == NULL)
         timer_after_us(j->turn, 0);
 }
 
@@ -146,8 +137,8 @@ struct sweep_job *sweep_job_new(struct parts *parts,
 void sweep_job_stop(struct sweep_job *j)
 {
     j->stopping = true;
-    if (j->pass != NULL && pass_running(j->pass))
-        pass_stop(j->pass);
+    if (j->drain != NULL && drain_running(j->drain))
+        drain_stop(j->drain);
     else if (!j->over)
         timer_after_us(j->turn, 0);
 }
@@ -157,7 +148,7 @@ void sweep_job_free(struct sweep_job *j)
     if (j == NULL)
         return;
     pg_link_free(j->link);
-    pass_free(j->pass);
+    drain_free(j->drain);
     timer_free(j->turn);
     free(j);
 }

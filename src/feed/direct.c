@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "feed/overdue.h"
+#include "release/drain.h"
 #include "release/parts.h"
-#include "release/pass.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 struct direct {
     struct parts *parts;
     struct overdue *overdue;
-    struct pg_link *link; /* the array of one that the pass is given */
-    struct pass *pass;
+    struct pg_link *link; /* the array of one that the drain is given */
+    struct drain *drain;
     bool stopping;
     int64_t began_us; /* monotonic */
     void (*done)(void *arg, const char *error);
@@ -31,8 +31,9 @@ struct direct *direct_new(struct parts *parts, struct pg_link *link, struct over
     d->parts = parts;
     d->overdue = overdue;
     d->link = link;
-    d->pass = pass_new(parts, &d->link, 1, true);
-    if (d->pass == NULL) {
+    const struct drain_options drain = {.parts = parts, .links = &d->link, .nlinks = 1};
+    d->drain = drain_new(&drain);
+    if (d->drain == NULL) {
         free(d);
         return NULL;
     }
@@ -43,20 +44,20 @@ void direct_free(struct direct *d)
 {
     if (d == NULL)
         return;
-    pass_free(d->pass);
+    drain_free(d->drain);
     free(d);
 }
 
 void direct_note(struct direct *d)
 {
     int64_t since_us;
-    const char *id = pass_oldest(d->pass, &since_us);
-    bool late = !pass_running(d->pass) || clock_mono_us() - d->began_us > MOMENT_US;
+    const char *id = drain_oldest(d->drain, &since_us);
+    bool late = !drain_running(d->drain) || clock_mono_us() - d->began_us > MOMENT_US;
     if (id != NULL && late)
-        overdue_note(d->overdue, since_us, id, pass_heard_us(d->pass));
+        overdue_note(d->overdue, since_us, id, drain_heard_us(d->drain));
 }
 
-static void on_pass(void *arg, const struct pass_result *result)
+static void on_pass(void *arg, const struct drain_result *result)
 {
     struct direct *d = arg;
     if (result->ok && parts_degraded(d->parts) &&
@@ -68,16 +69,16 @@ static void on_pass(void *arg, const struct pass_result *result)
 void direct_run(struct direct *d, int64_t min_overdue_us,
                 void (*done)(void *arg, const char *error), void *arg)
 {
-    assert(!pass_running(d->pass) && min_overdue_us >= 0);
+    assert(!drain_running(d->drain) && min_overdue_us >= 0);
     d->began_us = clock_mono_us();
     d->done = done;
     d->arg = arg;
-    pass_run(d->pass, min_overdue_us, on_pass, d);
+    drain_run(d->drain, min_overdue_us > 0 ? d->began_us - min_overdue_us : DRAIN_NOW, 0, on_pass,
+              d);
 }
 
 void direct_stop(struct direct *d)
 {
     d->stopping = true;
-    if (pass_running(d->pass))
-        pass_stop(d->pass);
+    drain_stop(d->drain);
 }

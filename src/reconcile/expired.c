@@ -7,20 +7,18 @@
 #include "link/pg_link.h"
 #include "reconcile/reconcile_private.h"
 #include "release/breakers.h"
+#include "release/drain.h"
 #include "release/pages.h"
 #include "release/parts.h"
-#include "release/pass.h"
 #include "release/release.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define GRACE_US (2 * SECOND_US)
-#define LOCKED_FOR_US (10 * SECOND_US) /* how long rows that others hold are tried again */
-#define LOCKED_PAUSE_US (200 * MS_US)
 
 struct expired {
-    struct pass *pass;
+    struct drain *drain;
     struct pages *pages; /* of a dry run */
     struct due_entry *entries;
     char **ids; /* of the entries */
@@ -28,8 +26,6 @@ struct expired {
     size_t n;
     bool last;
     struct timer *later;
-    int64_t locked_until_us;
-    bool last_try; /* what is locked now stays so */
 };
 
 static void begin(struct reconcile *r);
@@ -54,34 +50,29 @@ static void report(struct reconcile *r, const char *id, size_t id_len, int64_t e
 
 /* ---- releasing ---- */
 
-static void on_item(void *arg, const struct item *item)
+static void on_item(void *arg, const struct item *item, bool last)
 {
     struct reconcile *r = arg;
+    r->done += item->outcome == OUTCOME_RELEASED ? 1 : 0;
     if (item->outcome == OUTCOME_RELEASED)
         report(r, item->id, item->id_len, item->expires_us, "released");
     else if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_DEFERRED)
         report(r, item->id, item->id_len, item->expires_us, "refused");
-    else if (item->outcome == OUTCOME_LOCKED && r->expired->last_try)
+    else if (item->outcome == OUTCOME_LOCKED && last)
         report(r, item->id, item->id_len, item->expires_us, "locked");
 }
 
-static void on_pass(void *arg, const struct pass_result *result)
+static void on_drained(void *arg, const struct drain_result *result)
 {
     struct reconcile *r = arg;
-    struct expired *x = r->expired;
-    r->result.released += (int64_t)result->released;
-    r->result.refused = (int64_t)(result->failed + result->held_back);
+    r->result.released = (int64_t)result->released;
+    r->result.refused = (int64_t)(result->refused + result->deferred);
     r->result.skipped = (int64_t)result->locked;
-    r->done = r->result.released;
     if (run_ending(r)) {
         timer_after_us(r->turn, 0);
     } else if (!result->ok) {
         run_fail(r, result->error);
-    } else if (result->locked > 0 && !x->last_try) {
-        x->last_try = clock_mono_us() >= x->locked_until_us;
-        timer_after_us(x->later, LOCKED_PAUSE_US);
     } else {
-        r->result.refused += (int64_t)result->held;
         r->result.remaining += r->result.refused + r->result.skipped;
         run_next(r);
     }
@@ -188,7 +179,7 @@ static void begin(struct reconcile *r)
         pages_begin(x->pages, PAGES_FROM_START, -overdue_us(r), PAGES_SIZE, PAGES_SIZE);
         next_page(r);
     } else {
-        pass_run(x->pass, overdue_us(r), on_pass, r);
+        drain_run(x->drain, r->clock_began_us, DRAIN_LOCKED_US, on_drained, r);
     }
 }
 
@@ -200,19 +191,17 @@ void expired_start(struct reconcile *r)
         return;
     }
     breakers_forget(r->parts->breakers); /* counters may have been repaired just now */
-    r->expired->locked_until_us = clock_mono_us() + GRACE_US + LOCKED_FOR_US;
     timer_at_us(r->expired->later, r->clock_began_us + GRACE_US);
 }
 
 void expired_stop(struct reconcile *r)
 {
-    if (expired_busy(r))
-        pass_stop(r->expired->pass);
+    drain_stop(r->expired->drain);
 }
 
 bool expired_busy(const struct reconcile *r)
 {
-    return pass_running(r->expired->pass);
+    return drain_running(r->expired->drain);
 }
 
 int expired_new(struct reconcile *r)
@@ -222,11 +211,12 @@ int expired_new(struct reconcile *r)
         return -1;
     r->expired = x;
     x->pages = pages_new(r->parts, r->link);
-    x->pass = pass_new(r->parts, &r->link, 1, true);
+    const struct drain_options drain = {
+        .parts = r->parts, .links = &r->link, .nlinks = 1, .on_item = on_item, .arg = r};
+    x->drain = drain_new(&drain);
     x->later = timer_new(r->parts->loop, on_later, r);
-    if (x->pages == NULL || x->pass == NULL || x->later == NULL)
+    if (x->pages == NULL || x->drain == NULL || x->later == NULL)
         return -1;
-    pass_watch(x->pass, on_item, r);
     return 0;
 }
 
@@ -236,7 +226,7 @@ void expired_free(struct expired *x)
         return;
     clear_page(x);
     pages_free(x->pages);
-    pass_free(x->pass);
+    drain_free(x->drain);
     timer_free(x->later);
     free(x);
 }

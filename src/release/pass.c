@@ -32,7 +32,6 @@ struct runner {
 
 struct pass {
     struct parts *parts;
-    bool drop;
     struct pages *pages;
     struct refusals *refusals;
     struct refusals *held; /* those that the log has named */
@@ -73,13 +72,12 @@ static void fail(struct pass *p, const char *error)
     p->stopping = true;
 }
 
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks, bool drop)
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks)
 {
     struct pass *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return NULL;
     p->parts = parts;
-    p->drop = drop;
     p->pages = pages_new(parts, links[0]);
     p->refusals = refusals_new();
     p->held = refusals_new();
@@ -266,7 +264,7 @@ static void on_dropped(void *arg, size_t dropped, const char *error)
 static bool tell_redis(struct runner *r)
 {
     struct parts *parts = r->pass->parts;
-    if (!r->pass->drop || parts->queue == NULL || redis_link_state(parts->redis) != REDIS_LINK_UP)
+    if (parts->queue == NULL || redis_link_state(parts->redis) != REDIS_LINK_UP)
         return false;
     r->dropped = calloc(r->n + 1, sizeof(*r->dropped));
     if (r->dropped == NULL)

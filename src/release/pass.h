@@ -1,5 +1,4 @@
-/* One forward pass over everything that has expired, straight from Postgres: for --once, for the
- * daemon while Redis is out of reach, and after a reconnect.
+/* One forward pass over everything that has expired, straight from Postgres.
  *
  * Reads ids in pages and releases them in batches. What is refused or locked is passed by; it is
  * not tried again in the same pass. What Postgres refused is remembered across passes of the same
@@ -29,10 +28,9 @@ struct pass_result {
     uint64_t locked;    /* held by others when it was their turn */
 };
 
-/* links: 1 to 16 connections of the caller's, used side by side; they must outlive the pass. drop:
- * tell Redis what was released, so that its entries go (when it is reachable). NULL: out of memory.
- */
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks, bool drop);
+/* links: 1 to 16 connections of the caller's, used side by side; they must outlive the pass. NULL:
+ * out of memory. */
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks);
 void pass_free(struct pass *p); /* must not be running, or its links already freed; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires ready
