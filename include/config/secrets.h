@@ -5,13 +5,15 @@
 #ifndef RS_SECRETS_H
 #define RS_SECRETS_H
 
+#include "base/callback.h"
+
 struct config;
 struct redis_address;
 struct secrets;
 
 /* Begins with what config holds; it must outlive the secrets. on_change fires from within the
  * functions below that read, after a server's address has changed. NULL: out of memory. */
-struct secrets *secrets_new(const struct config *config, void (*on_change)(void *arg), void *arg);
+struct secrets *secrets_new(const struct config *config, event_cb *on_change, void *arg);
 void secrets_free(struct secrets *s); /* NULL is legal */
 
 /* Read anew, as the sources of links (struct pg_source, struct redis_source); arg is the secrets.

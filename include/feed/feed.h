@@ -4,6 +4,8 @@
 #ifndef RS_FEED_H
 #define RS_FEED_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,7 +15,7 @@ struct parts;
 
 struct feed_events {
     void (*on_mirrored)(void *arg, int64_t earliest_ms); /* entries were added or became earlier */
-    void (*on_statements)(void *arg);                    /* the catalog was read */
+    event_cb *on_statements;                             /* the catalog was read */
     void *arg;
 };
 
@@ -28,7 +30,7 @@ void feed_redis_changed(struct feed *f);
 
 /* Ends what is under way after the batch in hand and gives the feeder's role up; done(arg) fires
  * once, on a later turn. */
-void feed_stop(struct feed *f, void (*done)(void *arg), void *arg);
+void feed_stop(struct feed *f, event_cb *done, void *arg);
 
 /* Postgres's time of the last look that succeeded, microseconds; 0: none yet. */
 int64_t feed_last_success_us(const struct feed *f);

@@ -8,6 +8,7 @@
 #ifndef RS_OVERDUE_H
 #define RS_OVERDUE_H
 
+#include "base/callback.h"
 #include "base/time_units.h"
 
 #include <stdbool.h>
@@ -37,7 +38,7 @@ struct overdue_options {
     /* What a look finds counts when the next one finds something too, since it may have been in
      * somebody's hands just then. */
     bool confirm;
-    void (*on_decided)(void *arg); /* see overdue_look */
+    event_cb *on_decided; /* see overdue_look */
     /* These, oldest first, are late, and nothing in Redis leads to them in time. The same one is
      * told again after 30 s only. True: Redis was told. NULL: nobody wants to know. */
     bool (*on_lost)(void *arg, const struct late_row *const *rows, size_t n);

@@ -5,6 +5,8 @@
 #ifndef RS_LOOP_H
 #define RS_LOOP_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,16 +33,16 @@ struct event_base *loop_base(struct loop *loop);
 
 /* Calls cb(arg) on the loop's thread at each arrival of signo. Once the loop is freed, further ones
  * do nothing: the process is ending. Returns 0 or -1. */
-int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
+int loop_on_signal(struct loop *loop, int signo, event_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
 /* A library has blocked the loop for so long: nobody was heard meanwhile. */
 void loop_blocked(struct loop *loop, int64_t us);
 
 /* A timer that is not armed. NULL when memory ran out. */
-struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg);
+struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg);
 /* The same for the deadline of somebody else's answer: what loop_blocked is told does not count. */
-struct timer *timer_new_deadline(struct loop *loop, void (*cb)(void *arg), void *arg);
+struct timer *timer_new_deadline(struct loop *loop, event_cb *cb, void *arg);
 void timer_free(struct timer *t); /* NULL is legal; allowed inside its own callback */
 
 /* Arms it once, replacing an earlier moment. A delay of 0 or less means: on a later turn of the

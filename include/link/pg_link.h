@@ -27,19 +27,21 @@ struct pg_source {
 #define PG_MESSAGE_SIZE 1024                  /* of a message that this link gives, with its end */
 #define PG_REASON_SIZE (PG_MESSAGE_SIZE + 64) /* ... and a few words before it */
 
+/* Called when the connection is ready (up, reason "") and when it is lost or an attempt failed
+ * (!up, with the reason: one line, no secrets; the link itself does not log it). Always from the
+ * loop, never from inside a function of this header. A pending request is answered first. */
+typedef void pg_state_cb(void *arg, bool up, const char *reason);
+
 struct pg_link_options {
     struct pg_source source;
     const char *application_name; /* copied */
-    int64_t connect_timeout_us;   /* for each attempt, all hosts together */
-    int64_t backoff_min_us, backoff_max_us;
+    int64_t connect_timeout_us;   /* for each attempt, all hosts together; 0: 5 s */
+    int64_t backoff_min_us;       /* between two attempts; 0: 50 ms */
+    int64_t backoff_max_us;       /* 0: 1 s */
     /* A standby or a read-only database will do, where no other is named: nothing is to be changed.
      */
     bool read_only_ok;
-    /* Called when the connection is ready (up, reason "") and when it is lost or an attempt failed
-     * (!up, with the reason: one line, no secrets; the link itself does not log it). Always from
-     * the loop, never from inside a function of this header. A pending request is answered first.
-     */
-    void (*on_state)(void *arg, bool up, const char *reason);
+    pg_state_cb *on_state; /* NULL: nobody wants to know */
     void *arg;
 };
 
@@ -72,6 +74,9 @@ struct pg_query {
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_ISOLATE "pg_catalog.set_config('transaction_isolation', 'read committed', true)"
 
+/* What became of a request. The answer, its results and its texts end with the call. */
+typedef void pg_answer_cb(void *arg, const struct pg_answer *answer);
+
 /* NULL when memory ran out. Does nothing before pg_link_start. */
 struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options);
 
@@ -98,8 +103,8 @@ int pg_link_server_version(const struct pg_link *link); /* 150018; 0 while down 
  * Returns 0, or -1 when it is down or busy, has to leave its server, or memory ran out: nothing was
  * sent and the callback will not fire. */
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
-                 int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
-                 void *arg) __attribute__((warn_unused_result));
+                 int64_t deadline_us, pg_answer_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
 
 /* Ends the session, if there is one, and connects anew: what it keeps, such as the plans of a
  * trigger's statements, is gone then. on_state is called with the reason. Not while a request is

@@ -10,6 +10,7 @@
 #ifndef RS_REDIS_USE_H
 #define RS_REDIS_USE_H
 
+#include "base/callback.h"
 #include "link/redis_link.h"
 
 #include <stdbool.h>
@@ -22,7 +23,7 @@ struct redis_use_options {
     struct redis_link *redis;
     struct due_queue *queue; /* over that link; its on_refused is taken */
     char *const *address;    /* for the records; borrowed, and may become another */
-    void (*on_change)(void *arg);
+    event_cb *on_change;
     void *arg;
 };
 

@@ -9,6 +9,8 @@
 #ifndef RS_RECONCILE_H
 #define RS_RECONCILE_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,7 +50,7 @@ void reconcile_free(struct reconcile *r);
 /* Once. begun(arg) fires when no other reconciliation is running and Postgres can be used, within
  * 11 s of this call, or not at all: then done follows within that time. NULL is legal. done(arg,
  * result) fires once. Neither fires from inside this call. */
-void reconcile_run(struct reconcile *r, void (*begun)(void *arg),
+void reconcile_run(struct reconcile *r, event_cb *begun,
                    void (*done)(void *arg, const struct reconcile_result *result), void *arg);
 
 /* From reconcile_run until done has been called. */

@@ -9,6 +9,7 @@
 #ifndef RS_BATCH_H
 #define RS_BATCH_H
 
+#include "base/callback.h"
 #include "release/release.h"
 
 #include <sys/queue.h>
@@ -51,7 +52,7 @@ void batch_free(
  * more than a hundred: RELEASE_BULK first, then politely what that did not release, a hundred at
  * a time. Counts batches and unknown commits in stats; logs faults of the server (not of rows: the
  * caller knows what becomes of those). */
-void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
+void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, event_cb *done,
                void *arg);
 
 /* The monotonic moment by which the first of them must have taken its next step; INT64_MAX: none is

@@ -3,6 +3,7 @@
 #define RS_RELEASE_H
 
 #include "base/units.h"
+#include "link/pg_link.h"
 #include "store/mapping.h"
 #include "store/statements.h"
 
@@ -10,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pg_link;
-struct pg_answer;
 struct server_clock;
 
 enum outcome {
@@ -127,8 +126,7 @@ int release_send(struct pg_link *link, const struct release_options *options, st
  * lock timeout), as the second of a transaction with a release's settings. cb as
  * pg_link_send's; returns as release_send. */
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
-                struct item *const *items, size_t n,
-                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+                struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
 #endif

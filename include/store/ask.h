@@ -6,13 +6,12 @@
 #ifndef RS_ASK_H
 #define RS_ASK_H
 
+#include "link/pg_link.h"
 #include "store/statements.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct pg_answer;
-struct pg_link;
 struct server_clock;
 
 #define ASK_QUERIES_MAX 4
@@ -43,8 +42,7 @@ struct ask_options {
 /* cb as of pg_link_send: fires once, never from inside this call. All else must outlive the
  * request. Returns 0, or -1 when nothing was sent (link down or busy, out of memory). */
 int ask_send(const struct ask_options *options, const struct ask_query *queries, int n,
-             void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
-    __attribute__((warn_unused_result));
+             pg_answer_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Whether an answer is ASK_STALE. */
 bool ask_is_stale(const struct pg_answer *answer);

@@ -6,6 +6,8 @@
 #ifndef RS_SWEEPER_H
 #define RS_SWEEPER_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +32,7 @@ void sweeper_expect(struct sweeper *s, int64_t at_ms);
 void sweeper_statements_made(struct sweeper *s);
 
 /* No new claims. done(arg) fires once, on a later turn, when no worker has anything in hand. */
-void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg);
+void sweeper_stop(struct sweeper *s, event_cb *done, void *arg);
 
 /* The grace is over: what has no answer goes back to :pending; done follows. */
 void sweeper_abandon(struct sweeper *s);

@@ -129,9 +129,6 @@ static int set_up(struct check *c)
     const struct pg_link_options options = {
         .source = c->context.parts.postgres,
         .application_name = "reservation-sweeper check",
-        .connect_timeout_us = CHECK_CONNECT_US,
-        .backoff_min_us = 50 * MS_US,
-        .backoff_max_us = SECOND_US,
         .read_only_ok = true, /* which is said in its own words */
         .on_state = on_postgres,
         .arg = c,

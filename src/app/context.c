@@ -2,6 +2,7 @@
 #include "app/context.h"
 
 #include "app/process.h"
+#include "base/callback.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -115,7 +116,7 @@ int context_open(struct context *c, const struct config *config,
     return 0;
 }
 
-int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
+int context_on_end(struct context *c, event_cb *cb, void *arg)
 {
     struct loop *loop = c->parts.loop;
     if (loop_on_signal(loop, SIGTERM, cb, arg) != 0 || loop_on_signal(loop, SIGINT, cb, arg) != 0)

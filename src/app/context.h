@@ -2,6 +2,7 @@
 #ifndef RS_CONTEXT_H
 #define RS_CONTEXT_H
 
+#include "base/callback.h"
 #include "link/redis_link.h"
 #include "release/parts.h"
 
@@ -22,8 +23,7 @@ int context_open(struct context *c, const struct config *config,
 
 /* For modes that end by themselves: calls cb(arg) at each signal to end earlier, SIGTERM, SIGINT,
  * and SIGHUP unless it was ignored from the start (nohup). Returns 0, or -1. */
-int context_on_end(struct context *c, void (*cb)(void *arg), void *arg)
-    __attribute__((warn_unused_result));
+int context_on_end(struct context *c, event_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Ends what the queue has under way, calling back with an error: before its users are freed. */
 void context_close_queue(struct context *c);

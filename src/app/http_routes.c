@@ -2,6 +2,7 @@
 #include "app/http_routes.h"
 
 #include "app/sweep_job.h"
+#include "base/callback.h"
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/time_units.h"
@@ -40,7 +41,7 @@ struct http_routes {
     bool reconcile_over;
 
     bool stopping;
-    void (*done)(void *arg);
+    event_cb *done;
     void *done_arg;
 };
 
@@ -204,7 +205,7 @@ static void post_reconcile(void *arg, struct http_request *request)
 static void check_stopped(struct http_routes *r)
 {
     if (r->stopping && r->job == NULL && r->reconcile == NULL && r->done != NULL) {
-        void (*done)(void *) = r->done;
+        event_cb *done = r->done;
         r->done = NULL;
         done(r->done_arg);
     }
@@ -275,7 +276,7 @@ struct http_routes *http_routes_new(struct parts *parts, struct health *health,
     return r;
 }
 
-void http_routes_stop(struct http_routes *r, void (*done)(void *arg), void *arg)
+void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
 {
     r->stopping = true;
     r->done = done;

@@ -2,6 +2,8 @@
 #ifndef RS_HTTP_ROUTES_H
 #define RS_HTTP_ROUTES_H
 
+#include "base/callback.h"
+
 #include <stddef.h>
 
 struct config;
@@ -17,7 +19,7 @@ struct http_routes *http_routes_new(struct parts *parts, struct health *health,
 
 /* Ends what POST started, after the step in hand; answers go on. done(arg) fires once, on a later
  * turn. */
-void http_routes_stop(struct http_routes *r, void (*done)(void *arg), void *arg);
+void http_routes_stop(struct http_routes *r, event_cb *done, void *arg);
 
 /* The sweep's queue must have been closed before. NULL is legal. */
 void http_routes_free(struct http_routes *r);

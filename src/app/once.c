@@ -212,9 +212,6 @@ static int set_up(struct once *o)
     const struct pg_link_options options = {
         .source = o->context.parts.postgres,
         .application_name = "reservation-sweeper once",
-        .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * MS_US,
-        .backoff_max_us = SECOND_US,
         .read_only_ok = o->config->dry_run,
         .on_state = on_postgres,
         .arg = o,

@@ -304,9 +304,6 @@ static int set_up(struct status *s)
     const struct pg_link_options options = {
         .source = parts->postgres,
         .application_name = "reservation-sweeper status",
-        .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * MS_US,
-        .backoff_max_us = SECOND_US,
         .read_only_ok = true,
         .on_state = on_postgres,
         .arg = s,

@@ -113,9 +113,6 @@ struct sweep_job *sweep_job_new(struct parts *parts,
     const struct pg_link_options options = {
         .source = parts->postgres,
         .application_name = "reservation-sweeper sweep",
-        .connect_timeout_us = CONNECT_US,
-        .backoff_min_us = 50 * MS_US,
-        .backoff_max_us = SECOND_US,
         .on_state = on_state,
         .arg = j,
     };

@@ -1,6 +1,7 @@
 /* The secrets that are in use, and their files. */
 #include "config/secrets.h"
 
+#include "base/callback.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
@@ -21,7 +22,7 @@ struct secrets {
     const struct config *config;
     struct config now; /* nothing but the secrets' values */
     struct secret_file files[CONFIG_SECRETS_N];
-    void (*on_change)(void *arg);
+    event_cb *on_change;
     void *arg;
 };
 
@@ -30,7 +31,7 @@ static char *copy(const char *text)
     return text == NULL ? NULL : strdup(text);
 }
 
-struct secrets *secrets_new(const struct config *config, void (*on_change)(void *arg), void *arg)
+struct secrets *secrets_new(const struct config *config, event_cb *on_change, void *arg)
 {
     struct secrets *s = calloc(1, sizeof *s);
     bool whole = true;

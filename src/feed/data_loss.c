@@ -1,6 +1,7 @@
 /* A mark in Redis that goes when its data does. */
 #include "feed/data_loss.h"
 
+#include "base/callback.h"
 #include "base/clock.h"
 #include "base/few.h"
 #include "base/log.h"
@@ -19,7 +20,7 @@ struct data_loss {
     bool known; /* the mark was there at the last look on this connection */
     bool asked, freed;
     struct few said;
-    void (*on_lost)(void *arg);
+    event_cb *on_lost;
     void *arg;
 };
 
@@ -63,7 +64,7 @@ static void on_tick(void *arg)
         timer_after_us(d->tick, INTERVAL_US);
 }
 
-struct data_loss *data_loss_new(struct parts *parts, void (*on_lost)(void *arg), void *arg)
+struct data_loss *data_loss_new(struct parts *parts, event_cb *on_lost, void *arg)
 {
     struct data_loss *d = calloc(1, sizeof(*d));
     if (d == NULL)

@@ -4,11 +4,13 @@
 #ifndef RS_DATA_LOSS_H
 #define RS_DATA_LOSS_H
 
+#include "base/callback.h"
+
 struct data_loss;
 struct parts;
 
 /* on_lost(arg): the mark was there, and is gone; it has been set again. NULL: out of memory. */
-struct data_loss *data_loss_new(struct parts *parts, void (*on_lost)(void *arg), void *arg);
+struct data_loss *data_loss_new(struct parts *parts, event_cb *on_lost, void *arg);
 void data_loss_free(struct data_loss *d); /* NULL is legal */
 
 /* Redis came up or went away. */

@@ -1,5 +1,6 @@
 /* The feed: look-ahead mirror, overdue scan, direct mode. One job at a time on one connection;
  * poke() looks at what is wanted and starts it. */
+#include "base/callback.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/time_units.h"
@@ -23,8 +24,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECT_TIMEOUT_US (5 * SECOND_US)
-#define BACKOFF_MIN_US (50 * MS_US)
 #define BACKOFF_MAX_US (5 * SECOND_US)
 #define DIRECT_INTERVAL_US (500 * MS_US) /* how often direct mode looks */
 #define UNANSWERED_US SECOND_US          /* overdue by more after a reconnect: a claim was lost */
@@ -260,7 +259,7 @@ static void on_pg_state(void *arg, bool up, const char *reason)
 static void on_stopped(void *arg)
 {
     struct feed *f = arg;
-    void (*done)(void *) = f->done;
+    event_cb *done = f->done;
     f->done = NULL;
     if (done != NULL)
         done(f->done_arg);
@@ -291,8 +290,6 @@ struct feed *feed_new(struct parts *parts, const struct feed_events *events)
     const struct pg_link_options link = {
         .source = parts->postgres,
         .application_name = "reservation-sweeper feed",
-        .connect_timeout_us = CONNECT_TIMEOUT_US,
-        .backoff_min_us = BACKOFF_MIN_US,
         .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
         .arg = f,
@@ -356,7 +353,7 @@ void feed_redis_changed(struct feed *f)
     poke(f);
 }
 
-void feed_stop(struct feed *f, void (*done)(void *arg), void *arg)
+void feed_stop(struct feed *f, event_cb *done, void *arg)
 {
     f->stopping = true;
     f->done = done;

@@ -3,6 +3,7 @@
 #ifndef RS_FEED_PRIVATE_H
 #define RS_FEED_PRIVATE_H
 
+#include "base/callback.h"
 #include "base/outage.h"
 #include "feed/feed.h"
 
@@ -47,7 +48,7 @@ struct feed {
     bool last_page;
     bool redis_was_up;
 
-    void (*done)(void *arg);
+    event_cb *done;
     void *done_arg;
     bool stopping;
 };

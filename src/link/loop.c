@@ -2,6 +2,7 @@
  * which is for main to ignore: it belongs to the process, not to one loop. */
 #include "link/loop.h"
 
+#include "base/callback.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/outage.h"
@@ -19,7 +20,7 @@
 
 struct signal_handler {
     struct event *event;
-    void (*cb)(void *arg);
+    event_cb *cb;
     void *arg;
     SLIST_ENTRY(signal_handler) next;
 };
@@ -33,7 +34,7 @@ struct loop {
 struct timer {
     struct loop *loop;
     struct event *event;
-    void (*cb)(void *arg);
+    event_cb *cb;
     void *arg;
     bool deadline;
     int64_t blocked_us; /* of the loop, when it was armed */
@@ -154,7 +155,7 @@ static int add_signal(struct event *event, int signo)
     return status;
 }
 
-int loop_on_signal(struct loop *loop, int signo, void (*cb)(void *arg), void *arg)
+int loop_on_signal(struct loop *loop, int signo, event_cb *cb, void *arg)
 {
     struct signal_handler *handler = calloc(1, sizeof(*handler));
 
@@ -187,7 +188,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     t->cb(t->arg); /* may have freed t: nothing may follow */
 }
 
-struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg)
+struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg)
 {
     struct timer *t = calloc(1, sizeof(*t));
 
@@ -204,7 +205,7 @@ struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg)
     return t;
 }
 
-struct timer *timer_new_deadline(struct loop *loop, void (*cb)(void *arg), void *arg)
+struct timer *timer_new_deadline(struct loop *loop, event_cb *cb, void *arg)
 {
     struct timer *t = timer_new(loop, cb, arg);
 

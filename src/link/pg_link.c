@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is usual, where the options say nothing. */
+#define CONNECT_US (5 * SECOND_US)
+#define BACKOFF_MIN_US (50 * MS_US)
+#define BACKOFF_MAX_US SECOND_US
+
 /* A connection that worked is made anew at once; one that keeps dying young, not in a tight loop.
  */
 #define LIVED_US SECOND_US
@@ -253,6 +258,11 @@ static void on_later(void *arg)
         drop_dead(link);
 }
 
+static int64_t or_usual(int64_t given_us, int64_t usual_us)
+{
+    return given_us > 0 ? given_us : usual_us;
+}
+
 struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options)
 {
     struct pg_link *link = calloc(1, sizeof(*link));
@@ -260,9 +270,9 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     if (link == NULL)
         return NULL;
     link->loop = loop;
-    link->connect_timeout_us = options->connect_timeout_us;
-    link->backoff.min_us = options->backoff_min_us;
-    link->backoff.max_us = options->backoff_max_us;
+    link->connect_timeout_us = or_usual(options->connect_timeout_us, CONNECT_US);
+    link->backoff.min_us = or_usual(options->backoff_min_us, BACKOFF_MIN_US);
+    link->backoff.max_us = or_usual(options->backoff_max_us, BACKOFF_MAX_US);
     link->read_only_ok = options->read_only_ok;
     link->on_state = options->on_state;
     link->arg = options->arg;
@@ -383,8 +393,7 @@ void pg_link_follow(struct pg_link *link)
 }
 
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
-                 int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
-                 void *arg)
+                 int64_t deadline_us, pg_answer_cb *cb, void *arg)
 {
     struct pg_request *request = &link->request;
 

@@ -40,7 +40,7 @@ struct pg_request {
     int64_t deadline_us; /* a duration */
     int64_t sent_us;
     int64_t received_us;
-    void (*cb)(void *arg, const struct pg_answer *answer);
+    pg_answer_cb *cb;
     void *arg;
 };
 
@@ -51,7 +51,7 @@ struct pg_link {
     char *application_name;
     int64_t connect_timeout_us;
     bool read_only_ok;
-    void (*on_state)(void *arg, bool up, const char *reason);
+    pg_state_cb *on_state;
     void *arg;
 
     enum pg_link_state state; /* written by enter() in pg_link.c alone */

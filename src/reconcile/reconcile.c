@@ -1,4 +1,5 @@
 /* The run of a reconciliation: its role, its connection, its phases in order, its end. */
+#include "base/callback.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
@@ -15,8 +16,6 @@
 #include <string.h>
 
 #define CONNECT_TIMEOUT_US (5 * SECOND_US)
-#define BACKOFF_MIN_US (50 * MS_US)
-#define BACKOFF_MAX_US SECOND_US
 #define ASK_DEADLINE_US MINUTE_US
 #define PROGRESS_US (250 * MS_US)
 
@@ -267,7 +266,7 @@ static void on_progress(void *arg)
     timer_after_us(r->progress, PROGRESS_US);
 }
 
-void reconcile_run(struct reconcile *r, void (*begun)(void *arg),
+void reconcile_run(struct reconcile *r, event_cb *begun,
                    void (*done)(void *arg, const struct reconcile_result *result), void *arg)
 {
     assert(!r->running && r->began_us == 0);
@@ -293,9 +292,6 @@ static int make_parts(struct reconcile *r)
     const struct pg_link_options options = {
         .source = r->parts->postgres,
         .application_name = "reservation-sweeper reconcile",
-        .connect_timeout_us = CONNECT_TIMEOUT_US,
-        .backoff_min_us = BACKOFF_MIN_US,
-        .backoff_max_us = BACKOFF_MAX_US,
         .read_only_ok = r->options.dry_run,
         .on_state = on_postgres,
         .arg = r,

@@ -3,6 +3,7 @@
 #ifndef RS_RECONCILE_PRIVATE_H
 #define RS_RECONCILE_PRIVATE_H
 
+#include "base/callback.h"
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "queue/repair.h"
@@ -60,7 +61,7 @@ struct reconcile {
     struct stock *stock;
 
     void (*answered)(struct reconcile *r, const struct pg_result *rows); /* of run_ask */
-    void (*begun_cb)(void *arg);                                         /* or NULL */
+    event_cb *begun_cb;                                                  /* or NULL */
     void (*done_cb)(void *arg, const struct reconcile_result *result);
     void *done_arg;
 };

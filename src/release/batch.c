@@ -1,4 +1,5 @@
 /* Drives a set of reservations to an outcome for each: see batch.h. */
+#include "base/callback.h"
 #include "release/batch_private.h"
 
 #include "base/clock.h"
@@ -339,8 +340,7 @@ static void step(void *arg)
     }
 }
 
-void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, void (*done)(void *arg),
-               void *arg)
+void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, event_cb *done, void *arg)
 {
     assert(!b->running);
     b->running = true;

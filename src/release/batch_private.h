@@ -2,6 +2,7 @@
 #ifndef RS_BATCH_PRIVATE_H
 #define RS_BATCH_PRIVATE_H
 
+#include "base/callback.h"
 #include "release/batch.h"
 #include "release/breakers.h"
 #include "release/conflicts.h"
@@ -34,7 +35,7 @@ struct batch {
     bool running;
     LIST_ENTRY(batch) others; /* while running */
     int64_t deadline_us;      /* monotonic: of the step in hand */
-    void (*done)(void *arg);
+    event_cb *done;
     void *arg;
 
     struct item *items; /* all of them */

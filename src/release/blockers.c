@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define TICK_US SECOND_US
-#define CONNECT_US (5 * SECOND_US)
 #define BACKOFF_MIN_US SECOND_US
 #define BACKOFF_MAX_US (10 * SECOND_US)
 #define TABLES_US (5 * SECOND_US) /* how often a table is looked at that was held */
@@ -219,23 +218,14 @@ bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char
 
 /* ---- the connection ---- */
 
-static void on_state(void *arg, bool up, const char *reason)
-{
-    (void)arg;
-    (void)up;
-    (void)reason; /* without it the holders stay unknown, and that is said */
-}
-
+/* Nobody waits for it: without it the holders stay unknown, and that is said. */
 static void open_link(struct blockers *b)
 {
     const struct pg_link_options options = {
         .source = b->parts->postgres,
         .application_name = "reservation-sweeper locks",
-        .connect_timeout_us = CONNECT_US,
         .backoff_min_us = BACKOFF_MIN_US,
         .backoff_max_us = BACKOFF_MAX_US,
-        .on_state = on_state,
-        .arg = b,
     };
     b->link = pg_link_new(b->parts->loop, &options);
     if (b->link != NULL)

@@ -1,6 +1,7 @@
 /* Which products reservations are of (sql/products.sql). */
 #include "release/products.h"
 
+#include "base/callback.h"
 #include "link/pg_link.h"
 #include "release/release.h"
 #include "store/statements.h"
@@ -13,7 +14,7 @@
 struct question {
     struct item **items;
     size_t n;
-    void (*done)(void *arg);
+    event_cb *done;
     void *arg;
 };
 
@@ -34,7 +35,7 @@ static void read_products(const struct question *q, const struct pg_result *r)
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct question *q = arg;
-    void (*done)(void *) = q->done;
+    event_cb *done = q->done;
     void *done_arg = q->arg;
     if (answer->status == PG_DONE)
         read_products(q, answer->results[1]);
@@ -43,7 +44,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 }
 
 int products_ask(struct pg_link *link, const struct release_options *options, struct item **items,
-                 size_t n, void (*done)(void *arg), void *arg)
+                 size_t n, event_cb *done, void *arg)
 {
     struct question *q = malloc(sizeof(*q));
     if (q == NULL)

@@ -2,6 +2,8 @@
 #ifndef RS_PRODUCTS_H
 #define RS_PRODUCTS_H
 
+#include "base/callback.h"
+
 #include <stddef.h>
 
 struct item;
@@ -12,7 +14,7 @@ struct release_options;
  * options. done(arg) fires once, never from inside this call; what could not be learned is left
  * empty. Returns 0, or -1 when nothing was sent. */
 int products_ask(struct pg_link *link, const struct release_options *options, struct item **items,
-                 size_t n, void (*done)(void *arg), void *arg) __attribute__((warn_unused_result));
+                 size_t n, event_cb *done, void *arg) __attribute__((warn_unused_result));
 
 /* What is known of an item's products, for people: with commas between them, as many as there is
  * room for. Returns text, or NULL when nothing is known. */

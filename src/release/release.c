@@ -268,8 +268,7 @@ static char *id_array(struct item *const *items, size_t n)
 }
 
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
-                struct item *const *items, size_t n,
-                void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+                struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
 {
     char lock_timeout[32], statement_timeout[32], turn_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */

@@ -25,7 +25,7 @@ struct ask {
     struct pg_answer answer; /* the refusal, while the catalog is read */
     char message[PG_MESSAGE_SIZE];
     char table[128];
-    void (*cb)(void *arg, const struct pg_answer *answer);
+    pg_answer_cb *cb;
     void *arg;
 };
 
@@ -145,7 +145,7 @@ static int copy_params(struct ask *a, int i)
 }
 
 int ask_send(const struct ask_options *options, const struct ask_query *queries, int n,
-             void (*cb)(void *arg, const struct pg_answer *answer), void *arg)
+             pg_answer_cb *cb, void *arg)
 {
     assert(n > 0 && n <= ASK_QUERIES_MAX);
     struct ask *a = calloc(1, sizeof(*a));

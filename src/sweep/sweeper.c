@@ -2,6 +2,7 @@
  * looks at everything anew. */
 #include "sweep/sweeper.h"
 
+#include "base/callback.h"
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
@@ -26,7 +27,7 @@ struct sweeper {
     int64_t not_before_us;    /* monotonic: after an error */
 
     bool stopping;
-    void (*done)(void *arg);
+    event_cb *done;
     void *done_arg;
 };
 
@@ -74,7 +75,7 @@ static void check_stopped(struct sweeper *s)
 static void on_stopped(void *arg)
 {
     struct sweeper *s = arg;
-    void (*done)(void *) = s->done;
+    event_cb *done = s->done;
     s->done = NULL;
     if (done != NULL)
         done(s->done_arg);
@@ -217,7 +218,7 @@ void sweeper_expect(struct sweeper *s, int64_t at_ms)
     poke(s);
 }
 
-void sweeper_stop(struct sweeper *s, void (*done)(void *arg), void *arg)
+void sweeper_stop(struct sweeper *s, event_cb *done, void *arg)
 {
     s->stopping = true;
     s->done = done;

@@ -21,8 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_US (5 * SECOND_US)
-#define BACKOFF_MIN_US (50 * MS_US)
 #define BACKOFF_MAX_US (5 * SECOND_US)
 /* Then what met the fault is due again, and is tried together with what has come meanwhile: alone,
  * nobody can tell whose fault it is. */
@@ -101,8 +99,6 @@ struct worker *worker_new(struct parts *parts, const struct worker_events *event
     const struct pg_link_options link = {
         .source = parts->postgres,
         .application_name = name,
-        .connect_timeout_us = CONNECT_TIMEOUT_US,
-        .backoff_min_us = BACKOFF_MIN_US,
         .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
         .arg = w,

@@ -21,15 +21,14 @@
 
 /* The request that waits for its answer. */
 static struct {
-    void (*cb)(void *arg, const struct pg_answer *answer);
+    pg_answer_cb *cb;
     void *arg;
     int nqueries;
     char columns[1024]; /* the catalog's second parameter */
 } request;
 
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
-                 int64_t deadline_us, void (*cb)(void *arg, const struct pg_answer *answer),
-                 void *arg)
+                 int64_t deadline_us, pg_answer_cb *cb, void *arg)
 {
     (void)link;
     (void)deadline_us;
