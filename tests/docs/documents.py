@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """The files that git knows, by pathspecs."""
-    done = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", *patterns], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    return sorted(path for line in done.stdout.splitlines() if (path := ROOT / line).is_file())
+# Made, or fetched, or git's own; what is tested may be a copy without git.
+NOT_OURS = {".git", "build", "node_modules", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+
+
+@cache
+def files() -> list[Path]:
+    """All files of the repository."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [f for f in folders if f not in NOT_OURS]
+        found += [Path(folder) / n for n in names]
+    return sorted(found)
+
+
+def sources(folder: str, *ends: str) -> list[Path]:
+    """The files below a folder whose names end so."""
+    return [p for p in files() if name(p).startswith(f"{folder}/") and p.suffix in ends]
 
 
 def pages() -> list[Path]:
-    return tracked("*.md")
+    return [p for p in files() if p.suffix == ".md"]
 
 
 def name(path: Path) -> str:

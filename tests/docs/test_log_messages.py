@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from documents import name, rows, section, text_of, tracked
+from documents import name, rows, section, sources, text_of
 
 TITLE = "Every message of the log"
 
@@ -64,7 +64,7 @@ def literals(expression: str, text: str) -> set[str]:
 def logged() -> dict[str, set[str]]:
     """Every message in the source, with the levels that its calls name (none: decided elsewhere)."""
     found: dict[str, set[str]] = {}
-    texts = {name(path): without_comments(path.read_text(encoding="utf-8")) for path in tracked("src/*.c")}
+    texts = {name(path): without_comments(path.read_text(encoding="utf-8")) for path in sources("src", ".c")}
     everything = "\n".join(texts.values())
     for file, text in texts.items():
         for call, (level_at, message_at) in CALLS.items():
