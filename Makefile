@@ -15,7 +15,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
     api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install check check-format layers mutants tidy cppcheck clean help FORCE
+    install check check-docs check-format layers mutants tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -42,7 +42,7 @@ PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_bench-plots := gnuplot-nox python3
 PACKAGES_layers := binutils python3
 PACKAGES_mutants := $(PACKAGES_unit) git python3 python3-pytest python3-redis redis-server
-PACKAGES_check := $(PACKAGES_unit) $(PACKAGES_layers) clang-format cppcheck
+PACKAGES_check := $(PACKAGES_unit) $(PACKAGES_layers) clang-format cppcheck python3-pytest
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
 PACKAGES_cppcheck := cppcheck
 
@@ -56,7 +56,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-ifneq ($(filter-out help clean check-format api-test compose-test bench-readme,$(GOALS)),)
+ifneq ($(filter-out help clean check-docs check-format api-test compose-test bench-readme,$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
 endif
@@ -326,7 +326,12 @@ C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
 # What a change passes before it is committed, in seconds: tools/hooks/pre-commit.
-check: unit check-format cppcheck layers
+check: unit check-format check-docs cppcheck layers
+
+# What the documents say, compared with the source.
+check-docs:
+	@$(NEED_PACKAGES) "make check-docs" python3-pytest
+	@$(PYTHON) -m pytest -q tests/docs
 
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
@@ -379,7 +384,7 @@ help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
 	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
 	@echo 'make test          the unit and the integration tests, and the short form of the fault tests'
-	@echo 'make check         before each commit: unit, check-format, cppcheck and layers, in seconds'
+	@echo 'make check         before each commit: unit, documents, check-format, cppcheck and layers, in seconds'
 	@echo 'make mutants       faults put in on purpose, each of which a test must notice; MUTANTS=--help'
 	@echo 'make unit          the unit tests, and make memory: each allocation fails in turn'
 	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
@@ -400,7 +405,7 @@ help:
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
-	@echo 'make check-format, make tidy, make cppcheck'
+	@echo 'make check-docs, make check-format, make tidy, make cppcheck'
 	@echo '                   clang-format, clang-tidy and cppcheck'
 	@echo 'make compile_commands.json'
 	@echo '                   how each file is compiled, for clangd and its like'
