@@ -275,6 +275,7 @@ $(DOCUMENTS): $(BUILD)/obj/tools/documents.o $(LIBRARY)
 -include $(BUILD)/obj/tools/documents.d
 
 docs: $(DOCUMENTS)
+	$(DOCUMENTS) configuration >docs/CONFIGURATION.md
 	$(DOCUMENTS) metrics >docs/METRICS.md
 
 demo: $(BINARY)
@@ -397,7 +398,7 @@ help:
 	@echo '                   what they need, for running it by hand'
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
-	@echo 'make docs          docs/METRICS.md, from the program'"'"'s tables'
+	@echo 'make docs          docs/CONFIGURATION.md and METRICS.md, from the program'"'"'s tables'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
 	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
 	@echo 'make bench-plots   draws again what they measured, in docs/bench; make bench-readme: the tables'

@@ -1,5 +1,6 @@
-/* Prints a generated document, for `make docs`: documents metrics */
+/* Prints a generated document, for `make docs`: documents configuration, documents metrics */
 #include "base/metric_table.h"
+#include "config/config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@ int main(int argc, char **argv)
         const char *name;
         void (*print)(FILE *out);
     } documents[] = {
+        {"configuration", config_print_document},
         {"metrics", metrics_print_document},
     };
     for (size_t i = 0; argc == 2 && i < sizeof(documents) / sizeof(documents[0]); i++)

@@ -50,7 +50,7 @@ struct config {
     int64_t max_sleep_us;
     int64_t lookahead_us; /* 0: off */
     int64_t feed_interval_us;
-    int64_t reconcile_interval_us; /* 0: off */
+    int64_t scan_interval_us; /* 0: off */
     int64_t shutdown_grace_us;
     char *http_host; /* NULL: no HTTP; "": all addresses */
     int http_port;
@@ -77,9 +77,8 @@ void config_clear(struct config *c);
 /* Writes the text of --help, made from the table of settings. */
 void config_print_help(FILE *out);
 
-/* Writes the settings as rows of the table in docs/CONFIGURATION.md:
- * | `VARIABLE` | `--flag` | `default` | meaning | */
-void config_print_markdown(FILE *out);
+/* Writes docs/CONFIGURATION.md, made from the tables of settings, modes and modifiers. */
+void config_print_document(FILE *out);
 
 /* Where Postgres is, for logs: "host=... port=... dbname=..." without password or other options;
  * malloc'd, "libpq's defaults" when conninfo is empty. */

@@ -4,8 +4,6 @@
 
 #include "link/pg_link.h"
 
-#include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,28 +15,6 @@ struct origin {
     char *owned;        /* what a file held; text points to it */
     bool preset;        /* the default */
 };
-
-int config_fail(const struct config_error *error, const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    (void)vsnprintf(error->text, error->size, format, list);
-    va_end(list);
-
-    /* One line on a terminal, whatever a value held. */
-    for (char *p = error->text; error->size > 0 && *p != '\0'; p++)
-        if (iscntrl((unsigned char)*p))
-            *p = '?';
-    return -1;
-}
-
-const char *config_getenv(const char *name)
-{
-    const char *text = name == NULL ? NULL : getenv(name);
-
-    return text == NULL || *text == '\0' ? NULL : text;
-}
 
 /* The environment's value: the variable itself, the file that another names, or the variable
  * shared with others. */
@@ -66,14 +42,14 @@ static int environment_find(const struct setting *s, struct origin *o,
 }
 
 /* Finds a setting's value: the flag's, else the environment's, else the default. */
-static int origin_find(const struct setting *s, const char *flag_text, struct origin *o,
-                       const struct config_error *error)
+static int origin_find(const struct setting *s, const char *flag, const char *flag_text,
+                       struct origin *o, const struct config_error *error)
 {
     if (flag_text != NULL) {
         if (*flag_text == '\0' && !s->empty_allowed)
             return config_fail(error, "%s: \"\" is not allowed: leave the flag out for the default",
-                               s->flag);
-        o->source = s->flag;
+                               flag);
+        o->source = flag;
         o->text = flag_text;
         return 0;
     }
@@ -114,7 +90,7 @@ static int settings_read(struct config *c, const struct command_line *line, stru
         struct origin *o = &origins[i];
         bool found = false;
 
-        if (origin_find(&settings[i], line->settings[i], o, error) != 0)
+        if (origin_find(&settings[i], line->flags[i], line->settings[i], o, error) != 0)
             return -1;
         if (o->preset && parts_read(c, i, &found, error) != 0)
             return -1;

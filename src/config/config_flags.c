@@ -8,9 +8,15 @@
 #include <string.h>
 
 /* What getopt_long returns for a flag: its place in this order. Beyond any letter. */
-enum { FLAG_SETTING = 0x1000, FLAG_MODE = 0x2000, FLAG_MODIFIER = 0x3000, FLAG_KIND = 0x7000 };
+enum {
+    FLAG_SETTING = 0x1000,
+    FLAG_MODE = 0x2000,
+    FLAG_MODIFIER = 0x3000,
+    FLAG_OTHER = 0x4000, /* a setting by its former name */
+    FLAG_KIND = 0x7000
+};
 
-#define OPTIONS_MAX (SETTINGS_N + MODES_N + MODIFIERS_N + 1)
+#define OPTIONS_MAX (2 * SETTINGS_N + MODES_N + MODIFIERS_N + 1)
 
 static struct option option_of(const char *flag, bool has_operand, int value)
 {
@@ -19,9 +25,12 @@ static struct option option_of(const char *flag, bool has_operand, int value)
 
 static void options_fill(struct option *options)
 {
-    for (int i = 0; i < SETTINGS_N; i++)
+    for (int i = 0; i < SETTINGS_N; i++) {
         if (settings[i].flag != NULL)
             *options++ = option_of(settings[i].flag, true, FLAG_SETTING + i);
+        if (settings[i].other_flag != NULL)
+            *options++ = option_of(settings[i].other_flag, true, FLAG_OTHER + i);
+    }
     for (int i = 0; i < MODES_N; i++)
         *options++ = option_of(modes[i].flag, false, FLAG_MODE + i);
     for (int i = 0; i < MODIFIERS_N; i++)
@@ -54,14 +63,19 @@ static int mode_set(struct command_line *line, const struct mode_flag *mode,
                        line->mode_flag);
 }
 
-static int setting_set(struct command_line *line, int i, char *text,
+/* A flag that is given twice means the last one; by its former name it never replaces the new one,
+ * wherever it stands. */
+static int setting_set(struct command_line *line, int i, const char *flag, char *text,
                        const struct config_error *error)
 {
     assert(text != NULL);
+    if (flag == settings[i].other_flag && line->flags[i] == settings[i].flag)
+        return 0;
     free(line->settings[i]);
+    line->flags[i] = flag;
     line->settings[i] = strdup(text);
     if (line->settings[i] == NULL)
-        return config_fail(error, "%s: memory ran out", settings[i].flag);
+        return config_fail(error, "%s: memory ran out", flag);
     if (settings[i].secret)
         memset(text, 'x', strlen(text));
     return 0;
@@ -75,13 +89,16 @@ static int flag_take(struct command_line *line, const struct option *options, in
     if ((value & FLAG_KIND) == FLAG_MODE)
         return mode_set(line, &modes[i], error);
 
-    const char *flag = (value & FLAG_KIND) == FLAG_SETTING ? settings[i].flag : modifiers[i].flag;
+    bool modifier = (value & FLAG_KIND) == FLAG_MODIFIER;
+    const char *flag = modifier                            ? modifiers[i].flag
+                       : (value & FLAG_KIND) == FLAG_OTHER ? settings[i].other_flag
+                                                           : settings[i].flag;
 
     /* --report --dry-run: a forgotten file name must not turn a dry run into a real one. */
     if (operand != NULL && flag_known(options, operand, strlen(operand)))
         return config_fail(error, "%s: its value is missing, %s is a flag", flag, operand);
-    if ((value & FLAG_KIND) == FLAG_SETTING)
-        return setting_set(line, i, operand, error);
+    if (!modifier)
+        return setting_set(line, i, flag, operand, error);
     line->modifiers[i] = operand == NULL ? "" : operand;
     return 0;
 }

@@ -4,13 +4,30 @@
 
 #include "link/pg_link.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REDIS_HOST_DEFAULT "127.0.0.1"
-#define REDIS_PORT_DEFAULT 6379
+enum { DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_PASSWORD };
+
+const struct address_part database_parts[DATABASE_PARTS_N] = {
+    [DB_HOST] = {"DB_HOST", "host", NULL, "host name, address or folder of the socket", 0, 0},
+    [DB_PORT] = {"DB_PORT", "port", NULL, "port", 1, 65535},
+    [DB_NAME] = {"DB_NAME", "dbname", NULL, "database", 0, 0},
+    [DB_USER] = {"DB_USER", "user", NULL, "role", 0, 0},
+    [DB_PASSWORD] = {"DB_PASSWORD", "password", NULL, "password", 0, 0},
+};
+
+enum { REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB };
+
+const struct address_part redis_parts[REDIS_PARTS_N] = {
+    [REDIS_HOST] = {"REDIS_HOST", NULL, "127.0.0.1", "host name or address", 0, 0},
+    [REDIS_PORT] = {"REDIS_PORT", NULL, "6379", "port", 1, 65535},
+    [REDIS_PASSWORD] = {"REDIS_PASSWORD", NULL, "none", "password", 0, 0},
+    [REDIS_DB] = {"REDIS_DB", NULL, "0", "number of the database", 0, INT_MAX},
+};
 
 static int check_text(const char *variable, const struct config_error *error)
 {
@@ -21,18 +38,34 @@ static int check_text(const char *variable, const struct config_error *error)
                          : config_fail(error, "%s: this value is not allowed: %s", variable, fault);
 }
 
-/* Reads a whole number from a variable, if it is set. */
-static int read_number(const char *variable, int64_t min, int64_t max, int *out,
-                       const struct config_error *error)
+/* Whether any of the parts is set; *rc: 0, or -1 when the text of one is nobody's value. */
+static bool any_set(const struct address_part *parts, size_t n, const struct config_error *error,
+                    int *rc)
 {
-    const char *text = config_getenv(variable);
+    bool found = false;
+
+    *rc = 0;
+    for (size_t i = 0; i < n && *rc == 0; i++) {
+        found = found || config_getenv(parts[i].variable) != NULL;
+        *rc = check_text(parts[i].variable, error);
+    }
+    return found;
+}
+
+/* Reads a whole number from a part's variable, or its default; without either *out stays. */
+static int read_number(const struct address_part *part, int *out, const struct config_error *error)
+{
+    const char *text = config_getenv(part->variable);
     int64_t number;
 
+    assert(part->min < part->max);
+    if (text == NULL)
+        text = part->preset;
     if (text == NULL)
         return 0;
-    if (parse_int(text, min, max, &number) != 0)
-        return config_fail(error, "%s: \"%.100s\" is not allowed: a whole number from %lld to %lld",
-                           variable, text, (long long)min, (long long)max);
+    if (parse_int(text, part->min, part->max, &number) != 0)
+        return config_fail(error, "%s: \"%.100s\" is not allowed: a whole number from %d to %d",
+                           part->variable, text, part->min, part->max);
     *out = (int)number;
     return 0;
 }
@@ -51,41 +84,32 @@ static void put_keyword(FILE *out, const char *keyword, const char *value)
 
 int config_read_database_parts(struct config *c, bool *found, const struct config_error *error)
 {
-    static const struct {
-        const char *variable;
-        const char *keyword;
-    } parts[] = {
-        {"DB_HOST", "host"}, {"DB_PORT", "port"},         {"DB_NAME", "dbname"},
-        {"DB_USER", "user"}, {"DB_PASSWORD", "password"},
-    };
     char *conninfo = NULL;
     size_t size = 0;
     const char *variable;
     char reason[320];
     int port;
+    int rc;
 
-    *found = false;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (check_text(parts[i].variable, error) != 0)
-            return -1;
-    if (read_number("DB_PORT", 1, 65535, &port, error) != 0)
+    *found = any_set(database_parts, DATABASE_PARTS_N, error, &rc);
+    if (!*found || rc != 0)
+        return rc;
+    if (read_number(&database_parts[DB_PORT], &port, error) != 0)
         return -1;
 
     FILE *out = open_memstream(&conninfo, &size);
 
     if (out == NULL)
         return config_fail(error, "DB_HOST: memory ran out");
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        const char *value = config_getenv(parts[i].variable);
+    for (size_t i = 0; i < DATABASE_PARTS_N; i++) {
+        const char *value = config_getenv(database_parts[i].variable);
 
-        if (value != NULL) {
-            put_keyword(out, parts[i].keyword, value);
-            *found = true;
-        }
+        if (value != NULL)
+            put_keyword(out, database_parts[i].keyword, value);
     }
-    if (fclose(out) != 0 || !*found) {
+    if (fclose(out) != 0) {
         free(conninfo);
-        return *found ? config_fail(error, "DB_HOST: memory ran out") : 0;
+        return config_fail(error, "DB_HOST: memory ran out");
     }
     if (pg_conninfo_check(conninfo, &variable, reason, sizeof reason) != 0) {
         free(conninfo);
@@ -109,7 +133,7 @@ static int read_redis_host(struct config *c, const struct config_error *error)
     char url[300];
 
     if (host == NULL)
-        host = REDIS_HOST_DEFAULT;
+        host = redis_parts[REDIS_HOST].preset;
 
     int n =
         snprintf(url, sizeof url, strchr(host, ':') == NULL ? "redis://%s" : "redis://[%s]", host);
@@ -128,20 +152,15 @@ static int read_redis_host(struct config *c, const struct config_error *error)
 
 int config_read_redis_parts(struct config *c, bool *found, const struct config_error *error)
 {
-    static const char *const parts[] = {"REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"};
     const char *password = config_getenv("REDIS_PASSWORD");
+    int rc;
 
-    *found = config_getenv("REDIS_HOST") != NULL || config_getenv("REDIS_PORT") != NULL ||
-             config_getenv("REDIS_DB") != NULL || password != NULL;
-    if (!*found)
-        return 0;
-    c->redis.port = REDIS_PORT_DEFAULT;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (check_text(parts[i], error) != 0)
-            return -1;
+    *found = any_set(redis_parts, REDIS_PARTS_N, error, &rc);
+    if (!*found || rc != 0)
+        return rc;
     if (read_redis_host(c, error) != 0 ||
-        read_number("REDIS_PORT", 1, 65535, &c->redis.port, error) != 0 ||
-        read_number("REDIS_DB", 0, INT_MAX, &c->redis.db, error) != 0)
+        read_number(&redis_parts[REDIS_PORT], &c->redis.port, error) != 0 ||
+        read_number(&redis_parts[REDIS_DB], &c->redis.db, error) != 0)
         return -1;
     if (password != NULL) {
         c->redis.password = strdup(password);

@@ -2,6 +2,9 @@
  * environment, --help and docs/CONFIGURATION.md know of them. */
 #include "config/config_table.h"
 
+#include <assert.h>
+#include <stdio.h>
+
 const struct setting settings[SETTINGS_N] = {
     [SETTING_DATABASE_URL] =
         {
@@ -13,7 +16,7 @@ const struct setting settings[SETTINGS_N] = {
             .preset_shown = "libpq's own (`PG*`)",
             .type = SETTING_CONNINFO,
             .secret = true,
-            .help = "any libpq URI or conninfo string",
+            .help = "where Postgres is: any libpq URI or conninfo string",
             .offset = offsetof(struct config, conninfo),
         },
     [SETTING_REDIS_URL] =
@@ -25,7 +28,8 @@ const struct setting settings[SETTINGS_N] = {
             .preset = "redis://127.0.0.1:6379/0",
             .type = SETTING_REDIS,
             .secret = true,
-            .help = "`redis://[user:password@]host:port/db`, `rediss://…`, `unix:///path?db=N`",
+            .help = "where Redis is: `redis://[user:password@]host:port/db`, `rediss://…`, "
+                    "`unix:///path?db=N`",
             .offset = offsetof(struct config, redis),
         },
     {
@@ -105,7 +109,7 @@ const struct setting settings[SETTINGS_N] = {
         .type = SETTING_DURATION,
         .min = "1ms",
         .max = "60s",
-        .help = "the longest wait between two looks at Redis",
+        .help = "the longest sleep between two claims, whatever is due next",
         .offset = offsetof(struct config, max_sleep_us),
     },
     [SETTING_LOOKAHEAD] =
@@ -131,20 +135,23 @@ const struct setting settings[SETTINGS_N] = {
             .type = SETTING_DURATION,
             .min = "100ms",
             .max = "1h",
-            .help = "how often the feed looks; shorter than the look-ahead",
+            .help = "how often the feed polls Postgres; shorter than the look-ahead",
             .offset = offsetof(struct config, feed_interval_us),
         },
     {
-        .variable = "SWEEPER_RECONCILE_INTERVAL",
-        .flag = "--reconcile-interval",
+        .variable = "SWEEPER_SCAN_INTERVAL",
+        .other_variable = "SWEEPER_RECONCILE_INTERVAL",
+        .flag = "--scan-interval",
+        .other_flag = "--reconcile-interval",
         .operand = "TIME",
         .preset = "5m",
         .type = SETTING_DURATION,
         .min = "1s",
         .max = "24h",
         .off_allowed = true,
-        .help = "how often the daemon looks for expired reservations that nothing has mirrored",
-        .offset = offsetof(struct config, reconcile_interval_us),
+        .help = "how often the daemon scans Postgres for due reservations that no entry in Redis "
+                "leads to",
+        .offset = offsetof(struct config, scan_interval_us),
     },
     {
         .variable = "SWEEPER_SHUTDOWN_GRACE",
@@ -175,8 +182,7 @@ const struct setting settings[SETTINGS_N] = {
             .type = SETTING_TOKEN,
             .secret = true,
             .help =
-                "the bearer token, at least 16 bytes, for requests that change something; without "
-                "one they answer 403",
+                "the bearer token for requests that change something; without one they answer 403",
             .offset = offsetof(struct config, admin_token),
         },
     {
@@ -195,7 +201,7 @@ const struct setting settings[SETTINGS_N] = {
         .operand = "LEVEL",
         .preset = "INFO",
         .type = SETTING_LEVEL,
-        .help = "`ERROR`, `WARN`, `INFO`, `DEBUG`",
+        .help = "records of this level and of those before it are written",
         .offset = offsetof(struct config, log.level),
     },
     {
@@ -204,7 +210,7 @@ const struct setting settings[SETTINGS_N] = {
         .operand = "FORMAT",
         .preset = "auto",
         .type = SETTING_FORMAT,
-        .help = "`json`, `text`; `auto`: text on a terminal",
+        .help = "`auto`: text on a terminal, JSON otherwise",
         .offset = offsetof(struct config, log.format),
     },
     {
@@ -228,14 +234,14 @@ const struct mode_flag modes[MODES_N] = {
     {"--once", 0, MODE_ONCE,
      "release every expired reservation in Postgres, then exit; works without Redis"},
     {"--reconcile", 0, MODE_RECONCILE,
-     "compare Postgres, Redis and the stock counters, mend what differs, then exit"},
+     "compare Postgres, Redis and the stock counters, repair what differs, then exit"},
     {"--status", 0, MODE_STATUS,
      "print queue depth, what is overdue, the next due time, failures and clocks"},
     {"--healthcheck", 0, MODE_HEALTHCHECK,
      "ask the daemon's own /readyz on this host; exit 0 or 1"},
     {"--check-config", 0, MODE_CHECK_CONFIG,
      "check settings, both servers, tables, columns and grants; change nothing"},
-    {"--help", 'h', MODE_HELP, "print this text"},
+    {"--help", 'h', MODE_HELP, "print a summary of modes and settings"},
     {"--version", 'V', MODE_VERSION, "print the version and those of hiredis, libpq and libevent"},
 };
 
@@ -250,3 +256,41 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
                               "beyond this many, only report counters (default " MAX_REPAIRS_PRESET
                               ")"},
 };
+
+const char *const exit_statuses[EXIT_STATUSES_N] = {
+    "done; for the daemon, an orderly stop",
+    "it could not do its work: the reason is the last ERROR record",
+    "the command line or a setting is wrong",
+    "--reconcile: inconsistencies remain",
+};
+
+void setting_allowed(const struct setting *s, char *out, size_t size)
+{
+    static const char *const texts[] = {
+        [SETTING_INT] = "a whole number",
+        [SETTING_DURATION] = "a duration",
+        [SETTING_CONNINFO] = "a libpq URI or conninfo string",
+        [SETTING_REDIS] = "a redis://, rediss:// or unix:// URL",
+        [SETTING_LISTEN] = "host:port, :port or [IPv6]:port, with a port from 1 to 65535; or empty",
+        [SETTING_PREFIX] = "1 to 64 bytes without braces",
+        [SETTING_NAME] = "1 to 64 bytes",
+        [SETTING_TOKEN] = "at least 16 bytes, without blanks",
+        [SETTING_FILE] = "a file that can be read",
+        [SETTING_LEVEL] = "ERROR, WARN, INFO or DEBUG",
+        [SETTING_FORMAT] = "json, text or auto",
+    };
+    const char *from = s->min == NULL ? "" : " from ";
+    const char *to = s->min == NULL ? "" : " to ";
+
+    assert((s->min == NULL) == (s->max == NULL));
+    (void)snprintf(out, size, "%s%s%s%s%s%s%s%s", texts[s->type], from,
+                   s->min == NULL ? "" : s->min, to, s->min == NULL ? "" : s->max,
+                   s->off_allowed ? ", or off" : "", s->note == NULL ? "" : "; ",
+                   s->note == NULL ? "" : s->note);
+}
+
+const char *setting_preset_shown(const struct setting *s)
+{
+    assert(s->preset != NULL || s->preset_shown != NULL);
+    return s->preset_shown != NULL ? s->preset_shown : s->preset;
+}

@@ -1,9 +1,10 @@
-/* One value of a setting: checked, and put into struct config. */
+/* One value of a setting: found in the environment, checked, and put into struct config. */
 #include "config/config_table.h"
 
 #include "link/pg_link.h"
 #include "link/redis_link.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -37,13 +38,15 @@ static int refuse(const struct value *v, const char *allowed)
     return config_fail(v->error, "%s: \"%.100s\" is not allowed: %s", v->source, v->text, allowed);
 }
 
-static int refuse_range(const struct value *v, const char *hint, const char *kind)
+/* By what the table says of the setting; hint: what comes before it, "" or ending in "; ". */
+static int refuse_with(const struct value *v, const char *hint)
 {
     char allowed[320];
+    size_t len = strlen(hint);
 
-    (void)snprintf(allowed, sizeof allowed, "%s%s from %s to %s%s%s%s", hint, kind, v->s->min,
-                   v->s->max, v->s->off_allowed ? ", or off" : "", v->s->note == NULL ? "" : "; ",
-                   v->s->note == NULL ? "" : v->s->note);
+    assert(len < sizeof allowed);
+    memcpy(allowed, hint, len);
+    setting_allowed(v->s, allowed + len, sizeof allowed - len);
     return refuse(v, allowed);
 }
 
@@ -55,6 +58,13 @@ static int copy_text(const struct value *v)
         return config_fail(v->error, "%s: memory ran out", v->source);
     *(char **)field(v) = copy;
     return 0;
+}
+
+const char *config_getenv(const char *name)
+{
+    const char *text = name == NULL ? NULL : getenv(name);
+
+    return text == NULL || *text == '\0' ? NULL : text;
 }
 
 const char *config_text_fault(const char *text, bool blanks_allowed)
@@ -78,7 +88,7 @@ static int apply_int(const struct value *v)
     if (parse_int(v->s->min, INT32_MIN, INT32_MAX, &min) != 0 ||
         parse_int(v->s->max, INT32_MIN, INT32_MAX, &max) != 0 ||
         parse_int(v->text, min, max, &number) != 0)
-        return refuse_range(v, "", "a whole number");
+        return refuse_with(v, "");
     *(int *)field(v) = (int)number;
     return 0;
 }
@@ -97,7 +107,7 @@ static int apply_duration(const struct value *v)
         parse_duration_us(v->text, &us) != 0 || us < min_us || us > max_us) {
         bool bare = v->text[strspn(v->text, "0123456789.")] == '\0' && strcmp(v->text, "0") != 0;
 
-        return refuse_range(v, bare ? "its unit (us, ms, s, m, h) is missing; " : "", "a duration");
+        return refuse_with(v, bare ? "its unit (us, ms, s, m, h) is missing; " : "");
     }
     *(int64_t *)field(v) = us;
     return 0;
@@ -164,28 +174,28 @@ static int apply_listen(const struct value *v)
     if (*v->text == '\0')
         return 0;
     if (parse_listen(v->text, &v->c->http_host, &v->c->http_port) != 0)
-        return refuse(v, "host:port, :port or [IPv6]:port, with a port from 1 to 65535; or empty");
+        return refuse_with(v, "");
     return 0;
 }
 
 static int apply_prefix(const struct value *v)
 {
     if (strlen(v->text) > PREFIX_MAX || strpbrk(v->text, "{}") != NULL)
-        return refuse(v, "1 to 64 bytes without braces");
+        return refuse_with(v, "");
     return copy_text(v);
 }
 
 static int apply_name(const struct value *v)
 {
     if (strlen(v->text) > NAME_MAX_BYTES)
-        return refuse(v, "1 to 64 bytes");
+        return refuse_with(v, "");
     return copy_text(v);
 }
 
 static int apply_token(const struct value *v)
 {
     if (strlen(v->text) < TOKEN_MIN || strchr(v->text, ' ') != NULL)
-        return refuse(v, "at least 16 bytes, without blanks");
+        return refuse_with(v, "");
     return copy_text(v);
 }
 
@@ -202,7 +212,7 @@ static int apply_level(const struct value *v)
     int level = log_level_parse(v->text);
 
     if (level < 0)
-        return refuse(v, "ERROR, WARN, INFO or DEBUG");
+        return refuse_with(v, "");
     *(enum log_level *)field(v) = (enum log_level)level;
     return 0;
 }
@@ -220,7 +230,7 @@ static int apply_format(const struct value *v)
             *(enum log_format *)field(v) = (enum log_format)i;
             return 0;
         }
-    return refuse(v, "json, text or auto");
+    return refuse_with(v, "");
 }
 
 int setting_apply(struct config *c, const struct setting *s, const char *source, const char *text,

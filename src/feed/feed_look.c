@@ -34,8 +34,8 @@ static void look_done(struct feed *f)
         f->looked_us = f->look_began_us;
     f->last_success_us = server_clock_now_us(&f->parts->pg_clock);
     feed_succeeded(f);
-    if (f->full && f->parts->config->reconcile_interval_us > 0)
-        f->scan_at_us = now_us + f->parts->config->reconcile_interval_us;
+    if (f->full && f->parts->config->scan_interval_us > 0)
+        f->scan_at_us = now_us + f->parts->config->scan_interval_us;
     feed_job_over(f);
 }
 

@@ -20,7 +20,7 @@ from schema_faults import SchemaFaults
 
 SETTINGS = (
     *("--lease", "1s", "--feed-interval", "1s"),
-    *("--lookahead", "5s", "--reconcile-interval", "2s"),
+    *("--lookahead", "5s", "--scan-interval", "2s"),
 )
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 

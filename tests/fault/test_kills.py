@@ -15,7 +15,7 @@ from harness.queue import INFLIGHT, PENDING
 
 LEASE_S = 1.0
 # Times go through Redis alone, so that only claims and leases can bring what is released.
-MIRRORED = ("--lease", "1s", "--lookahead", "off", "--reconcile-interval", "off")
+MIRRORED = ("--lease", "1s", "--lookahead", "off", "--scan-interval", "off")
 
 
 def mirrored(bed: Bed, n: int, rate: float) -> list[str]:

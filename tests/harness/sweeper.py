@@ -32,7 +32,7 @@ REPORT = re.compile(
 FOREIGN = re.compile(r"(SWEEPER_|PG|DB_|REDIS_|DATABASE_URL|LOG_LEVEL)")
 
 # Settings of a daemon that mirrors nothing itself, nor finds anything by a scan.
-ALONE = ("--lookahead", "off", "--reconcile-interval", "off")
+ALONE = ("--lookahead", "off", "--scan-interval", "off")
 
 Record = dict[str, Any]
 

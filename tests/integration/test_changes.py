@@ -16,7 +16,7 @@ from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror
 from harness.sweeper import Start
 
 # Waits long enough for a test to act meanwhile; after the wait it would only try again.
-PATIENT = ("--lookahead", "off", "--reconcile-interval", "off", "--lock-timeout", "900ms")
+PATIENT = ("--lookahead", "off", "--scan-interval", "off", "--lock-timeout", "900ms")
 
 ROW = "UPDATE inventory_reservations SET {} WHERE id = %(id)s"
 COUNTER = "UPDATE inventory SET {} WHERE product_id = %(product)s"
@@ -179,7 +179,7 @@ def test_a_commit_that_began_in_time(db: Database, redis: redis_py.Redis, sweepe
             " WHERE id = %s FOR UPDATE"
         )
         assert conn.execute(locks, (id,)).fetchone() == (True,)
-        daemon = sweeper("--feed-interval", "200ms", "--reconcile-interval", "1s")
+        daemon = sweeper("--feed-interval", "200ms", "--scan-interval", "1s")
         wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the other one")
         conn.execute("UPDATE inventory SET reserved_stock = 0, total_stock = 97")
         conn.execute("UPDATE inventory_reservations SET status = 'committed' WHERE id = %s", (id,))

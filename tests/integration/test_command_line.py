@@ -78,7 +78,7 @@ def test_the_manual_agrees_with_help() -> None:
     flags = set(re.findall(r"^  (?:-\w, )?--([\w-]+)", text, re.M))
     assert flags == set(re.findall(r"^\.It (?:Fl \w , )?Fl -([\w-]+)", page, re.M))
     settings = re.findall(
-        r"^  --([\w-]+) [A-Z]+ +(\w+)(?:.|\n(?!  -))*?; default:\s+(.*)$", text, re.M
+        r"^  --([\w-]+) [A-Z]+ +(\w+)(?:.|\n(?!  -))*?;\s+default:\s+(.*)$", text, re.M
     )
     shown = re.findall(
         r"^\.It Fl -([\w-]+) Ar \S+ , Ev (\w+)\n(?:[^.].*\n)*?The default is(?:\n\.Ql)? (.*)$",

@@ -53,7 +53,7 @@ def test_a_transaction_that_commits_late(
 ) -> None:
     """Its rows become visible after looks that went past their expiry."""
     product = shop.add_product(db)
-    daemon = sweeper("--feed-interval", "200ms", "--lookahead", "1s", "--reconcile-interval", "off")
+    daemon = sweeper("--feed-interval", "200ms", "--lookahead", "1s", "--scan-interval", "off")
     daemon.wait_for_record("Redis connected")
     began = db.value("SELECT now()")
     with db.connect() as conn, conn.transaction():
@@ -103,7 +103,7 @@ def test_one_feeder_at_a_time(db: Database, redis: redis_py.Redis, sweeper: Star
 def test_lookahead_off(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """Nothing is mirrored ahead; what nobody mirrored is found by the scan."""
     product = shop.add_product(db)
-    options = ("--lookahead", "off", "--feed-interval", "300ms", "--reconcile-interval", "2s")
+    options = ("--lookahead", "off", "--feed-interval", "300ms", "--scan-interval", "2s")
     daemon = sweeper(*options)
     daemon.wait_for_record("Redis connected")
     shop.reserve(db, {product: 1}, ttl_s=30)
@@ -117,7 +117,7 @@ def test_everything_off(db: Database, redis: redis_py.Redis, sweeper: Start) -> 
     """The API mirrors everything; what it forgot is late, and released with the look that sees it."""
     product = shop.add_product(db)
     shop.reserve(db, {product: 1}, ttl_s=-5)
-    sweeper("--lookahead", "off", "--feed-interval", "100ms", "--reconcile-interval", "off")
+    sweeper("--lookahead", "off", "--feed-interval", "100ms", "--scan-interval", "off")
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "what had expired")
     wait_until(lambda: feeder(redis), 20, "it has the feeder's role")
     wait_for_scripts(redis, 10)
@@ -133,7 +133,7 @@ def test_everything_off(db: Database, redis: redis_py.Redis, sweeper: Start) -> 
 def test_flushall_while_running(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """The next look puts back what lies ahead; what was due meanwhile is found too."""
     products = shop.add_products(db, 5, stock=1000)
-    sweeper("--feed-interval", "300ms", "--lookahead", "30s", "--reconcile-interval", "2s")
+    sweeper("--feed-interval", "300ms", "--lookahead", "30s", "--scan-interval", "2s")
     ids = shop.bulk_reserve(db, 300, products, "now() + interval '1 s' + i * interval '10 ms'")
     keep = shop.bulk_reserve(db, 100, products, "now() + interval '20 s'")
     wait_until(lambda: None not in redis.zmscore(PENDING, keep), 10, "the mirror")

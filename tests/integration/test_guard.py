@@ -336,7 +336,7 @@ def test_over_http(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     product, bad = reserve_some(db, 3, bad=0)
     db.conn.execute(WRONGS["no quantity"][0].replace("{bad}", product))
     daemon = sweeper(
-        "--lookahead", "off", "--reconcile-interval", "off",
+        "--lookahead", "off", "--scan-interval", "off",
         http=True, env={"SWEEPER_ADMIN_TOKEN": token},
     )  # fmt: skip
     wait_until(lambda: shop.count_status(db, "released") == 3, 20, "it works")

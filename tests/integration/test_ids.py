@@ -110,7 +110,7 @@ def test_longer_than_an_entry_of_redis(
     assert run("--once", "--dry-run").record("Cleanup job completed")["cleanedCount"] == 3
     dry = run("--reconcile", "--dry-run", "--lookahead", "off")
     assert dry.record("Reconciliation completed")["releasedCount"] == 3
-    daemon = sweeper("--feed-interval", "100ms", "--reconcile-interval", "1s")
+    daemon = sweeper("--feed-interval", "100ms", "--scan-interval", "1s")
     assert daemon.wait_for_record("longer than 255 bytes")["level"] == "WARN"
     wait_until(lambda: shop.count_status(db, "released") == 3, 20, "all of them")
     looks = script_calls(redis)

@@ -166,7 +166,7 @@ def test_is_what_the_documents_say(sweeper: Start) -> None:
 
 def test_agrees_with_postgres(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     expected = cause_everything(db, redis)
-    daemon = sweeper("--lookahead", "off", "--reconcile-interval", "off", http=True)
+    daemon = sweeper("--lookahead", "off", "--scan-interval", "off", http=True)
     until_ready(daemon)
     wait_until(lambda: shop.count_status(db, "released") == expected["released"], 20, "released")
     wait_until(lambda: redis.hlen(FAILED) == 1, 20, "one has failed")

@@ -145,7 +145,7 @@ def test_expiry_by_every_way(
     scan = "1s" if by == "the overdue scan" else "off"
     daemon = sweeper(
         *("--feed-interval", "1s" if by == "the overdue scan" else "300s"),
-        *("--reconcile-interval", scan, "--lookahead", "4h" if scan == "1s" else "off"),
+        *("--scan-interval", scan, "--lookahead", "4h" if scan == "1s" else "off"),
         env={"SWEEPER_ADMIN_TOKEN": TOKEN},
         redis_url=cache.url(),
         http=True,
@@ -289,7 +289,7 @@ def test_ids_that_widen(
 
 def test_quantities_that_widen(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     product = shop.add_product(db)
-    daemon = sweeper("--feed-interval", "500ms", "--reconcile-interval", "1s", http=True)
+    daemon = sweeper("--feed-interval", "500ms", "--scan-interval", "1s", http=True)
     until_ready(daemon)
     for count, kind in enumerate(("integer", "bigint", "numeric"), 1):
         db.conn.execute(f"ALTER TABLE inventory_reservations ALTER quantity TYPE {kind}")

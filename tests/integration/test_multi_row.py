@@ -61,7 +61,7 @@ def test_an_extended_row_makes_all_wait(
     products = shop.add_products(db, 2)
     id = reserve_two(db, products, -1, 600)
     redis.zadd(PENDING, {id: 1})
-    sweeper("--feed-interval", "200ms", "--reconcile-interval", "1s")
+    sweeper("--feed-interval", "200ms", "--scan-interval", "1s")
     wait_until(lambda: redis.zcount(PENDING, 2, "inf") == 1, 20, "put back")
     assert shop.statuses(db) == {"active": 2}
     assert [shop.stock(db, p)[2] for p in products] == [1, 2]

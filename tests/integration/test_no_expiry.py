@@ -79,7 +79,7 @@ def test_the_daemon_forgets_it(
     db: Database, redis: redis_py.Redis, sweeper: Start, never: str
 ) -> None:
     """It is mirrored by no look, and an entry of the API's is forgotten."""
-    daemon = sweeper("--feed-interval", "200ms", "--reconcile-interval", "1s", http=True)
+    daemon = sweeper("--feed-interval", "200ms", "--scan-interval", "1s", http=True)
     redis.zadd(PENDING, {never: 1})
     wait_until(lambda: is_empty(redis), 20, "nothing is left to look at")
     holds(lambda: is_empty(redis), 2.5, "no look mirrors it again")

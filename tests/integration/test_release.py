@@ -184,7 +184,7 @@ def test_no_product_at_all(db: Database, redis: redis_py.Redis, run: Run, n: int
 
 
 def test_empty_tables(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
-    daemon = sweeper("--feed-interval", "100ms", "--reconcile-interval", "1s")
+    daemon = sweeper("--feed-interval", "100ms", "--scan-interval", "1s")
     daemon.wait_for_record("Redis connected")
     redis.zadd(PENDING, {str(uuid.uuid4()): 1})
     wait_until(lambda: is_empty(redis), 20, "the stray entry is forgotten")

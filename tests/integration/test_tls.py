@@ -120,7 +120,7 @@ def test_work_over_tls(
     ids = shop.bulk_reserve(db, 3000, [shop.add_product(db, stock=10_000)])
     with redis.server.client() as client:
         mirror(db, client, *ids)
-        args = ("--lookahead", "off", "--reconcile-interval", "off", "--batch-size", "1000")
+        args = ("--lookahead", "off", "--scan-interval", "off", "--batch-size", "1000")
         daemon = sweeper(*args, http=True, redis_url=url, env=env)
         wait_until(lambda: shop.count_status(db, "released") == 3000, 30, "released")
         wait_until(lambda: is_empty(client), 10, "settled")

@@ -31,7 +31,7 @@ static void test_defaults(void **state)
     assert_int_equal(config.max_sleep_us, 500000);
     assert_int_equal(config.lookahead_us, 60000000);
     assert_int_equal(config.feed_interval_us, 15000000);
-    assert_int_equal(config.reconcile_interval_us, 300000000);
+    assert_int_equal(config.scan_interval_us, 300000000);
     assert_int_equal(config.shutdown_grace_us, 8000000);
     assert_string_equal(config.http_host, "127.0.0.1");
     assert_int_equal(config.http_port, 9464);
@@ -52,10 +52,10 @@ static void test_flags(void **state)
     assert_int_equal(config.pace_us, 0);
     assert_int_equal(config.lease_us, 600000000);
     assert_int_equal(config.lock_timeout_us, 900000);
-    expect_taken("--lookahead off --feed-interval 1h --reconcile-interval OFF --shutdown-grace 0s");
+    expect_taken("--lookahead off --feed-interval 1h --scan-interval OFF --shutdown-grace 0s");
     assert_int_equal(config.lookahead_us, 0);
     assert_int_equal(config.feed_interval_us, INT64_C(3600000000));
-    assert_int_equal(config.reconcile_interval_us, 0);
+    assert_int_equal(config.scan_interval_us, 0);
     assert_int_equal(config.shutdown_grace_us, 0);
     expect_taken("--key-prefix shop:1 --log-level debug --log-format text --service-name s");
     assert_string_equal(config.key_prefix, "shop:1");
@@ -182,8 +182,8 @@ static void test_values_refused(void **state)
          "--lookahead: \"25h\" is not allowed: a duration from 1s to 24h, or off"},
         {"--feed-interval 99ms",
          "--feed-interval: \"99ms\" is not allowed: a duration from 100ms to 1h"},
-        {"--reconcile-interval 0",
-         "--reconcile-interval: \"0\" is not allowed: a duration from 1s to 24h, or off"},
+        {"--scan-interval 0",
+         "--scan-interval: \"0\" is not allowed: a duration from 1s to 24h, or off"},
         {"--shutdown-grace 11m",
          "--shutdown-grace: \"11m\" is not allowed: a duration from 0s to 10m"},
         {"--feed-interval 60s",
@@ -277,6 +277,60 @@ static void test_log_level_precedence(void **state)
     expect_refused("", "LOG_LEVEL: \"verbose\" is not allowed: ERROR, WARN, INFO or DEBUG");
 }
 
+/* A former name counts where the new one is not given, flags before variables. */
+static void test_former_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *variable, *other, *words;
+        int64_t scan_s;
+    } rows[] = {
+        {NULL, NULL, "", 300},
+        {NULL, "2m", "", 120},
+        {NULL, "off", "", 0},
+        {"1m", NULL, "", 60},
+        {"1m", "2m", "", 60},
+        {"1m", "nonsense", "", 60},
+        {"", "2m", "", 120},
+        {NULL, NULL, "--scan-interval 10s", 10},
+        {NULL, NULL, "--reconcile-interval 20s", 20},
+        {NULL, NULL, "--reconcile-interval=off", 0},
+        {NULL, NULL, "--scan-interval 10s --reconcile-interval 20s", 10},
+        {NULL, NULL, "--reconcile-interval 20s --scan-interval 10s", 10},
+        {NULL, NULL, "--reconcile-interval 20s --reconcile-interval 30s", 30},
+        {NULL, NULL, "--scan-interval 10s --scan-interval 11s --reconcile-interval 20s", 11},
+        {"1m", NULL, "--reconcile-interval 20s", 20},
+        {"1m", "2m", "--scan-interval 10s", 10},
+        {NULL, "2m", "--reconcile-interval 20s", 20},
+        {"nonsense", "nonsense", "--reconcile-interval 20s", 20},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsetenv("SWEEPER_SCAN_INTERVAL");
+        unsetenv("SWEEPER_RECONCILE_INTERVAL");
+        if (rows[i].variable != NULL)
+            setenv("SWEEPER_SCAN_INTERVAL", rows[i].variable, 1);
+        if (rows[i].other != NULL)
+            setenv("SWEEPER_RECONCILE_INTERVAL", rows[i].other, 1);
+        expect_taken(rows[i].words);
+        if (config.scan_interval_us != rows[i].scan_s * 1000000)
+            fail_msg("row %zu: %lld us", i, (long long)config.scan_interval_us);
+    }
+    unsetenv("SWEEPER_SCAN_INTERVAL");
+    unsetenv("SWEEPER_RECONCILE_INTERVAL");
+    expect_variable_refused(
+        "SWEEPER_RECONCILE_INTERVAL", "1",
+        "SWEEPER_RECONCILE_INTERVAL: \"1\" is not allowed: its unit (us, ms, s, "
+        "m, h) is missing; a duration from 1s to 24h, or off");
+    expect_refused("--reconcile-interval 0", "--reconcile-interval: \"0\" is not allowed: a "
+                                             "duration from 1s to 24h, or off");
+    expect_refused("--reconcile-interval=",
+                   "--reconcile-interval: \"\" is not allowed: leave the flag out for the default");
+    expect_refused("--reconcile-interval", "--reconcile-interval: its value is missing");
+    expect_refused("--reconcile-interval --once",
+                   "--reconcile-interval: its value is missing, --once is a flag");
+}
+
 /* Every beginning of a command line, and a sentence cut to every length. */
 static void test_beginnings(void **state)
 {
@@ -313,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits_of_texts, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_environment, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_log_level_precedence, config_setup, config_teardown),
+        cmocka_unit_test_setup_teardown(test_former_names, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_beginnings, config_setup, config_teardown),
     };
 

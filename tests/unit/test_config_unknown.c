@@ -14,6 +14,8 @@ static void test_nearest(void **state)
     } rows[] = {
         {"SWEEPER_WORKERS", "SWEEPER_WORKERS", true},
         {"SWEEPER_ADMIN_TOKEN_FILE", "SWEEPER_ADMIN_TOKEN_FILE", true},
+        {"SWEEPER_SCAN_INTERVAL", "SWEEPER_SCAN_INTERVAL", true},
+        {"SWEEPER_RECONCILE_INTERVAL", "SWEEPER_RECONCILE_INTERVAL", true},
         {"SWEEPER_WORKER", "SWEEPER_WORKERS", false},
         {"SWEEPER_BATCHSIZE", "SWEEPER_BATCH_SIZE", false},
         {"SWEEPER_FEED_INTERVALL", "SWEEPER_FEED_INTERVAL", false},

@@ -1,5 +1,6 @@
 /* The documents that are made from the program's own tables: `make docs` writes them. */
 #include "base/metric_table.h"
+#include "config/config.h"
 
 #include "unit.h"
 
@@ -52,9 +53,16 @@ static void test_metrics(void **state)
     expect_same("docs/METRICS.md", metrics_print_document);
 }
 
+static void test_configuration(void **state)
+{
+    (void)state;
+    expect_same("docs/CONFIGURATION.md", config_print_document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_metrics),
     };
 

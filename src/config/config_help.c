@@ -1,4 +1,4 @@
-/* What is written about the settings, from their table: --help and the rows of docs/CONFIGURATION.md. */
+/* --help, from the tables. */
 #include "config/config_table.h"
 
 #include <stdio.h>
@@ -8,27 +8,20 @@
 #define HELP_INDENT 6
 #define HELP_FLAG_COLUMNS 30
 
-bool setting_range(const struct setting *s, char *out, size_t size)
+/* The range, or the words, that --help shows after a setting's meaning; "" for none. */
+static void choice_write(const struct setting *s, char *out, size_t size)
 {
-    if (s->min == NULL)
-        return false;
-    (void)snprintf(out, size, "%s to %s%s", s->min, s->max, s->off_allowed ? ", or `off`" : "");
-    return true;
-}
+    if (s->min != NULL)
+        (void)snprintf(out, size, " (%s to %s%s)", s->min, s->max,
+                       s->off_allowed ? ", or off" : "");
+    else if (s->type == SETTING_LEVEL || s->type == SETTING_FORMAT || s->type == SETTING_TOKEN) {
+        char allowed[64];
 
-/* A setting's meaning and range, as Markdown. */
-static void put_meaning(FILE *out, const struct setting *s)
-{
-    char range[64];
-
-    fputs(s->help, out);
-    if (setting_range(s, range, sizeof range))
-        fprintf(out, " (%s)", range);
-}
-
-static const char *preset_shown(const struct setting *s)
-{
-    return s->preset_shown != NULL ? s->preset_shown : s->preset;
+        setting_allowed(s, allowed, sizeof allowed);
+        (void)snprintf(out, size, " (%s)", allowed);
+    } else {
+        *out = '\0';
+    }
 }
 
 /* The columns that the first len bytes take: continuation bytes take none. */
@@ -71,6 +64,7 @@ static void put_wrapped(FILE *out, const char *text)
 static void put_setting(FILE *out, const struct setting *s)
 {
     char text[512] = "";
+    char choice[96];
     FILE *meaning = fmemopen(text, sizeof text - 1, "w");
     int n = 0;
 
@@ -85,8 +79,11 @@ static void put_setting(FILE *out, const struct setting *s)
 
     if (meaning == NULL)
         return;
-    put_meaning(meaning, s);
-    fprintf(meaning, "; default: %s", preset_shown(s));
+    choice_write(s, choice, sizeof choice);
+    fprintf(meaning, "%s%s", s->help, choice);
+    if (s->other_flag != NULL)
+        fprintf(meaning, "; %s, its former name, is taken too", s->other_flag);
+    fprintf(meaning, "; default: %s", setting_preset_shown(s));
     fclose(meaning);
     put_wrapped(out, text);
 }
@@ -143,31 +140,9 @@ void config_print_help(FILE *out)
           "REDIS_HOST,\n"
           "REDIS_PORT, REDIS_PASSWORD, REDIS_DB are used.\n"
           "\n"
-          "Exit status:\n"
-          "  0  done; for the daemon, an orderly stop\n"
-          "  1  it could not do its work: the reason is the last ERROR record\n"
-          "  2  the command line or a setting is wrong\n"
-          "  3  --reconcile: inconsistencies remain\n"
-          "\n"
-          "More: the README, and man reservation-sweeper.\n",
+          "Exit status:\n",
           out);
-}
-
-void config_print_markdown(FILE *out)
-{
-    for (int i = 0; i < SETTINGS_N; i++) {
-        const struct setting *s = &settings[i];
-        const char *mark = s->preset_shown == NULL ? "`" : "";
-
-        fprintf(out, "| `%s`", s->variable);
-        if (s->other_variable != NULL)
-            fprintf(out, " (else `%s`)", s->other_variable);
-        if (s->flag != NULL)
-            fprintf(out, " | `%s`", s->flag);
-        else
-            fputs(" | none", out);
-        fprintf(out, " | %s%s%s | ", mark, preset_shown(s), mark);
-        put_meaning(out, s);
-        fputs(" |\n", out);
-    }
+    for (int i = 0; i < EXIT_STATUSES_N; i++)
+        fprintf(out, "  %d  %s\n", i, exit_statuses[i]);
+    fputs("\nMore: docs/CONFIGURATION.md, and man reservation-sweeper.\n", out);
 }

@@ -29,6 +29,7 @@ struct setting {
     const char *file_variable;  /* names a file with the value; NULL: none */
     const char *other_variable; /* read when `variable` is unset; NULL: none */
     const char *flag;           /* NULL: none */
+    const char *other_flag;     /* its former name: counts when `flag` is not given; NULL: none */
     const char *operand;        /* what the flag takes, for the help */
     const char *preset;         /* the default, as an operator would write it; NULL: none */
     const char *preset_shown;   /* how the help calls it, when it is no value; NULL: preset */
@@ -79,6 +80,10 @@ struct modifier_flag {
 #define MODIFIERS_N 4
 extern const struct modifier_flag modifiers[MODIFIERS_N];
 
+/* What each exit status means. */
+#define EXIT_STATUSES_N 4
+extern const char *const exit_statuses[EXIT_STATUSES_N];
+
 #define MAX_REPAIRS_PRESET "1000"
 #define MAX_REPAIRS_MAX INT64_C(1000000000)
 
@@ -88,7 +93,7 @@ struct config_error {
     size_t size;
 };
 
-/* Writes the sentence, without control characters, and returns -1. */
+/* Writes the sentence, without control characters, and returns -1. In config_fail.c. */
 int config_fail(const struct config_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));
 
@@ -98,6 +103,7 @@ struct command_line {
     const char *mode_flag;              /* NULL: the daemon */
     const char *modifiers[MODIFIERS_N]; /* the operand, "" when it takes none; NULL: not given */
     char *settings[SETTINGS_N];         /* owned; NULL: not given */
+    const char *flags[SETTINGS_N];      /* by which flag it was given */
 };
 
 /* Reads the flags. Values of secret settings are overwritten in argv, so that the process title
@@ -124,11 +130,29 @@ int config_file_read(const struct setting *s, const char *path, bool again, char
  * known: it is that very name. */
 const char *config_nearest_variable(const char *variable, size_t len, bool *known);
 
-/* "1 to 5000", "1s to 24h, or `off`"; false when the setting has no range. */
-bool setting_range(const struct setting *s, char *out, size_t size);
+/* What may stand there: "a whole number from 1 to 5000", "a duration from 1s to 24h, or off".
+ * Errors and docs/CONFIGURATION.md say it in these words. */
+void setting_allowed(const struct setting *s, char *out, size_t size);
+
+/* How the default is called: as an operator would write it, or as a phrase. */
+const char *setting_preset_shown(const struct setting *s);
 
 /* An environment variable; NULL when it is unset or empty. */
 const char *config_getenv(const char *name);
+
+/* A variable for a part of a server's address, where the URL is not set. */
+struct address_part {
+    const char *variable;
+    const char *keyword; /* libpq's, for a part of Postgres's address */
+    const char *preset;  /* NULL: what libpq says */
+    const char *what;
+    int min, max; /* of a number; 0 and 0: it is a text */
+};
+
+#define DATABASE_PARTS_N 5
+#define REDIS_PARTS_N 4
+extern const struct address_part database_parts[DATABASE_PARTS_N];
+extern const struct address_part redis_parts[REDIS_PARTS_N];
 
 /* DB_HOST and its like into c->conninfo, REDIS_HOST and its like into c->redis, where any of them
  * is set; *found says whether. */
