@@ -62,6 +62,15 @@ struct pg_answer {
     int64_t sent_us, received_us; /* monotonic: first byte sent, last answer read */
 };
 
+/* A query that sets something for this transaction alone, sent in one go with what it is for, so
+ * that a transaction pooler needs to remember nothing: PG_SETTINGS_n of n elements, each a PG_SET
+ * or another expression. A value is an expression too: "'5s'", "$1". */
+#define PG_SET(name, value) "pg_catalog.set_config('" name "', " value ", true)"
+#define PG_SETTINGS_1(a) "SELECT " a
+#define PG_SETTINGS_3(a, b, c) "SELECT " a ", " b ", " c
+#define PG_SETTINGS_4(a, b, c, d) PG_SETTINGS_3(a, b, c) ", " d
+#define PG_SETTINGS_6(a, b, c, d, e, f) PG_SETTINGS_4(a, b, c, d) ", " e ", " f
+
 struct pg_query {
     const char *sql;
     const char *const *params; /* text format; NULL entries are SQL NULL */
@@ -72,7 +81,7 @@ struct pg_query {
     bool isolates;
 };
 #define PG_LINK_OTHER_LEVEL "25001"
-#define PG_LINK_ISOLATE "pg_catalog.set_config('transaction_isolation', 'read committed', true)"
+#define PG_LINK_ISOLATE PG_SET("transaction_isolation", "'read committed'")
 
 /* What became of a request. The answer, its results and its texts end with the call. */
 typedef void pg_answer_cb(void *arg, const struct pg_answer *answer);

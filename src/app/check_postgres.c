@@ -15,10 +15,9 @@
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (7 * SECOND_US)
 
-static const char settings[] = "SELECT pg_catalog.set_config('transaction_read_only', 'on', true),"
-                               " pg_catalog.set_config('lock_timeout', '3s', true),"
-                               " pg_catalog.set_config('statement_timeout', '5s', true),"
-                               " pg_catalog.set_config('jit', 'off', true)";
+static const char settings[] =
+    PG_SETTINGS_4(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
+                  PG_SET("statement_timeout", "'5s'"), PG_SET("jit", "'off'"));
 
 /* Loading is a step of its own: what follows is made of the statements. */
 static void load(struct check *c);

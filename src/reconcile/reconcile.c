@@ -21,12 +21,9 @@
 
 /* Of each transaction. $1: sorting is allowed. */
 static const char settings[] =
-    "SELECT pg_catalog.set_config('statement_timeout', '50s', true), pg_catalog.set_config('jit', "
-    "'off', true),"
-    " pg_catalog.set_config('enable_sort', $1, true),"
-    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('work_mem', "
-    "'32MB', true),"
-    " pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)";
+    PG_SETTINGS_6(PG_SET("statement_timeout", "'50s'"), PG_SET("jit", "'off'"),
+                  PG_SET("enable_sort", "$1"), PG_SET("random_page_cost", "'1.1'"),
+                  PG_SET("work_mem", "'32MB'"), PG_SET("max_parallel_workers_per_gather", "'0'"));
 
 /* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
  * release takes with it what Redis has of a reservation. */

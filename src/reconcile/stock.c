@@ -212,10 +212,9 @@ static void leave(struct reconcile *r, const char *reason)
 
 static void send_repair(struct reconcile *r)
 {
-    static const char settings[] = "SELECT pg_catalog.set_config('lock_timeout', $1, true),"
-                                   " pg_catalog.set_config('statement_timeout', '10s', true), "
-                                   "pg_catalog.set_config('jit', 'off', true),"
-                                   " pg_catalog.set_config('random_page_cost', '1.1', true)";
+    static const char settings[] =
+        PG_SETTINGS_4(PG_SET("lock_timeout", "$1"), PG_SET("statement_timeout", "'10s'"),
+                      PG_SET("jit", "'off'"), PG_SET("random_page_cost", "'1.1'"));
     struct stock *s = r->stock;
     struct statements *statements = r->parts->statements;
     char timeout[32];

@@ -169,9 +169,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 static int send(struct pages *p)
 {
     /* What is late is wanted soon: a table that somebody holds locked is said, not waited for. */
-    static const char settings[] = "SELECT pg_catalog.set_config('statement_timeout', '20s', true),"
-                                   " pg_catalog.set_config('lock_timeout', $1, true),"
-                                   " pg_catalog.set_config('jit', 'off', true)";
+    static const char settings[] = PG_SETTINGS_3(
+        PG_SET("statement_timeout", "'20s'"), PG_SET("lock_timeout", "$1"), PG_SET("jit", "'off'"));
     const char *lock_timeout[] = {p->want_late > 0 ? "5s" : "0"};
     char from[32], ahead[32], after[32], size[16], most[16];
     const char *late[] = {"1000000", most};

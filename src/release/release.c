@@ -14,24 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Settings of this transaction alone (set_config's third argument is is_local), sent in one go
- * with the release, so that a transaction pooler needs to remember nothing. random_page_cost and
- * jit: with hundreds of ids, or a few of a table that was never analyzed, the planner must neither
- * read whole tables nor compile. The clock is read here, before the work begins: the tighter bound
- * (clock.h). */
+/* Settings of this transaction. random_page_cost and jit: with hundreds of ids, or a few of a table
+ * that was never analyzed, the planner must neither read whole tables nor compile. The clock is read
+ * here, before the work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
-    "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint,"                 \
-    " pg_catalog.set_config('statement_timeout', $2, true),"                                       \
-    " pg_catalog.set_config('random_page_cost', '1.1', true), pg_catalog.set_config('jit', "       \
-    "'off', true)"
-#define LOCK_TIMEOUT ", pg_catalog.set_config('lock_timeout', $1, true)"
+    PG_SETTINGS_4("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
+                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"),          \
+                  PG_SET("jit", "'off'"))
+#define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
 /* Releases take turns (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 static const char turn_sql[] =
-    SETTINGS ", " PG_LINK_ISOLATE
-             ", pg_catalog.set_config('lock_timeout', $3, true), " MAPPING_TURN LOCK_TIMEOUT;
+    SETTINGS ", " PG_LINK_ISOLATE ", " PG_SET("lock_timeout", "$3") ", " MAPPING_TURN LOCK_TIMEOUT;
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */

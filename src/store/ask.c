@@ -12,7 +12,7 @@
  * the server refuses to send those that have no meaning there: a whole page for one row. So it is
  * with a WIN1252 and a byte that WIN1252 does not define. To a client of SQL_ASCII it sends what it
  * has, and takes what is valid there. Of this transaction alone, as all settings. */
-static const char as_bytes[] = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true)";
+static const char as_bytes[] = PG_SETTINGS_1(PG_SET("client_encoding", "'SQL_ASCII'"));
 
 struct ask {
     struct ask_options options;
