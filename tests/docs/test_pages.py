@@ -9,7 +9,7 @@ import pytest
 from documents import ROOT, anchors, files, name, pages, rows, section, sources, text_of, without_code
 
 README_LINES = 200
-ARCHITECTURE_LINES = 550
+ARCHITECTURE_LINES = 350
 
 
 @pytest.mark.parametrize("page", pages(), ids=name)

@@ -1,0 +1,63 @@
+"""docs/ARCHITECTURE.md knows every file of src/, and leads to files that there are."""
+
+from __future__ import annotations
+
+import re
+
+from documents import ROOT, name, rows, section, sources, text_of
+
+ARCHITECTURE = "docs/ARCHITECTURE.md"
+
+
+def modules() -> dict[str, str]:
+    """Each file with its description."""
+    found = {}
+    for folder, files, text in rows(section(text_of(ARCHITECTURE), "Modules")):
+        names = re.findall(r"`([\w.*]+)`", files)
+        folder = folder.strip("`")
+        if folder in ("lua/", "sql/"):
+            continue
+        descriptions = text.split("; ")
+        assert len(names) == len(descriptions), f"as many descriptions as files: {files}"
+        for file, description in zip(names, descriptions):
+            path = f"src/{file}" if folder == "src/" else f"src/{folder}{file}"
+            assert path not in found, f"twice: {path}"
+            found[path] = description
+    return found
+
+
+def test_every_file_has_a_row() -> None:
+    missing = {name(path) for path in sources("src", ".c")} - set(modules())
+    assert not missing, missing
+
+
+def test_every_row_has_its_file() -> None:
+    left = set(modules()) - {name(path) for path in sources("src", ".c")}
+    assert not left, left
+
+
+def test_places_to_change_are_there() -> None:
+    """Of every document: a path in code that begins with a folder of ours is a file or a folder."""
+    pattern = r"`((?:src|include|lua|sql|tests|tools|docs|deploy|examples|bench)/[\w./-]*)`"
+    for path in ROOT.glob("docs/**/*.md"):
+        for target in re.findall(pattern, path.read_text(encoding="utf-8")):
+            below = ROOT / "tests" if name(path) == "docs/FAILURES.md" else ROOT  # as it says
+            assert (below / target).exists(), f"{name(path)}: {target}"
+
+
+def test_a_newcomer_finds_the_place() -> None:
+    """The tasks that come most often are in the table that says where to change what."""
+    tasks = section(text_of(ARCHITECTURE), "Where to change what").casefold()
+    for task in (
+        "refused",
+        "metric",
+        "setting",
+        "loses its data",
+        "type of an id",
+        "250 ms",
+        "route",
+        "tls",
+        "finding",
+        "pace",
+    ):
+        assert task in tasks, task
