@@ -13,7 +13,7 @@
 --   due          the latest expires_at of those has come
 --   adds_up, noted  of no interest
 --
--- Why it is written so (docs/ARCHITECTURE.md, "The release statement"):
+-- Why it is written so (docs/design/release-statement.md):
 -- * Counters are locked first, in product order, skipping those that a checkout holds; a
 --   reservation is flipped only when all its counters and all its active rows are held. Nothing
 --   else is written: no lost update, and nobody waits.

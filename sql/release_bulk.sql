@@ -10,7 +10,7 @@
 --   units        the row's quantity
 --   unheld       the row's product ("" for none), when it has no counter
 --
--- Why it is written so (docs/ARCHITECTURE.md, "The release statement"):
+-- Why it is written so (docs/design/release-statement.md):
 -- * The counters come last, so that they are held for a moment only; and last among them those that
 --   most of the batch wants, since checkouts want them too, and each wait for one of theirs holds all
 --   that came before.

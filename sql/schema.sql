@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS inventory_reservations (
 
 -- What is due, and nothing else. An index on status, or one on expires_at over all rows, would
 -- have to be maintained by each release and would grow with the history: this one shrinks with it
--- (docs/ARCHITECTURE.md, "What the statement costs").
+-- (docs/design/release-statement.md, "What the statement costs").
 CREATE INDEX IF NOT EXISTS inventory_reservations_due
     ON inventory_reservations (expires_at) WHERE status = 'active';
 
