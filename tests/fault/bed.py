@@ -14,7 +14,8 @@ import psycopg
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import wait_until
+from harness.poll import wait_until, within
+from harness.pulse import Pulse
 from harness.queue import FAILED, INFLIGHT, PENDING, expires_ms
 from harness.servers import Postgres, Redis
 from harness.sweeper import Record, Sweeper
@@ -138,6 +139,7 @@ class Bed:
         self.redis.flushall()
         self.sweepers: list[Sweeper] = []
         self.traffics: list[Traffic] = []
+        self._pulse = Pulse()
 
     # ---- the parts ------------------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class Bed:
         """Every sweeper that still runs must end in order."""
         for traffic in self.traffics:
             traffic.stop()
+        self._pulse.stop()
         problems = []
         for one in self.sweepers:
             try:
@@ -200,6 +203,10 @@ class Bed:
             (since, until),
         )
         return [row[0] for row in rows]
+
+    def in_time(self, seconds: float) -> float:
+        """So long on an idle machine; more by what this one has kept everybody waiting."""
+        return within(seconds) + self._pulse.slack_s()
 
     def wait_for_releases(self, since: float, n: int = 25) -> None:
         """Of what expires after that moment."""

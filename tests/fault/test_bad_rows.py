@@ -62,7 +62,7 @@ def test_ten_bad_rows_beside_good_ones(bed: Bed) -> None:
     wait_until(lambda: len(bed.lateness(since)) == len(good), 12, "all good ones", step=0.1)
     late = bed.lateness(since)
     print(f"p50 {percentile(late, 0.5):.4f} s, p99 {percentile(late, 0.99):.4f} s")
-    assert percentile(late, 0.99) < within(0.1)
+    assert percentile(late, 0.99) < bed.in_time(0.1)
 
     records = failures(bed.redis)
     assert set(records) == set(bad)
@@ -93,7 +93,7 @@ def test_a_drifted_hot_product(bed: Bed) -> None:
     failed = rollbacks(bed) - before
     print(f"p50 {percentile(late, 0.5):.4f} s, p99 {percentile(late, 0.99):.4f} s,"
           f" {attempts} refused, {failed} failed transactions")  # fmt: skip
-    assert percentile(late, 0.99) < within(0.1)
+    assert percentile(late, 0.99) < bed.in_time(0.1)
     # Ten and those that led to them; then at most the ten and a probe for each back-off: 1, 2, 4 s.
     assert 10 <= attempts <= 80 and failed <= 150
 
@@ -139,7 +139,7 @@ def test_a_drifted_product_of_reservations_of_several(bed: Bed) -> None:
     late = bed.lateness(since)
     failed = rollbacks(bed) - before
     print(f"p99 {percentile(late, 0.99):.4f} s, {failed} failed transactions")
-    assert percentile(late, 0.99) < within(0.1)
+    assert percentile(late, 0.99) < bed.in_time(0.1)
     assert failed <= 200 and len(refusals(daemon)) <= 80
     mend(bed, [hot])
     bed.check_settled(timeout=40)
@@ -285,7 +285,7 @@ def test_rows_that_seem_the_statements_fault(bed: Bed, sqlstate: str) -> None:
     good = bed.stream(600, rate=200, delay_s=0.5)
     mirror(bed, good)
     wait_until(lambda: len(bed.lateness(since)) == len(good), 12, "all good ones", step=0.1)
-    assert percentile(bed.lateness(since), 0.99) < within(0.1)
+    assert percentile(bed.lateness(since), 0.99) < bed.in_time(0.1)
     assert daemon.stop() == 0
 
     shop.bulk_reserve(bed.db, 50, bed.products)

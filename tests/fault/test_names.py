@@ -53,7 +53,7 @@ def on_time(bed: Bed) -> None:
     since = time.time()
     mirror(bed.db, bed.redis, *bed.stream(40, rate=40, delay_s=0.5))
     bed.wait_for_releases(since, n=40)
-    assert max(bed.lateness(since)) < within(0.2)
+    assert max(bed.lateness(since)) < bed.in_time(0.2)
 
 
 def test_slow_names(bed: Bed, names: Names, named: Sweeper) -> None:
