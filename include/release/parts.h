@@ -7,6 +7,7 @@
 #include "base/outage.h"
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
+#include "release/account.h"
 #include "release/batch.h"
 #include "release/stats.h"
 
@@ -41,19 +42,13 @@ struct parts {
     struct server_clock redis_clock; /* for display only */
     struct stats stats;
 
-    /* What Redis said last of its sizes, and when (monotonic; 0: it has not been asked). */
-    struct due_sizes sizes;
-    int64_t sizes_us;
-    bool backlog; /* the last claim was full: there is more */
-    /* Monotonic: since when Postgres has released nothing, by its own fault (a grant that was
-     * taken away, a full disk); 0: it works. Its reservations are put back a little ahead, where
-     * nothing else tells them from those that are locked. */
-    int64_t fault_since_us;
-    struct few invalid_said; /* entries that are no ids */
-    struct few odd_said;     /* ids that are no UTF-8 */
-    struct few lost_said;    /* leases that had passed */
-    struct outage fault;     /* since when Postgres cannot release: for the log */
-    struct outage unusable;  /* since when the database cannot be used as it is: for the log */
+    struct account account;
+    struct few lost_said;   /* leases that had passed */
+    struct due_sizes sizes; /* what Redis said last: parts_note_sizes */
+    int64_t sizes_us;       /* ... and when (monotonic; 0: it has not been asked) */
+    bool backlog;           /* the last claim was full, there is more: the sweeper's word */
+    struct outage fault;    /* since when Postgres cannot release: the batches' word, for the log */
+    struct outage unusable; /* since when the database cannot be used as it is: for the log */
 };
 
 /* Redis may be asked: connected, and not known to refuse. */
@@ -73,22 +68,8 @@ struct batch *parts_batch_new(struct parts *s, struct pg_link *link);
  * problem: says in the log that the database cannot be used as it is, and that it can again. */
 void parts_note_catalog(struct parts *s);
 
-/* Counts a decided item: released, units, lateness, discarded, failed; logs what an operator must
- * see of it (a refused reservation, a product without a counter). commit_us: Postgres's time when
- * the answer came. */
-struct item;
-void account_item(struct parts *s, const struct item *item, int64_t commit_us);
-
-/* Notes from a batch's items whether Postgres works. */
-void account_batch(struct parts *s, const struct item *items, size_t n);
-
-/* The record of :failed for a refused item, or one that is held with its product: JSON, malloc'd;
- * NULL when memory ran out. now_ms and retry_ms are Postgres's time. item->attempts counts this
- * refusal already, and is 0 for one that was never tried. */
-char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms);
-
-/* Takes attempts and first_failed_ms from a record of :failed. What cannot be read counts as one
- * attempt. */
-void failed_record_read(struct item *item, const char *json, size_t len);
+/* Takes what Redis says of its sizes, and its clock. Monotonic: when it was asked, and answered. */
+void parts_note_sizes(struct parts *s, const struct due_sizes *sizes, int64_t sent_us,
+                      int64_t received_us);
 
 #endif

@@ -12,7 +12,7 @@ struct refusal_log;
 struct refusal_log *refusal_log_new(struct loop *loop); /* NULL: out of memory */
 void refusal_log_free(struct refusal_log *l);           /* before the loop; NULL is legal */
 
-/* ERROR: its release was refused (item->sqlstate, error, attempts, products). */
+/* ERROR: its release was refused (item->sqlstate, error, products, item_attempts()). */
 void refusal_log_failed(struct refusal_log *l, const struct item *item);
 
 /* WARN: it was not tried, since its product is refused. */

@@ -43,7 +43,7 @@ struct item {
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     bool taken_over;         /* from a lease that had ended */
     bool from_postgres;      /* read from the table: an id, however long */
-    uint32_t attempts;       /* refusals so far */
+    uint32_t attempts;       /* refusals before this batch */
     int64_t first_failed_ms; /* 0: never refused */
     enum outcome outcome;
     enum lock lock;     /* LOCKED */
@@ -65,6 +65,9 @@ struct item {
 /* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
 int item_init(struct item *item, const char *id, size_t id_len) __attribute__((warn_unused_result));
 void item_clear(struct item *item);
+
+/* How often it has been refused, this time included. */
+uint32_t item_attempts(const struct item *item);
 
 /* What an error of Postgres means for a batch. */
 enum release_fault {

@@ -35,6 +35,7 @@ struct status {
     bool connected;     /* ... or there is no more waiting for it */
 
     struct json_t *failures;
+    int64_t sizes_asked_us;        /* monotonic: when Redis was asked */
     int64_t next_us;               /* the next expiry that Postgres knows; 0: none */
     char error[PG_REASON_SIZE];    /* why Postgres could not be asked; "" when it could */
     char unusable[PG_REASON_SIZE]; /* why its tables cannot be used */
@@ -52,11 +53,8 @@ static void go_on(struct status *s)
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
 {
     struct status *s = arg;
-    struct parts *parts = &s->context.parts;
     if (error == NULL) {
-        int64_t now_us = clock_mono_us();
-        parts->sizes = *sizes;
-        server_clock_sample(&parts->redis_clock, sizes->redis_us, parts->sizes_us, now_us);
+        parts_note_sizes(&s->context.parts, sizes, s->sizes_asked_us, clock_mono_us());
         s->redis_known = true;
     }
     go_on(s);
@@ -79,7 +77,7 @@ static bool ask_sizes(struct status *s)
 {
     if (s->refused[0] != '\0')
         return false;
-    s->context.parts.sizes_us = clock_mono_us();
+    s->sizes_asked_us = clock_mono_us();
     return due_queue_sizes(s->context.parts.queue, on_sizes, s) == 0;
 }
 

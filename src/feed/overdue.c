@@ -179,7 +179,7 @@ static void give_up(struct overdue *o, const char *why)
 static void judge(struct overdue *o, struct late_row *row, const struct due_state *state,
                   int64_t now_ms)
 {
-    bool fault = o->parts->fault_since_us > 0;
+    bool fault = o->parts->account.fault_since_us > 0;
     row->kind = late_judge(state, now_ms, fault);
     if (row->kind == LATE_AT_WORK && !fault && locked_has(o->parts->locked, row->id))
         row->kind = LATE_LOCKED;

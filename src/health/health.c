@@ -40,8 +40,7 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     h->asking_sizes = false;
     if (error != NULL)
         return;
-    h->options.parts->sizes = *sizes;
-    h->options.parts->sizes_us = clock_mono_us();
+    parts_note_sizes(h->options.parts, sizes, h->sizes_asked_us, clock_mono_us());
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -65,6 +64,7 @@ static void refresh_sizes(struct health *h, int64_t now_us)
     bool late = due_us > 0 && due_us + TICK_US < server_clock_now_us(&s->pg_clock);
     if (h->asking_sizes || now_us - s->sizes_us < (late ? TICK_US : SIZES_US))
         return;
+    h->sizes_asked_us = now_us;
     h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
 }
 

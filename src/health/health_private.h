@@ -13,6 +13,7 @@ struct health {
     struct timer *tick;
     struct clock_watch postgres_clock, redis_clock;
     bool asking_sizes, asking_failures;
+    int64_t sizes_asked_us; /* monotonic */
     struct json_t *failures;
     struct json_t *lockeds; /* as the last report had them */
     int64_t failures_us;    /* monotonic: when they were asked for */

@@ -8,7 +8,6 @@
 #include "link/redis_link.h"
 #include "queue/due_queue.h"
 #include "release/batch.h"
-#include "release/locked.h"
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -187,7 +186,7 @@ static void on_page(void *arg, const struct page *page)
     timer_after_us(p->turn, 0);
 }
 
-static void account(struct pass *p, struct item *item, int64_t commit_us)
+static void take_item(struct pass *p, const struct item *item)
 {
     switch (item->outcome) {
     case OUTCOME_RELEASED:
@@ -196,7 +195,7 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         break;
     case OUTCOME_FAILED:
         p->result.failed++;
-        item->attempts = refusals_note(p->refusals, item->id, clock_mono_us());
+        (void)refusals_note(p->refusals, item->id, clock_mono_us());
         break;
     case OUTCOME_DEFERRED:
         p->result.held++;
@@ -227,8 +226,6 @@ static void account(struct pass *p, struct item *item, int64_t commit_us)
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->held, item->id);
     }
-    locked_note(p->parts->locked, item, commit_us, clock_mono_us());
-    account_item(p->parts, item, commit_us);
     if (p->on_item != NULL)
         p->on_item(p->item_arg, item);
 }
@@ -282,10 +279,11 @@ static bool tell_redis(struct runner *r)
 static void on_batch(void *arg)
 {
     struct runner *r = arg;
-    int64_t commit_us = server_clock_now_us(&r->pass->parts->pg_clock);
+    struct parts *parts = r->pass->parts;
     r->pass->heard_us = clock_mono_us();
+    account_decided(parts, r->items, r->n, server_clock_now_us(&parts->pg_clock));
     for (size_t i = 0; i < r->n; i++)
-        account(r->pass, &r->items[i], commit_us);
+        take_item(r->pass, &r->items[i]);
     if (!tell_redis(r))
         runner_rest(r);
 }

@@ -141,7 +141,7 @@ void refusal_log_failed(struct refusal_log *l, const struct item *item)
     log_event(LOG_ERROR, "Postgres refused to release a reservation", LOG_STR, "reservationId",
               item->id, LOG_STR, "productId", products_text(item, products, sizeof(products)),
               LOG_STR, "sqlstate", item->sqlstate, LOG_STR, "error", item->error, LOG_INT,
-              "attempts", (int64_t)item->attempts, LOG_END);
+              "attempts", (int64_t)item_attempts(item), LOG_END);
 }
 
 void refusal_log_deferred(struct refusal_log *l, const struct item *item)

@@ -67,6 +67,11 @@ void item_clear(struct item *item)
     memset(item, 0, sizeof(*item));
 }
 
+uint32_t item_attempts(const struct item *item)
+{
+    return item->attempts + (item->outcome == OUTCOME_FAILED ? 1 : 0);
+}
+
 /* PostgreSQL manual, appendix A. What is not listed blames a row: triggers may raise any code. */
 enum release_fault release_classify(const char *sqlstate, bool inside)
 {

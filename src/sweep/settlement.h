@@ -1,20 +1,26 @@
-/* What becomes in Redis of a reservation whose outcome is known. */
+/* What becomes in Redis of a claimed reservation whose outcome is known. */
 #ifndef RS_SETTLEMENT_H
 #define RS_SETTLEMENT_H
 
+#include "base/time_units.h"
+#include "queue/due_queue.h"
+#include "release/stats.h"
+
 #include <stdint.h>
 
-struct due_settlement;
 struct item;
-struct stats;
 
 /* Until the next try after a fault of the server: no hammering. */
-#define SETTLEMENT_FAULT_MS 1000
+#define SETTLEMENT_FAULT_MS SECOND_MS
 
-/* The settlement of one claimed item; counts it in stats when it is put back. For a refused one
- * item->attempts rises and its record is made, which the settlement refers to. A locked one has
- * been noted (locked.h). now_ms is Postgres's time. */
-void settlement_of(struct stats *stats, struct item *item, struct due_settlement *to,
-                   int64_t now_ms);
+struct settlement {
+    enum due_verdict verdict;      /* DUE_FAILED: with a record of this time (failed_record.h) */
+    int64_t at_ms;                 /* when to look again; 0: forgotten */
+    enum reschedule_reason reason; /* why; RESCHEDULE_REASONS: it is not counted */
+};
+
+/* Pure: neither changes the item nor counts anything. A locked one has been noted before (locked.h:
+ * due_us). now_ms: Postgres's time. */
+struct settlement settlement_of(const struct item *item, int64_t now_ms);
 
 #endif

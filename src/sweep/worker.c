@@ -8,7 +8,7 @@
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
 #include "release/batch.h"
-#include "release/locked.h"
+#include "release/failed_record.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
@@ -213,23 +213,34 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
     w->events.on_settled(w->events.arg, w, put_back_ms);
 }
 
+static void settle_item(struct worker *w, struct item *item, struct due_settlement *to,
+                        int64_t now_ms)
+{
+    const struct settlement s = settlement_of(item, now_ms);
+    *to = (struct due_settlement){
+        .id = item->id, .id_len = item->id_len, .verdict = s.verdict, .at_ms = s.at_ms};
+    if (s.verdict == DUE_FAILED) {
+        free(item->record);
+        item->record = failed_record_make(item, now_ms, s.at_ms);
+        to->record = item->record;
+        to->verdict = item->record != NULL ? DUE_FAILED : DUE_PUT_BACK;
+    }
+    if (s.reason != RESCHEDULE_REASONS)
+        w->parts->stats.rescheduled[s.reason]++;
+    if (item->outcome == OUTCOME_DEFERRED && item->first_failed_ms == 0)
+        refusal_log_deferred(w->parts->refusal_log, item); /* it had no record in :failed yet */
+    if (s.verdict != DUE_FORGET && s.at_ms < w->put_back_ms)
+        w->put_back_ms = s.at_ms;
+}
+
 static void settle(struct worker *w, const struct hand *hand)
 {
     struct due_settlement *settlements = calloc(hand->n, sizeof(*settlements));
     int64_t now_us = server_clock_now_us(&w->parts->pg_clock);
     if (settlements == NULL)
         return; /* the lease covers them */
-    for (size_t i = 0; i < hand->n; i++) {
-        struct due_settlement *to = &settlements[i];
-        locked_note(w->parts->locked, &hand->items[i], now_us, clock_mono_us());
-        settlement_of(&w->parts->stats, &hand->items[i], to, now_us / MS_US);
-        account_item(w->parts, &hand->items[i], now_us);
-        if (hand->items[i].outcome == OUTCOME_DEFERRED && hand->items[i].first_failed_ms == 0)
-            refusal_log_deferred(w->parts->refusal_log,
-                                 &hand->items[i]); /* it had no record in :failed yet */
-        if (to->verdict != DUE_FORGET && to->at_ms < w->put_back_ms)
-            w->put_back_ms = to->at_ms;
-    }
+    for (size_t i = 0; i < hand->n; i++)
+        settle_item(w, &hand->items[i], &settlements[i], now_us / MS_US);
     /* Redis is away: the lease covers them, and the scan at its return. */
     if (due_queue_settle(w->parts->queue, hand->lease_ms, settlements, hand->n, on_settled, w) == 0)
         w->settling++;
@@ -262,7 +273,7 @@ static void on_batch_done(void *arg)
         hand_clear(&w->now);
         return;
     }
-    account_batch(w->parts, w->now.items, w->now.n);
+    account_decided(w->parts, w->now.items, w->now.n, server_clock_now_us(&w->parts->pg_clock));
     for (size_t i = 0; i < w->now.n; i++) {
         if (w->now.items[i].outcome == OUTCOME_FAULT) {
             statements_doubt(w->parts->statements); /* a right was taken away, say */
@@ -304,11 +315,9 @@ static int take(struct worker *w, const struct due_claimed *claimed)
 static void note_sizes(struct parts *parts, const struct due_claimed *claimed)
 {
     int64_t rested_ms = server_clock_now_us(&parts->pg_clock) / MS_US + 2 * FAULT_REST_US / MS_US;
-    parts->sizes = claimed->sizes;
-    parts->sizes_us = claimed->received_us;
-    /* What met the fault is not there any more: it was bought or cancelled. */
+    parts_note_sizes(parts, &claimed->sizes, claimed->sent_us, claimed->received_us);
     if (claimed->n == 0 && claimed->sizes.inflight == 0 && claimed->sizes.next_ms > rested_ms)
-        parts->fault_since_us = 0;
+        account_nothing_left(parts);
 }
 
 static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
@@ -324,8 +333,6 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result.full = claimed->n >= claimed->asked;
         result.next_ms = claimed->sizes.next_ms;
         note_sizes(w->parts, claimed);
-        server_clock_sample(&w->parts->redis_clock, claimed->sizes.redis_us, claimed->sent_us,
-                            claimed->received_us);
         if (claimed->n > 0 && take(w, claimed) != 0) {
             log_event(LOG_ERROR, "Out of memory: what was claimed is left to its lease", LOG_END);
             hand_clear(&w->next);

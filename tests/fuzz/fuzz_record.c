@@ -1,6 +1,6 @@
 /* The records of :failed: anybody may have written them. What is read is written and read again. */
 #include "fuzz.h"
-#include "release/parts.h"
+#include "release/failed_record.h"
 #include "release/release.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

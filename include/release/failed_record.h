@@ -1,0 +1,18 @@
+/* The records of :failed (interface.md 4): JSON, written and read here alone. */
+#ifndef RS_FAILED_RECORD_H
+#define RS_FAILED_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct item;
+
+/* The record for a refused item, or one that is deferred with its product: malloc'd; NULL when
+ * memory ran out. now_ms and retry_ms are Postgres's time. Its attempts are item_attempts(), 0 for
+ * one that was never tried. */
+char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms);
+
+/* Takes attempts and first_failed_ms from a record. What cannot be read counts as one attempt. */
+void failed_record_read(struct item *item, const char *json, size_t len);
+
+#endif
