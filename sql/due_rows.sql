@@ -11,7 +11,7 @@
 --
 -- {fence} is OFFSET 0 for a first page. It keeps the planner from walking an index on expires_at
 -- through all the history to serve ORDER BY ... LIMIT: it would trust that active rows are spread
--- evenly over time, and they are all at the end (docs/design/release-statement.md, "What the statement costs").
+-- evenly over time, and they are all at the end (docs/design/release-statement.md).
 -- Later pages begin where the last one ended, so there that walk is the shortest way.
 SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_expires})) * 1000000)::bigint
            AS expires_us,
