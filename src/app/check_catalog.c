@@ -4,7 +4,7 @@
 #include "config/config.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -93,7 +93,7 @@ static void on_server(struct check *c, const struct pg_result *r, const struct p
 
 void check_server(struct check *c)
 {
-    check_ask(c, sql_check_server, 0, NULL, on_server);
+    check_ask(c, question_text(QUESTION_SERVER), 0, NULL, on_server);
 }
 
 /* Whether a release can be made on this kind of relation at all. */
@@ -172,7 +172,7 @@ void check_tables(struct check *c)
 {
     const char *params[] = {c->pg.tables[0], mapping_name_text(NAME_RESERVATIONS), c->pg.tables[1],
                             mapping_name_text(NAME_INVENTORY)};
-    check_ask(c, sql_check_tables, 4, params, on_tables);
+    check_ask(c, question_text(QUESTION_TABLES), 4, params, on_tables);
 }
 
 static void check_policies(struct check *c, const struct pg_result *r, int row, const char *table)
@@ -220,7 +220,7 @@ static void on_guards(struct check *c, const struct pg_result *r, const struct p
 void check_guards(struct check *c)
 {
     const char *params[] = {c->pg.tables[0], c->pg.tables[1]};
-    check_ask(c, sql_check_guards, 2, params, on_guards);
+    check_ask(c, question_text(QUESTION_GUARDS), 2, params, on_guards);
 }
 
 static void on_seen(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
@@ -245,7 +245,7 @@ void check_seen(struct check *c)
 {
     const struct mapping_types *types = statements_types(c->context.parts.statements);
     if (types->rows_hidden || types->counters_hidden)
-        check_ask_template(c, sql_check_seen, on_seen);
+        check_ask_template(c, QUESTION_SEEN, on_seen);
     else
         check_postgres_next(c);
 }

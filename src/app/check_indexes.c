@@ -3,7 +3,7 @@
 
 #include "link/pg_link.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,5 +80,5 @@ void check_indexes(struct check *c)
     snprintf(tables, sizeof(tables), "{%s,%s}", mapping_name_text(NAME_RESERVATIONS),
              mapping_name_text(NAME_INVENTORY));
     const char *params[] = {tables};
-    check_ask(c, sql_indexes, 1, params, on_indexes);
+    check_ask(c, question_text(QUESTION_INDEXES), 1, params, on_indexes);
 }

@@ -5,7 +5,7 @@
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -68,7 +68,8 @@ static void on_blocker(void *arg, const struct pg_answer *answer)
 static void ask_for_blocker(struct check *c)
 {
     const char *params[] = {c->pg.tables[0], c->pg.tables[1]};
-    const struct pg_query query = {.sql = sql_check_blocker, .nparams = 2, .params = params};
+    const struct pg_query query = {
+        .sql = question_text(QUESTION_TABLE_BLOCKER), .nparams = 2, .params = params};
     if (pg_link_send(c->pg.link, &query, 1, DEADLINE_US, on_blocker, c) != 0)
         lost(c, "the connection was lost");
 }
@@ -95,11 +96,11 @@ void check_ask(struct check *c, const char *sql, int nparams, const char *const 
         lost(c, "the connection was lost");
 }
 
-void check_ask_template(struct check *c, const char *text,
+void check_ask_template(struct check *c, enum question_id which,
                         void (*answered)(struct check *c, const struct pg_result *r,
                                          const struct pg_answer *answer))
 {
-    char *sql = mapping_render(text, statements_types(c->context.parts.statements), 0, c->pg.link);
+    char *sql = question_render(which, statements_types(c->context.parts.statements), c->pg.link);
     check_ask(c, sql, 0, NULL, answered);
     free(sql);
 }

@@ -5,6 +5,7 @@
 
 #include "app/context.h"
 #include "base/time_units.h"
+#include "store/questions.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -94,7 +95,7 @@ void check_ask(struct check *c, const char *sql, int nparams, const char *const 
                                 const struct pg_answer *answer));
 
 /* The same for a template (mapping.h), with tables and columns filled in. */
-void check_ask_template(struct check *c, const char *text,
+void check_ask_template(struct check *c, enum question_id which,
                         void (*answered)(struct check *c, const struct pg_result *r,
                                          const struct pg_answer *answer));
 

@@ -6,7 +6,7 @@
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -83,14 +83,14 @@ static void on_rows(struct check *c, const struct pg_result *r, const struct pg_
     }
     say_rows(c, r);
     if (pg_result_int(r, 0, ACTIVE) == 0)
-        check_ask_template(c, sql_check_statuses, on_statuses);
+        check_ask_template(c, QUESTION_STATUSES, on_statuses);
     else
         check_postgres_next(c);
 }
 
 void check_rows(struct check *c)
 {
-    check_ask_template(c, sql_check_rows, on_rows);
+    check_ask_template(c, QUESTION_ROWS, on_rows);
 }
 
 static void on_doubled(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
@@ -118,7 +118,7 @@ void check_doubled(struct check *c)
     if (statements_types(c->context.parts.statements)->counter_unique)
         check_postgres_next(c);
     else
-        check_ask_template(c, sql_check_doubled, on_doubled);
+        check_ask_template(c, QUESTION_DOUBLED, on_doubled);
 }
 
 static void on_oldest(struct check *c, const struct pg_result *r, const struct pg_answer *answer)

@@ -3,7 +3,7 @@
 
 #include "link/pg_link.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +101,7 @@ void check_states(struct check *c)
     const char *params[] = {c->pg.tables[0], mapping_name_text(NAME_STATUS),
                             mapping_name_text(NAME_UPDATED_AT), mapping_name_text(NAME_ACTIVE),
                             mapping_name_text(NAME_RELEASED)};
-    check_ask(c, sql_check_states, 5, params, on_states);
+    check_ask(c, question_text(QUESTION_STATES), 5, params, on_states);
 }
 
 void check_states_clear(struct check *c)

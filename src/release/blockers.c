@@ -10,7 +10,7 @@
 #include "release/parts.h"
 #include "release/release.h"
 #include "store/mapping.h"
-#include "store/sql_texts.h"
+#include "store/questions.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -157,7 +157,8 @@ static void ask_tables(struct blockers *b)
     char *reservations = pg_link_quote_ident(b->link, mapping_name_text(NAME_RESERVATIONS));
     char *inventory = pg_link_quote_ident(b->link, mapping_name_text(NAME_INVENTORY));
     const char *params[] = {reservations, inventory};
-    const struct pg_query query = {.sql = sql_table_locks, .nparams = 2, .params = params};
+    const struct pg_query query = {
+        .sql = question_text(QUESTION_TABLE_LOCKS), .nparams = 2, .params = params};
     if (reservations == NULL || inventory == NULL ||
         pg_link_send(b->link, &query, 1, STATEMENT_US * 2, on_tables, b) != 0)
         clear(b);
@@ -201,7 +202,8 @@ bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char
 {
     char pid[16];
     const char *params[] = {pid};
-    const struct pg_query query = {.sql = sql_waited_for, .nparams = 1, .params = params};
+    const struct pg_query query = {
+        .sql = question_text(QUESTION_WAITED_FOR), .nparams = 1, .params = params};
     if (b == NULL || b->link == NULL || !pg_link_up(b->link) || pg_link_busy(b->link) ||
         !locked_wants_watch(b->parts->locked, id, clock_mono_us()))
         return false;

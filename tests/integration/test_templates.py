@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted(p for p in (ROOT / "sql").glob("*.sql") if p.name != "schema.sql")
-SOURCES = sorted((ROOT / "src").rglob("*.c")) + sorted((ROOT / "include").glob("*.h"))
+SOURCES = sorted((ROOT / "src").rglob("*.c")) + sorted((ROOT / "include").rglob("*.h"))
 
 # What the grammar itself knows, wherever search_path leads: no function's or type's name.
 GRAMMAR = set(

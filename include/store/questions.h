@@ -1,0 +1,36 @@
+/* What is asked of Postgres beside the statements of the work: what --check-config wants to know,
+ * and who has locked what. Parameters and answers are described at the head of each file of sql/.
+ */
+#ifndef RS_QUESTIONS_H
+#define RS_QUESTIONS_H
+
+struct mapping_types;
+struct pg_link;
+
+enum question_id {
+    /* The same for every database: names of tables are parameters. */
+    QUESTION_SERVER,        /* sql/check_server.sql */
+    QUESTION_TABLES,        /* sql/check_tables.sql */
+    QUESTION_GUARDS,        /* sql/check_guards.sql */
+    QUESTION_STATES,        /* sql/check_states.sql */
+    QUESTION_TABLE_BLOCKER, /* sql/check_blocker.sql */
+    QUESTION_INDEXES,       /* sql/indexes.sql */
+    QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
+    QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
+
+    /* Templates: made for this database. */
+    QUESTION_SEEN,     /* sql/check_seen.sql */
+    QUESTION_ROWS,     /* sql/check_rows.sql */
+    QUESTION_STATUSES, /* sql/check_statuses.sql */
+    QUESTION_DOUBLED,  /* sql/check_doubled.sql */
+    QUESTIONS_N
+};
+
+/* The text of one that is the same for every database (asserted); static storage. */
+const char *question_text(enum question_id which);
+
+/* The text of one that is a template (asserted), for the tables as types says they are. malloc'd;
+ * NULL when the link is down or memory ran out. */
+char *question_render(enum question_id which, const struct mapping_types *types, struct pg_link *link);
+
+#endif

@@ -1,0 +1,40 @@
+/* The questions of --check-config, and those about locks. */
+#include "store/questions.h"
+
+#include "store/mapping.h"
+#include "store/sql_texts.h"
+
+#include <assert.h>
+#include <stdbool.h>
+
+static const char *const texts[QUESTIONS_N] = {
+    [QUESTION_SERVER] = sql_check_server,
+    [QUESTION_TABLES] = sql_check_tables,
+    [QUESTION_GUARDS] = sql_check_guards,
+    [QUESTION_STATES] = sql_check_states,
+    [QUESTION_TABLE_BLOCKER] = sql_check_blocker,
+    [QUESTION_INDEXES] = sql_indexes,
+    [QUESTION_TABLE_LOCKS] = sql_table_locks,
+    [QUESTION_WAITED_FOR] = sql_waited_for,
+    [QUESTION_SEEN] = sql_check_seen,
+    [QUESTION_ROWS] = sql_check_rows,
+    [QUESTION_STATUSES] = sql_check_statuses,
+    [QUESTION_DOUBLED] = sql_check_doubled,
+};
+
+static bool is_template(enum question_id which)
+{
+    return which >= QUESTION_SEEN;
+}
+
+const char *question_text(enum question_id which)
+{
+    assert(which < QUESTIONS_N && !is_template(which));
+    return texts[which];
+}
+
+char *question_render(enum question_id which, const struct mapping_types *types, struct pg_link *link)
+{
+    assert(which < QUESTIONS_N && is_template(which));
+    return mapping_render(texts[which], types, 0, link);
+}
