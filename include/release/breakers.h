@@ -36,12 +36,12 @@ size_t breakers_sift(struct breakers *b, struct item **items, size_t n, int64_t 
                      size_t *left);
 
 /* Why an item was refused, standing alone. */
-enum blame_kind { BLAME_ROW, BLAME_EITHER, BLAME_COUNTER };
-enum blame_kind breakers_kind(const struct release_result *result);
+enum refusal_cause { CAUSE_ROW, CAUSE_UNCLEAR, CAUSE_COUNTER };
+enum refusal_cause breakers_cause(const struct release_result *result);
 
 /* An item that had never been refused before was (sqlstate and error are set), or one was released.
  * Without its products neither does anything. */
-void breakers_refused(struct breakers *b, const struct item *item, enum blame_kind kind,
+void breakers_refused(struct breakers *b, const struct item *item, enum refusal_cause cause,
                       int64_t mono_us);
 void breakers_released(struct breakers *b, const struct item *item);
 

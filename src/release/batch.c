@@ -1,14 +1,14 @@
-/* Drives a set of reservations to an outcome for each: see batch.h. */
-#include "base/callback.h"
-#include "release/batch_private.h"
+/* Sends what the plan of a batch (plan.h) says is to be tried next, and feeds the answers back. */
+#include "release/batch.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/outage.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
-#include "release/counter_waits.h"
-#include "release/locked.h"
+#include "release/plan.h"
 #include "release/products.h"
 #include "release/stats.h"
 #include "store/ask.h"
@@ -16,14 +16,22 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* A polite transaction holds its counters from beginning to end. Checkouts that want one of them
- * wait for as long: 2 ms for a hundred, 10 for 500. */
-#define POLITE_MOST 100
-#define SEARCH_PART 10           /* of the lock timeout */
-#define WATCHED_MOST 4           /* of a batch's, by themselves */
-#define PROBING_US (50 * MS_US)  /* for reservations that were refused before, in one batch */
 #define LOST_US (30 * SECOND_US) /* beyond a statement's time; a resolver may block the loop */
+
+struct batch {
+    struct batch_options options;
+    struct plan *plan;
+    struct timer *next; /* takes the next step on a later turn */
+    bool running;
+    LIST_ENTRY(batch) others; /* while running */
+    int64_t deadline_us;      /* monotonic: of the step in hand */
+    size_t sent;              /* how many items are in it */
+    bool outdated;            /* the session may keep plans of a former table */
+    event_cb done;
+    void *arg;
+};
 
 static void step(void *arg);
 
@@ -33,9 +41,17 @@ struct batch *batch_new(const struct batch_options *options)
     if (b == NULL)
         return NULL;
     b->options = *options;
+    const struct plan_options plan = {
+        .counter_waits = options->counter_waits,
+        .breakers = options->breakers,
+        .locked = options->locked,
+        .lock_timeout_us = options->lock_timeout_us,
+        .bulk_lock_timeout_us = options->bulk_lock_timeout_us,
+    };
+    b->plan = plan_new(&plan);
     b->next = timer_new(options->loop, step, b);
-    if (b->next == NULL) {
-        free(b);
+    if (b->plan == NULL || b->next == NULL) {
+        batch_free(b);
         return NULL;
     }
     return b;
@@ -48,7 +64,7 @@ void batch_free(struct batch *b)
     if (b->running)
         LIST_REMOVE(b, others);
     timer_free(b->next);
-    free(b->order);
+    plan_free(b->plan);
     free(b);
 }
 
@@ -64,243 +80,56 @@ int64_t batch_deadline_us(const struct batch_list *running)
     return earliest_us;
 }
 
-void batch_push(struct batch *b, size_t first, size_t n, enum manner manner)
-{
-    assert(b->depth < sizeof(b->stack) / sizeof(b->stack[0]));
-    b->stack[b->depth++] = (struct range){first, n, manner};
-}
-
-void batch_mark(struct batch *b, size_t first, size_t n, enum outcome outcome)
-{
-    for (size_t i = first; i < first + n; i++)
-        b->order[i]->outcome = outcome;
-}
-
-void batch_give_up(struct batch *b, enum outcome outcome)
-{
-    for (size_t i = 0; i < b->all; i++)
-        if (b->order[i]->outcome == OUTCOME_NONE)
-            b->order[i]->outcome = outcome;
-    b->depth = 0;
-    b->doubted = false;
-    b->stage = STAGE_PATIENCE;
-    b->patient = PATIENT_PRODUCTS;
-}
-
-/* A hurried transaction that failed is repeated politely. */
-enum release_way batch_way(const struct batch *b)
-{
-    if (b->stage == STAGE_PATIENCE)
-        return RELEASE_WAITING;
-    return b->hurry && b->stage == STAGE_FRESH && b->current.manner == MANNER_FRESH
-               ? RELEASE_BULK
-               : RELEASE_CAREFUL;
-}
-
 static void set_deadline(struct batch *b)
 {
     b->deadline_us = clock_mono_us() + 2 * b->options.statement_timeout_us + LOST_US;
 }
 
-/* A lock that is searched for has been waited for already. */
-static int64_t lock_timeout_us(const struct batch *b)
+static struct plan_table table_of(const struct batch *b)
 {
-    if (batch_way(b) == RELEASE_BULK)
-        return b->options.bulk_lock_timeout_us;
-    bool waited = b->current.manner == MANNER_SEARCH && !b->watched;
-    return b->options.lock_timeout_us / (waited ? SEARCH_PART : 1);
-}
-
-static struct release_options options_of(const struct batch *b)
-{
-    return (struct release_options){
-        .statements = b->options.statements,
-        .clock = b->options.clock,
-        .lock_timeout_us = lock_timeout_us(b),
-        .statement_timeout_us = b->options.statement_timeout_us,
-        .way = batch_way(b),
+    const struct statements *s = b->options.statements;
+    if (!statements_ready(s))
+        return (struct plan_table){.ready = false};
+    const struct mapping_types *types = statements_types(s);
+    return (struct plan_table){
+        .ready = true,
+        .generation = statements_generation(s),
+        .id_kind = types->id_kind,
+        .bulk = mapping_allows_bulk(types),
+        .bytes = types->bytes,
     };
 }
 
-static void on_released(void *arg, const struct release_result *result)
+/* It is met again each second by each worker. */
+static void log_fault(struct outage *fault, const char *sqlstate, const char *error)
 {
-    struct batch *b = arg;
-    batch_answer(b, result);
-    timer_after_us(b->next, 0);
+    enum outage_say say = outage_on(fault, error != NULL ? error : sqlstate, true, clock_mono_us());
+    if (say == OUTAGE_WARN || say == OUTAGE_ERROR)
+        log_event(LOG_ERROR, "Postgres cannot release at present", LOG_STR, "sqlstate", sqlstate,
+                  LOG_STR, "error", error, LOG_INT, "faultSeconds", fault->lasted_us / SECOND_US,
+                  LOG_END);
 }
 
-/* Puts the next range on the stack; false when there is none. */
-static bool next_range(struct batch *b)
+static void fault_is_over(struct outage *fault)
 {
-    if (b->doubted)
-        return batch_settle_doubt(b);
-    if (b->stage == STAGE_FRESH) {
-        batch_settle_conflicts(b);
-        b->stage = STAGE_PROBES;
-        b->probe = b->fresh;
-        b->probes_end_us = clock_mono_us() + PROBING_US;
-    }
-    if (b->stage == STAGE_PROBES) {
-        if (b->probe < b->n && clock_mono_us() < b->probes_end_us) {
-            batch_push(b, b->probe++, 1, MANNER_POLITE); /* alone there is no hurry */
-            return true;
-        }
-        if (b->probe < b->n)
-            batch_mark(b, b->probe, b->n - b->probe, OUTCOME_UNTRIED);
-        b->stage = STAGE_PATIENCE;
-    }
-    if (b->patient++ >= PATIENT_PRODUCTS)
-        return false;
-    size_t n = counter_waits_gather(b->options.counter_waits, b->order, b->n, clock_mono_us());
-    if (n == 0)
-        return false;
-    batch_push(b, 0, n, MANNER_FRESH);
-    return true;
+    if (outage_off(fault, clock_mono_us()) == OUTAGE_OVER)
+        log_event(LOG_INFO, "Postgres can release again", LOG_INT, "faultSeconds",
+                  fault->lasted_us / SECOND_US, LOG_END);
 }
 
-static void on_products(void *arg)
+/* After a column's type has changed, the functions that a trigger calls fail so until the session
+ * ends (PostgreSQL manual, "Plan Caching"): "type of parameter 1 does not match that when preparing
+ * the plan", "cached plan must not change result type". */
+static bool is_outdated(const char *sqlstate)
 {
-    struct batch *b = arg;
-    if (b->suspect != NULL)
-        breakers_refused(b->options.breakers, b->suspect, b->reason, clock_mono_us());
-    b->suspect = NULL;
-    timer_after_us(b->next, 0);
-}
-
-/* True when an answer will come. */
-static bool ask_products(struct batch *b)
-{
-    const struct release_options options = options_of(b);
-    b->asked = true;
-    return b->n > 0 && statements_ready(b->options.statements) &&
-           products_ask(b->options.link, &options, b->order, b->n, on_products, b) == 0;
-}
-
-/* Leaves for later what the current range has beyond a polite transaction. */
-static void stay_polite(struct batch *b)
-{
-    struct range *r = &b->current;
-    if (r->n <= POLITE_MOST || batch_way(b) != RELEASE_CAREFUL)
-        return;
-    batch_push(b, r->first + POLITE_MOST, r->n - POLITE_MOST, r->manner);
-    r->n = POLITE_MOST;
-}
-
-/* Takes the next range, without what is not to be tried now; false when there is none. */
-static bool take_range(struct batch *b)
-{
-    while (b->depth > 0 || next_range(b)) {
-        struct range r = b->stack[--b->depth];
-        size_t left = 0;
-        if (b->stage == STAGE_FRESH && b->asked)
-            r.n =
-                breakers_sift(b->options.breakers, b->order + r.first, r.n, clock_mono_us(), &left);
-        if (left > 0)
-            batch_push(b, r.first + 1, left, r.manner);
-        if (r.n == 1 &&
-            r.manner == MANNER_FRESH) /* alone there is no hurry, and a probe must decide */
-            r.manner = MANNER_POLITE;
-        b->current = r;
-        stay_polite(b);
-        if (r.n > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Where an item stands in the order. */
-enum turn { TURN_FREE, TURN_LOCKED, TURN_REFUSED, TURN_INVALID, TURNS };
-
-static enum turn turn_of(const struct batch *b, const struct item *item, enum id_kind kind)
-{
-    if (!item->from_postgres && !parse_id_valid(kind, item->id, item->id_len))
-        return TURN_INVALID;
-    if (item->attempts > 0)
-        return TURN_REFUSED;
-    return locked_inside(b->options.locked, item->id) ? TURN_LOCKED : TURN_FREE;
-}
-
-/* Those known to be locked inside, together; a few by themselves, if they are to be watched. */
-static void push_known(struct batch *b)
-{
-    size_t first = b->free;
-    while (first < b->fresh && first - b->free < WATCHED_MOST &&
-           locked_wants_watch(b->options.locked, b->order[first]->id, clock_mono_us()))
-        first++;
-    if (first < b->fresh)
-        batch_push(b, first, b->fresh - first, MANNER_POLITE);
-    while (first-- > b->free)
-        batch_push(b, first, 1, MANNER_POLITE);
-}
-
-/* Puts the undecided in order for the statements that there are, and begins with them: first those
- * that nothing is known of, then those whose release met a lock inside, then those that were
- * refused, last what cannot be an id of the table. */
-static void arrange(struct batch *b)
-{
-    enum id_kind kind = statements_types(b->options.statements)->id_kind;
-    size_t ends[TURNS];
-    b->generation = statements_generation(b->options.statements);
-    b->depth = 0;
-    b->patient = 0;
-    b->works = b->doubted = b->proved = false;
-    b->stage = STAGE_FRESH;
-    b->first_met = (struct conflicts){.limits = &conflict_limits_first};
-    b->known_met = (struct conflicts){.limits = &conflict_limits_known};
-    b->all = 0;
-    for (enum turn turn = TURN_FREE; turn < TURNS; turn++) {
-        for (size_t i = 0; i < b->n_items; i++)
-            if (b->items[i].outcome == OUTCOME_NONE && turn_of(b, &b->items[i], kind) == turn)
-                b->order[b->all++] = &b->items[i];
-        ends[turn] = b->all;
-    }
-    b->free = ends[TURN_FREE];
-    b->fresh = ends[TURN_LOCKED];
-    b->n = ends[TURN_REFUSED];
-    push_known(b);
-    if (b->free > 0)
-        batch_push(b, 0, b->free, MANNER_FRESH);
-}
-
-/* Other statements than it was arranged for: the table is another by now. What is in doubt is not
- * decided. */
-static void follow(struct batch *b)
-{
-    if (!statements_ready(b->options.statements) ||
-        statements_generation(b->options.statements) == b->generation)
-        return;
-    for (size_t i = 0; i < b->all && b->doubted; i++)
-        if (b->order[i]->outcome == OUTCOME_FAULT)
-            b->order[i]->outcome = OUTCOME_NONE;
-    arrange(b);
-}
-
-static void on_proof(void *arg, const struct pg_answer *answer)
-{
-    struct batch *b = arg;
-    b->proved = answer->status == PG_DONE;
-    if (!b->proved && !ask_is_stale(answer))
-        batch_give_up(b, answer->status == PG_REFUSED ? OUTCOME_UNTRIED : OUTCOME_UNKNOWN);
-    timer_after_us(b->next, 0);
-}
-
-/* What cannot be an id of the table as it was known may be one by now: it is discarded only when a
- * statement has shown, after the claim, that the table is still the same. True when an answer will
- * come. */
-static bool judge_invalid(struct batch *b)
-{
-    const struct release_options options = options_of(b);
-    if (b->n == b->all || b->order[b->n]->outcome != OUTCOME_NONE)
-        return false;
-    if (!b->proved && statements_ready(b->options.statements) &&
-        release_ask(b->options.link, &options, STATEMENT_PRODUCTS, b->order, 0, on_proof, b) == 0)
-        return true;
-    batch_mark(b, b->n, b->all - b->n, b->proved ? OUTCOME_INVALID : OUTCOME_UNKNOWN);
-    return false;
+    return strcmp(sqlstate, "42804") == 0 || strcmp(sqlstate, "0A000") == 0;
 }
 
 static void finish(struct batch *b)
 {
+    const struct item *fault = plan_fault(b->plan);
+    if (fault != NULL)
+        log_fault(b->options.fault, fault->sqlstate, fault->error);
     b->running = false;
     LIST_REMOVE(b, others);
     if (b->outdated)
@@ -309,71 +138,112 @@ static void finish(struct batch *b)
     b->done(b->arg);
 }
 
-/* Whom it waits for is of interest, and seen only while it waits. */
-static bool watch(const struct batch *b)
+static void count(struct stats *stats, const struct release_result *result, size_t n)
 {
-    struct range r = b->current;
-    return r.n == 1 && r.first >= b->free && r.first < b->fresh &&
-           blockers_watch(b->options.blockers, b->options.link, b->order[r.first]->id);
+    if (result->fault == RELEASE_UNKNOWN)
+        stats->unknown_commits += n;
+    if (result->fault != RELEASE_OK)
+        return;
+    stats->batches++;
+    stats_observe(&stats->batch_size, (double)n);
+    stats_observe(&stats->batch_s, (double)(result->received_us - result->sent_us) / 1e6);
+}
+
+static void on_released(void *arg, const struct release_result *result)
+{
+    struct batch *b = arg;
+    const struct plan_table table = table_of(b);
+    count(b->options.stats, result, b->sent);
+    if (result->fault == RELEASE_OK)
+        fault_is_over(b->options.fault);
+    b->outdated = b->outdated || is_outdated(result->sqlstate);
+    if (plan_answer(b->plan, result, &table, clock_mono_us()))
+        statements_use_bytes(b->options.statements);
+    timer_after_us(b->next, 0);
+}
+
+static void on_products(void *arg)
+{
+    struct batch *b = arg;
+    plan_products(b->plan, clock_mono_us());
+    timer_after_us(b->next, 0);
+}
+
+static void on_proof(void *arg, const struct pg_answer *answer)
+{
+    struct batch *b = arg;
+    enum plan_proved proved = PLAN_PROOF_LOST;
+    if (answer->status == PG_DONE)
+        proved = PLAN_PROVED;
+    else if (ask_is_stale(answer))
+        proved = PLAN_PROOF_OUTDATED;
+    else if (answer->status == PG_REFUSED)
+        proved = PLAN_PROOF_REFUSED;
+    plan_proof(b->plan, proved);
+    timer_after_us(b->next, 0);
+}
+
+/* Returns 0, or -1 when nothing was sent. */
+static int send(struct batch *b, const struct plan_step *todo)
+{
+    struct pg_link *link = b->options.link;
+    struct release_options options = {
+        .statements = b->options.statements,
+        .clock = b->options.clock,
+        .lock_timeout_us = todo->lock_timeout_us,
+        .statement_timeout_us = b->options.statement_timeout_us,
+        .way = todo->way,
+    };
+    if (!statements_ready(b->options.statements))
+        return -1;
+    switch (todo->action) {
+    case PLAN_RELEASE:
+        if (todo->watch && blockers_watch(b->options.blockers, link, todo->items[0]->id))
+            options.lock_timeout_us = b->options.lock_timeout_us;
+        return release_send(link, &options, todo->items, todo->n, on_released, b);
+    case PLAN_PRODUCTS:
+        return products_ask(link, &options, todo->items, todo->n, on_products, b);
+    case PLAN_PROOF:
+        return release_ask(link, &options, STATEMENT_PRODUCTS, todo->items, 0, on_proof, b);
+    case PLAN_DONE:
+        break;
+    }
+    assert(false);
+    return -1;
 }
 
 static void step(void *arg)
 {
     struct batch *b = arg;
+    const struct plan_table table = table_of(b);
+    struct plan_step todo;
     set_deadline(b);
-    follow(b);
-    if (b->wonder && !b->asked && ask_products(b))
-        return;
-    if (!take_range(b)) {
-        if (!judge_invalid(b))
-            finish(b);
-        return;
-    }
-    b->watched = watch(b);
-    const struct release_options options = options_of(b);
-    if (!statements_ready(b->options.statements) ||
-        release_send(b->options.link, &options, b->order + b->current.first, b->current.n,
-                     on_released, b) != 0) {
-        batch_mark(b, b->current.first, b->current.n, OUTCOME_UNKNOWN);
-        batch_give_up(b, OUTCOME_UNKNOWN);
+    plan_next(b->plan, &table, clock_mono_us(), &todo);
+    b->sent = todo.n;
+    if (todo.action == PLAN_DONE) {
+        finish(b);
+    } else if (send(b, &todo) != 0) {
+        if (todo.action == PLAN_PRODUCTS) /* they stay unknown */
+            plan_products(b->plan, clock_mono_us());
+        else
+            plan_unsent(b->plan);
         timer_after_us(b->next, 0);
     }
 }
 
-void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, event_cb *done, void *arg)
+void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, event_cb done,
+               void *arg)
 {
+    const struct plan_table table = table_of(b);
     assert(!b->running);
     b->running = true;
     LIST_INSERT_HEAD(b->options.running, b, others);
-    set_deadline(b);
     b->done = done;
     b->arg = arg;
-    b->items = items;
-    b->n_items = n;
-    b->n = b->free = b->fresh = b->all = b->depth = 0;
-    b->hurry = (hurry || n > POLITE_MOST) &&
-               mapping_allows_bulk(statements_types(b->options.statements)) &&
-               clock_mono_us() >= b->polite_until_us;
-    b->wonder = breakers_any(b->options.breakers, clock_mono_us());
-    b->asked = b->doubted = b->outdated = false;
-    b->suspect = NULL;
-    for (size_t i = 0; i < n; i++)
-        items[i].outcome = OUTCOME_NONE;
-    if (n > b->capacity) {
-        struct item **order = realloc(b->order, n * sizeof(struct item *));
-        if (order == NULL) {
-            for (size_t i = 0; i < n; i++)
-                items[i].outcome = OUTCOME_UNKNOWN;
-            batch_give_up(b, OUTCOME_UNKNOWN);
-            timer_after_us(b->next, 0);
-            return;
-        }
-        b->order = order;
-        b->capacity = n;
-    }
-    arrange(b);
-    if (b->n > 0)
-        step(b); /* there is something to send, so this does not end the batch */
+    b->outdated = false;
+    set_deadline(b);
+    if (plan_begin(b->plan, items, n, backlog, &table, clock_mono_us()) == 0 && n > 0)
+        step(b); /* something is sent, or could not be: this does not end the batch */
     else
         timer_after_us(b->next, 0);
 }

@@ -102,18 +102,18 @@ static struct slot *take(struct breakers *b, const char *product, int64_t mono_u
     return s;
 }
 
-enum blame_kind breakers_kind(const struct release_result *result)
+enum refusal_cause breakers_cause(const struct release_result *result)
 {
     if (strcmp(result->sqlstate, RELEASE_WRONG_COUNTER) == 0)
-        return BLAME_COUNTER;
+        return CAUSE_COUNTER;
     if (strcmp(result->sqlstate, RELEASE_WRONG_ROW) == 0)
-        return BLAME_ROW;
+        return CAUSE_ROW;
     if (strncmp(result->sqlstate, "23", 2) != 0)
-        return BLAME_EITHER;
+        return CAUSE_UNCLEAR;
     if (strcmp(result->table, mapping_name_text(NAME_INVENTORY)) == 0)
-        return BLAME_COUNTER;
-    return strcmp(result->table, mapping_name_text(NAME_RESERVATIONS)) == 0 ? BLAME_ROW
-                                                                            : BLAME_EITHER;
+        return CAUSE_COUNTER;
+    return strcmp(result->table, mapping_name_text(NAME_RESERVATIONS)) == 0 ? CAUSE_ROW
+                                                                            : CAUSE_UNCLEAR;
 }
 
 static bool has_several(const struct item *item)
@@ -184,9 +184,10 @@ size_t breakers_sift(struct breakers *b, struct item **items, size_t n, int64_t 
 }
 
 /* Returns whether it is blamed from now on. */
-static bool accuse(struct slot *s, const struct item *item, enum blame_kind kind, int64_t mono_us)
+static bool accuse(struct slot *s, const struct item *item, enum refusal_cause cause,
+                   int64_t mono_us)
 {
-    s->points += kind == BLAME_COUNTER ? COUNTER_POINTS : EITHER_POINTS;
+    s->points += cause == CAUSE_COUNTER ? COUNTER_POINTS : EITHER_POINTS;
     s->alone = s->alone || !has_several(item);
     s->last_us = mono_us;
     if (s->blamed && !s->probing) /* another batch was at it when it was blamed */
@@ -203,14 +204,14 @@ static bool accuse(struct slot *s, const struct item *item, enum blame_kind kind
     return !known;
 }
 
-void breakers_refused(struct breakers *b, const struct item *item, enum blame_kind kind,
+void breakers_refused(struct breakers *b, const struct item *item, enum refusal_cause cause,
                       int64_t mono_us)
 {
-    if (kind == BLAME_ROW)
+    if (cause == CAUSE_ROW)
         return;
     for (char *p = NULL; (p = argz_next(item->products, item->products_len, p)) != NULL;) {
         struct slot *s = take(b, p, mono_us);
-        if (accuse(s, item, kind, mono_us))
+        if (accuse(s, item, cause, mono_us))
             refusal_log_product(b->log, p, s->sqlstate, s->message);
     }
 }

@@ -45,12 +45,12 @@ static struct item make(const char *id, const char *product, const char *other)
 }
 
 static void refuse(struct breakers *b, const char *product, const char *other, int times,
-                   enum blame_kind kind, int64_t now_us)
+                   enum refusal_cause cause, int64_t now_us)
 {
     struct item item = make("refused", product, other);
 
     for (int i = 0; i < times; i++)
-        breakers_refused(b, &item, kind, now_us);
+        breakers_refused(b, &item, cause, now_us);
     item_clear(&item);
 }
 
@@ -97,13 +97,13 @@ static void ten_in_a_row(void **state)
     (void)state;
     assert_non_null(b);
     assert_false(breakers_any(b, 0));
-    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 9, CAUSE_COUNTER, 0);
     assert_true(breakers_any(b, 0));
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
     release(b, "A"); /* not in a row */
-    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 9, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
-    refuse(b, "A", NULL, 1, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 1, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, &last, &wait_us), 0);
     assert_int_equal(last, OUTCOME_DEFERRED);
     assert_in_range(wait_us, SECOND, 2 * SECOND);
@@ -117,11 +117,11 @@ static void one_probe_for_each_back_off(void **state)
     int64_t wait_us = 0;
 
     (void)state;
-    refuse(b, "A", NULL, 10, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 10, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, SECOND, NULL, NULL), 1);
     assert_int_equal(tried(b, "A", NULL, SECOND, NULL, NULL), 0); /* one at a time */
-    refuse(b, "A", NULL, 1, BLAME_COUNTER, SECOND);
-    refuse(b, "A", NULL, 5, BLAME_COUNTER, SECOND); /* of batches that had begun before */
+    refuse(b, "A", NULL, 1, CAUSE_COUNTER, SECOND);
+    refuse(b, "A", NULL, 5, CAUSE_COUNTER, SECOND); /* of batches that had begun before */
     assert_int_equal(tried(b, "A", NULL, 3 * SECOND - 1, NULL, &wait_us), 0);
     assert_in_range(wait_us, 1, 2 * SECOND);
     assert_int_equal(tried(b, "A", NULL, 3 * SECOND, NULL, NULL), 1);
@@ -136,11 +136,11 @@ static void what_is_not_clear_counts_a_third(void **state)
     struct breakers *b = breakers_new(names);
 
     (void)state;
-    refuse(b, "A", NULL, 100, BLAME_ROW, 0);
+    refuse(b, "A", NULL, 100, CAUSE_ROW, 0);
     assert_false(breakers_any(b, 0));
-    refuse(b, "A", NULL, 29, BLAME_EITHER, 0);
+    refuse(b, "A", NULL, 29, CAUSE_UNCLEAR, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
-    refuse(b, "A", NULL, 1, BLAME_EITHER, 0);
+    refuse(b, "A", NULL, 1, CAUSE_UNCLEAR, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
     breakers_forget(b);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 3);
@@ -153,11 +153,11 @@ static void together_and_alone(void **state)
     struct breakers *b = breakers_new(names);
 
     (void)state;
-    refuse(b, "A", "B", 10, BLAME_COUNTER, 0);
+    refuse(b, "A", "B", 10, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", "B", 0, NULL, NULL), 0);
     assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 0);
     assert_int_equal(tried(b, "B", NULL, 0, NULL, NULL), 3);
-    refuse(b, "A", NULL, 1, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 1, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
     release(b, "B");
     assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 3);
@@ -170,16 +170,16 @@ static void it_forgets(void **state)
     char product[16];
 
     (void)state;
-    refuse(b, "A", NULL, 9, BLAME_COUNTER, 0);
+    refuse(b, "A", NULL, 9, CAUSE_COUNTER, 0);
     assert_false(breakers_any(b, 11 * SECOND));
-    refuse(b, "A", NULL, 9, BLAME_COUNTER, 11 * SECOND);
+    refuse(b, "A", NULL, 9, CAUSE_COUNTER, 11 * SECOND);
     assert_int_equal(tried(b, "A", NULL, 11 * SECOND, NULL, NULL), 3);
     for (int i = 0; i < 1000; i++) { /* more than there is room for */
         product[0] = (char)('a' + i / 100);
         product[1] = (char)('a' + i / 10 % 10);
         product[2] = (char)('a' + i % 10);
         product[3] = '\0';
-        refuse(b, product, NULL, 10, BLAME_COUNTER, 12 * SECOND + i);
+        refuse(b, product, NULL, 10, CAUSE_COUNTER, 12 * SECOND + i);
     }
     assert_int_equal(tried(b, product, NULL, 12 * SECOND, NULL, NULL), 0);
     breakers_free(b);
@@ -196,12 +196,12 @@ static void whose_fault(void **state)
         {.sqlstate = RELEASE_WRONG_COUNTER, .table = ""},
         {.sqlstate = RELEASE_WRONG_ROW, .table = ""},
     };
-    const enum blame_kind kinds[] = {BLAME_COUNTER, BLAME_ROW,     BLAME_EITHER, BLAME_EITHER,
-                                     BLAME_EITHER,  BLAME_COUNTER, BLAME_ROW};
+    const enum refusal_cause causes[] = {CAUSE_COUNTER, CAUSE_ROW,     CAUSE_UNCLEAR, CAUSE_UNCLEAR,
+                                         CAUSE_UNCLEAR, CAUSE_COUNTER, CAUSE_ROW};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(results); i++)
-        assert_int_equal(breakers_kind(&results[i]), kinds[i]);
+        assert_int_equal(breakers_cause(&results[i]), causes[i]);
 }
 
 int main(void)
