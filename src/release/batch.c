@@ -29,7 +29,7 @@ struct batch {
     int64_t deadline_us;      /* monotonic: of the step in hand */
     size_t sent;              /* how many items are in it */
     bool outdated;            /* the session may keep plans of a former table */
-    event_cb done;
+    event_cb *done;
     void *arg;
 };
 
@@ -231,7 +231,7 @@ static void step(void *arg)
     }
 }
 
-void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, event_cb done,
+void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, event_cb *done,
                void *arg)
 {
     const struct plan_table table = table_of(b);

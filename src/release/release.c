@@ -15,8 +15,8 @@
 #include <string.h>
 
 /* Settings of this transaction. random_page_cost and jit: with hundreds of ids, or a few of a table
- * that was never analyzed, the planner must neither read whole tables nor compile. The clock is read
- * here, before the work begins: the tighter bound (clock.h). */
+ * that was never analyzed, the planner must neither read whole tables nor compile. The clock is
+ * read here, before the work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
     PG_SETTINGS_4("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
                   PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"),          \
