@@ -1,4 +1,4 @@
-/* The records of :failed (interface.md 4): JSON, written and read here alone. */
+/* The records of :failed (docs/INTEGRATION.md): JSON, written and read here alone. */
 #ifndef RS_FAILED_RECORD_H
 #define RS_FAILED_RECORD_H
 
