@@ -1,11 +1,24 @@
 /* FNV-1a (Fowler, Noll, Vo; public domain). */
 #include "base/hash.h"
 
+#define OFFSET_BASIS UINT64_C(14695981039346656037)
+#define PRIME UINT64_C(1099511628211)
+
 uint64_t hash_text(const char *text)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t hash = OFFSET_BASIS;
 
     for (; *text != '\0'; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return h != 0 ? h : 1;
+        hash = (hash ^ (unsigned char)*text) * PRIME;
+    return hash != 0 ? hash : 1;
+}
+
+uint64_t hash_without_digits(const char *text)
+{
+    uint64_t hash = OFFSET_BASIS;
+
+    for (; *text != '\0'; text++)
+        if (*text < '0' || *text > '9')
+            hash = (hash ^ (unsigned char)*text) * PRIME;
+    return hash;
 }

@@ -1,6 +1,7 @@
 /* When a fault that lasts is said. */
 #include "base/outage.h"
 
+#include "base/hash.h"
 #include "base/time_units.h"
 
 #include <stdio.h>
@@ -14,17 +15,6 @@
 #define ALONE_US (10 * SECOND_US) /* a reason said before has stood alone for so long */
 #define SAME_AGAIN_US (30 * SECOND_US)
 #define OFTEN 5 /* short ones within AGAIN_US */
-
-/* FNV-1a. Digits do not make another reason: a port, a pid, milliseconds. */
-static uint64_t hash_reason(const char *reason)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (; *reason != '\0'; reason++)
-        if (*reason < '0' || *reason > '9')
-            hash = (hash ^ (unsigned char)*reason) * UINT64_C(1099511628211);
-    return hash;
-}
 
 /* Where the reason stands among those that were said; nreasons: nowhere. */
 static int find_reason(const struct outage *o, uint64_t hash)
@@ -40,7 +30,7 @@ static int64_t first_wait_us(const struct outage *o)
 {
     int64_t wait_us = RELAPSE_US;
 
-    if (find_reason(o, hash_reason(o->reason)) == o->nreasons && o->nreasons < OUTAGE_REASONS)
+    if (find_reason(o, hash_without_digits(o->reason)) == o->nreasons && o->nreasons < OUTAGE_REASONS)
         return o->lasting ? 0 : BLIP_US;
     for (unsigned i = 0; i < o->relapses && wait_us < ERROR_US; i++)
         wait_us *= 2;
@@ -49,7 +39,7 @@ static int64_t first_wait_us(const struct outage *o)
 
 static bool reason_is_due(const struct outage *o, int64_t now_us)
 {
-    uint64_t hash = hash_reason(o->reason);
+    uint64_t hash = hash_without_digits(o->reason);
     int i = find_reason(o, hash);
 
     if (hash == o->said_reason)
@@ -70,7 +60,7 @@ static bool is_due(const struct outage *o, int64_t now_us)
 
 static enum outage_say say(struct outage *o, int64_t now_us)
 {
-    uint64_t hash = hash_reason(o->reason);
+    uint64_t hash = hash_without_digits(o->reason);
     int i = find_reason(o, hash);
 
     if (i < OUTAGE_REASONS) {
@@ -95,7 +85,7 @@ enum outage_say outage_look(struct outage *o, int64_t now_us)
 
 enum outage_say outage_on(struct outage *o, const char *reason, bool lasting, int64_t now_us)
 {
-    uint64_t before = hash_reason(o->reason);
+    uint64_t before = hash_without_digits(o->reason);
 
     if (o->since_us == 0) {
         if (o->ended_us == 0 || now_us - o->ended_us >= QUIET_US) {
@@ -110,7 +100,7 @@ enum outage_say outage_on(struct outage *o, const char *reason, bool lasting, in
     }
     o->lasting = o->lasting || lasting;
     snprintf(o->reason, sizeof(o->reason), "%s", reason);
-    if (hash_reason(o->reason) != before)
+    if (hash_without_digits(o->reason) != before)
         o->changed_us = now_us;
     return outage_look(o, now_us);
 }

@@ -1,8 +1,8 @@
-/* What others hold locked: a chained hash table, and a list with the oldest first. */
+/* What others hold locked: a hash table, and a list with the oldest first. */
 #include "release/locked.h"
 
-#include "base/hash.h"
 #include "base/log.h"
+#include "base/text_table.h"
 #include "base/time_units.h"
 #include "release/release.h"
 
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define CHAINS 1024
 #define ASK_US (25 * SECOND_US)     /* held for so long: who holds it is worth a question */
 #define PAUSE_US (2 * SECOND_US)    /* between two questions */
 #define AGAIN_US (30 * SECOND_US)   /* the holder of one may have changed */
@@ -19,8 +18,8 @@
 #define SAID_MOST 100               /* in a minute; the others follow in the next */
 
 struct held {
+    struct text_entry by_id;
     TAILQ_ENTRY(held) by_age;
-    struct held *next; /* of its chain */
     struct locked_entry entry;
     int64_t asked_us; /* 0: never */
     bool said;
@@ -31,9 +30,8 @@ struct held {
 TAILQ_HEAD(helds, held);
 
 struct locked {
-    struct held *chains[CHAINS];
+    struct text_table by_id;
     struct helds by_age;
-    size_t n;
     size_t said;      /* of these, named in the log */
     size_t ever_said; /* since none was */
     int64_t asked_us; /* 0: never */
@@ -49,24 +47,19 @@ struct locked *locked_new(void)
     return l;
 }
 
-static struct held **find(const struct locked *l, const char *id)
+static struct held *find(const struct locked *l, const char *id)
 {
-    struct held **at = (struct held **)&l->chains[hash_text(id) % CHAINS];
-    while (*at != NULL && strcmp((*at)->id, id) != 0)
-        at = &(*at)->next;
-    return at;
+    return (struct held *)text_table_find(&l->by_id, id);
 }
 
-/* It is held no longer, or was never to be released; NULL there: it was not known. One record when
+/* It is held no longer, or was never to be released; NULL: it was not known. One record when
  * that is the last of those that the log has named. */
-static void end(struct locked *l, struct held **at)
+static void end(struct locked *l, struct held *gone)
 {
-    struct held *gone = *at;
     if (gone == NULL)
         return;
-    *at = gone->next;
+    text_table_remove(&l->by_id, &gone->by_id);
     TAILQ_REMOVE(&l->by_age, gone, by_age);
-    l->n--;
     if (gone->said && --l->said == 0) {
         log_event(LOG_INFO, "What others held locked is free again", LOG_INT, "reservations",
                   (int64_t)l->ever_said, LOG_END);
@@ -89,10 +82,10 @@ void locked_free(struct locked *l)
     free(l);
 }
 
-static struct held *add(struct locked *l, struct held **at, const char *id, int64_t mono_us)
+static struct held *add(struct locked *l, const char *id, int64_t mono_us)
 {
     size_t size = strlen(id) + 1;
-    struct held *fresh = l->n < LOCKED_MOST ? malloc(sizeof(*fresh) + size) : NULL;
+    struct held *fresh = l->by_id.n < LOCKED_MOST ? malloc(sizeof(*fresh) + size) : NULL;
     if (fresh == NULL)
         return NULL;
     memset(fresh, 0, sizeof(*fresh));
@@ -101,19 +94,18 @@ static struct held *add(struct locked *l, struct held **at, const char *id, int6
     fresh->entry.product = "";
     fresh->entry.since_us = mono_us;
     TAILQ_INSERT_TAIL(&l->by_age, fresh, by_age);
-    *at = fresh;
-    l->n++;
+    fresh->by_id.key = fresh->id;
+    text_table_add(&l->by_id, &fresh->by_id);
     return fresh;
 }
 
 static void met(struct locked *l, struct item *item, int64_t now_us, int64_t mono_us)
 {
     bool told = item->expires_us != 0 && item->expires_us != INT64_MAX;
-    struct held **at = find(l, item->id);
-    struct held *lock = *at;
+    struct held *lock = find(l, item->id);
     item->due_us = told ? item->expires_us : 0;
     if (lock == NULL && item->lock != LOCK_AMONG) {
-        lock = add(l, at, item->id, mono_us);
+        lock = add(l, item->id, mono_us);
         if (lock != NULL) /* what Redis said is a hint, and all that there is */
             lock->entry.due_us = item->score_ms > 0 && item->score_ms < now_us / MS_US
                                      ? item->score_ms * MS_US
@@ -155,23 +147,23 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
 
 bool locked_has(const struct locked *l, const char *id)
 {
-    return *find(l, id) != NULL;
+    return find(l, id) != NULL;
 }
 
 bool locked_inside(const struct locked *l, const char *id)
 {
-    const struct held *lock = l->n > 0 ? *find(l, id) : NULL;
+    const struct held *lock = l->by_id.n > 0 ? find(l, id) : NULL;
     return lock != NULL && lock->entry.inside;
 }
 
 size_t locked_count(const struct locked *l)
 {
-    return l->n;
+    return l->by_id.n;
 }
 
 int64_t locked_since_us(const struct locked *l)
 {
-    return l->n > 0 ? TAILQ_FIRST(&l->by_age)->entry.since_us : INT64_MAX;
+    return l->by_id.n > 0 ? TAILQ_FIRST(&l->by_age)->entry.since_us : INT64_MAX;
 }
 
 size_t locked_oldest(const struct locked *l, struct locked_entry *entries, size_t n)
@@ -189,7 +181,7 @@ size_t locked_oldest(const struct locked *l, struct locked_entry *entries, size_
 
 int64_t locked_ask_at_us(const struct locked *l)
 {
-    if (l->n == 0)
+    if (l->by_id.n == 0)
         return INT64_MAX;
     int64_t old_us = locked_since_us(l) + ASK_US;
     int64_t stale_us = l->asked_us + STALE_US;
@@ -239,13 +231,12 @@ static void set_product(struct held *lock, const char *product)
 void locked_answer(struct locked *l, const char *id, bool active, const char *product,
                    const struct locked_holder *holder, int64_t mono_us)
 {
-    struct held **at = find(l, id);
-    struct held *lock = *at;
+    struct held *lock = find(l, id);
     if (lock == NULL)
         return;
     bool stale = mono_us - lock->entry.last_us >= STALE_US;
     if (!active || (stale && !holder->known)) { /* released by another sweeper, say */
-        end(l, at);
+        end(l, lock);
         return;
     }
     lock->asked_us = mono_us;
@@ -265,17 +256,19 @@ static void say(const struct locked *l, const struct held *lock, int64_t mono_us
     if (!h->known)
         log_event(LOG_WARN, message, LOG_STR, "reservationId", e->id, LOG_STR, "productId", product,
                   LOG_STR, "blocker", "unknown", LOG_INT, "lockedSeconds", seconds, LOG_INT,
-                  "lockedReservations", (int64_t)l->n, LOG_END);
+                  "lockedReservations", (int64_t)l->by_id.n, LOG_END);
     else if (h->gid[0] != '\0')
         log_event(LOG_WARN, message, LOG_STR, "reservationId", e->id, LOG_STR, "productId", product,
                   LOG_STR, "blocker", "a prepared transaction", LOG_STR, "blockerGid", h->gid,
                   LOG_STR, "blockerUser", h->user, LOG_STR, "lockOn", h->what, LOG_INT,
-                  "lockedSeconds", seconds, LOG_INT, "lockedReservations", (int64_t)l->n, LOG_END);
+                  "lockedSeconds", seconds, LOG_INT, "lockedReservations", (int64_t)l->by_id.n,
+                  LOG_END);
     else
         log_event(LOG_WARN, message, LOG_STR, "reservationId", e->id, LOG_STR, "productId", product,
                   LOG_INT, "blockerPid", (int64_t)h->pid, LOG_STR, "blockerUser", h->user, LOG_STR,
                   "blockerApplication", h->application, LOG_STR, "lockOn", h->what, LOG_INT,
-                  "lockedSeconds", seconds, LOG_INT, "lockedReservations", (int64_t)l->n, LOG_END);
+                  "lockedSeconds", seconds, LOG_INT, "lockedReservations", (int64_t)l->by_id.n,
+                  LOG_END);
 }
 
 static void say_old(struct locked *l, int64_t mono_us)
@@ -303,21 +296,21 @@ static void say_old(struct locked *l, int64_t mono_us)
 
 void locked_seen(struct locked *l, const char *id, const struct locked_holder *holder)
 {
-    struct held *lock = *find(l, id);
+    struct held *lock = find(l, id);
     if (lock != NULL)
         lock->entry.holder = *holder;
 }
 
 bool locked_holds(const struct locked *l, const char *id, const char *what)
 {
-    const struct held *lock = *find(l, id);
+    const struct held *lock = find(l, id);
     return lock != NULL && !lock->entry.inside &&
            strcmp(what, lock->entry.counter ? "counter" : "reservation") == 0;
 }
 
 bool locked_wants_watch(const struct locked *l, const char *id, int64_t mono_us)
 {
-    const struct held *lock = l->n > 0 ? *find(l, id) : NULL;
+    const struct held *lock = l->by_id.n > 0 ? find(l, id) : NULL;
     return lock != NULL && lock->entry.inside && !lock->entry.holder.known && !lock->said &&
            mono_us - lock->entry.since_us >= ASK_US;
 }
@@ -327,7 +320,7 @@ void locked_tick(struct locked *l, int64_t mono_us)
     for (struct held *next, *lock = TAILQ_FIRST(&l->by_age); lock != NULL; lock = next) {
         next = TAILQ_NEXT(lock, by_age);
         if (mono_us - lock->entry.last_us >= MINUTE_US)
-            end(l, find(l, lock->id));
+            end(l, lock);
     }
     say_old(l, mono_us);
 }

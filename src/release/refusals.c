@@ -1,25 +1,23 @@
-/* Reservations that Postgres refused while Redis could not be told: a chained hash table. */
+/* Reservations that Postgres refused while Redis could not be told: by id. */
 #include "release/refusals.h"
 
 #include "base/backoff.h"
-#include "base/hash.h"
+#include "base/text_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHAINS 1024
 #define MOST 10000
 
 struct refusal {
-    struct refusal *next;
+    struct text_entry entry;
     int64_t retry_us;
     uint32_t attempts;
     char id[];
 };
 
 struct refusals {
-    struct refusal *chains[CHAINS];
-    size_t n;
+    struct text_table table;
 };
 
 struct refusals *refusals_new(void)
@@ -27,52 +25,43 @@ struct refusals *refusals_new(void)
     return calloc(1, sizeof(struct refusals));
 }
 
+static void free_refusal(struct text_entry *entry)
+{
+    free(entry);
+}
+
 void refusals_free(struct refusals *r)
 {
     if (r == NULL)
         return;
-    for (size_t i = 0; i < CHAINS; i++) {
-        while (r->chains[i] != NULL) {
-            struct refusal *gone = r->chains[i];
-            r->chains[i] = gone->next;
-            free(gone);
-        }
-    }
+    text_table_clear(&r->table, free_refusal);
     free(r);
 }
 
-static size_t chain_of(const char *id)
+static struct refusal *find(const struct refusals *r, const char *id)
 {
-    return hash_text(id) % CHAINS;
+    return (struct refusal *)text_table_find(&r->table, id);
 }
 
-/* The link that points to the id's entry, or to the NULL at its chain's end. */
-static struct refusal **find(struct refusals *r, const char *id)
-{
-    struct refusal **at = &r->chains[chain_of(id)];
-    while (*at != NULL && strcmp((*at)->id, id) != 0)
-        at = &(*at)->next;
-    return at;
-}
-
-/* A new entry in the place that find() gave; NULL when there is no room. */
-static struct refusal *add(struct refusals *r, struct refusal **at, const char *id)
+/* A new entry; NULL when there is no room. */
+static struct refusal *add(struct refusals *r, const char *id)
 {
     size_t size = strlen(id) + 1;
-    struct refusal *fresh = r->n < MOST ? malloc(sizeof(*fresh) + size) : NULL;
+    struct refusal *fresh = r->table.n < MOST ? malloc(sizeof(*fresh) + size) : NULL;
     if (fresh == NULL)
         return NULL;
     memset(fresh, 0, sizeof(*fresh));
     memcpy(fresh->id, id, size);
-    *at = fresh;
-    r->n++;
+    fresh->entry.key = fresh->id;
+    text_table_add(&r->table, &fresh->entry);
     return fresh;
 }
 
 uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us)
 {
-    struct refusal **at = find(r, id);
-    struct refusal *refusal = *at != NULL ? *at : add(r, at, id);
+    struct refusal *refusal = find(r, id);
+    if (refusal == NULL)
+        refusal = add(r, id);
     if (refusal == NULL)
         return 1;
     refusal->attempts++;
@@ -82,26 +71,21 @@ uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us)
 
 bool refusals_meet(struct refusals *r, const char *id)
 {
-    struct refusal **at = find(r, id);
-    return *at == NULL && add(r, at, id) != NULL;
+    return find(r, id) == NULL && add(r, id) != NULL;
 }
 
 uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back)
 {
-    const struct refusal *at = r->chains[chain_of(id)];
-    while (at != NULL && strcmp(at->id, id) != 0)
-        at = at->next;
+    const struct refusal *at = find(r, id);
     *held_back = at != NULL && mono_us < at->retry_us;
     return at != NULL ? at->attempts : 0;
 }
 
 void refusals_forget(struct refusals *r, const char *id)
 {
-    struct refusal **at = find(r, id);
-    if (*at == NULL)
+    struct refusal *gone = find(r, id);
+    if (gone == NULL)
         return;
-    struct refusal *gone = *at;
-    *at = gone->next;
+    text_table_remove(&r->table, &gone->entry);
     free(gone);
-    r->n--;
 }
