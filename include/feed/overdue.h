@@ -38,7 +38,7 @@ struct overdue_options {
     /* What a look finds counts when the next one finds something too, since it may have been in
      * somebody's hands just then. */
     bool confirm;
-    event_cb *on_decided; /* see overdue_look */
+    event_cb *on_decided; /* see overdue_take */
     /* These, oldest first, are late, and nothing in Redis leads to them in time. The same one is
      * told again after 30 s only. True: Redis was told. NULL: nobody wants to know. */
     bool (*on_lost)(void *arg, const struct late_row *const *rows, size_t n);
@@ -54,7 +54,7 @@ void overdue_want(const struct overdue *o, struct pages *pages);
 
 /* Takes the late rows of the page at hand; asks Redis about them when it is up. on_decided(arg)
  * fires once, perhaps inside this call. */
-void overdue_look(struct overdue *o, const struct pages *pages);
+void overdue_take(struct overdue *o, const struct pages *pages);
 
 /* A look or a pass did not come to its end; what was known before ages. */
 void overdue_failed(struct overdue *o, const char *why);

@@ -146,7 +146,7 @@ static void on_late(void *arg, const struct page *page)
 {
     struct status *s = arg;
     if (page->error == NULL) {
-        overdue_look(s->overdue, s->pages);
+        overdue_take(s->overdue, s->pages);
         return;
     }
     note_error(s, page->error);

@@ -1,54 +1,73 @@
-/* The feed: look-ahead mirror, overdue scan, direct mode. One job at a time on one connection;
- * poke() looks at what is wanted and starts it. */
+/* The feed: keeps the due queue true to Postgres, and releases without it while it cannot be used.
+ *
+ * It does one thing at a time, over one connection: read the catalog, ask Redis for the feeder's
+ * role, poll, or release straight from Postgres. Which is next is feed_plan.c's to say, of
+ * wake-ups with a reason each; poke() asks it, and starts what it says. Every event (an answer, a
+ * timer, a server that comes or goes) changes the plan, and then pokes.
+ *
+ * The parts: poll.c reads Postgres page by page and mirrors each page (mirror.c); direct.c runs the
+ * passes; overdue.c judges what the polls find late, and names what nothing in Redis leads to,
+ * which is mirrored at once (on_lost); data_loss.c notices that Redis has been emptied.
+ *
+ * What must hold:
+ * - What has begun ends in a callback, exactly once, which tells the plan; poke() does nothing
+ *   meanwhile. It may end while poke() starts it, so that what follows begins on the next turn.
+ * - After feed_stop nothing is begun but giving the role back; what is under way ends first. */
+#include "feed/feed.h"
+
 #include "base/callback.h"
 #include "base/log.h"
-#include "base/parse.h"
-#include "base/time_units.h"
+#include "base/outage.h"
 #include "config/config.h"
 #include "feed/data_loss.h"
 #include "feed/direct.h"
-#include "feed/feed_private.h"
-#include "feed/late.h"
-#include "feed/mirror.h"
+#include "feed/feed_plan.h"
+#include "feed/feeder.h"
+#include "feed/lost.h"
 #include "feed/overdue.h"
+#include "feed/poll.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "queue/due_queue.h"
-#include "release/pages.h"
 #include "release/parts.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define BACKOFF_MAX_US (5 * SECOND_US)
-#define DIRECT_INTERVAL_US (500 * MS_US) /* how often direct mode looks */
-#define UNANSWERED_US SECOND_US          /* overdue by more after a reconnect: a claim was lost */
-#define CLAIM_FIRST_US (20 * MS_US)      /* a full look begins after a first claim */
-#define LOST_MANY 500
-#define LONG_IDS_US (15 * SECOND_US)
-#define OUT_OF_REACH_US (10 * SECOND_US) /* a restart is over sooner */
-#define GIVE_WAY_US (1500 * MS_US) /* ... and after a backlog, but waits no longer than this */
 
-void feed_job_over(struct feed *f)
+struct feed {
+    struct parts *parts;
+    struct feed_events events;
+    struct pg_link *link;
+    struct poll *poll;
+    struct direct *direct;
+    struct overdue *overdue;
+    struct feeder *feeder;
+    struct lost *lost;
+    struct data_loss *data_loss;
+    struct timer *wake;
+    struct timer *stopped;
+
+    struct feed_plan plan;
+    int64_t last_success_us; /* Postgres's time */
+    struct outage failing;   /* polls or passes, by no fault of a server that is out of reach */
+
+    event_cb *done; /* of feed_stop; NULL: not asked for, or called */
+    void *done_arg;
+};
+
+/* What was under way is over, as the plan knows. */
+static void go_on(struct feed *f)
 {
-    f->job = JOB_NONE;
-    timer_after_us(f->wake, 0); /* not from here: a job may end while poke starts it */
+    assert(f->plan.doing == FEED_IDLE);
+    timer_after_us(f->wake, 0); /* not from here: it may have ended while poke started it */
 }
 
-void feed_want_full(struct feed *f, int64_t delay_us)
-{
-    int64_t now_us = clock_mono_us();
-    if (!f->want_full)
-        f->wanted_us = now_us;
-    f->want_full = true;
-    f->look_at_us = now_us + delay_us;
-}
-
-void feed_failed(struct feed *f, const char *message, const char *error, bool unexplained)
+/* A poll or a pass has failed: one record when that begins, and as outage.h has it. unexplained: no
+ * server is known to be out of reach or to refuse, which has records of its own. */
+static void note_failure(struct feed *f, const char *message, const char *error, bool unexplained)
 {
     enum outage_say say = OUTAGE_SILENT;
     overdue_failed(f->overdue, error);
@@ -61,7 +80,7 @@ void feed_failed(struct feed *f, const char *message, const char *error, bool un
               f->failing.lasted_us / SECOND_US, LOG_END);
 }
 
-void feed_succeeded(struct feed *f)
+static void note_success(struct feed *f)
 {
     if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
         log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
@@ -71,187 +90,176 @@ void feed_succeeded(struct feed *f)
 static void on_pass(void *arg, const char *error)
 {
     struct feed *f = arg;
+    feed_plan_passed(&f->plan, error == NULL, clock_mono_us());
     if (error != NULL) {
-        feed_failed(f, "A direct pass over Postgres failed", error, true);
+        note_failure(f, "A direct pass over Postgres failed", error, true);
         direct_note(f->direct);
-        f->direct_at_us = clock_mono_us() + FEED_RETRY_US;
     } else {
-        feed_succeeded(f);
+        note_success(f);
     }
-    feed_job_over(f);
-}
-
-static void start_pass(struct feed *f, int64_t min_overdue_us)
-{
-    f->job = JOB_PASS;
-    f->want_pass = false;
-    f->direct_at_us = clock_mono_us() + DIRECT_INTERVAL_US;
-    direct_run(f->direct, min_overdue_us, on_pass, f);
+    go_on(f);
 }
 
 static void on_catalog(void *arg, const char *error)
 {
     struct feed *f = arg;
     (void)error; /* of the tables the note tells, of the connection its own record */
+    feed_plan_idle(&f->plan);
     parts_note_catalog(f->parts);
     f->events.on_statements(f->events.arg);
-    feed_job_over(f);
+    go_on(f);
 }
 
 static void start_catalog(struct feed *f)
 {
     if (statements_load(f->parts->statements, f->link, &f->parts->pg_clock, on_catalog, f) == 0)
-        f->job = JOB_CATALOG;
-    else
-        timer_after_us(f->wake, FEED_RETRY_US);
+        return;
+    feed_plan_idle(&f->plan);
+    timer_after_us(f->wake, FEED_RETRY_US);
 }
 
-static void on_role_released(void *arg, const char *error)
+static void note_poll_failure(struct feed *f, const char *error)
+{
+    note_failure(f, "The feed's look failed", error, parts_redis_usable(f->parts));
+    go_on(f);
+}
+
+static void on_polled(void *arg, int64_t began_us, const char *error)
 {
     struct feed *f = arg;
-    if (error != NULL)
-        log_event(LOG_DEBUG, "The feeder's role is left to its lease", LOG_STR, "error", error,
-                  LOG_END);
-    feed_job_over(f);
-}
-
-static void check_stopped(struct feed *f)
-{
-    direct_stop(f->direct);
-    if (f->job != JOB_NONE || f->done == NULL)
+    if (error != NULL) {
+        feed_plan_poll_failed(&f->plan, clock_mono_us());
+        note_poll_failure(f, error);
         return;
-    if (f->feeder && parts_redis_usable(f->parts)) {
-        f->feeder = false;
-        if (due_queue_role_release(f->parts->queue, "feeder", f->holder, on_role_released, f) ==
-            0) {
-            f->job = JOB_ROLE;
-            return;
-        }
     }
-    timer_after_us(f->stopped, 0);
+    feed_plan_polled(&f->plan, began_us, clock_mono_us());
+    f->last_success_us = server_clock_now_us(&f->parts->pg_clock);
+    note_success(f);
+    go_on(f);
 }
 
-/* Something seemed late: whether it still is. */
-static void look_again(struct feed *f)
+static void start_poll(struct feed *f)
 {
-    feed_start_look(f, false, false);
-    f->again = true;
+    const char *error = poll_start(f->poll, f->plan.kind, feed_plan_from_us(&f->plan));
+    if (error != NULL)
+        on_polled(f, 0, error);
 }
 
-static int64_t next_wake_us(const struct feed *f)
+static void on_role(void *arg, bool ours, const char *error)
 {
-    int64_t at_us = f->look_at_us < f->scan_at_us ? f->look_at_us : f->scan_at_us;
-    int64_t again_us = overdue_again_us(f->overdue);
-    int64_t catalog_us = statements_due_us(f->parts->statements);
-    at_us = catalog_us < at_us ? catalog_us : at_us;
-    return again_us < at_us ? again_us : at_us;
+    struct feed *f = arg;
+    int64_t now_us = clock_mono_us();
+    if (error != NULL) {
+        feed_plan_role_failed(&f->plan, now_us);
+        note_poll_failure(f, error);
+        return;
+    }
+    if (feed_plan_due(&f->plan, WAKEUP_SCAN, now_us))
+        statements_doubt(f->parts->statements);
+    if (feed_plan_role(&f->plan, ours, now_us))
+        start_poll(f);
+    else
+        go_on(f);
 }
 
-/* What Redis knows of is released first: a full look beside a backlog reads all of that again. */
-static int64_t full_look_at_us(const struct feed *f, int64_t now_us)
+static void on_resigned(void *arg)
 {
-    if (!f->parts->backlog || now_us >= f->wanted_us + GIVE_WAY_US)
-        return f->look_at_us;
-    return now_us + CLAIM_FIRST_US > f->look_at_us ? now_us + CLAIM_FIRST_US : f->look_at_us;
+    struct feed *f = arg;
+    feed_plan_idle(&f->plan);
+    go_on(f);
 }
 
-/* What is to be done now, or when to look again. */
+static struct feed_sight look_around(struct feed *f)
+{
+    f->plan.wakeup_us[WAKEUP_CATALOG] = statements_due_us(f->parts->statements);
+    f->plan.wakeup_us[WAKEUP_OVERDUE] = overdue_again_us(f->overdue);
+    return (struct feed_sight){
+        .now_us = clock_mono_us(),
+        .link_free = pg_link_up(f->link) && !pg_link_busy(f->link),
+        .ready = statements_ready(f->parts->statements),
+        .backlog = f->parts->backlog,
+        .redis = parts_degraded(f->parts)       ? FEED_REDIS_DEGRADED
+                 : parts_redis_usable(f->parts) ? FEED_REDIS_USABLE
+                                                : FEED_REDIS_UNHEARD,
+    };
+}
+
+/* Starts what is to be done now, or waits for the time to ask again. */
 static void poke(struct feed *f)
 {
     timer_clear(f->wake);
-    if (f->stopping) {
-        check_stopped(f);
+    if (f->plan.stopping && f->done == NULL)
         return;
-    }
-    if (f->job != JOB_NONE || !pg_link_up(f->link) || pg_link_busy(f->link))
-        return;
-    int64_t now_us = clock_mono_us();
-    if (statements_due_us(f->parts->statements) <= now_us) {
+    int64_t wake_us;
+    struct feed_sight sight = look_around(f);
+    enum feed_step step = feed_plan_next(&f->plan, &sight, &wake_us);
+    if (step != STEP_WAIT && step != STEP_STOPPED)
+        feed_plan_begin(&f->plan, step, sight.now_us);
+    switch (step) {
+    case STEP_WAIT:
+        if (wake_us != FEED_NEVER)
+            timer_at_us(f->wake, wake_us);
+        break;
+    case STEP_CATALOG:
         start_catalog(f);
-    } else if (!statements_ready(f->parts->statements)) { /* it is being read, or was in vain */
-        timer_after_us(f->wake, FEED_RETRY_US / 20);
-    } else if (parts_degraded(f->parts)) {
-        if (f->direct_at_us <= now_us)
-            start_pass(f, 0);
-        else
-            timer_at_us(f->wake, f->direct_at_us);
-    } else if (!parts_redis_usable(f->parts)) {
-        return; /* it has not been heard of yet */
-    } else if (f->want_full) {
-        int64_t at_us = full_look_at_us(f, now_us);
-        if (at_us <= now_us)
-            feed_start_look(f, true, true);
-        else
-            timer_at_us(f->wake, at_us);
-    } else if (f->want_pass) {
-        start_pass(f, UNANSWERED_US);
-    } else if (f->look_at_us <= now_us) {
-        feed_start_role(f);
-    } else if (overdue_again_us(f->overdue) <= now_us) {
-        look_again(f);
-    } else {
-        timer_at_us(f->wake, next_wake_us(f));
+        break;
+    case STEP_PASS:
+        direct_run(f->direct, 0, on_pass, f);
+        break;
+    case STEP_CLAIMS:
+        direct_run(f->direct, FEED_UNANSWERED_US, on_pass, f);
+        break;
+    case STEP_ROLE:
+        feeder_ask(f->feeder);
+        break;
+    case STEP_POLL_FULL:
+    case STEP_POLL_AGAIN:
+        start_poll(f);
+        break;
+    case STEP_RESIGN:
+        feeder_resign(f->feeder);
+        break;
+    case STEP_STOPPED:
+        timer_after_us(f->stopped, 0);
+        break;
     }
 }
 
-static void on_wake(void *arg)
-{
-    struct feed *f = arg;
-    if (clock_mono_us() >= f->scan_at_us)
-        f->look_at_us = 0; /* the scan comes with a look */
-    poke(f);
-}
-
-static void on_overdue(void *arg)
+static void on_poke(void *arg)
 {
     poke(arg);
 }
 
-/* Earlier than a regular look would, and whatever the look-ahead: Redis is told of what is late. */
+static void on_mirrored(void *arg, int64_t earliest_ms)
+{
+    struct feed *f = arg;
+    if (!f->plan.stopping)
+        f->events.on_mirrored(f->events.arg, earliest_ms);
+}
+
+/* A poll found them late, and no entry leads to them. */
 static bool on_lost(void *arg, const struct late_row *const *rows, size_t n)
 {
     struct feed *f = arg;
     int64_t now_us = clock_mono_us();
-    if (f->stopping || !parts_redis_usable(f->parts) || mirror_busy(f->lost))
+    bool too_long = false;
+    if (f->plan.stopping || !parts_redis_usable(f->parts) || lost_busy(f->lost))
         return false;
-    if (n >= LOST_MANY) { /* a look from the beginning has them all, and what is behind */
-        feed_want_full(f, 0);
+    if (feed_plan_lost(&f->plan, n, now_us))
         return true;
-    }
-    struct mirror_row *fit = calloc(n, sizeof(*fit));
-    size_t nfit = 0;
-    for (size_t i = 0; i < n && fit != NULL; i++)
-        if (strlen(rows[i]->id) <= ID_MAX_LEN)
-            fit[nfit++] = (struct mirror_row){rows[i]->id, rows[i]->expires_us};
-    if (fit != NULL && nfit < n && now_us - f->long_ids_us > LONG_IDS_US) {
-        f->want_pass = true;
-        f->long_ids_us = now_us;
-    }
-    const char *error = nfit > 0 ? mirror_rows(f->lost, fit, nfit) : NULL;
-    free(fit);
-    return error == NULL;
-}
-
-static void on_lost_told(void *arg, int64_t earliest_ms, const char *error)
-{
-    struct feed *f = arg;
-    if (error != NULL) /* the next look finds them again */
-        log_event(LOG_DEBUG, "Redis could not be told what is late", LOG_STR, "error", error,
-                  LOG_END);
-    else if (earliest_ms != INT64_MAX && !f->stopping)
-        f->events.on_mirrored(f->events.arg, earliest_ms);
+    bool told = lost_tell(f->lost, rows, n, &too_long);
+    if (too_long)
+        feed_plan_long_ids(&f->plan, now_us);
+    return told;
 }
 
 static void on_pg_state(void *arg, bool up, const char *reason)
 {
     struct feed *f = arg;
     pg_watch_link(f->parts->pg_watch, PG_WATCH_FEED, up, reason);
-    if (!up && f->down_us == 0) {
-        f->down_us = clock_mono_us();
-    } else if (up) { /* nobody looked meanwhile */
-        f->down_us = 0;
+    feed_plan_postgres(&f->plan, up, clock_mono_us());
+    if (up) {
         statements_doubt(f->parts->statements);
-        feed_want_full(f, CLAIM_FIRST_US);
         poke(f);
     }
 }
@@ -265,28 +273,16 @@ static void on_stopped(void *arg)
         done(f->done_arg);
 }
 
-static void name_holder(struct feed *f)
-{
-    char host[128] = "unknown";
-    (void)gethostname(host, sizeof(host) - 1);
-    snprintf(f->holder, sizeof(f->holder), "%s:%ld:%lld", host, (long)getpid(),
-             (long long)(clock_mono_us() % 1000000000));
-}
-
-/* Entries are gone, and claims: as after a reconnect. */
 static void on_data_lost(void *arg)
 {
     struct feed *f = arg;
-    feed_want_full(f, 0);
-    f->want_pass = true;
+    feed_plan_data_lost(&f->plan, clock_mono_us());
     poke(f);
 }
 
-struct feed *feed_new(struct parts *parts, const struct feed_events *events)
+static int make_parts(struct feed *f)
 {
-    struct feed *f = calloc(1, sizeof(*f));
-    if (f == NULL)
-        return NULL;
+    struct parts *parts = f->parts;
     const struct pg_link_options link = {
         .source = parts->postgres,
         .application_name = "reservation-sweeper feed",
@@ -295,24 +291,38 @@ struct feed *feed_new(struct parts *parts, const struct feed_events *events)
         .arg = f,
     };
     const struct overdue_options overdue = {
-        .confirm = true, .on_decided = on_overdue, .on_lost = on_lost, .arg = f};
-    f->parts = parts;
-    f->events = *events;
-    f->scan_at_us = INT64_MAX;
-    name_holder(f);
+        .confirm = true, .on_decided = on_poke, .on_lost = on_lost, .arg = f};
+    const struct feeder_options feeder = {.interval_us = f->plan.interval_us,
+                                          .on_role = on_role,
+                                          .on_resigned = on_resigned,
+                                          .arg = f};
     f->link = pg_link_new(parts->loop, &link);
-    f->wake = timer_new(parts->loop, on_wake, f);
+    f->wake = timer_new(parts->loop, on_poke, f);
     f->stopped = timer_new(parts->loop, on_stopped, f);
     f->data_loss = data_loss_new(parts, on_data_lost, f);
     f->overdue = overdue_new(parts, &overdue);
-    f->mirror = mirror_new(parts, feed_mirrored, f);
-    f->lost = mirror_new(parts, on_lost_told, f);
-    if (f->link != NULL) {
-        f->pages = pages_new(parts, f->link);
-        f->direct = direct_new(parts, f->link, f->overdue);
-    }
-    if (f->wake == NULL || f->stopped == NULL || f->data_loss == NULL || f->overdue == NULL ||
-        f->mirror == NULL || f->lost == NULL || f->pages == NULL || f->direct == NULL) {
+    f->lost = lost_new(parts, on_mirrored, f);
+    f->feeder = feeder_new(parts, &feeder);
+    if (f->link == NULL || f->wake == NULL || f->stopped == NULL || f->data_loss == NULL ||
+        f->overdue == NULL || f->lost == NULL || f->feeder == NULL)
+        return -1;
+    const struct poll_options poll = {
+        .overdue = f->overdue, .on_mirrored = on_mirrored, .on_done = on_polled, .arg = f};
+    f->poll = poll_new(parts, f->link, &poll);
+    f->direct = direct_new(parts, f->link, f->overdue);
+    return f->poll == NULL || f->direct == NULL ? -1 : 0;
+}
+
+struct feed *feed_new(struct parts *parts, const struct feed_events *events)
+{
+    struct feed *f = calloc(1, sizeof(*f));
+    if (f == NULL)
+        return NULL;
+    const struct config *c = parts->config;
+    f->parts = parts;
+    f->events = *events;
+    feed_plan_init(&f->plan, c->feed_interval_us, c->scan_interval_us, c->lookahead_us > 0);
+    if (make_parts(f) != 0) {
         feed_free(f);
         return NULL;
     }
@@ -323,16 +333,17 @@ void feed_free(struct feed *f)
 {
     if (f == NULL)
         return;
-    f->stopping = true;
+    f->plan.stopping = true;
+    f->done = NULL;
     pg_link_free(f->link);
     direct_free(f->direct);
-    pages_free(f->pages);
+    poll_free(f->poll);
     overdue_free(f->overdue);
     timer_free(f->wake);
     timer_free(f->stopped);
     data_loss_free(f->data_loss);
-    mirror_free(f->mirror);
-    mirror_free(f->lost);
+    lost_free(f->lost);
+    feeder_free(f->feeder);
     free(f);
 }
 
@@ -345,19 +356,18 @@ void feed_redis_changed(struct feed *f)
 {
     overdue_redis_changed(f->overdue);
     data_loss_redis_changed(f->data_loss);
-    if (parts_redis_usable(f->parts)) {
-        feed_want_full(f, CLAIM_FIRST_US);
-        f->want_pass = f->redis_was_up; /* a claim of ours may have been lost */
-        f->redis_was_up = true;
-    }
+    if (parts_redis_usable(f->parts))
+        feed_plan_redis_usable(&f->plan, clock_mono_us());
     poke(f);
 }
 
 void feed_stop(struct feed *f, event_cb *done, void *arg)
 {
-    f->stopping = true;
+    f->plan.stopping = true;
     f->done = done;
     f->done_arg = arg;
+    direct_stop(f->direct);
+    poll_stop(f->poll);
     poke(f);
 }
 
@@ -368,15 +378,14 @@ int64_t feed_last_success_us(const struct feed *f)
 
 void feed_overdue(struct feed *f, struct overdue_view *view)
 {
-    if (f->job == JOB_PASS)
+    if (f->plan.doing == FEED_PASS)
         direct_note(f->direct);
     overdue_read(f->overdue, view);
 }
 
 const char *feed_postgres_error(const struct feed *f)
 {
-    bool lost = f->down_us > 0 && clock_mono_us() - f->down_us > OUT_OF_REACH_US;
-    return lost ? pg_link_last_error(f->link) : NULL;
+    return feed_plan_out_of_reach(&f->plan, clock_mono_us()) ? pg_link_last_error(f->link) : NULL;
 }
 
 uint64_t feed_postgres_reconnects(const struct feed *f)

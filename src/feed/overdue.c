@@ -217,7 +217,7 @@ void overdue_want(const struct overdue *o, struct pages *pages)
     pages_want_late(pages, o->most);
 }
 
-void overdue_look(struct overdue *o, const struct pages *pages)
+void overdue_take(struct overdue *o, const struct pages *pages)
 {
     if (o->asking)
         return;

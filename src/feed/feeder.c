@@ -1,0 +1,71 @@
+/* The feeder's role, asked for and given back. */
+#include "feed/feeder.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/time_units.h"
+#include "queue/due_queue.h"
+#include "release/parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ROLE "feeder"
+#define AWAY "Redis went away"
+
+struct feeder {
+    struct parts *parts;
+    struct feeder_options options;
+    char holder[160]; /* who we are */
+};
+
+struct feeder *feeder_new(struct parts *parts, const struct feeder_options *options)
+{
+    struct feeder *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    char host[128] = "unknown";
+    (void)gethostname(host, sizeof(host) - 1);
+    r->parts = parts;
+    r->options = *options;
+    snprintf(r->holder, sizeof(r->holder), "%s:%ld:%lld", host, (long)getpid(),
+             (long long)(clock_mono_us() % 1000000000));
+    return r;
+}
+
+void feeder_free(struct feeder *r)
+{
+    free(r);
+}
+
+static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owner,
+                    const char *error)
+{
+    struct feeder *r = arg;
+    (void)remaining_ms;
+    (void)owner;
+    r->options.on_role(r->options.arg, held && error == NULL, error);
+}
+
+void feeder_ask(struct feeder *r)
+{
+    int64_t ttl_ms = r->options.interval_us * 5 / 4 / MS_US + SECOND_MS;
+    if (due_queue_role(r->parts->queue, ROLE, r->holder, ttl_ms, on_role, r) != 0)
+        r->options.on_role(r->options.arg, false, AWAY);
+}
+
+static void on_resigned(void *arg, const char *error)
+{
+    struct feeder *r = arg;
+    if (error != NULL)
+        log_event(LOG_DEBUG, "The feeder's role is left to its lease", LOG_STR, "error", error,
+                  LOG_END);
+    r->options.on_resigned(r->options.arg);
+}
+
+void feeder_resign(struct feeder *r)
+{
+    if (due_queue_role_release(r->parts->queue, ROLE, r->holder, on_resigned, r) != 0)
+        on_resigned(r, AWAY);
+}
