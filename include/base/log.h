@@ -45,11 +45,13 @@ uint64_t log_dropped(void);
  * The list ends with LOG_END. */
 enum log_field {
     LOG_END,
-    LOG_STR,    /* const char *; NULL is written as null; bytes that are not UTF-8 are replaced */
-    LOG_INT,    /* int64_t: cast the argument */
-    LOG_BOOL,   /* int */
-    LOG_REAL,   /* double */
-    LOG_JSON,   /* json_t * (jansson), which stays the caller's; NULL is written as null */
+    LOG_STR,  /* const char *; NULL is written as null; bytes that are not UTF-8 are replaced */
+    LOG_INT,  /* int64_t: cast the argument */
+    LOG_BOOL, /* int */
+    LOG_REAL, /* double */
+    LOG_JSON, /* json_t * (jansson), which stays the caller's; NULL is written as null */
+    LOG_EACH, /* json_t *, an object that stays the caller's: each of its members is a field; name:
+                 "" */
     LOG_NUMBER, /* const char *: an integer, or a decimal fraction of 15 digits */
 };
 

@@ -43,22 +43,12 @@ int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_
                                 const char *error),
                      void *arg) __attribute__((warn_unused_result));
 
-enum due_repair_kind {
-    REPAIR_ADD,     /* into :pending at at_ms, if the id is nowhere */
-    REPAIR_MOVE,    /* to at_ms, if its score in :pending is `seen` */
-    REPAIR_REMOVE,  /* from :pending, if its score there is `seen` */
-    REPAIR_RETURN,  /* from :inflight to :pending at at_ms, if its score there is `seen` */
-    REPAIR_UNCLAIM, /* from :inflight, with its record, if its score there is `seen` */
-    REPAIR_FORGET,  /* its record of :failed, if that is `seen` and the id is not claimed */
-    REPAIR_RETRY,   /* into :pending at at_ms, if its record is `seen` and it is in neither set */
-};
-
 struct due_repair {
-    enum due_repair_kind what;
+    const char *what; /* lua/repair.lua's word: "add", "move", "remove", ... */
     const char *id;
     size_t id_len;
-    struct due_text seen; /* ADD: not used */
-    int64_t at_ms;        /* REMOVE, UNCLAIM, UNFAIL: not used */
+    struct due_text seen; /* what must stand there still; add: not used */
+    int64_t at_ms;        /* of the entry afterwards; remove, unclaim, forget: not used */
 };
 
 /* repaired[i]: it stood as it was seen. */

@@ -10,6 +10,7 @@
 #define RS_RECONCILE_H
 
 #include "base/callback.h"
+#include "reconcile/findings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,15 +27,12 @@ struct reconcile_options {
     FILE *terminal;      /* a progress display and a closing table; NULL: none */
 };
 
-/* The closing record's figures. In a dry run they say what would have been done. */
+/* In a dry run the figures say what would have been done. */
 struct reconcile_result {
-    bool ok;           /* it came to its end; else `error` says why not */
-    const char *error; /* one sentence, "" when ok; ends with the callback */
-    bool held;         /* !ok: another reconciliation is running, which `error` names */
-    int64_t released, refused, skipped; /* expired: released; refused by Postgres; locked */
-    int64_t missing, misplaced, orphaned, spent, leases_expired;
-    int64_t stock_checked, stock_drifted, stock_repaired;
-    int64_t remaining; /* findings that stand: exit status 3 when there are any */
+    bool ok;                /* it came to its end; else `error` says why not */
+    const char *error;      /* one sentence, "" when ok; ends with the callback */
+    bool taken;             /* !ok: another reconciliation is running, which `error` names */
+    int64_t counts[COUNTS]; /* by enum reconcile_count */
     bool dry_run;
     int64_t finished_us; /* the host's wall clock */
     int64_t duration_ms;

@@ -160,10 +160,10 @@ static void on_reconcile_begun(void *arg)
 static void on_reconciled(void *arg, const struct reconcile_result *result)
 {
     struct http_routes *r = arg;
-    if (!result->held) /* another process's says nothing of ours */
+    if (!result->taken) /* another process's says nothing of ours */
         health_reconciled(r->health, result);
     if (r->reconcile_request != NULL) {
-        http_reply_error(r->reconcile_request, result->held ? 409 : 503, result->error);
+        http_reply_error(r->reconcile_request, result->taken ? 409 : 503, result->error);
         r->reconcile_request = NULL;
     }
     r->reconcile_over = true;

@@ -35,7 +35,7 @@ static void on_done(void *arg, const struct reconcile_result *result)
     if (!result->ok)
         end(arg, EXIT_FAILED);
     else
-        end(arg, result->remaining > 0 ? EXIT_INCONSISTENT : EXIT_DONE);
+        end(arg, result->counts[COUNT_REMAINING] > 0 ? EXIT_INCONSISTENT : EXIT_DONE);
 }
 
 static void out_of_reach(struct reconcile_mode *m, const char *error)

@@ -191,7 +191,10 @@ static json_t *record_fields(va_list *list)
     for (int type = va_arg(*list, int); type != LOG_END && built; type = va_arg(*list, int)) {
         const char *name = va_arg(*list, const char *);
 
-        built = json_object_set_new_nocheck(fields, name, value_to_json(type, list)) == 0;
+        if (type == LOG_EACH)
+            built = json_object_update(fields, va_arg(*list, json_t *)) == 0;
+        else
+            built = json_object_set_new_nocheck(fields, name, value_to_json(type, list)) == 0;
     }
     if (!built) {
         json_decref(fields);

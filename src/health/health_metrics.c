@@ -111,19 +111,12 @@ static void put_reconcile(struct metrics *m, const struct reconcile_result *r, b
         {METRIC_RECONCILE_DRY_RUN, r->dry_run ? 1 : 0},
         {METRIC_RECONCILE_TIMESTAMP, (double)r->finished_us / 1e6},
         {METRIC_RECONCILE_DURATION, (double)r->duration_ms / 1e3},
-        {METRIC_RECONCILE_RELEASED, (double)r->released},
-        {METRIC_RECONCILE_MISSING, (double)r->missing},
-        {METRIC_RECONCILE_MISPLACED, (double)r->misplaced},
-        {METRIC_RECONCILE_ORPHANED, (double)r->orphaned},
-        {METRIC_RECONCILE_SPENT, (double)r->spent},
-        {METRIC_RECONCILE_LEASES_EXPIRED, (double)r->leases_expired},
-        {METRIC_RECONCILE_STOCK_CHECKED, (double)r->stock_checked},
-        {METRIC_RECONCILE_STOCK_DRIFTED, (double)r->stock_drifted},
-        {METRIC_RECONCILE_STOCK_REPAIRED, (double)r->stock_repaired},
-        {METRIC_RECONCILE_REMAINING, (double)r->remaining},
     };
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         put_if(known, m, gauges[i].id, gauges[i].value);
+    for (int i = 0; i < COUNTS; i++)
+        if (reconcile_counters[i].metric != METRICS_N)
+            put_if(known, m, reconcile_counters[i].metric, (double)r->counts[i]);
 }
 
 char *health_metrics(struct health *h, size_t *len)

@@ -273,11 +273,6 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
                      void (*cb)(void *arg, const bool *repaired, size_t n, const char *error),
                      void *arg)
 {
-    static const char *const words[] = {
-        [REPAIR_ADD] = "add",       [REPAIR_MOVE] = "move",       [REPAIR_REMOVE] = "remove",
-        [REPAIR_RETURN] = "return", [REPAIR_UNCLAIM] = "unclaim", [REPAIR_FORGET] = "forget",
-        [REPAIR_RETRY] = "retry",
-    };
     struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
 
@@ -289,7 +284,7 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
     for (size_t i = 0; i < n; i++) {
         const struct due_repair *repair = &repairs[i];
 
-        due_args_add_word(&args, words[repair->what]);
+        due_args_add_word(&args, repair->what);
         due_args_add(&args, repair->id, repair->id_len);
         due_args_add(&args, repair->seen.text != NULL ? repair->seen.text : "", repair->seen.len);
         due_args_add_int(&args, repair->at_ms);

@@ -1,13 +1,21 @@
-/* Looking again at pages of which much is missing, the morning after a FLUSHALL: as
- * reconcile_again.c does it, Redis first and then Postgres, but the page is read a second time as a
- * page, which costs an eighth of looking its rows up one by one. */
+/* Looking again at pages of which much is missing, the morning after a FLUSHALL: as recheck.c does
+ * it, Redis first and then Postgres, but the page is read a second time as a page, which costs an
+ * eighth of looking its rows up one by one. */
+#include "reconcile/bulk.h"
+
 #include "base/clock.h"
+#include "base/parse.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "reconcile/rows.h"
+#include "queue/repair.h"
+#include "reconcile/found.h"
+#include "reconcile/lookup.h"
+#include "reconcile/page.h"
+#include "reconcile/seen.h"
 #include "release/parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +30,12 @@
 /* Chunks of one page on their way through Redis. */
 struct lane {
     size_t next; /* row that no chunk has yet */
-    struct chunk chunks[ROWS_CHUNKS];
+    struct page_chunk chunks[PAGE_CHUNKS];
 };
 
 /* Pages go from one place to the next; each place works on one page at a time, all at once. */
 struct bulk {
+    void (*changed)(struct reconcile *r);
     STAILQ_HEAD(, page_rows) pages; /* that ripen, the first one first */
     size_t bytes;                   /* of all pages */
     struct timer *ripe;
@@ -44,6 +53,11 @@ struct bulk {
     struct page_rows *adding; /* to Redis */
     struct lane add;
 };
+
+static void changed(struct reconcile *r)
+{
+    r->bulk->changed(r);
+}
 
 bool bulk_full(const struct reconcile *r)
 {
@@ -72,7 +86,7 @@ void bulk_add(struct reconcile *r, struct page_rows *p)
 /* What has appeared since is not missing. */
 static void on_absent(void *arg, const size_t *indexes, size_t n, const char *error)
 {
-    struct chunk *chunk = arg;
+    struct page_chunk *chunk = arg;
     struct reconcile *r = chunk->r;
     struct page_rows *p = r->bulk->looking;
     if (!run_answered(r, error))
@@ -85,13 +99,13 @@ static void on_absent(void *arg, const size_t *indexes, size_t n, const char *er
             p->rows[chunk->rows[i]].missing = false;
     }
     chunk->busy = false;
-    rows_poke(r);
+    changed(r);
 }
 
 /* The same, where Redis has been asked for scores. */
 static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char *error)
 {
-    struct chunk *chunk = arg;
+    struct page_chunk *chunk = arg;
     struct reconcile *r = chunk->r;
     if (!run_answered(r, error))
         return;
@@ -99,7 +113,7 @@ static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char 
         if (scores_ms[i] != DUE_NOWHERE)
             r->bulk->looking->rows[chunk->rows[i]].missing = false;
     chunk->busy = false;
-    rows_poke(r);
+    changed(r);
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
@@ -112,7 +126,7 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
                b->looking->rows[0].expires_us > run_now_us(r) + DUE_SOON_US;
     b->asked_sizes = false;
     b->look.next = 0;
-    rows_poke(r);
+    changed(r);
 }
 
 /* A row as it was read: its id with its expiry. */
@@ -156,26 +170,26 @@ static void take_rows(struct reconcile *r, const struct page_rows *again)
         ++b->reads >= READS_MOST) {
         b->asking = false;
         drop_dead(b);
-        rows_poke(r);
+        changed(r);
     } else {
-        const struct rows_place place = {
+        const struct page_place place = {
             .after_us = last->expires_us,
             .after_id = again->texts + last->at,
             .most = p->place.most,
             .tied = p->place.tied,
         };
-        rows_ask(r, &place, on_rows);
+        page_ask(r, &place, on_rows);
     }
 }
 
 static void on_rows(struct reconcile *r, const struct pg_result *rows)
 {
-    struct page_rows *again = page_rows_read(rows);
+    struct page_rows *again = page_read(rows);
     if (again == NULL)
         run_fail(r, "a page of reservations could not be read");
     else
         take_rows(r, again);
-    page_rows_free(again);
+    page_free(again);
 }
 
 static void read_again(struct reconcile *r)
@@ -188,31 +202,31 @@ static void read_again(struct reconcile *r)
     }
     b->asking = true;
     b->reads = 0;
-    rows_ask(r, &b->reading->place, on_rows);
+    page_ask(r, &b->reading->place, on_rows);
 }
 
 /* ---- adding ---- */
 
 /* They were missing at the second look: those that somebody added since then count too. */
-static void count(struct chunk *chunk)
+static void count(struct page_chunk *chunk)
 {
     for (size_t i = 0; i < chunk->n; i++)
-        judge_missing(chunk->r, &chunk->entries[i]);
+        found_missing(chunk->r, &chunk->entries[i]);
     chunk->busy = false;
 }
 
 static void on_added(void *arg, const char *error)
 {
-    struct chunk *chunk = arg;
+    struct page_chunk *chunk = arg;
     if (!run_answered(chunk->r, error))
         return;
     count(chunk);
-    rows_poke(chunk->r);
+    changed(chunk->r);
 }
 
 /* ---- the order of things ---- */
 
-static void send_look(struct reconcile *r, struct chunk *chunk)
+static void send_look(struct reconcile *r, struct page_chunk *chunk)
 {
     struct due_queue *q = r->parts->queue;
     if (r->bulk->plain)
@@ -221,7 +235,7 @@ static void send_look(struct reconcile *r, struct chunk *chunk)
         run_sent(r, due_queue_absent(q, chunk->entries, chunk->n, on_absent, chunk));
 }
 
-static void send_add(struct reconcile *r, struct chunk *chunk)
+static void send_add(struct reconcile *r, struct page_chunk *chunk)
 {
     if (r->options.dry_run)
         count(chunk);
@@ -231,13 +245,13 @@ static void send_add(struct reconcile *r, struct chunk *chunk)
 
 /* Gives idle chunks what is left of the page; true while any of it is under way. */
 static bool go_through(struct reconcile *r, struct lane *lane, const struct page_rows *p,
-                       void (*send)(struct reconcile *r, struct chunk *chunk))
+                       void (*send)(struct reconcile *r, struct page_chunk *chunk))
 {
     bool busy = false;
-    for (int i = 0; i < ROWS_CHUNKS && !run_ending(r); i++) {
-        struct chunk *chunk = &lane->chunks[i];
+    for (int i = 0; i < PAGE_CHUNKS && !run_ending(r); i++) {
+        struct page_chunk *chunk = &lane->chunks[i];
         while (!chunk->busy && lane->next < p->n && !run_ending(r)) {
-            chunk_fill(chunk, p, &lane->next, true);
+            page_fill(chunk, p, &lane->next, true);
             if (chunk->busy)
                 send(r, chunk);
         }
@@ -253,7 +267,7 @@ static bool poke_adding(struct reconcile *r)
     if (b->adding == NULL || go_through(r, &b->add, b->adding, send_add) || run_ending(r))
         return false;
     b->bytes -= b->adding->bytes;
-    page_rows_free(b->adding);
+    page_free(b->adding);
     b->adding = NULL;
     return true;
 }
@@ -318,16 +332,17 @@ void bulk_poke(struct reconcile *r)
 
 static void on_ripe(void *arg)
 {
-    rows_poke(arg);
+    changed(arg);
 }
 
-int bulk_new(struct reconcile *r)
+int bulk_new(struct reconcile *r, void (*changed_cb)(struct reconcile *r))
 {
     r->bulk = calloc(1, sizeof(*r->bulk));
     if (r->bulk == NULL)
         return -1;
+    r->bulk->changed = changed_cb;
     STAILQ_INIT(&r->bulk->pages);
-    for (int i = 0; i < ROWS_CHUNKS; i++)
+    for (int i = 0; i < PAGE_CHUNKS; i++)
         r->bulk->look.chunks[i].r = r->bulk->add.chunks[i].r = r;
     r->bulk->ripe = timer_new(r->parts->loop, on_ripe, r);
     return r->bulk->ripe != NULL ? 0 : -1;
@@ -340,11 +355,11 @@ void bulk_free(struct bulk *b)
     while (!STAILQ_EMPTY(&b->pages)) {
         struct page_rows *p = STAILQ_FIRST(&b->pages);
         STAILQ_REMOVE_HEAD(&b->pages, entry);
-        page_rows_free(p);
+        page_free(p);
     }
-    page_rows_free(b->looking);
-    page_rows_free(b->reading);
-    page_rows_free(b->adding);
+    page_free(b->looking);
+    page_free(b->reading);
+    page_free(b->adding);
     seen_free(b->alive);
     timer_free(b->ripe);
     free(b);

@@ -1,16 +1,33 @@
 /* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :inflight and
- * :failed, by scans. Entries whose row was just read need no question; the others are looked up. */
+ * :failed, by walks of Redis's own. All three end with recheck.c: what is met here is suspected, no
+ * more.
+ *
+ * :pending is read a thousand entries at a time, each time from the last score on: an entry that
+ * stays is met, whatever comes and goes. That score's entries are met again as a whole, so they are
+ * left out before; only where a thousand have the same score it goes on after an id. An entry whose
+ * row rows.c has just read needs no question (seen.h); the rest are `strays`, looked up in Postgres
+ * three thousand at a time, while Redis reads on.
+ *
+ * What must hold: nothing is read while recheck.c is full; the lookup's answer is of the strays as
+ * they were when it was asked, so none is added while it is under way (`reading` is false then). */
+#include "reconcile/entries.h"
+
 #include "base/parse.h"
 #include "base/time_units.h"
-#include "config/config.h"
-#include "reconcile/reconcile_private.h"
+#include "queue/repair.h"
+#include "reconcile/found.h"
+#include "reconcile/lookup.h"
+#include "reconcile/recheck.h"
+#include "reconcile/run.h"
+#include "reconcile/seen.h"
 #include "release/parts.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MOST 3000 /* ids in one question to Postgres */
+#define LOOKUP_MOST 3000 /* ids in one question to Postgres */
 
 struct stray {
     char *id;
@@ -19,13 +36,13 @@ struct stray {
 };
 
 struct entries {
-    void (*scan)(struct reconcile *r); /* asks for the next of what is gone through */
-    enum due_place place;              /* of a scan */
+    void (*read)(struct reconcile *r); /* asks for the next of what is gone through */
+    enum due_place place;              /* of a walk */
     char cursor[32];
     char from[40]; /* in pending: the score that is next */
     char *from_id; /* ... and which of those was last, when they are very many */
     size_t from_id_len;
-    bool scanning, over;
+    bool reading, over;
     struct stray *strays; /* to be looked up */
     size_t n, room;
 };
@@ -39,27 +56,31 @@ static void clear_strays(struct entries *e)
 
 /* ---- pending ---- */
 
-/* An entry whose row is not active is removed when it has been due for longer than a lease: nobody
- * looks at it. One that waits for its time is the sweeper's to forget. */
-static void judge_stray(struct reconcile *r, const struct stray *s, const struct lookup *look)
+static void judge(struct reconcile *r, const struct judge_times *times, const struct stray *s,
+                  const struct lookup *row)
 {
-    int64_t now_us = run_now_us(r);
-    if (look->active)
-        return;
-    if (!look->found || s->score_ms * MS_US < now_us - r->parts->config->lease_us)
-        recheck_add(r, SUSPECT_ORPHANED, s->id, s->id_len, 0, RECONCILE_AGAIN_US);
-    else if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
-        r->result.spent++;
+    switch (judge_entry(times, s->score_ms, row)) {
+    case ENTRY_FINE:
+        break;
+    case ENTRY_STALE:
+        recheck_add(r, SUSPECT_STALE, s->id, s->id_len, 0, JUDGE_AGAIN_US);
+        break;
+    case ENTRY_SPENT:
+        if (seen_add(r->seen, SEEN_SPENT, s->id, s->id_len))
+            r->result.counts[COUNT_SPENT]++;
+        break;
+    }
 }
 
 static void go_on(struct reconcile *r);
 
-static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
+static void on_rows(struct reconcile *r, void *arg, const struct lookup *rows)
 {
     struct entries *e = r->entries;
+    const struct judge_times times = found_times(r);
     (void)arg;
     for (size_t i = 0; i < e->n && !run_ending(r); i++)
-        judge_stray(r, &e->strays[i], &looks[i]);
+        judge(r, &times, &e->strays[i], &rows[i]);
     clear_strays(e);
     go_on(r);
 }
@@ -74,7 +95,7 @@ static void look_up(struct reconcile *r)
     }
     for (size_t i = 0; i < e->n; i++)
         entries[i] = (struct due_entry){.id = e->strays[i].id, .id_len = e->strays[i].id_len};
-    lookup_ask(r, entries, e->n, false, on_looks, NULL);
+    lookup_ask(r, entries, e->n, false, on_rows, NULL);
     free(entries);
 }
 
@@ -145,60 +166,61 @@ static void on_pending(void *arg, const struct due_found *found, size_t n, const
     struct entries *e = r->entries;
     if (!run_answered(r, error))
         return;
-    e->scanning = false;
+    e->reading = false;
     e->over = n < DUE_QUEUE_SCRIPT_MAX;
     bool right = e->over || note_place(e, found, n) == 0;
-    if (right && !e->over && e->n + n < LOOK_MOST && !recheck_full(r))
-        e->scan(r); /* Redis works on the next ones meanwhile */
+    if (right && !e->over && e->n + n < LOOKUP_MOST && !recheck_full(r))
+        e->read(r); /* Redis works on the next ones meanwhile */
     if (right && take_pending(r, found, n) == 0)
         go_on(r);
     else
         run_fail(r, "out of memory");
 }
 
-static void scan_pending(struct reconcile *r)
+static void read_pending(struct reconcile *r)
 {
     struct entries *e = r->entries;
     const struct due_text from = {e->from, strlen(e->from)};
     const struct due_text id = {e->from_id, e->from_id_len};
-    e->scanning = true;
+    e->reading = true;
     run_sent(r, due_queue_pending(r->parts->queue, &from, e->from_id != NULL ? &id : NULL,
                                   on_pending, r));
 }
 
 /* ---- inflight and failed ---- */
 
-static void take(struct reconcile *r, const struct due_found *found)
+static void take(struct reconcile *r, const struct judge_times *times,
+                 const struct due_found *found)
 {
-    int64_t score_ms = 0;
+    int64_t lease_ms = 0;
     if (r->entries->place == DUE_IN_FAILED)
-        recheck_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, RECONCILE_AGAIN_US);
-    else if (parse_score_ms(found->value.text, found->value.len, &score_ms) == 0 &&
-             score_ms * MS_US < run_now_us(r))
-        recheck_add(r, SUSPECT_LEASE, found->id.text, found->id.len, score_ms, RECONCILE_AGAIN_US);
+        recheck_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, JUDGE_AGAIN_US);
+    else if (judge_lease(times, &found->value, &lease_ms))
+        recheck_add(r, SUSPECT_LEASE, found->id.text, found->id.len, lease_ms, JUDGE_AGAIN_US);
 }
 
-static void on_scanned(void *arg, const char *cursor, const struct due_found *found, size_t n,
-                       const char *error)
+static void on_walked(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                      const char *error)
 {
     struct reconcile *r = arg;
     struct entries *e = r->entries;
     if (!run_answered(r, error))
         return;
-    e->scanning = false;
+    const struct judge_times times = found_times(r);
+    e->reading = false;
     e->over = strcmp(cursor, "0") == 0;
     r->done += (int64_t)n;
     snprintf(e->cursor, sizeof(e->cursor), "%s", cursor);
     for (size_t i = 0; i < n; i++)
-        take(r, &found[i]);
+        take(r, &times, &found[i]);
     go_on(r);
 }
 
-static void scan(struct reconcile *r)
+static void walk(struct reconcile *r)
 {
     struct entries *e = r->entries;
-    e->scanning = true;
-    run_sent(r, due_queue_walk(r->parts->queue, e->place, e->cursor, on_scanned, r));
+    e->reading = true;
+    run_sent(r, due_queue_walk(r->parts->queue, e->place, e->cursor, on_walked, r));
 }
 
 /* ---- all three ---- */
@@ -207,16 +229,16 @@ static void scan(struct reconcile *r)
 static void go_on(struct reconcile *r)
 {
     struct entries *e = r->entries;
-    if (run_ending(r) || e->scanning)
+    if (run_ending(r) || e->reading)
         return;
-    if (e->n >= LOOK_MOST || (e->over && e->n > 0))
+    if (e->n >= LOOKUP_MOST || (e->over && e->n > 0))
         look_up(r);
     else if (e->over)
         run_next(r);
     else if (recheck_full(r))
-        recheck_drain(r, false, e->scan);
+        recheck_drain(r, false, e->read);
     else
-        e->scan(r);
+        e->read(r);
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
@@ -225,17 +247,17 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     const struct entries *e = r->entries;
     if (!run_answered(r, error))
         return;
-    if (e->scan == scan_pending)
+    if (e->read == read_pending)
         r->total = sizes->pending;
     else
         r->total = e->place == DUE_IN_INFLIGHT ? sizes->inflight : sizes->failed;
-    e->scan(r);
+    e->read(r);
 }
 
 static void start(struct reconcile *r, void (*how)(struct reconcile *r))
 {
     struct entries *e = r->entries;
-    e->scan = how;
+    e->read = how;
     e->over = false;
     snprintf(e->cursor, sizeof(e->cursor), "0");
     snprintf(e->from, sizeof(e->from), "-inf");
@@ -244,19 +266,19 @@ static void start(struct reconcile *r, void (*how)(struct reconcile *r))
 
 void entries_start_pending(struct reconcile *r)
 {
-    start(r, scan_pending);
+    start(r, read_pending);
 }
 
 void entries_start_inflight(struct reconcile *r)
 {
     r->entries->place = DUE_IN_INFLIGHT;
-    start(r, scan);
+    start(r, walk);
 }
 
 void entries_start_failed(struct reconcile *r)
 {
     r->entries->place = DUE_IN_FAILED;
-    start(r, scan);
+    start(r, walk);
 }
 
 int entries_new(struct reconcile *r)

@@ -1,11 +1,15 @@
 /* What has expired and is still active: released, or in a dry run counted. It is begun two seconds
  * after the run itself and concerns what had expired by then: a sweeper that works has released
  * that. */
+#include "reconcile/expired.h"
+
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "reconcile/reconcile_private.h"
+#include "reconcile/lookup.h"
+#include "reconcile/report.h"
+#include "reconcile/run.h"
 #include "release/breakers.h"
 #include "release/drain.h"
 #include "release/pages.h"
@@ -45,7 +49,7 @@ static void report(struct reconcile *r, const char *id, size_t id_len, int64_t e
     json_object_set_new(found, "status", json_string("active"));
     json_object_set_new(found, "expiresAt",
                         expires_us > 0 ? json_integer(expires_us / MS_US) : json_null());
-    report_finding(r, "expired", false, id, id_len, json_string("released"), found, done);
+    report_finding(r, FINDING_EXPIRED, id, id_len, json_string("released"), found, done);
 }
 
 /* ---- releasing ---- */
@@ -65,15 +69,16 @@ static void on_item(void *arg, const struct item *item, bool last)
 static void on_drained(void *arg, const struct drain_result *result)
 {
     struct reconcile *r = arg;
-    r->result.released = (int64_t)result->released;
-    r->result.refused = (int64_t)(result->refused + result->deferred);
-    r->result.skipped = (int64_t)result->locked;
+    int64_t *counts = r->result.counts;
+    counts[COUNT_RELEASED] = (int64_t)result->released;
+    counts[COUNT_REFUSED] = (int64_t)(result->refused + result->deferred);
+    counts[COUNT_SKIPPED] = (int64_t)result->locked;
     if (run_ending(r)) {
         timer_after_us(r->turn, 0);
     } else if (!result->ok) {
         run_fail(r, result->error);
     } else {
-        r->result.remaining += r->result.refused + r->result.skipped;
+        counts[COUNT_REMAINING] += counts[COUNT_REFUSED] + counts[COUNT_SKIPPED];
         run_next(r);
     }
 }
@@ -96,16 +101,16 @@ static void clear_page(struct expired *x)
 static void next_page(struct reconcile *r);
 
 /* A reservation of several rows is met once for each; the latest one counts. */
-static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
+static void on_rows(struct reconcile *r, void *arg, const struct lookup *rows)
 {
     struct expired *x = r->expired;
     (void)arg;
     for (size_t i = 0; i < x->n; i++) {
         const struct due_entry *e = &x->entries[i];
-        if (!looks[i].active || looks[i].expires_us != x->expires_us[i])
+        if (!rows[i].active || rows[i].expires_us != x->expires_us[i])
             continue;
-        r->result.released++;
-        r->result.remaining++;
+        r->result.counts[COUNT_RELEASED]++;
+        r->result.counts[COUNT_REMAINING]++;
         report(r, e->id, e->id_len, x->expires_us[i], "nothing");
     }
     r->done += (int64_t)x->n;
@@ -154,7 +159,7 @@ static void on_page(void *arg, const struct page *page)
     else if (x->n == 0)
         run_next(r);
     else
-        lookup_ask(r, x->entries, x->n, true, on_looks, NULL);
+        lookup_ask(r, x->entries, x->n, true, on_rows, NULL);
 }
 
 static void next_page(struct reconcile *r)

@@ -1,175 +1,142 @@
-/* Whether a suspect is a finding, as Redis and Postgres have it the second time, what repairs it,
- * and what is counted and reported then. */
+/* The judges of a reconciliation. */
+#include "reconcile/judge.h"
+
 #include "base/parse.h"
 #include "base/time_units.h"
-#include "config/config.h"
-#include "reconcile/reconcile_private.h"
-#include "release/parts.h"
+#include "reconcile/lookup.h"
 
-bool judge_redis(const struct suspect *s, const struct due_state *state, struct due_repair *repair)
+#include <assert.h>
+#include <jansson.h>
+
+#define RETRY_WITHIN_MS (3600 * SECOND_MS) /* a record that says later is not believed */
+
+/* ---- the first look ---- */
+
+enum suspicion judge_row(const struct judge_times *t, int64_t expires_us, int64_t score_ms)
 {
+    if (score_ms != DUE_NOWHERE)
+        return score_ms > ms_rounded_up(expires_us) ? SUSPECT_MISPLACED : SUSPECT_NOBODY;
+    /* What lies beyond the look-ahead the feed has not read yet. */
+    if (t->lookahead_us != 0 && expires_us > t->now_us + t->lookahead_us)
+        return SUSPECT_NOBODY;
+    return SUSPECT_MISSING;
+}
+
+int64_t judge_patience_us(const struct judge_times *t, int64_t expires_us, bool young)
+{
+    int64_t entered_us = expires_us - t->lookahead_us; /* from when on the feed reads it */
+    if (t->lookahead_us == 0 || (!young && entered_us + 2 * t->feed_interval_us < t->now_us))
+        return JUDGE_AGAIN_US;
+    return 2 * t->feed_interval_us + JUDGE_AGAIN_US;
+}
+
+/* An entry that has been due for longer than a lease nobody looks at: no sweeper works here. */
+static bool is_left(const struct judge_times *t, int64_t score_ms)
+{
+    return score_ms * MS_US < t->now_us - t->lease_us;
+}
+
+enum judged_entry judge_entry(const struct judge_times *t, int64_t score_ms,
+                              const struct lookup *row)
+{
+    if (row->active)
+        return ENTRY_FINE;
+    return !row->found || is_left(t, score_ms) ? ENTRY_STALE : ENTRY_SPENT;
+}
+
+bool judge_lease(const struct judge_times *t, const struct due_text *score, int64_t *lease_ms)
+{
+    return parse_score_ms(score->text, score->len, lease_ms) == 0 && *lease_ms * MS_US < t->now_us;
+}
+
+/* ---- the second look: Redis ---- */
+
+static bool is_there(const struct due_text *text)
+{
+    return text->text != NULL;
+}
+
+/* Its score, in whole milliseconds; false when there is none, or it is no number. */
+static bool score_of(const struct due_text *text, int64_t *score_ms)
+{
+    return is_there(text) && parse_score_ms(text->text, text->len, score_ms) == 0;
+}
+
+bool judge_redis(enum suspicion what, int64_t first, const struct due_state *state,
+                 struct judgement *j)
+{
+    bool entry = is_there(&state->pending), claim = is_there(&state->inflight);
+    bool record = is_there(&state->record);
     int64_t score_ms = 0;
-    switch ((enum suspicion)s->what) {
+    *j = (struct judgement){.finding = FINDINGS};
+    switch (what) {
     case SUSPECT_MISSING:
-        repair->what = REPAIR_ADD;
-        return state->pending.text == NULL && state->inflight.text == NULL &&
-               state->record.text == NULL;
-    case SUSPECT_MISPLACED:
-        repair->what = REPAIR_MOVE;
-        repair->seen = state->pending;
-        return state->pending.text != NULL && state->inflight.text == NULL &&
-               state->record.text == NULL &&
-               parse_score_ms(state->pending.text, state->pending.len, &score_ms) == 0 &&
-               score_ms > ms_rounded_up(s->first);
-    case SUSPECT_ORPHANED:
-        repair->what = REPAIR_REMOVE;
-        repair->seen = state->pending;
-        return state->pending.text != NULL && state->inflight.text == NULL;
-    case SUSPECT_LEASE:
-        repair->what = REPAIR_RETURN;
-        repair->seen = state->inflight;
-        return state->inflight.text != NULL &&
-               parse_score_ms(state->inflight.text, state->inflight.len, &score_ms) == 0 &&
-               score_ms == s->first;
+        j->finding = FINDING_MISSING;
+        return !entry && !claim && !record;
+    case SUSPECT_MISPLACED: /* one with a record is to be tried at its own time */
+        j->finding = FINDING_MISPLACED;
+        j->seen = state->pending;
+        return score_of(&state->pending, &score_ms) && score_ms > ms_rounded_up(first) && !claim &&
+               !record;
+    case SUSPECT_STALE:
+        j->finding = FINDING_STALE;
+        j->seen = state->pending;
+        return entry && !claim;
+    case SUSPECT_LEASE: /* the very lease that was met: another one is somebody's at work */
+        j->finding = FINDING_LEASE;
+        j->seen = state->inflight;
+        return score_of(&state->inflight, &score_ms) && score_ms == first;
     case SUSPECT_RECORD:
-        repair->what = state->pending.text != NULL ? REPAIR_FORGET : REPAIR_RETRY;
-        repair->seen = state->record;
-        return state->record.text != NULL && state->inflight.text == NULL;
+        j->finding = entry ? FINDING_RECORD_STALE : FINDING_RECORD_UNSCHEDULED;
+        j->seen = state->record;
+        return record && !claim;
+    case SUSPICIONS:
+        break;
     }
+    assert(false);
     return false;
 }
 
-/* When a failed one is to be tried again, as its record says; now when it does not. */
+/* ---- the second look: Postgres ---- */
+
+/* When a refused one is to be tried again, as its record says; now when it does not. */
 static int64_t retry_ms(const struct due_text *record, int64_t now_ms)
 {
     json_t *o = json_loadb(record->text, record->len, 0, NULL);
     json_int_t at_ms = json_integer_value(json_object_get(o, "retryAt"));
     json_decref(o);
-    return at_ms > 0 && at_ms < now_ms + 3600 * SECOND_MS ? at_ms : now_ms;
+    return at_ms > 0 && at_ms < now_ms + RETRY_WITHIN_MS ? at_ms : now_ms;
 }
 
-bool judge_postgres(const struct reconcile *r, const struct suspect *s, const struct lookup *look,
-                    struct due_repair *repair)
+bool judge_postgres(const struct judge_times *t, enum suspicion what, int64_t first,
+                    const struct lookup *row, struct judgement *j)
 {
-    int64_t now_us = run_now_us(r);
     int64_t score_ms = 0;
-    repair->at_ms = ms_rounded_up(s->first);
-    switch ((enum suspicion)s->what) {
+    assert(j->finding < FINDINGS && findings[j->finding].suspicion == what);
+    switch (what) {
     case SUSPECT_MISSING: /* a row that moved meanwhile is in the API's hands */
-        return look->active && look->expires_us == s->first;
+        j->at_ms = ms_rounded_up(first);
+        return row->active && row->expires_us == first;
     case SUSPECT_MISPLACED: /* of one that is due the sweeper decides when to look */
-        return look->active && look->expires_us == s->first && s->first > now_us;
-    case SUSPECT_ORPHANED:
-        return !look->found ||
-               (!look->active &&
-                parse_score_ms(repair->seen.text, repair->seen.len, &score_ms) == 0 &&
-                score_ms * MS_US < now_us - r->parts->config->lease_us);
+        j->at_ms = ms_rounded_up(first);
+        return row->active && row->expires_us == first && first > t->now_us;
+    case SUSPECT_STALE:
+        return !row->found ||
+               (!row->active && score_of(&j->seen, &score_ms) && is_left(t, score_ms));
     case SUSPECT_LEASE:
-        repair->at_ms = s->first;
-        if (!look->active)
-            repair->what = REPAIR_UNCLAIM;
-        return s->first * MS_US < now_us;
+        j->at_ms = first;
+        j->finding = row->active ? FINDING_LEASE : FINDING_LEASE_STALE;
+        return first * MS_US < t->now_us;
     case SUSPECT_RECORD:
-        if (!look->active) {
-            repair->what = REPAIR_FORGET;
+        if (!row->active) {
+            j->finding = FINDING_RECORD_STALE;
             return true;
         }
-        repair->at_ms = retry_ms(&repair->seen, now_us / MS_US);
-        return repair->what == REPAIR_RETRY;
+        j->at_ms = retry_ms(&j->seen, t->now_us / MS_US);
+        return j->finding == FINDING_RECORD_UNSCHEDULED;
+    case SUSPICIONS:
+        break;
     }
+    assert(false);
     return false;
-}
-
-/* ---- what was found ---- */
-
-static const struct {
-    const char *kind, *done;
-} words[] = {
-    [REPAIR_ADD] = {"mirrorMissing", "added"},
-    [REPAIR_MOVE] = {"mirrorMisplaced", "moved"},
-    [REPAIR_REMOVE] = {"mirrorOrphaned", "removed"},
-    [REPAIR_RETURN] = {"leaseExpired", "returned"},
-    [REPAIR_UNCLAIM] = {"leaseExpired", "removed"},
-    [REPAIR_FORGET] = {"recordOrphaned", "removed"},
-    [REPAIR_RETRY] = {"recordUnscheduled", "scheduled"},
-};
-
-static json_t *number_of(const struct due_text *text)
-{
-    int64_t ms = 0;
-    if (text->text == NULL || parse_score_ms(text->text, text->len, &ms) != 0)
-        return json_null();
-    return json_integer(ms);
-}
-
-static void report(struct reconcile *r, const struct due_repair *repair)
-{
-    json_t *expected = NULL, *found = NULL;
-    bool record = repair->what == REPAIR_FORGET || repair->what == REPAIR_RETRY;
-    if (!report_wanted(r))
-        return;
-    if (repair->what != REPAIR_REMOVE && repair->what != REPAIR_UNCLAIM &&
-        repair->what != REPAIR_FORGET)
-        expected = json_integer(repair->at_ms);
-    if (record)
-        found = json_loadb(repair->seen.text, repair->seen.len, JSON_DECODE_ANY, NULL);
-    else
-        found = number_of(&repair->seen);
-    report_finding(r, words[repair->what].kind, false, repair->id, repair->id_len, expected, found,
-                   r->options.dry_run ? "nothing" : words[repair->what].done);
-}
-
-/* A scan may have met it more than once; of several rows each may have been missing. What was added
- * need not be looked up. */
-static bool met_before(struct reconcile *r, const struct suspect *s)
-{
-    static const enum seen_as as[] = {
-        [SUSPECT_MISSING] = SEEN_ACTIVE,    [SUSPECT_MISPLACED] = SEEN_MISPLACED,
-        [SUSPECT_ORPHANED] = SEEN_ORPHANED, [SUSPECT_LEASE] = SEEN_LEASE,
-        [SUSPECT_RECORD] = SEEN_RECORD,
-    };
-    return !seen_add(r->seen, as[s->what], s->id, s->id_len);
-}
-
-static void count(struct reconcile *r, const struct due_repair *repair)
-{
-    struct reconcile_result *result = &r->result;
-    switch (repair->what) {
-    case REPAIR_ADD:
-    case REPAIR_RETRY:
-        result->missing++;
-        break;
-    case REPAIR_MOVE:
-        result->misplaced++;
-        break;
-    case REPAIR_REMOVE:
-    case REPAIR_FORGET:
-        result->orphaned++;
-        break;
-    case REPAIR_RETURN:
-    case REPAIR_UNCLAIM:
-        result->leases_expired++;
-        break;
-    }
-    if (r->options.dry_run)
-        result->remaining++;
-    report(r, repair);
-}
-
-void judge_count(struct reconcile *r, const struct suspect *s, const struct due_repair *repair)
-{
-    if (!met_before(r, s))
-        count(r, repair);
-}
-
-void judge_missing(struct reconcile *r, const struct due_entry *entry)
-{
-    const struct due_repair repair = {
-        .what = REPAIR_ADD,
-        .id = entry->id,
-        .id_len = entry->id_len,
-        .at_ms = entry->at_ms,
-    };
-    if (seen_add(r->seen, SEEN_ACTIVE, entry->id, entry->id_len))
-        count(r, &repair);
 }

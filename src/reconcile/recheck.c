@@ -1,23 +1,46 @@
-/* Looking again: what looked wrong is looked at a second time, a while later, in Redis and then in
- * Postgres, and repaired only if it is wrong still.
+/* The second look: what looked wrong is looked at again, a while later, and repaired only if it is
+ * wrong still.
  *
- * The order matters. A row that is active after Redis had no entry for it was active all along: an
- * API that commits and then removes its entry is never taken for one that lost it. */
+ * Suspects wait in two lists, each in the order of its times: `soon` after the shortest wait,
+ * `later` where the feed may still mirror a row. During a drain those whose time has come fill
+ * batches of a thousand, and each batch takes these steps: idle → redis: what has Redis of them
+ * now?  → wait: for the connection → postgres: what are the rows?  → repair: each only as it was
+ * seen (not in a dry run)  → idle After each of the looks judge.c drops what stands as it should.
+ * There are several batches, so that one is with Redis while another is with Postgres.
+ *
+ * What must hold: Redis is asked before Postgres (judge.h says why); between the last look and the
+ * repair anything may happen, so the repair names what was seen, and lua/repair.lua changes nothing
+ * else; a finding counts when it was repaired, or in a dry run. */
+#include "reconcile/recheck.h"
+
 #include "base/clock.h"
+#include "base/time_units.h"
 #include "link/loop.h"
-#include "reconcile/reconcile_private.h"
+#include "reconcile/found.h"
+#include "reconcile/lookup.h"
+#include "reconcile/run.h"
 #include "release/parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #define FULL_BYTES ((size_t)5 << 20)
 #define BATCH DUE_QUEUE_SCRIPT_MAX
 #define BATCHES 3 /* while one waits for Redis, another is looked up in Postgres */
 
+struct suspect {
+    STAILQ_ENTRY(suspect) entry;
+    int64_t first, ripe_us; /* first: as of judge_redis; ripe: monotonic, when to look again */
+    uint32_t id_len;
+    uint8_t what; /* enum suspicion */
+    char id[];    /* terminated; may hold any byte */
+};
+
 STAILQ_HEAD(suspects, suspect);
 
-enum step { STEP_IDLE, STEP_REDIS, STEP_WAIT, STEP_POSTGRES, STEP_MEND };
+enum step { STEP_IDLE, STEP_REDIS, STEP_WAIT, STEP_POSTGRES, STEP_REPAIR };
 
 struct batch {
     struct reconcile *r;
@@ -25,8 +48,8 @@ struct batch {
     size_t n;
     struct suspect *suspects[BATCH];
     struct due_entry entries[BATCH];
-    struct due_repair repairs[BATCH];
-    char *texts[BATCH]; /* behind repairs[i].seen */
+    struct judgement judgements[BATCH];
+    char *texts[BATCH]; /* behind judgements[i].seen */
 };
 
 struct recheck {
@@ -50,7 +73,7 @@ static size_t size_of(const struct suspect *s)
 void recheck_add(struct reconcile *r, enum suspicion what, const char *id, size_t id_len,
                  int64_t first, int64_t delay_us)
 {
-    struct recheck *a = r->recheck;
+    struct recheck *c = r->recheck;
     struct suspect *s = malloc(sizeof(*s) + id_len + 1);
     if (s == NULL) {
         run_fail(r, "out of memory");
@@ -62,11 +85,11 @@ void recheck_add(struct reconcile *r, enum suspicion what, const char *id, size_
     s->what = (uint8_t)what;
     memcpy(s->id, id, id_len);
     s->id[id_len] = '\0';
-    if (delay_us <= RECONCILE_AGAIN_US)
-        STAILQ_INSERT_TAIL(&a->soon, s, entry);
+    if (delay_us <= JUDGE_AGAIN_US)
+        STAILQ_INSERT_TAIL(&c->soon, s, entry);
     else
-        STAILQ_INSERT_TAIL(&a->later, s, entry);
-    a->bytes += size_of(s);
+        STAILQ_INSERT_TAIL(&c->later, s, entry);
+    c->bytes += size_of(s);
 }
 
 bool recheck_full(const struct reconcile *r)
@@ -74,20 +97,20 @@ bool recheck_full(const struct reconcile *r)
     return r->recheck->bytes >= FULL_BYTES;
 }
 
-static void suspect_free(struct recheck *a, struct suspect *s)
+static void suspect_free(struct recheck *c, struct suspect *s)
 {
-    a->bytes -= size_of(s);
+    c->bytes -= size_of(s);
     free(s);
 }
 
 /* The one whose time comes first. */
-static struct suspects *next_list(struct recheck *a)
+static struct suspects *next_list(struct recheck *c)
 {
-    const struct suspect *soon = STAILQ_FIRST(&a->soon);
-    const struct suspect *later = STAILQ_FIRST(&a->later);
+    const struct suspect *soon = STAILQ_FIRST(&c->soon);
+    const struct suspect *later = STAILQ_FIRST(&c->later);
     if (soon == NULL)
-        return &a->later;
-    return later == NULL || soon->ripe_us <= later->ripe_us ? &a->soon : &a->later;
+        return &c->later;
+    return later == NULL || soon->ripe_us <= later->ripe_us ? &c->soon : &c->later;
 }
 
 /* ---- one batch ---- */
@@ -109,7 +132,7 @@ static void compact(struct batch *b)
             continue;
         b->suspects[n] = b->suspects[i];
         b->entries[n] = b->entries[i];
-        b->repairs[n] = b->repairs[i];
+        b->judgements[n] = b->judgements[i];
         b->texts[n] = b->texts[i];
         n++;
     }
@@ -126,6 +149,12 @@ static void rest(struct batch *b)
 
 /* ---- the steps of a batch ---- */
 
+/* Counts and reports a finding. */
+static void note(const struct batch *b, size_t i)
+{
+    found_note(b->r, b->suspects[i]->id, b->suspects[i]->id_len, &b->judgements[i]);
+}
+
 static void on_repaired(void *arg, const bool *repaired, size_t n, const char *error)
 {
     struct batch *b = arg;
@@ -134,24 +163,48 @@ static void on_repaired(void *arg, const bool *repaired, size_t n, const char *e
         return;
     for (size_t i = 0; i < n; i++)
         if (repaired[i])
-            judge_count(r, b->suspects[i], &b->repairs[i]);
+            note(b, i);
     rest(b);
     poke(r);
 }
 
-static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
+/* Each of the batch's findings, only while it stands as it was seen. False: out of memory. */
+static bool send_repairs(struct batch *b)
+{
+    struct due_repair *repairs = calloc(b->n, sizeof(*repairs));
+    if (repairs == NULL)
+        return false;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct judgement *j = &b->judgements[i];
+        assert(findings[j->finding].repair != NULL);
+        repairs[i] = (struct due_repair){.what = findings[j->finding].repair,
+                                         .id = b->suspects[i]->id,
+                                         .id_len = b->suspects[i]->id_len,
+                                         .seen = j->seen,
+                                         .at_ms = j->at_ms};
+    }
+    b->step = STEP_REPAIR;
+    run_sent(b->r, due_queue_repair(b->r->parts->queue, repairs, b->n, on_repaired, b));
+    free(repairs);
+    return true;
+}
+
+static void on_rows(struct reconcile *r, void *arg, const struct lookup *rows)
 {
     struct batch *b = arg;
-    for (size_t i = 0; i < b->n; i++)
-        if (!judge_postgres(r, b->suspects[i], &looks[i], &b->repairs[i]))
+    const struct judge_times times = found_times(r);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct suspect *s = b->suspects[i];
+        if (!judge_postgres(&times, (enum suspicion)s->what, s->first, &rows[i], &b->judgements[i]))
             drop(b, i);
+    }
     compact(b);
     if (b->n > 0 && !r->options.dry_run) {
-        b->step = STEP_MEND;
-        run_sent(r, due_queue_repair(r->parts->queue, b->repairs, b->n, on_repaired, b));
+        if (!send_repairs(b))
+            run_fail(r, "out of memory");
     } else {
         for (size_t i = 0; i < b->n; i++)
-            judge_count(r, b->suspects[i], &b->repairs[i]);
+            note(b, i);
         rest(b);
     }
     poke(r);
@@ -160,14 +213,14 @@ static void on_looks(struct reconcile *r, void *arg, const struct lookup *looks)
 /* Keeps what Redis said beyond its reply. False: out of memory. */
 static bool keep_seen(struct batch *b, size_t i)
 {
-    struct due_repair *repair = &b->repairs[i];
-    if (repair->seen.text == NULL)
+    struct due_text *seen = &b->judgements[i].seen;
+    if (seen->text == NULL)
         return true;
-    b->texts[i] = malloc(repair->seen.len + 1);
+    b->texts[i] = malloc(seen->len + 1);
     if (b->texts[i] == NULL)
         return false;
-    memcpy(b->texts[i], repair->seen.text, repair->seen.len + 1);
-    repair->seen.text = b->texts[i];
+    memcpy(b->texts[i], seen->text, seen->len + 1);
+    seen->text = b->texts[i];
     return true;
 }
 
@@ -178,9 +231,8 @@ static void on_found(void *arg, const struct due_state *states, size_t n, const 
     if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++) {
-        struct due_repair *repair = &b->repairs[i];
-        *repair = (struct due_repair){.id = b->suspects[i]->id, .id_len = b->suspects[i]->id_len};
-        if (!judge_redis(b->suspects[i], &states[i], repair)) {
+        const struct suspect *s = b->suspects[i];
+        if (!judge_redis((enum suspicion)s->what, s->first, &states[i], &b->judgements[i])) {
             drop(b, i);
         } else if (!keep_seen(b, i)) {
             run_fail(r, "out of memory");
@@ -195,10 +247,10 @@ static void on_found(void *arg, const struct due_state *states, size_t n, const 
 /* Takes those whose time has come. */
 static void fill(struct batch *b)
 {
-    struct recheck *a = b->r->recheck;
+    struct recheck *c = b->r->recheck;
     int64_t now_us = clock_mono_us();
     while (b->n < BATCH) {
-        struct suspects *list = next_list(a);
+        struct suspects *list = next_list(c);
         struct suspect *s = STAILQ_FIRST(list);
         if (s == NULL || s->ripe_us > now_us)
             break;
@@ -225,26 +277,26 @@ static void drained(struct reconcile *r)
 /* Gives each batch its next step, where it can take one. */
 static void poke(struct reconcile *r)
 {
-    struct recheck *a = r->recheck;
+    struct recheck *c = r->recheck;
     bool busy = false;
-    bool enough = !a->all && a->bytes < FULL_BYTES / 2;
+    bool enough = !c->all && c->bytes < FULL_BYTES / 2;
     for (int i = 0; i < BATCHES && !run_ending(r); i++) {
-        struct batch *b = &a->batches[i];
-        if (b->step == STEP_IDLE && a->draining && !enough)
+        struct batch *b = &c->batches[i];
+        if (b->step == STEP_IDLE && c->draining && !enough)
             fill(b);
         if (b->step == STEP_WAIT && lookup_possible(r)) {
             b->step = STEP_POSTGRES;
-            lookup_ask(r, b->entries, b->n, false, on_looks, b);
+            lookup_ask(r, b->entries, b->n, false, on_rows, b);
         }
         busy = busy || b->step != STEP_IDLE;
     }
-    if (busy || !a->draining || run_ending(r))
+    if (busy || !c->draining || run_ending(r))
         return;
-    const struct suspect *next = STAILQ_FIRST(next_list(a));
+    const struct suspect *next = STAILQ_FIRST(next_list(c));
     if (next == NULL || enough)
         drained(r);
     else
-        timer_at_us(a->ripe, next->ripe_us);
+        timer_at_us(c->ripe, next->ripe_us);
 }
 
 static void on_ripe(void *arg)
@@ -262,30 +314,30 @@ void recheck_drain(struct reconcile *r, bool all, void (*cb)(struct reconcile *r
 
 int recheck_new(struct reconcile *r)
 {
-    struct recheck *a = calloc(1, sizeof(*a));
-    if (a == NULL)
+    struct recheck *c = calloc(1, sizeof(*c));
+    if (c == NULL)
         return -1;
-    r->recheck = a;
-    STAILQ_INIT(&a->soon);
-    STAILQ_INIT(&a->later);
+    r->recheck = c;
+    STAILQ_INIT(&c->soon);
+    STAILQ_INIT(&c->later);
     for (int i = 0; i < BATCHES; i++)
-        a->batches[i].r = r;
-    a->ripe = timer_new(r->parts->loop, on_ripe, r);
-    return a->ripe != NULL ? 0 : -1;
+        c->batches[i].r = r;
+    c->ripe = timer_new(r->parts->loop, on_ripe, r);
+    return c->ripe != NULL ? 0 : -1;
 }
 
-void recheck_free(struct recheck *a)
+void recheck_free(struct recheck *c)
 {
-    if (a == NULL)
+    if (c == NULL)
         return;
     for (int i = 0; i < BATCHES; i++)
-        rest(&a->batches[i]);
-    while (!STAILQ_EMPTY(&a->soon) || !STAILQ_EMPTY(&a->later)) {
-        struct suspects *list = STAILQ_EMPTY(&a->soon) ? &a->later : &a->soon;
+        rest(&c->batches[i]);
+    while (!STAILQ_EMPTY(&c->soon) || !STAILQ_EMPTY(&c->later)) {
+        struct suspects *list = STAILQ_EMPTY(&c->soon) ? &c->later : &c->soon;
         struct suspect *s = STAILQ_FIRST(list);
         STAILQ_REMOVE_HEAD(list, entry);
         free(s);
     }
-    timer_free(a->ripe);
-    free(a);
+    timer_free(c->ripe);
+    free(c);
 }

@@ -1,29 +1,29 @@
-/* The run of a reconciliation: its role, its connection, its phases in order, its end. */
-#include "base/callback.h"
+/* A reconciliation: its role, its connection, its phases in order, its end. */
+#include "reconcile/reconcile.h"
+
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/time_units.h"
-#include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "reconcile/reconcile_private.h"
+#include "reconcile/bulk.h"
+#include "reconcile/entries.h"
+#include "reconcile/expired.h"
+#include "reconcile/lookup.h"
+#include "reconcile/recheck.h"
+#include "reconcile/report.h"
+#include "reconcile/role.h"
+#include "reconcile/rows.h"
+#include "reconcile/run.h"
+#include "reconcile/seen.h"
+#include "reconcile/stock.h"
 #include "release/parts.h"
-#include "store/ask.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define CONNECT_TIMEOUT_US (5 * SECOND_US)
-#define ASK_DEADLINE_US MINUTE_US
 #define PROGRESS_US (250 * MS_US)
-
-/* Of each transaction. $1: sorting is allowed. */
-static const char settings[] =
-    PG_SETTINGS_6(PG_SET("statement_timeout", "'50s'"), PG_SET("jit", "'off'"),
-                  PG_SET("enable_sort", "$1"), PG_SET("random_page_cost", "'1.1'"),
-                  PG_SET("work_mem", "'32MB'"), PG_SET("max_parallel_workers_per_gather", "'0'"));
 
 /* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
  * release takes with it what Redis has of a reservation. */
@@ -44,103 +44,6 @@ static const struct {
 };
 
 #define PHASES ((int)(sizeof(phases) / sizeof(phases[0])))
-
-/* ---- what phases use ---- */
-
-int64_t run_now_us(const struct reconcile *r)
-{
-    return server_clock_now_us(&r->parts->pg_clock);
-}
-
-bool run_ending(const struct reconcile *r)
-{
-    return r->ending;
-}
-
-void run_fail(struct reconcile *r, const char *error)
-{
-    if (r->error[0] == '\0')
-        snprintf(r->error, sizeof(r->error), "%s", error[0] != '\0' ? error : "unknown error");
-    r->ending = true;
-    expired_stop(r);
-    timer_after_us(r->turn, 0);
-}
-
-void run_next(struct reconcile *r)
-{
-    r->phase++;
-    r->done = r->total = 0;
-    r->phase_began_us = clock_mono_us();
-    timer_after_us(r->turn, 0);
-}
-
-void run_sent(struct reconcile *r, int rc)
-{
-    if (rc == 0)
-        r->outstanding++;
-    else
-        run_fail(r, "Redis went away");
-}
-
-static void free_rest(struct reconcile *r)
-{
-    recheck_free(r->recheck);
-    rows_free(r->rows);
-    bulk_free(r->bulk);
-    entries_free(r->entries);
-    free(r);
-}
-
-bool run_answered(struct reconcile *r, const char *error)
-{
-    r->outstanding--;
-    if (r->freed) {
-        if (r->outstanding == 0)
-            free_rest(r);
-        return false;
-    }
-    if (r->ending) {
-        timer_after_us(r->turn, 0);
-        return false;
-    }
-    if (error != NULL)
-        run_fail(r, error);
-    return error == NULL;
-}
-
-static void on_asked(void *arg, const struct pg_answer *answer)
-{
-    struct reconcile *r = arg;
-    if (r->ending)
-        timer_after_us(r->turn, 0);
-    else if (answer->status != PG_DONE)
-        run_fail(r, answer->message);
-    else
-        r->answered(r, answer->results[1]);
-}
-
-void run_ask(struct reconcile *r, enum statement which, int nparams, const char *const *params,
-             void (*cb)(struct reconcile *r, const struct pg_result *rows))
-{
-    if (!statements_ready(r->parts->statements)) {
-        run_fail(r, "the statements have to be made anew");
-        return;
-    }
-    const char *sorting[] = {which == STATEMENT_TIED_ROWS ? "off" : "on"};
-    const struct ask_query queries[] = {
-        {.sql = settings, .nparams = 1, .params = sorting},
-        {.statement = which, .nparams = nparams, .params = params},
-    };
-    const struct ask_options options = {.statements = r->parts->statements,
-                                        .clock = &r->parts->pg_clock,
-                                        .link = r->link,
-                                        .deadline_us = ASK_DEADLINE_US,
-                                        .reads = true,
-                                        .again = true};
-    r->answered = cb;
-    if (ask_send(&options, queries, 2, on_asked, r) != 0)
-        run_fail(r, "the connection to Postgres was lost");
-}
 
 static void recheck_all(struct reconcile *r)
 {
@@ -171,6 +74,9 @@ static void on_turn(void *arg)
         return;
     }
     r->ending = true;
+    if (!r->stopped)
+        expired_stop(r);
+    r->stopped = true;
     if (r->outstanding == 0 && !pg_link_busy(r->link) && !expired_busy(r) && role_stop(r))
         finish(r);
 }
@@ -220,10 +126,11 @@ static void on_statements(void *arg, const char *error)
         begin(r);
 }
 
-/* Reads the catalog, since nobody may have looked for a minute, then begins. */
-void reconcile_begin(struct reconcile *r)
+/* As soon as the role is ours and Postgres is there: reads the catalog, since nobody may have read
+ * it for a minute, then begins. */
+static void try_to_begin(struct reconcile *r)
 {
-    if (r->ending || !r->has_role || !pg_link_up(r->link) || pg_link_busy(r->link))
+    if (r->ending || !role_is_ours(r) || !pg_link_up(r->link) || pg_link_busy(r->link))
         return;
     if (statements_load(r->parts->statements, r->link, &r->parts->pg_clock, on_statements, r) != 0)
         run_fail(r, "the connection to Postgres was lost");
@@ -245,14 +152,9 @@ static void on_postgres(void *arg, bool up, const char *reason)
     if (r->ending)
         timer_after_us(r->turn, 0);
     else if (up && r->phase == 0)
-        reconcile_begin(r);
+        try_to_begin(r);
     else if (!up && r->phase > 0)
         run_fail(r, reason);
-}
-
-static void on_renew(void *arg)
-{
-    role_renew(arg);
 }
 
 static void on_progress(void *arg)
@@ -283,6 +185,16 @@ bool reconcile_running(const struct reconcile *r)
     return r->running;
 }
 
+/* What Redis's answers reach. */
+static void free_rest(struct reconcile *r)
+{
+    recheck_free(r->recheck);
+    rows_free(r->rows);
+    bulk_free(r->bulk);
+    entries_free(r->entries);
+    free(r);
+}
+
 static int make_parts(struct reconcile *r)
 {
     struct loop *loop = r->parts->loop;
@@ -295,15 +207,14 @@ static int make_parts(struct reconcile *r)
     };
     r->link = pg_link_new(loop, &options);
     r->turn = timer_new(loop, on_turn, r);
-    r->renew = timer_new(loop, on_renew, r);
     r->waiting = timer_new(loop, on_waiting, r);
     r->progress = timer_new(loop, on_progress, r);
     r->seen = seen_new();
-    if (r->link == NULL || r->turn == NULL || r->renew == NULL || r->waiting == NULL ||
-        r->progress == NULL || r->seen == NULL)
+    if (r->link == NULL || r->turn == NULL || r->waiting == NULL || r->progress == NULL ||
+        r->seen == NULL)
         return -1;
-    if (recheck_new(r) != 0 || rows_new(r) != 0 || entries_new(r) != 0 || expired_new(r) != 0 ||
-        stock_new(r) != 0)
+    if (role_new(r, try_to_begin) != 0 || recheck_new(r) != 0 || rows_new(r) != 0 ||
+        entries_new(r) != 0 || expired_new(r) != 0 || stock_new(r) != 0)
         return -1;
     return 0;
 }
@@ -316,6 +227,7 @@ struct reconcile *reconcile_new(struct parts *parts, const struct reconcile_opti
     r->parts = parts;
     r->options = *options;
     r->result.dry_run = options->dry_run;
+    r->destroy = free_rest;
     if (make_parts(r) != 0) {
         reconcile_free(r);
         return NULL;
@@ -333,9 +245,9 @@ void reconcile_free(struct reconcile *r)
     expired_free(r->expired);
     stock_free(r->stock);
     lookup_free(r->lookup);
+    role_free(r->role);
     seen_free(r->seen);
     timer_free(r->turn);
-    timer_free(r->renew);
     timer_free(r->waiting);
     timer_free(r->progress);
     r->freed = true;

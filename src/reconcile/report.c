@@ -1,13 +1,15 @@
-/* What a reconciliation says: a line for each finding, its progress, its end. */
+/* What a reconciliation says. */
+#include "reconcile/report.h"
+
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/time_units.h"
-#include "config/config.h"
-#include "reconcile/reconcile_private.h"
+#include "reconcile/run.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -19,12 +21,14 @@ bool report_wanted(const struct reconcile *r)
     return r->options.report != NULL;
 }
 
-void report_finding(struct reconcile *r, const char *kind, bool product, const char *id,
-                    size_t id_len, json_t *expected, json_t *found, const char *done)
+void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,
+                    json_t *expected, json_t *found, const char *done)
 {
+    const struct finding_row *row = &findings[finding];
     json_t *line = json_object();
-    json_object_set_new(line, "kind", json_string(kind));
-    json_object_set_new(line, product ? "productId" : "reservationId", json_bytes(id, id_len));
+    json_object_set_new(line, "kind", json_string(row->kind));
+    json_object_set_new(line, row->of_product ? "productId" : "reservationId",
+                        json_bytes(id, id_len));
     json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
     json_object_set_new(line, "found", found != NULL ? found : json_null());
     json_object_set_new(line, "done", json_string(done));
@@ -89,42 +93,38 @@ void report_progress(struct reconcile *r, const char *phase)
 
 /* ---- the end ---- */
 
+/* The counter that stands in this line of the table. */
+static enum reconcile_count counter_of(int line)
+{
+    int count = 0;
+    while (reconcile_counters[count].line != line)
+        count++;
+    assert(count < COUNTS);
+    return (enum reconcile_count)count;
+}
+
 static void show_table(const struct reconcile *r)
 {
-    const struct reconcile_result *s = &r->result;
-    bool dry = s->dry_run;
-    const struct {
-        const char *words, *dry_words;
-        int64_t n;
-    } rows[] = {
-        {"expired, released", "expired, still active", s->released},
-        {"missing in Redis, added", "missing in Redis", s->missing},
-        {"too late in Redis, moved", "too late in Redis", s->misplaced},
-        {"in Redis for nothing, removed", "in Redis for nothing", s->orphaned},
-        {"leases that ended, returned", "leases that ended", s->leases_expired},
-        {"stock counters that drifted", "stock counters that drifted", s->stock_drifted},
-        {"  of these repaired", "  of these repaired", s->stock_repaired},
-        {"stock counters checked", "stock counters checked", s->stock_checked},
-        {"spent entries, left to the sweeper", "spent entries, left to the sweeper", s->spent},
-        {"inconsistencies that remain", "inconsistencies that remain", s->remaining},
-    };
     FILE *out = r->options.terminal;
     fprintf(out, "\r\033[K");
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        fprintf(out, "  %-36s %12" PRId64 "\n", dry ? rows[i].dry_words : rows[i].words, rows[i].n);
+    for (int line = 1; line <= RECONCILE_LINES; line++) {
+        enum reconcile_count count = counter_of(line);
+        const struct reconcile_counter *c = &reconcile_counters[count];
+        bool dry = r->result.dry_run && c->dry_words != NULL;
+        fprintf(out, "  %-36s %12" PRId64 "\n", dry ? c->dry_words : c->words,
+                r->result.counts[count]);
+    }
     fflush(out);
 }
 
 static void log_completed(const struct reconcile_result *s)
 {
-    log_event(LOG_INFO, "Reconciliation completed", LOG_INT, "releasedCount", s->released, LOG_INT,
-              "failedCount", s->refused, LOG_INT, "skippedCount", s->skipped, LOG_INT,
-              "mirrorMissing", s->missing, LOG_INT, "mirrorMisplaced", s->misplaced, LOG_INT,
-              "mirrorOrphaned", s->orphaned, LOG_INT, "mirrorSpent", s->spent, LOG_INT,
-              "leasesExpired", s->leases_expired, LOG_INT, "stockChecked", s->stock_checked,
-              LOG_INT, "stockDrifted", s->stock_drifted, LOG_INT, "stockRepaired",
-              s->stock_repaired, LOG_INT, "remainingCount", s->remaining, LOG_BOOL, "dryRun",
+    json_t *counts = json_object();
+    for (int i = 0; i < COUNTS; i++)
+        (void)json_object_set_new(counts, reconcile_counters[i].field, json_integer(s->counts[i]));
+    log_event(LOG_INFO, "Reconciliation completed", LOG_EACH, "", counts, LOG_BOOL, "dryRun",
               s->dry_run, LOG_INT, "durationMs", s->duration_ms, LOG_END);
+    json_decref(counts);
 }
 
 void report_end(struct reconcile *r)

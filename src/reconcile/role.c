@@ -1,105 +1,140 @@
-/* The role: a leased key in Redis, so that two reconciliations never run at once, wherever they
- * run. */
+/* The role of a reconciliation. */
+#include "reconcile/role.h"
+
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
-#include "reconcile/reconcile_private.h"
+#include "queue/due_queue.h"
+#include "reconcile/run.h"
 #include "release/parts.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* Short, so that a run that was killed does not keep the next one waiting; renewed in time, so that
  * one that is alive can be told from it. */
 #define ROLE "reconciler"
-#define ROLE_TTL_MS 6000
+#define ROLE_TTL_MS (6 * SECOND_MS)
 #define ROLE_RENEW_US (1500 * MS_US)
 #define ROLE_WATCH_US (2500 * MS_US)
 
-static void held_by(struct reconcile *r, const char *owner)
+struct role {
+    struct timer *renew;
+    char name[160]; /* of this run */
+    bool ours, asked;
+    int64_t remaining_ms; /* of the other's lease, when we last asked; 0: nobody has had it */
+    void (*taken)(struct reconcile *r);
+};
+
+static void fail_taken(struct reconcile *r, const char *owner)
 {
     char error[300];
     snprintf(error, sizeof(error), "another reconciliation is running, at %s", owner);
-    r->result.held = true;
+    r->result.taken = true;
     run_fail(r, error);
 }
 
-/* A lease that was renewed since we looked belongs to a run that is alive; another one's end can be
+/* A lease that was renewed since we asked belongs to a run that is alive; another one's end can be
  * waited for. */
 static void wait_for_role(struct reconcile *r, int64_t remaining_ms, const char *owner)
 {
-    int64_t before_ms = r->role_remaining_ms;
-    r->role_remaining_ms = remaining_ms;
+    struct role *role = r->role;
+    int64_t before_ms = role->remaining_ms;
+    role->remaining_ms = remaining_ms;
     if (before_ms > 0 && remaining_ms > before_ms - ROLE_WATCH_US / MS_US / 2) {
-        held_by(r, owner);
+        fail_taken(r, owner);
         return;
     }
     int64_t wait_us = (remaining_ms + 10) * MS_US;
-    timer_after_us(r->renew, wait_us < ROLE_WATCH_US ? wait_us : ROLE_WATCH_US);
+    timer_after_us(role->renew, wait_us < ROLE_WATCH_US ? wait_us : ROLE_WATCH_US);
 }
 
-static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owner,
+static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owner,
                     const char *error)
 {
     struct reconcile *r = arg;
-    r->role_asked = false;
     if (!run_answered(r, error))
         return;
-    if (!held) {
-        if (r->has_role)
-            held_by(r, owner);
+    struct role *role = r->role;
+    role->asked = false;
+    if (!ours) {
+        if (role->ours)
+            fail_taken(r, owner);
         else
             wait_for_role(r, remaining_ms, owner);
         return;
     }
-    timer_after_us(r->renew, ROLE_RENEW_US);
-    if (!r->has_role) {
-        r->has_role = true;
-        reconcile_begin(r);
+    timer_after_us(role->renew, ROLE_RENEW_US);
+    if (!role->ours) {
+        role->ours = true;
+        role->taken(r);
     }
 }
 
-static void ask_role(struct reconcile *r)
-{
-    r->role_asked = true;
-    run_sent(r, due_queue_role(r->parts->queue, ROLE, r->holder, ROLE_TTL_MS, on_role, r));
-}
-
 /* host:pid, and what tells two runs of one process apart. */
-static void name_holder(struct reconcile *r)
+static void make_name(struct role *role)
 {
     char host[128] = "unknown";
     (void)gethostname(host, sizeof(host) - 1);
-    snprintf(r->holder, sizeof(r->holder), "%s:%ld:%lld", host, (long)getpid(),
+    snprintf(role->name, sizeof(role->name), "%s:%ld:%lld", host, (long)getpid(),
              (long long)(clock_mono_us() % 1000000000));
+}
+
+static void on_renew(void *arg)
+{
+    struct reconcile *r = arg;
+    struct role *role = r->role;
+    if (run_ending(r) || role->asked)
+        return;
+    role->asked = true;
+    run_sent(r, due_queue_role(r->parts->queue, ROLE, role->name, ROLE_TTL_MS, on_role, r));
+}
+
+int role_new(struct reconcile *r, void (*taken)(struct reconcile *r))
+{
+    r->role = calloc(1, sizeof(*r->role));
+    if (r->role == NULL)
+        return -1;
+    r->role->taken = taken;
+    r->role->renew = timer_new(r->parts->loop, on_renew, r);
+    return r->role->renew != NULL ? 0 : -1;
+}
+
+void role_free(struct role *role)
+{
+    if (role == NULL)
+        return;
+    timer_free(role->renew);
+    free(role);
 }
 
 void role_start(struct reconcile *r)
 {
-    name_holder(r);
-    timer_after_us(r->renew, 0);
+    make_name(r->role);
+    timer_after_us(r->role->renew, 0);
 }
 
-void role_renew(struct reconcile *r)
+bool role_is_ours(const struct reconcile *r)
 {
-    if (!r->ending && !r->role_asked)
-        ask_role(r);
+    return r->role->ours;
 }
 
 static void on_given_up(void *arg, const char *error)
 {
-    struct reconcile *r = arg;
     (void)error; /* then the lease ends by itself */
-    (void)run_answered(r, NULL);
+    (void)!run_answered(arg, NULL);
 }
 
 bool role_stop(struct reconcile *r)
 {
-    bool had_role = r->has_role;
-    timer_clear(r->renew);
-    r->has_role = false;
-    if (!had_role || due_queue_role_release(r->parts->queue, ROLE, r->holder, on_given_up, r) != 0)
+    struct role *role = r->role;
+    bool had_role = role->ours;
+    timer_clear(role->renew);
+    role->ours = false;
+    if (!had_role || due_queue_role_release(r->parts->queue, ROLE, role->name, on_given_up, r) != 0)
         return true;
-    r->outstanding++;
+    run_sent(r, 0);
     return false;
 }

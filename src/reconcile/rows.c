@@ -1,14 +1,31 @@
 /* From Postgres to Redis: each active reservation that will expire, page by page, each page in one
- * snapshot; while one is compared with Redis the next is read. */
+ * snapshot. Expired ones are another phase's.
+ *
+ * A page goes through `ahead` (read, while the one before is compared) and `page` (its rows on
+ * their way through Redis, a thousand at a time, each judged by its score alone). What is suspected
+ * then is looked at again: a few by themselves (recheck.c), many as a page (bulk.c), which costs an
+ * eighth of that.
+ *
+ * What must hold: pages follow each other by (expires_at, id), so that a row that is there all the
+ * time is met once, whatever is added and removed meanwhile; Postgres is asked one thing at a time,
+ * and bulk.c's reading comes before the next page, since its pages take memory; a page is begun
+ * only while recheck.c and bulk.c have room for all of it. Every event ends in poke(), which does
+ * whatever can be done now. */
 #include "reconcile/rows.h"
 
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/pg_link.h"
+#include "reconcile/bulk.h"
+#include "reconcile/found.h"
+#include "reconcile/page.h"
+#include "reconcile/recheck.h"
+#include "reconcile/run.h"
+#include "reconcile/seen.h"
 #include "release/parts.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,73 +34,21 @@
 #define PAGE_SIZE 25000
 #define PAGE_SIZE_TEXT 8000 /* ids may be long */
 
-#define LATE_COMMIT_US MINUTE_US /* a row may become visible this long after updated_at */
-#define BULK_LEAST 2000          /* missing ones, for which a page is kept */
-#define TIES_LEAST 2             /* pages of one moment, after which the next is tied */
+#define BULK_LEAST 2000 /* missing ones, for which a page is kept */
+#define TIES_LEAST 2    /* pages of one moment, after which the next is tied */
 
 struct rows {
     struct page_rows *page, *ahead; /* being compared; read meanwhile */
     bool asking, last, draining;
-    struct rows_place place; /* of the page that is read next */
+    struct page_place place; /* of the page that is read next */
     size_t next;             /* row of the page that no chunk has yet */
     int tie_run;             /* full pages of nothing else, one after the other */
-    struct chunk chunks[ROWS_CHUNKS];
+    struct page_chunk chunks[PAGE_CHUNKS];
 };
 
+static void poke(struct reconcile *r);
+
 /* ---- reading ---- */
-
-void page_rows_free(struct page_rows *p)
-{
-    if (p == NULL)
-        return;
-    free(p->rows);
-    free(p->texts);
-    free(p->place.after_id);
-    free(p);
-}
-
-struct page_rows *page_rows_read(const struct pg_result *rows)
-{
-    struct page_rows *p = calloc(1, sizeof(*p));
-    size_t n = (size_t)pg_result_rows(rows), size = 1, at = 0;
-    if (p == NULL || pg_result_columns(rows) != 3)
-        goto fail;
-    for (size_t i = 0; i < n; i++)
-        size += pg_result_len(rows, (int)i, 0) + 1;
-    p->bytes = size + n * sizeof(*p->rows);
-    p->rows = calloc(n + 1, sizeof(*p->rows));
-    p->texts = size <= UINT32_MAX ? malloc(size) : NULL;
-    if (p->rows == NULL || p->texts == NULL)
-        goto fail;
-    for (size_t i = 0; i < n; i++) {
-        struct page_row *row = &p->rows[i];
-        size_t len = pg_result_len(rows, (int)i, 0);
-        memcpy(p->texts + at, pg_result_text(rows, (int)i, 0), len + 1);
-        row->at = (uint32_t)at;
-        row->too_long = len > ID_MAX_LEN;
-        row->id_len = row->too_long ? 0 : (uint16_t)len;
-        row->young = pg_result_text(rows, (int)i, 2)[0] != 'f';
-        at += len + 1;
-        row->expires_us = pg_result_int(rows, (int)i, 1);
-    }
-    p->n = n;
-    return p;
-fail:
-    page_rows_free(p);
-    return NULL;
-}
-
-void rows_ask(struct reconcile *r, const struct rows_place *place,
-              void (*cb)(struct reconcile *r, const struct pg_result *rows))
-{
-    char after[32], size[16], young[32];
-    snprintf(after, sizeof(after), "%lld", (long long)place->after_us);
-    snprintf(size, sizeof(size), "%zu", place->most);
-    snprintf(young, sizeof(young), "%lld",
-             2 * (long long)r->parts->config->feed_interval_us + LATE_COMMIT_US);
-    const char *params[] = {after, place->after_id, size, young};
-    run_ask(r, place->tied ? STATEMENT_TIED_ROWS : STATEMENT_ACTIVE_ROWS, 4, params, cb);
-}
 
 /* The id after which the next page begins; NULL: none was read so far, or out of memory. */
 static char *end_of(const struct page_rows *p)
@@ -108,7 +73,7 @@ static void note_ties(struct rows *s, const struct page_rows *p, bool full)
 static void on_rows(struct reconcile *r, const struct pg_result *rows)
 {
     struct rows *s = r->rows;
-    struct page_rows *p = page_rows_read(rows);
+    struct page_rows *p = page_read(rows);
     s->asking = false;
     if (p == NULL) {
         run_fail(r, "a page of reservations could not be read");
@@ -125,22 +90,10 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
     note_ties(s, p, p->n == p->place.most);
     if (p->n > 0)
         s->place.after_us = p->rows[p->n - 1].expires_us;
-    rows_poke(r);
+    poke(r);
 }
 
 /* ---- comparing ---- */
-
-/* How long the feed may still take to mirror a row that it should have met by now: two of its
- * intervals from now on, or no longer when it has had them already. */
-static int64_t patience_us(const struct reconcile *r, const struct page_rows *p,
-                           const struct page_row *row)
-{
-    const struct config *c = r->parts->config;
-    int64_t entered_us = row->expires_us - c->lookahead_us;
-    if (c->lookahead_us == 0 || (!row->young && entered_us + 2 * c->feed_interval_us < p->read_us))
-        return RECONCILE_AGAIN_US;
-    return 2 * c->feed_interval_us + RECONCILE_AGAIN_US;
-}
 
 static bool same_as_before(const struct page_rows *p, size_t i)
 {
@@ -148,20 +101,28 @@ static bool same_as_before(const struct page_rows *p, size_t i)
            strcmp(p->texts + p->rows[i].at, p->texts + p->rows[i - 1].at) == 0;
 }
 
-/* What a row's score says. */
-static void judge_row(struct reconcile *r, struct page_rows *p, size_t i, int64_t score_ms)
+/* The judges' times, as they were when the page was read. */
+static struct judge_times times_of(const struct reconcile *r, const struct page_rows *p)
 {
+    struct judge_times times = found_times(r);
+    times.now_us = p->read_us;
+    return times;
+}
+
+/* What a row's score says. */
+static void judge(struct reconcile *r, struct page_rows *p, size_t i, int64_t score_ms)
+{
+    const struct judge_times times = times_of(r, p);
     struct page_row *row = &p->rows[i];
-    int64_t lookahead_us = r->parts->config->lookahead_us;
     const char *id = p->texts + row->at;
     if (same_as_before(p, i))
         return;
     if (score_ms != DUE_NOWHERE)
         (void)seen_add(r->seen, SEEN_ACTIVE, id, row->id_len);
-    if (score_ms > ms_rounded_up(row->expires_us)) {
-        recheck_add(r, SUSPECT_MISPLACED, id, row->id_len, row->expires_us, RECONCILE_AGAIN_US);
-    } else if (score_ms == DUE_NOWHERE &&
-               (lookahead_us == 0 || row->expires_us <= p->read_us + lookahead_us)) {
+    enum suspicion what = judge_row(&times, row->expires_us, score_ms);
+    if (what == SUSPECT_MISPLACED) {
+        recheck_add(r, what, id, row->id_len, row->expires_us, JUDGE_AGAIN_US);
+    } else if (what == SUSPECT_MISSING) {
         row->missing = true;
         p->n_missing++;
     }
@@ -169,38 +130,22 @@ static void judge_row(struct reconcile *r, struct page_rows *p, size_t i, int64_
 
 static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char *error)
 {
-    struct chunk *chunk = arg;
+    struct page_chunk *chunk = arg;
     struct reconcile *r = chunk->r;
     if (!run_answered(r, error))
         return;
     chunk->busy = false;
     r->done += (int64_t)n;
     for (size_t i = 0; i < n; i++)
-        judge_row(r, r->rows->page, chunk->rows[i], scores_ms[i]);
-    rows_poke(r);
-}
-
-void chunk_fill(struct chunk *chunk, const struct page_rows *p, size_t *next, bool missing_only)
-{
-    chunk->n = 0;
-    for (; *next < p->n && chunk->n < ROWS_CHUNK; ++*next) {
-        const struct page_row *row = &p->rows[*next];
-        if (row->too_long || (missing_only && !row->missing))
-            continue;
-        chunk->rows[chunk->n] = (uint32_t)*next;
-        chunk->entries[chunk->n++] = (struct due_entry){
-            .id = p->texts + row->at,
-            .id_len = row->id_len,
-            .at_ms = ms_rounded_up(row->expires_us),
-        };
-    }
-    chunk->busy = chunk->n > 0;
+        judge(r, r->rows->page, chunk->rows[i], scores_ms[i]);
+    poke(r);
 }
 
 /* The page is compared: a few suspects are looked at by themselves, many as a page. */
 static void retire(struct reconcile *r)
 {
     struct page_rows *p = r->rows->page;
+    const struct judge_times times = times_of(r, p);
     int64_t longest_us = 0;
     bool bulk = p->n_missing >= BULK_LEAST;
     r->rows->page = NULL;
@@ -208,7 +153,7 @@ static void retire(struct reconcile *r)
         const struct page_row *row = &p->rows[i];
         if (!row->missing)
             continue;
-        int64_t delay_us = patience_us(r, p, row);
+        int64_t delay_us = judge_patience_us(&times, row->expires_us, row->young);
         if (!bulk)
             recheck_add(r, SUSPECT_MISSING, p->texts + row->at, row->id_len, row->expires_us,
                         delay_us);
@@ -219,7 +164,7 @@ static void retire(struct reconcile *r)
     if (bulk)
         bulk_add(r, p);
     else
-        page_rows_free(p);
+        page_free(p);
 }
 
 /* Gives idle chunks what is left of the page; true while any of it is under way. */
@@ -227,10 +172,10 @@ static bool compare(struct reconcile *r)
 {
     struct rows *s = r->rows;
     bool busy = false;
-    for (int i = 0; i < ROWS_CHUNKS && !run_ending(r); i++) {
-        struct chunk *chunk = &s->chunks[i];
+    for (int i = 0; i < PAGE_CHUNKS && !run_ending(r); i++) {
+        struct page_chunk *chunk = &s->chunks[i];
         if (!chunk->busy && s->next < s->page->n) {
-            chunk_fill(chunk, s->page, &s->next, false);
+            page_fill(chunk, s->page, &s->next, false);
             if (chunk->busy)
                 run_sent(r, due_queue_scores(r->parts->queue, chunk->entries, chunk->n, on_scores,
                                              chunk));
@@ -243,7 +188,7 @@ static bool compare(struct reconcile *r)
 static void on_drained(struct reconcile *r)
 {
     r->rows->draining = false;
-    rows_poke(r);
+    poke(r);
 }
 
 /* The next page, when there is room for what may be missing of it. */
@@ -260,7 +205,7 @@ static void advance(struct reconcile *r)
     }
 }
 
-void rows_poke(struct reconcile *r)
+static void poke(struct reconcile *r)
 {
     struct rows *s = r->rows;
     if (run_ending(r) || s->draining)
@@ -276,7 +221,7 @@ void rows_poke(struct reconcile *r)
         return;
     if (!s->last && s->ahead == NULL && !s->asking && !bulk_wants_postgres(r)) {
         s->asking = true;
-        rows_ask(r, &s->place, on_rows);
+        page_ask(r, &s->place, on_rows);
     } else if (s->last && s->ahead == NULL && s->page == NULL && bulk_empty(r)) {
         run_next(r);
     }
@@ -289,7 +234,7 @@ void rows_start(struct reconcile *r)
     bool short_ids = statements_ready(s) && statements_types(s)->id_kind > ID_BYTES;
     r->rows->place.after_us = r->clock_us;
     r->rows->place.most = short_ids ? PAGE_SIZE : PAGE_SIZE_TEXT;
-    rows_poke(r);
+    poke(r);
 }
 
 int rows_new(struct reconcile *r)
@@ -297,17 +242,17 @@ int rows_new(struct reconcile *r)
     r->rows = calloc(1, sizeof(*r->rows));
     if (r->rows == NULL)
         return -1;
-    for (int i = 0; i < ROWS_CHUNKS; i++)
+    for (int i = 0; i < PAGE_CHUNKS; i++)
         r->rows->chunks[i].r = r;
-    return bulk_new(r);
+    return bulk_new(r, poke);
 }
 
 void rows_free(struct rows *s)
 {
     if (s == NULL)
         return;
-    page_rows_free(s->page);
-    page_rows_free(s->ahead);
+    page_free(s->page);
+    page_free(s->ahead);
     free(s->place.after_id);
     free(s);
 }

@@ -2,8 +2,9 @@
  * each entry whose row was just read, and keeps what a scan repeats from being counted twice. Of a
  * million ids and a million others two share a fingerprint once in 18 million runs; the key differs
  * in each run. */
-#include "reconcile/reconcile_private.h"
+#include "reconcile/seen.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -66,7 +67,7 @@ static uint64_t mix(uint64_t h)
     return h ^ (h >> 33);
 }
 
-static uint64_t fingerprint(const struct seen *s, enum seen_as as, const char *id, size_t len)
+static uint64_t fingerprint(const struct seen *s, unsigned as, const char *id, size_t len)
 {
     uint64_t h = s->key ^ mix((uint64_t)as << 32 ^ len);
     while (len > 0) {
@@ -105,7 +106,7 @@ static void grow(struct seen *s, struct part *p)
     p->size = size;
 }
 
-bool seen_add(struct seen *s, enum seen_as as, const char *id, size_t id_len)
+bool seen_add(struct seen *s, unsigned as, const char *id, size_t id_len)
 {
     uint64_t print = fingerprint(s, as, id, id_len);
     struct part *p = &s->parts[print >> 58];
@@ -123,7 +124,7 @@ bool seen_add(struct seen *s, enum seen_as as, const char *id, size_t id_len)
     return true;
 }
 
-bool seen_has(const struct seen *s, enum seen_as as, const char *id, size_t id_len)
+bool seen_has(const struct seen *s, unsigned as, const char *id, size_t id_len)
 {
     uint64_t print = fingerprint(s, as, id, id_len);
     const struct part *p = &s->parts[print >> 58];

@@ -1,13 +1,23 @@
-/* The stock counters against the reservations: each page of products in one snapshot. With
- * --repair-stock they are counted first, since many that drifted mean something else is wrong; then
- * each is repaired under its lock, in a transaction of its own. */
+/* The stock counters against the reservations: each page of products in one snapshot.
+ *
+ * Without --repair-stock, and in a dry run, one go over the pages reports what drifted. With it the
+ * first go only counts, since very many that drifted mean that something else is wrong, and then
+ * none is repaired; a second go repairs each by itself, in a transaction of its own: locked, then
+ * summed by a statement of its own, whose snapshot sees all that was committed before the lock was
+ * had. What a checkout has locked is tried again for ten seconds.
+ *
+ * What must hold: a counter that is right by the time of its lock was never a finding, so it counts
+ * neither as drifted nor as repaired. */
+#include "reconcile/stock.h"
+
 #include "base/log.h"
 #include "base/time_units.h"
-#include "base/units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "reconcile/reconcile_private.h"
+#include "reconcile/drift.h"
+#include "reconcile/report.h"
+#include "reconcile/run.h"
 #include "release/parts.h"
 #include "store/ask.h"
 
@@ -22,18 +32,6 @@
 #define DEADLINE_US (15 * SECOND_US)
 
 #define SAID_MOST 10 /* counters that cannot be repaired: the log names so many */
-
-struct amount {
-    bool known; /* else NULL in Postgres */
-    struct units units;
-};
-
-struct drift {
-    char *product;
-    struct amount total, available, reserved, held;
-    int64_t counters; /* rows that the product has */
-    bool summed;      /* held is the sum of its reservations */
-};
 
 struct stock {
     bool counting, repairing; /* neither: report what drifted */
@@ -65,36 +63,6 @@ static struct amount read_amount(const struct pg_result *rows, int row, int colu
                            units_parse(pg_result_text(rows, row, column))};
 }
 
-static json_t *amount_json(const struct amount *a)
-{
-    if (!a->known)
-        return json_null();
-    return a->units.nano == 0 ? json_integer(a->units.whole) : json_real(units_real(&a->units));
-}
-
-static json_t *counters(const struct drift *d, const struct amount *available,
-                        const struct amount *reserved)
-{
-    json_t *o = json_object();
-    if (d->total.known)
-        json_object_set_new(o, "totalStock", amount_json(&d->total));
-    json_object_set_new(o, "availableStock", amount_json(available));
-    json_object_set_new(o, "reservedStock", amount_json(reserved));
-    return o;
-}
-
-/* What the counters should be: all that there is, less what is held. */
-static struct amount expected_available(const struct drift *d)
-{
-    struct amount left = d->total.known ? d->total : d->available;
-    const struct units held = units_negated(&d->held.units);
-    if (!d->total.known)
-        units_add(&left.units, &d->reserved.units);
-    units_add(&left.units, &held);
-    left.known = left.known && d->summed;
-    return left;
-}
-
 /* Row security of one of the tables is in force for this role. */
 static bool hidden(const struct reconcile *r)
 {
@@ -103,33 +71,14 @@ static bool hidden(const struct reconcile *r)
                                             statements_types(statements)->counters_hidden);
 }
 
-/* Why nobody can say what the counter should be, or NULL. */
-static const char *why_not(const struct reconcile *r, const struct drift *d)
-{
-    if (hidden(r))
-        return "row security is in force for this role, and may hide reservations or counters";
-    if (d->counters > 1)
-        return "the product has more than one row";
-    if (!d->summed)
-        return "the quantity of an active reservation is NULL or no number";
-    return NULL;
-}
-
 static void report(struct reconcile *r, const struct drift *d, const char *done)
 {
     if (!report_wanted(r))
         return;
     assert(d->product != NULL); /* a drift is noted with its product */
-    const struct amount available = expected_available(d);
-    const struct amount held = {d->summed, d->held.units};
-    const char *reason = why_not(r, d);
-    json_t *found = counters(d, &d->available, &d->reserved);
-    if (d->counters > 1)
-        json_object_set_new(found, "counterRows", json_integer(d->counters));
-    if (reason != NULL)
-        json_object_set_new(found, "notRepairable", json_string(reason));
-    report_finding(r, "stockDrifted", true, d->product, strlen(d->product),
-                   reason == NULL ? counters(d, &available, &held) : NULL, found, done);
+    const char *reason = drift_why_not(d, hidden(r));
+    report_finding(r, FINDING_STOCK, d->product, strlen(d->product), drift_expected(d, reason),
+                   drift_found(d, reason), done);
 }
 
 static void say_why_not(struct stock *s, const struct drift *d, const char *reason)
@@ -157,7 +106,7 @@ static void on_repaired(struct reconcile *r, const struct pg_answer *answer)
     const struct pg_result *before = answer->results[1], *after = answer->results[2];
     if (pg_result_rows(before) == 0 || pg_result_rows(after) == 0 ||
         pg_result_text(after, 0, 1)[0] == 't') { /* gone, or right by now */
-        r->result.stock_drifted--;
+        r->result.counts[COUNT_STOCK_DRIFTED]--;
         s->next++;
         s->tries = 0;
         return;
@@ -165,12 +114,12 @@ static void on_repaired(struct reconcile *r, const struct pg_answer *answer)
     d->available = read_amount(before, 0, 0);
     d->reserved = read_amount(before, 0, 1);
     d->total = read_amount(before, 0, 2);
-    d->held = read_amount(after, 0, 0);
+    d->sum = read_amount(after, 0, 0);
     if (pg_result_text(after, 0, 2)[0] == 't') {
-        r->result.stock_repaired++;
+        r->result.counts[COUNT_STOCK_REPAIRED]++;
         over_with(r, "repaired");
     } else {
-        r->result.remaining++;
+        r->result.counts[COUNT_REMAINING]++;
         over_with(r, "nothing");
     }
 }
@@ -179,24 +128,27 @@ static void on_repair(void *arg, const struct pg_answer *answer)
 {
     struct reconcile *r = arg;
     struct stock *s = r->stock;
-    bool locked = strcmp(answer->sqlstate, "55P03") == 0 || strncmp(answer->sqlstate, "40", 2) == 0;
     if (run_ending(r)) {
         timer_after_us(r->turn, 0);
         return;
     }
-    if (answer->status == PG_DONE) {
+    switch (drift_answer(answer->status == PG_DONE, answer->sqlstate)) {
+    case DRIFT_DONE:
         on_repaired(r, answer);
-    } else if (locked && ++s->tries < TRIES) {
-        timer_after_us(s->again, PAUSE_US);
-        return;
-    } else if (locked) {
-        r->result.remaining++;
+        break;
+    case DRIFT_LOCKED:
+        if (++s->tries < TRIES) {
+            timer_after_us(s->again, PAUSE_US);
+            return;
+        }
+        r->result.counts[COUNT_REMAINING]++;
         over_with(r, "nothing");
-    } else if (strncmp(answer->sqlstate, "22", 2) == 0 || strncmp(answer->sqlstate, "23", 2) == 0) {
-        /* It was not set to what was sent, or a check of the owner's forbids it. */
-        r->result.remaining++;
+        break;
+    case DRIFT_REFUSED:
+        r->result.counts[COUNT_REMAINING]++;
         over_with(r, "refused");
-    } else { /* a server's fault, or no answer: then the state is "" */
+        break;
+    case DRIFT_FAULT:
         run_fail(r, answer->message);
         return;
     }
@@ -206,7 +158,7 @@ static void on_repair(void *arg, const struct pg_answer *answer)
 static void leave(struct reconcile *r, const char *reason)
 {
     say_why_not(r->stock, &r->stock->drifts[r->stock->next], reason);
-    r->result.remaining++;
+    r->result.counts[COUNT_REMAINING]++;
     over_with(r, "nothing");
 }
 
@@ -250,7 +202,7 @@ static int read_drift(struct drift *d, const struct pg_result *rows, int row)
     d->available = read_amount(rows, row, 3);
     d->reserved = read_amount(rows, row, 4);
     d->total = read_amount(rows, row, 5);
-    d->held = read_amount(rows, row, 6);
+    d->sum = read_amount(rows, row, 6);
     d->counters = pg_result_int(rows, row, 7);
     d->summed = pg_result_text(rows, row, 8)[0] == 't';
     return d->product != NULL ? 0 : -1;
@@ -268,8 +220,8 @@ static int take_page(struct reconcile *r, const struct pg_result *rows)
     s->drifts = calloc((size_t)n + 1, sizeof(*s->drifts));
     if (s->after == NULL || s->drifts == NULL)
         return -1;
-    r->result.stock_checked += products;
-    r->result.stock_drifted += n;
+    r->result.counts[COUNT_STOCK_CHECKED] += products;
+    r->result.counts[COUNT_STOCK_DRIFTED] += n;
     for (int i = 0; i < n && !s->counting; i++)
         if (read_drift(&s->drifts[s->n++], rows, i) != 0)
             return -1;
@@ -300,7 +252,7 @@ static void begin(struct reconcile *r)
     free(r->stock->after);
     r->stock->after = NULL;
     r->stock->last = false;
-    r->result.stock_checked = r->result.stock_drifted = 0;
+    r->result.counts[COUNT_STOCK_CHECKED] = r->result.counts[COUNT_STOCK_DRIFTED] = 0;
     r->done = 0;
     ask(r);
 }
@@ -310,14 +262,14 @@ static void decide(struct reconcile *r)
 {
     struct stock *s = r->stock;
     s->counting = false;
-    if (r->result.stock_drifted == 0) {
+    if (r->result.counts[COUNT_STOCK_DRIFTED] == 0) {
         run_next(r);
         return;
     }
-    s->repairing = r->result.stock_drifted <= r->options.max_repairs;
+    s->repairing = r->result.counts[COUNT_STOCK_DRIFTED] <= r->options.max_repairs;
     if (!s->repairing) {
         log_event(LOG_WARN, "Too many stock counters drifted: none is repaired", LOG_INT,
-                  "stockDrifted", r->result.stock_drifted, LOG_INT, "maxRepairs",
+                  "stockDrifted", r->result.counts[COUNT_STOCK_DRIFTED], LOG_INT, "maxRepairs",
                   r->options.max_repairs, LOG_END);
     }
     begin(r);
@@ -334,7 +286,7 @@ static void step(struct reconcile *r)
             run_fail(r, "the statements have to be made anew");
             return;
         }
-        const char *reason = why_not(r, &s->drifts[s->next]);
+        const char *reason = drift_why_not(&s->drifts[s->next], hidden(r));
         if (reason == NULL) {
             send_repair(r);
             return;
@@ -343,7 +295,7 @@ static void step(struct reconcile *r)
     }
     for (; s->next < s->n; s->next++) {
         report(r, &s->drifts[s->next], "nothing");
-        r->result.remaining++;
+        r->result.counts[COUNT_REMAINING]++;
     }
     if (!s->last)
         ask(r);

@@ -187,8 +187,8 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
 {
     static const struct due_text from = {"5", 1}, after = {"a", 1};
     static const struct due_repair repairs[] = {
-        {.what = REPAIR_ADD, .id = "a", .id_len = 1, .at_ms = 5},
-        {.what = REPAIR_MOVE, .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
+        {.what = "add", .id = "a", .id_len = 1, .at_ms = 5},
+        {.what = "move", .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
     };
 
     switch (what) {
