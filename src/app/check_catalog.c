@@ -1,5 +1,7 @@
 /* --check-config: what the catalog says of the role, the server and the two tables. */
-#include "app/check_private.h"
+#include "app/check_refusal.h"
+#include "app/check_steps.h"
+#include "app/context.h"
 
 #include "config/config.h"
 #include "link/pg_link.h"
@@ -36,19 +38,19 @@ static bool is_true(const struct pg_result *r, int row, int column)
     return pg_result_text(r, row, column)[0] == 't';
 }
 
-static void check_limit(struct check *c, const char *kind, const char *sql, const char *name,
-                        int64_t limit)
+static void check_limit(struct check_database *c, const char *kind, const char *sql,
+                        const char *name, int64_t limit)
 {
     int64_t needed = c->config->workers + 1;
     if (limit >= 0 && limit < needed)
         check_fail(
-            c,
+            c->report,
             "%s %s has a CONNECTION LIMIT of %lld, and the sweeper needs %lld (SWEEPER_WORKERS "
             "and one): ALTER %s %s CONNECTION LIMIT %lld",
             kind, name, (long long)limit, (long long)needed, sql, name, (long long)needed);
 }
 
-static void check_connections(struct check *c, const struct pg_result *r)
+static void check_connections(struct check_database *c, const struct pg_result *r)
 {
     int64_t needed = c->config->workers + 1;
     check_limit(c, "role", "ROLE", pg_result_text(r, 0, ROLE), pg_result_int(r, 0, ROLE_LIMIT));
@@ -61,43 +63,46 @@ static void check_connections(struct check *c, const struct pg_result *r)
             (long long)pg_result_int(r, 0, ROOM), (long long)needed);
 }
 
-static void on_server(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_server(struct check_database *c, const struct pg_result *r,
+                      const struct pg_answer *answer)
 {
     if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != SERVER_COLUMNS) {
         check_unknown("what the server allows", answer);
-        check_postgres_next(c);
+        check_next(c);
         return;
     }
-    snprintf(c->pg.role, sizeof(c->pg.role), "%s", pg_result_text(r, 0, ROLE));
-    snprintf(c->pg.time_zone, sizeof(c->pg.time_zone), "%s", pg_result_text(r, 0, TIME_ZONE));
+    snprintf(c->role, sizeof(c->role), "%s", pg_result_text(r, 0, ROLE));
+    snprintf(c->time_zone, sizeof(c->time_zone), "%s", pg_result_text(r, 0, TIME_ZONE));
     if (is_true(r, 0, STANDBY)) {
         check_fail(
-            c, "Postgres at %s is a hot standby and read-only: name the primary, or all servers",
-            c->context.postgres);
-        check_done(c, CHECK_POSTGRES);
+            c->report,
+            "Postgres at %s is a hot standby and read-only: name the primary, or all servers",
+            c->context->postgres);
+        check_end(c);
         return;
     }
     if (is_true(r, 0, READ_ONLY))
         check_fail(
-            c,
+            c->report,
             "the server is read-only for role %s (default_transaction_read_only is on): ALTER "
             "ROLE %s SET default_transaction_read_only = off",
-            c->pg.role, c->pg.role);
+            c->role, c->role);
     if (strcmp(pg_result_text(r, 0, ENCODING), "SQL_ASCII") == 0)
         check_note("database %s has the encoding SQL_ASCII, which lets any bytes in: an id that is "
                    "not UTF-8 is released as others are, and cannot be read where it is shown",
                    pg_result_text(r, 0, DATABASE));
     check_connections(c, r);
-    check_postgres_next(c);
+    check_next(c);
 }
 
-void check_server(struct check *c)
+void check_server(struct check_database *c)
 {
     check_ask(c, question_text(QUESTION_SERVER), 0, NULL, on_server);
 }
 
 /* Whether a release can be made on this kind of relation at all. */
-static bool check_kind(struct check *c, const struct pg_result *r, int row, const char *table)
+static bool check_kind(struct check_database *c, const struct pg_result *r, int row,
+                       const char *table)
 {
     static const struct {
         char kind;
@@ -114,7 +119,7 @@ static bool check_kind(struct check *c, const struct pg_result *r, int row, cons
         check_note("%s is a view: what it makes of an UPDATE is its own, so that each release is "
                    "looked at again",
                    table);
-        c->pg.stock_is_view = true;
+        c->stock_is_view = true;
         return true;
     }
     if ((kind == 'r' || kind == 'p') && *foreign == '\0')
@@ -124,36 +129,37 @@ static bool check_kind(struct check *c, const struct pg_result *r, int row, cons
             name = kinds[i].name;
     if (*foreign != '\0')
         check_fail(
-            c,
+            c->report,
             "%s, a part of table %s, is a foreign table: a release locks rows by their place, "
             "which another server's have not: detach it",
             foreign, table);
     else if (kind != '\0')
-        check_fail(c,
+        check_fail(c->report,
                    "%s is %s: a release locks rows by their place, which only a table has: let the "
                    "search path find the table itself under this name",
                    table, name);
     else if (strstr(elsewhere, NO_USAGE) != NULL)
         check_fail(
-            c,
+            c->report,
             "there is no table %s in the search path that role %s may use; there is one in the "
             "schema %s: GRANT USAGE ON that SCHEMA TO %s",
-            table, c->pg.role, elsewhere, c->pg.role);
+            table, c->role, elsewhere, c->role);
     else if (*elsewhere != '\0')
-        check_fail(c,
+        check_fail(c->report,
                    "there is no table %s in the search path; there is one in the schema %s: put "
                    "options='-c search_path=THAT' in the connection string, or ALTER ROLE %s SET "
                    "search_path",
-                   table, elsewhere, c->pg.role);
+                   table, elsewhere, c->role);
     else
-        check_fail(c,
+        check_fail(c->report,
                    "there is no table %s in the search path, nor in another schema: is this the "
                    "database of the API?",
                    table);
     return false;
 }
 
-static void on_tables(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_tables(struct check_database *c, const struct pg_result *r,
+                      const struct pg_answer *answer)
 {
     bool usable = false;
     if (r == NULL || pg_result_rows(r) != 2 || pg_result_columns(r) != TABLE_COLUMNS) {
@@ -163,25 +169,26 @@ static void on_tables(struct check *c, const struct pg_result *r, const struct p
         usable = check_kind(c, r, 1, mapping_name_text(NAME_INVENTORY)) && usable;
     }
     if (usable)
-        check_postgres_next(c);
+        check_next(c);
     else
-        check_done(c, CHECK_POSTGRES);
+        check_end(c);
 }
 
-void check_tables(struct check *c)
+void check_tables(struct check_database *c)
 {
-    const char *params[] = {c->pg.tables[0], mapping_name_text(NAME_RESERVATIONS), c->pg.tables[1],
+    const char *params[] = {c->tables[0], mapping_name_text(NAME_RESERVATIONS), c->tables[1],
                             mapping_name_text(NAME_INVENTORY)};
     check_ask(c, question_text(QUESTION_TABLES), 4, params, on_tables);
 }
 
-static void check_policies(struct check *c, const struct pg_result *r, int row, const char *table)
+static void check_policies(struct check_database *c, const struct pg_result *r, int row,
+                           const char *table)
 {
     bool sees = is_true(r, row, SEES);
-    const char *role = c->pg.role;
+    const char *role = c->role;
     if (!sees || !is_true(r, row, MOVES))
         check_fail(
-            c,
+            c->report,
             "row security of table %s is in force for role %s, and no policy lets it %s rows: "
             "CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
             table, role, sees ? "UPDATE" : "see", table, role, role);
@@ -192,21 +199,22 @@ static void check_policies(struct check *c, const struct pg_result *r, int row, 
                             : "a reservation whose counter it hides is refused");
 }
 
-static void on_guards(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_guards(struct check_database *c, const struct pg_result *r,
+                      const struct pg_answer *answer)
 {
-    const struct mapping_types *types = statements_types(c->context.parts.statements);
+    const struct mapping_types *types = statements_types(c->context->parts.statements);
     const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
                                   mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
     if (r == NULL || pg_result_rows(r) != 2 || pg_result_columns(r) != GUARD_COLUMNS) {
         check_unknown("what policies and triggers there are", answer);
-        check_postgres_next(c);
+        check_next(c);
         return;
     }
     for (int i = 0; i < 2; i++) {
         if (hidden[i])
             check_policies(c, r, i, tables[i]);
-        c->pg.filled[i] = is_true(r, i, FILLED) && is_true(r, i, SEES);
+        c->filled[i] = is_true(r, i, FILLED) && is_true(r, i, SEES);
         if (!pg_result_null(r, i, TRIGGERS))
             check_note("triggers of table %s run with each release: %s", tables[i],
                        pg_result_text(r, i, TRIGGERS));
@@ -214,38 +222,39 @@ static void on_guards(struct check *c, const struct pg_result *r, const struct p
             check_note("rules of table %s change what a release does: %s", tables[i],
                        pg_result_text(r, i, RULES));
     }
-    check_postgres_next(c);
+    check_next(c);
 }
 
-void check_guards(struct check *c)
+void check_guards(struct check_database *c)
 {
-    const char *params[] = {c->pg.tables[0], c->pg.tables[1]};
+    const char *params[] = {c->tables[0], c->tables[1]};
     check_ask(c, question_text(QUESTION_GUARDS), 2, params, on_guards);
 }
 
-static void on_seen(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_seen(struct check_database *c, const struct pg_result *r,
+                    const struct pg_answer *answer)
 {
-    const struct mapping_types *types = statements_types(c->context.parts.statements);
+    const struct mapping_types *types = statements_types(c->context->parts.statements);
     const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
                                   mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
     if (r == NULL)
         check_refused(c, "the look at the rows", answer);
     for (int i = 0; i < 2 && r != NULL; i++)
-        if (hidden[i] && c->pg.filled[i] && !is_true(r, 0, i))
+        if (hidden[i] && c->filled[i] && !is_true(r, 0, i))
             check_fail(
-                c,
+                c->report,
                 "role %s sees no row of table %s, which is not empty: its row security hides "
                 "them; CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
-                c->pg.role, tables[i], tables[i], c->pg.role, c->pg.role);
-    check_postgres_next(c);
+                c->role, tables[i], tables[i], c->role, c->role);
+    check_next(c);
 }
 
-void check_seen(struct check *c)
+void check_seen(struct check_database *c)
 {
-    const struct mapping_types *types = statements_types(c->context.parts.statements);
+    const struct mapping_types *types = statements_types(c->context->parts.statements);
     if (types->rows_hidden || types->counters_hidden)
         check_ask_template(c, QUESTION_SEEN, on_seen);
     else
-        check_postgres_next(c);
+        check_next(c);
 }

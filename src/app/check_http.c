@@ -1,6 +1,7 @@
 /* --check-config: whether the daemon can listen at its HTTP address. */
-#include "app/check_private.h"
+#include "app/check_http.h"
 
+#include "app/check_report.h"
 #include "config/config.h"
 #include "link/http.h"
 #include "link/http_client.h"
@@ -9,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *shown_host(const struct check *c)
+static const char *shown_host(const struct check_http *h)
 {
-    return c->config->http_host[0] != '\0' ? c->config->http_host : "*";
+    return h->config->http_host[0] != '\0' ? h->config->http_host : "*";
 }
 
 /* Only this host can reach it. */
@@ -22,54 +23,60 @@ static bool is_private(const char *host)
 }
 
 /* Everything that is said of an address that a sweeper can have, or has. */
-static void accept_address(struct check *c, const char *how)
+static void accept_address(struct check_http *h, const char *how)
 {
-    check_ok("HTTP at %s:%d: %s", shown_host(c), c->config->http_port, how);
-    if (!is_private(c->config->http_host) && c->config->admin_token == NULL)
+    check_ok("HTTP at %s:%d: %s", shown_host(h), h->config->http_port, how);
+    if (!is_private(h->config->http_host) && h->config->admin_token == NULL)
         check_note("HTTP at %s:%d can be read by whoever reaches it, and nothing can be changed "
                    "there: POST wants a SWEEPER_ADMIN_TOKEN",
-                   shown_host(c), c->config->http_port);
+                   shown_host(h), h->config->http_port);
 }
 
 static void on_neighbour(void *arg, int status, const char *text)
 {
-    struct check *c = arg;
+    struct check_http *h = arg;
     if (status == 200 && strcmp(text, "{\"ok\":true}") == 0)
-        accept_address(c, "a sweeper answers there already");
+        accept_address(h, "a sweeper answers there already");
     else
         check_fail(
-            c,
+            h->report,
             "the HTTP address %s:%d is in use by another program: stop that, or choose another "
             "address (SWEEPER_HTTP_LISTEN)",
-            shown_host(c), c->config->http_port);
-    check_done(c, CHECK_HTTP);
+            shown_host(h), h->config->http_port);
+    check_done(h->report, CHECK_HTTP);
 }
 
-void check_http_begin(struct check *c)
+void check_http_begin(struct check_http *h)
 {
-    struct http_options options = {.host = c->config->http_host, .port = c->config->http_port};
+    struct http_options options = {.host = h->config->http_host, .port = h->config->http_port};
     char error[256];
-    if (c->config->http_host == NULL) {
+    if (h->config->http_host == NULL) {
         check_note(
             "there is no HTTP (SWEEPER_HTTP_LISTEN is empty): no metrics, and --healthcheck and "
             "a probe have nothing to ask");
-        check_done(c, CHECK_HTTP);
+        check_done(h->report, CHECK_HTTP);
         return;
     }
-    struct http *http = http_new(c->context.parts.loop, &options, error, sizeof(error));
+    struct http *http = http_new(h->loop, &options, error, sizeof(error));
     if (http == NULL && strcmp(error, strerror(EADDRINUSE)) == 0)
-        c->neighbour = http_client_get(c->context.parts.loop, options.host, options.port,
-                                       "/healthz", on_neighbour, c);
-    if (c->neighbour != NULL)
+        h->neighbour =
+            http_client_get(h->loop, options.host, options.port, "/healthz", on_neighbour, h);
+    if (h->neighbour != NULL)
         return;
     if (http != NULL)
-        accept_address(c, "free");
+        accept_address(h, "free");
     else
         check_fail(
-            c,
+            h->report,
             "the daemon cannot listen at the HTTP address %s:%d: %s: choose one of this host's "
             "(SWEEPER_HTTP_LISTEN)",
-            shown_host(c), c->config->http_port, error);
+            shown_host(h), h->config->http_port, error);
     http_free(http);
-    check_done(c, CHECK_HTTP);
+    check_done(h->report, CHECK_HTTP);
+}
+
+void check_http_clear(struct check_http *h)
+{
+    http_client_free(h->neighbour);
+    h->neighbour = NULL;
 }

@@ -1,5 +1,6 @@
 /* --check-config: what indexes make cheap or dear. */
-#include "app/check_private.h"
+#include "app/check_refusal.h"
+#include "app/check_steps.h"
 
 #include "link/pg_link.h"
 #include "store/mapping.h"
@@ -61,20 +62,21 @@ static void advise(const struct indexes *x)
         check_ok("indexes: nothing to gain");
 }
 
-static void on_indexes(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_indexes(struct check_database *c, const struct pg_result *r,
+                       const struct pg_answer *answer)
 {
     if (r == NULL) {
         check_unknown("what indexes there are", answer);
     } else {
         struct indexes found = {false, false, false, false, false};
-        found.by_product = c->pg.stock_is_view;
+        found.by_product = c->stock_is_view;
         read_indexes(&found, r);
         advise(&found);
     }
-    check_postgres_next(c);
+    check_next(c);
 }
 
-void check_indexes(struct check *c)
+void check_indexes(struct check_database *c)
 {
     char tables[256];
     snprintf(tables, sizeof(tables), "{%s,%s}", mapping_name_text(NAME_RESERVATIONS),

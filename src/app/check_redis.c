@@ -1,6 +1,8 @@
 /* --check-config: what Redis is like, and whether it lets the sweeper do all that it does. */
-#include "app/check_private.h"
+#include "app/check_redis.h"
 
+#include "app/check_report.h"
+#include "app/context.h"
 #include "queue/due_queue.h"
 
 #include <string.h>
@@ -18,26 +20,26 @@ static void look_at_server(const struct redis_server_info *info)
 
 static void on_probed(void *arg, const char *error)
 {
-    struct check *c = arg;
-    const struct redis_server_info *info = redis_link_info(c->context.parts.redis);
-    const char *unusable = context_redis_unusable(&c->context);
-    if (c->done[CHECK_REDIS] || redis_link_state(c->context.parts.redis) != REDIS_LINK_UP)
+    struct check_redis *c = arg;
+    const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
+    const char *unusable = context_redis_unusable(c->context);
+    if (c->report->done[CHECK_REDIS] || redis_link_state(c->context->parts.redis) != REDIS_LINK_UP)
         return; /* it is tried again, until the limit */
     if (unusable != NULL) {
-        check_fail(c, "%s", unusable);
+        check_fail(c->report, "%s", unusable);
     } else if (error != NULL) {
-        check_fail(c, "Redis %s at %s refuses what the sweeper asks of it: %s", info->version,
-                   c->context.redis, error);
+        check_fail(c->report, "Redis %s at %s refuses what the sweeper asks of it: %s",
+                   info->version, c->context->redis, error);
     } else {
-        check_ok("Redis %s at %s", info->version, c->context.redis);
+        check_ok("Redis %s at %s", info->version, c->context->redis);
         check_ok("Redis: rights, memory, types of keys");
     }
     look_at_server(info);
-    check_done(c, CHECK_REDIS);
+    check_done(c->report, CHECK_REDIS);
 }
 
-void check_redis_begin(struct check *c)
+void check_redis_begin(struct check_redis *c)
 {
-    if (due_queue_probe(c->context.parts.queue, on_probed, c) != 0)
+    if (due_queue_probe(c->context->parts.queue, on_probed, c) != 0)
         on_probed(c, "out of memory");
 }

@@ -1,6 +1,8 @@
 /* --check-config: each statement that the sweeper sends, by EXPLAIN: names, types, grants, rules,
  * policies and published tables are looked at as if it were run, and nothing is. */
-#include "app/check_private.h"
+#include "app/check_refusal.h"
+#include "app/check_steps.h"
+#include "app/context.h"
 
 #include "link/pg_link.h"
 #include "store/statements.h"
@@ -10,11 +12,6 @@
 #include <string.h>
 
 #define PARAMS_MAX 16
-
-#define REPLICA_IDENTITY                                                                           \
-    "a published table needs ALTER TABLE ... REPLICA IDENTITY, to its primary key, a unique "      \
-    "index, "                                                                                      \
-    "or FULL; a view must be one that can be updated"
 
 static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_CAREFUL] = "the release",
@@ -36,72 +33,6 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_BLOCKERS] = "the look for who holds a lock",
 };
 
-/* What to do about it; PostgreSQL manual, appendix A. */
-static const char *remedy(const char *sqlstate)
-{
-    static const struct {
-        const char *sqlstate, *text;
-    } remedies[] = {
-        {"0A000", "a rule of the table keeps it from being updated so: drop the rule"},
-        {"22001", "the column is too short for the sweeper's states: widen it"},
-        {"22P02",
-         "the column's type must know the states 'active' and 'released': ALTER TYPE ... ADD "
-         "VALUE, where it is an enum"},
-        {"23514", "'released' must be allowed: change the constraint"},
-        {"42P10", REPLICA_IDENTITY},
-        {"42P17", "a policy of the table asks for the table itself: change it"},
-        {"42501",
-         "GRANT SELECT, UPDATE on both tables, USAGE on their schema, and what their policies "
-         "ask for"},
-        {"42703", "the sweeper reads and writes this column: is it another table?"},
-        {"42704",
-         "a policy or a trigger needs this setting: ALTER ROLE ... SET it for the sweeper"},
-        {"42804", "the column's type cannot take what the sweeper writes: change the type"},
-        {"42883", "columns that belong together have different types (the two product ids, or a "
-                  "quantity and its counter): give both the same"},
-        {"428C9", "a generated column cannot be written: make it an ordinary one"},
-        {"55000", REPLICA_IDENTITY},
-    };
-    for (size_t i = 0; i < sizeof(remedies) / sizeof(remedies[0]); i++)
-        if (strcmp(remedies[i].sqlstate, sqlstate) == 0)
-            return remedies[i].text;
-    return "the server's log has the details";
-}
-
-/* Whether this SQLSTATE was said already; remembers it. */
-static bool said(struct check *c, const char *sqlstate)
-{
-    for (size_t i = 0; i < sizeof(c->pg.refusals) / sizeof(c->pg.refusals[0]); i++) {
-        char *known = c->pg.refusals[i];
-        if (strcmp(known, sqlstate) == 0)
-            return true;
-        if (known[0] == '\0') {
-            memcpy(known, sqlstate, sizeof(c->pg.refusals[0]));
-            return false;
-        }
-    }
-    return false;
-}
-
-void check_refused(struct check *c, const char *what, const struct pg_answer *answer)
-{
-    c->pg.clean = false;
-    if (strcmp(answer->sqlstate, "57014") == 0)
-        check_note("%s took longer than 5 s and was given up", what);
-    else if (statements_unspeakable(answer->sqlstate))
-        check_note("%s meets a text that has no form in UTF-8, which the sweeper reads as bytes",
-                   what);
-    else if (!said(c, answer->sqlstate))
-        check_fail(c, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
-                   answer->sqlstate, remedy(answer->sqlstate));
-}
-
-void check_unknown(const char *what, const struct pg_answer *answer)
-{
-    check_note("%s cannot be told: %s", what,
-               answer->status == PG_DONE ? "an unexpected answer" : answer->message);
-}
-
 /* How many parameters a statement has: the highest number after a $. */
 static int count_params(const char *sql)
 {
@@ -113,31 +44,32 @@ static int count_params(const char *sql)
     return highest;
 }
 
-static void explain(struct check *c);
+static void explain(struct check_database *c);
 
-static void on_plan(struct check *c, const struct pg_result *r, const struct pg_answer *answer)
+static void on_plan(struct check_database *c, const struct pg_result *r,
+                    const struct pg_answer *answer)
 {
-    const char *name = names[c->pg.which] != NULL ? names[c->pg.which] : "a statement";
-    bool needed = c->pg.which != STATEMENT_BLOCKERS; /* releases go on without it */
-    if (r == NULL && !needed && c->pg.clean)
+    const char *name = names[c->which] != NULL ? names[c->which] : "a statement";
+    bool needed = c->which != STATEMENT_BLOCKERS; /* releases go on without it */
+    if (r == NULL && !needed && c->clean)
         check_unknown("who holds a reservation locked", answer);
     else if (r == NULL && needed)
         check_refused(c, name, answer);
-    c->pg.which++;
+    c->which++;
     explain(c);
 }
 
-static void explain(struct check *c)
+static void explain(struct check_database *c)
 {
     static const char *const nulls[PARAMS_MAX];
     static const char verb[] = "EXPLAIN (COSTS OFF) ";
-    if (c->pg.which == STATEMENT_COUNT) {
-        if (c->pg.clean)
+    if (c->which == STATEMENT_COUNT) {
+        if (c->clean)
             check_ok("statements: all are accepted (EXPLAIN)");
-        check_postgres_next(c);
+        check_next(c);
         return;
     }
-    const char *text = statements_text(c->context.parts.statements, (enum statement)c->pg.which);
+    const char *text = statements_text(c->context->parts.statements, (enum statement)c->which);
     size_t size = sizeof(verb) + strlen(text);
     char *sql = malloc(size);
     if (sql != NULL)
@@ -146,8 +78,8 @@ static void explain(struct check *c)
     free(sql);
 }
 
-void check_statements(struct check *c)
+void check_statements(struct check_database *c)
 {
-    c->pg.clean = true;
+    c->clean = true;
     explain(c);
 }

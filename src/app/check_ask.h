@@ -1,0 +1,70 @@
+/* The check of the database, as each of its steps sees it: question after question over one link,
+ * each in a read-only transaction of its own that waits for no lock for long. A step asks, says
+ * what it finds in the answers (check_report.h), and goes on to the next one or ends the part. */
+#ifndef RS_CHECK_ASK_H
+#define RS_CHECK_ASK_H
+
+#include "app/check_report.h"
+#include "store/questions.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct check_database;
+struct check_rule;
+struct config;
+struct context;
+struct pg_answer;
+struct pg_link;
+struct pg_result;
+
+/* Gets the result of a question, or NULL and the answer of the server that refused it. */
+typedef void check_answer_cb(struct check_database *c, const struct pg_result *r,
+                             const struct pg_answer *answer);
+
+/* Begins one step, which ends in check_next or in check_end. */
+typedef void check_step(struct check_database *c);
+
+struct check_database {
+    struct context *context;
+    const struct config *config;
+    struct check_report *report;
+    struct pg_link *link;
+    check_step *const *steps; /* in their order; ends with NULL */
+    int step;                 /* the next one */
+    int which;                /* of a step with many questions, the one under way */
+    check_answer_cb *answered;
+    bool begun;
+    char *tables[2];          /* quoted as in SQL: reservations, counters */
+    char role[64];            /* who we are to the database */
+    char refusals[8][6];      /* SQLSTATEs that were said already */
+    char time_zone[64];       /* the session's */
+    bool clean;               /* nothing was refused since the statements were looked at */
+    bool stock_is_view;       /* the counters are no table: no index can be advised */
+    bool filled[2];           /* the table has pages, so probably rows */
+    int64_t ndue;             /* reservations */
+    struct check_rule *rules; /* check_states.c's own */
+    int nrules;
+};
+
+/* On to the next step; after the last one the part is done. */
+void check_next(struct check_database *c);
+
+/* Ends the part here: what would follow makes no sense. */
+void check_end(struct check_database *c);
+
+/* Says that the server does not answer, and why; ends the part. */
+void check_lost(struct check_database *c, const char *reason);
+
+/* Asks one question; parameters are copied. `answered` is called on a later turn. A connection that
+ * is lost and a lock that lasts are said here, and end the part: then it is not called. sql NULL:
+ * as if the connection was lost. */
+void check_ask(struct check_database *c, const char *sql, int nparams, const char *const *params,
+               check_answer_cb *answered);
+
+/* The same for a question that is a template. */
+void check_ask_template(struct check_database *c, enum question_id which,
+                        check_answer_cb *answered);
+
+#endif

@@ -1,0 +1,82 @@
+/* The lines of --check-config, and when it is done. */
+#include "app/check_report.h"
+
+#include "link/loop.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static void say(const char *verdict, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+/* A terminal must not obey what a database says: control characters, in UTF-8 too, go. */
+static void disarm(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F;
+        if (*p < 0x20 || *p == 0x7F || c1)
+            *p = '?';
+        if (c1)
+            *++p = '?';
+    }
+}
+
+static void say(const char *verdict, const char *format, va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof(text), format, args);
+    disarm(text);
+    printf("%-4s  %s\n", verdict, text);
+}
+
+void check_ok(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("ok", format, args);
+    va_end(args);
+}
+
+void check_note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("note", format, args);
+    va_end(args);
+}
+
+void check_fail(struct check_report *r, const char *format, ...)
+{
+    va_list args;
+    if (r->failures++ == 0) {
+        va_start(args, format);
+        vsnprintf(r->failure, sizeof(r->failure), format, args);
+        va_end(args);
+    }
+    va_start(args, format);
+    say("FAIL", format, args);
+    va_end(args);
+}
+
+int check_report_init(struct check_report *r, struct loop *loop, event_cb *on_end, void *arg)
+{
+    r->end = timer_new(loop, on_end, arg);
+    return r->end != NULL ? 0 : -1;
+}
+
+void check_report_clear(struct check_report *r)
+{
+    timer_free(r->end);
+    r->end = NULL;
+}
+
+void check_done(struct check_report *r, enum check_part part)
+{
+    assert(part < CHECK_PARTS && !r->done[part]);
+    r->done[part] = true;
+    for (int i = 0; i < CHECK_PARTS; i++)
+        if (!r->done[i])
+            return;
+    timer_after_us(r->end, 0);
+}

@@ -1,0 +1,44 @@
+/* What --check-config says: one line on stdout for each thing looked at, the parts that have come
+ * to their end, and the first failure, which becomes the ERROR record. */
+#ifndef RS_CHECK_REPORT_H
+#define RS_CHECK_REPORT_H
+
+#include "base/callback.h"
+
+#include <stdbool.h>
+
+struct loop;
+struct timer;
+
+/* The parts run beside each other; each reports its own end. */
+enum check_part {
+    CHECK_HTTP,
+    CHECK_REDIS,
+    CHECK_POSTGRES,
+    CHECK_PARTS,
+};
+
+struct check_report {
+    bool done[CHECK_PARTS];
+    int failures;
+    char failure[512]; /* the first one; "": none */
+    struct timer *end;
+};
+
+/* on_end(arg) fires once, on a later turn, when all parts are done. Returns 0, or -1: out of memory
+ * or descriptors. To be cleared in both cases. */
+int check_report_init(struct check_report *r, struct loop *loop, event_cb *on_end, void *arg)
+    __attribute__((warn_unused_result));
+void check_report_clear(struct check_report *r);
+
+/* A thing that is as it should be; advice; what keeps the sweeper from its work, with what to do.
+ */
+void check_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void check_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void check_fail(struct check_report *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Nothing more comes from this part. */
+void check_done(struct check_report *r, enum check_part part);
+
+#endif
