@@ -10,7 +10,7 @@ TITLE = "Every message of the log"
 
 # Functions that write a record: the places of its level and of its message among the arguments. A
 # function that is handed a message stands here too, and its own call below.
-CALLS = {"log_event": (0, 1), "build": (1, 2), "server_watch_down": (None, 1), "feed_failed": (None, 1)}
+CALLS = {"log_event": (0, 1), "build": (1, 2), "server_watch_down": (None, 1), "note_failure": (None, 1)}
 
 # What stands in a call in place of a literal: a parameter, a field ...
 FORWARDED = {
