@@ -107,8 +107,8 @@ def explain(bed: Bed, run: Callable[[], None], cte: str) -> str:
 def planning(db: Database) -> str:
     """What parsing costs is not in it: see perf."""
     rows = db.query(
-        "SELECT CASE WHEN query LIKE '%turn AS MATERIALIZED%' THEN 'a release in a hurry'"
-        "            ELSE 'a polite release' END,"
+        "SELECT CASE WHEN query LIKE '%turn AS MATERIALIZED%' THEN 'a bulk release'"
+        "            ELSE 'a careful release' END,"
         " sum(calls)::int, sum(rows)::int, sum(total_plan_time) / sum(calls),"
         " sum(total_exec_time) / sum(calls), sum(shared_blks_hit) / sum(calls),"
         " sum(wal_bytes) / sum(calls) / 1024"
@@ -215,10 +215,10 @@ in its share.
 ## {RATE:,} a second, default pace
 
 {profile(bed, lambda watch: steady(bed, watch), SECONDS - 2)}
-## The plan of a full batch, in a hurry
+## The plan of a full batch, bulk
 
 {explain(bed, lambda: drain(bed, nothing), "turn")}
-## The plan of a paced batch, polite
+## The plan of a paced batch, careful
 
 {explain(bed, lambda: steady(bed, nothing), "held")}
 ## The plan of one statement that releases {DRAINED:,}
