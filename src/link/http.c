@@ -68,6 +68,18 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
     free(r);
 }
 
+void http_reply_error(struct http_request *r, int status, const char *message)
+{
+    static const char no_memory[] = "{\"error\":\"out of memory\"}\n";
+    size_t len = 0;
+    char *body = http_error_body(message, &len);
+    if (body != NULL)
+        http_reply(r, status, NULL, body, len);
+    else
+        http_reply(r, 503, NULL, no_memory, sizeof(no_memory) - 1);
+    free(body);
+}
+
 static void on_connection_gone(struct evhttp_connection *connection, void *arg)
 {
     struct http *h = arg;

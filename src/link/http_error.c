@@ -17,8 +17,7 @@
 
 #define PAGE_MAX 4096 /* evhttp's are a few hundred bytes */
 
-/* {"error": message} and a newline, malloc'd; NULL: out of memory. */
-static char *error_body(const char *message, size_t *len)
+char *http_error_body(const char *message, size_t *len)
 {
     json_t *o = json_pack("{s:o}", "error", json_text(message));
     char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
@@ -28,18 +27,6 @@ static char *error_body(const char *message, size_t *len)
         text[*len - 1] = '\n';
     }
     return text;
-}
-
-void http_reply_error(struct http_request *r, int status, const char *message)
-{
-    static const char no_memory[] = "{\"error\":\"out of memory\"}\n";
-    size_t len = 0;
-    char *body = error_body(message, &len);
-    if (body != NULL)
-        http_reply(r, status, NULL, body, len);
-    else
-        http_reply(r, 503, NULL, no_memory, sizeof(no_memory) - 1);
-    free(body);
 }
 
 static const char *message_of(int status)
@@ -88,7 +75,7 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
     ev_ssize_t n = evbuffer_copyout(output, page, PAGE_MAX);
     page[n > 0 ? n : 0] = '\0';
     int status = error_page(page, &phrase);
-    char *body = status != 0 ? error_body(message_of(status), &len) : NULL;
+    char *body = status != 0 ? http_error_body(message_of(status), &len) : NULL;
     if (body == NULL)
         return;
     slot->ours = true;

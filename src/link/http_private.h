@@ -62,6 +62,9 @@ struct http_request {
 int http_query_read(const char *query, const char *const *switches, struct http_switches *given,
                     char **error) __attribute__((warn_unused_result));
 
+/* {"error": message} and a newline, malloc'd, with its length; NULL: out of memory. */
+char *http_error_body(const char *message, size_t *len);
+
 /* From now on what evhttp answers of itself on this connection is JSON too. */
 void http_error_watch(struct http_slot *slot);
 

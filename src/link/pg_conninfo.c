@@ -28,49 +28,6 @@ static const struct translation translations[] = {
     {"out of memory", "out of memory"},
 };
 
-/* What stands after "scheme://", NULL when it is not one of libpq's URIs. */
-static const char *uri_rest(const char *conninfo)
-{
-    static const char *const schemes[] = {"postgresql://", "postgres://"};
-
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t len = strlen(schemes[i]);
-
-        if (strncmp(conninfo, schemes[i], len) == 0)
-            return conninfo + len;
-    }
-    return NULL;
-}
-
-/* libpq ends the password at the first '@' or '/', and takes what is left of it for a host, a port
- * or a database, which it then repeats in its messages. */
-static bool uri_password_leaks(const char *rest)
-{
-    const char *p = rest + strcspn(rest, "@/");
-    size_t len;
-
-    if (*p == '@')
-        p++;
-    len = strcspn(p, "?");
-    return memchr(p, '@', len) != NULL;
-}
-
-bool pg_conninfo_may_show(const char *conninfo, const char *name)
-{
-    const char *rest = uri_rest(conninfo);
-    const char *begin = rest != NULL ? strchr(rest, '?') : conninfo;
-    const char *password = begin != NULL ? strstr(begin, "password") : NULL;
-    size_t len = strlen(name);
-
-    for (const char *p = begin; p != NULL && (p = strstr(p, name)) != NULL; p += len) {
-        if (password != NULL && p > password)
-            return false;
-        if ((p == conninfo || strchr("?& \t\n", p[-1]) != NULL) && strchr("= \t\n", p[len]) != NULL)
-            return true;
-    }
-    return false;
-}
-
 /* The name in `message` between its first quotes, if it may be shown. */
 static bool unknown_name(const char *conninfo, const char *message, char *name, size_t size)
 {
@@ -100,7 +57,7 @@ static void translate(const char *conninfo, const char *message, char *error, si
             (void)snprintf(error, size, "a parameter that libpq does not know");
         return;
     }
-    if (strstr(conninfo, "://") != NULL && uri_rest(conninfo) == NULL) {
+    if (strstr(conninfo, "://") != NULL && pg_conninfo_uri_rest(conninfo) == NULL) {
         (void)snprintf(error, size, "a URI must begin with postgresql:// or postgres://");
         return;
     }
@@ -117,11 +74,11 @@ int pg_conninfo_check(const char *conninfo, const char **variable, char *error, 
 {
     char *message = NULL;
     PQconninfoOption *options;
-    const char *rest = uri_rest(conninfo);
+    const char *rest = pg_conninfo_uri_rest(conninfo);
     int status;
 
     *variable = NULL;
-    if (rest != NULL && uri_password_leaks(rest)) {
+    if (rest != NULL && pg_conninfo_password_leaks(rest)) {
         (void)snprintf(error, error_size, "%s",
                        "more than one \"@\", or a \"/\" before it: " PG_URI_HINT);
         return -1;
@@ -132,7 +89,7 @@ int pg_conninfo_check(const char *conninfo, const char **variable, char *error, 
         PQfreemem(message);
         return -1;
     }
-    status = pg_conninfo_probe(conninfo, options, variable, error, error_size);
+    status = pg_conninfo_judge(conninfo, options, variable, error, error_size);
     PQconninfoFree(options);
     return status;
 }

@@ -1,5 +1,5 @@
-/* What the files on connection strings share: pg_conninfo.c (their syntax, what may be said of
- * them), pg_conninfo_probe.c (what libpq makes of them). */
+/* What the files on connection strings share: pg_conninfo.c (what others ask of them),
+ * pg_conninfo_effective.c (what libpq makes of them), pg_conninfo_text.c (what may be shown). */
 #ifndef RS_PG_CONNINFO_PRIVATE_H
 #define RS_PG_CONNINFO_PRIVATE_H
 
@@ -20,13 +20,21 @@ size_t pg_conninfo_hosts(const PQconninfoOption *options);
  */
 PQconninfoOption *pg_conninfo_effective(const char *conninfo);
 
+/* What stands after "scheme://"; NULL: the string is none of libpq's URIs. */
+const char *pg_conninfo_uri_rest(const char *conninfo);
+
+/* True when a part of the password may pass for something else: libpq ends it at the first '@' or
+ * '/', and takes what is left of it for a host, a port or a database, which it then repeats in its
+ * messages. rest: what follows the scheme. */
+bool pg_conninfo_password_leaks(const char *rest);
+
 /* True when `keyword` stands in the string before the first password: what stands after one may be
  * a piece of it that was not quoted or escaped. */
 bool pg_conninfo_may_show(const char *conninfo, const char *keyword);
 
 /* Asks libpq, without connecting, whether it would take these. given: what the string itself says.
  * As pg_conninfo_check. */
-int pg_conninfo_probe(const char *conninfo, const PQconninfoOption *given, const char **variable,
+int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const char **variable,
                       char *error, size_t error_size) __attribute__((warn_unused_result));
 
 #endif

@@ -299,7 +299,7 @@ static int refuse_message(const struct blame *b, const char *message)
     return refuse_whole(b, message);
 }
 
-int pg_conninfo_probe(const char *conninfo, const PQconninfoOption *given, const char **variable,
+int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const char **variable,
                       char *error, size_t error_size)
 {
     PQconninfoOption *effective = pg_conninfo_effective(conninfo);
