@@ -72,6 +72,9 @@ class Queue:
     def schedule(self, *entries: tuple[Any, Any]) -> int:
         return self.call("schedule", *(arg for entry in entries for arg in entry))
 
+    def repair(self, what: str, member: Any, seen: Any = "", at: Any = 0) -> bool:
+        return self.call("repair", what, member, seen, at) == [1]
+
     def pending(self) -> dict[bytes, float]:
         return dict(self.client.zrange(PENDING, 0, -1, withscores=True))
 
