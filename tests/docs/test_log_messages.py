@@ -123,6 +123,15 @@ def test_messages_are_in_order() -> None:
     assert names == sorted(names)
 
 
+def test_the_manual_page_names_messages() -> None:
+    diagnostics = text_of("docs/reservation-sweeper.1").partition(".Sh DIAGNOSTICS")[2].partition(".Sh ")[0]
+    named = re.findall(r'^\.(?:It|Qq) "?([A-Z][^"\n]*?)"?(?: [.,;])?$', diagnostics, flags=re.M)
+    assert len(named) >= 10
+    messages = logged()
+    for message in named:
+        assert any(known == message or known.startswith(f"{message}:") for known in messages), message
+
+
 def test_literals_are_read() -> None:
     text = '#define P "X_"\nf(LOG_WARN, a ? "one " /* , */ P "two" : "three, four", LOG_END);'
     args = arguments(without_comments(text), text.index("(") + 1)

@@ -86,6 +86,9 @@ def test_flags(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     known = flags()
     assert "once" in known and "batch-size" in known
+    for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", without_code(text)):
+        others = {"--no-healthcheck", "--explore", "--only", "--quick"}  # of docker, tools/mutants, bench/run
+        assert span in others or span[2:] in known, span
     for line in text.splitlines():
         for words in re.findall(r"reservation-sweeper((?: +[^\s`|;&#>'\")]+)+)", line):
             if re.search(r"docker|systemctl|journalctl|gcloud|az |aws |kubectl|useradd", line):
