@@ -45,7 +45,7 @@ WITH seen AS MATERIALIZED (
     RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
 ), turn AS MATERIALIZED (
     SELECT pg_catalog.set_config('lock_timeout', $3, true),
-           {turn},
+           {release_lock},
            pg_catalog.set_config('lock_timeout', $2, true)
       FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
 ), stocked AS (

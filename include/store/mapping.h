@@ -59,9 +59,10 @@ struct mapping_types {
 /* Texts travel as the bytes that they are in the database. */
 void mapping_use_bytes(struct mapping_types *types);
 
-/* What releases take turns with, an expression of a transaction: {turn} in a template. The key is
- * "rsws" in ASCII: an API will hardly use it. */
-#define MAPPING_TURN "pg_catalog.pg_advisory_xact_lock(1920169843)"
+/* Waits for the release lock, an advisory lock of the transaction by which the releases of several
+ * sweepers get at the counters one after the other: {release_lock} in a template. The key is "rsws"
+ * in ASCII: an API will hardly use it. */
+#define MAPPING_RELEASE_LOCK "pg_catalog.pg_advisory_xact_lock(1920169843)"
 
 /* Whether a bulk release can tell that it did what it should (sql/release_bulk.sql). */
 bool mapping_allows_bulk(const struct mapping_types *types);

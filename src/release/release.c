@@ -26,8 +26,8 @@ static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
 /* Releases take turns (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char turn_sql[] =
-    SETTINGS ", " PG_LINK_ISOLATE ", " PG_SET("lock_timeout", "$3") ", " MAPPING_TURN LOCK_TIMEOUT;
+static const char turn_sql[] = SETTINGS
+    ", " PG_LINK_ISOLATE ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT;
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */

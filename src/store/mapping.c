@@ -134,7 +134,7 @@ static const char *type_text(const char *token, size_t len, const struct mapping
         {"epoch_expires",
          types->expires_has_zone ? "timestamp with time zone 'epoch'" : "timestamp 'epoch'"},
         {"skip_locked", plain ? "" : "SKIP LOCKED"},
-        {"turn", MAPPING_TURN},
+        {"release_lock", MAPPING_RELEASE_LOCK},
         {"fence", plain ? "" : "OFFSET 0"},
         {"or_hidden", plain && types->counters_hidden ? or_hidden(types) : ""},
         {"noted", types->meddled ? NOTED : "0"},
