@@ -62,18 +62,18 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
 # The one table of the README: what is said, then where its figure stands and how it is written.
 Headline = tuple[str, str, str, str, str]
 HEADLINES: list[Headline] = [
-    ("1,000 due a second: late, median", "lateness", "1,000 a second, default pace", "p50, ms", "ms"),
+    ("1,000 fall due a second: late by, median", "lateness", "1,000 a second, default pace", "p50, ms", "ms"),
     ("… 99 %", "lateness", "1,000 a second, default pace", "p99, ms", "ms"),
     ("… 99 % by one SQL statement every second", "peers-lateness", "one SQL statement every second", "p99, ms", "ms"),
     ("… 99 % by BullMQ, 50 jobs at once", "peers-lateness", "BullMQ, 50 at once", "p99, ms", "ms"),
-    ("100,000 stale reservations", "drain-uniform-schema", "sweeper", "a second", "a second"),
+    ("a backlog of 100,000: released", "drain-uniform-schema", "sweeper", "a second", "a second"),
     ("… with `--workers 2`", "drain-uniform-schema", "sweeper, --workers 2", "a second", "a second"),
     ("… by one SQL statement", "drain-uniform-schema", "one SQL statement", "a second", "a second"),
     ("a checkout's transaction, 99 %, alone", "checkouts", "alone", "p99, ms", "ms"),
     ("… beside 1,000 releases a second", "checkouts", "beside 1,000 releases a second", "p99, ms", "ms"),
     ("… beside a drain", "checkouts", "beside a drain", "p99, ms", "ms"),
     ("a release beside 10 million pending", "scale", "10,000,000 pending", "a release, us", "µs"),
-    ("nothing is due: of a core", "idle", "sweeper", "sweeper, % of a core", "%"),
+    ("nothing is due: processor, of one core", "idle", "sweeper", "sweeper, % of a core", "%"),
     ("… memory", "idle", "sweeper", "resident, MB", "MB"),
 ]
 

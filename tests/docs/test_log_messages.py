@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from documents import name, rows, section, sources, text_of
 
@@ -61,6 +62,7 @@ def literals(expression: str, text: str) -> set[str]:
     return {match.replace('\\"', '"') for match in LITERAL.findall(joined)}
 
 
+@cache
 def logged() -> dict[str, set[str]]:
     """Every message in the source, with the levels that its calls name (none: decided elsewhere)."""
     found: dict[str, set[str]] = {}
