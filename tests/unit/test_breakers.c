@@ -1,4 +1,4 @@
-/* Products that Postgres refuses: when they are blamed, who is tried then, and what ends it. */
+/* The breakers of all products: which reservations are tried, and what opens and closes them. */
 #include "base/log.h"
 #include "link/loop.h"
 #include "release/breakers.h"
@@ -13,7 +13,7 @@
 #define SECOND 1000000
 
 static struct loop *loop;
-static struct refusal_log *names; /* of those that are blamed */
+static struct refusal_log *names; /* of those whose breaker opens */
 
 static int set_up(void **state)
 {
@@ -77,7 +77,7 @@ static size_t tried(struct breakers *b, const char *product, const char *other, 
     }
     size_t n = breakers_sift(b, order, 3, now_us, &left);
     assert_int_equal(left, n == 1 ? 2 : 0);
-    if (left > 0) /* a probe: the others are judged after it */
+    if (left > 0) /* a trial: the others are judged after it */
         assert_int_equal(breakers_sift(b, order + 1, left, now_us, &left), 0);
     if (last != NULL)
         *last = order[2]->outcome;
@@ -111,7 +111,7 @@ static void ten_in_a_row(void **state)
     breakers_free(b);
 }
 
-static void one_probe_for_each_back_off(void **state)
+static void one_trial_for_each_back_off(void **state)
 {
     struct breakers *b = breakers_new(names);
     int64_t wait_us = 0;
@@ -131,7 +131,7 @@ static void one_probe_for_each_back_off(void **state)
     breakers_free(b);
 }
 
-static void what_is_not_clear_counts_a_third(void **state)
+static void what_is_not_clear_takes_thirty(void **state)
 {
     struct breakers *b = breakers_new(names);
 
@@ -147,20 +147,58 @@ static void what_is_not_clear_counts_a_third(void **state)
     breakers_free(b);
 }
 
-/* A and B are refused together: each of them may be at fault. */
-static void together_and_alone(void **state)
+/* A and B are refused together: each of them may be at fault, until one of B is released. */
+static void of_several_products(void **state)
 {
     struct breakers *b = breakers_new(names);
+    int64_t wait_us = 0;
 
     (void)state;
     refuse(b, "A", "B", 10, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", "B", 0, NULL, NULL), 0);
     assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 0);
-    assert_int_equal(tried(b, "B", NULL, 0, NULL, NULL), 3);
-    refuse(b, "A", NULL, 1, CAUSE_COUNTER, 0);
-    assert_int_equal(tried(b, "A", NULL, 0, NULL, NULL), 0);
+    assert_int_equal(tried(b, "B", NULL, SECOND, NULL, NULL), 1);
     release(b, "B");
-    assert_int_equal(tried(b, "B", "C", 0, NULL, NULL), 3);
+    assert_int_equal(tried(b, "B", "C", SECOND, NULL, NULL), 3);
+    assert_int_equal(tried(b, "B", "A", SECOND, NULL, NULL), 1); /* A's trial */
+    refuse(b, "B", "A", 1, CAUSE_COUNTER, SECOND);
+    assert_int_equal(tried(b, "B", NULL, SECOND, NULL, NULL), 3);
+    refuse(b, "B", "C", 9, CAUSE_COUNTER, SECOND); /* B's first second, A's two */
+    assert_int_equal(tried(b, "B", "A", SECOND, NULL, &wait_us), 0);
+    assert_in_range(wait_us, 2 * SECOND, 2 * SECOND + SECOND / 10);
+    breakers_free(b);
+}
+
+/* Some are decided already, one is of a product that is refused, one is its trial. */
+static void what_is_sifted(void **state)
+{
+    struct breakers *b = breakers_new(names);
+    struct item items[5];
+    struct item *order[5];
+    size_t left = 0;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        const char id[] = {(char)('a' + i), '\0'};
+        items[i] = make(id, i == 1 || i == 3 ? "A" : "B", NULL);
+        order[i] = &items[i];
+    }
+    items[0].outcome = OUTCOME_MISSING;
+    refuse(b, "A", NULL, 10, CAUSE_COUNTER, 0);
+    assert_int_equal(breakers_sift(b, order, 5, 0, &left), 2);
+    assert_int_equal(left, 0);
+    assert_true(order[0] == &items[2] && order[1] == &items[4]);
+    assert_int_equal(items[0].outcome, OUTCOME_MISSING);
+    assert_int_equal(items[3].outcome, OUTCOME_DEFERRED);
+    assert_string_equal(items[3].sqlstate, "23514");
+    assert_string_equal(items[3].error, "violates a check");
+    assert_int_equal(items[3].wait_us, items[1].wait_us + 1000);
+    items[3].outcome = OUTCOME_NONE;
+    assert_int_equal(breakers_sift(b, order, 5, SECOND, &left), 1);
+    assert_int_equal(left, 4);
+    assert_true(order[0] == &items[3]);
+    for (int i = 0; i < 5; i++)
+        item_clear(&items[i]);
     breakers_free(b);
 }
 
@@ -208,9 +246,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_in_a_row),
-        cmocka_unit_test(one_probe_for_each_back_off),
-        cmocka_unit_test(what_is_not_clear_counts_a_third),
-        cmocka_unit_test(together_and_alone),
+        cmocka_unit_test(one_trial_for_each_back_off),
+        cmocka_unit_test(what_is_not_clear_takes_thirty),
+        cmocka_unit_test(of_several_products),
+        cmocka_unit_test(what_is_sifted),
         cmocka_unit_test(it_forgets),
         cmocka_unit_test(whose_fault),
     };
