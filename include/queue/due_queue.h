@@ -82,17 +82,18 @@ enum due_verdict {
     DUE_PUT_BACK, /* into :pending at at_ms, or what stands there if earlier; a :failed record stays
                    */
     DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
-    DUE_FAILED, /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
-                   records a new one takes the place of one with "attempts":0, or is not kept: the
-                   id is forgotten and the overdue scan finds it again */
+    DUE_FAILED,   /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
+                     records a new one is not kept: the id is forgotten and the overdue scan finds it
+                     again */
+    DUE_DEFERRED, /* the same; a DUE_FAILED one has a tenth more room */
 };
 
 struct due_settlement {
     const char *id;
     size_t id_len;
     enum due_verdict verdict;
-    int64_t at_ms;      /* PUT_BACK, FAILED */
-    const char *record; /* FAILED: JSON */
+    int64_t at_ms;      /* all but FORGET */
+    const char *record; /* FAILED, DEFERRED: JSON */
 };
 
 /* Settles claimed ids; each only while it is still ours (see above). cb is told n again; `lost`

@@ -51,24 +51,24 @@ static void on_settled(void *arg, const struct redis_reply *reply, const char *e
 static int add_settlements(struct due_args *args, const struct due_queue *q, int64_t lease_ms,
                            const struct due_settlement *items, size_t n)
 {
-    size_t counts[DUE_FAILED + 1] = {0};
+    size_t counts[DUE_DEFERRED + 1] = {0};
 
     for (size_t i = 0; i < n; i++)
         counts[items[i].verdict]++;
-    if (due_args_begin(args, q, 6 + 3 * n) != 0)
+    if (due_args_begin(args, q, 7 + 3 * n) != 0)
         return -1;
     due_args_add_int(args, lease_ms);
     due_args_add_int(args, DUE_QUEUE_FAILED_MAX);
-    for (int verdict = DUE_FORGET; verdict <= DUE_FAILED; verdict++)
+    for (int verdict = DUE_FORGET; verdict <= DUE_DEFERRED; verdict++)
         due_args_add_int(args, (int64_t)counts[verdict]);
-    for (int verdict = DUE_FORGET; verdict <= DUE_FAILED; verdict++) {
+    for (int verdict = DUE_FORGET; verdict <= DUE_DEFERRED; verdict++) {
         for (size_t i = 0; i < n; i++) {
             if ((int)items[i].verdict != verdict)
                 continue;
             due_args_add(args, items[i].id, items[i].id_len);
             if (verdict != DUE_FORGET)
                 due_args_add_int(args, items[i].at_ms);
-            if (verdict == DUE_FAILED)
+            if (verdict >= DUE_FAILED)
                 due_args_add(args, items[i].record, strlen(items[i].record));
         }
     }

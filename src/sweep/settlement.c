@@ -37,10 +37,10 @@ static struct settlement locked(const struct item *item, int64_t now_ms)
     return put_back(now_ms + delay_ms, RESCHEDULE_LOCKED);
 }
 
-static struct settlement failed(int64_t delay_us, int64_t now_ms)
+static struct settlement failed(enum due_verdict verdict, int64_t delay_us, int64_t now_ms)
 {
     struct settlement s = put_back(now_ms + delay_us / MS_US, RESCHEDULE_FAILED);
-    s.verdict = DUE_FAILED;
+    s.verdict = verdict;
     return s;
 }
 
@@ -57,9 +57,9 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms)
     case OUTCOME_LOCKED:
         return locked(item, now_ms);
     case OUTCOME_FAILED:
-        return failed(backoff_refused_us(item_attempts(item)), now_ms);
+        return failed(DUE_FAILED, backoff_refused_us(item_attempts(item)), now_ms);
     case OUTCOME_DEFERRED: /* it would be refused: to be found in the same place */
-        return failed(item->wait_us, now_ms);
+        return failed(DUE_DEFERRED, item->wait_us, now_ms);
     case OUTCOME_UNTRIED:
         return put_back(now_ms + UNTRIED_MS, RESCHEDULE_REASONS);
     case OUTCOME_FAULT:

@@ -219,11 +219,11 @@ static void settle_item(struct worker *w, struct item *item, struct due_settleme
     const struct settlement s = settlement_of(item, now_ms);
     *to = (struct due_settlement){
         .id = item->id, .id_len = item->id_len, .verdict = s.verdict, .at_ms = s.at_ms};
-    if (s.verdict == DUE_FAILED) {
+    if (s.verdict == DUE_FAILED || s.verdict == DUE_DEFERRED) {
         free(item->record);
         item->record = failed_record_make(item, now_ms, s.at_ms);
         to->record = item->record;
-        to->verdict = item->record != NULL ? DUE_FAILED : DUE_PUT_BACK;
+        to->verdict = item->record != NULL ? s.verdict : DUE_PUT_BACK;
     }
     if (s.reason != RESCHEDULE_REASONS)
         w->parts->stats.rescheduled[s.reason]++;

@@ -59,10 +59,11 @@ class Queue:
         back: Any = (),
         healed: Any = (),
         failed: Any = (),
+        deferred: Any = (),
         lease: int = LEASE,
         cap: int = CAP,
     ) -> int:
-        verdicts = (forget, back, healed, failed)
+        verdicts = (forget, back, healed, failed, deferred)
         args: list[Any] = [lease, cap, *(len(v) for v in verdicts), *forget]
         for entries in verdicts[1:]:
             for entry in entries:

@@ -51,7 +51,7 @@ def test_wrong_types_change_nothing(queue: Queue, key: str, script: str) -> None
     before = {k: queue.client.dump(k) for k in (PENDING, INFLIGHT, FAILED)}
     args: dict[str, tuple[Any, ...]] = {
         "claim": (NOW, LEASE, 10),
-        "settle": (LEASE, CAP, 1, 1, 0, 0, "c", "d", NOW),
+        "settle": (LEASE, CAP, 1, 1, 0, 0, 0, "c", "d", NOW),
         "schedule": (NOW, "e"),
         "drop": ("a", "c"),
         "sizes": (),

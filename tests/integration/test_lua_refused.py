@@ -27,7 +27,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     + ("add", "nowhere", "", NOW, "unclaim", "failed", LEASE, 0),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
-    "settle": (LEASE, 3, 1, 1, 1, 1, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
+    "settle": (LEASE, CAP, 1, 1, 1, 1, 0, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
     "sizes": (),
 }
 KEYS = {"mark": ("{reservations}:mark",), "role": (FEEDER,), "after": (PENDING,)}

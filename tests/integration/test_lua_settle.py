@@ -69,31 +69,20 @@ def test_failed_is_capped(claimed: Queue) -> None:
     assert claimed.inflight().keys() == {b"e", b"f"}
 
 
-HELD = '{"error":"\\"attempts\\":7,","attempts":0,"retryAt":1}'
-TRIED = '{"error":"\\"attempts\\":0,","attempts":1,"retryAt":1}'
-
-
-def test_one_that_was_held_back_gives_way(claimed: Queue) -> None:
-    """To one that was refused itself; not the other way round, and not one of the same call."""
-    claimed.client.hset(FAILED, mapping={"x": HELD, "y": TRIED, "a": HELD})
-    claimed.client.zadd(PENDING, {"x": NOW + 7})
-    failed = [("a", NOW + 1, HELD), ("b", NOW + 1, HELD), ("c", NOW + 1, TRIED)]
-    assert claimed.settle(failed=[*failed, ("d", NOW + 1, TRIED)], cap=3) == 0
-    assert claimed.failed().keys() == {b"y", b"a", b"c"}, "at most three, and x has given way"
-    assert claimed.pending() == {b"x": NOW + 7, b"a": NOW + 1, b"c": NOW + 1}
-
-
-def test_refused_ones_find_room_among_many_held(queue: Queue) -> None:
-    queue.client.hset(FAILED, mapping={f"held{i}": HELD for i in range(900)})
-    queue.client.hset(FAILED, mapping={f"tried{i}": TRIED for i in range(100)})
-    queue.schedule(*((NOW, f"id{i}") for i in range(500)))
-    assert len(queue.claim().due) == 500
-    assert queue.settle(failed=[(f"id{i}", NOW + i, TRIED) for i in range(300)], cap=1000) == 0
-    records = queue.failed()
-    assert len(records) == 1000 and {b"id%d" % i for i in range(300)} <= records.keys()
-    assert {b"tried%d" % i for i in range(100)} <= records.keys()
-    assert queue.settle(failed=[(f"id{i}", NOW + i, HELD) for i in range(300, 500)], cap=1000) == 0
-    assert queue.failed() == records, "there is no room for those"
+def test_refused_ones_find_room_beyond_deferred_ones(queue: Queue) -> None:
+    queue.client.hset(FAILED, mapping={f"there{i}": "r" for i in range(18)})
+    queue.schedule(*((NOW, f"id{i}") for i in range(10)))
+    assert len(queue.claim().due) == 10
+    deferred = [(f"id{i}", NOW + 1, "d") for i in range(3)]
+    assert queue.settle(failed=[("id9", NOW + 1, "f")], deferred=deferred, cap=20) == 0
+    assert queue.failed().keys() >= {b"id9", b"id0"} and len(queue.failed()) == 20
+    assert queue.pending() == {b"id9": NOW + 1, b"id0": NOW + 1}, "others are for the overdue scan"
+    refused = [(f"id{i}", NOW + 1, "f") for i in range(3, 6)]
+    assert queue.settle(failed=refused, cap=20) == 0
+    assert queue.failed().keys() >= {b"id3", b"id4"} and len(queue.failed()) == 22
+    assert queue.claim(now=NOW + 1).records.keys() >= {b"id0"}
+    assert queue.settle(deferred=[("id0", NOW + 5, "again")], cap=20) == 0
+    assert queue.failed()[b"id0"] == b"again" and len(queue.failed()) == 22
 
 
 def test_settle_of_nothing_and_of_too_much(queue: Queue) -> None:

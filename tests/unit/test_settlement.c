@@ -122,7 +122,7 @@ static void test_deferred(void **state)
     (void)state;
     item.attempts = 3; /* of no weight: its product's breaker decides */
     item.wait_us = 4500000;
-    check(&item, DUE_FAILED, NOW_MS + 4500, RESCHEDULE_FAILED);
+    check(&item, DUE_DEFERRED, NOW_MS + 4500, RESCHEDULE_FAILED);
 }
 
 static struct item read_again(const struct item *item, int64_t now_ms)
