@@ -64,10 +64,11 @@ char *catalog_names(struct pg_link *link, bool tables)
     struct pg_array names = {0};
     for (int i = 0; i < CATALOG_COLUMNS; i++) {
         const char *name = mapping_name_text(tables ? columns[i].table : columns[i].column);
-        char *quoted = tables ? pg_link_quote_ident(link, name) : NULL;
-        const char *element = quoted != NULL ? quoted : name;
-        pg_array_add(&names, element, strlen(element));
-        free(quoted);
+        char *element = tables ? pg_link_quote_ident(link, name) : strdup(name);
+        if (element != NULL)
+            pg_array_add(&names, element, strlen(element));
+        names.failed = names.failed || element == NULL;
+        free(element);
     }
     return pg_array_finish(&names);
 }
