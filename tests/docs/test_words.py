@@ -22,13 +22,12 @@ FORMER = {
     r"\bfor nothing\b": "stale, or in vain",
     r"\b(?:of ours|of our own|of yours own|somebody else's script)\b": "the sweeper's",
 }
-# Names that stay: messages of the log, a line of --reconcile, a metric's help.
+# Names that stay: messages of the log, a metric's help.
 FIXED = [
     r"`[^`]*held locked[^`]*`",
     r'"message":"[^"]*"',
     r"held locked by\s+another\s+transaction",
     r"What others held locked",
-    r"  in Redis for nothing.*",
     r"wait for nothing\.",
     r"others hold locked",
 ]
