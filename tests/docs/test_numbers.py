@@ -81,7 +81,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     "docs/INTEGRATION.md": [
         ("Every [15 s] the sweeper's feed", "SWEEPER_FEED_INTERVAL"),
         ("what expires within [60 s]", "SWEEPER_LOOKAHEAD"),
-        ("`retryAt`; [10,000 records], and", "DUE_QUEUE_FAILED_MAX"),
+        ("`retryAt`; at most [10,000 records], 11,000", "DUE_QUEUE_FAILED_MAX"),
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
