@@ -132,15 +132,15 @@ int due_queue_sizes(struct due_queue *q,
                     void *arg) __attribute__((warn_unused_result));
 
 /* A leased role: {prefix}:feeder or another key of the sweeper's own. Takes it when free, renews it
- * when `holder` has it, for ttl_ms. cb: held = we have it; else remaining_ms says how long the
+ * when `name` has it, for ttl_ms. cb: ours = we have it; else remaining_ms says how long the
  * other's lease still runs and `owner` who it is. */
-int due_queue_role(struct due_queue *q, const char *role, const char *holder, int64_t ttl_ms,
-                   void (*cb)(void *arg, bool held, int64_t remaining_ms, const char *owner,
+int due_queue_role(struct due_queue *q, const char *role, const char *name, int64_t ttl_ms,
+                   void (*cb)(void *arg, bool ours, int64_t remaining_ms, const char *owner,
                               const char *error),
                    void *arg) __attribute__((warn_unused_result));
 
 /* Gives a role up if we have it; no answer is awaited (cb may be NULL). */
-int due_queue_role_release(struct due_queue *q, const char *role, const char *holder,
+int due_queue_role_release(struct due_queue *q, const char *role, const char *name,
                            void (*cb)(void *arg, const char *error), void *arg)
     __attribute__((warn_unused_result));
 

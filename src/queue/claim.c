@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/time_units.h"
-#include "queue/due_queue_private.h"
+#include "queue/call.h"
 #include "queue/lua_scripts.h"
 
 #include <assert.h>

@@ -1,7 +1,7 @@
 /* The due queue: whether Redis lets it do all that it does. The scripts themselves say, over keys
  * of their own beside the real ones: each command of theirs is reached once, and what they leave
  * there the last ones remove. The real keys are looked at, and nothing is changed there. */
-#include "queue/due_queue_private.h"
+#include "queue/call.h"
 #include "queue/lua_scripts.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* The due queue: what Redis says when it refuses, as an operator can read it. */
-#include "queue/due_queue_private.h"
+#include "queue/redis_refusal.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

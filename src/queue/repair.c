@@ -8,54 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void on_look(void *arg, const struct redis_reply *reply, const char *error)
-{
-    struct due_single *op = arg;
-
-    if (due_op_answered(&op->op, reply, error))
-        op->reply = reply;
-    due_op_done(&op->op);
-}
-
-struct due_single *due_single_new(void (*finish)(struct due_op *op, const char *error), size_t n,
-                                  void *arg)
-{
-    struct due_single *op = (struct due_single *)due_op_new(sizeof(struct due_single), finish);
-
-    assert(n <= DUE_QUEUE_SCRIPT_MAX);
-    if (op == NULL)
-        return NULL;
-    op->n = n;
-    op->arg = arg;
-    return op;
-}
-
-int due_single_send(struct due_queue *q, struct due_single *op, const struct lua_script *script,
-                    struct due_args *args)
-{
-    due_op_send(q, &op->op, script, args, on_look);
-    due_args_clear(args);
-    return due_op_begin(q, &op->op);
-}
-
-void due_args_add_word(struct due_args *args, const char *word)
-{
-    due_args_add(args, word, strlen(word));
-}
-
-int due_single_send_plain(struct due_queue *q, struct due_single *op, struct due_args *args)
-{
-    due_op_send_plain(q, &op->op, args, on_look);
-    due_args_clear(args);
-    return due_op_begin(q, &op->op);
-}
-
-int due_single_drop(struct due_single *op)
-{
-    op->op.destroy(&op->op);
-    return -1;
-}
-
 /* ---- comparing ---- */
 
 static const char *read_scores(const struct due_single *op, int64_t **out)
@@ -186,15 +138,6 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
 }
 
 /* ---- examining ---- */
-
-struct due_text due_text_of(const struct redis_reply *r)
-{
-    struct due_text text = {NULL, 0};
-
-    if (redis_reply_type(r) == REDIS_LINK_STRING)
-        text.text = redis_reply_str(r, &text.len);
-    return text;
-}
 
 static const char *read_states(const struct due_single *op, struct due_state **out)
 {

@@ -1,5 +1,5 @@
 /* The due queue: what becomes of claimed ids, and entries that come and go without a claim. */
-#include "queue/due_queue_private.h"
+#include "queue/call.h"
 #include "queue/lua_scripts.h"
 
 #include <assert.h>

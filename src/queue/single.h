@@ -1,8 +1,8 @@
-/* What repair.c and walk.c share: calls that are one script or command. */
+/* Calls that are one script or command with one answer. */
 #ifndef RS_SINGLE_H
 #define RS_SINGLE_H
 
-#include "queue/due_queue_private.h"
+#include "queue/call.h"
 #include "queue/repair.h"
 
 /* One script with one answer, which is read while the reply is there. */
@@ -36,8 +36,6 @@ int due_single_send_plain(struct due_queue *q, struct due_single *op, struct due
 
 /* It cannot be sent: -1. */
 int due_single_drop(struct due_single *op);
-
-void due_args_add_word(struct due_args *args, const char *word);
 
 /* A reply's string, borrowed; no text when it is none. */
 struct due_text due_text_of(const struct redis_reply *r);

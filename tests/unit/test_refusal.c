@@ -1,5 +1,5 @@
 /* What Redis says when it refuses, as each of its versions says it, made into a sentence. */
-#include "queue/due_queue_private.h"
+#include "queue/redis_refusal.h"
 
 #include "unit.h"
 

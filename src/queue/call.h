@@ -1,8 +1,13 @@
-/* What the parts of the due queue share: due_queue.c (keys, calls, roles), due_queue_claim.c
- * (claims, sizes), due_queue_settle.c (settlements, mirroring, dropping), due_queue_probe.c, and
- * due_queue_refusal.c (refusals as a sentence). */
-#ifndef RS_DUE_QUEUE_PRIVATE_H
-#define RS_DUE_QUEUE_PRIVATE_H
+/* Calls of the due queue: what a call is made of, and how it goes to Redis and comes back. Each
+ * kind of call has a file of its own: claim.c (claims, sizes), settle.c (settlements; entries
+ * mirrored and dropped), role.c, probe.c; and those of one answer, by single.h: repair.c, walk.c.
+ *
+ * A call is an op, sent as one or more scripts. What must hold: its caller is called back exactly
+ * once, unless the function that makes the call returned -1, after the last script's answer or when
+ * the queue is freed, whichever comes first; the op itself lives until the link has answered every
+ * script, since the link holds a pointer to it. */
+#ifndef RS_CALL_H
+#define RS_CALL_H
 
 #include "link/redis_link.h"
 #include "queue/due_queue.h"
@@ -35,6 +40,9 @@ struct due_queue {
     void *refused_arg;
 };
 
+/* {prefix}:name, malloc'd; NULL: out of memory. */
+char *due_queue_key(const struct due_queue *q, const char *name);
+
 #define DUE_UNEXPECTED "unexpected reply"
 
 /* The keys and arguments of a script. Strings are borrowed, numbers are kept here. */
@@ -42,15 +50,20 @@ struct due_args {
     const char **values;
     size_t *lengths;
     char (*numbers)[24];
-    size_t n, n_keys, n_numbers;
+    size_t n, n_keys, n_numbers, room;
 };
 
 /* Room for `room` arguments after the queue's three keys, or for `room` of anything when q is NULL.
  * Returns 0, or -1 with nothing to clear. */
 int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
     __attribute__((warn_unused_result));
+
+/* Adds one; no more than there is room for. A text is borrowed until the call is sent. */
 void due_args_add(struct due_args *args, const char *text, size_t len);
+void due_args_add_word(struct due_args *args, const char *word);
 void due_args_add_int(struct due_args *args, int64_t number);
+
+/* After due_args_begin has returned 0. */
 void due_args_clear(struct due_args *args);
 
 /* A new op of `size` bytes, zeroed, whose destroy is free(). NULL when memory ran out. */
@@ -71,18 +84,12 @@ int due_op_begin(struct due_queue *q, struct due_op *op) __attribute__((warn_unu
 
 /* Notes what is wrong with an answer; true when there is one to read. */
 bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error);
+
+/* Notes an error of ours, or DUE_UNEXPECTED, which counts as Redis's; the first one counts. */
 void due_op_fail(struct due_op *op, const char *error);
 
-/* An error of Redis's, and what it was the answer to. */
-struct due_refusal {
-    const struct lua_script *script; /* NULL: a command */
-    const char *command;
-    const char *prefix; /* of the keys */
-    const char *error;
-};
-
-/* One sentence: the command that was refused, where, and Redis's own words. */
-void due_refusal_text(char *out, size_t size, const struct due_refusal *refusal);
+/* Calls the caller back, at once, with this error. */
+void due_op_finish(struct due_op *op, const char *error);
 
 /* Ends the handling of one answer; after the last one the op is gone. */
 void due_op_done(struct due_op *op);

@@ -1,0 +1,172 @@
+/* Calls of the due queue, and the arguments of one. */
+#include "queue/call.h"
+
+#include "queue/redis_refusal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- arguments ---- */
+
+int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
+{
+    size_t n = room + KEY_COUNT;
+
+    memset(args, 0, sizeof(*args));
+    args->room = n;
+    args->values = calloc(n, sizeof(*args->values));
+    args->lengths = calloc(n, sizeof(*args->lengths));
+    args->numbers = calloc(n, sizeof(*args->numbers));
+    if (args->values == NULL || args->lengths == NULL || args->numbers == NULL) {
+        due_args_clear(args);
+        return -1;
+    }
+    for (int i = 0; q != NULL && i < KEY_COUNT; i++)
+        due_args_add(args, q->keys[i], strlen(q->keys[i]));
+    args->n_keys = args->n;
+    return 0;
+}
+
+void due_args_add(struct due_args *args, const char *text, size_t len)
+{
+    assert(args->n < args->room);
+    args->values[args->n] = text;
+    args->lengths[args->n] = len;
+    args->n++;
+}
+
+void due_args_add_word(struct due_args *args, const char *word)
+{
+    due_args_add(args, word, strlen(word));
+}
+
+void due_args_add_int(struct due_args *args, int64_t number)
+{
+    assert(args->n_numbers < args->room);
+    char *text = args->numbers[args->n_numbers++];
+    int len = snprintf(text, sizeof(*args->numbers), "%" PRId64, number);
+
+    due_args_add(args, text, (size_t)len);
+}
+
+void due_args_clear(struct due_args *args)
+{
+    free(args->values);
+    free(args->lengths);
+    free(args->numbers);
+}
+
+/* ---- calls ---- */
+
+void due_op_finish(struct due_op *op, const char *error)
+{
+    TAILQ_REMOVE(&op->queue->ops, op, entry);
+    op->queue = NULL;
+    op->finish(op, error);
+}
+
+static void free_op(struct due_op *op)
+{
+    free(op);
+}
+
+struct due_op *due_op_new(size_t size, void (*finish)(struct due_op *op, const char *error))
+{
+    struct due_op *op = calloc(1, size);
+
+    if (op == NULL)
+        return NULL;
+    op->finish = finish;
+    op->destroy = free_op;
+    return op;
+}
+
+bool due_op_send(struct due_queue *q, struct due_op *op, const struct lua_script *script,
+                 const struct due_args *args, redis_link_cb *cb)
+{
+    if (q->link == NULL ||
+        redis_link_script(q->link, cb, op, script, (int)args->n_keys, (int)(args->n - args->n_keys),
+                          args->values, args->lengths) != 0)
+        return false;
+    op->script = script;
+    op->outstanding++;
+    return true;
+}
+
+bool due_op_send_plain(struct due_queue *q, struct due_op *op, const struct due_args *args,
+                       redis_link_cb *cb)
+{
+    if (q->link == NULL ||
+        redis_link_command(q->link, cb, op, (int)args->n, args->values, args->lengths) != 0)
+        return false;
+    op->script = NULL;
+    op->command = args->values[0];
+    op->outstanding++;
+    return true;
+}
+
+int due_op_begin(struct due_queue *q, struct due_op *op)
+{
+    if (op->outstanding == 0) {
+        op->destroy(op);
+        return -1;
+    }
+    op->queue = q;
+    TAILQ_INSERT_TAIL(&q->ops, op, entry);
+    return 0;
+}
+
+/* Redis is there, and its answer is of no use. */
+static void refuse(struct due_op *op, const char *error)
+{
+    if (op->error[0] != '\0')
+        return;
+    snprintf(op->error, sizeof(op->error), "%s", error);
+    op->refused = true;
+}
+
+void due_op_fail(struct due_op *op, const char *error)
+{
+    if (strcmp(error, DUE_UNEXPECTED) == 0)
+        refuse(op, error);
+    else if (op->error[0] == '\0')
+        snprintf(op->error, sizeof(op->error), "%s", error);
+}
+
+bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error)
+{
+    const struct due_refusal refusal = {
+        .script = op->script,
+        .command = op->command,
+        .prefix = op->queue != NULL ? op->queue->prefix : "",
+        .error = redis_reply_str(reply, NULL),
+    };
+    char text[sizeof(op->error)];
+
+    if (reply == NULL) {
+        due_op_fail(op, error);
+    } else if (redis_reply_useless(reply)) { /* the link is lost with it, and says so */
+        due_op_fail(op, redis_reply_str(reply, NULL));
+    } else if (redis_reply_type(reply) == REDIS_LINK_ERROR) {
+        due_refusal_text(text, sizeof(text), &refusal);
+        refuse(op, text);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void due_op_done(struct due_op *op)
+{
+    op->outstanding--;
+    if (op->outstanding > 0)
+        return;
+    if (op->refused && op->queue != NULL && op->queue->on_refused != NULL)
+        op->queue->on_refused(op->queue->refused_arg, op->error);
+    if (op->queue != NULL)
+        due_op_finish(op, op->error[0] != '\0' ? op->error : NULL);
+    op->destroy(op);
+}
