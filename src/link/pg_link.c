@@ -1,10 +1,27 @@
-/* The life of a connection to Postgres: its states, its one request, and what ends them. Events of
- * the loop drive it; whatever calls back into the owner is the last thing that an event does. */
+/* The life of a connection to Postgres: its states, its one request, and what ends them.
+ *
+ * How it works. Events of the loop drive a machine of five states (the table in
+ * pg_link_private.h); enter() alone changes the state, and leaving UP closes the connection and
+ * disarms what belonged to it. An attempt to connect is an object of its own (pg_attempt.c), so is
+ * what has come of a request (pg_request.c); here is what one means for the other.
+ *
+ * What must hold:
+ * - A request that was taken fails or succeeds exactly once, on a turn of its own, never inside
+ *   pg_link_send: what goes wrong there arms `later`. deliver() empties the link's request before
+ * it calls back, since the callback may send the next one.
+ * - The request is answered before the loss is reported, and the connection is closed before both:
+ *   whoever is called back finds the link as it will be.
+ * - A callback may stop the link, so whatever calls back does it last, or looks at the state after.
+ * - The socket is read before it is written to: a server that hangs up has said why. Its parting
+ *   words are kept (farewell), since all that libpq says afterwards is "closed unexpectedly".
+ * - What libpq has read from TLS is not seen by the loop: a second look takes it.
+ * - A connection that worked is made anew at once; one that keeps dying young is not. */
 #include "link/pg_link_private.h"
 
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
+#include "link/pg_attempt.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -17,8 +34,7 @@
 #define BACKOFF_MIN_US (50 * MS_US)
 #define BACKOFF_MAX_US SECOND_US
 
-/* A connection that worked is made anew at once; one that keeps dying young, not in a tight loop.
- */
+/* What has lived for so long is made anew at once, what has worked after a moment. */
 #define LIVED_US SECOND_US
 #define YOUNG_DELAY_US (50 * MS_US)
 
@@ -28,6 +44,7 @@ static void enter(struct pg_link *link, enum pg_link_state state)
         timer_clear(link->retry);
         timer_clear(link->deadline);
         timer_clear(link->later);
+        pg_attempt_cancel(link->attempt);
         /* Before libpq closes the descriptor. When it has done so by itself, after an error while
          * reading, nothing has opened another since. */
         (void)event_del(link->io);
@@ -36,17 +53,7 @@ static void enter(struct pg_link *link, enum pg_link_state state)
         link->writing = false;
     }
     link->state = state;
-}
-
-int pg_link_watch(struct pg_link *link, short what, void (*cb)(int fd, short what, void *arg))
-{
-    int fd = PQsocket(link->conn);
-
-    (void)event_del(link->io);
-    if (fd < 0 || event_assign(link->io, loop_base(link->loop), fd, (short)(what | EV_PERSIST), cb,
-                               link) != 0)
-        return -1;
-    return event_add(link->io, NULL);
+    assert((link->conn != NULL) == (state == PG_LINK_UP));
 }
 
 static void report(struct pg_link *link, bool up, const char *reason)
@@ -62,29 +69,11 @@ static void report(struct pg_link *link, bool up, const char *reason)
 static void deliver(struct pg_link *link, const char *reason)
 {
     struct pg_request request = link->request; /* the callback may send the next one */
-    struct pg_answer answer = {
-        .status = PG_DONE,
-        .message = "",
-        .table = "",
-        .sent_us = request.sent_us,
-        .received_us = request.finished ? request.received_us : clock_mono_us(),
-    };
+    struct pg_answer answer = pg_request_answer(&request, reason);
 
+    assert(request.active);
     memset(&link->request, 0, sizeof(link->request));
-    if (!request.finished) {
-        answer.status = PG_UNKNOWN;
-        answer.message = request.failed ? request.message : reason;
-    } else if (request.failed) {
-        answer.status = PG_REFUSED;
-        answer.message = request.message;
-        answer.table = request.table;
-        answer.inside = request.inside;
-        memcpy(answer.sqlstate, request.sqlstate, sizeof(answer.sqlstate));
-        link->other_level = link->other_level || strcmp(answer.sqlstate, PG_LINK_OTHER_LEVEL) == 0;
-    } else {
-        answer.nresults = request.nresults - request.own;
-        answer.results = (const struct pg_result *const *)request.results + request.own;
-    }
+    link->other_level = link->other_level || strcmp(answer.sqlstate, PG_LINK_OTHER_LEVEL) == 0;
     link->calling = true;
     request.cb(request.arg, &answer);
     link->calling = false;
@@ -104,7 +93,7 @@ static int64_t retry_delay_us(struct pg_link *link)
     return link->proved ? YOUNG_DELAY_US : backoff_next_us(&link->backoff);
 }
 
-void pg_link_drop(struct pg_link *link, const char *reason)
+static void drop(struct pg_link *link, const char *reason)
 {
     int64_t delay_us = retry_delay_us(link);
 
@@ -130,7 +119,21 @@ static void drop_dead(struct pg_link *link)
         reason = link->farewell;
     else if (reason[0] == '\0')
         reason = "the connection was lost";
-    pg_link_drop(link, reason);
+    drop(link, reason);
+}
+
+/* What announces the end of the connection is kept. */
+static void on_notice(void *arg, const PGresult *res)
+{
+    struct pg_link *link = arg;
+    const char *severity = pg_severity(res);
+    const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    char message[PG_MESSAGE_SIZE];
+
+    (void)pg_notice_log(res, message, sizeof(message));
+    if ((severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
+        (sqlstate != NULL && strncmp(sqlstate, "57P", 3) == 0))
+        memcpy(link->farewell, message, sizeof(link->farewell));
 }
 
 static void discard_notifications(PGconn *conn)
@@ -174,6 +177,11 @@ static bool read_available(struct pg_link *link)
 
 static void on_socket(int fd, short what, void *arg);
 
+static int watch(struct pg_link *link, short what)
+{
+    return pg_socket_watch(link->io, link->loop, link->conn, what, on_socket, link);
+}
+
 /* Writes what can be written and waits for what is left. False when the connection is dead. */
 static bool flush(struct pg_link *link)
 {
@@ -185,7 +193,7 @@ static bool flush(struct pg_link *link)
     if (writing == link->writing)
         return true;
     link->writing = writing;
-    return pg_link_watch(link, writing ? EV_READ | EV_WRITE : EV_READ, on_socket) == 0;
+    return watch(link, writing ? EV_READ | EV_WRITE : EV_READ) == 0;
 }
 
 static void on_socket(int fd, short what, void *arg)
@@ -209,14 +217,23 @@ static void on_socket(int fd, short what, void *arg)
     }
 }
 
-void pg_link_opened(struct pg_link *link)
+static void on_attempt(void *arg, PGconn *conn, const char *reason)
 {
-    timer_clear(link->deadline);
+    struct pg_link *link = arg;
+
+    assert(link->state == PG_LINK_CONNECTING);
+    if (conn == NULL) {
+        drop(link, reason);
+        return;
+    }
+    link->conn = conn;
     enter(link, PG_LINK_UP);
     link->up_since_us = clock_mono_us();
     link->proved = false;
-    if (pg_link_watch(link, EV_READ, on_socket) != 0) {
-        pg_link_drop(link, "the event loop refused the socket");
+    link->farewell[0] = '\0';
+    (void)PQsetNoticeReceiver(conn, on_notice, link);
+    if (watch(link, EV_READ) != 0) {
+        drop(link, "the event loop refused the socket");
         return;
     }
     if (link->was_up)
@@ -225,27 +242,30 @@ void pg_link_opened(struct pg_link *link)
     report(link, true, "");
 }
 
+static unsigned source_moves(const struct pg_source *source)
+{
+    return source->moves != NULL ? *source->moves : 0;
+}
+
 static void on_retry(void *arg)
 {
     struct pg_link *link = arg;
+    const char *conninfo = link->source.conninfo(link->source.arg);
 
+    link->moves = source_moves(&link->source);
     enter(link, PG_LINK_CONNECTING);
-    pg_connect_begin(link);
-    /* Afterwards, so that a slow resolver, which blocks, does not use the time up. */
-    if (link->state == PG_LINK_CONNECTING)
-        timer_after_us(link->deadline, link->connect_timeout_us);
+    pg_attempt_start(link->attempt, conninfo);
 }
 
 static void on_deadline(void *arg)
 {
     struct pg_link *link = arg;
-    bool connecting = link->state == PG_LINK_CONNECTING;
     char reason[64];
 
-    (void)snprintf(
-        reason, sizeof(reason), "no %s within %lld ms", connecting ? "connection" : "answer",
-        (long long)((connecting ? link->connect_timeout_us : link->request.deadline_us) / MS_US));
-    pg_link_drop(link, reason);
+    assert(link->state == PG_LINK_UP && link->request.active);
+    (void)snprintf(reason, sizeof(reason), "no answer within %lld ms",
+                   (long long)(link->request.deadline_us / MS_US));
+    drop(link, reason);
 }
 
 static void on_later(void *arg)
@@ -263,6 +283,19 @@ static int64_t or_usual(int64_t given_us, int64_t usual_us)
     return given_us > 0 ? given_us : usual_us;
 }
 
+static struct pg_attempt *new_attempt(struct pg_link *link, const struct pg_link_options *options)
+{
+    const struct pg_attempt_options attempt = {
+        .application_name = options->application_name,
+        .timeout_us = or_usual(options->connect_timeout_us, CONNECT_US),
+        .read_only_ok = options->read_only_ok,
+        .done = on_attempt,
+        .arg = link,
+    };
+
+    return pg_attempt_new(link->loop, &attempt);
+}
+
 struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options)
 {
     struct pg_link *link = calloc(1, sizeof(*link));
@@ -270,19 +303,17 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     if (link == NULL)
         return NULL;
     link->loop = loop;
-    link->connect_timeout_us = or_usual(options->connect_timeout_us, CONNECT_US);
     link->backoff.min_us = or_usual(options->backoff_min_us, BACKOFF_MIN_US);
     link->backoff.max_us = or_usual(options->backoff_max_us, BACKOFF_MAX_US);
-    link->read_only_ok = options->read_only_ok;
     link->on_state = options->on_state;
     link->arg = options->arg;
     link->source = options->source;
-    link->application_name = strdup(options->application_name);
+    link->attempt = new_attempt(link, options);
     link->io = event_new(loop_base(loop), -1, 0, on_socket, link);
     link->retry = timer_new(loop, on_retry, link);
     link->deadline = timer_new_deadline(loop, on_deadline, link);
     link->later = timer_new(loop, on_later, link);
-    if (link->application_name == NULL || link->io == NULL || link->retry == NULL ||
+    if (link->attempt == NULL || link->io == NULL || link->retry == NULL ||
         link->deadline == NULL || link->later == NULL) {
         pg_link_free(link);
         return NULL;
@@ -304,7 +335,7 @@ void pg_link_free(struct pg_link *link)
     timer_free(link->later);
     if (link->io != NULL)
         event_free(link->io);
-    free(link->application_name);
+    pg_attempt_free(link->attempt);
     free(link);
 }
 
@@ -319,7 +350,7 @@ void pg_link_renew(struct pg_link *link, const char *reason)
 {
     assert(!link->calling && !link->request.active);
     if (link->state == PG_LINK_UP)
-        pg_link_drop(link, reason);
+        drop(link, reason);
 }
 
 void pg_link_stop(struct pg_link *link)
@@ -329,57 +360,10 @@ void pg_link_stop(struct pg_link *link)
         timer_after_us(link->later, 0);
 }
 
-bool pg_link_up(const struct pg_link *link)
-{
-    return link->state == PG_LINK_UP;
-}
-
-bool pg_link_busy(const struct pg_link *link)
-{
-    return link->request.active;
-}
-
-uint64_t pg_link_reconnects(const struct pg_link *link)
-{
-    return link->reconnects;
-}
-
-const char *pg_link_last_error(const struct pg_link *link)
-{
-    return link->last_error;
-}
-
-int pg_link_backend_pid(const struct pg_link *link)
-{
-    return link->state == PG_LINK_UP ? PQbackendPID(link->conn) : 0;
-}
-
-int pg_link_server_version(const struct pg_link *link)
-{
-    return link->state == PG_LINK_UP ? PQserverVersion(link->conn) : 0;
-}
-
-/* First in each transaction, whatever the role's or the database's default is: under another level
- * rows are judged, and counters summed, by what was there before they were locked. Not SET
- * TRANSACTION, at which the server warns where there is no BEGIN. */
-static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
-
-static bool queue_statements(PGconn *conn, bool own, const struct pg_query *queries, int nqueries)
-{
-    if (own && PQsendQueryParams(conn, read_committed_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
-        return false;
-    for (int i = 0; i < nqueries; i++) {
-        if (PQsendQueryParams(conn, queries[i].sql, queries[i].nparams, NULL, queries[i].params,
-                              NULL, NULL, 0) != 1)
-            return false;
-    }
-    return PQpipelineSync(conn) == 1;
-}
-
 /* Whether the source names another server now: then this one is left on a later turn. */
 static bool has_to_leave(struct pg_link *link)
 {
-    if (pg_source_moves(&link->source) == link->moves)
+    if (source_moves(&link->source) == link->moves)
         return false;
     pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
     timer_after_us(link->later, 0);
@@ -397,23 +381,18 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
 {
     struct pg_request *request = &link->request;
 
-    assert(nqueries > 0);
     if (link->state != PG_LINK_UP || request->active)
         return -1;
     if (has_to_leave(link))
         return -1;
-    request->own = queries[0].isolates && !link->other_level ? 0 : 1;
-    request->results = calloc((size_t)nqueries + 1, sizeof(PGresult *));
-    if (request->results == NULL)
+    if (pg_request_begin(request, nqueries, !queries[0].isolates || link->other_level) != 0)
         return -1;
-    request->active = true;
-    request->nqueries = nqueries + request->own;
     request->deadline_us = deadline_us;
     request->cb = cb;
     request->arg = arg;
     request->sent_us = clock_mono_us();
     timer_after_us(link->deadline, deadline_us);
-    if (!queue_statements(link->conn, request->own != 0, queries, nqueries) || !flush(link))
+    if (!pg_request_queue(request, link->conn, queries) || !flush(link))
         timer_after_us(link->later, 0);
     return 0;
 }

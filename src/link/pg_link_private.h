@@ -12,14 +12,23 @@
 #include <stdint.h>
 
 struct event;
+struct pg_attempt;
 struct timer;
 
+/* state        conn    attempt    armed                   left by
+ * NEW          none    none       nothing                 start: WAITING
+ * WAITING      none    none       retry                   retry: CONNECTING
+ * CONNECTING   none    under way  nothing of the link's   its end: UP, or WAITING
+ * UP           usable  none       io; deadline with a     a loss, a deadline, another server:
+ *                                 request; perhaps later  WAITING
+ * STOPPED      none    none       later with a request    nothing: it is for good
+ * From any state but NEW pg_link_stop leads to STOPPED. */
 enum pg_link_state {
-    PG_LINK_NEW,        /* before pg_link_start */
-    PG_LINK_WAITING,    /* no connection; the retry timer is armed */
-    PG_LINK_CONNECTING, /* conn under way; the deadline is the attempt's */
-    PG_LINK_UP,         /* conn usable; the deadline is the request's, armed only with one */
-    PG_LINK_STOPPED,    /* for good */
+    PG_LINK_NEW,
+    PG_LINK_WAITING,
+    PG_LINK_CONNECTING,
+    PG_LINK_UP,
+    PG_LINK_STOPPED,
 };
 
 /* One transaction under way. `results` has room for `nqueries`, the first `nresults` are filled;
@@ -48,16 +57,14 @@ struct pg_link {
     struct loop *loop;
     struct pg_source source;
     unsigned moves; /* of the source, when it was asked last */
-    char *application_name;
-    int64_t connect_timeout_us;
-    bool read_only_ok;
     pg_state_cb *on_state;
     void *arg;
 
     enum pg_link_state state; /* written by enter() in pg_link.c alone */
-    PGconn *conn;             /* NULL except in CONNECTING and UP */
-    struct event *io;         /* on conn's socket; never pending without conn */
-    struct timer *retry;      /* armed in WAITING alone */
+    struct pg_attempt *attempt;
+    PGconn *conn;        /* NULL except in UP */
+    struct event *io;    /* on conn's socket; never pending without conn */
+    struct timer *retry; /* armed in WAITING alone */
     struct timer *deadline;
     struct timer *later; /* armed to give an answer that could not be given in the caller's stack */
     struct backoff backoff;
@@ -74,28 +81,28 @@ struct pg_link {
     char last_error[PG_MESSAGE_SIZE];
 };
 
-/* pg_link.c */
+/* pg_socket.c */
 
-/* Waits for the socket that conn has now; callbacks get the link. -1: the loop could not take it.
- */
-int pg_link_watch(struct pg_link *link, short what, void (*cb)(int fd, short what, void *arg))
+/* Waits for the socket that conn has now; cb gets arg. io belongs to the caller, and is not pending
+ * any more when this fails. -1: the loop could not take it. */
+int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short what,
+                    void (*cb)(int fd, short what, void *arg), void *arg)
     __attribute__((warn_unused_result));
 
-/* After the attempt succeeded: opens the link. */
-void pg_link_opened(struct pg_link *link);
+/* pg_request.c */
 
-/* Closes the connection or gives up the attempt, answers the request that was under way, reports
- * the reason and connects again later. */
-void pg_link_drop(struct pg_link *link, const char *reason);
+/* A request of so many statements, before which the link sets the isolation level (own), or not.
+ * Returns 0, or -1: out of memory. */
+int pg_request_begin(struct pg_request *request, int nqueries, bool own)
+    __attribute__((warn_unused_result));
 
-/* pg_connect.c */
+/* Hands the statements and the Sync to libpq. False: the connection does not take them. */
+bool pg_request_queue(const struct pg_request *request, PGconn *conn,
+                      const struct pg_query *queries);
 
-unsigned pg_source_moves(const struct pg_source *source);
-
-/* Begins an attempt, in state CONNECTING. Ends in pg_link_opened or pg_link_drop. */
-void pg_connect_begin(struct pg_link *link);
-
-/* pg_result.c */
+/* What is to be said of a request now; what is not finished will never be known, for this reason.
+ * The answer refers to both. */
+struct pg_answer pg_request_answer(const struct pg_request *request, const char *reason);
 
 /* Takes what the server has answered so far, without waiting. */
 void pg_request_collect(struct pg_request *request, PGconn *conn);
@@ -107,8 +114,14 @@ bool pg_request_server_useless(const struct pg_request *request);
 /* Frees the results. */
 void pg_request_clear(struct pg_request *request);
 
+/* pg_result.c */
+
 /* The severity of an error or notice in English; NULL for a message of libpq's own. */
 const char *pg_severity(const PGresult *res);
+
+/* Puts a notice into the log, at DEBUG: it is the server's small talk. Returns message, into which
+ * its text goes as one line. */
+const char *pg_notice_log(const PGresult *res, char *message, size_t size);
 
 /* Copies a message as one line: control characters become blanks, blanks at the end go. */
 void pg_one_line(char *out, size_t size, const char *text);
