@@ -1,16 +1,25 @@
-/* What the parts of the Redis link share. Only these files include hiredis:
- * redis_link.c (states, socket), redis_request.c (requests), redis_connect.c (handshake),
- * redis_resolve.c, redis_tls.c, redis_reply.c. */
+/* What the parts of the Redis link share. Only these files include hiredis. Each uses those below
+ * it alone, and calls upwards by callbacks:
+ *
+ *   redis_link.c     when there is a connection, and whether commands may pass
+ *   redis_attempt.c  from the host's name to a server that is of use
+ *   redis_conn.c     the socket, and the end of it; beside it redis_resolve.c, the names
+ *   redis_request.c  requests and their answers; beside it redis_tls.c
+ *   redis_reply.c    replies */
 #ifndef RS_REDIS_LINK_PRIVATE_H
 #define RS_REDIS_LINK_PRIVATE_H
 
 #include "base/backoff.h"
+#include "base/callback.h"
 #include "link/redis_link.h"
 
 #include <hiredis/hiredis.h>
 #include <sys/queue.h>
 
+#define REDIS_REASON_SIZE 256 /* of a reason that is given, with its end */
+
 struct event;
+struct redis_attempt;
 struct redis_resolver;
 struct ssl_st;
 struct timer;
@@ -27,65 +36,139 @@ struct redis_request {
     int words; /* of the command, as formatted */
 };
 
-struct redis_link {
-    struct loop *loop;
-    struct redis_link_options options;
-    struct redis_address address; /* of this attempt, or of the connection */
-    enum redis_state state;       /* written by redis_link.c alone */
-    bool closing; /* lost: the pending requests fail on a later turn, then on_state */
-    bool stopped;
-    bool in_callback; /* redis_link_free is not allowed then */
-    bool was_up;
-
-    redisContext *context; /* non-blocking; NULL while DOWN */
-    struct ssl_st *ssl;    /* owned by the context */
-    struct event *readable, *writable;
-    bool connected; /* the socket is */
-    STAILQ_HEAD(, redis_request) pending;
-
-    struct timer *deadline; /* CONNECTING: of the attempt; UP: of the oldest request */
-    struct timer *teardown;
-    struct timer *retry;
-    struct backoff backoff;
-    struct redis_resolver *resolver;
-    unsigned address_index;  /* which of the host's addresses is next */
-    unsigned addresses_left; /* that this attempt has not tried */
-    uint64_t reconnects;
-    struct redis_server_info info;
-    char last_error[256];
+struct redis_requests_events {
+    /* No further answer can be told from another: the connection has to go. */
+    void (*on_broken)(void *arg, const char *reason);
+    event_cb *on_oldest; /* the request that waits longest is another one now */
+    void *arg;
 };
 
-/* redis_link.c */
+struct redis_requests {
+    STAILQ_HEAD(, redis_request) pending;
+    redisContext *context;  /* into which commands go; NULL: there is no connection */
+    struct event *writable; /* made pending when there is something to write */
+    struct redis_requests_events events;
+    bool calling; /* inside a callback of a request */
+};
 
-/* Closes the gate; the rest happens on a later turn. The first reason counts. */
-void redis_link_lost(struct redis_link *link, const char *reason);
+/* What happens to a connection, for whoever has it. All but on_lost may be NULL where they cannot
+ * happen. Each may call redis_conn_lose. */
+struct redis_conn_events {
+    event_cb *on_connected; /* the socket, and TLS as far as it needs no answer */
+    /* Nothing listens at the address. The connection is to be opened to another one, or lost. */
+    void (*on_refused)(void *arg, const char *reason);
+    /* After all its requests have failed. It may be opened again. */
+    void (*on_lost)(void *arg, const char *reason);
+    /* After the callback of each request that was answered. */
+    void (*on_answer)(void *arg, const struct redis_reply *reply);
+    event_cb *on_oldest; /* of the requests, see there */
+    void *arg;
+};
 
-/* The handshake is done: opens the gate. */
-void redis_link_opened(struct redis_link *link);
+struct redis_conn {
+    struct loop *loop;
+    const char *ca_file; /* borrowed; NULL: the system's */
+    struct redis_conn_events events;
+    const struct redis_address *address; /* of the one that opened it */
+    struct redis_requests requests;
+    struct ssl_st *ssl; /* owned by the context; NULL without TLS */
+    struct event *readable;
+    bool connected; /* the socket is */
+    bool lost;      /* no more requests; their failure and on_lost come on a later turn */
+    struct timer *teardown;
+    char reason[REDIS_REASON_SIZE]; /* of the last loss; "": there was none */
+};
+
+struct redis_link {
+    struct redis_link_options options;
+    enum redis_state state; /* written by redis_link.c alone, see there */
+    bool stopped;
+    bool calling; /* inside on_state */
+    bool was_up;
+    struct redis_conn *conn;
+    struct redis_attempt *attempt;
+    struct timer *deadline; /* of the oldest request */
+    struct timer *retry;
+    struct backoff backoff;
+    uint64_t reconnects;
+};
+
+/* redis_attempt.c */
+
+struct redis_attempt_options {
+    int64_t timeout_us; /* from the host's name to the last answer */
+    /* The end. reason NULL: conn is usable, and the callee's from now on (redis_conn_own); else
+     * there is no connection. Never from inside redis_attempt_start. */
+    void (*done)(void *arg, const char *reason);
+    void *arg;
+};
+
+/* For one attempt after the other, with a connection that outlives it. NULL when memory ran out. */
+struct redis_attempt *redis_attempt_new(struct loop *loop, struct redis_conn *conn,
+                                        const struct redis_attempt_options *options);
+
+/* NULL is legal; calls nothing back. */
+void redis_attempt_free(struct redis_attempt *a);
+
+/* Begins an attempt; the address is copied. The connection is the attempt's until done fires, which
+ * it does once. To give it up: redis_conn_lose. */
+void redis_attempt_start(struct redis_attempt *a, const struct redis_address *address);
+
+/* What INFO said at the last one that succeeded. */
+const struct redis_server_info *redis_attempt_info(const struct redis_attempt *a);
+
+/* Reads INFO's text. Returns why a server that says so is of no use, or NULL. */
+const char *redis_info_read(struct redis_server_info *info, const char *text);
+
+/* redis_conn.c */
+
+/* Not connected. ca_file must outlive it. NULL when memory ran out. */
+struct redis_conn *redis_conn_new(struct loop *loop, const char *ca_file);
+
+/* Requests fail with NULL, from inside this call; on_lost does not fire. NULL is legal. */
+void redis_conn_free(struct redis_conn *c);
+
+/* From now on the events are these. */
+void redis_conn_own(struct redis_conn *c, const struct redis_conn_events *events);
+
+/* Begins to connect to the address's socket path, else to `ip`; the address must outlive the
+ * connection. Ends in on_connected, on_refused (perhaps from inside this call) or on_lost. */
+void redis_conn_open(struct redis_conn *c, const struct redis_address *address, const char *ip);
+
+/* Ends the connection, or what is to become one: no request is taken any more; on a later turn all
+ * fail, then on_lost fires. The first reason counts. */
+void redis_conn_lose(struct redis_conn *c, const char *reason);
+
+/* Closes the socket, without a word to anybody: for another address. */
+void redis_conn_close(struct redis_conn *c);
 
 /* redis_request.c */
 
-/* Sends whatever the state. Returns 0 or -1. */
-int redis_link_send(struct redis_link *link, redis_link_cb *cb, void *arg, int argc,
-                    const char *const *argv, const size_t *lengths)
+void redis_requests_init(struct redis_requests *q, const struct redis_requests_events *events);
+
+/* As redis_link_command and redis_link_script, whatever the state; there must be a context. */
+int redis_requests_command(struct redis_requests *q, redis_link_cb *cb, void *arg, int argc,
+                           const char *const *argv, const size_t *lengths)
+    __attribute__((warn_unused_result));
+int redis_requests_script(struct redis_requests *q, redis_link_cb *cb, void *arg,
+                          const struct lua_script *script, int nkeys, int nargs,
+                          const char *const *args, const size_t *lengths)
     __attribute__((warn_unused_result));
 
+/* Since when the oldest request waits (monotonic); INT64_MAX: none does. */
+int64_t redis_requests_oldest_us(const struct redis_requests *q);
+
+enum redis_taken {
+    REDIS_TAKEN,   /* its request has been called back */
+    REDIS_RESENT,  /* the script's text was asked for, and has been sent */
+    REDIS_UNASKED, /* no request waits */
+};
+
 /* Gives the reply to the oldest request. The reply stays the caller's. */
-void redis_request_answer(struct redis_link *link, redisReply *raw);
+enum redis_taken redis_requests_answer(struct redis_requests *q, const struct redis_reply *reply);
 
-/* Calls back every request with NULL and the link's last error. */
-void redis_request_fail_all(struct redis_link *link);
-
-/* redis_connect.c */
-
-/* Begins a connection to the address's socket path, else to `ip`. NULL, with the reason in `why`,
- * when that failed at once. */
-redisContext *redis_connect_begin(const struct redis_address *address, const char *ip, char *why,
-                                  size_t why_size);
-
-/* Sends AUTH, SELECT, CLIENT SETNAME and INFO in one go; the last answer calls
- * redis_link_opened, a bad one redis_link_lost. */
-void redis_connect_handshake(struct redis_link *link);
+/* Calls back every request with NULL. */
+void redis_requests_fail_all(struct redis_requests *q, const char *error);
 
 /* redis_resolve.c */
 

@@ -1,14 +1,26 @@
-/* The requests of the Redis link: sent in order, answered in order, each called back exactly once.
- */
+/* The requests of one connection to Redis: sent in order, answered in order, each called back
+ * exactly once.
+ *
+ * Redis answers in the order of the commands and without naming them, so the oldest request that
+ * waits is the one that is answered. What must hold: a command is in hiredis's output if and only
+ * if its request is in the queue. When memory runs out between the two, nobody can tell any more
+ * which answer is whose, so the connection has to go (on_broken). A script goes out by its SHA1; to
+ * NOSCRIPT its text is sent in its place, once, behind what was sent meanwhile. */
 #include "link/redis_link_private.h"
 
 #include "base/clock.h"
-#include "link/loop.h"
 
+#include <assert.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void redis_requests_init(struct redis_requests *q, const struct redis_requests_events *events)
+{
+    STAILQ_INIT(&q->pending);
+    q->events = *events;
+}
 
 static void free_request(struct redis_request *request)
 {
@@ -17,50 +29,47 @@ static void free_request(struct redis_request *request)
     free(request);
 }
 
-static void call_back(struct redis_link *link, struct redis_request *request,
+static void call_back(struct redis_requests *q, struct redis_request *request,
                       const struct redis_reply *reply, const char *error)
 {
-    link->in_callback = true;
+    q->calling = true;
     request->cb(request->arg, reply, error);
-    link->in_callback = false;
+    q->calling = false;
 }
 
-static void arm_deadline(struct redis_link *link)
+int64_t redis_requests_oldest_us(const struct redis_requests *q)
 {
-    const struct redis_request *oldest = STAILQ_FIRST(&link->pending);
+    const struct redis_request *oldest = STAILQ_FIRST(&q->pending);
 
-    if (link->state != REDIS_LINK_UP)
-        return;
-    if (oldest == NULL)
-        timer_clear(link->deadline);
-    else
-        timer_at_us(link->deadline, oldest->sent_us + link->options.command_timeout_us);
+    return oldest != NULL ? oldest->sent_us : INT64_MAX;
 }
 
 /* Appends the formatted command to the output and the request to those that wait. */
-static int enqueue(struct redis_link *link, struct redis_request *request, const char *command,
+static int enqueue(struct redis_requests *q, struct redis_request *request, const char *command,
                    size_t len)
 {
-    bool was_idle = STAILQ_EMPTY(&link->pending);
+    bool was_idle = STAILQ_EMPTY(&q->pending);
 
-    if (redisAppendFormattedCommand(link->context, command, len) != REDIS_OK ||
-        event_add(link->writable, NULL) != 0) {
-        redis_link_lost(link, "out of memory"); /* the output may end in an unanswered command */
+    if (redisAppendFormattedCommand(q->context, command, len) != REDIS_OK ||
+        event_add(q->writable, NULL) != 0) {
+        q->events.on_broken(q->events.arg, "out of memory");
         return -1;
     }
     request->sent_us = clock_mono_us();
-    STAILQ_INSERT_TAIL(&link->pending, request, entry);
+    STAILQ_INSERT_TAIL(&q->pending, request, entry);
     if (was_idle)
-        arm_deadline(link);
+        q->events.on_oldest(q->events.arg);
     return 0;
 }
 
-static int send_request(struct redis_link *link, struct redis_request *from, int argc,
+static int send_request(struct redis_requests *q, const struct redis_request *from, int argc,
                         const char *const *argv, const size_t *lengths)
 {
-    struct redis_request *request = calloc(1, sizeof(*request));
+    struct redis_request *request;
     long long len;
 
+    assert(q->context != NULL);
+    request = calloc(1, sizeof(*request));
     if (request == NULL)
         return -1;
     *request = *from;
@@ -72,7 +81,7 @@ static int send_request(struct redis_link *link, struct redis_request *from, int
     }
     request->command_len = (size_t)len;
     request->words = argc;
-    if (enqueue(link, request, request->command, request->command_len) != 0) {
+    if (enqueue(q, request, request->command, request->command_len) != 0) {
         free_request(request);
         return -1;
     }
@@ -83,39 +92,29 @@ static int send_request(struct redis_link *link, struct redis_request *from, int
     return 0;
 }
 
-int redis_link_send(struct redis_link *link, redis_link_cb *cb, void *arg, int argc,
-                    const char *const *argv, const size_t *lengths)
+int redis_requests_command(struct redis_requests *q, redis_link_cb *cb, void *arg, int argc,
+                           const char *const *argv, const size_t *lengths)
 {
-    struct redis_request request = {.cb = cb, .arg = arg};
+    const struct redis_request request = {.cb = cb, .arg = arg};
 
-    return link->closing ? -1 : send_request(link, &request, argc, argv, lengths);
-}
-
-int redis_link_command(struct redis_link *link, redis_link_cb *cb, void *arg, int argc,
-                       const char *const *argv, const size_t *lengths)
-{
-    return link->state == REDIS_LINK_UP ? redis_link_send(link, cb, arg, argc, argv, lengths) : -1;
+    return send_request(q, &request, argc, argv, lengths);
 }
 
 /* What stands before the keys and arguments in a formatted EVALSHA or EVAL. */
 #define SHA_HEAD "*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n"
 #define TEXT_HEAD "*%d\r\n$4\r\nEVAL\r\n$%zu\r\n%s\r\n"
 
-int redis_link_script(struct redis_link *link, redis_link_cb *cb, void *arg,
-                      const struct lua_script *script, int nkeys, int nargs,
-                      const char *const *args, const size_t *lengths)
+int redis_requests_script(struct redis_requests *q, redis_link_cb *cb, void *arg,
+                          const struct lua_script *script, int nkeys, int nargs,
+                          const char *const *args, const size_t *lengths)
 {
-    struct redis_request request = {.cb = cb, .arg = arg, .script = script};
+    const struct redis_request request = {.cb = cb, .arg = arg, .script = script};
     size_t n = (size_t)nkeys + (size_t)nargs;
-    const char **argv;
-    size_t *argl;
+    const char **argv = calloc(n + 3, sizeof(*argv));
+    size_t *argl = calloc(n + 3, sizeof(*argl));
     char keys[16];
     int rc = -1;
 
-    if (link->state != REDIS_LINK_UP)
-        return -1;
-    argv = calloc(n + 3, sizeof(*argv));
-    argl = calloc(n + 3, sizeof(*argl));
     if (argv != NULL && argl != NULL) {
         argv[0] = "EVALSHA";
         argv[1] = script->sha1;
@@ -127,7 +126,7 @@ int redis_link_script(struct redis_link *link, redis_link_cb *cb, void *arg,
             memcpy(argv + 3, args, n * sizeof(*argv));
             memcpy(argl + 3, lengths, n * sizeof(*argl));
         }
-        rc = send_request(link, &request, (int)n + 3, argv, argl);
+        rc = send_request(q, &request, (int)n + 3, argv, argl);
     }
     free(argv);
     free(argl);
@@ -135,7 +134,7 @@ int redis_link_script(struct redis_link *link, redis_link_cb *cb, void *arg,
 }
 
 /* Sends the script's text in place of its SHA1, with the same keys and arguments. */
-static int resend_as_text(struct redis_link *link, struct redis_request *request)
+static int resend_as_text(struct redis_requests *q, struct redis_request *request)
 {
     const struct lua_script *script = request->script;
     int words = request->words;
@@ -146,56 +145,40 @@ static int resend_as_text(struct redis_link *link, struct redis_request *request
     char *command = malloc(text_head + rest + 1);
     int rc;
 
+    assert(head <= request->command_len);
     if (command == NULL)
         return -1;
     snprintf(command, text_head + 1, TEXT_HEAD, words, text_len, script->text);
     memcpy(command + text_head, request->command + head, rest);
     request->script = NULL; /* once */
-    rc = enqueue(link, request, command, text_head + rest);
+    rc = enqueue(q, request, command, text_head + rest);
     free(command);
     return rc;
 }
 
-/* Every request once, each with NULL. They are taken from the list one by one, since a callback
- * may stop the link. */
-void redis_request_fail_all(struct redis_link *link)
+/* They are taken from the list one by one, since a callback may stop the link. */
+void redis_requests_fail_all(struct redis_requests *q, const char *error)
 {
     struct redis_request *request;
 
-    while ((request = STAILQ_FIRST(&link->pending)) != NULL) {
-        STAILQ_REMOVE_HEAD(&link->pending, entry);
-        call_back(link, request, NULL, link->last_error);
+    while ((request = STAILQ_FIRST(&q->pending)) != NULL) {
+        STAILQ_REMOVE_HEAD(&q->pending, entry);
+        call_back(q, request, NULL, error);
         free_request(request);
     }
 }
 
-void redis_request_answer(struct redis_link *link, redisReply *raw)
+enum redis_taken redis_requests_answer(struct redis_requests *q, const struct redis_reply *reply)
 {
-    const struct redis_reply *reply = redis_reply_wrap(raw);
-    struct redis_request *request = STAILQ_FIRST(&link->pending);
-    bool was_up = link->state == REDIS_LINK_UP;
-    bool useless = redis_reply_useless(reply);
+    struct redis_request *request = STAILQ_FIRST(&q->pending);
 
-    if (request == NULL) { /* "max number of clients reached" arrives so */
-        redis_link_lost(link, redis_reply_type(reply) == REDIS_LINK_ERROR
-                                  ? redis_reply_str(reply, NULL)
-                                  : "Redis answered what nobody asked");
-        return;
-    }
-    STAILQ_REMOVE_HEAD(&link->pending, entry);
+    if (request == NULL)
+        return REDIS_UNASKED;
+    STAILQ_REMOVE_HEAD(&q->pending, entry);
     if (request->script != NULL && redis_reply_has_code(reply, "NOSCRIPT") &&
-        resend_as_text(link, request) == 0) {
-        arm_deadline(link);
-        return;
-    }
-    call_back(link, request, reply, NULL);
+        resend_as_text(q, request) == 0)
+        return REDIS_RESENT;
+    call_back(q, request, reply, NULL);
     free_request(request);
-    if (!was_up || link->closing)
-        return;
-    if (useless) {
-        redis_link_lost(link, redis_reply_str(reply, NULL));
-        return;
-    }
-    backoff_reset(&link->backoff); /* not at once when the gate opens: a server may flap */
-    arm_deadline(link);
+    return REDIS_TAKEN;
 }
