@@ -85,6 +85,9 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
+        ("A request has [5 s] to arrive", "REQUEST_US"),
+        ("and [4 KiB] for its body", "BODY_MAX"),
+        ("Beyond [128 connections] the oldest", "CONNECTIONS_MAX"),
         ("growing pauses, [5 minutes] at most", "REFUSED_MAX_US"),
         ("rows were locked for [10 s]; the next run", "DRAIN_LOCKED_US"),
         ("tries again every [5 s] or more often", "worker.c:BACKOFF_MAX_US"),
@@ -149,6 +152,7 @@ OTHERS: dict[str, list[str]] = {
     "docs/FAILURES.md": [r"`WatchdogSec=2min`", r"within 5 s \| `integration/test_check_config", r"10,000 connections that are cut"],
     "docs/INTEGRATION.md": [],
     "docs/OPERATIONS.md": [
+        r"8 KiB for its headers",  # evhttp is told so as 8 * 1024
         r"above 0\.1 s",
         r"up to 15 s, though",
         r"late by more than 10 s",
