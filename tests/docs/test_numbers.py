@@ -86,6 +86,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     ],
     "docs/OPERATIONS.md": [
         ("A request has [5 s] to arrive", "REQUEST_US"),
+        ("[8 KiB] for its headers", "HEADERS_MAX"),
         ("and [4 KiB] for its body", "BODY_MAX"),
         ("Beyond [128 connections] the oldest", "CONNECTIONS_MAX"),
         ("growing pauses, [5 minutes] at most", "REFUSED_MAX_US"),
@@ -152,7 +153,6 @@ OTHERS: dict[str, list[str]] = {
     "docs/FAILURES.md": [r"`WatchdogSec=2min`", r"within 5 s \| `integration/test_check_config", r"10,000 connections that are cut"],
     "docs/INTEGRATION.md": [],
     "docs/OPERATIONS.md": [
-        r"8 KiB for its headers",  # evhttp is told so as 8 * 1024
         r"above 0\.1 s",
         r"up to 15 s, though",
         r"late by more than 10 s",
