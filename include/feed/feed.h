@@ -1,5 +1,5 @@
 /* The feed: mirrors from Postgres into Redis what expires within the look-ahead, so that an API
- * that knows nothing of Redis is served to the millisecond; looks for what has expired unnoticed;
+ * that knows nothing of Redis is served to the millisecond; finds what has expired unnoticed;
  * and, while Redis cannot be used, releases straight from Postgres. Its own connection. */
 #ifndef RS_FEED_H
 #define RS_FEED_H
@@ -19,12 +19,18 @@ struct feed_events {
     void *arg;
 };
 
-struct feed *feed_new(struct parts *parts,
-                      const struct feed_events *events); /* NULL: out of memory */
+/* Neither event fires from inside a call of the feed's, but from the loop. events is copied; parts
+ * must outlive the object, and have its queue. NULL: out of memory. */
+struct feed *feed_new(struct parts *parts, const struct feed_events *events);
+
+/* Ends what is under way, without its callbacks. The queue must have been closed before. NULL is
+ * legal. */
 void feed_free(struct feed *f);
+
+/* Connects to Postgres, for as long as it takes: the polls follow. */
 void feed_start(struct feed *f);
 
-/* Redis can be used (a full look follows, and after the first time a pass over what is more than a
+/* Redis can be used (a full poll follows, and after the first time a pass over what is more than a
  * second overdue) or no longer (direct mode begins). */
 void feed_redis_changed(struct feed *f);
 
@@ -32,16 +38,17 @@ void feed_redis_changed(struct feed *f);
  * once, on a later turn. */
 void feed_stop(struct feed *f, event_cb *done, void *arg);
 
-/* Postgres's time of the last look that succeeded, microseconds; 0: none yet. */
+/* Postgres's time of the last poll that succeeded, microseconds; 0: none yet. */
 int64_t feed_last_success_us(const struct feed *f);
 
-/* How late the queue is, by what the feed has seen. */
+/* How late the queue is, by what the feed has seen. Its strings are good until the loop turns. */
 void feed_overdue(struct feed *f, struct overdue_view *view);
 
 /* Why the feed has not reached Postgres for ten seconds; NULL when it has. Where Postgres hangs, a
  * worker that has nothing to release does not notice. */
 const char *feed_postgres_error(const struct feed *f);
 
+/* Connections that were made after the first. */
 uint64_t feed_postgres_reconnects(const struct feed *f);
 
 #endif

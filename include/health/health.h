@@ -2,7 +2,7 @@
  * /readyz, /status, the gauges and --status say.
  *
  * In the daemon all of it is known already when it is asked for: what the claims bring along, what
- * the feed sees at each look, and now and then a look at Redis's sizes. No probe waits for a
+ * the feed sees at each poll, and now and then a question about Redis's sizes. No probe waits for a
  * server. */
 #ifndef RS_HEALTH_H
 #define RS_HEALTH_H

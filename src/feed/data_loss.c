@@ -17,7 +17,7 @@
 struct data_loss {
     struct parts *parts;
     struct timer *tick;
-    bool known; /* the mark was there at the last look on this connection */
+    bool known; /* the mark was there when last asked for on this connection */
     bool asked, freed;
     struct few said;
     event_cb *on_lost;

@@ -169,7 +169,7 @@ static void on_resigned(void *arg)
     go_on(f);
 }
 
-static struct feed_sight look_around(struct feed *f)
+static struct feed_sight sight_now(struct feed *f)
 {
     f->plan.wakeup_us[WAKEUP_CATALOG] = statements_due_us(f->parts->statements);
     f->plan.wakeup_us[WAKEUP_OVERDUE] = overdue_again_us(f->overdue);
@@ -191,7 +191,7 @@ static void poke(struct feed *f)
     if (f->plan.stopping && f->done == NULL)
         return;
     int64_t wake_us;
-    struct feed_sight sight = look_around(f);
+    struct feed_sight sight = sight_now(f);
     enum feed_step step = feed_plan_next(&f->plan, &sight, &wake_us);
     if (step != STEP_WAIT && step != STEP_STOPPED)
         feed_plan_begin(&f->plan, step, sight.now_us);

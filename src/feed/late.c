@@ -5,10 +5,9 @@
 #include "queue/repair.h"
 #include "release/pages.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LOCKED_AHEAD_MS 6000 /* a locked one is put back at most 5 s ahead (backoff.h) */
 
 static int compare_id(const void *id, const void *row)
 {
@@ -22,8 +21,16 @@ static int compare_rows(const void *a, const void *b)
     return compare_id((*r)->id, b);
 }
 
+void late_index(struct late *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->by_id[i] = &l->rows[i];
+    qsort(l->by_id, l->n, sizeof(struct late_row *), compare_rows);
+}
+
 int late_take(struct late *l, const struct pages *pages)
 {
+    assert(l->rows == NULL && l->by_id == NULL);
     size_t n = pages_late_count(pages);
     l->rows = calloc(n + 1, sizeof(*l->rows));
     l->by_id = calloc(n + 1, sizeof(struct late_row *));
@@ -38,9 +45,8 @@ int late_take(struct late *l, const struct pages *pages)
             l->n++; /* for late_clear */
             return -1;
         }
-        l->by_id[l->n] = row;
     }
-    qsort(l->by_id, l->n, sizeof(struct late_row *), compare_rows);
+    late_index(l);
     return 0;
 }
 
@@ -62,18 +68,25 @@ const struct late_row *late_find(const struct late *l, const char *id)
     return found != NULL ? *found : NULL;
 }
 
-enum late_kind late_judge(const struct due_state *state, int64_t now_ms, bool fault)
+/* Where it stands in Redis, and what that says. */
+static enum late_kind judge_entry(const struct due_state *state, int64_t now_ms, bool fault)
 {
     int64_t at_ms = INT64_MAX;
-    if (state->record.text != NULL)
-        return LATE_REFUSED;
     if (state->inflight.text != NULL)
         return LATE_AT_WORK;
     if (state->pending.text == NULL ||
         parse_score_ms(state->pending.text, state->pending.len, &at_ms) != 0 ||
-        at_ms > now_ms + LOCKED_AHEAD_MS)
+        at_ms > now_ms + LATE_LOCKED_AHEAD_MS)
         return LATE_LOST;
     return at_ms > now_ms && !fault ? LATE_LOCKED : LATE_AT_WORK;
+}
+
+enum late_kind late_judge(const struct due_state *state, int64_t now_ms, bool fault, bool locked)
+{
+    if (state->record.text != NULL)
+        return LATE_REFUSED;
+    enum late_kind kind = judge_entry(state, now_ms, fault);
+    return kind == LATE_AT_WORK && locked && !fault ? LATE_LOCKED : kind;
 }
 
 bool late_counts(enum late_kind kind)

@@ -9,7 +9,7 @@
 #define APART_US SECOND_US
 #define TOGETHER_US (500 * MS_US)
 
-void clock_watch_look(struct clock_watch *w, int64_t offset_us)
+void clock_watch_note(struct clock_watch *w, int64_t offset_us)
 {
     int64_t apart_us = llabs(offset_us);
     bool apart = apart_us > APART_US || (w->apart && apart_us >= TOGETHER_US);

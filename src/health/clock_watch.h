@@ -12,9 +12,9 @@ struct clock_watch {
     bool apart;         /* what the last record said */
 };
 
-/* Looks at an offset that is known (server_clock_host_offset_us), and logs if it tells something
+/* Takes an offset that is known (server_clock_host_offset_us), and logs if it tells something
  * new. Between one second and half a second what was said last still holds, so that a clock on the
  * edge is no storm. */
-void clock_watch_look(struct clock_watch *w, int64_t offset_us);
+void clock_watch_note(struct clock_watch *w, int64_t offset_us);
 
 #endif

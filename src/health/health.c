@@ -89,9 +89,9 @@ static void watch_clocks(struct health *h)
 {
     const struct parts *s = h->options.parts;
     if (s->pg_clock.known)
-        clock_watch_look(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
+        clock_watch_note(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
     if (s->redis_clock.known)
-        clock_watch_look(&h->redis_clock, server_clock_host_offset_us(&s->redis_clock));
+        clock_watch_note(&h->redis_clock, server_clock_host_offset_us(&s->redis_clock));
 }
 
 static void on_tick(void *arg)

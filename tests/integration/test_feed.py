@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import redis as redis_py
 from harness import shop
@@ -10,6 +11,7 @@ from harness.database import Database
 from harness.poll import wait_until, within
 from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, mirror, script_calls
 from harness.sweeper import Start
+from harness.web import metric, until_settled
 
 
 def test_an_api_that_knows_no_redis(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
@@ -98,6 +100,28 @@ def test_one_feeder_at_a_time(db: Database, redis: redis_py.Redis, sweeper: Star
     third = sweeper(*options)
     assert survivor.stop() == 0
     wait_until(lambda: feeder(redis) == str(third.pid), 20, "handed over")
+
+
+def test_who_has_not_the_role_leaves_the_scan_alone(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Once the scan's time has come it asks for the role, and for Postgres's clock, then rests."""
+    options = ("--feed-interval", "5s", "--lookahead", "10s", "--scan-interval", "1s")
+    sweeper(*options)
+    first = wait_until(lambda: feeder(redis), 20, "a feeder")
+    second = sweeper(*options, http=True)
+    until_settled(second, looks=2)
+    polls = [metric(second, "feed_last_success_timestamp_seconds")]
+
+    def polled_again() -> bool:
+        last = metric(second, "feed_last_success_timestamp_seconds")
+        if last != polls[-1]:
+            polls.append(last)
+        return len(polls) == 5
+
+    wait_until(polled_again, 20, "four polls")
+    assert min(after - before for before, after in pairwise(polls)) > 0.5, polls
+    assert feeder(redis) == first
 
 
 def test_lookahead_off(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

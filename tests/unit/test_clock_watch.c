@@ -19,7 +19,7 @@ static void says_once_and_again_when_it_is_over(void **state)
     struct clock_watch w = {.server = "postgres"};
 
     for (size_t i = 0; i < ARRAY_LEN(moments); i++) {
-        clock_watch_look(&w, moments[i].offset_us);
+        clock_watch_note(&w, moments[i].offset_us);
         assert_int_equal(w.apart, moments[i].apart);
     }
 }
