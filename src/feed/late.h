@@ -12,8 +12,8 @@
 struct due_state;
 struct pages;
 
-#define LATE_LOCKED_AHEAD_MS                                                                       \
-    (6 * SECOND_MS) /* a locked one is put back at most 5 s ahead (backoff.h) */
+/* A locked one is put back at most 5 s ahead (backoff.h). */
+#define LATE_LOCKED_AHEAD_MS (6 * SECOND_MS)
 
 enum late_kind {
     LATE_AT_WORK, /* it is due in Redis, or claimed */

@@ -11,11 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OVERDUE_IDLE_US                                                                            \
-    (15 * SECOND_US) /* between polls while none is late, less what one takes                      \
-                      */
+#define OVERDUE_IDLE_US (15 * SECOND_US)     /* nothing is late; less what one takes */
 #define OVERDUE_IDLE_MIN_US (5 * SECOND_US)  /* ... but no less than this */
-#define OVERDUE_AGAIN_MIN_US SECOND_US       /* while one is late */
+#define OVERDUE_AGAIN_MIN_US SECOND_US       /* while something is late */
 #define OVERDUE_AGAIN_MAX_US (8 * SECOND_US) /* ... however long a poll takes */
 #define OVERDUE_AGAIN_FACTOR 10              /* ... and so many times as long, up to that */
 #define OVERDUE_TELL_AGAIN_US (30 * SECOND_US)

@@ -44,7 +44,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("It has [128 connections]", "CONNECTIONS_MAX"),
         ("128 connections, [5 s] for a request", "REQUEST_US"),
         ("brought them for [5 s]", "SIZES_US"),
-        ("looks by itself, every [15 s] at least", "OVERDUE_IDLE_US"),
+        ("looks by itself, every [15 s] at least", "overdue_judge.h:OVERDUE_IDLE_US"),
         ("able to see for [30 s] is null", "OVERDUE_KNOWN_US"),
         ("once a lock has lasted [25 s]", "locked.c:ASK_US"),
         ("of at most [100 reservations]", "ASKED_MOST"),
