@@ -56,6 +56,9 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("Reconnect after 50 ms to [500 ms]", "REDIS_BACKOFF_MAX_US"),
         ("overdue by more than [1 s], then as before", "FEED_UNANSWERED_US"),
         ("its mark is missed within [500 ms]", "data_loss.c:INTERVAL_US"),
+        ("when its reason changes, every [five minutes], and when it is over", "outage.c:AGAIN_US"),
+        ("ERROR after 30 s and every [five minutes], at once", "outage.c:AGAIN_US"),
+        ("logged once in [five minutes] |", "outage.c:AGAIN_US"),
         ("however many connections meet it: WARN, ERROR after [30 s]", "outage.c:ERROR_US"),
         ("without an answer for [1 s] closes", "REDIS_COMMAND_US"),
         ("within the feed's interval, [15 s] at most", "SWEEPER_FEED_INTERVAL"),
@@ -85,6 +88,11 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
+        ("straight from Postgres, up to [half a second] later, at some", "FEED_DIRECT_US"),
+        ("| later by up to [half a second], since", "FEED_DIRECT_US"),
+        ("to within [half a second] | nothing", "clock_watch.c:TOGETHER_US"),
+        ("again to within [half a second].", "clock_watch.c:TOGETHER_US"),
+        ("| for [five minutes] something has ended", "outage.c:AGAIN_US"),
         ("A request has [5 s] to arrive", "REQUEST_US"),
         ("[8 KiB] for its headers", "HEADERS_MAX"),
         ("and [4 KiB] for its body", "BODY_MAX"),
@@ -119,6 +127,8 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     ],
     "docs/RECONCILIATION.md": [
         ("in pages by key, of [25,000 rows]", "rows.c:PAGE_SIZE"),
+        ("begun [two seconds] after the run", "expired.c:GRACE_US"),
+        ("still locked [ten seconds] later", "DRAIN_LOCKED_US"),
         ("that ends [6 s] after its holder died", "ROLE_TTL_MS"),
         ("wait in memory for their second look: [32 MB]", "BYTES_MOST"),
     ],
@@ -144,7 +154,10 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
 
 # What is measured, reckoned, an example, or another's.
 OTHERS: dict[str, list[str]] = {
-    "README.md": [r"^\| `(?:SWEEPER|DATABASE|REDIS)_.*$"],  # rows of docs/CONFIGURATION.md
+    "README.md": [
+        r"^\| `(?:SWEEPER|DATABASE|REDIS)_.*$",  # rows of docs/CONFIGURATION.md
+        r"instead of half a minute",
+    ],
     "docs/ARCHITECTURE.md": [
         r"at least 1 ms from now",
         r"after 1 s, 2 s, 4 s …",
@@ -160,6 +173,7 @@ OTHERS: dict[str, list[str]] = {
         r"above 0\.1 s",
         r"up to 15 s, though",
         r"late by more than 10 s",
+        r"\*\*Means\.\*\* For (?:more than )?(?:two|five|ten) minutes",  # deploy/prometheus/alerts.yml
         r"after 1 s, 2 s, 4 s …",
     ],
     "docs/RECONCILIATION.md": [r"The 31 s are", r"16 MB at most"],
@@ -180,20 +194,27 @@ UNITS = {
     "kB": 1000, "KiB": 1024, "MB": 1 << 20,
 }  # fmt: skip
 COUNTED = ["rows", "ids", "records", "connections", "bytes", "reservations", "attempts", "products"]
-NUMBER = re.compile(rf"(?<![\w.,:])\d[\d,.]* ?(?:{'|'.join([*UNITS, *COUNTED])})\b")
+WORDS = {"half a": 0.5, "two": 2, "five": 5, "ten": 10, "twenty": 20, "thirty": 30}
+NUMBER = re.compile(
+    rf"(?<![\w.,:])\d[\d,.]* ?(?:{'|'.join([*UNITS, *COUNTED])})\b"
+    rf"|\b(?:{'|'.join(WORDS)}) (?:second|minute)s?\b"
+)
 
 
 def value_of(text: str) -> int:
     """A number with its unit: microseconds, bytes, or a count."""
-    match = re.fullmatch(r"([\d,.]+) ?(\S+)", text)
+    match = re.fullmatch(rf"([\d,.]+|{'|'.join(WORDS)}) ?(\S+)", text)
     assert match, text
-    return round(float(match[1].replace(",", "")) * UNITS.get(match[2], 1))
+    number = WORDS.get(match[1]) or float(match[1].replace(",", ""))
+    return round(number * UNITS.get(match[2], 1))
 
 
 def sources() -> dict[str, str]:
     folders = ("src/", "include/", "lua/", "sql/")
     return {
-        name(path): path.read_text(encoding="utf-8") for path in files() if name(path).startswith(folders)
+        name(path): re.sub(r"\s*\\\n\s*", " ", path.read_text(encoding="utf-8"))
+        for path in files()
+        if name(path).startswith(folders)
     }
 
 
@@ -292,5 +313,6 @@ def test_every_number_is_claimed(page: str) -> None:
 
 def test_code_is_read() -> None:
     assert value_of("1.5 s") == 1_500_000 and value_of("128 KiB") == 131072 and value_of("1,000 ids") == 1000
+    assert value_of("half a second") == 500_000 and value_of("five minutes") == 300_000_000
     assert evaluate("(2 * SECOND_US + 50 * MS_US)", "x.c") == 2_050_000
     assert evaluate("((size_t)32 << 20)", "x.c") == 32 << 20
