@@ -26,7 +26,7 @@ enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_S
 
 struct config_file {
     const char *path; /* borrowed from the environment; NULL: the value came from elsewhere */
-    char *text;       /* what it held, without the newline at its end */
+    char *text;       /* what it contained, without the newline at its end */
 };
 
 struct config {

@@ -1,7 +1,7 @@
 /* The secrets that are in use: the servers' addresses with their passwords, and the admin token.
  * What was given as a file's name is read anew whenever it is asked for, so that a password that
- * was rotated is used at the next attempt; while a file is missing or unusable, what it last held
- * stays, and the log says why. */
+ * was rotated is used at the next attempt; while a file is missing or unusable, what it last
+ * contained stays, and the log says why. */
 #ifndef RS_SECRETS_H
 #define RS_SECRETS_H
 

@@ -1,4 +1,4 @@
-/* A transaction of our statements, over one link: what looks, releases and repairs all go through.
+/* A transaction of our statements, over one link: what polls, releases and repairs all go through.
  *
  * A statement that was made for other tables than there are now fails (mapping.h). Then the catalog
  * is read anew at once, through the same link, and the asker learns, or need not even learn, that

@@ -31,6 +31,7 @@ const char *question_text(enum question_id which);
 
 /* The text of one that is a template (asserted), for the tables as types says they are. malloc'd;
  * NULL when the link is down or memory ran out. */
-char *question_render(enum question_id which, const struct mapping_types *types, struct pg_link *link);
+char *question_render(enum question_id which, const struct mapping_types *types,
+                      struct pg_link *link);
 
 #endif

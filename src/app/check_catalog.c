@@ -163,7 +163,7 @@ static void on_tables(struct check_database *c, const struct pg_result *r,
 {
     bool usable = false;
     if (r == NULL || pg_result_rows(r) != 2 || pg_result_columns(r) != TABLE_COLUMNS) {
-        check_refused(c, "the look at the tables", answer);
+        check_refused(c, "the question for the tables", answer);
     } else {
         usable = check_kind(c, r, 0, mapping_name_text(NAME_RESERVATIONS));
         usable = check_kind(c, r, 1, mapping_name_text(NAME_INVENTORY)) && usable;
@@ -239,7 +239,7 @@ static void on_seen(struct check_database *c, const struct pg_result *r,
                                   mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
     if (r == NULL)
-        check_refused(c, "the look at the rows", answer);
+        check_refused(c, "the question for rows that can be seen", answer);
     for (int i = 0; i < 2 && r != NULL; i++)
         if (hidden[i] && c->filled[i] && !is_true(r, 0, i))
             check_fail(

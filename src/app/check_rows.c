@@ -28,7 +28,7 @@ static void on_statuses(struct check_database *c, const struct pg_result *r,
     size_t used = 0;
     bool known = false, alike = false;
     if (r == NULL)
-        check_refused(c, "the look at the states", answer);
+        check_refused(c, "the question for the states", answer);
     for (int i = 0; r != NULL && i < pg_result_rows(r) && used < sizeof(list); i++) {
         const char *status = pg_result_text(r, i, 0);
         known = known || strcmp(status, mapping_name_text(NAME_RELEASED)) == 0 ||
@@ -81,7 +81,7 @@ static void on_rows(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
     if (r == NULL || pg_result_columns(r) != ROWS_COLUMNS) {
-        check_refused(c, "the look at the active rows", answer);
+        check_refused(c, "the question for the active rows", answer);
         check_next(c);
         return;
     }
@@ -103,7 +103,7 @@ static void on_doubled(struct check_database *c, const struct pg_result *r,
     const char *table = mapping_name_text(NAME_INVENTORY);
     const char *key = mapping_name_text(NAME_STOCK_PRODUCT_ID);
     if (r == NULL)
-        check_refused(c, "the look for doubled counters", answer);
+        check_refused(c, "the question for doubled counters", answer);
     else if (pg_result_rows(r) > 0)
         check_fail(c->report,
                    "%s %s has %s rows in table %s%s: nobody can tell which of them holds its "
@@ -133,7 +133,7 @@ static void on_oldest(struct check_database *c, const struct pg_result *r,
     if (r == NULL || pg_result_rows(r) == 0) {
         check_ok("due now: %lld", (long long)c->ndue);
         if (r == NULL)
-            check_refused(c, "the look for what is late", answer);
+            check_refused(c, "the question for what is late", answer);
     } else {
         int64_t since_us = pg_result_int(r, 0, 1);
         int64_t age_us = server_clock_now_us(&c->context->parts.pg_clock) - since_us;

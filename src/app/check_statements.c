@@ -1,5 +1,5 @@
 /* --check-config: each statement that the sweeper sends, by EXPLAIN: names, types, grants, rules,
- * policies and published tables are looked at as if it were run, and nothing is. */
+ * policies and published tables are judged as if it were run, and nothing is. */
 #include "app/check_refusal.h"
 #include "app/check_steps.h"
 #include "app/context.h"
@@ -17,20 +17,20 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_CAREFUL] = "the release",
     [STATEMENT_RELEASE_WAITING] = "the release that waits",
     [STATEMENT_RELEASE_BULK] = "the release of a backlog",
-    [STATEMENT_RELEASE_CHECK] = "the second look at a release",
-    [STATEMENT_PRODUCTS] = "the look at a refused reservation",
-    [STATEMENT_DUE_ROWS] = "the feed's look",
+    [STATEMENT_RELEASE_CHECK] = "the check of a release",
+    [STATEMENT_PRODUCTS] = "the question for the products of reservations",
+    [STATEMENT_DUE_ROWS] = "the feed's poll",
     [STATEMENT_DUE_ROWS_NEXT] = "the feed's next page",
     [STATEMENT_DUE_COUNT] = "the count of what is due",
-    [STATEMENT_LATE_ROWS] = "the look for what is late",
+    [STATEMENT_LATE_ROWS] = "the question for what is late",
     [STATEMENT_BEGIN] = "the beginning of a reconciliation",
     [STATEMENT_ACTIVE_ROWS] = "a reconciliation's page",
     [STATEMENT_TIED_ROWS] = "a reconciliation's page of one moment",
-    [STATEMENT_LOOKUP] = "a reconciliation's look at ids",
+    [STATEMENT_LOOKUP] = "a reconciliation's lookup of ids",
     [STATEMENT_STOCK] = "the comparison of counters",
     [STATEMENT_STOCK_LOCK] = "the lock of a counter",
     [STATEMENT_STOCK_REPAIR] = "the repair of a counter",
-    [STATEMENT_BLOCKERS] = "the look for who holds a lock",
+    [STATEMENT_BLOCKERS] = "the question for who holds a lock",
 };
 
 /* How many parameters a statement has: the highest number after a $. */

@@ -30,7 +30,7 @@ struct http_routes {
     struct health *health;
     struct secrets *secrets;
     struct http *http;
-    struct timer *turn; /* frees what has ended, outside its callback */
+    struct timer *reap; /* frees what has ended, outside its callback */
 
     struct sweep_job *job;
     struct http_request *job_request;
@@ -121,7 +121,7 @@ static void on_swept(void *arg, const struct sweep_job_result *result)
     struct http_request *request = r->job_request;
     r->job_request = NULL;
     r->job_over = true;
-    timer_after_us(r->turn, 0);
+    timer_after_us(r->reap, 0);
     if (result->error != NULL && result->out_of_reach)
         http_reply_error(request, 503, result->error);
     else
@@ -167,7 +167,7 @@ static void on_reconciled(void *arg, const struct reconcile_result *result)
         r->reconcile_request = NULL;
     }
     r->reconcile_over = true;
-    timer_after_us(r->turn, 0);
+    timer_after_us(r->reap, 0);
 }
 
 static void start_reconcile(struct http_routes *r, struct http_request *request)
@@ -211,7 +211,7 @@ static void check_stopped(struct http_routes *r)
     }
 }
 
-static void on_turn(void *arg)
+static void on_reap(void *arg)
 {
     struct http_routes *r = arg;
     bool over = r->reconcile_over || r->job_over;
@@ -226,7 +226,7 @@ static void on_turn(void *arg)
         r->job_over = false;
     }
     if (over && r->stopping)
-        timer_after_us(r->turn, LAST_WORD_US);
+        timer_after_us(r->reap, LAST_WORD_US);
     else
         check_stopped(r);
 }
@@ -266,8 +266,8 @@ struct http_routes *http_routes_new(struct parts *parts, struct health *health,
     r->parts = parts;
     r->health = health;
     r->secrets = secrets;
-    r->turn = timer_new(parts->loop, on_turn, r);
-    if (r->turn != NULL)
+    r->reap = timer_new(parts->loop, on_reap, r);
+    if (r->reap != NULL)
         r->http = http_new(parts->loop, &options, error, error_size);
     if (r->http == NULL) {
         http_routes_free(r);
@@ -285,7 +285,7 @@ void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
         sweep_job_stop(r->job);
     if (r->reconcile != NULL && reconcile_running(r->reconcile))
         reconcile_stop(r->reconcile);
-    timer_after_us(r->turn, 0);
+    timer_after_us(r->reap, 0);
 }
 
 void http_routes_free(struct http_routes *r)
@@ -299,6 +299,6 @@ void http_routes_free(struct http_routes *r)
     if (r->reconcile_request != NULL)
         http_reply_error(r->reconcile_request, 503, "the sweeper is stopping");
     http_free(r->http);
-    timer_free(r->turn);
+    timer_free(r->reap);
     free(r);
 }

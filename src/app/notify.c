@@ -22,7 +22,7 @@
 
 struct notify {
     struct timer *tick;
-    bool (*look)(void *arg, char *status, size_t size);
+    bool (*well)(void *arg, char *status, size_t size);
     void *arg;
     int fd;
     struct sockaddr_un address;
@@ -31,11 +31,11 @@ struct notify {
     bool watchdog; /* it is to be fed */
     bool ready;    /* ... has been said */
     bool stopping; /* likewise */
-    bool starved;  /* the last look forbade to feed it */
+    bool starved;  /* the last answer forbade to feed it */
     char status[STATUS_MAX];
 };
 
-/* The manager may be busy, or be restarted: then the next look says it again. */
+/* The manager may be busy, or be restarted: then the next one says it again. */
 static bool tell(const struct notify *n, const char *message)
 {
     return sendto(n->fd, message, strlen(message), MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -66,7 +66,7 @@ static void on_tick(void *arg)
 {
     struct notify *n = arg;
     char status[STATUS_MAX] = "";
-    bool well = n->look(n->arg, status, sizeof(status));
+    bool well = n->well(n->arg, status, sizeof(status));
     make_one_line(status);
     tell_status(n, status);
     if (n->watchdog && well)
@@ -102,7 +102,7 @@ static int64_t watchdog_us(void)
     return us > 0 ? us : 0;
 }
 
-struct notify *notify_new(struct loop *loop, bool (*look)(void *arg, char *status, size_t size),
+struct notify *notify_new(struct loop *loop, bool (*well)(void *arg, char *status, size_t size),
                           void *arg)
 {
     const char *name = getenv("NOTIFY_SOCKET");
@@ -112,7 +112,7 @@ struct notify *notify_new(struct loop *loop, bool (*look)(void *arg, char *statu
     if (n == NULL)
         return NULL;
     int64_t period_us = watchdog_us();
-    n->look = look;
+    n->well = well;
     n->arg = arg;
     n->watchdog = period_us > 0;
     n->interval_us =

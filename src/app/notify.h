@@ -12,10 +12,10 @@
 struct loop;
 struct notify;
 
-/* look(arg, status, size) is called every few seconds: it writes one line for people, and returns
+/* well(arg, status, size) is called every few seconds: it writes one line for people, and returns
  * whether the watchdog may be fed. NULL: no service manager has asked, or it cannot be told
  * (logged). */
-struct notify *notify_new(struct loop *loop, bool (*look)(void *arg, char *status, size_t size),
+struct notify *notify_new(struct loop *loop, bool (*well)(void *arg, char *status, size_t size),
                           void *arg);
 void notify_free(struct notify *n); /* NULL is legal */
 

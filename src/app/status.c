@@ -30,9 +30,9 @@ struct status {
     struct pg_link *link;
     struct pages *pages;
     struct overdue *overdue;
-    struct timer *turn; /* the next step; while connecting, its end */
-    int step;           /* how many have been taken */
-    bool connected;     /* ... or there is no more waiting for it */
+    struct timer *advance; /* the next step; while connecting, its end */
+    int step;              /* how many have been taken */
+    bool connected;        /* ... or there is no more waiting for it */
 
     struct json_t *failures;
     int64_t sizes_asked_us;        /* monotonic: when Redis was asked */
@@ -47,7 +47,7 @@ struct status {
 /* The answer is there: go on, outside its callback. */
 static void go_on(struct status *s)
 {
-    timer_after_us(s->turn, 0);
+    timer_after_us(s->advance, 0);
 }
 
 static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error)
@@ -183,7 +183,7 @@ static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes,
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 
-static void on_turn(void *arg)
+static void on_advance(void *arg)
 {
     struct status *s = arg;
     s->connected = true;
@@ -308,11 +308,11 @@ static int set_up(struct status *s)
     };
     const struct overdue_options overdue = {.on_decided = on_overdue, .arg = s};
     s->link = pg_link_new(parts->loop, &options);
-    s->turn = timer_new(parts->loop, on_turn, s);
+    s->advance = timer_new(parts->loop, on_advance, s);
     s->overdue = overdue_new(parts, &overdue);
     if (s->link != NULL)
         s->pages = pages_new(parts, s->link);
-    return s->turn != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;
+    return s->advance != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;
 }
 
 int status_run(const struct config *config)
@@ -325,7 +325,7 @@ int status_run(const struct config *config)
     if (set_up(&s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
     } else {
-        timer_after_us(s.turn, CONNECT_US);
+        timer_after_us(s.advance, CONNECT_US);
         pg_link_start(s.link);
         redis_link_start(s.context.parts.redis);
         if (loop_run(s.context.parts.loop) == 0)
@@ -337,7 +337,7 @@ int status_run(const struct config *config)
     pg_link_free(s.link);
     pages_free(s.pages);
     overdue_free(s.overdue);
-    timer_free(s.turn);
+    timer_free(s.advance);
     json_decref(s.failures);
     context_close(&s.context);
     return status;

@@ -1,5 +1,18 @@
 /* The settings as a whole: where each value comes from, what must hold between them, and what may
- * be said about the servers in logs. */
+ * be said about the servers in logs.
+ *
+ * A value comes from the first of these that has one:
+ * 1. the flag, else the flag by its former name (config_flags.c)
+ * 2. the variable, or the file that a second variable names (config_file.c); not both
+ * 3. the variable by its former name, or the one that is shared with others (LOG_LEVEL)
+ * 4. for a server's address, its parts: DB_HOST, REDIS_HOST and so on (config_servers.c)
+ * 5. the default, a text of the table as an operator would write it
+ *
+ * Wherever it comes from, it goes through setting_apply: there is one parser and one set of limits,
+ * and no default that could not be set. What must hold: a value that cannot be used ends the
+ * program, with one sentence that names the flag or variable that was used; no sentence has the
+ * value of a secret. --help and --version read no settings, since they must work where the
+ * environment is what one needs help with. */
 #include "config/config_table.h"
 
 #include "link/pg_link.h"
@@ -12,7 +25,7 @@
 struct origin {
     const char *source; /* the flag or variable to name in an error */
     const char *text;   /* NULL: nothing was set */
-    char *owned;        /* what a file held; text points to it */
+    char *owned;        /* what a file contained; text points to it */
     bool preset;        /* the default */
 };
 

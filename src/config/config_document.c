@@ -95,7 +95,7 @@ static void put_files(FILE *out)
         "attempt to\n"
         "connect (the token: with each request that needs it), and on SIGHUP. While it is missing "
         "or unusable,\n"
-        "what it last held stays in use, and the log says why. A pipe is read once.\n"
+        "what it last contained stays in use, and the log says why. A pipe is read once.\n"
         "\n"
         "| variable | in place of |\n"
         "| --- | --- |\n",

@@ -15,7 +15,7 @@ int config_fail(const struct config_error *error, const char *format, ...)
     (void)vsnprintf(error->text, error->size, format, list);
     va_end(list);
 
-    /* One line on a terminal, whatever a value held. */
+    /* One line on a terminal, whatever a value contained. */
     for (char *p = error->text; *p != '\0'; p++)
         if (iscntrl((unsigned char)*p))
             *p = '?';

@@ -13,7 +13,7 @@
 #define SAID_AGAIN_US (300 * SECOND_US)
 
 struct secret_file {
-    char *text;       /* what it held, in use now */
+    char *text;       /* what it contained, in use now */
     char *fault;      /* why it is not usable, as it was said; NULL: it is usable */
     int64_t fault_us; /* when that was said */
 };

@@ -1,4 +1,16 @@
-/* A transaction of our statements; reads the catalog anew when they are out of date: see ask.h. */
+/* A transaction of our statements; reads the catalog anew when they are out of date: see ask.h.
+ *
+ * What becomes of an answer:
+ * - Done, unknown, or refused in a way that no changed table explains: handed on as it is.
+ * - Refused because a text has no form in UTF-8, and the asker only reads: from now on texts travel
+ *   as bytes, which makes other statements; then as below.
+ * - Refused as by a changed table (statements_suspect): the catalog is read, unless somebody else
+ *   has done so since the statements were sent. If there are other statements now, they are sent
+ *   once more (`again`), or the answer is ASK_STALE; if not, the refusal is handed on.
+ *
+ * What must hold: the callback fires once; nothing is sent a third time; the refusal outlives the
+ * reading of the catalog, so that its texts are copied. With bytes the transaction has a statement
+ * more at its beginning, whose result the asker does not see. */
 #include "store/ask.h"
 
 #include "link/pg_link.h"

@@ -1,4 +1,15 @@
-/* What the database says of the tables and columns that are used. */
+/* What the database says of the tables and columns that are used.
+ *
+ * One statement reads all of it (sql/catalog.sql), a row for each column, in the order of `columns`
+ * below. Three functions stand one upon the other:
+ * - catalog_read makes a struct of the answer: facts, not yet judged.
+ * - catalog_types says what statements have to be made for, or in one sentence why the tables
+ *   cannot be used as they are.
+ * - catalog_changed says whether anything that is used differs from before, and tells the operator
+ *   what that is.
+ *
+ * The last two judge by the same struct, so that nothing can make other statements without being
+ * seen as a change. mapping_types borrows its texts: it must live as long as the statements. */
 #include "store/catalog.h"
 
 #include "base/log.h"

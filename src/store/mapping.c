@@ -1,5 +1,24 @@
-/* Makes statements from templates: {name} is replaced by what the mapping, the catalog or the
- * caller's options say it is. */
+/* Makes statements from templates: {name} is replaced by what the mapping, the catalog or the form
+ * says it is.
+ *
+ * A template is SQL with tokens in braces. A token is one of these, tried in this order:
+ * - A guard, {typed} or {stock_typed}: a condition that fails the statement when a column has
+ *   another type than it was made for.
+ * - A phrase: SQL chosen by the types of columns, by what may stand between an UPDATE and its rows
+ *   (triggers, row security), or by the form. Only names stand in braces within it.
+ * - A part, {if_lean} ... {end} or {if_explaining} ... {end}: kept or left out, by the form.
+ * - A name: of a table or column, quoted as an identifier; of a state, quoted as a literal.
+ *
+ * What must hold:
+ * - Names reach SQL through libpq's quoting alone; phrases are texts of this file.
+ * - All else is named with its schema (pg_catalog.now()), so that no search_path leads elsewhere:
+ *   tests/integration/test_templates.py reads the templates, and this file, for it.
+ * - A statement is whole, or there is none: NULL when the link is down or memory runs out.
+ * - An unknown token is an error of the program: an assert, which every start would meet, since
+ *   all statements are made at once.
+ *
+ * Parts are not nested, and a template has no braces of its own. Comments are left out: the server
+ * need not be sent them with each release. */
 #include "store/mapping.h"
 
 #include "link/pg_link.h"

@@ -33,7 +33,8 @@ const char *question_text(enum question_id which)
     return texts[which];
 }
 
-char *question_render(enum question_id which, const struct mapping_types *types, struct pg_link *link)
+char *question_render(enum question_id which, const struct mapping_types *types,
+                      struct pg_link *link)
 {
     assert(which < QUESTIONS_N && is_template(which));
     return mapping_render(texts[which], types, 0, link);

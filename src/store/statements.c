@@ -1,4 +1,18 @@
-/* The statements for this database: reads the catalog, fills the templates when it has changed. */
+/* The statements for this database: reads the catalog, fills the templates when it has changed.
+ *
+ * The shop's tables may be changed at any moment: by a migration, a new policy, a table put in
+ * place of another. Three things bring the statements up to date:
+ * - A reading every minute (ANEW_US), for changes that fail no statement.
+ * - A doubt, when a connection was made anew or a statement failed: one reading a second at most.
+ * - A statement that fails as it would in a changed table (statements_suspect): ask.c reads the
+ *   catalog at once, over the same connection.
+ *
+ * Several readings may be under way, over several connections. The one that was asked last counts:
+ * an answer to an earlier question is out of date once a later one has been answered (read_us).
+ *
+ * What must hold: while `ready`, all texts are there, made from `catalog`, which `types` borrows
+ * from. Who keeps what was derived from a text compares statements_generation, which is another
+ * number after each change, also when there are no statements any more. */
 #include "store/statements.h"
 
 #include "base/clock.h"
