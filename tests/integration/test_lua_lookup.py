@@ -1,0 +1,92 @@
+"""absent.lua, lookup.lua, after.lua and mark.lua: what a reconciliation and the feed ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis as redis_py
+from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.scripts import LEASE, NOW, Queue
+
+MARK = "{reservations}:mark"
+
+
+def test_absent_is_what_is_in_none_of_the_three(queue: Queue) -> None:
+    ids = ["a", "b", "c", "d", "e"]
+    assert queue.call("absent", *ids) == [1, 2, 3, 4, 5]
+    queue.client.zadd(PENDING, {"b": NOW})
+    assert queue.call("absent", *ids) == [1, 3, 4, 5]
+    queue.client.zadd(INFLIGHT, {"c": LEASE})
+    assert queue.call("absent", *ids) == [1, 4, 5]
+    queue.client.hset(FAILED, "d", "")
+    assert queue.call("absent", *ids) == [1, 5]
+    queue.client.delete(INFLIGHT)
+    assert queue.call("absent", *ids) == [1, 3, 5]
+    queue.client.delete(PENDING)
+    assert queue.call("absent", *ids) == [1, 2, 3, 5]
+
+
+def test_lookup_says_what_there_is_of_each(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"a": NOW, "c": NOW + 0.5})
+    queue.client.zadd(INFLIGHT, {"b": LEASE, "c": "inf"})
+    queue.client.hset(FAILED, mapping={"a": "record", "b": ""})
+    now, lease = str(NOW).encode(), str(LEASE).encode()
+    assert queue.call("lookup", "c", "a", "nowhere", "b") == [
+        [f"{NOW}.5".encode(), now, None, None],
+        [b"inf", None, None, lease],
+        [None, b"record", None, b""],
+    ]
+
+
+@pytest.mark.parametrize(("script", "nothing"), [("absent", []), ("lookup", [[], [], []])])
+def test_of_nothing_and_of_too_much(queue: Queue, script: str, nothing: list[Any]) -> None:
+    before = queue.state()
+    assert queue.call(script) == nothing
+    for _ in range(2):
+        queue.call(script, *range(1000))
+        with pytest.raises(redis_py.ResponseError, match="too many ids"):
+            queue.call(script, *range(1001))
+        queue.client.zadd(INFLIGHT, {"x": NOW})
+        queue.client.hset(FAILED, "x", "r")
+    queue.client.delete(INFLIGHT, FAILED)
+    assert queue.state() == before
+
+
+def after(queue: Queue, member: Any, score: Any, limit: int = 1000) -> list[bytes]:
+    reply = queue.call("after", member, score, limit, keys=(PENDING,))
+    assert all(float(score) == queue.client.zscore(PENDING, m) for m, score in zip(*[iter(reply)] * 2))
+    return reply[::2]
+
+
+def test_after_goes_on_behind_an_entry(queue: Queue) -> None:
+    queue.client.zadd(PENDING, dict.fromkeys("abcd", NOW) | {"e": NOW + 1, "early": NOW - 1})
+    assert after(queue, "b", NOW) == [b"c", b"d", b"e"]
+    assert after(queue, "b", NOW, 1) == [b"c"]
+    assert after(queue, "b", NOW, 2) == [b"c", b"d"]
+    assert after(queue, "e", NOW + 1) == []
+    assert after(queue, "early", NOW - 1, 2) == [b"a", b"b"]
+
+
+def test_after_an_entry_that_is_gone_or_has_moved(queue: Queue) -> None:
+    """From the first one of its score on: some are met again, none is left out."""
+    queue.client.zadd(PENDING, dict.fromkeys("acd", NOW) | {"b": NOW - 5})
+    assert after(queue, "gone", NOW) == [b"a", b"c", b"d"]
+    assert after(queue, "b", NOW) == [b"a", b"c", b"d"]
+    assert after(queue, "b", NOW, 2) == [b"a", b"c"]
+    assert after(queue, "gone", NOW + 1) == []
+
+
+def test_after_brings_a_thousand_at_most(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {f"id{i:04}": NOW for i in range(1500)})
+    assert after(queue, "id0000", NOW, 5000) == [f"id{i:04}".encode() for i in range(1, 1001)]
+    assert after(queue, "gone", NOW, 5000) == [f"id{i:04}".encode() for i in range(1000)]
+
+
+def test_mark_is_set_once(queue: Queue) -> None:
+    assert queue.call("mark", "first", keys=(MARK,)) == 1
+    assert queue.call("mark", "second", keys=(MARK,)) == 0
+    assert queue.client.get(MARK) == b"first"
+    assert queue.client.pttl(MARK) == -1
+    queue.client.flushall()
+    assert queue.call("mark", "third", keys=(MARK,)) == 1
