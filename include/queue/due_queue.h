@@ -50,8 +50,9 @@ struct due_claimed {
 /* prefix is copied. NULL when memory ran out. */
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
 
-/* cb(arg, reason) fires when Redis, connected, refuses any call of the queue, or answers nonsense:
- * before that call's own callback. reason names the command, and where it stands. */
+/* cb(arg, reason) fires when Redis, connected, refuses any call of the queue, or answers nonsense to
+ * one of this header: before that call's own callback. reason names the command, and where it
+ * stands. */
 void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char *reason),
                           void *arg);
 

@@ -1,5 +1,20 @@
-/* The due queue: claims and sizes, as the scripts answer them. No answer is trusted to be
- * well-formed. */
+/* The due queue: claims and sizes.
+ *
+ * How a claim keeps what it takes (lua/claim.lua, lua/settle.lua):
+ *   - A claim moves ids that are due from :pending to :inflight, whose score is the end of the
+ * lease. That number is the token too: an id is ours while its score there is the one that we gave
+ * it.
+ *   - It is settled once (settle.c): forgotten, put back, or recorded as refused; each id by
+ * itself, and only while it is still ours.
+ *   - Whoever dies in between leaves the ids in :inflight. The next claim of anybody takes over
+ * what is past its end, before it looks into :pending. So nothing that was due is ever in neither
+ * set, and of two that have claimed the same id only the later one can settle it. Postgres decides
+ * what is released; a lease only spares work done twice.
+ *
+ * A claim of more than a script may handle is several scripts, sent at once, whose answers are
+ * joined. What some of them brought is ours whatever became of the others, so it is given. No
+ * answer is trusted to be well-formed; one that is not is of no use as a whole, and the lease
+ * covers what it claimed. */
 #include "base/clock.h"
 #include "base/parse.h"
 #include "base/time_units.h"
@@ -215,6 +230,7 @@ static const char *join_part(struct claim_op *op, const struct redis_reply *repl
         if (redis_reply_type(redis_reply_at(records, i)) == REDIS_LINK_STRING)
             claim->failed = copy_text(redis_reply_at(records, i), &claim->failed_len, &at);
     }
+    assert(op->claimed.n <= op->claimed.asked);
     op->claimed.sizes = sizes;
     op->claimed.received_us = clock_mono_us();
     return NULL;

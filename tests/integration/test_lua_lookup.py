@@ -75,6 +75,8 @@ def test_after_an_entry_that_is_gone_or_has_moved(queue: Queue) -> None:
     assert after(queue, "b", NOW) == [b"a", b"c", b"d"]
     assert after(queue, "b", NOW, 2) == [b"a", b"c"]
     assert after(queue, "gone", NOW + 1) == []
+    queue.client.zadd(PENDING, {"b": NOW + 5})
+    assert after(queue, "b", NOW) == [b"a", b"c", b"d", b"b"]
 
 
 def test_after_brings_a_thousand_at_most(queue: Queue) -> None:

@@ -1,0 +1,482 @@
+/* The due queue without a server: what its calls send, and what they make of the answers, right and
+ * wrong ones. Stands in for the link: nothing is sent. */
+#include "link/redis_link_private.h"
+#include "queue/due_queue.h"
+#include "queue/repair.h"
+
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REQUESTS_MAX 8
+
+static struct {
+    redis_link_cb *cb;
+    void *arg;
+    char words[200]; /* the script or command, and its arguments, cut */
+    size_t nargs;    /* of a script: without its keys */
+} requests[REQUESTS_MAX];
+static size_t nrequests;
+
+static void note(redis_link_cb *cb, void *arg, const char *name, const char *const *args,
+                 const size_t *lengths, size_t n)
+{
+    assert_true(nrequests < REQUESTS_MAX);
+    char *words = requests[nrequests].words;
+    const size_t size = sizeof(requests[nrequests].words);
+    snprintf(words, size, "%s", name);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = strlen(words);
+        snprintf(words + at, size - at, "%s%.*s", at > 0 ? " " : "", (int)lengths[i], args[i]);
+    }
+    requests[nrequests].cb = cb;
+    requests[nrequests].arg = arg;
+    requests[nrequests].nargs = n;
+    nrequests++;
+}
+
+int redis_link_script(struct redis_link *link, redis_link_cb *cb, void *arg,
+                      const struct lua_script *script, int nkeys, int nargs,
+                      const char *const *args, const size_t *lengths)
+{
+    (void)link;
+    note(cb, arg, script->name, args + nkeys, lengths + nkeys, (size_t)nargs);
+    return 0;
+}
+
+int redis_link_command(struct redis_link *link, redis_link_cb *cb, void *arg, int argc,
+                       const char *const *argv, const size_t *lengths)
+{
+    (void)link;
+    note(cb, arg, "", argv, lengths, (size_t)argc);
+    return 0;
+}
+
+/* Redis's protocol, with "+text" for what a script answers, "$4\r\ntext". */
+static const char *protocol(const char *text)
+{
+    static char out[600];
+    size_t n = 0;
+    while (*text != '\0') {
+        int len = (int)strcspn(text, "\r");
+        if (*text == '+')
+            n += (size_t)snprintf(out + n, sizeof(out) - n, "$%d\r\n%.*s\r\n", len - 1, len - 1,
+                                  text + 1);
+        else
+            n += (size_t)snprintf(out + n, sizeof(out) - n, "%.*s\r\n", len, text);
+        assert_true(n < sizeof(out));
+        text += len + 2;
+    }
+    return out;
+}
+
+/* Gives a request its answer; NULL: the connection is lost. */
+static void answer(size_t request, const char *text)
+{
+    assert_true(request < nrequests);
+    if (text == NULL) {
+        requests[request].cb(requests[request].arg, NULL, "the connection was lost");
+        return;
+    }
+    text = protocol(text);
+    redisReader *reader = redisReaderCreate();
+    void *reply = NULL;
+    assert_int_equal(redisReaderFeed(reader, text, strlen(text)), REDIS_OK);
+    assert_int_equal(redisReaderGetReply(reader, &reply), REDIS_OK);
+    assert_non_null(reply);
+    requests[request].cb(requests[request].arg, redis_reply_wrap(reply), NULL);
+    freeReplyObject(reply);
+    redisReaderFree(reader);
+}
+
+/* What the last callback was given, as text; and what was refused. */
+static char said[400], refused[200];
+static int calls;
+
+static void say(const char *error, const char *text)
+{
+    calls++;
+    snprintf(said, sizeof(said), "%s", error != NULL ? error : text);
+}
+
+static void on_refused(void *arg, const char *reason)
+{
+    (void)arg;
+    assert_string_equal(said, ""); /* before the call's own callback */
+    snprintf(refused, sizeof(refused), "%s", reason);
+}
+
+static struct due_queue *fresh_queue(void)
+{
+    static int link; /* of no use but to be there */
+    struct due_queue *q = due_queue_new((struct redis_link *)(void *)&link, "r");
+    assert_non_null(q);
+    due_queue_on_refused(q, on_refused, NULL);
+    nrequests = 0;
+    calls = 0;
+    said[0] = refused[0] = '\0';
+    return q;
+}
+
+/* One answer to the first request, and what is said of it; "!": and Redis is to blame. */
+static void expect(struct due_queue *q, const char *reply, const char *text)
+{
+    bool blamed = text[0] == '!';
+    answer(0, reply);
+    assert_int_equal(calls, 1);
+    assert_string_equal(said, blamed ? text + 1 : text);
+    assert_string_equal(refused, blamed ? text + 1 : "");
+    due_queue_free(q);
+}
+
+#define UNEXPECTED "!unexpected reply"
+#define NOT_UNDERSTOOD "unexpected reply" /* of a reconciliation's questions: that run fails */
+
+/* ---- claims ---- */
+
+static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
+{
+    char text[400] = "";
+    (void)arg;
+    assert_int_equal(claimed == NULL, error != NULL);
+    for (size_t i = 0; claimed != NULL && i < claimed->n; i++) {
+        const struct due_claim *c = &claimed->claims[i];
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof(text) - at, "%s%s@%lld%s%s", i > 0 ? " " : "", c->id,
+                 (long long)c->score_ms, c->taken_over ? "!" : "",
+                 c->failed != NULL ? c->failed : "");
+    }
+    if (claimed != NULL) {
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof(text) - at, "; %lld/%lld/%lld next %lld at %lld",
+                 (long long)claimed->sizes.pending, (long long)claimed->sizes.inflight,
+                 (long long)claimed->sizes.failed,
+                 claimed->sizes.next_ms == INT64_MAX ? -1 : (long long)claimed->sizes.next_ms,
+                 (long long)claimed->sizes.redis_us);
+    }
+    say(error, text);
+}
+
+static struct due_queue *claim(int limit)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_claim(q, 1000, 2000, limit, on_claimed, NULL), 0);
+    return q;
+}
+
+#define SIZES ":5\r\n:6\r\n:7\r\n:8\r\n:9\r\n"
+
+static void test_answers_to_a_claim(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reply, *text;
+    } rows[] = {
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*0\r\n*0\r\n", "; 7/8/9 next -1 at 5000006"},
+        {"*9\r\n" SIZES "$1\r\n3\r\n*2\r\n+a\r\n+1\r\n*2\r\n+b\r\n+2.5\r\n*2\r\n$-1\r\n+{}\r\n",
+         "a@1! b@3{}; 7/8/9 next 3 at 5000006"},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+b\r\n+2\r\n*0\r\n", "b@2; 7/8/9 next -1 at 5000006"},
+        /* More than was asked for; odd; no scores; records for others than were claimed. */
+        {"*9\r\n" SIZES "$-1\r\n*4\r\n+a\r\n+1\r\n+b\r\n+1\r\n*2\r\n+c\r\n+1\r\n*0\r\n",
+         UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*3\r\n+b\r\n+2\r\n+c\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+b\r\n+x\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n:1\r\n+2\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+b\r\n+2\r\n*2\r\n+{}\r\n+{}\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+b\r\n+2\r\n*1\r\n:1\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "$-1\r\n*0\r\n:0\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n" SIZES "+x\r\n*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n:5\r\n:1000000\r\n:7\r\n:8\r\n:9\r\n$-1\r\n*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {"*9\r\n:5\r\n:6\r\n:-7\r\n:8\r\n:9\r\n$-1\r\n*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {"*6\r\n" SIZES "$-1\r\n", UNEXPECTED},
+        {"+OK\r\n", UNEXPECTED},
+        {"-OOM no memory\r\n", "!claim.lua: OOM no memory"},
+        {NULL, "the connection was lost"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        expect(claim(2), rows[i].reply, rows[i].text);
+}
+
+static void test_a_claim_of_several_scripts(void **state)
+{
+    (void)state;
+    struct due_queue *q = claim(2500);
+    assert_int_equal(nrequests, 3);
+    assert_string_equal(requests[0].words, "claim 1000 2000 1000");
+    assert_string_equal(requests[1].words, "claim 1000 2000 1000");
+    assert_string_equal(requests[2].words, "claim 1000 2000 500");
+    /* What some of them brought is given, whatever became of the others. */
+    answer(0, "*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+a\r\n+1\r\n*0\r\n");
+    answer(1, "*9\r\n" SIZES "$-1\r\n*2\r\n+b\r\n+2\r\n*0\r\n*1\r\n+{}\r\n");
+    assert_int_equal(calls, 0);
+    answer(2, NULL);
+    assert_int_equal(calls, 1);
+    assert_string_equal(said, "a@1 b@2!{}; 7/8/9 next -1 at 5000006");
+    due_queue_free(q);
+}
+
+static void test_a_queue_that_is_freed_before_the_answer(void **state)
+{
+    (void)state;
+    struct due_queue *q = claim(2500);
+    answer(1, "*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+a\r\n+1\r\n*0\r\n");
+    due_queue_free(q);
+    assert_int_equal(calls, 1);
+    assert_string_equal(said, "the queue was closed");
+    answer(0, NULL);
+    answer(2, "*9\r\n" SIZES "$-1\r\n*0\r\n*2\r\n+b\r\n+1\r\n*0\r\n");
+    assert_int_equal(calls, 1);
+}
+
+/* ---- settlements, entries ---- */
+
+static void on_settled(void *arg, size_t n, size_t lost, const char *error)
+{
+    char text[64];
+    (void)arg;
+    snprintf(text, sizeof(text), "%zu, %zu lost", n, lost);
+    say(error, text);
+}
+
+static struct due_queue *settle(void)
+{
+    static const struct due_settlement items[] = {
+        {.id = "e", .id_len = 1, .verdict = DUE_DEFERRED, .at_ms = 7, .record = "{e}"},
+        {.id = "d", .id_len = 1, .verdict = DUE_FAILED, .at_ms = 6, .record = "{d}"},
+        {.id = "a", .id_len = 1, .verdict = DUE_FORGET, .at_ms = 99},
+        {.id = "c", .id_len = 1, .verdict = DUE_HEALED_PUT_BACK, .at_ms = 5},
+        {.id = "b", .id_len = 1, .verdict = DUE_PUT_BACK, .at_ms = 4},
+        {.id = "aa", .id_len = 2, .verdict = DUE_FORGET},
+    };
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_settle(q, 2000, items, ARRAY_LEN(items), on_settled, NULL), 0);
+    return q;
+}
+
+static void test_settlements(void **state)
+{
+    (void)state;
+    struct due_queue *q = settle();
+    assert_string_equal(requests[0].words,
+                        "settle 2000 10000 2 1 1 1 1 a aa b 4 c 5 d 6 {d} e 7 {e}");
+    expect(q, ":2\r\n", "6, 2 lost");
+    expect(settle(), ":-1\r\n", UNEXPECTED);
+    expect(settle(), "+2\r\n", UNEXPECTED);
+    expect(settle(), "-NOPERM no\r\n", "!settle.lua: NOPERM no");
+    expect(settle(), NULL, "the connection was lost");
+}
+
+static void on_count(void *arg, size_t n, const char *error)
+{
+    char text[64];
+    (void)arg;
+    snprintf(text, sizeof(text), "%zu", n);
+    say(error, text);
+}
+
+/* One script after the other, so that Redis's other users get their turn; none after a failure. */
+static void test_entries_go_a_thousand_at_a_time(void **state)
+{
+    (void)state;
+    static struct due_entry entries[2001];
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+        entries[i] = (struct due_entry){"id", 2, 5};
+    for (int fails = 0; fails < 2; fails++) {
+        struct due_queue *q = fresh_queue();
+        assert_int_equal(due_queue_schedule(q, entries, 2001, on_count, NULL), 0);
+        assert_int_equal(nrequests, 1);
+        assert_int_equal(requests[0].nargs, 2000);
+        assert_memory_equal(requests[0].words, "schedule 5 id 5 id ", 19);
+        answer(0, ":900\r\n");
+        assert_int_equal(nrequests, 2);
+        answer(1, fails ? NULL : ":1\r\n");
+        assert_int_equal(nrequests, fails ? 2 : 3);
+        if (!fails) {
+            assert_string_equal(requests[2].words, "schedule 5 id");
+            answer(2, ":1\r\n");
+        }
+        assert_int_equal(calls, 1);
+        assert_string_equal(said, fails ? "the connection was lost" : "902");
+        due_queue_free(q);
+    }
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_drop(q, entries, 2, on_count, NULL), 0);
+    assert_string_equal(requests[0].words, "drop id id");
+    expect(q, ":3\r\n", "3");
+}
+
+/* ---- what a reconciliation asks ---- */
+
+static const struct due_entry two[] = {{"a", 1, 7}, {"b", 1, 8}};
+
+static void on_scores(void *arg, const int64_t *scores_ms, size_t n, const char *error)
+{
+    char text[64] = "";
+    (void)arg;
+    if (error == NULL && n == 2)
+        snprintf(text, sizeof(text), "%lld %lld",
+                 scores_ms[0] == DUE_NOWHERE ? -1 : (long long)scores_ms[0],
+                 scores_ms[1] == DUE_NOWHERE ? -1 : (long long)scores_ms[1]);
+    say(error, text);
+}
+
+static struct due_queue *scores(void)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_scores(q, two, 2, on_scores, NULL), 0);
+    return q;
+}
+
+static void test_scores(void **state)
+{
+    (void)state;
+    struct due_queue *q = scores();
+    assert_string_equal(requests[0].words, "ZMSCORE {r}:pending a b");
+    expect(q, "*2\r\n+5.5\r\n$-1\r\n", "6 -1");
+    expect(scores(), "*1\r\n+5\r\n", NOT_UNDERSTOOD);
+    expect(scores(), "*2\r\n+5\r\n+x\r\n", NOT_UNDERSTOOD);
+    expect(scores(), "*2\r\n+5\r\n:5\r\n", NOT_UNDERSTOOD);
+    expect(scores(), "-WRONGTYPE no\r\n", "!ZMSCORE: WRONGTYPE no");
+}
+
+static void on_indexes(void *arg, const size_t *indexes, size_t n, const char *error)
+{
+    char text[64] = "none";
+    (void)arg;
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + (i == 0 ? 0 : strlen(text)), 8, "%zu ", indexes[i]);
+    say(error, text);
+}
+
+static struct due_queue *absent(void)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_absent(q, two, 2, on_indexes, NULL), 0);
+    return q;
+}
+
+static void test_absent(void **state)
+{
+    (void)state;
+    expect(absent(), "*0\r\n", "none");
+    expect(absent(), "*2\r\n:1\r\n:2\r\n", "0 1 ");
+    expect(absent(), "*1\r\n:2\r\n", "1 ");
+    expect(absent(), "*1\r\n:0\r\n", NOT_UNDERSTOOD);
+    expect(absent(), "*1\r\n:3\r\n", NOT_UNDERSTOOD);
+    expect(absent(), "*2\r\n:2\r\n:1\r\n", NOT_UNDERSTOOD);
+    expect(absent(), "*2\r\n:1\r\n:1\r\n", NOT_UNDERSTOOD);
+    expect(absent(), "*3\r\n:1\r\n:2\r\n:2\r\n", NOT_UNDERSTOOD);
+    expect(absent(), ":1\r\n", NOT_UNDERSTOOD);
+}
+
+static void on_repaired(void *arg, const bool *repaired, size_t n, const char *error)
+{
+    char text[64] = "";
+    (void)arg;
+    if (n == 2)
+        snprintf(text, sizeof(text), "%d %d", repaired[0], repaired[1]);
+    say(error, text);
+}
+
+static struct due_queue *repair(void)
+{
+    static const struct due_repair repairs[] = {
+        {.what = "move", .id = "a", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
+        {.what = "add", .id = "b", .id_len = 1, .at_ms = 6},
+    };
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_repair(q, repairs, 2, on_repaired, NULL), 0);
+    return q;
+}
+
+static void test_repairs(void **state)
+{
+    (void)state;
+    struct due_queue *q = repair();
+    assert_string_equal(requests[0].words, "repair move a 7 5 add b  6");
+    expect(q, "*2\r\n:0\r\n:1\r\n", "0 1");
+    expect(repair(), "*1\r\n:1\r\n", NOT_UNDERSTOOD);
+    expect(repair(), ":1\r\n", NOT_UNDERSTOOD);
+}
+
+static void on_found(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                     const char *error)
+{
+    char text[64] = "";
+    (void)arg;
+    if (error == NULL)
+        snprintf(text, sizeof(text), "%s: %zu, %s=%s", cursor, n, n > 0 ? found[0].id.text : "",
+                 n > 0 ? found[0].value.text : "");
+    say(error, text);
+}
+
+static struct due_queue *walk(enum due_place place)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_walk(q, place, "3", on_found, NULL), 0);
+    return q;
+}
+
+static void test_walks(void **state)
+{
+    (void)state;
+    struct due_queue *q = walk(DUE_IN_FAILED);
+    assert_string_equal(requests[0].words, "HSCAN {r}:failed 3 COUNT 1000");
+    expect(q, "*2\r\n+9\r\n*2\r\n+a\r\n+{}\r\n", "9: 1, a={}");
+    q = walk(DUE_IN_INFLIGHT);
+    assert_string_equal(requests[0].words, "ZSCAN {r}:inflight 3 COUNT 1000");
+    expect(q, "*2\r\n+0\r\n*0\r\n", "0: 0, =");
+    expect(walk(DUE_IN_FAILED), "*2\r\n:9\r\n*0\r\n", NOT_UNDERSTOOD);
+    expect(walk(DUE_IN_FAILED), "*2\r\n+9\r\n*1\r\n+a\r\n", NOT_UNDERSTOOD);
+    expect(walk(DUE_IN_FAILED), "*2\r\n+9\r\n*2\r\n+a\r\n$-1\r\n", NOT_UNDERSTOOD);
+    expect(walk(DUE_IN_FAILED), "*1\r\n+9\r\n", NOT_UNDERSTOOD);
+}
+
+/* ---- roles ---- */
+
+static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owner,
+                    const char *error)
+{
+    char text[64];
+    (void)arg;
+    snprintf(text, sizeof(text), "%d %lld %s", ours, (long long)remaining_ms, owner);
+    say(error, text);
+}
+
+static struct due_queue *role(void)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_role(q, "feeder", "me", 1000, on_role, NULL), 0);
+    return q;
+}
+
+static void test_roles(void **state)
+{
+    (void)state;
+    struct due_queue *q = role();
+    assert_string_equal(requests[0].words, "role me 1000");
+    expect(q, "*3\r\n:1\r\n:1000\r\n+me\r\n", "1 1000 me");
+    expect(role(), "*3\r\n:0\r\n:7\r\n+you\r\n", "0 7 you");
+    expect(role(), "*3\r\n:0\r\n:-7\r\n+you\r\n", UNEXPECTED);
+    expect(role(), "*3\r\n:0\r\n+7\r\n+you\r\n", UNEXPECTED);
+    expect(role(), "*3\r\n+0\r\n:7\r\n+you\r\n", UNEXPECTED);
+    expect(role(), "*2\r\n:0\r\n:7\r\n", UNEXPECTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_to_a_claim),
+        cmocka_unit_test(test_a_claim_of_several_scripts),
+        cmocka_unit_test(test_a_queue_that_is_freed_before_the_answer),
+        cmocka_unit_test(test_settlements),
+        cmocka_unit_test(test_entries_go_a_thousand_at_a_time),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_repairs),
+        cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_roles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
