@@ -1,4 +1,4 @@
-"""What a reconciliation is to find: planted, reported by a dry run that changes nothing, mended by a
+"""What a reconciliation is to find: planted, reported by a dry run that changes nothing, repaired by a
 run, and gone in the next."""
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def check_findings(
     folder: Path,
     *args: str,
     status: int = 0,
-    mended: dict[str, int] | None = None,
+    repaired: dict[str, int] | None = None,
     **counts: int,
 ) -> list[dict[str, Any]]:
     """Dry run, run, second run; returns the lines of the run's report."""
@@ -108,7 +108,7 @@ def check_findings(
             assert {line["done"] for line in reports[0]} <= {"nothing"}
             assert len(reports[0]) == findings
         else:
-            assert figures(done) == (counts if mended is None else mended), done.stderr
+            assert figures(done) == (counts if repaired is None else repaired), done.stderr
             assert done.status == status
     kinds = [[(line["kind"], line.get("reservationId")) for line in report] for report in reports]
     assert sorted(kinds[0], key=str) == sorted(kinds[1], key=str)

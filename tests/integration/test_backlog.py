@@ -1,4 +1,4 @@
-"""A backlog and several workers: rows first, counters last (RELEASE_BULK), politely what that
+"""A backlog and several workers: rows first, counters last (RELEASE_BULK), carefully what that
 left. The same promises hold as for one worker."""
 
 from __future__ import annotations

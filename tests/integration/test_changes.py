@@ -16,7 +16,7 @@ from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror
 from harness.sweeper import Start
 
 # Waits long enough for a test to act meanwhile; after the wait it would only try again.
-PATIENT = ("--lookahead", "off", "--scan-interval", "off", "--lock-timeout", "900ms")
+WAITING = ("--lookahead", "off", "--scan-interval", "off", "--lock-timeout", "900ms")
 
 ROW = "UPDATE inventory_reservations SET {} WHERE id = %(id)s"
 COUNTER = "UPDATE inventory SET {} WHERE product_id = %(product)s"
@@ -118,7 +118,7 @@ def test_changed_between_snapshot_and_lock(
     names = {"id": id, "product": product, "other": other}
     with transaction(db, lock_product(product)) as holder:
         mirror(db, redis, id)
-        daemon = sweeper(*PATIENT)
+        daemon = sweeper(*WAITING)
         wait_until(lambda: waiting(db), 20, "the release waits for the counter", step=0.005)
         for sql in statements:
             holder.execute(sql, names)
@@ -139,7 +139,7 @@ def test_one_row_of_several_changes(db: Database, redis: redis_py.Redis, sweeper
     neighbour = shop.reserve(db, {other: 4}, ttl_s=-1)
     with transaction(db, lock_product(other)) as holder:
         mirror(db, redis, id, neighbour)
-        sweeper(*PATIENT)
+        sweeper(*WAITING)
         wait_until(lambda: waiting(db), 20, "the release waits for the counter", step=0.005)
         holder.execute(
             "UPDATE inventory_reservations SET expires_at = now() + interval '1 hour'"
@@ -157,7 +157,7 @@ def test_the_counter_goes_away(db: Database, redis: redis_py.Redis, sweeper: Sta
     id = shop.reserve(db, {product: 5}, ttl_s=-1)
     with transaction(db, lock_product(product)) as holder:
         mirror(db, redis, id)
-        daemon = sweeper(*PATIENT)
+        daemon = sweeper(*WAITING)
         wait_until(lambda: waiting(db), 20, "the release waits for the counter", step=0.005)
         holder.execute("DELETE FROM inventory WHERE product_id = %s", (product,))
         holder.commit()

@@ -103,7 +103,7 @@ def test_any_text_once(db: Database, run: Run, type: str) -> None:
 def test_longer_than_an_entry_of_redis(
     db: Database, redis: redis_py.Redis, run: Run, sweeper: Start
 ) -> None:
-    """They are not mirrored, which is said once, and released by whoever reads Postgres alone."""
+    """They are not mirrored, which is logged once, and released by whoever reads Postgres alone."""
     product = retype(db, "text")
     long = ("x" * 256, "ü" * 500)
     expired(db, product, *long, "short")

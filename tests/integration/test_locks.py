@@ -59,10 +59,10 @@ def test_a_locked_counter_makes_only_its_own_wait(
     wait_until(lambda: is_empty(redis), 5, "settled")
 
 
-def test_what_a_hurry_leaves_is_released_in_small_parts(
+def test_what_a_bulk_release_leaves_is_released_in_small_parts(
     db: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
-    """A polite release holds its counters from beginning to end."""
+    """A careful release holds its counters from beginning to end."""
     busy, free = shop.add_products(db, 2, stock=1000)
     ids = [shop.reserve(db, {busy: 1}, ttl_s=-2), *shop.bulk_reserve(db, 499, [free])]
     with transaction(db, lock_product(busy)):

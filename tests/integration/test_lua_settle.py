@@ -65,7 +65,7 @@ def test_failed_is_capped(claimed: Queue) -> None:
     failed = [("a", NOW + 1, "ra"), ("b", NOW + 1, "rb"), ("c", NOW + 1, "rc"), ("d", NOW + 1, "rd")]
     assert claimed.settle(failed=failed, cap=3) == 0
     assert claimed.failed() == {b"x": b"1", b"a": b"ra", b"b": b"rb"}
-    assert claimed.pending() == {b"a": NOW + 1, b"b": NOW + 1}, "others are for the overdue scan"
+    assert claimed.pending() == {b"a": NOW + 1, b"b": NOW + 1}, "others are for the scan"
     assert claimed.inflight().keys() == {b"e", b"f"}
 
 
@@ -76,7 +76,7 @@ def test_refused_ones_find_room_beyond_deferred_ones(queue: Queue) -> None:
     deferred = [(f"id{i}", NOW + 1, "d") for i in range(3)]
     assert queue.settle(failed=[("id9", NOW + 1, "f")], deferred=deferred, cap=20) == 0
     assert queue.failed().keys() >= {b"id9", b"id0"} and len(queue.failed()) == 20
-    assert queue.pending() == {b"id9": NOW + 1, b"id0": NOW + 1}, "others are for the overdue scan"
+    assert queue.pending() == {b"id9": NOW + 1, b"id0": NOW + 1}, "others are for the scan"
     refused = [(f"id{i}", NOW + 1, "f") for i in range(3, 6)]
     assert queue.settle(failed=refused, cap=20) == 0
     assert queue.failed().keys() >= {b"id3", b"id4"} and len(queue.failed()) == 22

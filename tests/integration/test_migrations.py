@@ -129,7 +129,7 @@ def test_expiry_with_early_entries(
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("by", ["POST /sweep", "direct mode", "the overdue scan"])
+@pytest.mark.parametrize("by", ["POST /sweep", "direct mode", "the scan"])
 def test_expiry_by_every_way(
     db: Database,
     private_redis: Callable[..., Redis],
@@ -142,9 +142,9 @@ def test_expiry_by_every_way(
     db.conn.execute(TO_PLAIN)
     cache = private_redis()
     product = shop.add_product(db)
-    scan = "1s" if by == "the overdue scan" else "off"
+    scan = "1s" if by == "the scan" else "off"
     daemon = sweeper(
-        *("--feed-interval", "1s" if by == "the overdue scan" else "300s"),
+        *("--feed-interval", "1s" if by == "the scan" else "300s"),
         *("--scan-interval", scan, "--lookahead", "4h" if scan == "1s" else "off"),
         env={"SWEEPER_ADMIN_TOKEN": TOKEN},
         redis_url=cache.url(),
@@ -152,7 +152,7 @@ def test_expiry_by_every_way(
     )
     until_ready(daemon)
     wait_until(lambda: looked(daemon), 10, "the first look is over")
-    extended = by == "the overdue scan"
+    extended = by == "the scan"
     ahead = [hold(db, product, 4 if extended else 60 * minutes) for minutes in MINUTES]
     if extended:
         wait_until(lambda: cache.client().zcard(PENDING) == len(MINUTES), 3, "mirrored")

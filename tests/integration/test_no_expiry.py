@@ -64,7 +64,7 @@ def test_reconcile(db: Database, run: Run, never: str) -> None:
 
 @pytest.mark.parametrize("never", ["NULL"], indirect=True)
 def test_nothing_is_missing_of_it(db: Database, run: Run, never: str) -> None:
-    """No entry of Redis is asked for, and one that is there is there for nothing... until due."""
+    """No entry of Redis is asked for, and one that is there is stale, and stays until it is due."""
     db.conn.execute(
         "UPDATE inventory_reservations SET expires_at = now() + interval '1 h'"
         " WHERE expires_at IS NOT NULL"

@@ -1,5 +1,5 @@
 """--reconcile: every kind of finding about reservations and entries is planted, reported by a dry run
-that changes nothing, mended by a run, and gone in the next."""
+that changes nothing, repaired by a run, and gone in the next."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_stock_is_reported(db: Any, redis: Any, found: Check) -> None:
     products = shop.add_products(db, 5, stock=100)
     hold(db, redis, products[0])
     drift(db, products[1], available=-3, reserved=3)
-    report = found(*OFF, status=3, stockDrifted=1, mended={"stockDrifted": 1, "remainingCount": 1})
+    report = found(*OFF, status=3, stockDrifted=1, repaired={"stockDrifted": 1, "remainingCount": 1})
     assert report == [
         {
             "kind": "stockDrifted",
@@ -44,7 +44,7 @@ def test_stock_is_repaired(db: Any, redis: Any, found: Check) -> None:
     for product in products[5:15]:
         drift(db, product, available=-3, reserved=3)
     report = found(
-        *OFF, "--repair-stock", stockDrifted=10, mended={"stockDrifted": 10, "stockRepaired": 10}
+        *OFF, "--repair-stock", stockDrifted=10, repaired={"stockDrifted": 10, "stockRepaired": 10}
     )
     assert {line["done"] for line in report} == {"repaired"}
     shop.check_stock_adds_up(db)
@@ -57,7 +57,7 @@ def test_stock_that_does_not_add_up_to_its_total(db: Any, redis: Any, found: Che
     product = shop.add_product(db, stock=100)
     hold(db, redis, product)
     db.conn.execute("UPDATE inventory SET available_stock = 120")
-    found(*OFF, "--repair-stock", stockDrifted=1, mended={"stockDrifted": 1, "stockRepaired": 1})
+    found(*OFF, "--repair-stock", stockDrifted=1, repaired={"stockDrifted": 1, "stockRepaired": 1})
     assert shop.stock(db, product) == (100, 99, 1)
 
 
@@ -68,7 +68,7 @@ def test_stock_without_a_total(db: Any, redis: Any, found: Check) -> None:
         " VALUES (gen_random_uuid(), 10, 2)"
     )
     report = found(
-        *OFF, "--repair-stock", stockDrifted=1, mended={"stockDrifted": 1, "stockRepaired": 1}
+        *OFF, "--repair-stock", stockDrifted=1, repaired={"stockDrifted": 1, "stockRepaired": 1}
     )
     assert report[0]["found"] == {"availableStock": 10, "reservedStock": 2}
     assert db.query("SELECT available_stock, reserved_stock FROM inventory") == [(12, 0)]
@@ -83,7 +83,7 @@ def test_stock_below_zero_is_not_repaired(db: Any, redis: Any, found: Check) -> 
         "--repair-stock",
         status=3,
         stockDrifted=1,
-        mended={"stockDrifted": 1, "remainingCount": 1},
+        repaired={"stockDrifted": 1, "remainingCount": 1},
     )
     assert shop.stock(db, product) == (0, 0, 0)
 

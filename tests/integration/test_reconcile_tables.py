@@ -13,7 +13,7 @@ from harness.sweeper import run_once
 
 
 def test_very_many_that_expire_together(db: Any, redis: Any, run: Any) -> None:
-    """Several pages of one moment; and what is in several pages is mended page by page."""
+    """Several pages of one moment; and what is in several pages is repaired page by page."""
     products = shop.add_products(db, 10, stock=100)
     shop.bulk_reserve(db, 170_000, products, "now() + interval '1 hour'")
     shop.bulk_reserve(db, 20_000, products, "now() + interval '2 hours' + i * interval '1 ms'")

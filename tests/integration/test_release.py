@@ -223,7 +223,7 @@ def test_a_million_pending(db: Database, redis: redis_py.Redis, sweeper: Start) 
 def test_a_backlog_of_entries_without_rows(
     db: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
-    """A hundred thousand entries for nothing do not keep the real one waiting for long."""
+    """A hundred thousand stale entries do not keep the real one waiting for long."""
     id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
     for start in range(0, 100_000, 50_000):
         redis.zadd(PENDING, {str(uuid.UUID(int=n)): n for n in range(start, start + 50_000)})

@@ -2,7 +2,7 @@
  * can go wrong between any two steps. Two sweepers, two reservations, up to FAULTS faults.
  *
  * A step is what one server does as a whole: a Lua script at Redis, a transaction at Postgres.
- * Left out: the overdue scan and direct passes, which would find after minutes what the protocol
+ * Left out: the scan and direct passes, which would find after minutes what the protocol
  * had lost; here it must not lose anything.
  *
  * -DNO_LEASE     claiming removes the entry (pop) instead of leasing it
