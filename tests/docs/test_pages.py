@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_goals(page: Path) -> None:
                 for word in call.split():
                     if "=" not in word and not word.startswith("-") and not word.isdigit():
                         assert word in goals or "/" in word, f"make {word}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_commands_can_be_pasted(page: Path) -> None:
+    """A shell reads every block of commands."""
+    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for indent, block in blocks:
+        commands = "\n".join(line.removeprefix(indent) for line in block.splitlines())
+        done = subprocess.run(["bash", "-n"], input=commands, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stderr}\n{commands}"
 
 
 # Options of other programs that pages name with two dashes, in code with the sweeper's own.
