@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct engine;
 struct feed;
 struct overdue_view;
 struct parts;
@@ -19,12 +20,13 @@ struct feed_events {
     void *arg;
 };
 
-/* Neither event fires from inside a call of the feed's, but from the loop. events is copied; parts
- * must outlive the object, and have its queue. NULL: out of memory. */
-struct feed *feed_new(struct parts *parts, const struct feed_events *events);
+/* Neither event fires from inside a call of the feed's, but from the loop. lanes: the workers', for
+ * direct mode. events is copied; parts and lanes must outlive the object, and parts have their
+ * queue. NULL: out of memory. */
+struct feed *feed_new(struct parts *parts, struct engine *lanes, const struct feed_events *events);
 
-/* Ends what is under way, without its callbacks. The queue must have been closed before. NULL is
- * legal. */
+/* Ends what is under way, without its callbacks. The queue must have been closed, and the lanes'
+ * links freed before. NULL is legal. */
 void feed_free(struct feed *f);
 
 /* Connects to Postgres, for as long as it takes: the polls follow. */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct drain;
+struct engine;
 struct item;
 struct parts;
 struct pg_link;
@@ -26,6 +27,9 @@ struct drain_options {
     struct parts *parts;
     struct pg_link *const *links; /* 1 to 16, used side by side, pages are read over the first */
     int nlinks;
+    /* While the sweeper is degraded these lanes are used in place of those links, as long as one
+     * of them can release. Must outlive the drain. NULL: none. */
+    struct engine *lent;
     /* NULL, or called for each reservation that has been decided. last: nothing is tried again
      * after this pass. */
     void (*on_item)(void *arg, const struct item *item, bool last);
@@ -45,8 +49,9 @@ struct drain_result {
 
 /* parts and the links must outlive it. NULL: out of memory. */
 struct drain *drain_new(const struct drain_options *options);
-void drain_free(
-    struct drain *d); /* must not be running, or its links already freed; NULL is legal */
+/* Must not be running, or the links, those of lent lanes too, have been freed before. NULL is
+ * legal. */
+void drain_free(struct drain *d);
 
 /* Requires ready statements, and that it is not running. due_by_us: what was due at this monotonic
  * moment, or DRAIN_NOW. locked_for_us: for so long from now what was locked is tried again; 0: one

@@ -3,7 +3,6 @@
 #define RS_PARTS_H
 
 #include "base/clock.h"
-#include "base/few.h"
 #include "base/outage.h"
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
@@ -43,7 +42,6 @@ struct parts {
     struct stats stats;
 
     struct account account;
-    struct few lost_said;   /* leases that had passed */
     struct due_sizes sizes; /* what Redis said last: parts_note_sizes */
     int64_t sizes_us;       /* ... and when (monotonic; 0: it has not been asked) */
     bool backlog;           /* the last claim was full, there is more: the sweeper's word */

@@ -187,7 +187,8 @@ static int set_up(struct service *s)
     parts->redis_use = redis_use_new(parts->loop, &use);
     parts->pg_watch = pg_watch_new(parts->loop, &s->context.postgres, s->config->workers + 1);
     s->sweeper = sweeper_new(parts);
-    s->feed = feed_new(parts, &events);
+    if (s->sweeper != NULL)
+        s->feed = feed_new(parts, sweeper_engine(s->sweeper), &events);
     s->grace = timer_new(parts->loop, on_grace_over, s);
     s->report = timer_new(parts->loop, on_report, s);
     const struct health_options health = {parts, s->sweeper, s->feed, &s->context.postgres,
@@ -249,6 +250,7 @@ int daemon_run(const struct config *config)
     health_free(s.health);
     timer_free(s.grace);
     timer_free(s.report);
+    sweeper_disconnect(s.sweeper);
     feed_free(s.feed);
     sweeper_free(s.sweeper);
     redis_use_free(s.context.parts.redis_use);

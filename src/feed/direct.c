@@ -23,7 +23,8 @@ struct direct {
     void *arg;
 };
 
-struct direct *direct_new(struct parts *parts, struct pg_link *link, struct overdue *overdue)
+struct direct *direct_new(struct parts *parts, struct pg_link *link, struct engine *lanes,
+                          struct overdue *overdue)
 {
     struct direct *d = calloc(1, sizeof(*d));
     if (d == NULL)
@@ -31,7 +32,8 @@ struct direct *direct_new(struct parts *parts, struct pg_link *link, struct over
     d->parts = parts;
     d->overdue = overdue;
     d->link = link;
-    const struct drain_options drain = {.parts = parts, .links = &d->link, .nlinks = 1};
+    const struct drain_options drain = {
+        .parts = parts, .links = &d->link, .nlinks = 1, .lent = lanes};
     d->drain = drain_new(&drain);
     if (d->drain == NULL) {
         free(d);

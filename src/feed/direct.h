@@ -7,13 +7,16 @@
 #include <stdint.h>
 
 struct direct;
+struct engine;
 struct overdue;
 struct pg_link;
 struct parts;
 
-/* link: the feed's; it and overdue, which is told what the passes saw, must outlive the object.
+/* link: the feed's; lanes: the workers', which release while Redis cannot be used (drain.h), or
+ * NULL; these and overdue, which is told what the passes saw, must outlive the object.
  * NULL: out of memory. */
-struct direct *direct_new(struct parts *parts, struct pg_link *link, struct overdue *overdue);
+struct direct *direct_new(struct parts *parts, struct pg_link *link, struct engine *lanes,
+                          struct overdue *overdue);
 void direct_free(struct direct *d); /* its link must have been freed before; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires that none runs,

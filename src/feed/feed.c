@@ -280,7 +280,7 @@ static void on_data_lost(void *arg)
     poke(f);
 }
 
-static int make_parts(struct feed *f)
+static int make_parts(struct feed *f, struct engine *lanes)
 {
     struct parts *parts = f->parts;
     const struct pg_link_options link = {
@@ -309,11 +309,11 @@ static int make_parts(struct feed *f)
     const struct poll_options poll = {
         .overdue = f->overdue, .on_mirrored = on_mirrored, .on_done = on_polled, .arg = f};
     f->poll = poll_new(parts, f->link, &poll);
-    f->direct = direct_new(parts, f->link, f->overdue);
+    f->direct = direct_new(parts, f->link, lanes, f->overdue);
     return f->poll == NULL || f->direct == NULL ? -1 : 0;
 }
 
-struct feed *feed_new(struct parts *parts, const struct feed_events *events)
+struct feed *feed_new(struct parts *parts, struct engine *lanes, const struct feed_events *events)
 {
     struct feed *f = calloc(1, sizeof(*f));
     if (f == NULL)
@@ -322,7 +322,7 @@ struct feed *feed_new(struct parts *parts, const struct feed_events *events)
     f->parts = parts;
     f->events = *events;
     feed_plan_init(&f->plan, c->feed_interval_us, c->scan_interval_us, c->lookahead_us > 0);
-    if (make_parts(f) != 0) {
+    if (make_parts(f, lanes) != 0) {
         feed_free(f);
         return NULL;
     }

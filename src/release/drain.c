@@ -71,7 +71,7 @@ struct drain *drain_new(const struct drain_options *options)
         return NULL;
     d->options = *options;
     d->turn = timer_new(options->parts->loop, on_turn, d);
-    d->pass = pass_new(options->parts, options->links, options->nlinks);
+    d->pass = pass_new(options->parts, options->links, options->nlinks, options->lent);
     if (d->turn == NULL || d->pass == NULL) {
         drain_free(d);
         return NULL;

@@ -2,12 +2,13 @@
 #include "release/pass.h"
 
 #include "base/log.h"
+#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "link/redis_link.h"
-#include "queue/due_queue.h"
-#include "release/batch.h"
+#include "release/account.h"
+#include "release/drop.h"
+#include "release/engine.h"
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -18,33 +19,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One connection with its batch; takes slices of the page in hand. */
-struct runner {
-    struct pass *pass;
-    struct batch *batch;
-    struct item *items; /* the slice, into the page */
-    size_t n;
-    struct due_entry *dropped; /* being told to Redis */
-    bool telling;              /* Redis has not answered that yet */
-    bool busy;
-};
+/* Until the lanes that were lent are looked at again, while all of them have other work. */
+#define LANES_US (50 * MS_US)
 
 struct pass {
     struct parts *parts;
     struct pages *pages;
     struct refusals *refusals;
-    struct refusals *held; /* those that the log has named */
-    struct timer *turn;    /* carries on outside the caller */
-    struct runner *runners;
-    int nrunners;
+    struct refusals *deferred; /* those that the log has named */
+    struct timer *turn;        /* carries on outside the caller */
+    struct engine *own;        /* lanes over the caller's links */
+    struct engine *lent;       /* ... and others', for direct mode; NULL: none */
+    struct source own_source, lent_source;
 
     bool running, stopping, asked, last, freed;
     bool refused;       /* Redis could not be told something, and the log has it */
     struct item *items; /* the page in hand */
-    size_t n, next;
-    int64_t heard_us; /* monotonic: the last answer of Postgres's */
-    char *left_id;    /* the oldest that the last pass left, since it failed; NULL: none */
-    int64_t left_us;  /* ... when it expired */
+    size_t n, next;     /* those before `next` have been handed to lanes */
+    int slices;         /* ... and so many lanes are at work on them */
+    int telling;        /* so many drops have no answer of Redis's, and need the page */
+    int64_t heard_us;   /* monotonic: the last answer of Postgres's */
+    char *left_id;      /* the oldest that the last pass left, since it failed; NULL: none */
+    int64_t left_us;    /* ... when it expired */
     char error[PG_REASON_SIZE];
     struct pass_result result;
     void (*on_item)(void *arg, const struct item *item);
@@ -71,7 +67,41 @@ static void fail(struct pass *p, const char *error)
     p->stopping = true;
 }
 
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks)
+/* What lent lanes release, the own one does not: no more batches at once than there are workers. */
+static bool use_lent(const struct pass *p)
+{
+    return p->lent != NULL && parts_degraded(p->parts) && engine_usable(p->lent) > 0;
+}
+
+/* The next slice of the page. */
+static bool take_slice(struct pass *p, struct work *work)
+{
+    size_t left = p->n - p->next;
+    size_t most = (size_t)p->parts->config->batch_size;
+    if (!p->running || p->stopping || left == 0)
+        return false;
+    work->items = p->items + p->next;
+    work->n = left < most ? left : most;
+    work->bulk = work->n == most;
+    p->next += work->n;
+    p->slices++;
+    return true;
+}
+
+static bool take_own(void *arg, struct work *work)
+{
+    return !use_lent(arg) && take_slice(arg, work);
+}
+
+static bool take_lent(void *arg, struct work *work)
+{
+    return use_lent(arg) && take_slice(arg, work);
+}
+
+static void on_slice(void *arg, const struct work *work);
+
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks,
+                      struct engine *lent)
 {
     struct pass *p = calloc(1, sizeof(*p));
     if (p == NULL)
@@ -79,35 +109,28 @@ struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nli
     p->parts = parts;
     p->pages = pages_new(parts, links[0]);
     p->refusals = refusals_new();
-    p->held = refusals_new();
+    p->deferred = refusals_new();
     p->turn = timer_new(parts->loop, advance, p);
-    p->runners = calloc((size_t)nlinks, sizeof(struct runner));
-    if (p->pages == NULL || p->refusals == NULL || p->held == NULL || p->turn == NULL ||
-        p->runners == NULL)
-        goto fail;
-    for (; p->nrunners < nlinks; p->nrunners++) {
-        struct runner *r = &p->runners[p->nrunners];
-        r->pass = p;
-        r->batch = parts_batch_new(parts, links[p->nrunners]);
-        if (r->batch == NULL)
-            goto fail;
+    p->own_source = (struct source){.take = take_own, .done = on_slice, .arg = p};
+    p->lent_source = (struct source){.take = take_lent, .done = on_slice, .arg = p};
+    p->own = engine_new(parts, links, nlinks, NULL, NULL);
+    if (p->pages == NULL || p->refusals == NULL || p->deferred == NULL || p->turn == NULL ||
+        p->own == NULL) {
+        pass_free(p);
+        return NULL;
     }
+    engine_add(p->own, &p->own_source);
+    p->lent = lent;
+    if (lent != NULL)
+        engine_add(lent, &p->lent_source);
     return p;
-fail:
-    pass_free(p);
-    return NULL;
 }
 
 /* What a question to Redis may still need. */
 static void free_told(struct pass *p)
 {
-    for (int i = 0; i < p->nrunners; i++) {
-        if (p->runners[i].telling)
-            return;
-    }
-    for (int i = 0; i < p->nrunners; i++)
-        free(p->runners[i].dropped);
-    free(p->runners);
+    if (p->telling > 0)
+        return;
     clear_page(p);
     free(p->left_id);
     free(p);
@@ -117,11 +140,12 @@ void pass_free(struct pass *p)
 {
     if (p == NULL)
         return;
-    for (int i = 0; p->runners != NULL && i < p->nrunners; i++)
-        batch_free(p->runners[i].batch);
+    if (p->lent != NULL)
+        engine_remove(p->lent, &p->lent_source);
+    engine_free(p->own);
     pages_free(p->pages);
     refusals_free(p->refusals);
-    refusals_free(p->held);
+    refusals_free(p->deferred);
     timer_free(p->turn);
     p->freed = true;
     free_told(p);
@@ -199,7 +223,7 @@ static void take_item(struct pass *p, const struct item *item)
         break;
     case OUTCOME_DEFERRED:
         p->result.held++;
-        if (refusals_meet(p->held, item->id))
+        if (refusals_meet(p->deferred, item->id))
             refusal_log_deferred(p->parts->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
@@ -224,88 +248,42 @@ static void take_item(struct pass *p, const struct item *item)
     }
     if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE) {
         refusals_forget(p->refusals, item->id);
-        refusals_forget(p->held, item->id);
+        refusals_forget(p->deferred, item->id);
     }
     if (p->on_item != NULL)
         p->on_item(p->item_arg, item);
 }
 
-static void runner_rest(struct runner *r)
+static void on_dropped(void *arg, const char *error)
 {
-    free(r->dropped);
-    r->dropped = NULL;
-    r->busy = false;
-    timer_after_us(r->pass->turn, 0);
-}
-
-static void on_dropped(void *arg, size_t dropped, const char *error)
-{
-    struct runner *r = arg;
-    (void)dropped;
-    r->telling = false;
-    if (r->pass->freed) {
-        free_told(r->pass);
+    struct pass *p = arg;
+    p->telling--;
+    if (p->freed) {
+        free_told(p);
         return;
     }
     /* Harmless: spent entries are forgotten when they come due. A daemon has said it otherwise. */
     if (error != NULL) {
-        log_event(r->pass->refused || parts_degraded(r->pass->parts) ? LOG_DEBUG : LOG_WARN,
+        log_event(p->refused || parts_degraded(p->parts) ? LOG_DEBUG : LOG_WARN,
                   "Redis could not be told what was released; its entries go when they come due",
                   LOG_STR, "error", error, LOG_END);
-        r->pass->refused = true;
+        p->refused = true;
     }
-    runner_rest(r);
+    timer_after_us(p->turn, 0);
 }
 
-/* Tells Redis what Postgres has settled. Returns true when an answer will come. */
-static bool tell_redis(struct runner *r)
+static void on_slice(void *arg, const struct work *work)
 {
-    struct parts *parts = r->pass->parts;
-    if (parts->queue == NULL || redis_link_state(parts->redis) != REDIS_LINK_UP)
-        return false;
-    r->dropped = calloc(r->n + 1, sizeof(*r->dropped));
-    if (r->dropped == NULL)
-        return false;
-    size_t n = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct item *item = &r->items[i];
-        if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE)
-            r->dropped[n++] = (struct due_entry){.id = item->id, .id_len = item->id_len};
-    }
-    r->telling = n > 0 && due_queue_drop(parts->queue, r->dropped, n, on_dropped, r) == 0;
-    return r->telling;
-}
-
-static void on_batch(void *arg)
-{
-    struct runner *r = arg;
-    struct parts *parts = r->pass->parts;
-    r->pass->heard_us = clock_mono_us();
-    account_decided(parts, r->items, r->n, server_clock_now_us(&parts->pg_clock));
-    for (size_t i = 0; i < r->n; i++)
-        take_item(r->pass, &r->items[i]);
-    if (!tell_redis(r))
-        runner_rest(r);
-}
-
-/* Hands slices to idle runners; returns how many are busy. */
-static int dispatch(struct pass *p)
-{
-    int busy = 0;
-    for (int i = 0; i < p->nrunners; i++) {
-        struct runner *r = &p->runners[i];
-        size_t left = p->n - p->next;
-        if (!r->busy && left > 0 && !p->stopping && statements_ready(p->parts->statements)) {
-            size_t most = (size_t)p->parts->config->batch_size;
-            r->items = p->items + p->next;
-            r->n = left < most ? left : most;
-            p->next += r->n;
-            r->busy = true;
-            batch_run(r->batch, r->items, r->n, r->n == most, on_batch, r);
-        }
-        busy += r->busy ? 1 : 0;
-    }
-    return busy;
+    struct pass *p = arg;
+    assert(p->slices > 0);
+    p->slices--;
+    p->heard_us = clock_mono_us();
+    account_decided(p->parts, work->items, work->n, server_clock_now_us(&p->parts->pg_clock));
+    for (size_t i = 0; i < work->n; i++)
+        take_item(p, &work->items[i]);
+    if (drop_inactive(p->parts, work->items, work->n, on_dropped, p))
+        p->telling++;
+    timer_after_us(p->turn, 0);
 }
 
 /* Not released for want of a connection, or of a statement that works. */
@@ -346,13 +324,30 @@ int64_t pass_heard_us(const struct pass *p)
     return p->heard_us;
 }
 
+/* Whether all of the page has been decided, or is not to be. */
+static bool page_done(struct pass *p)
+{
+    bool lent = use_lent(p);
+    if (p->next < p->n && !p->stopping)
+        engine_poke(lent ? p->lent : p->own);
+    if (p->slices > 0 || p->telling > 0)
+        return false;
+    if (p->next == p->n || p->stopping)
+        return true;
+    if (lent) { /* the lanes have other work: what was claimed before Redis went away */
+        timer_after_us(p->turn, LANES_US);
+        return false;
+    }
+    fail(p, statements_ready(p->parts->statements) ? "the connection to Postgres was lost"
+                                                   : "the statements have to be made anew");
+    return true;
+}
+
 static void advance(void *arg)
 {
     struct pass *p = arg;
-    if (!p->running || p->asked || dispatch(p) > 0)
+    if (!p->running || p->asked || !page_done(p))
         return;
-    if (p->next < p->n && !p->stopping)
-        fail(p, "the statements have to be made anew");
     if (p->stopping || p->last) {
         finish(p);
         return;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct engine;
 struct item;
 struct pass;
 struct pg_link;
@@ -28,9 +29,9 @@ struct pass_result {
     uint64_t locked;    /* held by others when it was their turn */
 };
 
-/* links: 1 to 16 connections of the caller's, used side by side; they must outlive the pass. NULL:
- * out of memory. */
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks);
+/* links, lent: as drain.h has them. NULL: out of memory. */
+struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks,
+                      struct engine *lent);
 void pass_free(struct pass *p); /* must not be running, or its links already freed; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires ready

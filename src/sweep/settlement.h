@@ -14,8 +14,9 @@ struct item;
 #define SETTLEMENT_FAULT_MS SECOND_MS
 
 struct settlement {
-    enum due_verdict verdict;      /* DUE_FAILED, DUE_DEFERRED: with a record of this time (failed_record.h) */
-    int64_t at_ms;                 /* when to look again; 0: forgotten */
+    enum due_verdict
+        verdict;   /* DUE_FAILED, DUE_DEFERRED: with a record of this time (failed_record.h) */
+    int64_t at_ms; /* when to look again; 0: forgotten */
     enum reschedule_reason reason; /* why; RESCHEDULE_REASONS: it is not counted */
 };
 

@@ -1,75 +1,37 @@
-/* Decides when the next claim is made and by which worker. Every event ends in poke(), which
- * looks at everything anew. */
+/* Decides when the next claim is made. Every event ends in poke(), which looks at everything anew:
+ * whether a claim is under way, Redis usable, a lane there for what it would bring (pace_has_room),
+ * and whether its time has come (pace_next_us). One claim at a time, whatever the number of lanes:
+ * its answer says when the next is due. */
 #include "sweep/sweeper.h"
 
-#include "base/callback.h"
-#include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
+#include "release/engine.h"
 #include "release/parts.h"
-#include "sweep/worker.h"
+#include "sweep/claims.h"
+#include "sweep/pace.h"
+#include "sweep/workers.h"
 
 #include <stdlib.h>
 
-#define AFTER_ERROR_US (100 * MS_US) /* until the next claim after Redis refused one */
-
 struct sweeper {
     struct parts *parts;
-    struct worker **workers;
-    int n;
+    struct workers *workers;
+    struct engine *engine; /* theirs */
+    struct claims *claims;
+    struct pace pace;
     struct timer *wake;
     struct timer *stopped; /* delivers `done` on a later turn */
-
-    struct worker *claiming;  /* one claim at a time: its answer says when the next is due */
-    int64_t next_ms;          /* the earliest score known; INT64_MAX: none */
-    int64_t looked_us;        /* monotonic: the last look at Redis */
-    int64_t batch_started_us; /* monotonic: the last claim that brought something */
-    int64_t not_before_us;    /* monotonic: after an error */
-
+    bool asked;            /* a claim has no answer yet */
     bool stopping;
     event_cb *done;
     void *done_arg;
 };
 
-static void poke(struct sweeper *s);
-
-/* A free worker; in a backlog also one that is still busy. NULL: none. */
-static struct worker *ready_worker(const struct sweeper *s)
-{
-    for (int i = 0; i < s->n; i++)
-        if (worker_ready(s->workers[i]))
-            return s->workers[i];
-    for (int i = 0; i < s->n && s->parts->backlog; i++)
-        if (worker_ready_ahead(s->workers[i]))
-            return s->workers[i];
-    return NULL;
-}
-
-/* The monotonic moment of the next claim. */
-static int64_t next_claim_us(const struct sweeper *s)
-{
-    int64_t at_us = s->looked_us + s->parts->config->max_sleep_us;
-    if (s->next_ms < INT64_MAX / MS_US) {
-        int64_t due_us = server_clock_to_mono_us(&s->parts->pg_clock, s->next_ms * MS_US);
-        if (due_us < at_us)
-            at_us = due_us;
-    }
-    int64_t paced_us = s->batch_started_us + s->parts->config->pace_us;
-    if (at_us < paced_us)
-        at_us = paced_us;
-    if (s->parts->backlog) /* a full batch is waiting already */
-        at_us = 0;
-    return at_us > s->not_before_us ? at_us : s->not_before_us;
-}
-
 static void check_stopped(struct sweeper *s)
 {
-    if (s->done == NULL)
-        return;
-    for (int i = 0; i < s->n; i++)
-        if (!worker_idle(s->workers[i]))
-            return;
-    timer_after_us(s->stopped, 0);
+    if (s->done != NULL && claims_idle(s->claims))
+        timer_after_us(s->stopped, 0);
 }
 
 static void on_stopped(void *arg)
@@ -81,6 +43,21 @@ static void on_stopped(void *arg)
         done(s->done_arg);
 }
 
+/* The monotonic moment at which the earliest score known is due. */
+static int64_t due_us(const struct sweeper *s)
+{
+    if (s->pace.next_ms > INT64_MAX / MS_US)
+        return INT64_MAX;
+    return server_clock_to_mono_us(&s->parts->pg_clock, s->pace.next_ms * MS_US);
+}
+
+static bool has_room(const struct sweeper *s)
+{
+    return s->parts->pg_clock.known &&
+           pace_has_room(&s->pace, engine_idle(s->engine), engine_usable(s->engine),
+                         claims_waiting(s->claims));
+}
+
 static void poke(struct sweeper *s)
 {
     timer_clear(s->wake);
@@ -88,66 +65,56 @@ static void poke(struct sweeper *s)
         check_stopped(s);
         return;
     }
-    if (s->claiming != NULL || !parts_redis_usable(s->parts))
-        return;
-    struct worker *w = ready_worker(s);
-    if (w == NULL)
-        return; /* poked again when one is */
-    int64_t at_us = next_claim_us(s);
+    if (s->asked || !parts_redis_usable(s->parts) || !has_room(s))
+        return; /* poked again when that is otherwise */
+    int64_t at_us = pace_next_us(&s->pace, due_us(s));
     int64_t now_us = clock_mono_us();
     if (at_us > now_us) {
         timer_at_us(s->wake, at_us);
         return;
     }
-    s->looked_us = now_us;
-    if (worker_claim(w) == 0)
-        s->claiming = w;
-    else
-        timer_after_us(s->wake, AFTER_ERROR_US);
+    pace_looked(&s->pace, now_us);
+    s->asked = claims_ask(s->claims) == 0;
+    if (!s->asked)
+        timer_after_us(s->wake, PACE_AFTER_ERROR_US);
 }
 
 static void on_wake(void *arg)
 {
     struct sweeper *s = arg;
-    for (int i = 0; i < s->n; i++) /* those that are not used would stay */
-        worker_follow_postgres(s->workers[i]);
+    workers_follow_postgres(s->workers); /* those that are not used would stay */
     poke(s);
 }
 
-static void on_claimed(void *arg, struct worker *w, const struct worker_claim_result *result)
+/* Lanes have come free, or are of no use any more. What no lane can release goes back. */
+static void on_change(void *arg)
 {
     struct sweeper *s = arg;
-    s->claiming = NULL;
+    if (s->claims == NULL)
+        return;
+    if (engine_usable(s->engine) == 0)
+        claims_hand_back(s->claims);
+    poke(s);
+}
+
+static void on_claimed(void *arg, const struct claim_result *result)
+{
+    struct sweeper *s = arg;
+    s->asked = false;
     if (s->stopping)
-        worker_hand_back(w);
-    s->parts->backlog = result->full;
-    s->next_ms = result->next_ms;
-    if (!result->ok)
-        s->not_before_us = clock_mono_us() + AFTER_ERROR_US;
-    if (result->n > 0)
-        s->batch_started_us = s->looked_us;
+        claims_hand_back(s->claims);
+    if (result->ok)
+        pace_claimed(&s->pace, result->n, result->full, result->next_ms);
+    else
+        pace_failed(&s->pace, clock_mono_us());
+    s->parts->backlog = s->pace.backlog;
     poke(s);
 }
 
-static void on_free(void *arg, struct worker *w)
-{
-    (void)w;
-    poke(arg);
-}
-
-static void on_settled(void *arg, struct worker *w, int64_t put_back_ms)
+static void on_settled(void *arg, int64_t put_back_ms)
 {
     struct sweeper *s = arg;
-    (void)w;
-    if (put_back_ms < s->next_ms)
-        s->next_ms = put_back_ms;
-    poke(s);
-}
-
-static void on_link(void *arg, struct worker *w)
-{
-    struct sweeper *s = arg;
-    (void)w;
+    (void)pace_expect(&s->pace, put_back_ms);
     poke(s);
 }
 
@@ -156,36 +123,36 @@ struct sweeper *sweeper_new(struct parts *parts)
     struct sweeper *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
+    const struct claims_events events = {on_claimed, on_settled, s};
     s->parts = parts;
-    s->next_ms = INT64_MAX;
-    s->looked_us = INT64_MIN / 2;
-    s->batch_started_us = INT64_MIN / 2;
+    pace_init(&s->pace, parts->config->max_sleep_us, parts->config->pace_us);
     s->wake = timer_new(parts->loop, on_wake, s);
     s->stopped = timer_new(parts->loop, on_stopped, s);
-    s->workers = calloc((size_t)parts->config->workers, sizeof(struct worker *));
-    if (s->wake == NULL || s->stopped == NULL || s->workers == NULL) {
+    s->workers = workers_new(parts, on_change, s);
+    if (s->workers != NULL) {
+        s->engine = workers_engine(s->workers);
+        s->claims = claims_new(parts, s->engine, &events);
+    }
+    if (s->wake == NULL || s->stopped == NULL || s->claims == NULL) {
         sweeper_free(s);
         return NULL;
     }
-    const struct worker_events events = {on_claimed, on_free, on_settled, on_link, s};
-    for (; s->n < parts->config->workers; s->n++) {
-        s->workers[s->n] = worker_new(parts, &events, s->n + 1);
-        if (s->workers[s->n] == NULL) {
-            sweeper_free(s);
-            return NULL;
-        }
-    }
     return s;
+}
+
+void sweeper_disconnect(struct sweeper *s)
+{
+    if (s != NULL && s->workers != NULL)
+        workers_disconnect(s->workers);
 }
 
 void sweeper_free(struct sweeper *s)
 {
     if (s == NULL)
         return;
-    s->stopping = true;
-    while (s->workers != NULL && s->n > 0) /* no longer ours: its last callbacks look at all */
-        worker_free(s->workers[--s->n]);
-    free(s->workers);
+    sweeper_disconnect(s);
+    claims_free(s->claims);
+    workers_free(s->workers);
     timer_free(s->wake);
     timer_free(s->stopped);
     free(s);
@@ -193,29 +160,30 @@ void sweeper_free(struct sweeper *s)
 
 void sweeper_start(struct sweeper *s)
 {
-    for (int i = 0; i < s->n; i++)
-        worker_start(s->workers[i]);
+    workers_start(s->workers);
+}
+
+struct engine *sweeper_engine(const struct sweeper *s)
+{
+    return s->engine;
 }
 
 void sweeper_redis_changed(struct sweeper *s)
 {
-    s->next_ms = INT64_MAX;
-    s->parts->backlog = false;
-    s->looked_us = INT64_MIN / 2; /* look at once */
+    pace_redis_changed(&s->pace);
+    s->parts->backlog = s->pace.backlog;
     poke(s);
 }
 
 void sweeper_statements_made(struct sweeper *s)
 {
-    poke(s);
+    engine_poke(s->engine);
 }
 
 void sweeper_expect(struct sweeper *s, int64_t at_ms)
 {
-    if (at_ms >= s->next_ms)
-        return;
-    s->next_ms = at_ms;
-    poke(s);
+    if (pace_expect(&s->pace, at_ms))
+        poke(s);
 }
 
 void sweeper_stop(struct sweeper *s, event_cb *done, void *arg)
@@ -223,35 +191,27 @@ void sweeper_stop(struct sweeper *s, event_cb *done, void *arg)
     s->stopping = true;
     s->done = done;
     s->done_arg = arg;
-    for (int i = 0; i < s->n; i++)
-        worker_hand_back(s->workers[i]);
+    claims_hand_back(s->claims);
     poke(s);
 }
 
 void sweeper_abandon(struct sweeper *s)
 {
-    for (int i = 0; i < s->n; i++)
-        worker_abandon(s->workers[i]);
+    claims_abandon(s->claims);
     poke(s); /* no answer follows where nothing could be sent */
 }
 
 bool sweeper_postgres_up(const struct sweeper *s)
 {
-    for (int i = 0; i < s->n; i++)
-        if (worker_link_up(s->workers[i]))
-            return true;
-    return false;
+    return workers_up(s->workers);
 }
 
 uint64_t sweeper_postgres_reconnects(const struct sweeper *s)
 {
-    uint64_t total = 0;
-    for (int i = 0; i < s->n; i++)
-        total += worker_reconnects(s->workers[i]);
-    return total;
+    return workers_reconnects(s->workers);
 }
 
 const char *sweeper_postgres_error(const struct sweeper *s)
 {
-    return s->n > 0 ? worker_link_error(s->workers[0]) : "";
+    return workers_error(s->workers);
 }

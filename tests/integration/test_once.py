@@ -19,11 +19,12 @@ from harness.locks import (
     slow_releases,
     sweepers,
     transaction,
+    waiting,
 )
 from harness.poll import wait_until, within
 from harness.process import free_port
-from harness.queue import FAILED, INFLIGHT, PENDING, mirror
-from harness.servers import Postgres
+from harness.queue import FAILED, INFLIGHT, PENDING, mirror, pending
+from harness.servers import Postgres, Redis
 from harness.sweeper import Finished, Record, Run, Start
 
 DONE = "Cleanup job completed"
@@ -79,6 +80,20 @@ def test_clears_the_mirror(db: Database, redis: redis_py.Redis, run: Run) -> Non
     assert counts(run("--once")) == (3000, 0, 0)
     assert redis.zcard(PENDING) == 1 and not redis.exists(INFLIGHT, FAILED)
     shop.check_stock_adds_up(db)
+
+
+def test_entries_of_what_stays(db: Database, redis: redis_py.Redis, run: Run) -> None:
+    """What is locked or refused is looked at again at its time, by the daemon."""
+    products = shop.add_products(db, 3)
+    locked = shop.reserve(db, {products[0]: 1}, ttl_s=-1)
+    refused = shop.reserve(db, {products[1]: 13}, ttl_s=-1)
+    released = shop.reserve(db, {products[2]: 1}, ttl_s=-1)
+    db.conn.execute(REFUSE_13)
+    mirror(db, redis, locked, refused, released)
+    before = pending(redis)
+    with transaction(db, lock_reservation(locked)):
+        assert counts(run("--once")) == (1, 1, 1)
+    assert pending(redis) == {id: before[id] for id in (locked, refused)}
 
 
 def test_nothing_to_do(db: Database, run: Run) -> None:
@@ -207,6 +222,39 @@ def test_no_tables(db: Database, run: Run) -> None:
     done = run("--once")
     assert done.status == 1
     assert "inventory" in last_error(done)["error"]
+
+
+def end_connections(db: Database) -> None:
+    """... and let nobody in again."""
+    with db.server.connect("postgres") as conn:
+        conn.execute(f"ALTER DATABASE {db.name} ALLOW_CONNECTIONS false")
+        for pid in sweepers(db):
+            conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["before", "while"])
+def test_a_connection_lost_at_the_last_page(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start, asked: bool
+) -> None:
+    """A whole page is released, and whether there is more cannot be known: that is no success."""
+    server = private_redis()
+    products = shop.add_products(db, 5, stock=10_000)
+    mirror(db, server.client(), *shop.bulk_reserve(db, 5000, products))
+    slow_releases(db, 0.02)
+    job = sweeper("--once", "--batch-size", "5000", redis_url=server.url())
+    job.expected_status = 1
+    wait_until(lambda: sweepers(db, SLOW), 20, "it is at work", step=0.002)
+    server.pause()  # it cannot be told what was released: for a second the page is not over
+    wait_until(lambda: shop.statuses(db) == {"released": 5000}, 20, "the page", step=0.002)
+    if asked:
+        with transaction(db, ("LOCK TABLE inventory_reservations", ())):
+            wait_until(lambda: waiting(db), 20, "the next page is asked for")
+            end_connections(db)
+    else:
+        end_connections(db)
+    assert job.wait() == 1
+    server.resume()
+    assert job.wait_for_record("Cleanup job failed")["cleanedCount"] == 5000
 
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])

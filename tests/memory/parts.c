@@ -136,9 +136,10 @@ static void make_workers(struct parts *s)
     s->redis_use = redis_use_new(s->loop, &use);
     s->pg_watch = pg_watch_new(s->loop, &address, s->config->workers + 1);
     struct sweeper *sweeper = sweeper_new(s);
-    struct feed *feed = sweeper != NULL ? feed_new(s, &events) : NULL;
-    sweeper_free(sweeper);
+    struct feed *feed = sweeper != NULL ? feed_new(s, sweeper_engine(sweeper), &events) : NULL;
+    sweeper_disconnect(sweeper);
     feed_free(feed);
+    sweeper_free(sweeper);
     redis_use_free(s->redis_use);
     pg_watch_free(s->pg_watch);
 }

@@ -1,0 +1,57 @@
+/* The engine's source in Redis: what is due is claimed under a lease, released by a lane, and
+ * settled. In a backlog batches are claimed ahead, so that a lane need not wait for Redis.
+ *
+ * What must hold: whatever was claimed is settled, or left to its lease; never settled twice; and
+ * never before the answer to its COMMIT, unless it is put back as unknown. */
+#ifndef RS_CLAIMS_H
+#define RS_CLAIMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct claims;
+struct engine;
+struct parts;
+
+/* What a claim brought, for whoever decides when the next one is made. */
+struct claim_result {
+    bool ok;         /* false: Redis gave no answer or an error */
+    bool full;       /* as many as were asked for: there may be more */
+    size_t n;        /* reservations */
+    int64_t next_ms; /* the earliest score left in :pending; INT64_MAX: none */
+};
+
+struct claims_events {
+    void (*on_claimed)(void *arg, const struct claim_result *result);
+    /* A settlement was answered, or given up. put_back_ms is the earliest time at which one of the
+     * reservations is to be looked at again; INT64_MAX: none. */
+    void (*on_settled)(void *arg, int64_t put_back_ms);
+    void *arg;
+};
+
+/* Adds itself to the engine, which must outlive it. NULL: out of memory. */
+struct claims *claims_new(struct parts *parts, struct engine *engine,
+                          const struct claims_events *events);
+/* The queue has been closed, and the engine's links freed. NULL is legal. */
+void claims_free(struct claims *c);
+
+/* Claims what is due by Postgres's clock, which must be known. on_claimed fires once, never from
+ * inside this call, after lanes have taken what it brought; on_settled follows when that has been
+ * released. One at a time. Returns 0, or -1 when Redis is down. */
+int claims_ask(struct claims *c) __attribute__((warn_unused_result));
+
+/* Claimed batches that no lane has taken yet. */
+int claims_waiting(const struct claims *c);
+
+/* Nothing in hand, and no answer awaited. */
+bool claims_idle(const struct claims *c);
+
+/* Those go back to :pending, at their old time. on_settled follows. */
+void claims_hand_back(struct claims *c);
+
+/* Orderly stop with no time left: what is being released goes back to :pending as well (best
+ * effort: else the lease covers it). on_settled follows when Redis has answered. */
+void claims_abandon(struct claims *c);
+
+#endif

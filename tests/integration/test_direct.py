@@ -1,0 +1,66 @@
+"""Direct mode: while Redis is out of reach all workers release straight from Postgres."""
+
+from __future__ import annotations
+
+import pytest
+from harness import shop
+from harness.database import Database
+from harness.locks import sweepers
+from harness.poll import wait_until
+from harness.sweeper import Start
+
+NO_REDIS = "redis://127.0.0.1:1"
+# Whoever releases a reservation is noted with it.
+NOTE_WHO = """
+    CREATE TABLE released_by (id text, who text);
+    CREATE FUNCTION note_who() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN
+            INSERT INTO released_by VALUES (NEW.id, current_setting('application_name'));
+            RETURN NEW;
+        END$$;
+    CREATE TRIGGER note_who BEFORE UPDATE ON inventory_reservations
+        FOR EACH ROW EXECUTE FUNCTION note_who();
+"""
+
+
+def workers(n: int) -> set[str]:
+    return {f"reservation-sweeper worker {i}" for i in range(1, n + 1)}
+
+
+def released_by(db: Database) -> dict[str, int]:
+    return dict(db.query("SELECT who, count(*) FROM released_by GROUP BY who"))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_all_workers_release(db: Database, sweeper: Start, n: int) -> None:
+    """As many batches at a time as there are workers: the feed's connection reads pages."""
+    db.conn.execute(NOTE_WHO)
+    products = shop.add_products(db, 40, stock=100_000)
+    daemon = sweeper("--workers", str(n), "--batch-size", "100", redis_url=NO_REDIS)
+    daemon.wait_for_record("Redis is out of reach")
+    wait_until(lambda: len(sweepers(db)) == n + 1, 10, "all are connected")
+    shop.bulk_reserve(db, 6000, products)
+    wait_until(lambda: shop.count_status(db, "active") == 0, 30, "the backlog is drained")
+    shop.check_stock_adds_up(db)
+    who = released_by(db)
+    assert set(who) == workers(n) and sum(who.values()) == 6000, who
+    assert daemon.stop() == 0
+    assert daemon.find("Stopped")[0]["releasedTotal"] == 6000
+
+
+def test_without_the_workers(db: Database, sweeper: Start) -> None:
+    """The feed's connection releases by itself where it is the only one that there is."""
+    db.conn.execute(NOTE_WHO)
+    product = shop.add_product(db, stock=1000)
+    daemon = sweeper("--workers", "2", redis_url=NO_REDIS)
+    daemon.wait_for_record("Redis is out of reach")
+    wait_until(lambda: len(sweepers(db)) == 3, 10, "all are connected")
+    with db.server.connect("postgres") as conn:
+        conn.execute(f"ALTER DATABASE {db.name} ALLOW_CONNECTIONS false")
+        for pid in sweepers(db, "application_name LIKE '%% worker %%'"):
+            conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        wait_until(lambda: len(sweepers(db)) == 1, 10, "the feed's is left")
+        shop.bulk_reserve(db, 700, [product])
+        wait_until(lambda: shop.count_status(db, "active") == 0, 30, "all are released")
+        conn.execute(f"ALTER DATABASE {db.name} ALLOW_CONNECTIONS true")
+    assert released_by(db) == {"reservation-sweeper feed": 700}
