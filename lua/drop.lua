@@ -1,4 +1,4 @@
--- Removes ids that Postgres has settled, whoever holds them.
+-- Removes ids that are not active any more by what Postgres says, whoever has claimed them.
 -- KEYS  1 pending, 2 inflight, 3 failed
 -- ARGV  at most 1000 ids
 -- Returns how many entries of pending and inflight were removed.

@@ -27,7 +27,7 @@ local leases = redis.call('ZMSCORE', inflight, unpack(ids))
 local records = redis.call('HMGET', failed, unpack(ids))
 
 local done = {}
-local entries, claims, stale, added, returned = {}, {}, {}, {}, {}
+local entries, claims, forgotten, added, returned = {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
     local what, seen, at = ARGV[4 * i - 3], ARGV[4 * i - 1], ARGV[4 * i]
     local score, lease, record = scores[i], leases[i], records[i]
@@ -46,9 +46,9 @@ for i, id in ipairs(ids) do
         returned[#returned + 1] = id
     elseif what == 'unclaim' and lease == seen then
         claims[#claims + 1] = id
-        stale[#stale + 1] = id
+        forgotten[#forgotten + 1] = id
     elseif what == 'forget' and record == seen and not lease then
-        stale[#stale + 1] = id
+        forgotten[#forgotten + 1] = id
     elseif what == 'retry' and record == seen and not score and not lease then
         added[#added + 1] = at
         added[#added + 1] = id
@@ -63,7 +63,7 @@ local nobody = '\255 nobody'
 if #entries > 0 or #claims > 0 then
     redis.call('ZREM', pending, nobody)
 end
-if #stale > 0 then
+if #forgotten > 0 then
     redis.call('HDEL', failed, nobody)
 end
 if #added > 0 then
@@ -78,7 +78,7 @@ end
 if #claims > 0 then
     redis.call('ZREM', inflight, unpack(claims))
 end
-if #stale > 0 then
-    redis.call('HDEL', failed, unpack(stale))
+if #forgotten > 0 then
+    redis.call('HDEL', failed, unpack(forgotten))
 end
 return done

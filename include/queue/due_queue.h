@@ -50,8 +50,8 @@ struct due_claimed {
 /* prefix is copied. NULL when memory ran out. */
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
 
-/* cb(arg, reason) fires when Redis, connected, refuses any call of the queue, or answers nonsense to
- * one of this header: before that call's own callback. reason names the command, and where it
+/* cb(arg, reason) fires when Redis, connected, refuses any call of the queue, or answers nonsense
+ * to one of this header: before that call's own callback. reason names the command, and where it
  * stands. */
 void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char *reason),
                           void *arg);
@@ -120,9 +120,9 @@ int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, siz
                        void (*cb)(void *arg, size_t added, const char *error), void *arg)
     __attribute__((warn_unused_result));
 
-/* Removes ids that Postgres has settled, from :pending, :inflight and :failed, whoever holds them:
- * for releases made without a claim (--once, direct mode). at_ms is not used. cb: dropped = entries
- * that were removed from :pending and :inflight. */
+/* Removes ids that are not active any more, from :pending, :inflight and :failed, whoever has
+ * claimed them: for releases made without a claim (--once, direct mode). at_ms is not used. cb:
+ * dropped = entries that were removed from :pending and :inflight. */
 int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n,
                    void (*cb)(void *arg, size_t dropped, const char *error), void *arg)
     __attribute__((warn_unused_result));

@@ -93,6 +93,20 @@ def test_schedule_leaves_claimed_and_failed_ones(queue: Queue) -> None:
     assert queue.schedule(*entries[:3]) == 0
 
 
+def test_schedule_with_claims_alone_and_with_records_alone(queue: Queue) -> None:
+    queue.client.zadd(INFLIGHT, {"claimed": LEASE})
+    assert queue.schedule((NOW, "claimed"), (NOW, "new")) == 1
+    assert queue.pending() == {b"new": NOW}
+    queue.client.delete(INFLIGHT)
+    queue.client.zadd(PENDING, {"failed": NOW + 300})
+    queue.client.hset(FAILED, "failed", "r")
+    assert queue.schedule((NOW, "failed"), (NOW - 1, "new")) == 1
+    assert queue.pending() == {b"failed": NOW + 300, b"new": NOW - 1}
+    queue.client.delete(FAILED)
+    assert queue.schedule((NOW, "failed"), (NOW, "new")) == 1
+    assert queue.pending() == {b"failed": NOW, b"new": NOW - 1}
+
+
 def test_schedule_of_nothing_and_of_too_much(queue: Queue) -> None:
     assert queue.schedule() == 0
     assert queue.schedule(*((NOW, f"id{i}") for i in range(1000))) == 1000

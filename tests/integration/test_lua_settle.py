@@ -85,6 +85,14 @@ def test_refused_ones_find_room_beyond_deferred_ones(queue: Queue) -> None:
     assert queue.failed()[b"id0"] == b"again" and len(queue.failed()) == 22
 
 
+def test_the_last_of_the_refused_ones_finds_that_room_too(claimed: Queue) -> None:
+    claimed.client.hset(FAILED, mapping={f"there{i}": "r" for i in range(20)})
+    failed, deferred = [("a", NOW + 1, "f"), ("b", NOW + 1, "f")], [("c", NOW + 1, "d")]
+    assert claimed.settle(failed=failed, deferred=deferred, cap=20) == 0
+    assert claimed.failed().keys() >= {b"a", b"b"} and len(claimed.failed()) == 22
+    assert claimed.pending().keys() == {b"a", b"b"}
+
+
 def test_settle_of_nothing_and_of_too_much(queue: Queue) -> None:
     assert queue.settle() == 0
     assert queue.settle(forget=[f"id{i}" for i in range(1000)]) == 1000
