@@ -12,15 +12,12 @@ ARCHITECTURE = "docs/ARCHITECTURE.md"
 def modules() -> dict[str, str]:
     """Each file with its description."""
     found = {}
-    for folder, files, text in rows(section(text_of(ARCHITECTURE), "Modules")):
-        names = re.findall(r"`([\w.*]+)`", files)
+    for folder, cell in rows(section(text_of(ARCHITECTURE), "Modules")):
         folder = folder.strip("`")
-        if folder in ("lua/", "sql/"):
-            continue
-        descriptions = text.split("; ")
-        assert len(names) == len(descriptions), f"as many descriptions as files: {files}"
-        for file, description in zip(names, descriptions):
-            path = f"src/{file}" if folder == "src/" else f"src/{folder}{file}"
+        for part in cell.split("; ") if folder not in ("lua/", "sql/") else []:
+            file, _, description = part.partition(": ")
+            assert re.fullmatch(r"`\w+\.c`", file) and description, part
+            path = f"src/{file[1:-1]}" if folder == "src/" else f"src/{folder}{file[1:-1]}"
             assert path not in found, f"twice: {path}"
             found[path] = description
     return found
