@@ -20,6 +20,11 @@ struct due_queue;
 #define DUE_QUEUE_SCRIPT_MAX 1000  /* ids in one script */
 #define DUE_QUEUE_FAILED_MAX 10000 /* records in :failed; Postgres has the rest */
 
+/* Each callback fires once, never from inside the call that it is given to. error is NULL, or one
+ * sentence that ends with the call: then there is nothing else. */
+typedef void due_error_cb(void *arg, const char *error);
+typedef void due_count_cb(void *arg, size_t n, const char *error);
+
 /* A claimed id. The strings belong to the reply and end with the callback. */
 struct due_claim {
     const char *id;
@@ -47,6 +52,9 @@ struct due_claimed {
     int64_t sent_us, received_us; /* monotonic */
 };
 
+typedef void due_claimed_cb(void *arg, const struct due_claimed *claimed, const char *error);
+typedef void due_sizes_cb(void *arg, const struct due_sizes *sizes, const char *error);
+
 /* prefix is copied. NULL when memory ran out. */
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
 
@@ -59,7 +67,7 @@ void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char 
 /* Asks Redis for all that the sweeper needs of it: each command of each script, over keys of its
  * own ({prefix}:probe:...) that are gone again afterwards; and the types of the keys in use. cb:
  * error is NULL when nothing was refused, else the first refusal, or that the link was lost. */
-int due_queue_probe(struct due_queue *q, void (*cb)(void *arg, const char *error), void *arg)
+int due_queue_probe(struct due_queue *q, due_error_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
 /* Callbacks under way are called with an error first. Allowed inside a callback of this queue,
@@ -74,8 +82,7 @@ void due_queue_free(struct due_queue *q);
  * connection broke: what they brought is given, with error == NULL, and settling it will fail the
  * usual way. Returns 0, or -1 when Redis is down: nothing was sent and cb will not fire. */
 int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
-                    void (*cb)(void *arg, const struct due_claimed *claimed, const char *error),
-                    void *arg) __attribute__((warn_unused_result));
+                    due_claimed_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 enum due_verdict {
     DUE_FORGET, /* out of :inflight and :failed; an entry that appeared in :pending meanwhile stays
@@ -97,13 +104,14 @@ struct due_settlement {
     const char *record; /* FAILED, DEFERRED: JSON */
 };
 
+typedef void due_settled_cb(void *arg, size_t n, size_t lost, const char *error);
+
 /* Settles claimed ids; each only while it is still ours (see above). cb is told n again; `lost`
  * counts those whose lease had passed to somebody else. cb with error != NULL: no answer or an
  * error; the lease covers what was not settled. The strings are copied before the function returns.
  * n may be 0 to 5,000. */
 int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
-                     size_t n, void (*cb)(void *arg, size_t n, size_t lost, const char *error),
-                     void *arg) __attribute__((warn_unused_result));
+                     size_t n, due_settled_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 struct due_entry {
     const char *id;
@@ -114,35 +122,32 @@ struct due_entry {
 /* Mirrors: into :pending at at_ms unless it stands there earlier; ids in :inflight are not touched;
  * nor are those with a :failed record, unless :pending lost them. n: 0 to any; sent in scripts of
  * 1,000, one after the other (the next when the last has answered, so that Redis's other users get
- * their turn). The strings must live until cb. cb: added = entries that are new or became earlier;
+ * their turn). The strings must live until cb. cb: n = entries that are new or became earlier;
  * with an error, those of the scripts before. */
 int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, size_t n,
-                       void (*cb)(void *arg, size_t added, const char *error), void *arg)
-    __attribute__((warn_unused_result));
+                       due_count_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Removes ids that are not active any more, from :pending, :inflight and :failed, whoever has
  * claimed them: for releases made without a claim (--once, direct mode). at_ms is not used. cb:
- * dropped = entries that were removed from :pending and :inflight. */
-int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n,
-                   void (*cb)(void *arg, size_t dropped, const char *error), void *arg)
-    __attribute__((warn_unused_result));
+ * n = entries that were removed from :pending and :inflight. */
+int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n, due_count_cb *cb,
+                   void *arg) __attribute__((warn_unused_result));
 
 /* Sizes without claiming. */
-int due_queue_sizes(struct due_queue *q,
-                    void (*cb)(void *arg, const struct due_sizes *sizes, const char *error),
-                    void *arg) __attribute__((warn_unused_result));
+int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
+
+typedef void due_role_cb(void *arg, bool ours, int64_t remaining_ms, const char *owner,
+                         const char *error);
 
 /* A leased role: {prefix}:feeder or another key of the sweeper's own. Takes it when free, renews it
  * when `name` has it, for ttl_ms. cb: ours = we have it; else remaining_ms says how long the
  * other's lease still runs and `owner` who it is. */
 int due_queue_role(struct due_queue *q, const char *role, const char *name, int64_t ttl_ms,
-                   void (*cb)(void *arg, bool ours, int64_t remaining_ms, const char *owner,
-                              const char *error),
-                   void *arg) __attribute__((warn_unused_result));
+                   due_role_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Gives a role up if we have it; no answer is awaited (cb may be NULL). */
 int due_queue_role_release(struct due_queue *q, const char *role, const char *name,
-                           void (*cb)(void *arg, const char *error), void *arg)
-    __attribute__((warn_unused_result));
+                           due_error_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 #endif

@@ -1,31 +1,32 @@
-/* What a reconciliation asks of the due queue (due_queue.h): looking without claiming, repairing
+/* What a reconciliation asks of the due queue (due_queue.h): lookups without claims, repairs of
  * what still stands as it was seen, and the mark that shows whether Redis has lost its data.
  *
  * Each call is one script or command, of at most 1,000 ids; strings are copied before it returns.
  * Returns 0, or -1 when Redis is down or memory ran out: nothing was sent and cb will not fire. In
  * a callback with an error there is nothing else; what it is given ends with it. */
-#ifndef RS_DUE_QUEUE_RECONCILE_H
-#define RS_DUE_QUEUE_RECONCILE_H
+#ifndef RS_REPAIR_H
+#define RS_REPAIR_H
 
 #include "queue/due_queue.h"
 
 #define DUE_NOWHERE INT64_MIN
 
+/* n is as many as were asked for, or as were found. */
+typedef void due_scores_cb(void *arg, const int64_t *scores_ms, size_t n, const char *error);
+typedef void due_indexes_cb(void *arg, const size_t *indexes, size_t n, const char *error);
+
 /* Scores in :pending, in milliseconds, DUE_NOWHERE for what is not there. at_ms is not used. */
 int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
-                     void *arg) __attribute__((warn_unused_result));
+                     due_scores_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Which entries are in none of :pending, :inflight and :failed: their indexes, rising. at_ms is not
  * used. */
 int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                     void *arg) __attribute__((warn_unused_result));
+                     due_indexes_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Adds entries to :pending, at at_ms, unless they are there. */
-int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
-                  void (*cb)(void *arg, const char *error), void *arg)
-    __attribute__((warn_unused_result));
+int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n, due_error_cb *cb,
+                  void *arg) __attribute__((warn_unused_result));
 
 /* A string of Redis's; text is NULL when there is none. */
 struct due_text {
@@ -38,10 +39,11 @@ struct due_state {
     struct due_text record;            /* in :failed */
 };
 
+typedef void due_states_cb(void *arg, const struct due_state *states, size_t n, const char *error);
+
+/* What Redis has of each entry. at_ms is not used. */
 int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const struct due_state *states, size_t n,
-                                const char *error),
-                     void *arg) __attribute__((warn_unused_result));
+                     due_states_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 struct due_repair {
     const char *what; /* lua/repair.lua's word: "add", "move", "remove", ... */
@@ -51,36 +53,39 @@ struct due_repair {
     int64_t at_ms;        /* of the entry afterwards; remove, unclaim, forget: not used */
 };
 
+typedef void due_repaired_cb(void *arg, const bool *repaired, size_t n, const char *error);
+
 /* repaired[i]: it stood as it was seen. */
 int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
-                     void (*cb)(void *arg, const bool *repaired, size_t n, const char *error),
-                     void *arg) __attribute__((warn_unused_result));
+                     due_repaired_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 struct due_found {
     struct due_text id;
     struct due_text value; /* score or record */
 };
 
+typedef void due_found_cb(void *arg, const struct due_found *found, size_t n, const char *error);
+typedef void due_walked_cb(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                           const char *error);
+
 /* The first entries of :pending, up to DUE_QUEUE_SCRIPT_MAX, in the order of their scores, that
  * score `from` or later; with an id, those that follow it, which scored that. What is there all the
  * time is met when each call begins where the last one ended. */
 int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
-                      void (*cb)(void *arg, const struct due_found *found, size_t n,
-                                 const char *error),
-                      void *arg) __attribute__((warn_unused_result));
+                      due_found_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
 
 /* One step through a key: about 1,000 of what is there. Begins with cursor "0", goes on with the
  * one that cb is given, ends when that is "0". What is there all the time is met at least once,
  * perhaps more often. */
-int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor,
-                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
-                              size_t n, const char *error),
+int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor, due_walked_cb *cb,
                    void *arg) __attribute__((warn_unused_result));
 
+typedef void due_mark_cb(void *arg, bool gone, const char *error);
+
 /* Leaves {prefix}:mark unless it is there. gone: it was not. */
-int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
-                   void *arg) __attribute__((warn_unused_result));
+int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -65,7 +65,7 @@ static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
 struct sizes_op {
     struct due_op op;
     struct due_sizes sizes;
-    void (*cb)(void *arg, const struct due_sizes *sizes, const char *error);
+    due_sizes_cb *cb;
     void *arg;
 };
 
@@ -85,9 +85,7 @@ static void on_sizes(void *arg, const struct redis_reply *reply, const char *err
     due_op_done(&op->op);
 }
 
-int due_queue_sizes(struct due_queue *q,
-                    void (*cb)(void *arg, const struct due_sizes *sizes, const char *error),
-                    void *arg)
+int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct sizes_op), finish_sizes);
     struct sizes_op *op = (struct sizes_op *)base;
@@ -112,7 +110,7 @@ struct claim_op {
     struct due_claim *claims;   /* room for as many as were asked for */
     char *texts[CLAIM_PARTS_MAX];
     size_t n_parts; /* answered as they should be */
-    void (*cb)(void *arg, const struct due_claimed *claimed, const char *error);
+    due_claimed_cb *cb;
     void *arg;
 };
 
@@ -270,8 +268,7 @@ static struct claim_op *new_claim(int64_t lease_ms, int limit)
 }
 
 int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
-                    void (*cb)(void *arg, const struct due_claimed *claimed, const char *error),
-                    void *arg)
+                    due_claimed_cb *cb, void *arg)
 {
     struct claim_op *op;
     struct due_args args;

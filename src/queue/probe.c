@@ -52,7 +52,7 @@ static const struct step steps[] = {
 struct probe_op {
     struct due_op op;
     size_t step;
-    void (*cb)(void *arg, const char *error);
+    due_error_cb *cb;
     void *arg;
 };
 
@@ -117,7 +117,7 @@ static bool send_step(struct due_queue *q, struct probe_op *op)
     return sent;
 }
 
-int due_queue_probe(struct due_queue *q, void (*cb)(void *arg, const char *error), void *arg)
+int due_queue_probe(struct due_queue *q, due_error_cb *cb, void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct probe_op), finish_probe);
     struct probe_op *op = (struct probe_op *)base;

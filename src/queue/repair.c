@@ -41,8 +41,7 @@ static void finish_scores(struct due_op *base, const char *error)
 }
 
 int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const int64_t *scores_ms, size_t n, const char *error),
-                     void *arg)
+                     due_scores_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_scores, n, arg);
     struct due_args args;
@@ -93,8 +92,7 @@ static void finish_indexes(struct due_op *base, const char *error)
 }
 
 int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const size_t *indexes, size_t n, const char *error),
-                     void *arg)
+                     due_indexes_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_indexes, n, arg);
     struct due_args args;
@@ -116,8 +114,8 @@ static void finish_add(struct due_op *base, const char *error)
     op->cb.add(op->arg, error);
 }
 
-int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n,
-                  void (*cb)(void *arg, const char *error), void *arg)
+int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n, due_error_cb *cb,
+                  void *arg)
 {
     struct due_single *op = due_single_new(finish_add, n, arg);
     struct due_args args;
@@ -170,9 +168,7 @@ static void finish_lookup(struct due_op *base, const char *error)
 }
 
 int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_t n,
-                     void (*cb)(void *arg, const struct due_state *states, size_t n,
-                                const char *error),
-                     void *arg)
+                     due_states_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_lookup, n, arg);
     struct due_args args;
@@ -213,8 +209,7 @@ static void finish_repair(struct due_op *base, const char *error)
 }
 
 int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
-                     void (*cb)(void *arg, const bool *repaired, size_t n, const char *error),
-                     void *arg)
+                     due_repaired_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
@@ -246,8 +241,7 @@ static void finish_mark(struct due_op *base, const char *error)
     op->cb.mark(op->arg, error == NULL && redis_reply_int(op->reply) != 0, error);
 }
 
-int due_queue_mark(struct due_queue *q, void (*cb)(void *arg, bool gone, const char *error),
-                   void *arg)
+int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_mark, 0, arg);
     struct due_args args;

@@ -8,9 +8,8 @@
 
 struct role_op {
     struct due_op op;
-    void (*on_role)(void *arg, bool ours, int64_t remaining_ms, const char *owner,
-                    const char *error);
-    void (*on_release)(void *arg, const char *error);
+    due_role_cb *on_role;
+    due_error_cb *on_release;
     void *arg;
     bool ours;
     int64_t remaining_ms;
@@ -89,9 +88,7 @@ static int send_role(struct due_queue *q, struct role_op *op, const char *role, 
 }
 
 int due_queue_role(struct due_queue *q, const char *role, const char *name, int64_t ttl_ms,
-                   void (*cb)(void *arg, bool ours, int64_t remaining_ms, const char *owner,
-                              const char *error),
-                   void *arg)
+                   due_role_cb *cb, void *arg)
 {
     struct role_op *op = new_role(arg);
 
@@ -103,7 +100,7 @@ int due_queue_role(struct due_queue *q, const char *role, const char *name, int6
 }
 
 int due_queue_role_release(struct due_queue *q, const char *role, const char *name,
-                           void (*cb)(void *arg, const char *error), void *arg)
+                           due_error_cb *cb, void *arg)
 {
     struct role_op *op = new_role(arg);
 

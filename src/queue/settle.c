@@ -28,7 +28,7 @@ static size_t read_count(struct due_op *op, const struct redis_reply *reply, con
 struct settle_op {
     struct due_op op;
     size_t n, lost;
-    void (*cb)(void *arg, size_t n, size_t lost, const char *error);
+    due_settled_cb *cb;
     void *arg;
 };
 
@@ -76,8 +76,7 @@ static int add_settlements(struct due_args *args, const struct due_queue *q, int
 }
 
 int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
-                     size_t n, void (*cb)(void *arg, size_t n, size_t lost, const char *error),
-                     void *arg)
+                     size_t n, due_settled_cb *cb, void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct settle_op), finish_settle);
     struct settle_op *op = (struct settle_op *)base;
@@ -114,7 +113,7 @@ struct entries_op {
     const struct lua_script *script;
     const struct due_entry *entries; /* the caller's */
     size_t n, sent, changed;
-    void (*cb)(void *arg, size_t changed, const char *error);
+    due_count_cb *cb;
     void *arg;
 };
 
@@ -160,8 +159,7 @@ static void on_entries(void *arg, const struct redis_reply *reply, const char *e
 }
 
 static int begin_entries(struct due_queue *q, const struct lua_script *script,
-                         const struct due_entry *entries, size_t n,
-                         void (*cb)(void *arg, size_t changed, const char *error), void *arg)
+                         const struct due_entry *entries, size_t n, due_count_cb *cb, void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct entries_op), finish_entries);
     struct entries_op *op = (struct entries_op *)base;
@@ -178,13 +176,13 @@ static int begin_entries(struct due_queue *q, const struct lua_script *script,
 }
 
 int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, size_t n,
-                       void (*cb)(void *arg, size_t added, const char *error), void *arg)
+                       due_count_cb *cb, void *arg)
 {
     return begin_entries(q, &lua_schedule, entries, n, cb, arg);
 }
 
-int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n,
-                   void (*cb)(void *arg, size_t dropped, const char *error), void *arg)
+int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n, due_count_cb *cb,
+                   void *arg)
 {
     return begin_entries(q, &lua_drop, entries, n, cb, arg);
 }

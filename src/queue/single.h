@@ -11,15 +11,14 @@ struct due_single {
     size_t n;                        /* ids that were asked for */
     const struct redis_reply *reply; /* inside the reply's callback */
     union {
-        void (*scores)(void *arg, const int64_t *scores_ms, size_t n, const char *error);
-        void (*indexes)(void *arg, const size_t *indexes, size_t n, const char *error);
-        void (*lookup)(void *arg, const struct due_state *states, size_t n, const char *error);
-        void (*repair)(void *arg, const bool *repaired, size_t n, const char *error);
-        void (*scan)(void *arg, const char *cursor, const struct due_found *found, size_t n,
-                     const char *error);
-        void (*pending)(void *arg, const struct due_found *found, size_t n, const char *error);
-        void (*add)(void *arg, const char *error);
-        void (*mark)(void *arg, bool gone, const char *error);
+        due_scores_cb *scores;
+        due_indexes_cb *indexes;
+        due_states_cb *lookup;
+        due_repaired_cb *repair;
+        due_walked_cb *scan;
+        due_found_cb *pending;
+        due_error_cb *add;
+        due_mark_cb *mark;
     } cb;
     void *arg;
 };

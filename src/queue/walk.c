@@ -38,9 +38,7 @@ static void finish_pending(struct due_op *base, const char *error)
 }
 
 int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
-                      void (*cb)(void *arg, const struct due_found *found, size_t n,
-                                 const char *error),
-                      void *arg)
+                      due_found_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_pending, 0, arg);
     struct due_args args;
@@ -84,9 +82,7 @@ static void finish_scan(struct due_op *base, const char *error)
     free(found);
 }
 
-int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor,
-                   void (*cb)(void *arg, const char *cursor, const struct due_found *found,
-                              size_t n, const char *error),
+int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor, due_walked_cb *cb,
                    void *arg)
 {
     static const struct {
