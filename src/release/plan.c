@@ -33,9 +33,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SEARCH_PART 10         /* of the lock timeout */
-#define SINGLES_US (50 * 1000) /* for those that were refused before, in one batch */
-#define COUNTERS_MOST 4        /* waited for in one batch */
+#define SEARCH_PART 10          /* of the lock timeout */
+#define SINGLES_US (50 * MS_US) /* for those that were refused before, in one batch */
+#define COUNTERS_MOST 4         /* waited for in one batch */
 
 struct plan *plan_new(const struct plan_options *options)
 {
@@ -129,7 +129,7 @@ static void settle_conflicts(struct plan *p)
     if (p->met.passed || p->met.failures == 0)
         return;
     for (size_t i = 0; i < p->end[GROUP_FREE]; i++)
-        if (p->order[i]->outcome == OUTCOME_LOCKED && p->order[i]->lock == LOCK_AMONG)
+        if (p->order[i]->outcome == OUTCOME_LOCKED)
             p->order[i]->lock = LOCK_INSIDE;
 }
 
@@ -267,7 +267,6 @@ void plan_products(struct plan *p, int64_t mono_us)
     p->asked = true;
     if (p->suspect != NULL)
         breakers_refused(p->options.breakers, p->suspect, p->cause, mono_us);
-    p->suspect = NULL;
 }
 
 void plan_proof(struct plan *p, enum plan_proved proved)

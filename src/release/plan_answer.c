@@ -153,10 +153,8 @@ static bool either_fault(struct plan *p, const struct release_result *result,
 static void conflict(struct plan *p, int64_t mono_us)
 {
     struct range r = p->current;
-    if (p->stage == STAGE_COUNTERS) { /* they are locked already, by a counter */
-        plan_mark(p, r, OUTCOME_LOCKED);
+    if (p->stage == STAGE_COUNTERS) /* they are locked already, by a counter */
         return;
-    }
     switch (conflicts_met(conflicts_of(p), r.n, mono_us)) {
     case CONFLICT_REPEAT:
         plan_push(p, r);
@@ -214,7 +212,6 @@ bool plan_answer(struct plan *p, const struct release_result *result,
     case RELEASE_SLOW: /* too much at once, or a trigger that takes its time: locks end sooner */
         if (p->stage != STAGE_COUNTERS)
             return refused(p, result, table, mono_us);
-        plan_mark(p, p->current, OUTCOME_LOCKED);
         break;
     case RELEASE_GONE:
     case RELEASE_UNKNOWN:

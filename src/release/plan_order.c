@@ -43,8 +43,7 @@ void plan_give_up(struct plan *p, enum outcome outcome)
     for (size_t i = 0; i < p->end[GROUP_INVALID]; i++)
         if (p->order[i]->outcome == OUTCOME_NONE)
             p->order[i]->outcome = outcome;
-    p->depth = 0;
-    p->doubted = false;
+    p->doubted = false; /* that is an outcome now, whatever becomes of the statements */
     p->stage = STAGE_DONE;
 }
 

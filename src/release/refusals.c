@@ -74,10 +74,10 @@ bool refusals_meet(struct refusals *r, const char *id)
     return find(r, id) == NULL && add(r, id) != NULL;
 }
 
-uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back)
+uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *too_early)
 {
     const struct refusal *at = find(r, id);
-    *held_back = at != NULL && mono_us < at->retry_us;
+    *too_early = at != NULL && mono_us < at->retry_us;
     return at != NULL ? at->attempts : 0;
 }
 

@@ -16,8 +16,8 @@ void refusals_free(struct refusals *r);
 /* Notes one more refusal; returns how many there have been, this one included. */
 uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us);
 
-/* How often it was refused so far; 0: never. *held_back: its time has not come. */
-uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *held_back);
+/* How often it was refused so far; 0: never. *too_early: its time has not come. */
+uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *too_early);
 
 /* Notes that it is here, without a refusal. Returns whether that is news; false as well when there
  * is no room to remember it. */

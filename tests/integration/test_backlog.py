@@ -3,12 +3,14 @@ left. The same promises hold as for one worker."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from harness import shop
-from harness.locks import waiting
-from harness.poll import wait_until
+from harness.locks import lock_product, transaction, waiting
+from harness.poll import wait_until, within
+from harness.sweeper import ALONE
 
 PENDING = "{reservations}:pending"
 INFLIGHT = "{reservations}:inflight"
@@ -85,6 +87,67 @@ def test_a_locked_counter_keeps_only_its_own(db: Any, redis: Any, sweeper: Any) 
         sweeper("--workers", "2", "--batch-size", "100")
         wait_until(lambda: shop.count_status(db, "active") == 400, 30, "all others are released")
     wait_until(lambda: shop.count_status(db, "active") == 0, 20, "its own follow")
+    shop.check_stock_adds_up(db)
+
+
+def parts(db: Any) -> list[int]:
+    """How many rows each release has released, the fewest first."""
+    rows = db.query(
+        "SELECT count(*) FROM inventory_reservations WHERE status = 'released'"
+        " GROUP BY xmin::text ORDER BY 1"
+    )
+    return [n for (n,) in rows]
+
+
+def rollbacks(db: Any) -> int:
+    db.query("SELECT pg_stat_clear_snapshot()")
+    of_it = "SELECT xact_rollback FROM pg_stat_database WHERE datname = %s"
+    return int(db.value(of_it, (db.name,)))
+
+
+@pytest.mark.parametrize("checks", ["with checks", "without checks"])
+def test_an_undisturbed_backlog_goes_in_bulk(
+    db: Any, redis: Any, sweeper: Any, checks: str
+) -> None:
+    """No release fails and is done again with care, and none is in small parts."""
+    if checks == "without checks":
+        for table, name in db.query(
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'c'"
+            " AND conrelid IN ('inventory'::regclass, 'inventory_reservations'::regclass)"
+        ):
+            db.conn.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"')
+    products = shop.add_products(db, 5, stock=100_000)
+    shop.bulk_reserve(db, 1200, products)
+    several_rows(db, 100, products)
+    mirror_all(db, redis)
+    before = rollbacks(db)
+    daemon = sweeper("--batch-size", "300", *ALONE)
+    wait_until(lambda: shop.count_status(db, "active") == 0, 30, "the backlog is drained")
+    shop.check_stock_adds_up(db)
+    assert daemon.stop() == 0  # and its connections have told what they did
+    assert rollbacks(db) == before
+    assert len(parts(db)) <= 6 and parts(db)[-1] >= 300, parts(db)
+
+
+def test_a_held_counter_does_not_hold_up_others_for_long(
+    db: Any, redis: Any, sweeper: Any
+) -> None:
+    """A bulk release holds the counters that it has while it waits: a moment for one, although it
+    waits for its turn for longer."""
+    products = shop.add_products(db, 5, stock=100_000)
+    daemon = sweeper(*ALONE)
+    daemon.wait_for_record("Redis connected")
+    ids = shop.bulk_reserve(db, 500, products)
+    with transaction(db, lock_product(products[0])):
+        mirror_all(db, redis)
+        waits = []
+        while shop.count_status(db, "released") < 400:
+            began = time.monotonic()
+            with transaction(db, *(lock_product(p) for p in products[1:])):
+                waits.append(time.monotonic() - began)
+            assert sum(waits) < within(20), "the others are released"
+    assert max(waits) < within(1), waits
+    wait_until(lambda: shop.count_status(db, "released") == len(ids), 20, "its own follow")
     shop.check_stock_adds_up(db)
 
 

@@ -13,7 +13,15 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.locks import lock_product, lock_reservation, transaction, waiting
+from harness.locks import (
+    SLOW,
+    lock_product,
+    lock_reservation,
+    slow_releases,
+    sweepers,
+    transaction,
+    waiting,
+)
 from harness.poll import wait_until, within
 from harness.queue import FAILED, PENDING, is_empty, mirror
 from harness.sweeper import ALONE, Start
@@ -52,11 +60,29 @@ def test_a_locked_counter_makes_only_its_own_wait(
         mirror(db, redis, *wait_for, *go_on)
         sweeper(*ALONE)
         wait_until(lambda: shop.stock(db, free) == (100, 100, 0), 20, "the free product's")
-        wait_until(lambda: waiting(db), 20, "it is tried with patience, too")
+        wait_until(lambda: waiting(db), 20, "it is waited for, too")
         assert shop.statuses(db) == {"released": 20, "active": 20}
         assert shop.stock(db, busy) == (100, 80, 20)
     wait_until(lambda: shop.stock(db, busy) == (100, 100, 0), 20, "the other product's")
     wait_until(lambda: is_empty(redis), 5, "settled")
+
+
+def test_counters_of_what_is_not_due_are_left_alone(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """An entry may come too early: then a release looks at its row, and locks nothing of it."""
+    due, early = shop.add_products(db, 2)
+    ids = [shop.reserve(db, {due: 1}, ttl_s=-1), shop.reserve(db, {early: 1}, ttl_s=600)]
+    slow_releases(db, 1)
+    redis.zadd(PENDING, dict.fromkeys(ids, 1))
+    sweeper(*ALONE)
+    wait_until(lambda: sweepers(db, SLOW), 20, "a release of both", step=0.005)
+    with transaction(db) as checkout:
+        checkout.execute(
+            "SELECT FROM inventory WHERE product_id = %s FOR UPDATE NOWAIT", (early,)
+        )
+        assert sweepers(db, SLOW), "it is still at it"
+    wait_until(lambda: shop.statuses(db) == {"released": 1, "active": 1}, 20, "the due one")
 
 
 def test_what_a_bulk_release_leaves_is_released_in_small_parts(

@@ -486,6 +486,20 @@ static void known_ones_come_last(void **state)
     sends(RELEASE_CAREFUL, 4, 4, LOCK_US);
     releases("");
     ends("LLLLRRRR");
+    make(9);
+    for (size_t i = 0; i < 5; i++)
+        locked_note(locked, &(struct item){.id = items[i].id, .outcome = OUTCOME_RELEASED}, 0,
+                    now_us);
+    know(8, HOUR_US);
+    begin(false);
+    sends(RELEASE_CAREFUL, 0, 5, LOCK_US);
+    releases("");
+    for (size_t i = 5; i < 9; i++) {
+        sends(RELEASE_CAREFUL, i, 1, LOCK_US);
+        assert_true(step.watch);
+        releases("");
+    }
+    ends("RRRRRRRRR");
 }
 
 static void an_error_in_doubt(void **state)
@@ -581,6 +595,15 @@ static void nothing_is_sent_any_more(void **state)
     ends(NULL);
     assert_int_equal(items[0].outcome, OUTCOME_UNKNOWN);
     assert_int_equal(items[100].outcome, OUTCOME_UNKNOWN);
+    run(2, false); /* what was in doubt is decided as well, whatever becomes of the statements */
+    sends(RELEASE_CAREFUL, 0, 2, LOCK_US);
+    fails(RELEASE_EITHER, "42501");
+    sends(RELEASE_CAREFUL, 0, 1, LOCK_US);
+    fails(RELEASE_EITHER, "42501");
+    sends(RELEASE_CAREFUL, 1, 1, LOCK_US);
+    fails(RELEASE_SERVER, "53100");
+    table.generation++;
+    ends("XX");
 }
 
 static void statements_that_are_out_of_date(void **state)
@@ -619,6 +642,7 @@ static void no_ids(void **state)
     ends("RI"); /* an answer is proof enough */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char outcome[] = {rows[i].outcome, '\0'};
+        refuse_one_of_a(0, i > 0); /* whose products they are is worth asking: of ids */
         make(1);
         items[0].id[0] = 'x';
         begin(false);
@@ -639,6 +663,8 @@ static void no_ids(void **state)
     plan_proof(plan, PLAN_PROOF_OUTDATED);
     table.generation++;
     table.id_kind = ID_TEXT; /* it is one by now */
+    next(PLAN_PRODUCTS);
+    plan_products(plan, now_us);
     sends(RELEASE_CAREFUL, 0, 1, LOCK_US);
     releases("");
     ends("R");
@@ -714,6 +740,22 @@ static void counters_are_waited_for(void **state)
     }
 }
 
+static void a_wait_that_is_not_sent(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        run(1, false);
+        counters_held();
+        if (round > 0) {
+            next(PLAN_RELEASE);
+            assert_int_equal(step.way, RELEASE_WAITING);
+            plan_unsent(plan);
+        }
+        ends(round > 0 ? "U" : "L");
+        now_us += 250 * MS_US;
+    }
+}
+
 static void four_counters_at_most(void **state)
 {
     char product[2] = "";
@@ -761,6 +803,7 @@ int main(void)
         TEST(no_ids),
         TEST(refused_before),
         TEST(counters_are_waited_for),
+        TEST(a_wait_that_is_not_sent),
         TEST(four_counters_at_most),
 #undef TEST
     };
