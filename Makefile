@@ -337,6 +337,7 @@ check-docs:
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
 	@clang-format --dry-run --Werror $(C_FILES)
+	@tools/dialect $(C_FILES)
 
 # What the architecture promises, proved from the objects: see tools/layers.
 layers: $(BINARY)

@@ -70,7 +70,6 @@ static char *read_batch(int size)
     char *text = malloc((size_t)size * (UUID_LEN + 1) + 2);
     char line[UUID_LEN + 2];
     char *at = text;
-
     if (text == NULL)
         die("ids", "out of memory");
     *at++ = '{';
@@ -91,7 +90,6 @@ static char *read_batch(int size)
 static void read_batches(struct work *work, int size)
 {
     char *batch;
-
     while ((batch = read_batch(size)) != NULL) {
         work->batches =
             realloc(work->batches, (size_t)(work->n_batches + 1) * sizeof(*work->batches));
@@ -106,7 +104,6 @@ static void *release_all(void *arg)
     struct connection *connection = arg;
     struct work *work = connection->work;
     int i;
-
     while ((i = atomic_fetch_add(&work->next, 1)) < work->n_batches) {
         const char *values[] = {work->batches[i]};
         PGresult *result =
@@ -122,7 +119,6 @@ static void *release_all(void *arg)
 static PGconn *connect_to(const char *conninfo)
 {
     PGconn *pg = PQconnectdb(conninfo);
-
     if (PQstatus(pg) != CONNECTION_OK)
         die("connect", PQerrorMessage(pg));
     /* As the sweeper's own release: the planner stays on the indexes, and compiles nothing. */
@@ -137,7 +133,6 @@ int main(int argc, char **argv)
     pthread_t threads[MAX_CONNECTIONS];
     const int n = argc == 4 ? number_up_to(argv[2], MAX_CONNECTIONS) : 0;
     const int batch = argc == 4 ? number_up_to(argv[3], MAX_BATCH) : 0;
-
     if (n == 0 || batch == 0) {
         fprintf(stderr, "usage: bare_release CONNINFO CONNECTIONS BATCH < ids\n");
         return 2;

@@ -70,7 +70,6 @@ static void execute(struct customer *c, const char *name, const char *parameter,
     PGresult *result =
         PQexecPrepared(c->pg, name, parameter != NULL ? 1 : 0, &parameter, NULL, NULL, 0);
     const ExecStatusType status = PQresultStatus(result);
-
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
         die(name, c->pg);
     if (value != NULL && PQntuples(result) > 0)
@@ -89,7 +88,6 @@ static void reserve(struct customer *c, const char *product, char id[40])
 static void buy(struct customer *c, const char *product, const char *id)
 {
     char live[40] = "";
-
     execute(c, "begin", NULL, NULL);
     execute(c, "lock", id, live);
     if (live[0] != 't')
@@ -117,11 +115,9 @@ static void *shop_around(void *arg)
 {
     struct customer *c = arg;
     char id[40];
-
     for (bool buys = true; !atomic_load(&c->shop->closed); buys = !buys) {
         const int pick = (int)(erand48(c->dice) * c->shop->n_products);
         const char *product = c->shop->products[pick];
-
         think(c);
         double start_s = clock_s(CLOCK_REALTIME);
         double begin_s = clock_s(CLOCK_MONOTONIC);
@@ -165,7 +161,6 @@ static void arrive(struct customer *c, const char *conninfo)
 static void read_products(struct shop *shop, PGconn *pg, const char *n)
 {
     PGresult *result = PQexecParams(pg, products_sql, 1, NULL, &n, NULL, NULL, 0);
-
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         die("products", pg);
     shop->n_products = PQntuples(result);
@@ -181,7 +176,6 @@ int main(int argc, char **argv)
     pthread_t threads[MAX_CUSTOMERS];
     const int n = argc == 4 ? number_up_to(argv[2], MAX_CUSTOMERS) : 0;
     char byte;
-
     if (n == 0 || number_up_to(argv[3], MAX_PRODUCTS) == 0) {
         fprintf(stderr, "usage: checkouts CONNINFO CUSTOMERS PRODUCTS, until stdin ends\n");
         return 2;

@@ -18,8 +18,7 @@
 static uint64_t random_u64(void)
 {
     uint64_t value;
-
-    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+    if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value))
         value = (uint64_t)clock_mono_us() * UINT64_C(0x9E3779B97F4A7C15);
     return value;
 }
@@ -32,7 +31,6 @@ int64_t backoff_next_us(struct backoff *b)
     int64_t top_us = previous_us > INT64_MAX / 3 ? INT64_MAX : 3 * previous_us;
     uint64_t span_us = (uint64_t)(top_us - b->min_us) + 1;
     int64_t delay_us = b->min_us + (int64_t)(random_u64() % span_us);
-
     if (delay_us > b->max_us)
         delay_us = b->max_us;
     b->last_us = delay_us;
@@ -47,7 +45,6 @@ void backoff_reset(struct backoff *b)
 int64_t backoff_refused_us(uint32_t attempts)
 {
     int64_t delay_us = REFUSED_MIN_US;
-
     while (attempts > 1 && delay_us < REFUSED_MAX_US) {
         delay_us *= 2;
         attempts--;
@@ -58,7 +55,6 @@ int64_t backoff_refused_us(uint32_t attempts)
 int64_t backoff_locked_us(int64_t lateness_us)
 {
     int64_t delay_us = lateness_us / 4;
-
     if (delay_us < LOCKED_MIN_US)
         return LOCKED_MIN_US;
     return delay_us < LOCKED_MAX_US ? delay_us : LOCKED_MAX_US;

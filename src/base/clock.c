@@ -17,7 +17,6 @@ static int64_t clock_read_us(clockid_t id)
 {
     struct timespec ts;
     int rc = clock_gettime(id, &ts);
-
     assert(rc == 0);
     (void)rc;
     return (int64_t)ts.tv_sec * SECOND_US + ts.tv_nsec / 1000;
@@ -51,7 +50,6 @@ void server_clock_sample(struct server_clock *c, int64_t server_us, int64_t sent
     int64_t upper_us = server_us - sent_us;
     int64_t rise = rise_us(c, received_us);
     int64_t kept_us = c->offset_us + rise;
-
     /* A lower bound above what was kept: the server's clock was set forward since. An upper bound
      * below it is better knowledge, or a clock set back: taken as it is either way. */
     if (!c->known || upper_us < kept_us || lower_us > kept_us) {
@@ -73,7 +71,6 @@ int64_t server_clock_now_us(const struct server_clock *c)
         return 0;
 
     int64_t mono_us = clock_mono_us();
-
     return mono_us + c->offset_us + rise_us(c, mono_us);
 }
 
@@ -86,7 +83,6 @@ int64_t server_clock_to_mono_us(const struct server_clock *c, int64_t server_us)
         server_us = SERVER_US_MAX;
 
     int64_t ahead_us = server_us - c->offset_us - c->risen_us;
-
     /* The inverse of server_clock_now_us, rounded up: who wakes at that moment must find that it
      * has reached server_us, or would be woken in vain and sleep again. */
     if (ahead_us > 0)

@@ -7,7 +7,6 @@
 uint64_t hash_text(const char *text)
 {
     uint64_t hash = OFFSET_BASIS;
-
     for (; *text != '\0'; text++)
         hash = (hash ^ (unsigned char)*text) * PRIME;
     return hash != 0 ? hash : 1;
@@ -16,7 +15,6 @@ uint64_t hash_text(const char *text)
 uint64_t hash_without_digits(const char *text)
 {
     uint64_t hash = OFFSET_BASIS;
-
     for (; *text != '\0'; text++)
         if (*text < '0' || *text > '9')
             hash = (hash ^ (unsigned char)*text) * PRIME;

@@ -19,7 +19,6 @@ static size_t put_seconds(int64_t us, char text[ISO_TIME_SIZE])
     time_t seconds = (time_t)whole_seconds(us);
     struct tm tm;
     size_t n = 0;
-
     if (gmtime_r(&seconds, &tm) != NULL)
         n = strftime(text, ISO_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
     text[n] = '\0';
@@ -30,7 +29,6 @@ const char *iso_time(int64_t us, char text[ISO_TIME_SIZE])
 {
     size_t n = put_seconds(us, text);
     int ms = (int)((us - whole_seconds(us) * SECOND_US) / MS_US);
-
     if (n > 0)
         (void)snprintf(text + n, ISO_TIME_SIZE - n, ".%03dZ", ms);
     return text;
@@ -39,7 +37,6 @@ const char *iso_time(int64_t us, char text[ISO_TIME_SIZE])
 const char *iso_time_seconds(int64_t us, char text[ISO_TIME_SIZE])
 {
     size_t n = put_seconds(us, text);
-
     if (n > 0)
         (void)snprintf(text + n, ISO_TIME_SIZE - n, "Z");
     return text;

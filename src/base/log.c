@@ -36,7 +36,6 @@ static struct {
 int log_setup(const struct log_options *options)
 {
     char *service = NULL;
-
     if (options->service != NULL) {
         service = strdup(options->service);
         if (service == NULL)
@@ -59,7 +58,7 @@ bool log_enabled(enum log_level level)
 
 int log_level_parse(const char *name)
 {
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+    for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++)
         if (strcasecmp(name, level_names[i]) == 0)
             return (int)i;
     return -1;
@@ -71,7 +70,6 @@ static json_t *value_to_json(int type, va_list *list)
 {
     json_t *json = NULL;
     const char *text;
-
     switch (type) {
     case LOG_STR:
         text = va_arg(*list, const char *);
@@ -101,7 +99,6 @@ static json_t *value_to_json(int type, va_list *list)
 static size_t control_len(const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
-
     if ((p[0] != '\0' && p[0] < 0x20) || p[0] == 0x7F)
         return 1;
     return p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F ? 2 : 0;
@@ -112,7 +109,6 @@ static void put_escaped(FILE *out, const char *text, const char *escaped)
 {
     while (*text != '\0') {
         size_t n = control_len(text);
-
         if (n > 0) {
             fprintf(out, "\\x%02x", (unsigned char)text[n - 1]);
             text += n;
@@ -138,14 +134,12 @@ static void put_text_record(FILE *out, enum log_level level, json_t *record, jso
 {
     const char *name;
     json_t *value;
-
     fprintf(out, "%s %-5s ", json_string_value(json_object_get(record, "timestamp")),
             level_names[level]);
     put_escaped(out, json_string_value(json_object_get(record, "message")), "");
     json_object_foreach(fields, name, value)
     {
         const char *text = json_string_value(value);
-
         fprintf(out, " %s=", name);
         if (text == NULL) {
             json_dumpf(value, out, JSON_FLAGS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
@@ -166,7 +160,6 @@ static char *record_line(bool text, enum log_level level, json_t *record, json_t
     char *line = NULL;
     FILE *out = open_memstream(&line, size);
     bool built = out != NULL;
-
     if (!built)
         return NULL;
     if (text)
@@ -187,10 +180,8 @@ static json_t *record_fields(va_list *list)
 {
     json_t *fields = json_object();
     bool built = fields != NULL;
-
     for (int type = va_arg(*list, int); type != LOG_END && built; type = va_arg(*list, int)) {
         const char *name = va_arg(*list, const char *);
-
         if (type == LOG_EACH)
             built = json_object_update(fields, va_arg(*list, json_t *)) == 0;
         else
@@ -211,7 +202,6 @@ static char *build(int fd, enum log_level level, const char *message, va_list *l
     const char *service = state.service == NULL ? SERVICE_DEFAULT : state.service;
     char timestamp[ISO_TIME_SIZE];
     char *line = NULL;
-
     if (fields != NULL && iso_time(clock_wall_us(), timestamp)[0] != '\0' &&
         json_object_set_new(record, "timestamp", json_string(timestamp)) == 0 &&
         json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
@@ -233,11 +223,9 @@ void log_event(enum log_level level, const char *message, ...)
     int fd = to_stderr ? STDERR_FILENO : STDOUT_FILENO;
     size_t size = 0;
     va_list list;
-
     va_start(list, message);
 
     char *line = build(fd, level, message, &list, &size);
-
     va_end(list);
     if (line != NULL) {
         /* What was printed before the record stays before it. */
@@ -251,7 +239,6 @@ void log_plain(const char *text)
 {
     char *line = NULL;
     int size = asprintf(&line, SERVICE_DEFAULT ": %s\n", text);
-
     if (size >= 0)
         log_writer_put(STDERR_FILENO, line, (size_t)size, true);
 }
@@ -260,12 +247,10 @@ void log_plain(const char *text)
 static char *notice(size_t *size, ...)
 {
     va_list list;
-
     va_start(list, size);
 
     char *line = build(STDERR_FILENO, LOG_WARN,
                        "Log records were dropped: nobody read them in time", &list, size);
-
     va_end(list);
     return line;
 }
@@ -273,7 +258,6 @@ static char *notice(size_t *size, ...)
 static char *on_loss(const char *stream, const struct log_loss *loss, size_t *size)
 {
     char since[ISO_TIME_SIZE];
-
     return notice(size, LOG_INT, "droppedCount", (int64_t)loss->count, LOG_STR, "since",
                   iso_time(loss->since_us, since), LOG_STR, "stream", stream, LOG_END);
 }

@@ -74,7 +74,6 @@ static struct {
 static void rest(int64_t us)
 {
     const struct timespec time = {us / SECOND_US, (long)(us % SECOND_US) * 1000};
-
     (void)nanosleep(&time, NULL);
 }
 
@@ -90,15 +89,12 @@ static bool passes(int error)
 static bool write_whole(int fd, const char *text, size_t size, int tries)
 {
     size_t done = 0;
-
     while (done < size) {
         ssize_t n = write(fd, text + done, size - done);
-
         if (n > 0) {
             done += (size_t)n;
         } else if (n < 0 && errno == EAGAIN) {
             struct pollfd p = {.fd = fd, .events = POLLOUT};
-
             (void)poll(&p, 1, -1);
             rest(AGAIN_US);
         } else if (n == 0 || (errno != EINTR && (done == 0 || !passes(errno) || tries-- == 0))) {
@@ -121,7 +117,6 @@ static void line_free(struct line *line)
 static struct line *line_new(int fd, char *text, size_t size)
 {
     struct line *line = malloc(sizeof(*line));
-
     if (line == NULL)
         free(text);
     else
@@ -158,13 +153,11 @@ static void say_loss(struct channel *c, const char *stream)
 {
     struct channel *to = channel_of(STDERR_FILENO);
     size_t size = 0;
-
     if (c->unsaid.count == 0 || c->gap || c->failing || !has_room(to, 0))
         return;
 
     char *text = writer.notice(stream, &c->unsaid, &size);
     struct line *line = text != NULL ? line_new(STDERR_FILENO, text, size) : NULL;
-
     if (line == NULL)
         return;
     enqueue(to, line);
@@ -184,7 +177,6 @@ static void end_gap(struct channel *c)
         return;
 
     struct line *last_word = c->last_word;
-
     c->gap = false;
     c->last_word = NULL;
     say_losses();
@@ -195,7 +187,6 @@ static void end_gap(struct channel *c)
 static void *write_lines(void *arg)
 {
     struct channel *c = arg;
-
     pthread_mutex_lock(&writer.mutex);
     for (;;) {
         while (STAILQ_EMPTY(&c->lines) && !writer.closing)
@@ -204,13 +195,11 @@ static void *write_lines(void *arg)
             break;
 
         struct line *line = STAILQ_FIRST(&c->lines);
-
         STAILQ_REMOVE_HEAD(&c->lines, next);
         c->writing = line;
         pthread_mutex_unlock(&writer.mutex);
 
         bool written = write_whole(line->fd, line->text, line->size, INT_MAX);
-
         pthread_mutex_lock(&writer.mutex);
         c->writing = NULL;
         c->used -= line->size + OVERHEAD;
@@ -231,7 +220,6 @@ static void queue_line(int fd, char *text, size_t size, bool last_word)
 {
     struct channel *c = channel_of(fd);
     struct line *line = line_new(fd, text, size);
-
     if (line != NULL && !writer.closing && has_room(c, size)) {
         enqueue(c, line);
         return;
@@ -255,7 +243,6 @@ static void queue_line(int fd, char *text, size_t size, bool last_word)
 void log_writer_put(int fd, char *text, size_t size, bool last_word)
 {
     bool queued;
-
     pthread_mutex_lock(&writer.mutex);
     queued = writer.nchannels > 0;
     if (queued)
@@ -270,7 +257,6 @@ void log_writer_put(int fd, char *text, size_t size, bool last_word)
 uint64_t log_writer_dropped(void)
 {
     uint64_t dropped;
-
     pthread_mutex_lock(&writer.mutex);
     dropped = writer.dropped;
     pthread_mutex_unlock(&writer.mutex);
@@ -281,7 +267,6 @@ uint64_t log_writer_dropped(void)
 static bool are_one(void)
 {
     struct stat out, err;
-
     return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
            out.st_dev == err.st_dev && out.st_ino == err.st_ino;
 }
@@ -292,7 +277,6 @@ static int start_thread(struct channel *c)
     pthread_attr_t attributes;
     sigset_t all, before;
     int error = pthread_attr_init(&attributes);
-
     if (error != 0)
         return error;
     sigfillset(&all);
@@ -319,7 +303,6 @@ int log_writer_start(char *(*notice)(const char *stream, const struct log_loss *
 {
     pthread_condattr_t monotonic;
     int error = 0;
-
     if (pthread_condattr_init(&monotonic) != 0)
         return -1;
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -330,7 +313,6 @@ int log_writer_start(char *(*notice)(const char *stream, const struct log_loss *
     memset(writer.channels, 0, sizeof(writer.channels));
     for (int n = are_one() ? 1 : 2; error == 0 && writer.nchannels < n;) {
         struct channel *c = &writer.channels[writer.nchannels];
-
         STAILQ_INIT(&c->lines);
         (void)pthread_cond_init(&c->news, NULL);
         error = start_thread(c);
@@ -346,7 +328,6 @@ int log_writer_start(char *(*notice)(const char *stream, const struct log_loss *
 void log_writer_stop(int64_t wait_us)
 {
     struct timespec end;
-
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += (time_t)(wait_us / SECOND_US);
     end.tv_nsec += (long)(wait_us % SECOND_US) * 1000;
@@ -363,7 +344,6 @@ void log_writer_stop(int64_t wait_us)
         continue;
 
     int n = all_ended() ? writer.nchannels : 0;
-
     pthread_mutex_unlock(&writer.mutex);
     for (int i = 0; i < n; i++)
         (void)pthread_join(writer.channels[i].thread, NULL);

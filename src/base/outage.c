@@ -20,7 +20,6 @@
 static int find_reason(const struct outage *o, uint64_t hash)
 {
     int i = 0;
-
     while (i < o->nreasons && o->reasons[i].hash != hash)
         i++;
     return i;
@@ -29,8 +28,8 @@ static int find_reason(const struct outage *o, uint64_t hash)
 static int64_t first_wait_us(const struct outage *o)
 {
     int64_t wait_us = RELAPSE_US;
-
-    if (find_reason(o, hash_without_digits(o->reason)) == o->nreasons && o->nreasons < OUTAGE_REASONS)
+    if (find_reason(o, hash_without_digits(o->reason)) == o->nreasons &&
+        o->nreasons < OUTAGE_REASONS)
         return o->lasting ? 0 : BLIP_US;
     for (unsigned i = 0; i < o->relapses && wait_us < ERROR_US; i++)
         wait_us *= 2;
@@ -41,7 +40,6 @@ static bool reason_is_due(const struct outage *o, int64_t now_us)
 {
     uint64_t hash = hash_without_digits(o->reason);
     int i = find_reason(o, hash);
-
     if (hash == o->said_reason)
         return false;
     if (i == o->nreasons && o->nreasons < OUTAGE_REASONS)
@@ -62,7 +60,6 @@ static enum outage_say say(struct outage *o, int64_t now_us)
 {
     uint64_t hash = hash_without_digits(o->reason);
     int i = find_reason(o, hash);
-
     if (i < OUTAGE_REASONS) {
         o->reasons[i].hash = hash;
         o->reasons[i].said_us = now_us;
@@ -86,7 +83,6 @@ enum outage_say outage_look(struct outage *o, int64_t now_us)
 enum outage_say outage_on(struct outage *o, const char *reason, bool lasting, int64_t now_us)
 {
     uint64_t before = hash_without_digits(o->reason);
-
     if (o->since_us == 0) {
         if (o->ended_us == 0 || now_us - o->ended_us >= QUIET_US) {
             o->nreasons = 0;
@@ -125,7 +121,6 @@ static enum outage_say count_brief(struct outage *o, int64_t now_us)
 enum outage_say outage_off(struct outage *o, int64_t now_us)
 {
     bool brief;
-
     if (o->since_us == 0)
         return OUTAGE_SILENT;
     o->lasted_us = now_us - o->since_us;

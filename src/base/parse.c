@@ -18,7 +18,6 @@ int parse_int(const char *text, int64_t min, int64_t max, int64_t *out)
 {
     bool negative = *text == '-';
     int64_t value = 0;
-
     if (negative)
         text++;
     if (*text == '\0')
@@ -29,7 +28,6 @@ int parse_int(const char *text, int64_t min, int64_t max, int64_t *out)
 
         /* Towards the sign from the start, since INT64_MIN has no positive counterpart. */
         int64_t digit = negative ? -(*text - '0') : *text - '0';
-
         if (__builtin_mul_overflow(value, 10, &value) ||
             __builtin_add_overflow(value, digit, &value))
             return -1;
@@ -49,8 +47,7 @@ static int64_t unit_us(const char *unit)
     } units[] = {
         {"us", 1}, {"ms", MS_US}, {"s", SECOND_US}, {"m", MINUTE_US}, {"h", HOUR_US},
     };
-
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
         if (strcmp(unit, units[i].name) == 0)
             return units[i].us;
     return 0;
@@ -62,7 +59,6 @@ int parse_duration_us(const char *text, int64_t *out)
     int64_t fraction = 0;
     int64_t scale = 1;
     const char *p = text;
-
     if (strcmp(text, "0") == 0) {
         *out = 0;
         return 0;
@@ -76,7 +72,6 @@ int parse_duration_us(const char *text, int64_t *out)
     }
     if (*p == '.') {
         const char *first = ++p;
-
         for (; isdigit((unsigned char)*p); p++) {
             if (p - first == FRACTION_DIGITS_MAX)
                 return -1;
@@ -90,12 +85,10 @@ int parse_duration_us(const char *text, int64_t *out)
     /* What is not a whole number of microseconds is refused, never rounded to nothing. The
      * fraction is below 10^9 and the unit below 4 * 10^9: their product fits. */
     int64_t unit = unit_us(p);
-
     if (unit == 0 || whole > DURATION_MAX_US / unit || fraction * unit % scale != 0)
         return -1;
 
     int64_t value = whole * unit + fraction * unit / scale;
-
     if (value > DURATION_MAX_US)
         return -1;
     *out = value;
@@ -106,7 +99,6 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
 {
     char copy[SCORE_TEXT_MAX + 1];
     char *end;
-
     if (len == 0 || len > SCORE_TEXT_MAX)
         return -1;
     memcpy(copy, text, len);
@@ -118,7 +110,6 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
         return -1;
 
     double score = strtod(copy, &end);
-
     if (end != copy + len)
         return -1;
     if (score <= 0) {
@@ -127,7 +118,6 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
         *out = SCORE_MAX_MS;
     } else {
         int64_t ms = (int64_t)score;
-
         *out = (double)ms < score ? ms + 1 : ms;
     }
     return 0;
@@ -136,7 +126,6 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
 int parse_epoch_us(const char *text, int64_t *out)
 {
     char *end;
-
     if (strcmp(text, "Infinity") == 0) {
         *out = SCORE_MAX_MS * MS_US;
         return 0;
@@ -150,7 +139,6 @@ int parse_epoch_us(const char *text, int64_t *out)
 
     /* A double holds today's microseconds with a quarter of one to spare. */
     double seconds = strtod(text, &end);
-
     if (*end != '\0')
         return -1;
     if (seconds <= 0)
@@ -173,7 +161,6 @@ static bool host_name_valid(const char *name)
 static bool host_v6_valid(const char *address)
 {
     struct in6_addr ignored;
-
     return inet_pton(AF_INET6, address, &ignored) == 1;
 }
 
@@ -184,7 +171,6 @@ int host_port_parse(const char *text, size_t len, char **host, int *port)
     char *rest;
     int64_t number = -1;
     bool v6 = len > 0 && *text == '[';
-
     if (copy == NULL || strlen(copy) != len)
         goto fail;
     if (v6) {
@@ -221,7 +207,6 @@ int parse_listen(const char *text, char **host, int *port)
 {
     char *name;
     int number = 0;
-
     if (host_port_parse(text, strlen(text), &name, &number) != 0)
         return -1;
     if (number == 0) {

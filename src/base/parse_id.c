@@ -14,7 +14,6 @@ static bool uuid_valid(const char *text, size_t len)
     const char *p = text;
     const char *end = text + len;
     bool braces = len > 0 && *p == '{';
-
     if (braces)
         p++;
     for (int i = 0; i < UUID_BYTES; i++) {
@@ -36,7 +35,6 @@ static bool int_valid(const char *text, size_t len, int64_t min, int64_t max)
 {
     char copy[ID_MAX_LEN + 1];
     int64_t value;
-
     /* A NUL inside would hide the rest of the text from parse_int. */
     if (memchr(text, '\0', len) != NULL)
         return false;

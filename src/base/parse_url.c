@@ -38,7 +38,6 @@ static char *percent_decode(const char *text, size_t len, const char **why)
 {
     char *out = malloc(len + 1);
     size_t n = 0;
-
     if (out == NULL) {
         *why = why_memory;
         return NULL;
@@ -65,7 +64,6 @@ static char *percent_decode(const char *text, size_t len, const char **why)
 static int parse_userinfo(const char *text, size_t len, struct redis_address *a, const char **why)
 {
     const char *colon = memchr(text, ':', len);
-
     if (len == 0)
         return 0;
     /* A user without a password cannot be authenticated: dropping it silently would be wrong. */
@@ -85,7 +83,6 @@ static int parse_userinfo(const char *text, size_t len, struct redis_address *a,
 static int parse_db(const char *text, int *db, const char **why)
 {
     int64_t number;
-
     if (parse_int(text, 0, INT_MAX, &number) != 0) {
         *why = why_db;
         return -1;
@@ -98,7 +95,6 @@ static int parse_db(const char *text, int *db, const char **why)
 static int parse_tcp(const char *text, size_t len, struct redis_address *a, const char **why)
 {
     const char *rest = text + len;
-
     a->port = REDIS_PORT_DEFAULT;
     if (len == 0 || host_port_parse(text, len, &a->host, &a->port) != 0 || *a->host == '\0') {
         *why = why_host;
@@ -121,7 +117,6 @@ static int parse_unix(const char *text, size_t len, struct redis_address *a, con
     const char *path = text + len;
     size_t path_len = strcspn(path, "?#");
     const char *query = path + path_len;
-
     if (len > 0 || path_len < 2) {
         *why = why_path;
         return -1;
@@ -129,7 +124,7 @@ static int parse_unix(const char *text, size_t len, struct redis_address *a, con
     a->path = percent_decode(path, path_len, why);
     if (a->path == NULL)
         return -1;
-    if (strlen(a->path) >= sizeof sun->sun_path) {
+    if (strlen(a->path) >= sizeof(sun->sun_path)) {
         *why = why_path;
         return -1;
     }
@@ -149,7 +144,6 @@ int parse_redis_url(const char *url, struct redis_address *out, const char **why
     size_t scheme_len = text == NULL ? 0 : (size_t)(text - url);
     bool tls = scheme_len == 6 && strncasecmp(url, "rediss", 6) == 0;
     bool tcp = tls || (scheme_len == 5 && strncasecmp(url, "redis", 5) == 0);
-
     if (!tcp && (scheme_len != 4 || strncasecmp(url, "unix", 4) != 0)) {
         *why = why_scheme;
         return -1;
@@ -159,7 +153,6 @@ int parse_redis_url(const char *url, struct redis_address *out, const char **why
 
     size_t len = strcspn(text, "/?#");
     const char *at = memrchr(text, '@', len);
-
     if (at != NULL) {
         if (parse_userinfo(text, (size_t)(at - text), &a, why) != 0)
             goto fail;

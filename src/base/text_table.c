@@ -14,7 +14,6 @@ static struct text_entry **chain_of(struct text_table *t, const char *key)
 struct text_entry *text_table_find(const struct text_table *t, const char *key)
 {
     struct text_entry *entry = t->chains[hash_text(key) % TEXT_TABLE_CHAINS];
-
     while (entry != NULL && strcmp(entry->key, key) != 0)
         entry = entry->next;
     return entry;
@@ -23,7 +22,6 @@ struct text_entry *text_table_find(const struct text_table *t, const char *key)
 void text_table_add(struct text_table *t, struct text_entry *entry)
 {
     struct text_entry **at = chain_of(t, entry->key);
-
     assert(text_table_find(t, entry->key) == NULL);
     entry->next = *at;
     *at = entry;
@@ -33,7 +31,6 @@ void text_table_add(struct text_table *t, struct text_entry *entry)
 void text_table_remove(struct text_table *t, struct text_entry *entry)
 {
     struct text_entry **at = chain_of(t, entry->key);
-
     while (*at != NULL && *at != entry)
         at = &(*at)->next;
     assert(*at == entry);
@@ -48,7 +45,6 @@ void text_table_clear(struct text_table *t, void (*free_entry)(struct text_entry
     for (size_t i = 0; i < TEXT_TABLE_CHAINS; i++) {
         while (t->chains[i] != NULL) {
             struct text_entry *gone = t->chains[i];
-
             t->chains[i] = gone->next;
             free_entry(gone);
         }

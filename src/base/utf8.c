@@ -12,7 +12,6 @@ size_t utf8_char_len(const char *text, size_t len)
     unsigned char low = 0x80;
     unsigned char high = 0xBF;
     size_t need;
-
     if (len == 0)
         return 0;
     if (p[0] < 0x80)
@@ -48,7 +47,6 @@ bool utf8_valid(const char *text, size_t len)
 {
     while (len > 0) {
         size_t n = utf8_char_len(text, len);
-
         if (n == 0)
             return false;
         text += n;

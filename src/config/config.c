@@ -36,7 +36,6 @@ static int environment_find(const struct setting *s, struct origin *o,
 {
     const char *text = s->empty_allowed ? getenv(s->variable) : config_getenv(s->variable);
     const char *path = config_getenv(s->file_variable);
-
     if (text != NULL && path != NULL)
         return config_fail(error, "%s: not allowed together with %s: set one of them",
                            s->file_variable, s->variable);
@@ -102,7 +101,6 @@ static int settings_read(struct config *c, const struct command_line *line, stru
     for (int i = 0; i < SETTINGS_N; i++) {
         struct origin *o = &origins[i];
         bool found = false;
-
         if (origin_find(&settings[i], line->flags[i], line->settings[i], o, error) != 0)
             return -1;
         if (o->preset && parts_read(c, i, &found, error) != 0)
@@ -128,7 +126,6 @@ static int modifiers_read(struct config *c, const struct command_line *line,
 {
     const char *report = line->modifiers[MODIFIER_REPORT];
     const char *most = line->modifiers[MODIFIER_MAX_REPAIRS];
-
     c->dry_run = line->modifiers[MODIFIER_DRY_RUN] != NULL;
     c->repair_stock = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL;
     if (parse_int(most == NULL ? MAX_REPAIRS_PRESET : most, 0, MAX_REPAIRS_MAX, &c->max_repairs) !=
@@ -151,7 +148,6 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
     struct command_line line = {0};
     struct origin origins[SETTINGS_N] = {0};
     int rc = command_line_read(&line, argc, argv, &where);
-
     c->mode = line.mode;
     if (rc == 0)
         rc = modifiers_read(c, &line, &where);
@@ -196,7 +192,6 @@ char *config_describe_redis(const struct config *c)
     const struct redis_address *a = &c->redis;
     char *text = NULL;
     int n;
-
     if (a->path != NULL)
         n = asprintf(&text, "unix:%s?db=%d", a->path, a->db);
     else if (a->host != NULL && strchr(a->host, ':') != NULL)

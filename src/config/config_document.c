@@ -30,7 +30,6 @@ static void put_setting(FILE *out, const struct setting *s)
 {
     const char *mark = s->preset_shown == NULL ? "`" : "";
     char allowed[320];
-
     fprintf(out, "| `%s`", s->variable);
     if (s->other_variable != NULL)
         fprintf(out, " (else `%s`)", s->other_variable);
@@ -40,7 +39,7 @@ static void put_setting(FILE *out, const struct setting *s)
         fputs(" | none", out);
     if (s->other_flag != NULL)
         fprintf(out, " (else `%s`)", s->other_flag);
-    setting_allowed(s, allowed, sizeof allowed);
+    setting_allowed(s, allowed, sizeof(allowed));
     fprintf(out, " | %s%s%s | %s | %s |\n", mark, setting_preset_shown(s), mark, allowed, s->help);
 }
 

@@ -9,7 +9,6 @@
 int config_fail(const struct config_error *error, const char *format, ...)
 {
     va_list list;
-
     assert(error->size > 0);
     va_start(list, format);
     (void)vsnprintf(error->text, error->size, format, list);

@@ -22,10 +22,8 @@ static int refuse(const struct setting *s, const char *path, const char *reason,
 static ssize_t read_all(int fd, char *text, size_t size)
 {
     size_t len = 0;
-
     while (len < size) {
         ssize_t n = read(fd, text + len, size - len);
-
         if (n == 0)
             break;
         if (n > 0)
@@ -58,7 +56,6 @@ int config_file_read(const struct setting *s, const char *path, bool again, char
     char *text = fd < 0 ? NULL : malloc(FILE_MAX_BYTES + 1);
     const char *reason = NULL;
     struct stat st;
-
     *out = NULL;
     if (text == NULL || fstat(fd, &st) != 0) {
         reason = strerror(errno);
@@ -68,7 +65,6 @@ int config_file_read(const struct setting *s, const char *path, bool again, char
         return 0;
     } else {
         ssize_t len = read_all(fd, text, FILE_MAX_BYTES + 1);
-
         reason = len < 0 ? strerror(errno) : why_no_value(text, (size_t)len);
     }
     if (fd >= 0)
@@ -79,7 +75,6 @@ int config_file_read(const struct setting *s, const char *path, bool again, char
     }
 
     int rc = refuse(s, path, reason, error);
-
     free(text);
     return rc;
 }

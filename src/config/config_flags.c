@@ -85,7 +85,6 @@ static int flag_take(struct command_line *line, const struct option *options, in
                      char *operand, const struct config_error *error)
 {
     int i = value & ~FLAG_KIND;
-
     if ((value & FLAG_KIND) == FLAG_MODE)
         return mode_set(line, &modes[i], error);
 
@@ -93,7 +92,6 @@ static int flag_take(struct command_line *line, const struct option *options, in
     const char *flag = modifier                            ? modifiers[i].flag
                        : (value & FLAG_KIND) == FLAG_OTHER ? settings[i].other_flag
                                                            : settings[i].flag;
-
     /* --report --dry-run: a forgotten file name must not turn a dry run into a real one. */
     if (operand != NULL && flag_known(options, operand, strlen(operand)))
         return config_fail(error, "%s: its value is missing, %s is a flag", flag, operand);
@@ -134,7 +132,6 @@ static int check_modifiers(const struct command_line *line, const struct config_
         [MODIFIER_REPORT] = reconcile,
         [MODIFIER_MAX_REPAIRS] = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL,
     };
-
     for (int i = 0; i < MODIFIERS_N; i++)
         if (line->modifiers[i] != NULL && !fits[i])
             return config_fail(error, "%s: allowed only with %s", modifiers[i].flag,
@@ -146,23 +143,19 @@ int command_line_read(struct command_line *line, int argc, char **argv,
                       const struct config_error *error)
 {
     struct option options[OPTIONS_MAX];
-
     options_fill(options);
     optind = 0; /* glibc: start anew */
     for (;;) {
         const char *argument = argv[optind > 0 ? optind : 1];
-
         if (argc < 2 || argument == NULL)
             break;
 
         size_t len = strcspn(argument, "=");
-
         if (strncmp(argument, "--", 2) == 0 && argument[2] != '\0' &&
             !flag_known(options, argument, len))
             return refuse_unknown(argument, error);
 
         int value = getopt_long(argc, argv, "+:hV", options, NULL);
-
         if (value == -1)
             break;
         if (value == ':')

@@ -16,8 +16,7 @@ static void choice_write(const struct setting *s, char *out, size_t size)
                        s->off_allowed ? ", or off" : "");
     else if (s->type == SETTING_LEVEL || s->type == SETTING_FORMAT || s->type == SETTING_TOKEN) {
         char allowed[64];
-
-        setting_allowed(s, allowed, sizeof allowed);
+        setting_allowed(s, allowed, sizeof(allowed));
         (void)snprintf(out, size, " (%s)", allowed);
     } else {
         *out = '\0';
@@ -28,7 +27,6 @@ static void choice_write(const struct setting *s, char *out, size_t size)
 static int columns(const char *text, size_t len)
 {
     int n = 0;
-
     for (size_t i = 0; i < len; i++)
         n += ((unsigned char)text[i] & 0xC0) != 0x80;
     return n;
@@ -38,18 +36,15 @@ static int columns(const char *text, size_t len)
 static void put_wrapped(FILE *out, const char *text)
 {
     int column = 0;
-
     while (*text != '\0') {
         char word[HELP_COLUMNS * 2];
         size_t len = 0;
-
         for (; *text != '\0' && *text != ' '; text++)
-            if (*text != '`' && len + 1 < sizeof word)
+            if (*text != '`' && len + 1 < sizeof(word))
                 word[len++] = *text;
         text += strspn(text, " ");
 
         int width = columns(word, len);
-
         if (column > 0 && column + 1 + width > HELP_COLUMNS) {
             fputc('\n', out);
             column = 0;
@@ -65,9 +60,8 @@ static void put_setting(FILE *out, const struct setting *s)
 {
     char text[512] = "";
     char choice[96];
-    FILE *meaning = fmemopen(text, sizeof text - 1, "w");
+    FILE *meaning = fmemopen(text, sizeof(text) - 1, "w");
     int n = 0;
-
     if (s->flag != NULL)
         n = fprintf(out, "  %s %s", s->flag, s->operand);
     fprintf(out, "%*s%s", n < HELP_FLAG_COLUMNS ? HELP_FLAG_COLUMNS - n : 2, "", s->variable);
@@ -79,7 +73,7 @@ static void put_setting(FILE *out, const struct setting *s)
 
     if (meaning == NULL)
         return;
-    choice_write(s, choice, sizeof choice);
+    choice_write(s, choice, sizeof(choice));
     fprintf(meaning, "%s%s", s->help, choice);
     if (s->other_flag != NULL)
         fprintf(meaning, "; %s, its former name, is taken too", s->other_flag);
@@ -93,7 +87,6 @@ static void put_flag(FILE *out, const char *flag, const char *operand, const cha
 {
     int n =
         fprintf(out, "  %s%s%s", flag, operand == NULL ? "" : " ", operand == NULL ? "" : operand);
-
     fprintf(out, "%*s%s\n", n < 21 ? 21 - n : 1, "", help);
 }
 
@@ -102,18 +95,17 @@ static void put_modes(FILE *out)
     fputs("Modes (none: run as a daemon until SIGTERM or SIGINT):\n", out);
     for (int i = 0; i < MODES_N; i++) {
         char flag[32];
-
         if (modes[i].letter != 0)
-            (void)snprintf(flag, sizeof flag, "-%c, %s", modes[i].letter, modes[i].flag);
+            (void)snprintf(flag, sizeof(flag), "-%c, %s", modes[i].letter, modes[i].flag);
         else
-            (void)snprintf(flag, sizeof flag, "%s", modes[i].flag);
+            (void)snprintf(flag, sizeof(flag), "%s", modes[i].flag);
         put_flag(out, flag, NULL, modes[i].help);
     }
     fputs("\nModifiers:\n", out);
     for (int i = 0; i < MODIFIERS_N; i++) {
         char help[160];
-
-        (void)snprintf(help, sizeof help, "with %s: %s", modifiers[i].goes_with, modifiers[i].help);
+        (void)snprintf(help, sizeof(help), "with %s: %s", modifiers[i].goes_with,
+                       modifiers[i].help);
         put_flag(out, modifiers[i].flag, modifiers[i].operand, help);
     }
 }

@@ -33,7 +33,6 @@ static int check_text(const char *variable, const struct config_error *error)
 {
     const char *text = config_getenv(variable);
     const char *fault = text == NULL ? NULL : config_text_fault(text, false);
-
     return fault == NULL ? 0
                          : config_fail(error, "%s: this value is not allowed: %s", variable, fault);
 }
@@ -43,7 +42,6 @@ static bool any_set(const struct address_part *parts, size_t n, const struct con
                     int *rc)
 {
     bool found = false;
-
     *rc = 0;
     for (size_t i = 0; i < n && *rc == 0; i++) {
         found = found || config_getenv(parts[i].variable) != NULL;
@@ -57,7 +55,6 @@ static int read_number(const struct address_part *part, int *out, const struct c
 {
     const char *text = config_getenv(part->variable);
     int64_t number;
-
     assert(part->min < part->max);
     if (text == NULL)
         text = part->preset;
@@ -90,7 +87,6 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
     char reason[320];
     int port;
     int rc;
-
     *found = any_set(database_parts, DATABASE_PARTS_N, error, &rc);
     if (!*found || rc != 0)
         return rc;
@@ -98,12 +94,10 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
         return -1;
 
     FILE *out = open_memstream(&conninfo, &size);
-
     if (out == NULL)
         return config_fail(error, "DB_HOST: memory ran out");
     for (size_t i = 0; i < DATABASE_PARTS_N; i++) {
         const char *value = config_getenv(database_parts[i].variable);
-
         if (value != NULL)
             put_keyword(out, database_parts[i].keyword, value);
     }
@@ -111,7 +105,7 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
         free(conninfo);
         return config_fail(error, "DB_HOST: memory ran out");
     }
-    if (pg_conninfo_check(conninfo, &variable, reason, sizeof reason) != 0) {
+    if (pg_conninfo_check(conninfo, &variable, reason, sizeof(reason)) != 0) {
         free(conninfo);
         if (variable != NULL)
             return config_fail(error, "%s: %s", variable, reason);
@@ -131,14 +125,12 @@ static int read_redis_host(struct config *c, const struct config_error *error)
     struct redis_address address = {0};
     const char *why;
     char url[300];
-
     if (host == NULL)
         host = redis_parts[REDIS_HOST].preset;
 
     int n =
-        snprintf(url, sizeof url, strchr(host, ':') == NULL ? "redis://%s" : "redis://[%s]", host);
-
-    if (n < 0 || (size_t)n >= sizeof url || parse_redis_url(url, &address, &why) != 0 ||
+        snprintf(url, sizeof(url), strchr(host, ':') == NULL ? "redis://%s" : "redis://[%s]", host);
+    if (n < 0 || (size_t)n >= sizeof(url) || parse_redis_url(url, &address, &why) != 0 ||
         strcmp(address.host, host) != 0) {
         redis_address_clear(&address);
         return config_fail(error, "REDIS_HOST: \"%.100s\" is not allowed: a host name or address",
@@ -154,7 +146,6 @@ int config_read_redis_parts(struct config *c, bool *found, const struct config_e
 {
     const char *password = config_getenv("REDIS_PASSWORD");
     int rc;
-
     *found = any_set(redis_parts, REDIS_PARTS_N, error, &rc);
     if (!*found || rc != 0)
         return rc;

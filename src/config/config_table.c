@@ -281,7 +281,6 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
     };
     const char *from = s->min == NULL ? "" : " from ";
     const char *to = s->min == NULL ? "" : " to ";
-
     assert((s->min == NULL) == (s->max == NULL));
     (void)snprintf(out, size, "%s%s%s%s%s%s%s%s", texts[s->type], from,
                    s->min == NULL ? "" : s->min, to, s->min == NULL ? "" : s->max,

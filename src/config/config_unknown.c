@@ -16,16 +16,13 @@ static size_t distance(const char *a, size_t a_len, const char *b)
 {
     size_t row[NAME_MAX_LEN + 1];
     size_t b_len = strlen(b);
-
     for (size_t j = 0; j <= b_len; j++)
         row[j] = j;
     for (size_t i = 1; i <= a_len; i++) {
         size_t diagonal = row[0];
-
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
             size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
             diagonal = row[j];
             if (row[j] + 1 < best)
                 best = row[j] + 1;
@@ -45,7 +42,6 @@ struct nearest {
 static void consider(struct nearest *nearest, const char *name, const char *variable, size_t len)
 {
     size_t d;
-
     if (name == NULL)
         return;
     d = distance(variable, len, name);
@@ -56,7 +52,6 @@ static void consider(struct nearest *nearest, const char *name, const char *vari
 const char *config_nearest_variable(const char *variable, size_t len, bool *known)
 {
     struct nearest nearest = {NULL, 0};
-
     if (len > NAME_MAX_LEN)
         len = NAME_MAX_LEN;
     for (int i = 0; i < SETTINGS_N; i++) {
@@ -74,12 +69,10 @@ void config_warn_unknown(void)
         size_t len = strcspn(*entry, "=");
         char name[NAME_MAX_LEN + 1];
         bool known;
-
-        if (strncmp(*entry, PREFIX, sizeof PREFIX - 1) != 0)
+        if (strncmp(*entry, PREFIX, sizeof(PREFIX) - 1) != 0)
             continue;
 
         const char *nearest = config_nearest_variable(*entry, len, &known);
-
         if (known && len <= NAME_MAX_LEN)
             continue;
         if (len > NAME_MAX_LEN)

@@ -43,17 +43,15 @@ static int refuse_with(const struct value *v, const char *hint)
 {
     char allowed[320];
     size_t len = strlen(hint);
-
-    assert(len < sizeof allowed);
+    assert(len < sizeof(allowed));
     memcpy(allowed, hint, len);
-    setting_allowed(v->s, allowed + len, sizeof allowed - len);
+    setting_allowed(v->s, allowed + len, sizeof(allowed) - len);
     return refuse(v, allowed);
 }
 
 static int copy_text(const struct value *v)
 {
     char *copy = strdup(v->text);
-
     if (copy == NULL)
         return config_fail(v->error, "%s: memory ran out", v->source);
     *(char **)field(v) = copy;
@@ -63,14 +61,12 @@ static int copy_text(const struct value *v)
 const char *config_getenv(const char *name)
 {
     const char *text = name == NULL ? NULL : getenv(name);
-
     return text == NULL || *text == '\0' ? NULL : text;
 }
 
 const char *config_text_fault(const char *text, bool blanks_allowed)
 {
     size_t len = strlen(text);
-
     if (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
         return "it ends with a newline";
     for (; *text != '\0'; text++)
@@ -84,7 +80,6 @@ static int apply_int(const struct value *v)
     int64_t min;
     int64_t max;
     int64_t number;
-
     if (parse_int(v->s->min, INT32_MIN, INT32_MAX, &min) != 0 ||
         parse_int(v->s->max, INT32_MIN, INT32_MAX, &max) != 0 ||
         parse_int(v->text, min, max, &number) != 0)
@@ -98,7 +93,6 @@ static int apply_duration(const struct value *v)
     int64_t min_us;
     int64_t max_us;
     int64_t us;
-
     if (v->s->off_allowed && strcasecmp(v->text, "off") == 0) {
         *(int64_t *)field(v) = 0;
         return 0;
@@ -106,7 +100,6 @@ static int apply_duration(const struct value *v)
     if (parse_duration_us(v->s->min, &min_us) != 0 || parse_duration_us(v->s->max, &max_us) != 0 ||
         parse_duration_us(v->text, &us) != 0 || us < min_us || us > max_us) {
         bool bare = v->text[strspn(v->text, "0123456789.")] == '\0' && strcmp(v->text, "0") != 0;
-
         return refuse_with(v, bare ? "its unit (us, ms, s, m, h) is missing; " : "");
     }
     *(int64_t *)field(v) = us;
@@ -122,10 +115,9 @@ static const char *orm_parameter(const char *uri)
         "sslidentity", "sslaccept", "pool_size",        "statement_cache_size",
     };
     const char *p = strchr(uri, '?');
-
     while (p != NULL) {
         p++;
-        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
             if (strcspn(p, "=&") == strlen(names[i]) && strncmp(p, names[i], strlen(names[i])) == 0)
                 return names[i];
         p = strchr(p, '&');
@@ -137,15 +129,13 @@ static int apply_conninfo(const struct value *v)
 {
     const char *variable;
     char reason[320];
-
-    if (pg_conninfo_check(v->text, &variable, reason, sizeof reason) != 0) {
+    if (pg_conninfo_check(v->text, &variable, reason, sizeof(reason)) != 0) {
         if (variable != NULL)
             return config_fail(v->error, "%s: %s", variable, reason);
 
         const char *orm = orm_parameter(v->text);
-
         if (orm != NULL)
-            (void)snprintf(reason, sizeof reason,
+            (void)snprintf(reason, sizeof(reason),
                            "its parameter \"%s\" is an ORM's own, which libpq does not know: leave "
                            "it out",
                            orm);
@@ -158,7 +148,6 @@ static int apply_redis(const struct value *v)
 {
     struct redis_address address;
     const char *why;
-
     if (parse_redis_url(v->text, &address, &why) != 0)
         return refuse(v, why);
     if (address.tls && !redis_link_has_tls()) {
@@ -210,7 +199,6 @@ static int apply_file(const struct value *v)
 static int apply_level(const struct value *v)
 {
     int level = log_level_parse(v->text);
-
     if (level < 0)
         return refuse_with(v, "");
     *(enum log_level *)field(v) = (enum log_level)level;
@@ -224,8 +212,7 @@ static int apply_format(const struct value *v)
         [LOG_FORMAT_JSON] = "json",
         [LOG_FORMAT_TEXT] = "text",
     };
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcasecmp(v->text, names[i]) == 0) {
             *(enum log_format *)field(v) = (enum log_format)i;
             return 0;
@@ -247,6 +234,5 @@ int setting_apply(struct config *c, const struct setting *s, const char *source,
     struct value v = {c, s, source, text, error};
     const char *fault =
         config_text_fault(text, s->type == SETTING_CONNINFO && strstr(text, "://") == NULL);
-
     return fault != NULL ? refuse(&v, fault) : apply[s->type](&v);
 }

@@ -33,9 +33,8 @@ static char *copy(const char *text)
 
 struct secrets *secrets_new(const struct config *config, event_cb *on_change, void *arg)
 {
-    struct secrets *s = calloc(1, sizeof *s);
+    struct secrets *s = calloc(1, sizeof(*s));
     bool whole = true;
-
     if (s == NULL)
         return NULL;
     s->config = config;
@@ -70,7 +69,6 @@ void secrets_free(struct secrets *s)
 static void swap_texts(char **a, char **b)
 {
     char *kept = *a;
-
     *a = *b;
     *b = kept;
 }
@@ -82,7 +80,6 @@ static int take(struct secrets *s, enum config_secret which, const char *text,
     const struct setting *setting = secret_settings[which];
     struct config fresh = {0};
     struct redis_address former = s->now.redis;
-
     if (setting_apply(&fresh, setting, setting->file_variable, text, error) != 0)
         return -1;
     switch (which) {
@@ -106,7 +103,6 @@ static int take(struct secrets *s, enum config_secret which, const char *text,
 static void say_fault(struct secret_file *file, enum log_level level, const char *fault)
 {
     int64_t now_us = clock_mono_us();
-
     if (level == LOG_WARN && file->fault != NULL && strcmp(file->fault, fault) == 0 &&
         now_us - file->fault_us < SAID_AGAIN_US)
         return;
@@ -122,7 +118,6 @@ static void say_changed(const struct secrets *s, enum config_secret which)
     char *place = which == CONFIG_POSTGRES ? secrets_describe_postgres(s)
                   : which == CONFIG_REDIS  ? secrets_describe_redis(s)
                                            : NULL;
-
     if (place != NULL)
         log_event(LOG_INFO, "A secret's file has changed: its new value is used from now on",
                   LOG_STR, "variable", secret_settings[which]->file_variable, LOG_STR,
@@ -149,9 +144,8 @@ static void read_anew(struct secrets *s, enum config_secret which, enum log_leve
     const char *path = s->config->files[which].path;
     struct secret_file *file = &s->files[which];
     char fault[512];
-    const struct config_error error = {fault, sizeof fault};
+    const struct config_error error = {fault, sizeof(fault)};
     char *text = NULL;
-
     if (path == NULL)
         return;
     if (config_file_read(setting, path, true, &text, &error) != 0) {
@@ -177,7 +171,6 @@ static void read_anew(struct secrets *s, enum config_secret which, enum log_leve
 const char *secrets_conninfo(void *arg)
 {
     struct secrets *s = arg;
-
     read_anew(s, CONFIG_POSTGRES, LOG_WARN);
     return s->now.conninfo;
 }
@@ -185,7 +178,6 @@ const char *secrets_conninfo(void *arg)
 const struct redis_address *secrets_redis(void *arg)
 {
     struct secrets *s = arg;
-
     read_anew(s, CONFIG_REDIS, LOG_WARN);
     return &s->now.redis;
 }

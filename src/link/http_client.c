@@ -29,7 +29,6 @@ struct http_client {
 static const char *reachable(const char *host)
 {
     static const char *const here[] = {"", "0.0.0.0", "::", "localhost"};
-
     for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++)
         if (strcmp(host, here[i]) == 0)
             return "127.0.0.1";

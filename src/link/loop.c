@@ -45,7 +45,6 @@ static void on_library_message(int severity, const char *message)
 {
     static struct outage problems; /* each in turn, and seldom again */
     enum log_level level = LOG_DEBUG;
-
     if (severity == EVENT_LOG_WARN)
         level = LOG_WARN;
     else if (severity == EVENT_LOG_ERR)
@@ -59,7 +58,6 @@ static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
-
     if (config == NULL)
         return NULL;
     if (event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0 &&
@@ -77,7 +75,6 @@ static struct event_base *new_base(void)
 struct loop *loop_new(void)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
-
     if (loop == NULL)
         return NULL;
     event_set_log_callback(on_library_message);
@@ -93,7 +90,6 @@ struct loop *loop_new(void)
 void loop_free(struct loop *loop)
 {
     struct signal_handler *handler;
-
     if (loop == NULL)
         return;
     while ((handler = SLIST_FIRST(&loop->signals)) != NULL) {
@@ -126,7 +122,6 @@ struct event_base *loop_base(struct loop *loop)
 static void on_signal(evutil_socket_t signo, short what, void *arg)
 {
     struct signal_handler *handler = arg;
-
     (void)signo;
     (void)what;
     handler->cb(handler->arg);
@@ -145,7 +140,6 @@ static int add_signal(struct event *event, int signo)
     const struct sigaction nothing = {.sa_handler = on_signal_without_loop, .sa_flags = SA_RESTART};
     sigset_t blocked, before;
     int status;
-
     sigemptyset(&blocked);
     sigaddset(&blocked, signo);
     sigprocmask(SIG_BLOCK, &blocked, &before);
@@ -158,7 +152,6 @@ static int add_signal(struct event *event, int signo)
 int loop_on_signal(struct loop *loop, int signo, event_cb *cb, void *arg)
 {
     struct signal_handler *handler = calloc(1, sizeof(*handler));
-
     if (handler == NULL)
         return -1;
     handler->cb = cb;
@@ -178,7 +171,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct timer *t = arg;
     int64_t blocked_us = t->loop->blocked_us - t->blocked_us;
-
     (void)fd;
     (void)what;
     if (t->deadline && blocked_us > 0) {
@@ -191,7 +183,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg)
 {
     struct timer *t = calloc(1, sizeof(*t));
-
     if (t == NULL)
         return NULL;
     t->loop = loop;
@@ -208,7 +199,6 @@ struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg)
 struct timer *timer_new_deadline(struct loop *loop, event_cb *cb, void *arg)
 {
     struct timer *t = timer_new(loop, cb, arg);
-
     if (t != NULL)
         t->deadline = true;
     return t;
@@ -230,7 +220,6 @@ void timer_free(struct timer *t)
 void timer_after_us(struct timer *t, int64_t delay_us)
 {
     struct timeval tv;
-
     if (delay_us < 0)
         delay_us = 0;
     if (delay_us > DELAY_MAX_US)
@@ -248,7 +237,6 @@ void timer_after_us(struct timer *t, int64_t delay_us)
 void timer_at_us(struct timer *t, int64_t mono_us)
 {
     int64_t now_us = clock_mono_us();
-
     timer_after_us(t, mono_us > now_us ? mono_us - now_us : 0);
 }
 

@@ -11,7 +11,6 @@
 static bool reserve(struct pg_array *a, size_t more)
 {
     size_t room = a->room > 0 ? a->room : ROOM_LEAST;
-
     while (room - a->len < more && room <= SIZE_MAX / 2)
         room *= 2;
     if (room - a->len < more)
@@ -20,7 +19,6 @@ static bool reserve(struct pg_array *a, size_t more)
         return true;
 
     char *text = realloc(a->text, room);
-
     if (text == NULL)
         return false;
     a->text = text;
@@ -37,7 +35,6 @@ void pg_array_add(struct pg_array *a, const char *element, size_t len)
     }
 
     char *w = a->text + a->len;
-
     *w++ = a->len == 0 ? '{' : ',';
     *w++ = '"';
     for (size_t i = 0; i < len; i++) {
@@ -52,7 +49,6 @@ void pg_array_add(struct pg_array *a, const char *element, size_t len)
 char *pg_array_finish(struct pg_array *a)
 {
     char *text = a->text;
-
     if (text == NULL && !a->failed)
         text = strdup("{}");
     else if (a->failed) {

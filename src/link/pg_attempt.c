@@ -49,7 +49,6 @@ static void on_connecting(int fd, short what, void *arg);
 static PGconn *take(struct pg_attempt *a)
 {
     PGconn *conn = a->conn;
-
     timer_clear(a->deadline);
     (void)event_del(a->io); /* before libpq closes the descriptor */
     a->conn = NULL;
@@ -59,7 +58,6 @@ static PGconn *take(struct pg_attempt *a)
 static void fail(struct pg_attempt *a, const char *reason)
 {
     char copy[PG_MESSAGE_SIZE]; /* it may live in the connection */
-
     pg_one_line(copy, sizeof(copy), reason);
     PQfinish(take(a));
     a->done(a->arg, NULL, copy);
@@ -68,7 +66,6 @@ static void fail(struct pg_attempt *a, const char *reason)
 static void fail_with_library_error(struct pg_attempt *a)
 {
     char reason[PG_MESSAGE_SIZE];
-
     pg_one_line(reason, sizeof(reason), PQerrorMessage(a->conn));
     fail(a, reason[0] != '\0' ? reason : "the connection failed");
 }
@@ -77,10 +74,8 @@ static void fail_with_library_error(struct pg_attempt *a)
 static const char *why_unusable(const struct pg_attempt *a, char *buffer, size_t size)
 {
     static const char *const read_only[] = {"in_hot_standby", "default_transaction_read_only"};
-
     if (PQserverVersion(a->conn) < SERVER_VERSION_MIN) {
         const char *version = PQparameterStatus(a->conn, "server_version");
-
         (void)snprintf(buffer, size, "the server is PostgreSQL %.20s: 12 or later is needed",
                        version != NULL ? version : "(unknown)");
         return buffer;
@@ -88,7 +83,6 @@ static const char *why_unusable(const struct pg_attempt *a, char *buffer, size_t
     /* Reported by PostgreSQL 14 and later; an older one says 25006 to the first change. */
     for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]) && !a->read_only_ok; i++) {
         const char *value = PQparameterStatus(a->conn, read_only[i]);
-
         if (value != NULL && strcmp(value, "on") == 0) {
             (void)snprintf(buffer, size, "the server is read-only (%s is on)", read_only[i]);
             return buffer;
@@ -101,7 +95,6 @@ static void succeed(struct pg_attempt *a)
 {
     char buffer[128];
     const char *reason = why_unusable(a, buffer, sizeof(buffer));
-
     if (reason != NULL)
         fail(a, reason);
     else if (PQsetnonblocking(a->conn, 1) != 0 || PQenterPipelineMode(a->conn) != 1)
@@ -132,14 +125,12 @@ static void proceed(struct pg_attempt *a, PostgresPollingStatusType status)
 static void on_connecting(int fd, short what, void *arg)
 {
     struct pg_attempt *a = arg;
-
     (void)fd;
     (void)what;
     assert(a->conn != NULL);
     (void)event_del(a->io);
     int64_t asked_us = clock_mono_us();
     PostgresPollingStatusType status = PQconnectPoll(a->conn);
-
     loop_blocked(a->loop, clock_mono_us() - asked_us);
     proceed(a, status);
 }
@@ -148,7 +139,6 @@ static void on_deadline(void *arg)
 {
     struct pg_attempt *a = arg;
     char reason[64];
-
     (void)snprintf(reason, sizeof(reason), "no connection within %lld ms",
                    (long long)(a->timeout_us / MS_US));
     fail(a, reason);
@@ -158,7 +148,6 @@ static void on_deadline(void *arg)
 static void on_notice(void *arg, const PGresult *res)
 {
     char message[PG_MESSAGE_SIZE];
-
     (void)arg;
     (void)pg_notice_log(res, message, sizeof(message));
 }
@@ -172,7 +161,6 @@ static bool wants_primary(const char *conninfo)
     const char *mode;
     bool told;
     bool several;
-
     if (getenv("PGTARGETSESSIONATTRS") != NULL)
         return false;
     given = PQconninfoParse(conninfo, NULL);
@@ -209,7 +197,6 @@ static PGconn *begin(const struct pg_attempt *a, const char *conninfo)
                                   NULL};
     int64_t asked_us = clock_mono_us();
     PGconn *conn = PQconnectStartParams(keywords, values, 1);
-
     loop_blocked(a->loop, clock_mono_us() - asked_us);
     return conn;
 }
@@ -238,7 +225,6 @@ void pg_attempt_cancel(struct pg_attempt *a)
 struct pg_attempt *pg_attempt_new(struct loop *loop, const struct pg_attempt_options *options)
 {
     struct pg_attempt *a = calloc(1, sizeof(*a));
-
     if (a == NULL)
         return NULL;
     a->loop = loop;

@@ -33,7 +33,6 @@ static bool unknown_name(const char *conninfo, const char *message, char *name, 
 {
     const char *begin = strchr(message, '"');
     size_t len;
-
     if (begin == NULL)
         return false;
     begin++;
@@ -48,7 +47,6 @@ static bool unknown_name(const char *conninfo, const char *message, char *name, 
 static void translate(const char *conninfo, const char *message, char *error, size_t size)
 {
     char name[64];
-
     if (strncmp(message, "invalid URI query parameter", 27) == 0 ||
         strncmp(message, "invalid connection option", 25) == 0) {
         if (unknown_name(conninfo, message, name, sizeof(name)))
@@ -76,7 +74,6 @@ int pg_conninfo_check(const char *conninfo, const char **variable, char *error, 
     PQconninfoOption *options;
     const char *rest = pg_conninfo_uri_rest(conninfo);
     int status;
-
     *variable = NULL;
     if (rest != NULL && pg_conninfo_password_leaks(rest)) {
         (void)snprintf(error, error_size, "%s",
@@ -99,10 +96,8 @@ static void append_fields(FILE *out, const PQconninfoOption *options,
 {
     static const char *const keywords[] = {"service", "host", "port", "dbname", "user"};
     const char *separator = "";
-
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
         const char *value = pg_conninfo_value(options, keywords[i]);
-
         if (value == NULL && strcmp(keywords[i], "host") == 0)
             value = pg_conninfo_value(options, "hostaddr");
         /* A service's file may say otherwise, and is read at the connect only. */
@@ -122,7 +117,6 @@ char *pg_conninfo_describe(const char *conninfo)
     char *text = NULL;
     size_t len = 0;
     FILE *out;
-
     if (options == NULL)
         return strdup("an unusable connection string");
     defaults = PQconndefaults();
@@ -143,7 +137,6 @@ const char *pg_link_library_version(void)
 {
     static char text[32];
     int version = PQlibVersion();
-
     (void)snprintf(text, sizeof(text), "%d.%d", version / 10000, version % 10000);
     return text;
 }

@@ -55,7 +55,6 @@ static PGconn *begin(const char *conninfo, const char *keyword, const char *valu
 {
     const char *const keywords[] = {"dbname", keyword, NULL};
     const char *const values[] = {conninfo, value, NULL};
-
     return PQconnectStartParams(keywords, values, 1);
 }
 
@@ -64,7 +63,6 @@ PQconninfoOption *pg_conninfo_effective(const char *conninfo)
     /* libpq looks at the mode before it looks at any host. */
     PGconn *conn = begin(conninfo, "sslmode", NO_MODE);
     PQconninfoOption *options = PQconninfo(conn);
-
     PQfinish(conn);
     return options;
 }
@@ -73,7 +71,6 @@ size_t pg_conninfo_hosts(const PQconninfoOption *options)
 {
     const char *hosts = pg_conninfo_value(options, "hostaddr");
     size_t n = 1;
-
     if (hosts == NULL)
         hosts = pg_conninfo_value(options, "host");
     for (; hosts != NULL && *hosts != '\0'; hosts++)
@@ -88,7 +85,6 @@ static PGconn *begin_nowhere(const char *conninfo, const PQconninfoOption *optio
     size_t n = pg_conninfo_hosts(options);
     char *addresses = malloc(n * 2);
     PGconn *conn;
-
     if (addresses == NULL)
         return NULL;
     for (size_t i = 0; i < n; i++) {
@@ -136,7 +132,6 @@ static int refuse_option(const struct blame *b, const char *keyword, const char 
     const char *value = variable != NULL ? getenv(variable) : pg_conninfo_value(b->given, keyword);
     bool shown = value != NULL && is_word(value) &&
                  (variable != NULL || pg_conninfo_may_show(b->conninfo, keyword));
-
     *b->variable = variable;
     if (variable != NULL)
         (void)snprintf(b->error, b->error_size, "%s%s%sis not allowed: %s", shown ? "\"" : "",
@@ -152,7 +147,6 @@ static bool is_number(const char *text)
 {
     char *end;
     long number;
-
     errno = 0;
     number = strtol(text, &end, 10);
     if (end == text || errno != 0 || number < INT_MIN || number > INT_MAX)
@@ -169,7 +163,6 @@ static bool ports_valid(const char *ports)
         size_t len = strcspn(ports, ",");
         char one[8];
         int64_t port;
-
         if (len >= sizeof(one))
             return false;
         memcpy(one, ports, len);
@@ -186,11 +179,9 @@ static bool ports_valid(const char *ports)
 static bool addresses_valid(const char *addresses)
 {
     const struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
-
     for (size_t len = 0; addresses != NULL; addresses += len) {
         struct addrinfo *list = NULL;
         char one[128];
-
         addresses += *addresses == ',';
         len = strcspn(addresses, ",");
         if (len >= sizeof(one))
@@ -210,7 +201,6 @@ static bool addresses_valid(const char *addresses)
 static int check_numbers(const struct blame *b)
 {
     const char *ports = pg_conninfo_value(b->effective, "port");
-
     if (ports != NULL && !ports_valid(ports))
         return refuse_option(b, "port",
                              strstr(b->conninfo, "://") != NULL
@@ -220,7 +210,6 @@ static int check_numbers(const struct blame *b)
         return refuse_option(b, "hostaddr", "an address in numbers");
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         const char *value = pg_conninfo_value(b->effective, numbers[i]);
-
         if (value != NULL && !is_number(value))
             return refuse_option(b, numbers[i], "a whole number");
     }
@@ -234,7 +223,6 @@ static int check_variables(const struct blame *b)
         const char *variable = variable_of(b, o->keyword);
         const char *value = variable != NULL ? getenv(variable) : NULL;
         size_t len = value != NULL ? strlen(value) : 0;
-
         if (len > 0 && value[len - 1] == '\n') {
             *b->variable = variable;
             (void)snprintf(b->error, b->error_size,
@@ -249,7 +237,6 @@ static int check_variables(const struct blame *b)
 static int refuse_whole(const struct blame *b, const char *message)
 {
     FILE *out = fmemopen(b->error, b->error_size, "w");
-
     if (out == NULL) {
         (void)snprintf(b->error, b->error_size, "libpq refuses it");
         return -1;
@@ -257,7 +244,6 @@ static int refuse_whole(const struct blame *b, const char *message)
     for (const char *p = message; *p != '\0' && *p != '\n';) {
         size_t len = *p == '"' ? strcspn(p + 1, "\"\n") : 0;
         char quoted[64];
-
         if (len > 0 && len < sizeof(quoted) && p[len + 1] == '"') {
             memcpy(quoted, p + 1, len);
             quoted[len] = '\0';
@@ -278,7 +264,6 @@ static int refuse_whole(const struct blame *b, const char *message)
 static bool names_keyword(const char *message, const char *keyword)
 {
     size_t len = strlen(keyword);
-
     if (strncmp(message, "invalid ", 8) != 0)
         return false;
     message += 8;
@@ -306,7 +291,6 @@ int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const
     PGconn *conn = effective != NULL ? begin_nowhere(conninfo, effective) : NULL;
     struct blame b = {conninfo, given, effective, variable, error, error_size};
     int status = 0;
-
     if (conn == NULL) {
         (void)snprintf(error, error_size, "out of memory");
         status = -1;

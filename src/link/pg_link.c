@@ -70,7 +70,6 @@ static void deliver(struct pg_link *link, const char *reason)
 {
     struct pg_request request = link->request; /* the callback may send the next one */
     struct pg_answer answer = pg_request_answer(&request, reason);
-
     assert(request.active);
     memset(&link->request, 0, sizeof(link->request));
     link->other_level = link->other_level || strcmp(answer.sqlstate, PG_LINK_OTHER_LEVEL) == 0;
@@ -83,7 +82,6 @@ static void deliver(struct pg_link *link, const char *reason)
 static int64_t retry_delay_us(struct pg_link *link)
 {
     int64_t lived_us = clock_mono_us() - link->up_since_us;
-
     if (link->state != PG_LINK_UP || pg_request_server_useless(&link->request))
         return backoff_next_us(&link->backoff);
     if (lived_us >= LIVED_US) {
@@ -96,7 +94,6 @@ static int64_t retry_delay_us(struct pg_link *link)
 static void drop(struct pg_link *link, const char *reason)
 {
     int64_t delay_us = retry_delay_us(link);
-
     /* The reason may live in the connection that is closed next. */
     pg_one_line(link->last_error, sizeof(link->last_error), reason);
     enter(link, PG_LINK_WAITING);
@@ -112,7 +109,6 @@ static void drop(struct pg_link *link, const char *reason)
 static void drop_dead(struct pg_link *link)
 {
     const char *reason = PQerrorMessage(link->conn);
-
     if (link->request.message[0] != '\0')
         reason = link->request.message;
     else if (link->farewell[0] != '\0')
@@ -129,7 +125,6 @@ static void on_notice(void *arg, const PGresult *res)
     const char *severity = pg_severity(res);
     const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     char message[PG_MESSAGE_SIZE];
-
     (void)pg_notice_log(res, message, sizeof(message));
     if ((severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
         (sqlstate != NULL && strncmp(sqlstate, "57P", 3) == 0))
@@ -139,7 +134,6 @@ static void on_notice(void *arg, const PGresult *res)
 static void discard_notifications(PGconn *conn)
 {
     PGnotify *notify;
-
     while ((notify = PQnotifies(conn)) != NULL)
         PQfreemem(notify);
 }
@@ -151,7 +145,6 @@ static bool read_available(struct pg_link *link)
      * library, where the loop cannot see it. A second look takes it. */
     int looks = PQsslInUse(link->conn) || PQgssEncInUse(link->conn) ? 2 : 1;
     bool alive = true;
-
     for (; looks > 0 && alive; looks--) {
         alive = PQconsumeInput(link->conn) == 1;
         /* Now: asked again, libpq would add that the socket is invalid. A parting notice may
@@ -187,7 +180,6 @@ static bool flush(struct pg_link *link)
 {
     int left = PQflush(link->conn);
     bool writing = left == 1;
-
     if (left < 0)
         return false;
     if (writing == link->writing)
@@ -199,7 +191,6 @@ static bool flush(struct pg_link *link)
 static void on_socket(int fd, short what, void *arg)
 {
     struct pg_link *link = arg;
-
     (void)fd;
     assert(link->state == PG_LINK_UP);
     /* Reading first: a server that hangs up says why, and writing to it would only fail. */
@@ -220,7 +211,6 @@ static void on_socket(int fd, short what, void *arg)
 static void on_attempt(void *arg, PGconn *conn, const char *reason)
 {
     struct pg_link *link = arg;
-
     assert(link->state == PG_LINK_CONNECTING);
     if (conn == NULL) {
         drop(link, reason);
@@ -251,7 +241,6 @@ static void on_retry(void *arg)
 {
     struct pg_link *link = arg;
     const char *conninfo = link->source.conninfo(link->source.arg);
-
     link->moves = source_moves(&link->source);
     enter(link, PG_LINK_CONNECTING);
     pg_attempt_start(link->attempt, conninfo);
@@ -261,7 +250,6 @@ static void on_deadline(void *arg)
 {
     struct pg_link *link = arg;
     char reason[64];
-
     assert(link->state == PG_LINK_UP && link->request.active);
     (void)snprintf(reason, sizeof(reason), "no answer within %lld ms",
                    (long long)(link->request.deadline_us / MS_US));
@@ -271,7 +259,6 @@ static void on_deadline(void *arg)
 static void on_later(void *arg)
 {
     struct pg_link *link = arg;
-
     if (link->state == PG_LINK_STOPPED)
         deliver(link, "the link was stopped");
     else
@@ -292,14 +279,12 @@ static struct pg_attempt *new_attempt(struct pg_link *link, const struct pg_link
         .done = on_attempt,
         .arg = link,
     };
-
     return pg_attempt_new(link->loop, &attempt);
 }
 
 struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *options)
 {
     struct pg_link *link = calloc(1, sizeof(*link));
-
     if (link == NULL)
         return NULL;
     link->loop = loop;
@@ -380,7 +365,6 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
                  int64_t deadline_us, pg_answer_cb *cb, void *arg)
 {
     struct pg_request *request = &link->request;
-
     if (link->state != PG_LINK_UP || request->active)
         return -1;
     if (has_to_leave(link))

@@ -7,7 +7,6 @@
 static char *copy_escaped(char *escaped)
 {
     char *copy = escaped != NULL ? strdup(escaped) : NULL;
-
     PQfreemem(escaped); /* need not be free() everywhere, as the header promises the caller */
     return copy;
 }

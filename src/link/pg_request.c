@@ -33,7 +33,6 @@ bool pg_request_queue(const struct pg_request *request, PGconn *conn,
                       const struct pg_query *queries)
 {
     int n = request->nqueries - request->own;
-
     if (request->own > 0 &&
         PQsendQueryParams(conn, read_committed_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
         return false;
@@ -48,7 +47,6 @@ bool pg_request_queue(const struct pg_request *request, PGconn *conn,
 static void copy_field(char *out, size_t size, const PGresult *res, int field)
 {
     const char *text = PQresultErrorField(res, field);
-
     pg_one_line(out, size, text != NULL ? text : "");
 }
 
@@ -56,7 +54,6 @@ static void copy_field(char *out, size_t size, const PGresult *res, int field)
 static void keep_first_error(struct pg_request *request, const PGresult *res)
 {
     const char *severity = pg_severity(res);
-
     /* libpq's own error: the connection does not work any more, and PQerrorMessage says why. */
     if (severity == NULL) {
         request->broken = true;
@@ -115,12 +112,10 @@ static void take_result(struct pg_request *request, PGresult *res)
 void pg_request_collect(struct pg_request *request, PGconn *conn)
 {
     int nulls = 0;
-
     /* A NULL ends each statement's results; two in a row mean that libpq has nothing more in
      * flight, which without a Sync happens only after the connection failed. */
     while (!request->finished && !request->broken && nulls < 2 && !PQisBusy(conn)) {
         PGresult *res = PQgetResult(conn);
-
         if (res == NULL) {
             nulls++;
             continue;
@@ -141,7 +136,6 @@ struct pg_answer pg_request_answer(const struct pg_request *request, const char 
         .sent_us = request->sent_us,
         .received_us = request->finished ? request->received_us : clock_mono_us(),
     };
-
     if (!request->finished) {
         answer.status = PG_UNKNOWN;
         answer.message = request->failed ? request->message : reason;
@@ -162,7 +156,6 @@ struct pg_answer pg_request_answer(const struct pg_request *request, const char 
 bool pg_request_server_useless(const struct pg_request *request)
 {
     static const char *const useless[] = {"57P01", "57P02", "57P03", "25006"};
-
     /* A trigger may raise any code, or pass on that of another server. */
     if (!request->finished || !request->failed || request->inside)
         return false;

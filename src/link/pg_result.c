@@ -49,7 +49,6 @@ size_t pg_result_len(const struct pg_result *r, int row, int col)
 int64_t pg_result_int(const struct pg_result *r, int row, int col)
 {
     int64_t value = 0;
-
     if (parse_int(pg_result_text(r, row, col), INT64_MIN, INT64_MAX, &value) != 0)
         return 0;
     return value;
@@ -58,11 +57,9 @@ int64_t pg_result_int(const struct pg_result *r, int row, int col)
 void pg_one_line(char *out, size_t size, const char *text)
 {
     size_t n = 0;
-
     assert(size > 0);
     for (; *text != '\0' && n + 1 < size; text++) {
         char c = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
-
         if (c != ' ' || (n > 0 && out[n - 1] != ' '))
             out[n++] = c;
     }
@@ -74,7 +71,6 @@ void pg_one_line(char *out, size_t size, const char *text)
 const char *pg_severity(const PGresult *res)
 {
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
-
     /* Poolers may send the old field alone; theirs is not translated. */
     return severity != NULL ? severity : PQresultErrorField(res, PG_DIAG_SEVERITY);
 }
@@ -83,7 +79,6 @@ const char *pg_notice_log(const PGresult *res, char *message, size_t size)
 {
     const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-
     pg_one_line(message, size, primary != NULL ? primary : PQresultErrorMessage(res));
     log_event(LOG_DEBUG, "Postgres sent a notice", LOG_STR, "severity", pg_severity(res), LOG_STR,
               "sqlstate", sqlstate, LOG_STR, "notice", message, LOG_END);

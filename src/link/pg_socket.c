@@ -8,7 +8,6 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
                     void (*cb)(int fd, short what, void *arg), void *arg)
 {
     int fd = PQsocket(conn);
-
     (void)event_del(io);
     if (fd < 0 || event_assign(io, loop_base(loop), fd, (short)(what | EV_PERSIST), cb, arg) != 0)
         return -1;

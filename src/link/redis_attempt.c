@@ -44,7 +44,6 @@ static void send_words(struct redis_attempt *a, redis_link_cb *cb, int argc,
                        const char *const *argv)
 {
     size_t lengths[3];
-
     for (int i = 0; i < argc; i++)
         lengths[i] = strlen(argv[i]);
     if (!a->conn->lost &&
@@ -56,7 +55,6 @@ static void send_words(struct redis_attempt *a, redis_link_cb *cb, int argc,
 static void on_required(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct redis_attempt *a = arg;
-
     (void)error;
     if (redis_reply_type(reply) == REDIS_LINK_ERROR)
         redis_conn_lose(a->conn, redis_reply_str(reply, NULL));
@@ -66,7 +64,6 @@ static void on_required(void *arg, const struct redis_reply *reply, const char *
 static void on_named(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct redis_attempt *a = arg;
-
     (void)error;
     if (redis_reply_useless(reply))
         redis_conn_lose(a->conn, redis_reply_str(reply, NULL));
@@ -77,12 +74,10 @@ static void read_field(const char *info, const char *name, char *out, size_t siz
 {
     size_t name_len = strlen(name);
     const char *line = info;
-
     out[0] = '\0';
     while (line != NULL) {
         if (strncmp(line, name, name_len) == 0 && line[name_len] == ':') {
             const char *value = line + name_len + 1;
-
             snprintf(out, size, "%.*s", (int)strcspn(value, "\r\n"), value);
             return;
         }
@@ -97,7 +92,6 @@ static bool too_old(const char *version)
     char *end_of_major;
     unsigned long major = strtoul(version, &end_of_major, 10);
     unsigned long minor;
-
     if (end_of_major == version || *end_of_major != '.')
         return false;
     minor = strtoul(end_of_major + 1, NULL, 10);
@@ -107,7 +101,6 @@ static bool too_old(const char *version)
 const char *redis_info_read(struct redis_server_info *info, const char *text)
 {
     char word[16];
-
     memset(info, 0, sizeof(*info));
     read_field(text, "redis_version", info->version, sizeof(info->version));
     read_field(text, "run_id", info->run_id, sizeof(info->run_id));
@@ -130,7 +123,6 @@ static void on_info(void *arg, const struct redis_reply *reply, const char *erro
 {
     struct redis_attempt *a = arg;
     const char *useless = NULL;
-
     (void)error;
     if (reply == NULL || a->conn->lost)
         return;
@@ -153,7 +145,6 @@ static void on_connected(void *arg)
     struct redis_attempt *a = arg;
     const struct redis_address *address = &a->address;
     char db[16];
-
     if (address->password != NULL && address->user != NULL)
         send_words(a, on_required, 3, (const char *[]){"AUTH", address->user, address->password});
     else if (address->password != NULL)
@@ -170,7 +161,6 @@ static void on_connected(void *arg)
 static void on_refused(void *arg, const char *reason)
 {
     struct redis_attempt *a = arg;
-
     if (a->addresses_left > 1) {
         a->addresses_left--;
         a->address_index++;
@@ -184,7 +174,6 @@ static void on_refused(void *arg, const char *reason)
 static void on_lost(void *arg, const char *reason)
 {
     struct redis_attempt *a = arg;
-
     a->address_index++;
     end(a);
     a->options.done(a->options.arg, reason);
@@ -193,7 +182,6 @@ static void on_lost(void *arg, const char *reason)
 static void on_resolved(void *arg, const char *ip, unsigned n, const char *error)
 {
     struct redis_attempt *a = arg;
-
     if (a->conn->lost)
         return;
     if (a->addresses_left == 0)
@@ -208,7 +196,6 @@ static void on_deadline(void *arg)
 {
     struct redis_attempt *a = arg;
     char reason[64];
-
     snprintf(reason, sizeof(reason), "no connection within %lld ms",
              (long long)(a->options.timeout_us / MS_US));
     redis_conn_lose(a->conn, reason);
@@ -218,7 +205,6 @@ void redis_attempt_start(struct redis_attempt *a, const struct redis_address *ad
 {
     const struct redis_conn_events events = {
         .on_connected = on_connected, .on_refused = on_refused, .on_lost = on_lost, .arg = a};
-
     redis_conn_own(a->conn, &events);
     a->addresses_left = 0;
     timer_after_us(a->deadline, a->options.timeout_us);
@@ -240,7 +226,6 @@ struct redis_attempt *redis_attempt_new(struct loop *loop, struct redis_conn *co
                                         const struct redis_attempt_options *options)
 {
     struct redis_attempt *a = calloc(1, sizeof(*a));
-
     if (a == NULL)
         return NULL;
     a->options = *options;

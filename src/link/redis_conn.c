@@ -48,7 +48,6 @@ static void *create_array(const redisReadTask *task, int elements)
 static void bound_reader(redisReader *reader)
 {
     static redisReplyObjectFunctions functions;
-
     if (library_create_array == NULL) {
         functions = *reader->fn;
         library_create_array = functions.createArray;
@@ -89,7 +88,6 @@ void redis_conn_lose(struct redis_conn *c, const char *reason)
 static void on_teardown(void *arg)
 {
     struct redis_conn *c = arg;
-
     redis_conn_close(c);
     redis_requests_fail_all(&c->requests, c->reason);
     c->lost = false;
@@ -105,7 +103,6 @@ static void on_broken(void *arg, const char *reason)
 static void on_oldest(void *arg)
 {
     struct redis_conn *c = arg;
-
     if (c->events.on_oldest != NULL)
         c->events.on_oldest(c->events.arg);
 }
@@ -113,7 +110,6 @@ static void on_oldest(void *arg)
 struct redis_conn *redis_conn_new(struct loop *loop, const char *ca_file)
 {
     struct redis_conn *c = calloc(1, sizeof(*c));
-
     if (c == NULL)
         return NULL;
     const struct redis_requests_events events = {
@@ -150,7 +146,6 @@ static void lose_socket(struct redis_conn *c)
 {
     const char *tls = redis_tls_error(c->ssl);
     char reason[REDIS_REASON_SIZE];
-
     snprintf(reason, sizeof(reason), "%s%s", tls != NULL ? "TLS: " : "",
              tls != NULL ? tls : c->requests.context->errstr);
     redis_conn_lose(c, reason);
@@ -159,7 +154,6 @@ static void lose_socket(struct redis_conn *c)
 static void flush_output(struct redis_conn *c)
 {
     int done = 0;
-
     redis_tls_prepare(c->ssl);
     if (redisBufferWrite(c->requests.context, &done) != REDIS_OK)
         lose_socket(c);
@@ -175,7 +169,6 @@ static void finish_connect(struct redis_conn *c)
     int on = 1;
     socklen_t size = sizeof(failure);
     char why[REDIS_REASON_SIZE];
-
     if (getsockopt(context->fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
         failure = errno;
     if (failure != 0) {
@@ -199,7 +192,6 @@ static void finish_connect(struct redis_conn *c)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct redis_conn *c = arg;
-
     (void)fd;
     (void)what;
     if (!c->connected)
@@ -212,10 +204,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 static int read_input(struct redis_conn *c)
 {
     const redisReader *reader = c->requests.context->reader;
-
     for (int i = 0; i < READS_PER_TURN; i++) {
         size_t before = reader->len;
-
         redis_tls_prepare(c->ssl);
         if (redisBufferRead(c->requests.context) != REDIS_OK)
             return -1;
@@ -230,7 +220,6 @@ static void take_answer(struct redis_conn *c, const struct redis_reply *reply)
     /* Of whoever has the connection now: the last answer of a handshake hands it on. */
     struct redis_conn_events events = c->events;
     enum redis_taken taken = redis_requests_answer(&c->requests, reply);
-
     if (taken == REDIS_UNASKED) { /* "max number of clients reached" arrives so */
         redis_conn_lose(c, redis_reply_type(reply) == REDIS_LINK_ERROR
                                ? redis_reply_str(reply, NULL)
@@ -248,12 +237,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     struct redis_conn *c = arg;
     bool failed = read_input(c) != 0;
     redisReader *reader = c->requests.context->reader;
-
     (void)fd;
     (void)what;
     while (!c->lost) {
         void *reply = NULL;
-
         if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
             redis_conn_lose(c, reader->errstr);
             break;
@@ -279,7 +266,6 @@ static redisContext *begin(const struct redis_address *address, const char *ip, 
 {
     redisContext *context = address->path != NULL ? redisConnectUnixNonBlock(address->path)
                                                   : redisConnectNonBlock(ip, address->port);
-
     if (context == NULL) {
         snprintf(why, why_size, "out of memory");
     } else if (context->err != 0) {
@@ -297,7 +283,6 @@ void redis_conn_open(struct redis_conn *c, const struct redis_address *address, 
     struct event_base *base = loop_base(c->loop);
     char why[REDIS_REASON_SIZE];
     redisContext *context;
-
     assert(c->requests.context == NULL && !c->lost);
     context = begin(address, ip, why, sizeof(why));
     c->requests.context = context;

@@ -37,7 +37,6 @@ static void report(struct redis_link *link, const char *reason)
 static void on_lost(void *arg, const char *reason)
 {
     struct redis_link *link = arg;
-
     link->state = REDIS_LINK_DOWN;
     timer_clear(link->deadline);
     if (!link->stopped)
@@ -49,7 +48,6 @@ static void on_oldest(void *arg)
 {
     struct redis_link *link = arg;
     int64_t sent_us = redis_requests_oldest_us(&link->conn->requests);
-
     if (sent_us == INT64_MAX)
         timer_clear(link->deadline);
     else
@@ -59,7 +57,6 @@ static void on_oldest(void *arg)
 static void on_answer(void *arg, const struct redis_reply *reply)
 {
     struct redis_link *link = arg;
-
     if (redis_reply_useless(reply))
         redis_conn_lose(link->conn, redis_reply_str(reply, NULL));
     else
@@ -70,7 +67,6 @@ static void on_deadline(void *arg)
 {
     struct redis_link *link = arg;
     char reason[64];
-
     snprintf(reason, sizeof(reason), "no answer within %lld ms",
              (long long)(link->options.command_timeout_us / MS_US));
     redis_conn_lose(link->conn, reason);
@@ -81,7 +77,6 @@ static void on_attempt(void *arg, const char *reason)
     struct redis_link *link = arg;
     const struct redis_conn_events events = {
         .on_lost = on_lost, .on_answer = on_answer, .on_oldest = on_oldest, .arg = link};
-
     assert(link->state == REDIS_LINK_CONNECTING);
     if (reason != NULL) {
         on_lost(link, reason);
@@ -99,7 +94,6 @@ static void on_attempt(void *arg, const char *reason)
 static void on_retry(void *arg)
 {
     struct redis_link *link = arg;
-
     assert(link->state == REDIS_LINK_DOWN && !link->stopped);
     link->state = REDIS_LINK_CONNECTING;
     redis_attempt_start(link->attempt, link->options.source.address(link->options.source.arg));
@@ -108,7 +102,6 @@ static void on_retry(void *arg)
 struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_options *options)
 {
     struct redis_link *link = calloc(1, sizeof(*link));
-
     if (link == NULL)
         return NULL;
     const struct redis_attempt_options attempt = {

@@ -38,7 +38,6 @@ const char *redis_reply_str(const struct redis_reply *r, size_t *len)
 {
     enum redis_type type = redis_reply_type(r);
     bool text = type == REDIS_LINK_STRING || type == REDIS_LINK_STATUS || type == REDIS_LINK_ERROR;
-
     if (len != NULL)
         *len = text ? (size_t)unwrap(r)->len : 0;
     return text ? unwrap(r)->str : "";
@@ -65,7 +64,6 @@ bool redis_reply_has_code(const struct redis_reply *r, const char *code)
 {
     size_t len = strlen(code);
     const char *text = redis_reply_str(r, NULL);
-
     return redis_reply_type(r) == REDIS_LINK_ERROR && strncmp(text, code, len) == 0 &&
            (text[len] == ' ' || text[len] == '\0');
 }
@@ -73,7 +71,6 @@ bool redis_reply_has_code(const struct redis_reply *r, const char *code)
 bool redis_reply_useless(const struct redis_reply *r)
 {
     static const char *const codes[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH"};
-
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (redis_reply_has_code(r, codes[i]))
             return true;
@@ -87,7 +84,6 @@ bool redis_reply_useless(const struct redis_reply *r)
 const char *redis_link_library_version(void)
 {
     static char text[32];
-
     snprintf(text, sizeof(text), "%d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
     return text;
 }

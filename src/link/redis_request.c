@@ -40,7 +40,6 @@ static void call_back(struct redis_requests *q, struct redis_request *request,
 int64_t redis_requests_oldest_us(const struct redis_requests *q)
 {
     const struct redis_request *oldest = STAILQ_FIRST(&q->pending);
-
     return oldest != NULL ? oldest->sent_us : INT64_MAX;
 }
 
@@ -49,7 +48,6 @@ static int enqueue(struct redis_requests *q, struct redis_request *request, cons
                    size_t len)
 {
     bool was_idle = STAILQ_EMPTY(&q->pending);
-
     if (redisAppendFormattedCommand(q->context, command, len) != REDIS_OK ||
         event_add(q->writable, NULL) != 0) {
         q->events.on_broken(q->events.arg, "out of memory");
@@ -67,7 +65,6 @@ static int send_request(struct redis_requests *q, const struct redis_request *fr
 {
     struct redis_request *request;
     long long len;
-
     assert(q->context != NULL);
     request = calloc(1, sizeof(*request));
     if (request == NULL)
@@ -96,7 +93,6 @@ int redis_requests_command(struct redis_requests *q, redis_link_cb *cb, void *ar
                            const char *const *argv, const size_t *lengths)
 {
     const struct redis_request request = {.cb = cb, .arg = arg};
-
     return send_request(q, &request, argc, argv, lengths);
 }
 
@@ -114,7 +110,6 @@ int redis_requests_script(struct redis_requests *q, redis_link_cb *cb, void *arg
     size_t *argl = calloc(n + 3, sizeof(*argl));
     char keys[16];
     int rc = -1;
-
     if (argv != NULL && argl != NULL) {
         argv[0] = "EVALSHA";
         argv[1] = script->sha1;
@@ -144,7 +139,6 @@ static int resend_as_text(struct redis_requests *q, struct redis_request *reques
     size_t rest = request->command_len - head;
     char *command = malloc(text_head + rest + 1);
     int rc;
-
     assert(head <= request->command_len);
     if (command == NULL)
         return -1;
@@ -160,7 +154,6 @@ static int resend_as_text(struct redis_requests *q, struct redis_request *reques
 void redis_requests_fail_all(struct redis_requests *q, const char *error)
 {
     struct redis_request *request;
-
     while ((request = STAILQ_FIRST(&q->pending)) != NULL) {
         STAILQ_REMOVE_HEAD(&q->pending, entry);
         call_back(q, request, NULL, error);
@@ -171,7 +164,6 @@ void redis_requests_fail_all(struct redis_requests *q, const char *error)
 enum redis_taken redis_requests_answer(struct redis_requests *q, const struct redis_reply *reply)
 {
     struct redis_request *request = STAILQ_FIRST(&q->pending);
-
     if (request == NULL)
         return REDIS_UNASKED;
     STAILQ_REMOVE_HEAD(&q->pending, entry);

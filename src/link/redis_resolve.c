@@ -52,7 +52,6 @@ static int choose(const struct addrinfo *list, unsigned index, char *text, sockl
                   unsigned *n)
 {
     const struct addrinfo *chosen = list;
-
     *n = 0;
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
         (*n)++;
@@ -71,7 +70,6 @@ static void on_poll(void *arg)
     char error[256];
     unsigned n = 0;
     int rc = 0;
-
     if (r->question != NULL) {
         rc = gai_error(&r->question->gai);
         if (rc == EAI_INPROGRESS) {
@@ -98,7 +96,6 @@ redis_resolver_new(struct loop *loop,
                    void (*cb)(void *arg, const char *ip, unsigned n, const char *error), void *arg)
 {
     struct redis_resolver *r = calloc(1, sizeof(*r));
-
     if (r == NULL)
         return NULL;
     r->cb = cb;
@@ -135,7 +132,6 @@ static struct question *new_question(const char *host)
 {
     struct question *question = calloc(1, sizeof(*question));
     struct gaicb *list[1];
-
     if (question == NULL)
         return NULL;
     question->host = strdup(host);
@@ -153,7 +149,6 @@ static struct question *new_question(const char *host)
 int redis_resolver_start(struct redis_resolver *r, const char *host, unsigned index)
 {
     const struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
-
     r->index = index;
     if (r->question != NULL && strcmp(r->question->host, host) != 0)
         return -1; /* asked again at the next attempt */

@@ -19,7 +19,6 @@ bool redis_link_has_tls(void)
 static SSL_CTX *new_context(const char *ca_file)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
     if (ctx == NULL)
         return NULL;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -45,7 +44,6 @@ int redis_tls_start(redisContext *context, const char *host, const char *ca_file
 {
     SSL_CTX *ctx;
     SSL *session;
-
     ERR_clear_error();
     ctx = new_context(ca_file); /* anew for each connection: the CA file may have been renewed */
     if (ctx == NULL) {
@@ -64,7 +62,6 @@ int redis_tls_start(redisContext *context, const char *host, const char *ca_file
     ERR_clear_error();
     if (redisInitiateSSL(context, session) != REDIS_OK) {
         const char *reason = redis_tls_error(session);
-
         snprintf(why, why_size, "TLS: %s", reason != NULL ? reason : context->errstr);
         SSL_free(session);
         return -1;
@@ -92,7 +89,6 @@ bool redis_tls_wants_write(const struct ssl_st *ssl)
 const char *redis_tls_error(const struct ssl_st *ssl)
 {
     const char *reason;
-
     if (ssl == NULL)
         return NULL;
     if (SSL_get_verify_result(ssl) != X509_V_OK)

@@ -24,7 +24,6 @@ static void put(const struct server_watch *w, enum log_level level, const char *
     const char *server = w->words.server;
     const char *address = *w->words.address;
     int64_t away_s = w->outage.lasted_us / SECOND_US;
-
     if (w->words.degraded)
         log_event(level, message, LOG_STR, "error", reason, LOG_STR, server, address, LOG_INT,
                   "awaySeconds", away_s, LOG_BOOL, "degraded", (int)degraded, LOG_END);
@@ -36,7 +35,6 @@ static void put(const struct server_watch *w, enum log_level level, const char *
 static void say(struct server_watch *w, enum outage_say what)
 {
     const struct outage *o = &w->outage;
-
     switch (what) {
     case OUTAGE_SILENT:
         break;
@@ -60,7 +58,6 @@ static void say(struct server_watch *w, enum outage_say what)
 static void on_look(void *arg)
 {
     struct server_watch *w = arg;
-
     say(w, outage_look(&w->outage, clock_mono_us()));
     timer_after_us(w->look, LOOK_US);
 }
@@ -68,7 +65,6 @@ static void on_look(void *arg)
 struct server_watch *server_watch_new(struct loop *loop, const struct server_watch_words *words)
 {
     struct server_watch *w = calloc(1, sizeof(*w));
-
     if (w == NULL)
         return NULL;
     w->words = *words;
@@ -100,7 +96,6 @@ void server_watch_down(struct server_watch *w, const char *message, const char *
 void server_watch_up(struct server_watch *w)
 {
     enum outage_say what = outage_off(&w->outage, clock_mono_us());
-
     timer_clear(w->look);
     say(w, what);
 }

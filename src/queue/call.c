@@ -14,7 +14,6 @@
 int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
 {
     size_t n = room + KEY_COUNT;
-
     memset(args, 0, sizeof(*args));
     args->room = n;
     args->values = calloc(n, sizeof(*args->values));
@@ -48,7 +47,6 @@ void due_args_add_int(struct due_args *args, int64_t number)
     assert(args->n_numbers < args->room);
     char *text = args->numbers[args->n_numbers++];
     int len = snprintf(text, sizeof(*args->numbers), "%" PRId64, number);
-
     due_args_add(args, text, (size_t)len);
 }
 
@@ -76,7 +74,6 @@ static void free_op(struct due_op *op)
 struct due_op *due_op_new(size_t size, void (*finish)(struct due_op *op, const char *error))
 {
     struct due_op *op = calloc(1, size);
-
     if (op == NULL)
         return NULL;
     op->finish = finish;
@@ -145,7 +142,6 @@ bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const c
         .error = redis_reply_str(reply, NULL),
     };
     char text[sizeof(op->error)];
-
     if (reply == NULL) {
         due_op_fail(op, error);
     } else if (redis_reply_useless(reply)) { /* the link is lost with it, and says so */

@@ -37,7 +37,6 @@ static int read_score(const struct redis_reply *r, int64_t *out)
 {
     size_t len;
     const char *text = redis_reply_str(r, &len);
-
     return redis_reply_type(r) == REDIS_LINK_STRING ? parse_score_ms(text, len, out) : -1;
 }
 
@@ -46,7 +45,6 @@ static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
 {
     int64_t counts[5];
     const struct redis_reply *next = redis_reply_at(reply, 5);
-
     for (size_t i = 0; i < 5; i++) {
         if (!is_count(redis_reply_at(reply, i)))
             return -1;
@@ -72,14 +70,12 @@ struct sizes_op {
 static void finish_sizes(struct due_op *base, const char *error)
 {
     struct sizes_op *op = (struct sizes_op *)base;
-
     op->cb(op->arg, error == NULL ? &op->sizes : NULL, error);
 }
 
 static void on_sizes(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct sizes_op *op = arg;
-
     if (due_op_answered(&op->op, reply, error) && read_sizes(reply, &op->sizes) != 0)
         due_op_fail(&op->op, DUE_UNEXPECTED);
     due_op_done(&op->op);
@@ -90,7 +86,6 @@ int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)
     struct due_op *base = due_op_new(sizeof(struct sizes_op), finish_sizes);
     struct sizes_op *op = (struct sizes_op *)base;
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb = cb;
@@ -117,7 +112,6 @@ struct claim_op {
 static void destroy_claim(struct due_op *base)
 {
     struct claim_op *op = (struct claim_op *)base;
-
     for (size_t i = 0; i < op->n_parts; i++)
         free(op->texts[i]);
     free(op->claims);
@@ -128,7 +122,6 @@ static void destroy_claim(struct due_op *base)
 static void finish_claim(struct due_op *base, const char *error)
 {
     struct claim_op *op = (struct claim_op *)base;
-
     if (error != NULL && (op->n_parts == 0 || base->outstanding > 0))
         op->cb(op->arg, NULL, error);
     else
@@ -142,12 +135,10 @@ static bool check_pairs(const struct redis_reply *pairs, size_t *room, size_t *b
     size_t len = redis_reply_len(pairs);
     size_t id_len;
     int64_t score;
-
     if (redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0 || len / 2 > *room)
         return false;
     for (size_t i = 0; i < len; i += 2) {
         const struct redis_reply *id = redis_reply_at(pairs, i);
-
         if (redis_reply_type(id) != REDIS_LINK_STRING ||
             read_score(redis_reply_at(pairs, i + 1), &score) != 0)
             return false;
@@ -162,12 +153,10 @@ static bool check_records(const struct redis_reply *records, size_t n, size_t *b
 {
     size_t len = redis_reply_len(records);
     size_t record_len;
-
     if (redis_reply_type(records) != REDIS_LINK_ARRAY || (len != 0 && len != n))
         return false;
     for (size_t i = 0; i < len; i++) {
         const struct redis_reply *record = redis_reply_at(records, i);
-
         if (redis_reply_type(record) != REDIS_LINK_STRING &&
             redis_reply_type(record) != REDIS_LINK_NIL)
             return false;
@@ -182,7 +171,6 @@ static const char *copy_text(const struct redis_reply *r, size_t *len, char **at
 {
     const char *copy = *at;
     const char *text = redis_reply_str(r, len);
-
     memcpy(*at, text, *len + 1);
     *at += *len + 1;
     return copy;
@@ -193,7 +181,6 @@ static void add_claims(struct claim_op *op, const struct redis_reply *pairs, boo
 {
     for (size_t i = 0; i < redis_reply_len(pairs); i += 2) {
         struct due_claim *claim = &op->claims[op->claimed.n++];
-
         claim->id = copy_text(redis_reply_at(pairs, i), &claim->id_len, at);
         claim->taken_over = taken_over;
         (void)!read_score(redis_reply_at(pairs, i + 1), &claim->score_ms); /* checked before */
@@ -211,7 +198,6 @@ static const char *join_part(struct claim_op *op, const struct redis_reply *repl
     size_t bytes = 1;
     struct due_sizes sizes;
     char *at;
-
     if (read_sizes(reply, &sizes) != 0 || !check_pairs(over, &room, &bytes) ||
         !check_pairs(due, &room, &bytes) ||
         !check_records(records, op->claimed.asked - first - room, &bytes))
@@ -224,7 +210,6 @@ static const char *join_part(struct claim_op *op, const struct redis_reply *repl
     add_claims(op, due, false, &at);
     for (size_t i = 0; i < redis_reply_len(records); i++) {
         struct due_claim *claim = &op->claims[first + i];
-
         if (redis_reply_type(redis_reply_at(records, i)) == REDIS_LINK_STRING)
             claim->failed = copy_text(redis_reply_at(records, i), &claim->failed_len, &at);
     }
@@ -237,10 +222,8 @@ static const char *join_part(struct claim_op *op, const struct redis_reply *repl
 static void on_claim(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct claim_op *op = arg;
-
     if (due_op_answered(&op->op, reply, error)) {
         const char *wrong = join_part(op, reply);
-
         if (wrong != NULL)
             due_op_fail(&op->op, wrong);
     }
@@ -251,7 +234,6 @@ static struct claim_op *new_claim(int64_t lease_ms, int limit)
 {
     struct due_op *base = due_op_new(sizeof(struct claim_op), finish_claim);
     struct claim_op *op = (struct claim_op *)base;
-
     if (op == NULL)
         return NULL;
     base->destroy = destroy_claim;
@@ -272,7 +254,6 @@ int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int l
 {
     struct claim_op *op;
     struct due_args args;
-
     assert(limit >= 1 && limit <= CLAIM_MAX);
     op = new_claim(lease_ms, limit);
     if (op == NULL)
@@ -281,7 +262,6 @@ int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int l
     op->arg = arg;
     while (limit > 0) {
         int part = limit < DUE_QUEUE_SCRIPT_MAX ? limit : DUE_QUEUE_SCRIPT_MAX;
-
         if (due_args_begin(&args, q, 3) != 0)
             break;
         due_args_add_int(&args, now_ms);

@@ -10,7 +10,6 @@ char *due_queue_key(const struct due_queue *q, const char *name)
 {
     size_t size = strlen(q->prefix) + strlen(name) + 1;
     char *key = malloc(size);
-
     if (key != NULL)
         snprintf(key, size, "%s%s", q->prefix, name);
     return key;
@@ -21,7 +20,6 @@ struct due_queue *due_queue_new(struct redis_link *link, const char *prefix)
     static const char *const names[KEY_COUNT] = {"pending", "inflight", "failed"};
     struct due_queue *q = calloc(1, sizeof(*q));
     size_t size = strlen(prefix) + sizeof("{}:");
-
     if (q == NULL)
         return NULL;
     q->link = link;

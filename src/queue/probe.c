@@ -59,7 +59,6 @@ struct probe_op {
 static void finish_probe(struct due_op *base, const char *error)
 {
     struct probe_op *op = (struct probe_op *)base;
-
     op->cb(op->arg, error);
 }
 
@@ -69,7 +68,6 @@ static bool send_step(struct due_queue *q, struct probe_op *op);
 static void on_step(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct probe_op *op = arg;
-
     if (due_op_answered(&op->op, reply, error) && ++op->step < STEPS && op->op.queue != NULL &&
         !send_step(op->op.queue, op))
         due_op_fail(&op->op, "Redis is down");
@@ -85,7 +83,6 @@ static void add_keys(const struct due_queue *q, const struct step *step, struct 
                      struct due_args *args)
 {
     static const char *const three[KEY_COUNT] = {"pending", "inflight", "failed"};
-
     for (int i = 0; i < (step->keys == NULL ? KEY_COUNT : 1); i++) {
         snprintf(keys->texts[i], sizeof(keys->texts[i]), "%s%s%s", q->prefix,
                  step->real ? "" : "probe:", step->keys == NULL ? three[i] : step->keys);
@@ -99,7 +96,6 @@ static bool send_step(struct due_queue *q, struct probe_op *op)
     struct step_keys keys;
     struct due_args args;
     bool sent;
-
     if (due_args_begin(&args, NULL, WORDS_MAX) != 0)
         return false;
     if (step->script != NULL)
@@ -121,7 +117,6 @@ int due_queue_probe(struct due_queue *q, due_error_cb *cb, void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct probe_op), finish_probe);
     struct probe_op *op = (struct probe_op *)base;
-
     if (op == NULL)
         return -1;
     op->cb = cb;

@@ -15,7 +15,6 @@
 static unsigned long line_of(const char *error)
 {
     const char *place = strstr(error, PLACE);
-
     return place != NULL ? strtoul(place + sizeof(PLACE) - 1, NULL, 10) : 0;
 }
 
@@ -24,7 +23,6 @@ static unsigned long line_of(const char *error)
 static const char *command_at(const char *text, unsigned long line, int *len)
 {
     const char *call, *end;
-
     *len = 0;
     for (; line > 1 && text != NULL; line--) {
         text = strchr(text, '\n');
@@ -46,7 +44,6 @@ static const char *words_of(const char *error, int *len)
 {
     const char *place = strstr(error, "user_script: ");
     const char *tail = NULL;
-
     if (place != NULL && (place = strstr(place + 1, ": ")) != NULL &&
         (place = strstr(place + 2, ": ")) != NULL)
         error = place + 2;
@@ -67,7 +64,6 @@ void due_refusal_text(char *out, size_t size, const struct due_refusal *refusal)
     int command_len, words_len;
     const char *command = command_at(text, line_of(refusal->error), &command_len);
     const char *words = words_of(refusal->error, &words_len);
-
     if (refusal->script == NULL)
         snprintf(out, size, "%s: %s", refusal->command, words);
     else

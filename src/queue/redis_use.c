@@ -37,7 +37,6 @@ struct redis_use {
 static void enter(struct redis_use *u, enum use_state state, const char *reason)
 {
     bool lasting = state == USE_REFUSED || !u->lost;
-
     snprintf(u->reason, sizeof(u->reason), "%s", reason);
     if (state != u->state)
         timer_after_us(u->change, 0);
@@ -61,7 +60,6 @@ static bool same_refusal(const char *a, const char *b)
 {
     const char *words_a = strstr(a, ".lua: ");
     const char *words_b = strstr(b, ".lua: ");
-
     return words_a != NULL && words_b != NULL && strcmp(words_a, words_b) == 0 &&
            strstr(a, "NOPERM") == NULL && strstr(a, "can't run this command") == NULL;
 }
@@ -69,10 +67,8 @@ static bool same_refusal(const char *a, const char *b)
 static void refuse(struct redis_use *u, const char *reason)
 {
     char former[sizeof(u->reason)];
-
     if (u->state == USE_OK) {
         bool steady = clock_mono_us() - u->ok_us >= STEADY_US;
-
         u->probe_us = steady ? PROBE_US : 2 * u->probe_us;
         if (u->probe_us > PROBE_MAX_US)
             u->probe_us = PROBE_MAX_US;
@@ -85,7 +81,6 @@ static void refuse(struct redis_use *u, const char *reason)
 static void on_probed(void *arg, const char *error)
 {
     struct redis_use *u = arg;
-
     u->probing = false;
     if (redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return; /* the link says more */
@@ -101,7 +96,6 @@ static void on_probed(void *arg, const char *error)
 static void probe(void *arg)
 {
     struct redis_use *u = arg;
-
     if (u->probing || redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return;
     u->probing = due_queue_probe(u->options.queue, on_probed, u) == 0;
@@ -113,7 +107,6 @@ static void probe(void *arg)
 static void on_refused(void *arg, const char *reason)
 {
     struct redis_use *u = arg;
-
     if (u->state == USE_OK && !u->probing)
         refuse(u, reason);
 }
@@ -121,7 +114,6 @@ static void on_refused(void *arg, const char *reason)
 static void on_change_due(void *arg)
 {
     struct redis_use *u = arg;
-
     u->options.on_change(u->options.arg);
 }
 
@@ -135,7 +127,6 @@ struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_option
         .degraded = true,
     };
     struct redis_use *u = calloc(1, sizeof(*u));
-
     if (u == NULL)
         return NULL;
     u->options = *options;

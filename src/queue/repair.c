@@ -21,7 +21,6 @@ static const char *read_scores(const struct due_single *op, int64_t **out)
         const struct redis_reply *score = redis_reply_at(op->reply, i);
         size_t len;
         const char *text = redis_reply_str(score, &len);
-
         (*out)[i] = DUE_NOWHERE;
         if (redis_reply_type(score) != REDIS_LINK_NIL && parse_score_ms(text, len, &(*out)[i]) != 0)
             return DUE_UNEXPECTED;
@@ -33,7 +32,6 @@ static void finish_scores(struct due_op *base, const char *error)
 {
     struct due_single *op = (struct due_single *)base;
     int64_t *scores_ms = NULL;
-
     if (error == NULL)
         error = read_scores(op, &scores_ms);
     op->cb.scores(op->arg, error == NULL ? scores_ms : NULL, error == NULL ? op->n : 0, error);
@@ -45,7 +43,6 @@ int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_
 {
     struct due_single *op = due_single_new(finish_scores, n, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.scores = cb;
@@ -61,7 +58,6 @@ int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_
 static const char *read_indexes(const struct due_single *op, size_t **out, size_t *n)
 {
     size_t len = redis_reply_len(op->reply);
-
     if (redis_reply_type(op->reply) != REDIS_LINK_ARRAY || len > op->n)
         return DUE_UNEXPECTED;
     *out = calloc(len + 1, sizeof(**out));
@@ -69,7 +65,6 @@ static const char *read_indexes(const struct due_single *op, size_t **out, size_
         return "out of memory";
     for (size_t i = 0; i < len; i++) {
         int64_t position = redis_reply_int(redis_reply_at(op->reply, i));
-
         if (position < 1 || (uint64_t)position > op->n ||
             (i > 0 && (size_t)position - 1 <= (*out)[i - 1]))
             return DUE_UNEXPECTED;
@@ -84,7 +79,6 @@ static void finish_indexes(struct due_op *base, const char *error)
     struct due_single *op = (struct due_single *)base;
     size_t *indexes = NULL;
     size_t n = 0;
-
     if (error == NULL)
         error = read_indexes(op, &indexes, &n);
     op->cb.indexes(op->arg, error == NULL ? indexes : NULL, n, error);
@@ -96,7 +90,6 @@ int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_
 {
     struct due_single *op = due_single_new(finish_indexes, n, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.indexes = cb;
@@ -110,7 +103,6 @@ int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_
 static void finish_add(struct due_op *base, const char *error)
 {
     struct due_single *op = (struct due_single *)base;
-
     op->cb.add(op->arg, error);
 }
 
@@ -119,7 +111,6 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
 {
     struct due_single *op = due_single_new(finish_add, n, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.add = cb;
@@ -140,7 +131,6 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
 static const char *read_states(const struct due_single *op, struct due_state **out)
 {
     const struct redis_reply *lists[3];
-
     for (size_t i = 0; i < 3; i++) {
         lists[i] = redis_reply_at(op->reply, i);
         if (redis_reply_len(lists[i]) != op->n)
@@ -160,7 +150,6 @@ static void finish_lookup(struct due_op *base, const char *error)
 {
     struct due_single *op = (struct due_single *)base;
     struct due_state *states = NULL;
-
     if (error == NULL)
         error = read_states(op, &states);
     op->cb.lookup(op->arg, error == NULL ? states : NULL, error == NULL ? op->n : 0, error);
@@ -172,7 +161,6 @@ int due_queue_lookup(struct due_queue *q, const struct due_entry *entries, size_
 {
     struct due_single *op = due_single_new(finish_lookup, n, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.lookup = cb;
@@ -201,7 +189,6 @@ static void finish_repair(struct due_op *base, const char *error)
 {
     struct due_single *op = (struct due_single *)base;
     bool *repaired = NULL;
-
     if (error == NULL)
         error = read_repaired(op, &repaired);
     op->cb.repair(op->arg, error == NULL ? repaired : NULL, error == NULL ? op->n : 0, error);
@@ -213,7 +200,6 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
 {
     struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.repair = cb;
@@ -221,7 +207,6 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
         return due_single_drop(op);
     for (size_t i = 0; i < n; i++) {
         const struct due_repair *repair = &repairs[i];
-
         due_args_add_word(&args, repair->what);
         due_args_add(&args, repair->id, repair->id_len);
         due_args_add(&args, repair->seen.text != NULL ? repair->seen.text : "", repair->seen.len);
@@ -235,7 +220,6 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
 static void finish_mark(struct due_op *base, const char *error)
 {
     struct due_single *op = (struct due_single *)base;
-
     if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
         error = DUE_UNEXPECTED;
     op->cb.mark(op->arg, error == NULL && redis_reply_int(op->reply) != 0, error);
@@ -246,7 +230,6 @@ int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
     struct due_single *op = due_single_new(finish_mark, 0, arg);
     struct due_args args;
     char key[128]; /* a prefix has at most 64 bytes */
-
     if (op == NULL)
         return -1;
     op->cb.mark = cb;

@@ -19,7 +19,6 @@ struct role_op {
 static void destroy_role(struct due_op *base)
 {
     struct role_op *op = (struct role_op *)base;
-
     free(op->owner);
     free(op);
 }
@@ -27,7 +26,6 @@ static void destroy_role(struct due_op *base)
 static void finish_role(struct due_op *base, const char *error)
 {
     struct role_op *op = (struct role_op *)base;
-
     if (op->on_role != NULL)
         op->on_role(op->arg, error == NULL && op->ours, error == NULL ? op->remaining_ms : 0,
                     error == NULL ? op->owner : "", error);
@@ -38,12 +36,10 @@ static void finish_role(struct due_op *base, const char *error)
 static void on_role_reply(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct role_op *op = arg;
-
     if (due_op_answered(&op->op, reply, error)) {
         const struct redis_reply *ours = redis_reply_at(reply, 0);
         const struct redis_reply *remaining = redis_reply_at(reply, 1);
         const struct redis_reply *owner = redis_reply_at(reply, 2);
-
         op->ours = redis_reply_int(ours) != 0;
         op->remaining_ms = redis_reply_int(remaining);
         op->owner = strdup(redis_reply_str(owner, NULL));
@@ -61,7 +57,6 @@ static struct role_op *new_role(void *arg)
 {
     struct due_op *base = due_op_new(sizeof(struct role_op), finish_role);
     struct role_op *op = (struct role_op *)base;
-
     if (op == NULL)
         return NULL;
     base->destroy = destroy_role;
@@ -74,7 +69,6 @@ static int send_role(struct due_queue *q, struct role_op *op, const char *role, 
 {
     char *key = due_queue_key(q, role);
     struct due_args args;
-
     if (key != NULL && due_args_begin(&args, NULL, 3) == 0) {
         due_args_add(&args, key, strlen(key));
         args.n_keys = 1;
@@ -91,7 +85,6 @@ int due_queue_role(struct due_queue *q, const char *role, const char *name, int6
                    due_role_cb *cb, void *arg)
 {
     struct role_op *op = new_role(arg);
-
     assert(ttl_ms > 0);
     if (op == NULL)
         return -1;
@@ -103,7 +96,6 @@ int due_queue_role_release(struct due_queue *q, const char *role, const char *na
                            due_error_cb *cb, void *arg)
 {
     struct role_op *op = new_role(arg);
-
     if (op == NULL)
         return -1;
     op->on_release = cb;

@@ -35,14 +35,12 @@ struct settle_op {
 static void finish_settle(struct due_op *base, const char *error)
 {
     struct settle_op *op = (struct settle_op *)base;
-
     op->cb(op->arg, op->n, op->lost, error);
 }
 
 static void on_settled(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct settle_op *op = arg;
-
     op->lost += read_count(&op->op, reply, error);
     due_op_done(&op->op);
 }
@@ -52,7 +50,6 @@ static int add_settlements(struct due_args *args, const struct due_queue *q, int
                            const struct due_settlement *items, size_t n)
 {
     size_t counts[DUE_DEFERRED + 1] = {0};
-
     for (size_t i = 0; i < n; i++)
         counts[items[i].verdict]++;
     if (due_args_begin(args, q, 7 + 3 * n) != 0)
@@ -82,7 +79,6 @@ int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_set
     struct settle_op *op = (struct settle_op *)base;
     struct due_args args;
     size_t done = 0;
-
     assert(n <= SETTLE_MAX);
     if (op == NULL)
         return -1;
@@ -92,7 +88,6 @@ int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_set
     do { /* even for no ids at all: the callback comes with an answer */
         size_t part = part_of(n - done);
         bool sent = false;
-
         if (add_settlements(&args, q, lease_ms, items + done, part) == 0) {
             sent = due_op_send(q, base, &lua_settle, &args, on_settled);
             due_args_clear(&args);
@@ -120,7 +115,6 @@ struct entries_op {
 static void finish_entries(struct due_op *base, const char *error)
 {
     struct entries_op *op = (struct entries_op *)base;
-
     op->cb(op->arg, op->changed, error);
 }
 
@@ -131,7 +125,6 @@ static bool send_entries(struct due_queue *q, struct entries_op *op)
     size_t part = part_of(op->n - op->sent);
     struct due_args args;
     bool sent;
-
     if (due_args_begin(&args, q, 2 * part) != 0)
         return false;
     for (size_t i = op->sent; i < op->sent + part; i++) {
@@ -150,7 +143,6 @@ static bool send_entries(struct due_queue *q, struct entries_op *op)
 static void on_entries(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct entries_op *op = arg;
-
     op->changed += read_count(&op->op, reply, error);
     if (op->sent < op->n && op->op.queue != NULL && op->op.error[0] == '\0' &&
         !send_entries(op->op.queue, op))
@@ -163,7 +155,6 @@ static int begin_entries(struct due_queue *q, const struct lua_script *script,
 {
     struct due_op *base = due_op_new(sizeof(struct entries_op), finish_entries);
     struct entries_op *op = (struct entries_op *)base;
-
     if (op == NULL)
         return -1;
     op->script = script;

@@ -6,7 +6,6 @@
 static void on_reply(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct due_single *op = arg;
-
     if (due_op_answered(&op->op, reply, error))
         op->reply = reply;
     due_op_done(&op->op);
@@ -16,7 +15,6 @@ struct due_single *due_single_new(void (*finish)(struct due_op *op, const char *
                                   void *arg)
 {
     struct due_single *op = (struct due_single *)due_op_new(sizeof(struct due_single), finish);
-
     assert(n <= DUE_QUEUE_SCRIPT_MAX);
     if (op == NULL)
         return NULL;
@@ -49,7 +47,6 @@ int due_single_drop(struct due_single *op)
 struct due_text due_text_of(const struct redis_reply *r)
 {
     struct due_text text = {NULL, 0};
-
     if (redis_reply_type(r) == REDIS_LINK_STRING)
         text.text = redis_reply_str(r, &text.len);
     return text;

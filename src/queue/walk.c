@@ -9,7 +9,6 @@
 static const char *read_found(const struct redis_reply *pairs, struct due_found **out, size_t *n)
 {
     size_t len = redis_reply_len(pairs);
-
     if (redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0)
         return DUE_UNEXPECTED;
     *out = calloc(len / 2 + 1, sizeof(**out));
@@ -30,7 +29,6 @@ static void finish_pending(struct due_op *base, const char *error)
     struct due_single *op = (struct due_single *)base;
     struct due_found *found = NULL;
     size_t n = 0;
-
     if (error == NULL)
         error = read_found(op->reply, &found, &n);
     op->cb.pending(op->arg, error == NULL ? found : NULL, n, error);
@@ -42,7 +40,6 @@ int due_queue_pending(struct due_queue *q, const struct due_text *from, const st
 {
     struct due_single *op = due_single_new(finish_pending, 0, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.pending = cb;
@@ -73,7 +70,6 @@ static void finish_scan(struct due_op *base, const char *error)
     const struct redis_reply *cursor = redis_reply_at(op->reply, 0);
     struct due_found *found = NULL;
     size_t n = 0;
-
     if (error == NULL && redis_reply_type(cursor) != REDIS_LINK_STRING)
         error = DUE_UNEXPECTED;
     if (error == NULL)
@@ -95,7 +91,6 @@ int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor
     const char *key = q->keys[places[place].key];
     struct due_single *op = due_single_new(finish_scan, 0, arg);
     struct due_args args;
-
     if (op == NULL)
         return -1;
     op->cb.scan = cb;

@@ -26,7 +26,6 @@ struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlink
         .often = "Connections to Postgres are often lost, and made anew at once",
     };
     struct pg_watch *w = calloc(1, sizeof(*w) + (size_t)nlinks * sizeof(w->links[0]));
-
     if (w == NULL)
         return NULL;
     w->address = address;

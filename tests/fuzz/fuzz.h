@@ -28,7 +28,6 @@ bool fuzz_out_of_memory(void) __attribute__((weak));
 static inline char *fuzz_text(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1);
-
     FUZZ_CHECK(text != NULL);
     if (size > 0)
         memcpy(text, data, size);

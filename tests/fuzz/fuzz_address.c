@@ -6,7 +6,6 @@ static void redis(const char *text)
 {
     struct redis_address a = {0};
     const char *why = NULL;
-
     if (parse_redis_url(text, &a, &why) == 0) {
         FUZZ_CHECK((a.host == NULL) != (a.path == NULL));
         FUZZ_CHECK(a.path != NULL || (a.port >= 1 && a.port <= 65535));
@@ -22,7 +21,6 @@ static void listen_at(const char *text)
 {
     char *host = NULL;
     int port = -1;
-
     if (parse_listen(text, &host, &port) == 0) {
         FUZZ_CHECK(host != NULL && port >= 0 && port <= 65535);
         free(host);
@@ -36,7 +34,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     char *text = fuzz_text(data + 1, size - 1);
-
     if (data[0] == 'r')
         redis(text);
     else

@@ -10,7 +10,6 @@
 static bool is_variable(const char *line)
 {
     static const char *const prefixes[] = {"SWEEPER_", "DB_", "REDIS_", "DATABASE_URL", "LOG_"};
-
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (strncmp(line, prefixes[i], strlen(prefixes[i])) == 0)
             return strchr(line, '=') != NULL && strstr(line, "_FILE") == NULL;
@@ -21,13 +20,11 @@ static void read_settings(int argc, char **argv)
 {
     struct config c;
     char error[200];
-
     memset(&c, 0, sizeof(c));
     memset(error, '#', sizeof(error));
     if (config_read(&c, argc, argv, error, sizeof(error)) == 0) {
         char *postgres = c.conninfo != NULL ? config_describe_postgres(&c) : NULL;
         char *redis = c.conninfo != NULL ? config_describe_redis(&c) : NULL;
-
         FUZZ_CHECK(
             c.mode == MODE_HELP || c.mode == MODE_VERSION ||
             (c.batch_size >= 1 && c.batch_size <= 5000 && c.workers >= 1 && c.workers <= 16));
@@ -50,13 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *argv[WORDS_MAX + 2] = {name};
     int argc = 1;
     char *rest = NULL;
-
     (void)clearenv();
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
         if (is_variable(line)) {
             char *value = strchr(line, '=');
-
             *value++ = '\0';
             (void)setenv(line, value, 1);
         } else if (argc <= WORDS_MAX) {

@@ -7,7 +7,6 @@
 static void numbers(const char *text)
 {
     int64_t value = 42;
-
     if (parse_int(text, -1000, 1000, &value) == 0)
         FUZZ_CHECK(value >= -1000 && value <= 1000);
     else
@@ -18,7 +17,6 @@ static void numbers(const char *text)
 static void durations(const char *text)
 {
     int64_t us = 42;
-
     if (parse_duration_us(text, &us) == 0)
         FUZZ_CHECK(us >= 0 && us <= INT64_C(3660) * 86400 * 1000000);
     else
@@ -29,7 +27,6 @@ static void scores(const uint8_t *data, size_t size)
 {
     char *bytes = malloc(size > 0 ? size : 1); /* without a terminator, as in a reply */
     int64_t ms = 42;
-
     FUZZ_CHECK(bytes != NULL);
     memcpy(bytes, data, size);
     if (parse_score_ms(bytes, size, &ms) == 0)
@@ -42,7 +39,6 @@ static void scores(const uint8_t *data, size_t size)
 static void times(const char *text)
 {
     int64_t us = 42;
-
     if (parse_epoch_us(text, &us) == 0)
         FUZZ_CHECK(us >= 0 && us <= YEAR_9999_MS * 1000);
     else
@@ -53,7 +49,6 @@ static void times(const char *text)
 static void ids(const uint8_t *data, size_t size)
 {
     char *bytes = malloc(size > 0 ? size : 1);
-
     FUZZ_CHECK(bytes != NULL);
     memcpy(bytes, data, size);
     bool text = parse_id_valid(ID_TEXT, bytes, size);
@@ -61,7 +56,6 @@ static void ids(const uint8_t *data, size_t size)
     bool int2 = parse_id_valid(ID_INT2, bytes, size);
     bool int4 = parse_id_valid(ID_INT4, bytes, size);
     bool int8 = parse_id_valid(ID_INT8, bytes, size);
-
     FUZZ_CHECK(!text || (size <= ID_MAX_LEN && memchr(bytes, 0, size) == NULL));
     FUZZ_CHECK(!uuid || text);
     FUZZ_CHECK(!int2 || int4);
@@ -75,7 +69,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     char *text = fuzz_text(data + 1, size - 1);
-
     switch (data[0]) {
     case 'n':
         numbers(text);

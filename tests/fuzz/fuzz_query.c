@@ -10,7 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct http_switches given;
     char *query = fuzz_text(data, size);
     char *error = NULL;
-
     if (http_query_read(query, switches, &given, &error) == 0)
         FUZZ_CHECK(error == NULL && given.seen < 4 && (given.on & ~given.seen) == 0);
     free(error);

@@ -9,7 +9,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct item again = {0};
     char *text = fuzz_text(data, size);
     char *record;
-
     failed_record_read(&item, text, size);
     FUZZ_CHECK(item.first_failed_ms >= 0);
     item.error = text; /* a message of Postgres's, perhaps in no encoding we know */

@@ -190,7 +190,6 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
         {.what = "add", .id = "a", .id_len = 1, .at_ms = 5},
         {.what = "move", .id = "b", .id_len = 1, .seen = {"7", 1}, .at_ms = 5},
     };
-
     switch (what) {
     case 'S':
         return due_queue_scores(q, entries, IDS, on_scores, NULL);
@@ -223,7 +222,6 @@ static int ask(struct due_queue *q, uint8_t what)
         {.id = "a", .id_len = 1, .verdict = DUE_FORGET},
         {.id = "b", .id_len = 1, .verdict = DUE_PUT_BACK, .at_ms = 5},
     };
-
     switch (what) {
     case 'c':
         return due_queue_claim(q, 1000, 2000, 3, on_claimed, NULL);
@@ -249,7 +247,6 @@ static void answer_all(redisReader *reader)
 {
     for (size_t i = 0; i < nrequests; i++) {
         void *reply = NULL;
-
         if (redisReaderGetReply(reader, &reply) != REDIS_OK || reply == NULL) {
             requests[i].cb(requests[i].arg, NULL, "the connection was lost");
             continue;
@@ -265,10 +262,8 @@ static bool announces_much(const uint8_t *data, size_t size)
 {
     size_t digits = 0;
     bool array = false;
-
     for (size_t i = 0; i < size; i++) {
         bool digit = (data[i] >= '0' && data[i] <= '9') || data[i] == '+';
-
         array = data[i] == '*' || (array && digit);
         digits = array ? digits + 1 : 0;
         if (digits > 6)
@@ -280,12 +275,10 @@ static bool announces_much(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int link; /* of no use but to be there */
-
     if (announces_much(data, size))
         return 0;
     struct due_queue *q = due_queue_new((struct redis_link *)(void *)&link, "fuzz");
     redisReader *reader = redisReaderCreate();
-
     FUZZ_CHECK(reader != NULL);
     FUZZ_CHECK_MEMORY(q != NULL);
     nrequests = 0;

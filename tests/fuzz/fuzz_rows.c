@@ -54,7 +54,6 @@ static char *quote(const char *text, char mark)
 {
     size_t size = strlen(text) + 3;
     char *quoted = malloc(size);
-
     FUZZ_CHECK(quoted != NULL);
     snprintf(quoted, size, "%c%s%c", mark, text, mark);
     return quoted;
@@ -77,7 +76,6 @@ static char *next(char **rest, char separator)
 {
     char *piece = *rest;
     char *end = piece != NULL ? strchr(piece, separator) : NULL;
-
     *rest = end != NULL ? end + 1 : NULL;
     if (end != NULL)
         *end = '\0';
@@ -89,7 +87,6 @@ static void add_row(PGresult *result, int row, char *line)
     for (int col = 0; col < PQnfields(result); col++) {
         char *cell = next(&line, '\t');
         bool null = cell == NULL || strcmp(cell, "\\N") == 0;
-
         FUZZ_CHECK(
             PQsetvalue(result, row, col, null ? NULL : cell, null ? -1 : (int)strlen(cell)) == 1);
     }
@@ -101,7 +98,6 @@ static PGresult *make_result(char *text)
     PGresAttDesc columns[COLUMNS_MAX];
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     int ncolumns = 1;
-
     FUZZ_CHECK(result != NULL);
     if (text == NULL || *text == '\0')
         return result;
@@ -123,7 +119,6 @@ static void answer(char *text)
     PGresult *results[RESULTS_MAX] = {NULL};
     struct pg_answer a = {.status = PG_DONE, .message = "", .table = "", .sent_us = 1};
     int n = request.nqueries;
-
     a.received_us = 1000;
     if (text[0] == '!' || text[0] == '?') {
         a.status = text[0] == '!' ? PG_REFUSED : PG_UNKNOWN;
@@ -150,7 +145,6 @@ static char *usual_catalog(void)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     char *rest = request.columns;
-
     FUZZ_CHECK(out != NULL);
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
         fprintf(out,
@@ -166,7 +160,6 @@ static void answer_rest(void)
 {
     while (request.cb != NULL) {
         char *text = request.columns[0] != '\0' ? usual_catalog() : strdup("?");
-
         FUZZ_CHECK(text != NULL);
         answer(text);
         free(text);
@@ -182,7 +175,6 @@ static bool load(struct parts *s, struct pg_link *link, char *text)
 {
     bool ready = false;
     char *usual = NULL;
-
     if (statements_load(s->statements, link, &s->pg_clock, on_loaded, &ready) != 0) {
         FUZZ_CHECK_MEMORY(false);
         return false;
@@ -215,7 +207,6 @@ static void release(struct parts *s, struct pg_link *link, enum release_way way,
     struct item items[ITEMS_MAX];
     struct item *pointers[ITEMS_MAX];
     enum release_fault fault = RELEASE_SLOW;
-
     for (size_t i = 0; i < n; i++) {
         if (item_init(&items[i], "0d8ed0f2-8ec5-4ef0-9b6a-5d6c4a3c5a3f", 36) != 0)
             n = i; /* the rest is left out */
@@ -239,7 +230,6 @@ static void release(struct parts *s, struct pg_link *link, enum release_way way,
 static void on_page(void *arg, const struct page *page)
 {
     struct pages *p = arg;
-
     for (size_t i = 0; page->error == NULL && i < page->n; i++)
         FUZZ_CHECK(pages_id(p, i) != NULL && pages_expires_us(p, i) != INT64_MIN);
     for (size_t i = 0; i < pages_late_count(p); i++)
@@ -250,7 +240,6 @@ static void on_page(void *arg, const struct page *page)
 static void ask_page(struct pages *p, char *text)
 {
     bool sent = pages_next(p, on_page, p) == 0;
-
     FUZZ_CHECK_MEMORY(sent);
     if (!sent)
         return;
@@ -263,7 +252,6 @@ static void read_pages(struct parts *s, struct pg_link *link, bool late, char *t
 {
     struct pages *p = pages_new(s, link);
     char *again = strdup(text);
-
     FUZZ_CHECK(again != NULL);
     FUZZ_CHECK_MEMORY(p != NULL);
     if (p == NULL) {
@@ -284,7 +272,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static int somewhere; /* the link: of no use but to be there */
     struct pg_link *link = (struct pg_link *)(void *)&somewhere;
     struct parts s;
-
     if (size < 2)
         return 0;
     memset(&s, 0, sizeof(s));

@@ -31,21 +31,19 @@ int read_line(char *line)
 {
     char *argv[WORDS_MAX + 2] = {"reservation-sweeper"};
     int argc = 1;
-
     for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
         assert_true(argc <= WORDS_MAX);
         argv[argc++] = strcmp(word, "''") == 0 ? word + 2 : word;
     }
     config_clear(&config);
-    memset(sentence_said, '#', sizeof sentence_said);
-    return config_read(&config, argc, argv, sentence_said, sizeof sentence_said);
+    memset(sentence_said, '#', sizeof(sentence_said));
+    return config_read(&config, argc, argv, sentence_said, sizeof(sentence_said));
 }
 
 int read_words(const char *words)
 {
     char line[1024];
-
-    assert_true(strlen(words) < sizeof line);
+    assert_true(strlen(words) < sizeof(line));
     memcpy(line, words, strlen(words) + 1);
     return read_line(line);
 }

@@ -12,7 +12,6 @@ static void refuse(struct breaker *b, int times, bool certain, int64_t at_us)
 static struct breaker opened(int64_t at_us)
 {
     struct breaker b = {.state = BREAKER_CLOSED};
-
     refuse(&b, 9, true, at_us);
     assert_int_equal(breaker_refused(&b, true, at_us), BREAKER_OPENED);
     assert_int_equal(b.state, BREAKER_OPEN);
@@ -22,7 +21,6 @@ static struct breaker opened(int64_t at_us)
 static void closed(void **state)
 {
     struct breaker b = {.state = BREAKER_CLOSED};
-
     (void)state;
     assert_false(breaker_speaks(&b, 0));
     refuse(&b, 9, true, 5);
@@ -42,7 +40,6 @@ static void closed(void **state)
 static void open(void **state)
 {
     struct breaker b = opened(7);
-
     (void)state;
     assert_int_equal(b.until_us, 7 + SECOND_US);
     assert_int_equal(breaker_verdict(&b, 6 + SECOND_US), BREAKER_DEFER);
@@ -66,7 +63,6 @@ static void half_open(void **state)
 {
     struct breaker b = opened(0);
     int64_t at_us = SECOND_US;
-
     (void)state;
     breaker_begin_trial(&b, at_us);
     assert_int_equal(b.state, BREAKER_HALF_OPEN);
@@ -97,6 +93,5 @@ int main(void)
         cmocka_unit_test(open),
         cmocka_unit_test(half_open),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

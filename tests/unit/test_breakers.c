@@ -34,7 +34,6 @@ static int tear_down(void **state)
 static struct item make(const char *id, const char *product, const char *other)
 {
     struct item item;
-
     assert_int_equal(item_init(&item, id, strlen(id)), 0);
     assert_int_equal(argz_add(&item.products, &item.products_len, product), 0);
     if (other != NULL)
@@ -48,7 +47,6 @@ static void refuse(struct breakers *b, const char *product, const char *other, i
                    enum refusal_cause cause, int64_t now_us)
 {
     struct item item = make("refused", product, other);
-
     for (int i = 0; i < times; i++)
         breakers_refused(b, &item, cause, now_us);
     item_clear(&item);
@@ -57,7 +55,6 @@ static void refuse(struct breakers *b, const char *product, const char *other, i
 static void release(struct breakers *b, const char *product)
 {
     struct item item = make("released", product, NULL);
-
     breakers_released(b, &item);
     item_clear(&item);
 }
@@ -69,7 +66,6 @@ static size_t tried(struct breakers *b, const char *product, const char *other, 
     struct item items[3];
     struct item *order[3];
     size_t left = 0;
-
     for (int i = 0; i < 3; i++) {
         const char id[] = {(char)('a' + i), '\0'};
         items[i] = make(id, product, other);
@@ -93,7 +89,6 @@ static void ten_in_a_row(void **state)
     struct breakers *b = breakers_new(names);
     enum outcome last = OUTCOME_NONE;
     int64_t wait_us = 0;
-
     (void)state;
     assert_non_null(b);
     assert_false(breakers_any(b, 0));
@@ -115,7 +110,6 @@ static void one_trial_for_each_back_off(void **state)
 {
     struct breakers *b = breakers_new(names);
     int64_t wait_us = 0;
-
     (void)state;
     refuse(b, "A", NULL, 10, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", NULL, SECOND, NULL, NULL), 1);
@@ -134,7 +128,6 @@ static void one_trial_for_each_back_off(void **state)
 static void what_is_not_clear_takes_thirty(void **state)
 {
     struct breakers *b = breakers_new(names);
-
     (void)state;
     refuse(b, "A", NULL, 100, CAUSE_ROW, 0);
     assert_false(breakers_any(b, 0));
@@ -152,7 +145,6 @@ static void of_several_products(void **state)
 {
     struct breakers *b = breakers_new(names);
     int64_t wait_us = 0;
-
     (void)state;
     refuse(b, "A", "B", 10, CAUSE_COUNTER, 0);
     assert_int_equal(tried(b, "A", "B", 0, NULL, NULL), 0);
@@ -176,7 +168,6 @@ static void what_is_sifted(void **state)
     struct item items[5];
     struct item *order[5];
     size_t left = 0;
-
     (void)state;
     for (int i = 0; i < 5; i++) {
         const char id[] = {(char)('a' + i), '\0'};
@@ -206,7 +197,6 @@ static void it_forgets(void **state)
 {
     struct breakers *b = breakers_new(names);
     char product[16];
-
     (void)state;
     refuse(b, "A", NULL, 9, CAUSE_COUNTER, 0);
     assert_false(breakers_any(b, 11 * SECOND));
@@ -236,7 +226,6 @@ static void whose_fault(void **state)
     };
     const enum refusal_cause causes[] = {CAUSE_COUNTER, CAUSE_ROW,     CAUSE_UNCLEAR, CAUSE_UNCLEAR,
                                          CAUSE_UNCLEAR, CAUSE_COUNTER, CAUSE_ROW};
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(results); i++)
         assert_int_equal(breakers_cause(&results[i]), causes[i]);
@@ -254,7 +243,6 @@ int main(void)
         cmocka_unit_test(whose_fault),
     };
     const struct log_options quiet = {LOG_ERROR, LOG_FORMAT_JSON, "test", true};
-
     if (log_setup(&quiet) != 0)
         return 1;
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -76,7 +76,6 @@ static bool link_is_down;
 char *pg_link_quote_ident(struct pg_link *link, const char *name)
 {
     char *out = NULL;
-
     (void)link;
     if (link_is_down)
         return NULL;
@@ -98,16 +97,15 @@ static void column_set(struct catalog_column *c, const char *kind, const char *t
         .relkind = 'r',
         .relation = 16385,
     };
-    snprintf(c->kind, sizeof c->kind, "%s", kind);
-    snprintf(c->type, sizeof c->type, "%s", type);
-    snprintf(c->exact, sizeof c->exact, "pg_catalog.%s", kind);
+    snprintf(c->kind, sizeof(c->kind), "%s", kind);
+    snprintf(c->type, sizeof(c->type), "%s", type);
+    snprintf(c->exact, sizeof(c->exact), "pg_catalog.%s", kind);
 }
 
 /* As sql/schema.sql has it. */
 static struct catalog schema(void)
 {
     struct catalog c = {0};
-
     for (int i = 0; i < CATALOG_COLUMNS; i++)
         column_set(&c.columns[i], "int4", "integer");
     column_set(&c.columns[ID], "uuid", "uuid");
@@ -124,8 +122,7 @@ static void expect_refused(const struct catalog *c, const char *sentence)
 {
     struct mapping_types types;
     char error[256] = "";
-
-    assert_int_equal(catalog_types(c, &types, error, sizeof error), -1);
+    assert_int_equal(catalog_types(c, &types, error, sizeof(error)), -1);
     assert_string_equal(error, sentence);
 }
 
@@ -133,8 +130,7 @@ static struct mapping_types judged(const struct catalog *c)
 {
     struct mapping_types types;
     char error[256] = "";
-
-    if (catalog_types(c, &types, error, sizeof error) != 0)
+    if (catalog_types(c, &types, error, sizeof(error)) != 0)
         fail_msg("%s", error);
     return types;
 }
@@ -144,7 +140,6 @@ static void test_the_schema(void **state)
     (void)state;
     struct catalog c = schema();
     struct mapping_types t = judged(&c);
-
     assert_int_equal(t.id_kind, ID_UUID);
     assert_string_equal(t.id_cast, "pg_catalog.uuid");
     assert_string_equal(t.id_type, "pg_catalog.uuid");
@@ -174,14 +169,11 @@ static void test_ids(void **state)
         {"int4", ID_INT4, "bigint", ID_INT4},
         {"int2", ID_INT2, "bigint", ID_INT2},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();
-
         column_set(&c.columns[ID], rows[i].kind, rows[i].kind);
 
         struct mapping_types t = judged(&c);
-
         assert_int_equal(t.id_kind, rows[i].id_kind);
         assert_string_equal(t.id_cast, rows[i].cast);
         c.bytes = true;
@@ -191,7 +183,6 @@ static void test_ids(void **state)
     }
 
     struct catalog c = schema();
-
     column_set(&c.columns[ID], "jsonb", "jsonb");
     expect_refused(&c, "column inventory_reservations.id has the type jsonb: uuid, text, varchar, "
                        "char, bigint, integer and smallint are understood");
@@ -204,15 +195,12 @@ static void test_times(void **state)
     static const char *const names[] = {"inventory_reservations.expires_at",
                                         "inventory_reservations.updated_at",
                                         "inventory.updated_at"};
-
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         struct catalog c = schema();
         char sentence[160];
-
         column_set(&c.columns[times[i]], "timestamp", "timestamp without time zone");
 
         struct mapping_types t = judged(&c);
-
         assert_int_equal(t.expires_has_zone, times[i] != EXPIRES);
         assert_int_equal(t.updated_has_zone, times[i] != UPDATED);
         assert_int_equal(t.stock_updated_has_zone, times[i] != STOCK_UPDATED);
@@ -221,7 +209,7 @@ static void test_times(void **state)
                                                   : t.stock_updated_type,
                             "pg_catalog.timestamp");
         column_set(&c.columns[times[i]], "date", "date");
-        snprintf(sentence, sizeof sentence,
+        snprintf(sentence, sizeof(sentence),
                  "column %s has the type date: timestamptz and timestamp are understood", names[i]);
         expect_refused(&c, sentence);
     }
@@ -232,7 +220,6 @@ static void test_what_is_missing(void **state)
 {
     (void)state;
     struct catalog c = schema();
-
     c.columns[ID].found = false;
     expect_refused(&c, "there is no table inventory_reservations in the search path");
     c = schema();
@@ -247,10 +234,9 @@ static void test_what_is_missing(void **state)
         char error[256];
         bool written =
             i == STATUS || i == UPDATED || i == AVAILABLE || i == RESERVED || i == STOCK_UPDATED;
-
         c = schema();
         c.columns[i].writable = false;
-        assert_int_equal(catalog_types(&c, &types, error, sizeof error), written ? -1 : 0);
+        assert_int_equal(catalog_types(&c, &types, error, sizeof(error)), written ? -1 : 0);
     }
     c = schema();
     c.columns[STATUS].writable = false;
@@ -268,10 +254,8 @@ static void test_views(void **state)
 {
     (void)state;
     static const char kinds[] = {'v', 'm'};
-
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct catalog c = schema();
-
         c.columns[STOCK_PRODUCT].relkind = kinds[i];
         (void)judged(&c); /* of the counters a view may do */
         c.columns[ID].relkind = kinds[i];
@@ -284,7 +268,6 @@ static void test_what_may_stand_between(void **state)
 {
     (void)state;
     struct catalog c = schema();
-
     c.columns[ID].row_security = true;
     assert_true(judged(&c).rows_hidden);
     assert_false(judged(&c).counters_hidden);
@@ -334,10 +317,8 @@ static void test_whole_units(void **state)
         {RESERVED, "float4", "real", false},
         {RESERVED, "numeric", "numeric(9,-2)", false},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();
-
         column_set(&c.columns[rows[i].column], rows[i].kind, rows[i].type);
         assert_int_equal(judged(&c).whole_units, rows[i].whole);
     }
@@ -350,24 +331,21 @@ static void answer_set(void)
     static const char *const cells[FACTS_N] = {"uuid", "t", "t", "t", "1795000000000001", "uuid",
                                                "f",    "t", "f", "f", "pg_catalog.uuid",  "16385",
                                                "r",    "f", "f"};
-
     answer.rows = CATALOG_COLUMNS;
     answer.columns = FACTS_N;
     for (int i = 0; i < CATALOG_COLUMNS; i++)
-        memcpy(answer.cells[i], cells, sizeof cells);
+        memcpy(answer.cells[i], cells, sizeof(cells));
 }
 
 static void test_reading(void **state)
 {
     (void)state;
     struct catalog c;
-
     answer_set();
     assert_int_equal(catalog_clock_us(NULL), 1795000000000001);
     assert_int_equal(catalog_read(&c, NULL), 0);
     for (int i = 0; i < CATALOG_COLUMNS; i++) {
         const struct catalog_column *column = &c.columns[i];
-
         assert_true(column->exists && column->found && column->readable && column->writable);
         assert_true(column->unique);
         assert_false(column->nullable || column->row_security || column->meddled);
@@ -408,10 +386,8 @@ static void test_each_fact(void **state)
         {9, offsetof(struct catalog_column, meddled)},
         {14, offsetof(struct catalog_column, deferred)},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c;
-
         answer_set();
         for (size_t j = 0; j < ARRAY_LEN(rows); j++)
             answer.cells[3][rows[j].fact] = j == i ? "t" : "f";
@@ -428,7 +404,6 @@ static void test_changes(void **state)
     (void)state;
     struct catalog before = schema();
     struct catalog now = schema();
-
     assert_false(catalog_changed(&before, &now));
     now.bytes = true;
     assert_true(catalog_changed(&before, &now));
@@ -440,13 +415,11 @@ static void test_changes(void **state)
         offsetof(struct catalog_column, row_security), offsetof(struct catalog_column, meddled),
         offsetof(struct catalog_column, deferred),
     };
-
     for (int i = 0; i < CATALOG_COLUMNS; i++) {
         for (size_t j = 0; j < ARRAY_LEN(flags); j++) {
             now = schema();
 
             bool *flag = (bool *)((char *)&now.columns[i] + flags[j]);
-
             *flag = !*flag;
             assert_true(catalog_changed(&before, &now));
         }
@@ -473,7 +446,6 @@ static void test_names_asked_for(void **state)
     (void)state;
     char *tables = catalog_names(NULL, true);
     char *columns = catalog_names(NULL, false);
-
     assert_string_equal(columns, "{\"id\",\"product_id\",\"quantity\",\"expires_at\",\"status\","
                                  "\"updated_at\",\"product_id\",\"available_stock\","
                                  "\"reserved_stock\",\"updated_at\",\"total_stock\"}");
@@ -490,7 +462,6 @@ static void test_names_asked_for(void **state)
 static int quiet(void **state)
 {
     static const struct log_options options = {.level = LOG_ERROR, .service = "test"};
-
     (void)state;
     return log_setup(&options);
 }
@@ -505,6 +476,5 @@ int main(void)
         cmocka_unit_test(test_each_fact),       cmocka_unit_test(test_changes),
         cmocka_unit_test(test_names_asked_for),
     };
-
     return cmocka_run_group_tests(tests, quiet, NULL);
 }

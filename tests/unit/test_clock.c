@@ -14,7 +14,6 @@ static void test_clocks_run(void **state)
     (void)state;
     int64_t mono_us = clock_mono_us();
     int64_t wall_us = clock_wall_us();
-
     assert_true(clock_mono_us() >= mono_us);
     assert_true(llabs(wall_us / 1000000 - (int64_t)time(NULL)) <= 1);
 }
@@ -23,7 +22,6 @@ static void test_unknown_clock_shows_zero(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     assert_int_equal(server_clock_now_us(&c), 0);
     assert_int_equal(server_clock_host_offset_us(&c), 0);
 }
@@ -32,7 +30,6 @@ static void test_first_sample_is_upper_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US, 1000, 1400);
     assert_true(c.known);
     assert_int_equal(c.offset_us, EPOCH_US - 1000);
@@ -43,7 +40,6 @@ static void test_quicker_question_lowers_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US + 8000, 0, 9000);
     server_clock_sample(&c, EPOCH_US + 10100, 10000, 19000);
     assert_int_equal(c.offset_us, EPOCH_US + 100);
@@ -53,7 +49,6 @@ static void test_slow_question_keeps_bound(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US, 0, 100);
     server_clock_sample(&c, EPOCH_US + 100000, 500, 100100);
     /* Risen by 20 ppm of 100 ms. */
@@ -66,7 +61,6 @@ static void test_times_that_are_none_are_ignored(void **state)
     (void)state;
     static const int64_t bad[] = {0, -1, INT64_MIN, INT64_MAX, INT64_C(253402300799000001)};
     struct server_clock c = {0};
-
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         server_clock_sample(&c, bad[i], 100, 200);
         assert_false(c.known);
@@ -74,10 +68,9 @@ static void test_times_that_are_none_are_ignored(void **state)
     server_clock_sample(&c, EPOCH_US, 100, 200);
 
     struct server_clock before = c;
-
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         server_clock_sample(&c, bad[i], 300, 400);
-    assert_memory_equal(&before, &c, sizeof c);
+    assert_memory_equal(&before, &c, sizeof(c));
 }
 
 static void test_steps_are_followed(void **state)
@@ -86,11 +79,9 @@ static void test_steps_are_followed(void **state)
     static const int64_t steps_us[] = {
         3600 * SECOND_US, -3600 * SECOND_US, SECOND_US, -SECOND_US, 2000, -2000,
     };
-
     for (size_t i = 0; i < ARRAY_LEN(steps_us); i++) {
         struct server_clock c = {0};
         int64_t mono_us = 0;
-
         for (int n = 0; n < 10; n++, mono_us += SECOND_US)
             server_clock_sample(&c, EPOCH_US + mono_us + 150, mono_us, mono_us + 300);
         server_clock_sample(&c, EPOCH_US + mono_us + steps_us[i] + 150, mono_us, mono_us + 300);
@@ -102,7 +93,6 @@ static void test_answers_read_out_of_order(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US + 2000, 1900, 2100);
     server_clock_sample(&c, EPOCH_US + 1000, 900, 1100);
     assert_int_equal(c.offset_us, EPOCH_US + 100);
@@ -114,7 +104,6 @@ static void test_bound_rises_under_load(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US, 0, 0);
     for (int64_t mono_us = 1000; mono_us <= 10 * SECOND_US; mono_us += 1000)
         server_clock_sample(&c, EPOCH_US + mono_us, mono_us - 5000, mono_us + 5000);
@@ -132,24 +121,20 @@ static void test_close_with_drift_and_noise(void **state)
 {
     (void)state;
     static const int64_t ppm[] = {-90, -50, 0, 50, 90};
-
     for (size_t k = 0; k < ARRAY_LEN(ppm); k++) {
         struct server_clock c = {0};
         uint32_t seed = 7;
         int64_t mono_us = 0;
-
         for (int n = 0; n < 20000; n++) {
             int64_t there_us = 50 + noise(&seed, 2000);
             int64_t back_us = 50 + noise(&seed, n % 50 == 0 ? 200000 : 2000);
             int64_t asked_us = mono_us + there_us;
             int64_t received_us = asked_us + back_us;
-
             server_clock_sample(&c, EPOCH_US + asked_us + asked_us * ppm[k] / 1000000, mono_us,
                                 received_us);
 
             int64_t truth_us = EPOCH_US + received_us + received_us * ppm[k] / 1000000;
             int64_t behind_us = truth_us - (received_us + c.offset_us);
-
             /* Ahead by a way there, behind by a quick answer's round trip where the drift is
              * greater than what is allowed for. */
             assert_true(behind_us >= -2500);
@@ -165,11 +150,9 @@ static void test_bound_rises_between_samples(void **state)
     (void)state;
     struct server_clock c = {0};
     int64_t mono_us = clock_mono_us();
-
     server_clock_sample(&c, EPOCH_US, mono_us - 1000 * SECOND_US, mono_us - 1000 * SECOND_US);
 
     int64_t shown_us = server_clock_now_us(&c) - EPOCH_US;
-
     assert_true(shown_us > 1000 * SECOND_US);
     assert_true(shown_us <= 1000 * SECOND_US + 20000 + SECOND_US);
 }
@@ -178,16 +161,13 @@ static void test_waking_moment_is_late_enough(void **state)
 {
     (void)state;
     int64_t base_us = clock_mono_us() - 100 * SECOND_US;
-
     for (int64_t ahead_us = -3; ahead_us < 100 * SECOND_US; ahead_us += ahead_us / 7 + 1) {
         struct server_clock c = {0};
-
         server_clock_sample(&c, EPOCH_US, base_us, base_us);
 
         int64_t at_us = server_clock_to_mono_us(&c, EPOCH_US + ahead_us);
         int64_t elapsed_us = at_us - base_us;
         int64_t shown_us = elapsed_us + (elapsed_us > 0 ? elapsed_us / 50000 : 0);
-
         assert_true(shown_us >= ahead_us);
         assert_true(shown_us <= ahead_us + 1);
     }
@@ -197,7 +177,6 @@ static void test_far_moments_do_not_overflow(void **state)
 {
     (void)state;
     struct server_clock c = {0};
-
     server_clock_sample(&c, EPOCH_US, 100, 200);
     assert_true(server_clock_to_mono_us(&c, INT64_MAX) > EPOCH_US);
     assert_true(server_clock_to_mono_us(&c, INT64_MIN) < 0);
@@ -208,7 +187,6 @@ static void test_host_offset(void **state)
     (void)state;
     struct server_clock c = {0};
     int64_t mono_us = clock_mono_us();
-
     server_clock_sample(&c, clock_wall_us() + 5 * SECOND_US, mono_us, clock_mono_us());
     assert_true(llabs(server_clock_host_offset_us(&c) - 5 * SECOND_US) < SECOND_US);
 }
@@ -231,6 +209,5 @@ int main(void)
         cmocka_unit_test(test_far_moments_do_not_overflow),
         cmocka_unit_test(test_host_offset),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

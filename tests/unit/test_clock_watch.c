@@ -17,7 +17,6 @@ static void says_once_and_again_when_it_is_over(void **state)
         {499 * MS, false},   {999 * MS, false},  {-1001 * MS, true},  {0, false},
     };
     struct clock_watch w = {.server = "postgres"};
-
     for (size_t i = 0; i < ARRAY_LEN(moments); i++) {
         clock_watch_note(&w, moments[i].offset_us);
         assert_int_equal(w.apart, moments[i].apart);
@@ -29,6 +28,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_once_and_again_when_it_is_over),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

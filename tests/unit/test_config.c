@@ -92,7 +92,6 @@ static void test_modes(void **state)
         {"--reconcile --report -", MODE_RECONCILE, true},
         {"--report=r.json --reconcile", MODE_RECONCILE, false},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         expect_taken(rows[i].words);
         assert_int_equal(config.mode, rows[i].mode);
@@ -149,7 +148,6 @@ static void test_command_line_refused(void **state)
         {"--reconcile --report=", "--report: \"\" is not allowed: a file's name, or - for stdout"},
         {"--workers=", "--workers: \"\" is not allowed: leave the flag out for the default"},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         expect_refused(rows[i].words, rows[i].sentence);
 }
@@ -213,7 +211,6 @@ static void test_values_refused(void **state)
          "--redis-ca: \"tests/none.pem\" is not allowed: a file that can be read (No such file or "
          "directory)"},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         expect_refused(rows[i].words, rows[i].sentence);
 }
@@ -222,8 +219,7 @@ static void test_limits_of_texts(void **state)
 {
     (void)state;
     char text[80];
-
-    memset(text, 'p', sizeof text);
+    memset(text, 'p', sizeof(text));
     text[64] = '\0';
     setenv("SWEEPER_KEY_PREFIX", text, 1);
     setenv("SWEEPER_SERVICE_NAME", text, 1);
@@ -304,7 +300,6 @@ static void test_former_names(void **state)
         {NULL, "2m", "--reconcile-interval 20s", 20},
         {"nonsense", "nonsense", "--reconcile-interval 20s", 20},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         unsetenv("SWEEPER_SCAN_INTERVAL");
         unsetenv("SWEEPER_RECONCILE_INTERVAL");
@@ -338,18 +333,16 @@ static void test_beginnings(void **state)
     static const char words[] = "--redis-url=redis://u:p@[::1]:1/2 --lookahead 1.5h --reconcile "
                                 "--repair-stock --max-repairs=5 --report - --log-level debug";
     char *program[] = {"reservation-sweeper", "--bogus", NULL};
-
-    for (size_t len = 0; len <= sizeof words - 1; len++) {
-        char copy[sizeof words];
-
+    for (size_t len = 0; len <= sizeof(words) - 1; len++) {
+        char copy[sizeof(words)];
         memcpy(copy, words, len);
         copy[len] = '\0';
         if (read_words(copy) != 0)
-            assert_non_null(memchr(sentence_said, '\0', sizeof sentence_said));
+            assert_non_null(memchr(sentence_said, '\0', sizeof(sentence_said)));
     }
     assert_int_equal(read_words(words), 0);
     for (size_t size = 1; size < 40; size++) {
-        memset(sentence_said, '#', sizeof sentence_said);
+        memset(sentence_said, '#', sizeof(sentence_said));
         config_clear(&config);
         assert_int_equal(config_read(&config, 2, program, sentence_said, size), -1);
         assert_int_equal(sentence_said[size], '#');
@@ -370,6 +363,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_former_names, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_beginnings, config_setup, config_teardown),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

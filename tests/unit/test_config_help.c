@@ -13,7 +13,6 @@ static char *printed(void (*print)(FILE *out))
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-
     assert_non_null(out);
     print(out);
     assert_int_equal(fclose(out), 0);
@@ -44,14 +43,12 @@ static void test_help(void **state)
         "man reservation-sweeper",
     };
     char *text = printed(config_print_help);
-
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strstr(text, words[i]) == NULL)
             fail_msg("--help lacks %s", words[i]);
     assert_null(strchr(text, '`'));
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         size_t columns = 0;
-
         for (char *p = line; *p != '\0'; p++)
             columns += ((unsigned char)*p & 0xC0) != 0x80;
         if (columns > 100 || line[strlen(line) - 1] == ' ')
@@ -65,6 +62,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

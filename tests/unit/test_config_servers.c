@@ -31,7 +31,6 @@ static void test_secrets_are_not_repeated(void **state)
         {"DATABASE_URL_FILE", "postgres://u:hush@h/db"},
         {"REDIS_HOST", "u:hush@h"},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         setenv(rows[i].name, rows[i].value, 1);
         assert_int_equal(read_words(""), -1);
@@ -46,8 +45,7 @@ static void test_secrets_leave_the_command_line(void **state)
 {
     (void)state;
     char line[] = "--database-url postgres://u:hush@h/db --redis-url=redis://:hush@h --workers 2";
-    char *end = line + sizeof line - 1;
-
+    char *end = line + sizeof(line) - 1;
     if (read_line(line) != 0)
         fail_msg("%s", sentence_said);
     for (char *p = line; p < end; p++)
@@ -68,11 +66,9 @@ static void test_orm_parameters(void **state)
         {"postgres://h/db?sslmode=require&pgbouncer=true", "pgbouncer"},
         {"postgres://h/db?connection_limit=5", "connection_limit"},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char sentence[256];
-
-        snprintf(sentence, sizeof sentence,
+        snprintf(sentence, sizeof(sentence),
                  "DATABASE_URL: this value is not allowed: its parameter \"%s\" is an ORM's own, "
                  "which libpq does not know: leave it out",
                  rows[i][1]);
@@ -101,7 +97,6 @@ static void write_file(char *path, const char *bytes, size_t len)
     (void)snprintf(path, PATH_BYTES, "/tmp/test_config.XXXXXX");
 
     int fd = mkstemp(path);
-
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, len), (ssize_t)len);
     close(fd);
@@ -124,15 +119,12 @@ static void test_files(void **state)
         {"0123456789abcde\0f", 17, NULL, "(it holds a NUL byte)"},
         {"0123456789abcdef\n\n", 18, NULL, "it ends with a newline"},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char path[PATH_BYTES];
-
         write_file(path, rows[i].bytes, rows[i].len);
         setenv("SWEEPER_ADMIN_TOKEN_FILE", path, 1);
 
         int rc = read_words("");
-
         unlink(path);
         assert_int_equal(rc, rows[i].value == NULL ? -1 : 0);
         if (rows[i].value != NULL) {
@@ -149,7 +141,6 @@ static void test_files_refused(void **state)
     (void)state;
     char path[PATH_BYTES];
     char *much = calloc(1, 65538);
-
     expect_variable_refused(
         "REDIS_URL_FILE", "tests/none",
         "REDIS_URL_FILE: \"tests/none\" is not allowed: a file that holds the value "
@@ -188,7 +179,6 @@ static void test_database_parts(void **state)
                                          "password='it\\'s \\\\ = here'");
 
     char *where = config_describe_postgres(&config);
-
     assert_non_null(where);
     assert_non_null(strstr(where, "host=db port=5433 dbname=my shop"));
     assert_null(strstr(where, "here"));
@@ -240,7 +230,6 @@ static void expect_redis(const char *words, const char *where)
     assert_true(config.redis_configured || *words == '\0');
 
     char *text = config_describe_redis(&config);
-
     assert_string_equal(text, where);
     free(text);
 }
@@ -254,7 +243,6 @@ static void test_descriptions(void **state)
     expect_redis("--redis-url unix:///run/r.sock?db=4", "unix:/run/r.sock?db=4");
 
     char *where = config_describe_postgres(&config);
-
     assert_string_equal(where, "libpq's defaults");
     free(where);
 }
@@ -274,6 +262,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_redis_parts, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_descriptions, config_setup, config_teardown),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,13 +24,11 @@ static void test_nearest(void **state)
         {"SWEEPER_KEY_PREFIX_FILE", "SWEEPER_KEY_PREFIX", false},
         {"SWEEPER_workers", "SWEEPER_WORKERS", false},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bool known = !rows[i].known;
         const char *nearest =
             config_nearest_variable(rows[i].variable, strlen(rows[i].variable), &known);
-
         assert_string_equal(nearest, rows[i].nearest);
         assert_int_equal(known, rows[i].known);
     }
@@ -40,10 +38,9 @@ static void test_long_and_empty(void **state)
 {
     char variable[4096] = "SWEEPER_";
     bool known;
-
     (void)state;
-    memset(variable + 8, 'X', sizeof variable - 8);
-    assert_non_null(config_nearest_variable(variable, sizeof variable, &known));
+    memset(variable + 8, 'X', sizeof(variable) - 8);
+    assert_non_null(config_nearest_variable(variable, sizeof(variable), &known));
     assert_false(known);
     assert_non_null(config_nearest_variable("SWEEPER_", 8, &known));
     assert_false(known);
@@ -55,6 +52,5 @@ int main(void)
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_long_and_empty),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

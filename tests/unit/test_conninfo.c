@@ -26,7 +26,6 @@ static void check_accepts(void **state)
     };
     const char *variable;
     char error[200] = "";
-
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         if (pg_conninfo_check(good[i], &variable, error, sizeof(error)) != 0)
@@ -88,7 +87,6 @@ static void check_refuses(void **state)
     };
     const char *variable;
     char error[200];
-
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         error[0] = '\0';
@@ -114,7 +112,6 @@ static void check_names_the_variable(void **state)
     };
     const char *variable;
     char error[200];
-
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(setenv(rows[i].variable, rows[i].value, 1), 0);
@@ -134,7 +131,6 @@ static void check_cuts_to_size(void **state)
 {
     const char *variable;
     char error[8] = "xxxxxxx";
-
     (void)state;
     assert_int_equal(pg_conninfo_check("nonsense", &variable, error, sizeof(error)), -1);
     assert_int_equal(strlen(error), sizeof(error) - 1);
@@ -143,7 +139,6 @@ static void check_cuts_to_size(void **state)
 static void describe_is(const char *conninfo, const char *expected)
 {
     char *text = pg_conninfo_describe(conninfo);
-
     assert_non_null(text);
     assert_string_equal(text, expected);
     free(text);
@@ -180,7 +175,6 @@ static void library_version_is_dotted(void **state)
     char *end = NULL;
     long major = strtol(version, &end, 10);
     long minor;
-
     (void)state;
     assert_int_equal(*end, '.');
     minor = strtol(end + 1, &end, 10);
@@ -202,6 +196,5 @@ int main(void)
         cmocka_unit_test(describe_adds_the_environment),
         cmocka_unit_test(library_version_is_dotted),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@ static char *printed(void (*print)(FILE *out))
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-
     assert_non_null(out);
     print(out);
     assert_int_equal(fclose(out), 0);
@@ -27,7 +26,6 @@ static char *content(const char *path)
     const size_t size = 1 << 18;
     char *text = calloc(1, size);
     FILE *file = fopen(path, "r");
-
     assert_non_null(text);
     if (file == NULL)
         fail_msg("%s cannot be read: the tests run in the repository's root", path);
@@ -40,7 +38,6 @@ static void expect_same(const char *path, void (*print)(FILE *out))
 {
     char *wanted = printed(print);
     char *found = content(path);
-
     if (strcmp(wanted, found) != 0)
         fail_msg("%s is not what the program says: run `make docs`", path);
     free(wanted);
@@ -65,6 +62,5 @@ int main(void)
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_metrics),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -572,6 +572,5 @@ int main(void)
         cmocka_unit_test(how_long_postgres_is_away),
         cmocka_unit_test(stopping),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

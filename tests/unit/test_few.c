@@ -6,7 +6,6 @@ static void test_a_flood(void **state)
 {
     struct few f = {.more = 0};
     int said = 0;
-
     (void)state;
     for (int i = 0; i < 1000; i++)
         said += few_may(&f, 5 + i) ? 1 : 0;
@@ -22,6 +21,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_flood),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

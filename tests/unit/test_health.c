@@ -68,7 +68,6 @@ static void verdicts(void **state)
 static void not_known(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     overdue_by(&r, 100 * SECOND_US);
     r.overdue_known = r.locked_known = false;
@@ -107,7 +106,6 @@ static void not_known(void **state)
 static void stopping(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     r.stopping = true;
     health_judge(&r, "");
@@ -118,7 +116,6 @@ static void stopping(void **state)
 static void without_redis_it_is_ready(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     r.redis.up = false;
     r.degraded = true;
@@ -127,7 +124,6 @@ static void without_redis_it_is_ready(void **state)
     assert_true(r.ready);
 
     char *text = health_ready_json(&r);
-
     assert_non_null(text);
     assert_string_equal(text, "{\"ready\":true,\"degraded\":true,\"overdueSeconds\":0.0,"
                               "\"failed\":null,\"locked\":0}");
@@ -138,7 +134,6 @@ static void without_redis_it_is_ready(void **state)
 static void never_negative(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     overdue_by(&r, -SECOND_US);
     assert_int_equal(health_overdue_us(&r), 0);
@@ -150,7 +145,6 @@ static void never_negative(void **state)
 static void status_json(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     overdue_by(&r, 1500000);
     r.overdue_product = "p-1";
@@ -160,7 +154,6 @@ static void status_json(void **state)
 
     char *text = health_status_json(&r);
     json_t *o = json_loads(text, 0, NULL);
-
     assert_non_null(o);
     assert_int_equal(json_integer_value(json_object_get(o, "pending")), 5);
     assert_int_equal(json_integer_value(json_object_get(o, "inflight")), 2);
@@ -180,13 +173,11 @@ static void status_json(void **state)
 static void text_that_is_no_utf8(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     overdue_by(&r, SECOND_US);
     r.overdue_id = "a\xff\x1bz";
 
     char *text = health_status_json(&r);
-
     assert_non_null(text);
     assert_non_null(strstr(text, "\"reservationId\":\"a\xEF\xBF\xBD\\u001Bz\""));
     free(text);
@@ -205,7 +196,6 @@ static void times_of_failures(void **state)
     };
     json_t *list = health_failures(found, ARRAY_LEN(found));
     json_t *first = json_array_get(list, 0), *second = json_array_get(list, 1);
-
     (void)state;
     assert_string_equal(json_string_value(json_object_get(first, "firstFailedAt")),
                         "2025-11-14T01:00:00.000Z");
@@ -227,7 +217,6 @@ static void foreign_failures(void **state)
         {{"none", 4}, {NULL, 0}},
     };
     json_t *list = health_failures(found, ARRAY_LEN(found));
-
     (void)state;
     assert_int_equal(json_array_size(list), 4);
     json_t *first = json_array_get(list, 0);
@@ -259,6 +248,5 @@ int main(void)
         cmocka_unit_test(foreign_failures),
         cmocka_unit_test(text_that_is_no_utf8),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

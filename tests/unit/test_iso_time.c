@@ -19,7 +19,6 @@ static void test_times(void **state)
         {INT64_C(253402300799999999), "9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59Z"},
     };
     char text[ISO_TIME_SIZE];
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_string_equal(iso_time(rows[i].us, text), rows[i].text);
@@ -31,7 +30,6 @@ static void test_whatever_a_clock_says(void **state)
 {
     static const int64_t rows[] = {INT64_MIN, INT64_MAX};
     char text[ISO_TIME_SIZE];
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_true(strlen(iso_time(rows[i], text)) < sizeof(text));
@@ -43,6 +41,5 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_whatever_a_clock_says),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,11 +26,9 @@ static void test_bytes(void **state)
         {"\xE2\x82\xAC", 2, FFFD FFFD, 6}, /* what follows is not looked at */
         {"x\xC3\xBC\xC3(\0\xFE", 7, "x\xC3\xBC" FFFD "(\0" FFFD, 11},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         json_t *json = json_bytes(rows[i].in, rows[i].len);
-
         assert_int_equal(json_string_length(json), rows[i].out_len);
         assert_memory_equal(json_string_value(json), rows[i].out, rows[i].out_len);
         json_decref(json);
@@ -40,7 +38,6 @@ static void test_bytes(void **state)
 static void test_text(void **state)
 {
     json_t *json = json_text("a\xFFz");
-
     (void)state;
     assert_string_equal(json_string_value(json), "a" FFFD "z");
     json_decref(json);
@@ -52,6 +49,5 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_text),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

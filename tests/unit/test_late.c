@@ -17,7 +17,6 @@ static enum late_kind judge(const char *pending, const char *inflight, const cha
                             bool fault)
 {
     const struct due_state state = {text(pending), text(inflight), text(record)};
-
     return late_judge(&state, NOW_MS, fault, false);
 }
 
@@ -95,7 +94,6 @@ static void found_by_id(void **state)
 static void an_empty_list(void **state)
 {
     struct late none = {.rows = NULL};
-
     (void)state;
     assert_null(late_find(&none, "x"));
     late_clear(&none);
@@ -108,6 +106,5 @@ int main(void)
         cmocka_unit_test(what_counts),   cmocka_unit_test(found_by_id),
         cmocka_unit_test(an_empty_list),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

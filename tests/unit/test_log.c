@@ -36,13 +36,12 @@ static void capture_begin(struct capture *c)
 static void capture_end(struct capture *c)
 {
     char *texts[2] = {c->out, c->err};
-
     fflush(NULL);
     for (int i = 0; i < 2; i++) {
         assert_true(dup2(c->saved[i], i + 1) >= 0);
         close(c->saved[i]);
         rewind(c->files[i]);
-        texts[i][fread(texts[i], 1, sizeof c->out - 1, c->files[i])] = '\0';
+        texts[i][fread(texts[i], 1, sizeof(c->out) - 1, c->files[i])] = '\0';
         fclose(c->files[i]);
     }
 }
@@ -50,7 +49,6 @@ static void capture_end(struct capture *c)
 static void setup(enum log_format format, enum log_level level, bool all_to_stderr)
 {
     struct log_options options = {level, format, "shop", all_to_stderr};
-
     assert_int_equal(log_setup(&options), 0);
 }
 
@@ -58,7 +56,6 @@ static void test_json_record(void **state)
 {
     (void)state;
     static struct capture c;
-
     setup(LOG_FORMAT_JSON, LOG_INFO, false);
     capture_begin(&c);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", INT64_C(3), LOG_STR,
@@ -79,12 +76,10 @@ static void test_levels_and_streams(void **state)
 {
     (void)state;
     static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
-
     for (size_t most = 0; most < ARRAY_LEN(levels); most++) {
         for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
             for (int redirect = 0; redirect < 2; redirect++) {
                 static struct capture c;
-
                 setup(LOG_FORMAT_JSON, levels[most], redirect != 0);
                 capture_begin(&c);
                 log_event(levels[i], "m", LOG_END);
@@ -92,7 +87,6 @@ static void test_levels_and_streams(void **state)
 
                 bool enabled = i <= most;
                 bool err = redirect != 0 || levels[i] <= LOG_WARN;
-
                 assert_int_equal(log_enabled(levels[i]), enabled);
                 assert_int_equal(*c.err != '\0', enabled && err);
                 assert_int_equal(*c.out != '\0', enabled && !err);
@@ -117,17 +111,14 @@ static void test_invalid_utf8_is_replaced(void **state)
         {"\xE2\x82", "\xEF\xBF\xBD\xEF\xBF\xBD"},
         {"", ""},
     };
-
     setup(LOG_FORMAT_JSON, LOG_INFO, false);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         static struct capture c;
-
         capture_begin(&c);
         log_event(LOG_INFO, rows[i].in, LOG_STR, "value", rows[i].in, LOG_END);
         capture_end(&c);
 
         json_t *json = json_loads(c.out, 0, NULL);
-
         assert_non_null(json);
         assert_string_equal(json_string_value(json_object_get(json, "message")), rows[i].out);
         assert_string_equal(json_string_value(json_object_get(json, "value")), rows[i].out);
@@ -140,13 +131,11 @@ static void test_any_byte_is_one_line(void **state)
     (void)state;
     static const enum log_format formats[] = {LOG_FORMAT_JSON, LOG_FORMAT_TEXT};
     char all[256];
-
     for (int i = 0; i < 255; i++)
         all[i] = (char)(i + 1);
     all[255] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
         static struct capture c;
-
         setup(formats[i], LOG_INFO, false);
         capture_begin(&c);
         log_event(LOG_INFO, all, LOG_STR, "value", all, LOG_END);
@@ -160,7 +149,6 @@ static void test_text_record(void **state)
 {
     (void)state;
     static struct capture c;
-
     setup(LOG_FORMAT_TEXT, LOG_INFO, false);
     capture_begin(&c);
     log_event(LOG_INFO, "up\x1b[2J", LOG_STR, "plain", "h:1", LOG_STR, "blank", "a b", LOG_STR,
@@ -180,13 +168,12 @@ static void test_long_record_is_whole(void **state)
     (void)state;
     static struct capture c;
     static char text[40001];
-
-    memset(text, 'x', sizeof text - 1);
+    memset(text, 'x', sizeof(text) - 1);
     setup(LOG_FORMAT_JSON, LOG_INFO, false);
     capture_begin(&c);
     log_event(LOG_INFO, "m", LOG_STR, "value", text, LOG_END);
     capture_end(&c);
-    assert_true(strlen(c.out) > sizeof text);
+    assert_true(strlen(c.out) > sizeof(text));
     assert_string_equal(c.out + strlen(c.out) - 4, "x\"}\n");
 }
 
@@ -194,7 +181,6 @@ static void test_order_with_printed_text(void **state)
 {
     (void)state;
     static struct capture c;
-
     setup(LOG_FORMAT_JSON, LOG_INFO, false);
     capture_begin(&c);
     printf("before\n");
@@ -209,7 +195,6 @@ static void test_closed_stream_is_no_failure(void **state)
 {
     (void)state;
     static struct capture c;
-
     setup(LOG_FORMAT_JSON, LOG_INFO, false);
     capture_begin(&c);
     close(STDOUT_FILENO);
@@ -217,7 +202,6 @@ static void test_closed_stream_is_no_failure(void **state)
     log_event(LOG_INFO, "m", LOG_END);
 
     int after = errno;
-
     capture_end(&c);
     assert_int_equal(after, 4242);
 }
@@ -229,7 +213,6 @@ static void test_auto_format(void **state)
     static struct capture c;
     char text[4096] = "";
     int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-
     capture_begin(&c);
     setup(LOG_FORMAT_AUTO, LOG_INFO, false); /* where the stream leads is looked at here */
     log_event(LOG_INFO, "to a file", LOG_END);
@@ -242,7 +225,6 @@ static void test_auto_format(void **state)
     }
 
     int slave = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-
     assert_true(slave >= 0);
     capture_begin(&c);
     dup2(slave, STDOUT_FILENO);
@@ -251,9 +233,8 @@ static void test_auto_format(void **state)
     capture_end(&c);
 
     struct pollfd p = {.fd = terminal, .events = POLLIN};
-
     assert_int_equal(poll(&p, 1, 5000), 1);
-    assert_true(read(terminal, text, sizeof text - 1) > 0);
+    assert_true(read(terminal, text, sizeof(text) - 1) > 0);
     close(slave);
     close(terminal);
     assert_non_null(strstr(text, "Z INFO  to a terminal"));
@@ -275,7 +256,6 @@ static void test_level_names(void **state)
                 {"INFO ", -1},
                 {"trace", -1},
                 {"0", -1}};
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(log_level_parse(rows[i].name), rows[i].level);
 }
@@ -294,6 +274,5 @@ int main(void)
         cmocka_unit_test(test_auto_format),
         cmocka_unit_test(test_level_names),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,6 @@ static struct {
 static void make_pipe(int i)
 {
     int ends[2];
-
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
     pipes.ends[i] = ends[0];
@@ -40,7 +39,6 @@ static void make_pipe(int i)
 static void begin(bool one)
 {
     const struct log_options options = {LOG_DEBUG, LOG_FORMAT_JSON, "shop", false};
-
     fflush(NULL);
     memset(&pipes, 0, sizeof(pipes));
     for (int i = 0; i < 2; i++)
@@ -58,14 +56,12 @@ static void begin(bool one)
 static bool read_some(int i, int timeout_ms)
 {
     struct pollfd p = {.fd = pipes.ends[i], .events = POLLIN};
-
     if (p.fd < 0 || poll(&p, 1, timeout_ms) <= 0)
         return false;
     pipes.text[i] = realloc(pipes.text[i], pipes.size[i] + 65537);
     assert_non_null(pipes.text[i]);
 
     ssize_t n = read(p.fd, pipes.text[i] + pipes.size[i], 65536);
-
     assert_true(n >= 0);
     pipes.size[i] += (size_t)n;
     pipes.text[i][pipes.size[i]] = '\0';
@@ -80,7 +76,6 @@ static bool read_some(int i, int timeout_ms)
 static void read_until(int i, const char *text)
 {
     int64_t until_us = clock_mono_us() + LONG_US;
-
     while (pipes.text[i] == NULL || strstr(pipes.text[i], text) == NULL) {
         assert_true(clock_mono_us() < until_us);
         (void)read_some(1 - i, 0);
@@ -111,14 +106,12 @@ static void forget(void)
 static json_t *next_record(const char **at)
 {
     const char *line_end = *at != NULL ? strchr(*at, '\n') : NULL;
-
     if (line_end == NULL) {
         assert_true(*at == NULL || **at == '\0');
         return NULL;
     }
 
     json_t *record = json_loadb(*at, (size_t)(line_end - *at), 0, NULL);
-
     assert_non_null(record);
     *at = line_end + 1;
     return record;
@@ -133,7 +126,6 @@ static json_int_t integer(const json_t *record, const char *name)
 static void log_many(enum log_level level, int n, size_t size)
 {
     char *padding = calloc(1, size + 1);
-
     assert_non_null(padding);
     memset(padding, 'x', size);
     for (int i = 0; i < n; i++)
@@ -145,16 +137,13 @@ static void test_nobody_reads(void **state)
 {
     (void)state;
     uint64_t before = log_dropped();
-
     begin(true);
 
     int flags = fcntl(STDOUT_FILENO, F_GETFL);
-
     assert_int_equal(log_queue_start(), 0);
     log_many(LOG_DEBUG, 20000, 100); /* 3 MB, into 4 KiB and a queue of 128 KiB */
 
     uint64_t dropped = log_dropped() - before;
-
     assert_true(dropped > 18000 && dropped < 19900);
     assert_int_equal(fcntl(STDOUT_FILENO, F_GETFL), flags);
     read_until(0, "records were dropped");
@@ -164,7 +153,6 @@ static void test_nobody_reads(void **state)
     const char *at = pipes.text[0];
     json_int_t expected = 0;
     json_t *record = NULL;
-
     for (; (record = next_record(&at)) != NULL; json_decref(record), expected++) {
         if (json_object_get(record, "n") == NULL)
             break;
@@ -187,7 +175,6 @@ static void test_one_stream_does_not_wait_for_the_other(void **state)
 {
     (void)state;
     uint64_t before = log_dropped();
-
     begin(false);
     assert_int_equal(log_queue_start(), 0);
     log_many(LOG_INFO, 20000, 100);
@@ -208,7 +195,6 @@ static void test_records_larger_than_the_pipe_are_whole(void **state)
 {
     (void)state;
     uint64_t before = log_dropped();
-
     begin(true);
     assert_int_equal(log_queue_start(), 0);
     log_many(LOG_INFO, 5, 20000);
@@ -219,7 +205,6 @@ static void test_records_larger_than_the_pipe_are_whole(void **state)
 
     const char *at = pipes.text[0];
     json_t *record = NULL;
-
     for (int i = 0; i < 10; i++) {
         record = next_record(&at);
         assert_int_equal(integer(record, "n"), i % 5);
@@ -243,7 +228,6 @@ static void test_the_last_error_is_waited_for(void **state)
 {
     (void)state;
     pthread_t reader;
-
     begin(true);
     assert_int_equal(log_queue_start(), 0);
     log_many(LOG_DEBUG, 20000, 100);
@@ -257,7 +241,6 @@ static void test_the_last_error_is_waited_for(void **state)
     assert_null(strstr(pipes.text[0], "an earlier one"));
 
     const char *notice = strstr(pipes.text[0], "records were dropped");
-
     assert_true(notice != NULL && strstr(notice, "the reason") != NULL);
     forget();
 }
@@ -269,7 +252,6 @@ static void test_nobody_is_waited_for_any_longer(void **state)
     int64_t began_us = clock_mono_us();
     int status = -1;
     pid_t child = fork();
-
     if (child == 0) {
         begin(true);
         if (log_queue_start() != 0)
@@ -289,7 +271,6 @@ static void test_a_reader_that_is_gone(void **state)
 {
     (void)state;
     uint64_t before = log_dropped();
-
     begin(false);
     close(pipes.ends[0]);
     pipes.ends[0] = -1;
@@ -322,7 +303,6 @@ static void test_without_a_queue_nothing_is_dropped(void **state)
     for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
         uint64_t before = log_dropped();
         pthread_t reader;
-
         begin(true);
         if (nonblocking)
             assert_int_equal(fcntl(STDOUT_FILENO, F_SETFL, O_WRONLY | O_NONBLOCK), 0);
@@ -333,10 +313,8 @@ static void test_without_a_queue_nothing_is_dropped(void **state)
         end();
 
         const char *at = pipes.text[0];
-
         for (int i = 0; i < 200; i++) {
             json_t *record = next_record(&at);
-
             assert_int_equal(integer(record, "n"), i);
             json_decref(record);
         }
@@ -349,7 +327,6 @@ static void test_non_blocking_with_a_queue(void **state)
 {
     (void)state;
     uint64_t before = log_dropped();
-
     begin(true);
     assert_int_equal(fcntl(STDOUT_FILENO, F_SETFL, O_WRONLY | O_NONBLOCK), 0);
     assert_int_equal(log_queue_start(), 0);
@@ -359,10 +336,8 @@ static void test_non_blocking_with_a_queue(void **state)
     end();
 
     const char *at = pipes.text[0];
-
     for (int i = 0; i < 10; i++) {
         json_t *record = next_record(&at);
-
         assert_int_equal(integer(record, "n"), i);
         json_decref(record);
     }
@@ -382,7 +357,6 @@ static void test_plain_text_keeps_its_place(void **state)
     end();
 
     const char *said = strstr(pipes.text[0], "}\nreservation-sweeper: said\n{");
-
     assert_true(said != NULL && strstr(said, "after") != NULL);
     forget();
 }
@@ -400,7 +374,6 @@ int main(void)
         cmocka_unit_test(test_non_blocking_with_a_queue),
         cmocka_unit_test(test_plain_text_keeps_its_place),
     };
-
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

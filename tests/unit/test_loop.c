@@ -23,7 +23,6 @@ static void run(struct fixture *f)
 static void on_fire_stop(void *arg)
 {
     struct fixture *f = arg;
-
     f->fired++;
     f->fired_us = clock_mono_us();
     loop_stop(f->loop);
@@ -33,14 +32,12 @@ static void timer_is_never_early_and_hardly_late(void **state)
 {
     struct fixture f = {.loop = loop_new()};
     int64_t best_us = INT64_MAX;
-
     (void)state;
     assert_non_null(f.loop);
     f.timer = timer_new(f.loop, on_fire_stop, &f);
     assert_non_null(f.timer);
     for (int i = 0; i < 20; i++) {
         int64_t due_us = clock_mono_us() + 3000;
-
         timer_at_us(f.timer, due_us);
         assert_true(timer_armed(f.timer));
         run(&f);
@@ -58,7 +55,6 @@ static void timer_is_never_early_and_hardly_late(void **state)
 static void on_fire_slow(void *arg)
 {
     struct fixture *f = arg;
-
     if (f->fired++ == 0) {
         usleep(30000); /* the cached time is old by now */
         f->armed_us = clock_mono_us();
@@ -72,7 +68,6 @@ static void on_fire_slow(void *arg)
 static void timer_counts_from_now(void **state)
 {
     struct fixture f = {.loop = loop_new()};
-
     (void)state;
     f.timer = timer_new(f.loop, on_fire_slow, &f);
     timer_after_us(f.timer, 0);
@@ -86,7 +81,6 @@ static void timer_counts_from_now(void **state)
 static void on_fire_free(void *arg)
 {
     struct fixture *f = arg;
-
     f->fired++;
     timer_free(f->timer);
     f->timer = NULL;
@@ -96,7 +90,6 @@ static void on_fire_free(void *arg)
 static void timer_may_free_itself(void **state)
 {
     struct fixture f = {.loop = loop_new()};
-
     (void)state;
     f.timer = timer_new(f.loop, on_fire_free, &f);
     timer_after_us(f.timer, -5);
@@ -110,7 +103,6 @@ static void timer_may_free_itself(void **state)
 static void on_fire_count(void *arg)
 {
     struct fixture *f = arg;
-
     f->fired++;
 }
 
@@ -120,7 +112,6 @@ static void last_moment_wins_and_clear_disarms(void **state)
     struct fixture stopper = {.loop = f.loop};
     struct timer *cleared;
     struct timer *far;
-
     (void)state;
     f.timer = timer_new(f.loop, on_fire_count, &f);
     cleared = timer_new(f.loop, on_fire_count, &f);
@@ -152,7 +143,6 @@ static void stop_lets_the_turn_finish(void **state)
     struct fixture f = {.loop = loop_new()};
     struct fixture other = {.loop = f.loop};
     int64_t due_us = clock_mono_us() + 5000;
-
     (void)state;
     f.timer = timer_new(f.loop, on_fire_stop, &f);
     other.timer = timer_new(f.loop, on_fire_stop, &other);
@@ -177,7 +167,6 @@ static void on_fire_block(void *arg)
 {
     struct fixture *f = arg;
     int64_t until_us = clock_mono_us() + 30000;
-
     f->fired_us = until_us;
     while (clock_mono_us() < until_us)
         ;
@@ -188,7 +177,6 @@ static void deadline_does_not_count_what_blocks(void **state)
 {
     struct fixture f = {.loop = loop_new()}, blocking = {.loop = f.loop};
     struct timer *block = timer_new(f.loop, on_fire_block, &blocking);
-
     (void)state;
     f.timer = timer_new_deadline(f.loop, on_fire_stop, &f);
     assert_non_null(block);
@@ -210,7 +198,6 @@ static void signal_reaches_its_callback(void **state)
 {
     struct fixture f = {.loop = loop_new()};
     struct fixture raiser = {.loop = f.loop};
-
     (void)state;
     assert_int_equal(loop_on_signal(f.loop, SIGUSR1, on_fire_stop, &f), 0);
     raiser.timer = timer_new(f.loop, on_fire_raise, &raiser);
@@ -227,7 +214,6 @@ static void signal_reaches_its_callback(void **state)
 static void signal_after_the_loop_does_nothing(void **state)
 {
     struct fixture f = {.loop = loop_new()};
-
     (void)state;
     assert_int_equal(loop_on_signal(f.loop, SIGUSR1, on_fire_stop, &f), 0);
     loop_free(f.loop);
@@ -255,6 +241,5 @@ int main(void)
         cmocka_unit_test(signal_after_the_loop_does_nothing),
         cmocka_unit_test(freeing_nothing_is_legal),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

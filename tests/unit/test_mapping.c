@@ -16,7 +16,6 @@ char *pg_link_quote_literal(struct pg_link *link, const char *text);
 static char *quoted(const char *format, const char *text)
 {
     char *out = NULL;
-
     if (quotes_left-- <= 0)
         return NULL;
     if (asprintf(&out, format, text) < 0)
@@ -75,7 +74,6 @@ static char *rendered(const char *text, const struct mapping_types *types, unsig
     quotes_left = 100;
 
     char *sql = mapping_render(text, types, form, NULL);
-
     assert_non_null(sql);
     return sql;
 }
@@ -84,7 +82,6 @@ static void expect(const char *text, const struct mapping_types *types, unsigned
                    const char *wanted)
 {
     char *sql = rendered(text, types, form);
-
     if (strcmp(sql, wanted) != 0)
         fail_msg("%s\n  became %s\n  wanted %s", text, sql, wanted);
     free(sql);
@@ -129,7 +126,6 @@ static void test_types(void **state)
            "(pg_catalog.now() AT TIME ZONE 'UTC')|timestamp 'epoch'");
 
     struct mapping_types mixed = schema;
-
     mixed.updated_has_zone = false;
     expect("{now_expires}|{now_updated}|{now_stock_updated}", &mixed, 0,
            "pg_catalog.now()|(pg_catalog.now() AT TIME ZONE 'UTC')|pg_catalog.now()");
@@ -146,7 +142,6 @@ static void test_forms(void **state)
 {
     (void)state;
     static const char text[] = "a{if_lean} b {id}{end}{if_explaining} c {id}{end} d";
-
     expect(text, &schema, 0, "a c <id> d");
     expect(text, &schema, MAPPING_LEAN, "a b <id> d");
     expect("{skip_locked}|{fence}", &schema, 0, "SKIP LOCKED|OFFSET 0");
@@ -160,7 +155,6 @@ static void expect_part(const char *token, const struct mapping_types *types, un
                         const char *part)
 {
     char *sql = rendered(token, types, form);
-
     if (strstr(sql, part) == NULL)
         fail_msg("%s\n  became %s\n  without %s", token, sql, part);
     assert_null(strpbrk(sql, "{}"));
@@ -179,7 +173,6 @@ static void test_what_may_stand_between(void **state)
     expect_part("{or_hidden}", &other, MAPPING_BARE, "s.expires_at <= (pg_catalog.now() AT");
 
     struct mapping_types zoned = other;
-
     zoned.expires_has_zone = true;
     expect_part("{or_hidden}", &zoned, MAPPING_BARE, "s.expires_at <= pg_catalog.now() AND");
     expect("{and_not_endless}", &schema, 0, "");
@@ -199,15 +192,12 @@ static void test_failures(void **state)
         "{reservations}", "{active}",      "{reservations_text}",
         "{typed}",        "{stock_typed}", "{and_not_endless}",
     };
-
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const int enough = 100;
-
         quotes_left = enough;
         free(mapping_render(texts[i], &other, 0, NULL));
 
         int needed = enough - quotes_left;
-
         assert_true(needed > 0);
         for (int n = 0; n < needed; n++) {
             quotes_left = n;
@@ -227,7 +217,6 @@ static void test_what_is_allowed(void **state)
 {
     (void)state;
     struct mapping_types t = schema;
-
     expect_allowed(t, true, true);
     t.rows_hidden = true;
     expect_allowed(t, true, false);
@@ -255,7 +244,6 @@ static void test_bytes(void **state)
 {
     (void)state;
     struct mapping_types t = schema;
-
     mapping_use_bytes(&t);
     assert_true(t.bytes);
     assert_int_equal(t.id_kind, ID_UUID);
@@ -277,6 +265,5 @@ int main(void)
         cmocka_unit_test(test_what_is_allowed),
         cmocka_unit_test(test_bytes),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

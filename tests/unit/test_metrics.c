@@ -11,7 +11,6 @@ static void assert_text(struct metrics *m, const char *expected)
 {
     size_t len = 0;
     char *text = metrics_finish(m, &len);
-
     assert_non_null(text);
     assert_string_equal(text, expected);
     assert_int_equal(len, strlen(expected));
@@ -29,7 +28,6 @@ static void nothing_is_an_empty_text(void **state)
 static void families_and_labels(void **state)
 {
     struct metrics *m = metrics_new();
-
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_DISCARDED);
@@ -64,7 +62,6 @@ static void assert_last_line(struct metrics *m, const char *expected)
 {
     size_t len = 0;
     char *text = metrics_finish(m, &len);
-
     assert_non_null(text);
     assert_true(len > 1 && text[len - 1] == '\n');
     text[len - 1] = '\0';
@@ -75,7 +72,6 @@ static void assert_last_line(struct metrics *m, const char *expected)
 static void label_values_are_escaped(void **state)
 {
     struct metrics *m = metrics_new();
-
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_RECONNECTS);
@@ -101,17 +97,14 @@ static void numbers_are_short_and_exact(void **state)
         {-INFINITY, "-Inf"},
         {NAN, "NaN"},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct metrics *m = metrics_new();
         size_t len = 0;
-
         assert_non_null(m);
         metrics_single(m, METRIC_DEGRADED, cases[i].value);
 
         char *text = metrics_finish(m, &len);
-
         assert_non_null(text);
         text[len - 1] = '\0';
         assert_string_equal(strrchr(text, ' ') + 1, cases[i].text);
@@ -124,7 +117,6 @@ static void histograms_are_cumulative(void **state)
     static const double bounds[] = {0.0005, 1};
     static const uint64_t counts[] = {2, 0, 3};
     struct metrics *m = metrics_new();
-
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_BATCH_SIZE);
@@ -143,11 +135,9 @@ static void histograms_are_cumulative(void **state)
 static void the_table_is_whole(void **state)
 {
     static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
-
     (void)state;
     for (int i = 0; i < METRICS_N; i++) {
         const struct metric *row = &metric_table[i];
-
         assert_non_null(row->name);
         assert_int_equal(strspn(row->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(row->name));
         assert_true(row->help[strlen(row->help) - 1] == '.' || strchr(row->help, ';') != NULL);
@@ -165,14 +155,12 @@ static double value_of(const char *text, const char *name)
 {
     char line[64];
     size_t len = strlen(name);
-
     line[0] = '\n';
     memcpy(line + 1, name, len);
     line[len + 1] = ' ';
     line[len + 2] = '\0';
 
     const char *found = strstr(text, line);
-
     assert_non_null(found);
     return strtod(found + len + 2, NULL);
 }
@@ -181,13 +169,11 @@ static void this_process(void **state)
 {
     struct metrics *m = metrics_new();
     size_t len = 0;
-
     (void)state;
     assert_non_null(m);
     metrics_process(m);
 
     char *text = metrics_finish(m, &len);
-
     assert_non_null(text);
     assert_true(value_of(text, "process_cpu_seconds_total") >= 0);
     assert_true(value_of(text, "process_resident_memory_bytes") > 100000);
@@ -206,6 +192,5 @@ int main(void)
         cmocka_unit_test(histograms_are_cumulative), cmocka_unit_test(this_process),
         cmocka_unit_test(the_table_is_whole),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,8 @@ static unsigned go_on(struct outage *o, const char *reason, int64_t from_us, int
                       enum outage_say *last)
 {
     unsigned said = 0;
-
     for (int64_t now_us = from_us; now_us < to_us; now_us += 500 * MS) {
         enum outage_say say = outage_on(o, reason, true, now_us);
-
         if (say != OUTAGE_SILENT) {
             said++;
             *last = say;
@@ -29,7 +27,6 @@ static void test_from_its_beginning_to_its_end(void **state)
     (void)state;
     struct outage o = {0};
     enum outage_say last = OUTAGE_SILENT;
-
     assert_int_equal(outage_off(&o, START), OUTAGE_SILENT);
     assert_int_equal(outage_look(&o, START), OUTAGE_SILENT);
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
@@ -49,7 +46,6 @@ static void test_another_reason_is_said_at_once(void **state)
 {
     (void)state;
     struct outage o = {0};
-
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_on(&o, "wrong password", true, START + S), OUTAGE_WARN);
     assert_string_equal(o.reason, "wrong password");
@@ -62,7 +58,6 @@ static void test_numbers_are_no_other_reason(void **state)
 {
     (void)state;
     struct outage o = {0};
-
     assert_int_equal(outage_on(&o, "port 5432: refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_on(&o, "port 5433: refused", true, START + S), OUTAGE_SILENT);
 }
@@ -72,7 +67,6 @@ static void test_two_reasons_that_alternate_are_no_storm(void **state)
     (void)state;
     struct outage o = {0};
     unsigned said = 0;
-
     for (int n = 0; n < 20 * 290; n++)
         said += outage_on(&o, n % 2 ? "a" : "b", true, START + n * 50 * MS) != OUTAGE_SILENT;
     assert_int_equal(said, 3); /* both, and the ERROR */
@@ -83,7 +77,6 @@ static void test_a_former_reason_that_stays_is_said_again(void **state)
     (void)state;
     struct outage o = {0};
     enum outage_say last = OUTAGE_SILENT;
-
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_on(&o, "password", true, START + S), OUTAGE_WARN);
     assert_int_equal(go_on(&o, "refused", START + 2 * S, START + 29 * S, &last), 0);
@@ -97,7 +90,6 @@ static void test_ever_new_reasons_are_bounded(void **state)
     struct outage o = {0};
     unsigned said = 0;
     char reason[] = "strange: aa";
-
     for (int n = 0; n < 26 * 26; n++) {
         reason[9] = (char)('a' + n / 26);
         reason[10] = (char)('a' + n % 26);
@@ -110,7 +102,6 @@ static void test_a_blip_is_not_said_and_what_lasts_is(void **state)
 {
     (void)state;
     struct outage o = {0};
-
     assert_int_equal(outage_on(&o, "closed", false, START), OUTAGE_SILENT);
     assert_int_equal(outage_off(&o, START + 50 * MS), OUTAGE_SILENT);
     assert_int_equal(outage_on(&o, "closed", false, START + 10 * S), OUTAGE_SILENT);
@@ -124,7 +115,6 @@ static void test_what_nobody_looked_at_has_an_end(void **state)
 {
     (void)state;
     struct outage o = {0};
-
     assert_int_equal(outage_on(&o, "closed", false, START), OUTAGE_SILENT);
     assert_int_equal(outage_off(&o, START + 5 * S), OUTAGE_OVER);
     assert_int_equal(o.lasted_us, 5 * S);
@@ -135,7 +125,6 @@ static void test_many_blips_are_one_line_a_while(void **state)
     (void)state;
     struct outage o = {0};
     unsigned said = 0, often = 0;
-
     for (int n = 1; n <= 400; n++) { /* a session that is ended every 3 s, for 20 minutes */
         said += outage_on(&o, "idle", false, START + n * 3 * S) != OUTAGE_SILENT;
         if (outage_off(&o, START + n * 3 * S + 20 * MS) == OUTAGE_OFTEN) {
@@ -151,7 +140,6 @@ static void test_few_blips_are_never_said(void **state)
 {
     (void)state;
     struct outage o = {0};
-
     for (int n = 1; n <= 100; n++) { /* one in two minutes */
         assert_int_equal(outage_on(&o, "idle", false, START + n * 120 * S), OUTAGE_SILENT);
         assert_int_equal(outage_off(&o, START + n * 120 * S + 20 * MS), OUTAGE_SILENT);
@@ -163,10 +151,8 @@ static void test_what_comes_and_goes_is_said_less_and_less(void **state)
     (void)state;
     struct outage o = {0};
     unsigned said = 0;
-
     for (int n = 0; n < 600; n++) { /* a second each, for 20 minutes */
         int64_t now_us = START + n * 2 * S;
-
         said += outage_on(&o, "refused", true, now_us) != OUTAGE_SILENT;
         said += outage_off(&o, now_us + S) != OUTAGE_SILENT;
     }
@@ -177,7 +163,6 @@ static void test_a_new_reason_of_one_that_comes_back_is_said_at_once(void **stat
 {
     (void)state;
     struct outage o = {0};
-
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_off(&o, START + S), OUTAGE_OVER);
     assert_int_equal(outage_on(&o, "refused", true, START + 2 * S), OUTAGE_SILENT);
@@ -192,7 +177,6 @@ static void test_one_that_comes_back_and_stays_is_an_error_in_time(void **state)
     (void)state;
     struct outage o = {0};
     enum outage_say last = OUTAGE_SILENT;
-
     for (int n = 0; n < 10; n++) {
         (void)outage_on(&o, "refused", true, START + n * 40 * S);
         assert_int_equal(outage_look(&o, START + n * 40 * S + 30 * S), OUTAGE_ERROR);
@@ -219,6 +203,5 @@ int main(void)
         cmocka_unit_test(test_a_new_reason_of_one_that_comes_back_is_said_at_once),
         cmocka_unit_test(test_one_that_comes_back_and_stays_is_an_error_in_time),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,6 +212,5 @@ int main(void)
         cmocka_unit_test(told_again),
         cmocka_unit_test(whether_it_is_known),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,6 @@
 static struct pace fresh(void)
 {
     struct pace p;
-
     pace_init(&p, SLEEP_US, PACE_US);
     return p;
 }
@@ -19,7 +18,6 @@ static struct pace fresh(void)
 static struct pace claimed(size_t n, int64_t next_ms)
 {
     struct pace p = fresh();
-
     pace_looked(&p, NOW_US);
     pace_claimed(&p, n, n == 10, next_ms);
     return p;
@@ -28,7 +26,6 @@ static struct pace claimed(size_t n, int64_t next_ms)
 static void test_at_first(void **state)
 {
     const struct pace p = fresh();
-
     (void)state;
     assert_true(pace_next_us(&p, NEVER) < 0);
     assert_int_equal(p.next_ms, INT64_MAX);
@@ -38,7 +35,6 @@ static void test_at_first(void **state)
 static void test_nothing_known(void **state)
 {
     const struct pace p = claimed(0, INT64_MAX);
-
     (void)state;
     assert_int_equal(pace_next_us(&p, NEVER), NOW_US + SLEEP_US);
 }
@@ -47,7 +43,6 @@ static void test_nothing_known(void **state)
 static void test_due(void **state)
 {
     const struct pace p = claimed(0, 7);
-
     (void)state;
     assert_int_equal(p.next_ms, 7);
     assert_int_equal(pace_next_us(&p, NOW_US + 1), NOW_US + 1);
@@ -60,7 +55,6 @@ static void test_due(void **state)
 static void test_pace(void **state)
 {
     struct pace p = claimed(9, 7);
-
     (void)state;
     assert_int_equal(pace_next_us(&p, NOW_US), NOW_US + PACE_US);
     assert_int_equal(pace_next_us(&p, NOW_US + PACE_US + 1), NOW_US + PACE_US + 1);
@@ -76,7 +70,6 @@ static void test_pace(void **state)
 static void test_backlog(void **state)
 {
     struct pace p = claimed(10, 7);
-
     (void)state;
     assert_true(p.backlog);
     assert_true(pace_next_us(&p, NEVER) < 0);
@@ -89,7 +82,6 @@ static void test_backlog(void **state)
 static void test_after_an_error(void **state)
 {
     struct pace p = claimed(10, 7);
-
     (void)state;
     pace_failed(&p, NOW_US + 3);
     assert_false(p.backlog);
@@ -104,7 +96,6 @@ static void test_after_an_error(void **state)
 static void test_expect(void **state)
 {
     struct pace p = claimed(0, 7);
-
     (void)state;
     assert_false(pace_expect(&p, 7));
     assert_false(pace_expect(&p, 8));
@@ -118,7 +109,6 @@ static void test_expect(void **state)
 static void test_redis_changed(void **state)
 {
     struct pace p = claimed(10, 7);
-
     (void)state;
     pace_redis_changed(&p);
     assert_int_equal(p.next_ms, INT64_MAX);
@@ -140,7 +130,6 @@ static void test_room(void **state)
         {false, 1, 4, 1, false}, {false, 2, 4, 1, true}, /* what waits takes an idle one */
         {true, 0, 4, 4, false},  {true, 4, 4, 4, false},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct pace p = {.backlog = rows[i].backlog};
@@ -158,6 +147,5 @@ int main(void)
         cmocka_unit_test(test_expect),   cmocka_unit_test(test_redis_changed),
         cmocka_unit_test(test_room),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,6 @@
 static char *bytes_new(const char *text, size_t len)
 {
     char *copy = malloc(len > 0 ? len : 1);
-
     assert_non_null(copy);
     memcpy(copy, text, len);
     return copy;
@@ -55,11 +54,9 @@ static void test_int(void **state)
         {"18446744073709551617", INT64_MIN, INT64_MAX, REFUSED},
         {"99999999999999999999999999999999999999", INT64_MIN, INT64_MAX, REFUSED},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int64_t value = REFUSED;
         int rc = parse_int(rows[i].text, rows[i].min, rows[i].max, &value);
-
         if (value != rows[i].value || rc != (rows[i].value == REFUSED ? -1 : 0))
             fail_msg("\"%s\": %d, %" PRId64, rows[i].text, rc, value);
     }
@@ -115,11 +112,9 @@ static void test_duration(void **state)
         {"18446744073709551616us", REFUSED},
         {"315619200000001us", REFUSED},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int64_t us = REFUSED;
         int rc = parse_duration_us(rows[i].text, &us);
-
         if (us != rows[i].us || rc != (rows[i].us == REFUSED ? -1 : 0))
             fail_msg("\"%s\": %d, %" PRId64, rows[i].text, rc, us);
     }
@@ -148,10 +143,8 @@ static void test_epoch(void **state)
         {"0x10", -1},
         {"1.2.3", -1},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int64_t us = -1;
-
         assert_int_equal(parse_epoch_us(cases[i].text, &us), cases[i].us < 0 ? -1 : 0);
         assert_int_equal(us, cases[i].us);
     }
@@ -198,14 +191,11 @@ static void test_score(void **state)
         {"11111111111111111111111111111111111111111111111111111111111111111", REFUSED},
     };
     int64_t ms = REFUSED;
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         size_t len = strlen(rows[i].text);
         char *bytes = bytes_new(rows[i].text, len);
-
         ms = REFUSED;
         int rc = parse_score_ms(bytes, len, &ms);
-
         free(bytes);
         if (ms != rows[i].ms || rc != (rows[i].ms == REFUSED ? -1 : 0))
             fail_msg("\"%s\": %d, %" PRId64, rows[i].text, rc, ms);
@@ -253,12 +243,10 @@ static void test_listen(void **state)
         {"h\xC3\xB6st:1", NULL, 0},
         {"a\nb:1", NULL, 0},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char *host = NULL;
         int port = 0;
         int rc = parse_listen(rows[i].text, &host, &port);
-
         if (rc != (rows[i].host == NULL ? -1 : 0) || port != rows[i].port)
             fail_msg("\"%s\": %d, port %d", rows[i].text, rc, port);
         if (rows[i].host != NULL)
@@ -274,7 +262,6 @@ static void visit_rest(const char *text)
     int64_t value = 0;
     char *host = NULL;
     int port = 0;
-
     if (parse_duration_us(text, &value) == 0)
         assert_true(value >= 0 && value <= INT64_C(315619200000000));
     if (parse_score_ms(text, strlen(text), &value) == 0)
@@ -298,7 +285,6 @@ static void test_variations(void **state)
                                        "-9223372036854775808",
                                        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
                                        "gr\xC3\xBC\xE2\x82\xAC\xF0\x9F\x9B\x92"};
-
     for (size_t i = 0; i < ARRAY_LEN(rest); i++)
         each_variation(rest[i], visit_rest);
 }
@@ -369,7 +355,6 @@ static void test_ids(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char *bytes = bytes_new(rows[i].text, rows[i].len);
         bool valid = parse_id_valid(rows[i].kind, bytes, rows[i].len);
-
         free(bytes);
         if (valid != rows[i].valid)
             fail_msg("%d \"%s\": %d", rows[i].kind, rows[i].text, valid);
@@ -381,16 +366,14 @@ static void test_id_lengths(void **state)
     (void)state;
     static const char uuid[] = "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}";
     char digits[300];
-
-    memset(digits, '0', sizeof digits);
+    memset(digits, '0', sizeof(digits));
     for (int kind = ID_TEXT; kind <= ID_INT8; kind++) {
         assert_int_equal(parse_id_valid((enum id_kind)kind, digits, 255), kind != ID_UUID);
         assert_false(parse_id_valid((enum id_kind)kind, digits, 256));
         assert_false(parse_id_valid((enum id_kind)kind, digits, SIZE_MAX));
     }
-    for (size_t len = 0; len < sizeof uuid - 1; len++) {
+    for (size_t len = 0; len < sizeof(uuid) - 1; len++) {
         char *bytes = bytes_new(uuid, len);
-
         assert_false(parse_id_valid(ID_UUID, bytes, len));
         free(bytes);
     }
@@ -404,6 +387,5 @@ int main(void)
         cmocka_unit_test(test_listen), cmocka_unit_test(test_variations),
         cmocka_unit_test(test_ids),    cmocka_unit_test(test_id_lengths),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,12 +35,10 @@ static void test_redis_url(void **state)
         {"unix:///a%20b?db=2", {.path = "/a b", .db = 2}},
         {"unix://:p@/s", {.path = "/s", .password = "p"}},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct redis_address *e = &rows[i].address;
         struct redis_address a = {0};
         const char *why = NULL;
-
         if (parse_redis_url(rows[i].url, &a, &why) != 0)
             fail_msg("%s: %s", rows[i].url, why);
         if (!same(a.host, e->host) || !same(a.path, e->path) || !same(a.user, e->user) ||
@@ -108,11 +106,9 @@ static void test_redis_url_refused(void **state)
         "unix:///path#f",
         "unix:///path%00",
     };
-
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         struct redis_address a = {.port = 4242};
         const char *why = NULL;
-
         if (parse_redis_url(urls[i], &a, &why) != -1)
             fail_msg("%s was taken", urls[i]);
         assert_non_null(why);
@@ -130,7 +126,6 @@ static void test_socket_path_length(void **state)
     size_t scheme = strlen("unix://");
     struct redis_address a = {0};
     const char *why;
-
     memset(url + scheme + 1, 'x', 106);
     assert_int_equal(parse_redis_url(url, &a, &why), 0);
     redis_address_clear(&a);
@@ -142,7 +137,6 @@ static void visit_url(const char *text)
 {
     struct redis_address a;
     const char *why = NULL;
-
     if (parse_redis_url(text, &a, &why) != 0) {
         assert_non_null(why);
         return;
@@ -169,6 +163,5 @@ int main(void)
         cmocka_unit_test(test_socket_path_length),
         cmocka_unit_test(test_variations),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,7 +117,6 @@ static const struct release_result *say(enum release_fault fault, const char *sq
                                         const char *table)
 {
     static struct release_result result;
-
     result = (struct release_result){
         .fault = fault, .sqlstate = sqlstate, .message = "no", .table = table};
     return &result;
@@ -133,7 +132,6 @@ static void decide(struct item *item, enum release_way way)
     };
     struct truth *t = truth_of(item);
     char name[8];
-
     if (way == RELEASE_BULK && t->nature != GOOD)
         return;
     item->outcome = outcomes[t->nature];
@@ -155,7 +153,6 @@ static const struct release_result *error_of(const struct plan_step *step)
     const struct release_result *result = NULL;
     unsigned errors = 0;
     enum nature first = GOOD;
-
     for (size_t i = 0; i < step->n; i++) {
         const struct truth *t = truth_of(step->items[i]);
         bool held = step->way != RELEASE_CAREFUL && is_held(t);
@@ -186,7 +183,6 @@ static const struct release_result *error_of(const struct plan_step *step)
 static const struct release_result *answer(const struct plan_step *step)
 {
     const struct release_result *error;
-
     if (w.statements > w.good_until && w.disaster != RELEASE_OK) {
         w.over = w.disaster != RELEASE_STALE;
         if (w.disaster == RELEASE_STALE) {
@@ -260,7 +256,6 @@ static void release(const struct plan_step *step)
 {
     const struct release_result *result;
     bool searching = step->way == RELEASE_CAREFUL;
-
     check_sent(step);
     w.mono_us += 1 * MS + (int64_t)roll(2) * MS;
     if (roll(400) == 0) {
@@ -288,7 +283,6 @@ static void release(const struct plan_step *step)
 static void tell_products(const struct plan_step *step)
 {
     char name[8];
-
     check(step->n > 0);
     w.mono_us += 1 * MS;
     for (size_t i = 0; i < step->n && roll(200) > 0; i++) {
@@ -320,7 +314,6 @@ static void check_item(const struct item *item, size_t released)
 {
     const struct truth *t = truth_of(item);
     enum outcome outcome = item->outcome;
-
     check(outcome != OUTCOME_NONE);
     if (w.over || w.broken) {
         check(t->decided || outcome != OUTCOME_RELEASED);
@@ -386,7 +379,6 @@ static void check_item(const struct item *item, size_t released)
 static void check_end(void)
 {
     size_t released = 0, bad = 0, good = 0;
-
     for (size_t i = 0; i < w.n; i++) {
         const struct truth *t = &w.truth[i];
         released += w.items[i].outcome == OUTCOME_RELEASED ? 1 : 0;
@@ -413,7 +405,6 @@ static enum nature random_nature(unsigned evil)
 static void make_items(unsigned evil)
 {
     char id[16];
-
     for (size_t i = 0; i < w.n; i++) {
         enum nature nature = random_nature(evil);
         /* Those with a lock inside come again, since they are known then. */
@@ -431,7 +422,6 @@ static void drive(void)
 {
     struct plan_step step;
     enum plan_proved proved;
-
     for (int steps = 0; steps < 20 * MOST; steps++) {
         plan_next(w.plan, &w.table, w.mono_us, &step);
         switch (step.action) {
@@ -460,7 +450,6 @@ static void play_batch(void)
     static const unsigned evils[] = {0, 5, 20, 100, 500, 1000};
     static const enum release_fault disasters[] = {RELEASE_GONE, RELEASE_SERVER, RELEASE_UNKNOWN,
                                                    RELEASE_STALE};
-
     w.n = 1 + roll(roll(3) == 0 ? MOST : 40);
     w.backlog = roll(2) == 0;
     w.disaster = roll(8) == 0 ? disasters[roll(ARRAY_LEN(disasters))] : RELEASE_OK;
@@ -514,7 +503,6 @@ static void random_worlds(void **state)
 {
     const char *seed = getenv("RS_SEED");
     unsigned first = seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : 1;
-
     (void)state;
     for (unsigned number = first; number < first + WORLDS; number++)
         play_world(number);
@@ -542,7 +530,6 @@ int main(void)
         cmocka_unit_test(random_worlds),
     };
     const struct log_options quiet = {LOG_ERROR, LOG_FORMAT_JSON, "test", true};
-
     if (log_setup(&quiet) != 0)
         return 1;
     return cmocka_run_group_tests(tests, set_up, tear_down);

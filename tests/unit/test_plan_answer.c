@@ -74,7 +74,6 @@ static int tear_down(void **state)
 static void make(size_t n)
 {
     char id[8];
-
     clear();
     for (size_t i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "%u", (unsigned)i);
@@ -114,7 +113,6 @@ static bool say(enum release_fault fault, const char *sqlstate)
 {
     const struct release_result result = {
         .fault = fault, .sqlstate = sqlstate, .message = "no", .table = "inventory"};
-
     return plan_answer(plan, &result, &table, now_us);
 }
 
@@ -145,7 +143,6 @@ static void ends(const char *outcomes)
         [OUTCOME_INVALID] = 'I',  [OUTCOME_DEFERRED] = 'D',
     };
     char got[MOST + 1] = "";
-
     plan_next(plan, &table, now_us, &step);
     if (step.action == PLAN_PRODUCTS) { /* nobody knows */
         plan_products(plan, now_us);
@@ -215,7 +212,6 @@ static void what_fails_in_bulk_is_tried_with_care(void **state)
         enum release_fault fault;
         const char *sqlstate;
     } rows[] = {{RELEASE_ROW, "22012"}, {RELEASE_EITHER, "42501"}};
-
     (void)state;
     for (size_t i = 0; i < 6; i++) { /* and that never leads to a rest */
         run(3, true);
@@ -376,7 +372,6 @@ static void texts_without_a_form(void **state)
          "b",
          false, true, false, false},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         clear();
@@ -577,7 +572,6 @@ static void nothing_is_sent_any_more(void **state)
         enum release_fault fault;
         const char *outcomes;
     } rows[] = {{RELEASE_GONE, "RUU"}, {RELEASE_UNKNOWN, "RUU"}, {RELEASE_SERVER, "RXX"}};
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         run(3, true);
@@ -631,7 +625,6 @@ static void no_ids(void **state)
         enum plan_proved proved;
         char outcome;
     } rows[] = {{PLAN_PROVED, 'I'}, {PLAN_PROOF_REFUSED, 'N'}, {PLAN_PROOF_LOST, 'U'}};
-
     (void)state;
     table.id_kind = ID_INT4;
     make(2);
@@ -713,7 +706,6 @@ static void counters_are_waited_for(void **state)
                 {RELEASE_SLOW, "LLLL"},
                 {RELEASE_EITHER, "XLXL"},
                 {RELEASE_GONE, "ULUL"}};
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         bool over = rows[i].fault == RELEASE_EITHER || rows[i].fault == RELEASE_GONE;
@@ -759,7 +751,6 @@ static void a_wait_that_is_not_sent(void **state)
 static void four_counters_at_most(void **state)
 {
     char product[2] = "";
-
     (void)state;
     for (int round = 0; round < 2; round++) {
         run(6, false);
@@ -808,7 +799,6 @@ int main(void)
 #undef TEST
     };
     const struct log_options quiet = {LOG_ERROR, LOG_FORMAT_JSON, "test", true};
-
     if (log_setup(&quiet) != 0)
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);

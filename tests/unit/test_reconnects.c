@@ -31,7 +31,6 @@ static int open_files(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     int n = 0;
-
     assert_non_null(dir);
     while (readdir(dir) != NULL)
         n++;
@@ -44,7 +43,6 @@ static void on_accepted(struct evconnlistener *listener, evutil_socket_t fd, str
 {
     struct fixture *f = arg;
     const struct linger reset = {1, 0}; /* no TIME_WAIT: there are not ports enough */
-
     (void)listener;
     (void)from;
     (void)size;
@@ -82,7 +80,6 @@ static void listen_on_loopback(struct fixture *f)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof(address);
-
     f->loop = loop_new();
     assert_non_null(f->loop);
     f->listener = evconnlistener_new_bind(loop_base(f->loop), on_accepted, f, LEV_OPT_CLOSE_ON_FREE,
@@ -113,7 +110,6 @@ static void postgres_cuts(void **state)
     struct fixture f = {0};
     char text[128];
     const char *conninfo = text;
-
     (void)state;
     listen_on_loopback(&f);
     snprintf(text, sizeof(text),
@@ -147,7 +143,6 @@ static void redis_cuts(void **state)
     struct redis_address address;
     char url[64];
     const char *why = NULL;
-
     (void)state;
     listen_on_loopback(&f);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", f.port);
@@ -176,6 +171,5 @@ int main(void)
         cmocka_unit_test(postgres_cuts),
         cmocka_unit_test(redis_cuts),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

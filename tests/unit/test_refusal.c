@@ -51,11 +51,9 @@ static void test_each_versions_words(void **state)
          "claim.lua: ERR on @user_script:99999999999999999999."},
         {"user_script: ", "claim.lua: user_script: "},
     };
-
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct due_refusal refusal = {&script, NULL, "{r}:", rows[i].error};
         char text[256];
-
         due_refusal_text(text, sizeof(text), &refusal);
         assert_string_equal(text, rows[i].text);
     }
@@ -66,7 +64,6 @@ static void test_a_command(void **state)
     (void)state;
     const struct due_refusal refusal = {NULL, "HSCAN", "{r}:", "NOPERM no 'hscan'"};
     char text[256];
-
     due_refusal_text(text, sizeof(text), &refusal);
     assert_string_equal(text, "HSCAN: NOPERM no 'hscan'");
 }
@@ -77,7 +74,6 @@ static void test_what_is_long_is_cut(void **state)
     char error[2000];
     char text[64];
     const struct due_refusal refusal = {&script, NULL, "{r}:", error};
-
     memset(error, 'x', sizeof(error) - 1);
     error[sizeof(error) - 1] = '\0';
     memcpy(error, "NOPERM a key", 12);
@@ -92,6 +88,5 @@ int main(void)
         cmocka_unit_test(test_a_command),
         cmocka_unit_test(test_what_is_long_is_cut),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,6 @@ static void check(const struct item *item, enum due_verdict verdict, int64_t at_
 {
     const struct item before = *item;
     const struct settlement s = settlement_of(item, NOW_MS);
-
     assert_int_equal(s.verdict, verdict);
     assert_int_equal(s.at_ms, at_ms);
     assert_int_equal(s.reason, reason);
@@ -86,7 +85,6 @@ static void test_not_due(void **state)
 static void test_without_an_expiry(void **state)
 {
     struct item item = claimed(OUTCOME_NOT_DUE);
-
     (void)state;
     item.expires_us = INT64_MAX;
     check(&item, DUE_FORGET, 0, NONE);
@@ -95,7 +93,6 @@ static void test_without_an_expiry(void **state)
 static void test_locked(void **state)
 {
     struct item item = claimed(OUTCOME_LOCKED);
-
     (void)state;
     check(&item, DUE_PUT_BACK, NOW_MS + 250, RESCHEDULE_LOCKED); /* among others: not known */
     item.due_us = (NOW_MS - 8000) * 1000;
@@ -108,7 +105,6 @@ static void test_locked(void **state)
 static void test_refused(void **state)
 {
     struct item item = claimed(OUTCOME_FAILED);
-
     (void)state;
     check(&item, DUE_FAILED, NOW_MS + 1000, RESCHEDULE_FAILED);
     item.attempts = 3;
@@ -118,7 +114,6 @@ static void test_refused(void **state)
 static void test_deferred(void **state)
 {
     struct item item = claimed(OUTCOME_DEFERRED);
-
     (void)state;
     item.attempts = 3; /* of no weight: its product's breaker decides */
     item.wait_us = 4500000;
@@ -129,7 +124,6 @@ static struct item read_again(const struct item *item, int64_t now_ms)
 {
     char *record = failed_record_make(item, now_ms, now_ms + 1000);
     struct item again = {.outcome = OUTCOME_NONE};
-
     assert_non_null(record);
     failed_record_read(&again, record, strlen(record));
     free(record);
@@ -140,7 +134,6 @@ static struct item read_again(const struct item *item, int64_t now_ms)
 static void test_record(void **state)
 {
     struct item item = claimed(OUTCOME_FAILED);
-
     (void)state;
     assert_int_equal(read_again(&item, NOW_MS).attempts, 1);
     assert_int_equal(read_again(&item, NOW_MS).first_failed_ms, NOW_MS);
@@ -187,6 +180,5 @@ int main(void)
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_strange_records),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

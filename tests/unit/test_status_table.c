@@ -39,7 +39,6 @@ static void expect_line(const struct health_report *r, const char *name, const c
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-
     assert_non_null(out);
     status_table_print(r, out);
     assert_int_equal(fclose(out), 0);
@@ -59,7 +58,6 @@ static void test_counts(void **state)
 {
     (void)state;
     struct health_report r = calm();
-
     expect_line(&r, "on time         ", "yes");
     expect_line(&r, "degraded", NULL);
     expect_line(&r, "pending         ", "63");
@@ -82,9 +80,8 @@ static void test_verdict(void **state)
 {
     (void)state;
     struct health_report r = calm();
-
     r.ready = false;
-    snprintf(r.reason, sizeof r.reason, "Postgres\x1b is away");
+    snprintf(r.reason, sizeof(r.reason), "Postgres\x1b is away");
     expect_line(&r, "on time         ", "no: Postgres? is away");
     r.degraded = true;
     r.degraded_reason = "Redis is\x7f away";
@@ -109,15 +106,13 @@ static void test_overdue(void **state)
         {100000 * S_US, "27 h 46 min"},
     };
     struct health_report r = calm();
-
     expect_line(&r, "oldest overdue  ", "none");
     r.overdue_id = "r\x01";
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char wanted[80];
-
         r.now_us = NOW_US + rows[i].us;
         r.overdue_since_us = NOW_US;
-        snprintf(wanted, sizeof wanted, "r?, for %s (since 2026-11-18T11:06:40.000Z)",
+        snprintf(wanted, sizeof(wanted), "r?, for %s (since 2026-11-18T11:06:40.000Z)",
                  rows[i].text);
         expect_line(&r, "oldest overdue  ", wanted);
     }
@@ -133,7 +128,6 @@ static void test_next(void **state)
 {
     (void)state;
     struct health_report r = calm();
-
     expect_line(&r, "next due        ", "none");
     r.next_due_us = NOW_US + 2651000;
     expect_line(&r, "next due        ", "2026-11-18T11:06:42.651Z, in 2.651 s");
@@ -148,7 +142,6 @@ static void test_servers(void **state)
 {
     (void)state;
     struct health_report r = calm();
-
     expect_line(&r, "Postgres        ", "host=pg, clock +1.500 s from this host's");
     expect_line(&r, "Redis           ", "redis:6379/0");
     r.redis.up = false;
@@ -162,7 +155,6 @@ static void test_failures(void **state)
 {
     (void)state;
     struct health_report r = calm();
-
     r.failed = 7;
     r.failures = json_array();
     expect_line(&r, "failures", NULL);
@@ -184,6 +176,5 @@ int main(void)
         cmocka_unit_test(test_overdue), cmocka_unit_test(test_next),
         cmocka_unit_test(test_servers), cmocka_unit_test(test_failures),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

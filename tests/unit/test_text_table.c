@@ -26,7 +26,6 @@ static void test_against_an_array(void **state)
     struct text_table t = {.n = 0};
     unsigned random = 1;
     size_t n = 0;
-
     (void)state;
     for (int i = 0; i < MOST; i++) {
         things[i] = (struct thing){.in = false};
@@ -36,7 +35,6 @@ static void test_against_an_array(void **state)
     for (int step = 0; step < 20 * MOST; step++) {
         random = random * 1103515245 + 12345;
         struct thing *thing = &things[random / 65536 % MOST];
-
         assert_ptr_equal(text_table_find(&t, thing->key), thing->in ? &thing->entry : NULL);
         if (thing->in)
             text_table_remove(&t, &thing->entry);
@@ -62,6 +60,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_an_array),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

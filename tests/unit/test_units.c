@@ -6,7 +6,6 @@ static void check_text(const char *text, const char *same)
 {
     struct units units = units_parse(text);
     char out[UNITS_TEXT];
-
     assert_in_range(units.nano, 0, 999999999);
     units_text(&units, out);
     assert_string_equal(out, same);
@@ -37,11 +36,9 @@ static void test_nothing_of_what_is_no_number(void **state)
 {
     static const char *const texts[] = {"",  "NaN", "Infinity", "-Infinity",
                                         "-", ".5",  "1e5",      "1.5 "};
-
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct units units = units_parse(texts[i]);
-
         assert_int_equal(units.whole, 0);
         assert_int_equal(units.nano, 0);
     }
@@ -51,7 +48,6 @@ static void check_sum(const char *a, const char *b, const char *sum)
 {
     struct units first = units_parse(a), second = units_parse(b);
     char out[UNITS_TEXT];
-
     units_add(&first, &second);
     units_text(&first, out);
     assert_string_equal(out, sum);
@@ -61,7 +57,6 @@ static void test_adds_without_loss(void **state)
 {
     struct units tenth = units_parse("0.1"), sum = {0, 0};
     char out[UNITS_TEXT];
-
     (void)state;
     check_sum("1", "2", "3");
     check_sum("0.1", "0.2", "0.3");
@@ -89,12 +84,10 @@ static void test_negates(void **state)
         {"1.5", "-1.5"},
         {"0.000000001", "-0.000000001"},
     };
-
     (void)state;
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         struct units one = units_parse(pairs[i][0]);
         char out[UNITS_TEXT];
-
         one = units_negated(&one);
         units_text(&one, out);
         assert_string_equal(out, pairs[i][1]);
@@ -112,6 +105,5 @@ int main(void)
         cmocka_unit_test(test_negates),
         cmocka_unit_test(test_adds_without_loss),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,6 @@
 static inline int64_t within_us(int64_t us)
 {
     const char *factor = getenv("RS_TIME_FACTOR");
-
     return factor != NULL ? (int64_t)((double)us * strtod(factor, NULL)) : us;
 }
 

@@ -9,10 +9,8 @@
 void each_variation(const char *text, void (*visit)(const char *variation))
 {
     size_t len = strlen(text);
-
     for (size_t n = 0; n <= len; n++) {
         char *copy = strndup(text, n);
-
         assert_non_null(copy);
         visit(copy);
         for (int byte = 1; byte < 256 && n > 0; byte++) {
