@@ -1,10 +1,16 @@
-/* What is known of how the sweep is doing, kept fresh at little cost. */
+/* What is known of how the sweep is doing, kept fresh at little cost.
+ *
+ * Nothing here waits for a server: what health_read tells has come along with claims and polls, or
+ * was asked for by the tick, once a second. What is decided of it (the verdict, when to ask) is
+ * pure, in health_verdict.c; health_report.c makes JSON of a report, health_metrics.c the metrics.
+ */
 #include "health/health_private.h"
 
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "feed/feed.h"
 #include "feed/overdue.h"
+#include "health/health_verdict.h"
 #include "link/loop.h"
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
@@ -18,10 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TICK_US SECOND_US
-#define SIZES_US (5 * SECOND_US)     /* asked for when no claim has brought them for so long */
-#define FAILURES_US (10 * SECOND_US) /* how old the sample may be while their number stands */
 
 static bool redis_up(const struct health *h)
 {
@@ -60,9 +62,8 @@ static void on_failures(void *arg, const char *cursor, const struct due_found *f
 static void refresh_sizes(struct health *h, int64_t now_us)
 {
     const struct parts *s = h->options.parts;
-    int64_t due_us = head_us(s);
-    bool late = due_us > 0 && due_us + TICK_US < server_clock_now_us(&s->pg_clock);
-    if (h->asking_sizes || now_us - s->sizes_us < (late ? TICK_US : SIZES_US))
+    int64_t postgres_us = server_clock_now_us(&s->pg_clock);
+    if (h->asking_sizes || !health_wants_sizes(now_us - s->sizes_us, head_us(s), postgres_us))
         return;
     h->sizes_asked_us = now_us;
     h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
@@ -75,10 +76,9 @@ static void refresh_failures(struct health *h, int64_t now_us)
         json_decref(h->failures);
         h->failures = NULL;
         h->failures_of = 0;
-        return;
     }
     if (h->asking_failures ||
-        (h->failures_of == s->sizes.failed && now_us - h->failures_us < FAILURES_US))
+        !health_wants_failures(h->failures_of, now_us - h->failures_us, s->sizes.failed))
         return;
     h->failures_us = now_us;
     h->failures_of = s->sizes.failed;
@@ -103,7 +103,7 @@ static void on_tick(void *arg)
         refresh_sizes(h, now_us);
         refresh_failures(h, now_us);
     }
-    timer_after_us(h->tick, TICK_US);
+    timer_after_us(h->tick, HEALTH_TICK_US);
 }
 
 struct health *health_new(const struct health_options *options)
@@ -120,7 +120,7 @@ struct health *health_new(const struct health_options *options)
         health_free(h);
         return NULL;
     }
-    timer_after_us(h->tick, TICK_US);
+    timer_after_us(h->tick, HEALTH_TICK_US);
     return h;
 }
 
@@ -177,16 +177,14 @@ static void read_locked(struct health *h, struct health_report *r)
 static void read_servers(const struct health *h, struct health_report *r)
 {
     const struct parts *s = h->options.parts;
-    const char *feed_error = feed_postgres_error(h->options.feed);
-    bool workers_up = sweeper_postgres_up(h->options.sweeper);
     r->postgres = (struct health_server){
         .address = *h->options.postgres,
-        .up = workers_up && feed_error == NULL,
-        .error = workers_up && feed_error != NULL ? feed_error
-                                                  : sweeper_postgres_error(h->options.sweeper),
         .clock_known = s->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
     };
+    health_postgres(&r->postgres, sweeper_postgres_up(h->options.sweeper),
+                    sweeper_postgres_error(h->options.sweeper),
+                    feed_postgres_error(h->options.feed));
     r->redis = (struct health_server){
         .address = *h->options.redis,
         .up = redis_up(h),
@@ -214,8 +212,8 @@ void health_read(struct health *h, struct health_report *r)
     }
     read_overdue(h, r);
     read_locked(h, r);
-    h->started = h->started || (r->overdue_known && (s->sizes_us > 0 || r->degraded));
-    r->starting = !h->started && clock_mono_us() - h->began_us <= OVERDUE_KNOWN_US;
+    h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);
+    r->starting = health_is_starting(h->started, clock_mono_us() - h->began_us);
     r->stopping = h->stopping;
     health_judge(r, statements_problem(s->statements));
 }

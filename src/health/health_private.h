@@ -19,8 +19,7 @@ struct health {
     int64_t failures_us;    /* monotonic: when they were asked for */
     int64_t failures_of;    /* ... and how many there were */
     int64_t began_us;       /* monotonic */
-    bool started; /* it is known what is overdue, and Redis answered or is known to be out of reach
-                   */
+    bool started;           /* health_has_started has said so */
     bool stopping;
     bool reconciled;
     struct reconcile_result reconcile; /* its error is not kept */

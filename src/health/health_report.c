@@ -1,4 +1,4 @@
-/* A health report as JSON, and the verdict: on time or not. */
+/* A health report as JSON. */
 #include "health/health.h"
 
 #include "base/iso_time.h"
@@ -11,48 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OVERDUE_MAX_US (30 * SECOND_US) /* later than this is not on time */
-#define ID_SHOWN 1024                   /* bytes; what stands in Redis may be anything */
-#define RECORD_MAX 8192                 /* bytes of a record that is still shown */
-
-int64_t health_overdue_us(const struct health_report *r)
-{
-    return r->overdue_known && r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
-               ? r->now_us - r->overdue_since_us
-               : 0;
-}
-
-static void say_unknown(struct health_report *r)
-{
-    char silent[48] = "is not known";
-    if (r->silent_us > 0)
-        snprintf(silent, sizeof(silent), "has not been known for %lld s",
-                 (long long)(r->silent_us / SECOND_US));
-    snprintf(r->reason, sizeof(r->reason), "whether anything is overdue %s%s%s", silent,
-             r->overdue_unknown[0] != '\0' ? ": " : "", r->overdue_unknown);
-}
-
-void health_judge(struct health_report *r, const char *unusable)
-{
-    int64_t overdue_us = health_overdue_us(r);
-    r->ready = false;
-    if (!r->postgres.up)
-        snprintf(r->reason, sizeof(r->reason), "Postgres is out of reach%s%s",
-                 r->postgres.error[0] != '\0' ? ": " : "", r->postgres.error);
-    else if (unusable[0] != '\0')
-        snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
-                 unusable);
-    else if (r->stopping || r->starting)
-        snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
-    else if (!r->overdue_known)
-        say_unknown(r);
-    else if (overdue_us > OVERDUE_MAX_US)
-        snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
-                 (long long)(overdue_us / SECOND_US), r->overdue_id[0] != '\0' ? ": " : "",
-                 r->overdue_id);
-    else
-        r->ready = true;
-}
+#define ID_SHOWN 1024   /* bytes; what stands in Redis may be anything */
+#define RECORD_MAX 8192 /* bytes of a record that is still shown */
 
 /* An id of Redis's: foreign, and as long as it likes. */
 static json_t *id_json(const struct due_text *id)
@@ -179,11 +139,11 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
     size_t n = locked_oldest(locked, entries, HEALTH_LOCKED_MAX);
     for (size_t i = 0; i < n && list != NULL; i++) {
         const struct locked_entry *e = &entries[i];
-        int64_t held_us = mono_us - e->since_us;
+        int64_t locked_us = mono_us - e->since_us;
         json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId", json_text(e->id),
                               "productId", name_json(e->product), "lockedSince",
-                              time_json(now_us > 0 ? now_us - held_us : 0), "lockedSeconds",
-                              seconds_json(held_us));
+                              time_json(now_us > 0 ? now_us - locked_us : 0), "lockedSeconds",
+                              seconds_json(locked_us));
         set_holder(o, &e->holder);
         (void)json_array_append_new(list, o);
     }

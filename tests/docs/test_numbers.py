@@ -17,7 +17,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     "README.md": [
         ("try to connect for [5 s]; the daemon", "once.c:CONNECT_US"),
         ("have locked again for [10 s]", "DRAIN_LOCKED_US"),
-        ("overdue for longer than [30 s]", "OVERDUE_MAX_US"),
+        ("overdue for longer than [30 s]", "HEALTH_OVERDUE_MAX_US"),
         ("known for [30 s] whether anything is", "OVERDUE_KNOWN_US"),
     ],
     "docs/ARCHITECTURE.md": [
@@ -100,7 +100,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("growing pauses, [5 minutes] at most", "REFUSED_MAX_US"),
         ("rows were locked for [10 s]; the next run", "DRAIN_LOCKED_US"),
         ("tries again every [5 s] or more often", "workers.c:BACKOFF_MAX_US"),
-        ("overdue for more than [30 s], though", "OVERDUE_MAX_US"),
+        ("overdue for more than [30 s], though", "HEALTH_OVERDUE_MAX_US"),
         ("`SWEEPER_LEASE` and at most [5 s]", "STATEMENT_TIMEOUT_MAX_US"),
         ("is released within [5 s] of its end", "LOCKED_MAX_US"),
         ("when it has been locked for [30 s]", "LOCKED_SAID_US"),

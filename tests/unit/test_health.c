@@ -1,6 +1,10 @@
 /* The verdict on a report, and its JSON. */
+#include "feed/overdue.h"
 #include "health/health.h"
+#include "health/health_verdict.h"
 #include "queue/repair.h"
+#include "release/locked.h"
+#include "release/release.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,7 +13,6 @@
 #include "unit.h"
 
 #define NOW_US INT64_C(1763082000000000)
-#define SECOND_US INT64_C(1000000)
 
 static struct health_report healthy(void)
 {
@@ -103,6 +106,89 @@ static void not_known(void **state)
     assert_non_null(strstr(r.reason, "no table"));
 }
 
+/* Of several the first is said: what cannot be released at all comes before what is late. */
+static void reasons_in_order(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    overdue_by(&r, 100 * SECOND_US);
+    r.overdue_id = "";
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "a reservation has been overdue for 100 s");
+    r.overdue_known = false;
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "whether anything is overdue is not known");
+    r.starting = r.stopping = true;
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "stopping");
+    r.postgres.up = false;
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "Postgres is out of reach");
+    r = healthy(); /* to the second it is on time */
+    overdue_by(&r, HEALTH_OVERDUE_MAX_US + 1);
+    health_judge(&r, "");
+    assert_false(r.ready);
+}
+
+static void when_redis_is_asked_for_its_sizes(void **state)
+{
+    (void)state;
+    /* Claims bring them, as a rule. */
+    assert_false(health_wants_sizes(SIZES_US - 1, 0, NOW_US));
+    assert_true(health_wants_sizes(SIZES_US, 0, NOW_US));
+    assert_false(health_wants_sizes(SIZES_US - 1, NOW_US + SECOND_US, NOW_US));
+    /* The earliest is late: somebody else may be releasing it. */
+    assert_false(health_wants_sizes(SIZES_US - 1, NOW_US - HEALTH_TICK_US, NOW_US));
+    assert_true(health_wants_sizes(HEALTH_TICK_US, NOW_US - HEALTH_TICK_US - 1, NOW_US));
+    assert_false(health_wants_sizes(HEALTH_TICK_US - 1, NOW_US - HEALTH_TICK_US - 1, NOW_US));
+    /* Postgres's clock is not known. */
+    assert_false(health_wants_sizes(SIZES_US - 1, NOW_US, 0));
+}
+
+static void when_redis_is_asked_for_failures(void **state)
+{
+    (void)state;
+    assert_false(health_wants_failures(0, HOUR_US, 0));
+    assert_false(health_wants_failures(3, HOUR_US, 0));
+    assert_true(health_wants_failures(3, 0, 4)); /* others */
+    assert_true(health_wants_failures(0, 0, 1));
+    assert_false(health_wants_failures(3, FAILURES_US - 1, 3));
+    assert_true(health_wants_failures(3, FAILURES_US, 3));
+}
+
+static void the_start(void **state)
+{
+    (void)state;
+    assert_true(health_has_started(true, true, false));
+    assert_true(health_has_started(true, false, true)); /* Redis is away from the beginning */
+    assert_false(health_has_started(true, false, false));
+    assert_false(health_has_started(false, true, true));
+    assert_true(health_is_starting(false, 0));
+    assert_true(health_is_starting(false, OVERDUE_KNOWN_US));
+    assert_false(health_is_starting(false, OVERDUE_KNOWN_US + 1)); /* it should have by now */
+    assert_false(health_is_starting(true, 0));
+}
+
+static void who_reaches_postgres(void **state)
+{
+    struct health_server s = {.up = true};
+
+    (void)state;
+    health_postgres(&s, true, "of long ago", NULL);
+    assert_true(s.up);
+    health_postgres(&s, true, "of long ago", "timed out");
+    assert_false(s.up);
+    assert_string_equal(s.error, "timed out");
+    health_postgres(&s, false, "refused", NULL);
+    assert_false(s.up);
+    assert_string_equal(s.error, "refused");
+    health_postgres(&s, false, "refused", "timed out");
+    assert_false(s.up);
+    assert_string_equal(s.error, "refused");
+}
+
 static void stopping(void **state)
 {
     struct health_report r = healthy();
@@ -168,6 +254,130 @@ static void status_json(void **state)
     assert_true(json_is_null(json_object_get(json_object_get(o, "redis"), "clockOffsetSeconds")));
     json_decref(o);
     free(text);
+}
+
+static json_t *status_of(const struct health_report *r)
+{
+    char *text = health_status_json(r);
+    json_t *o = json_loads(text, 0, NULL);
+
+    assert_non_null(o);
+    free(text);
+    return o;
+}
+
+/* What is not ready says why; a server that is out of reach says its error, and one that is not
+ * keeps the one of before to itself. */
+static void reasons_in_json(void **state)
+{
+    struct health_report r = healthy();
+
+    (void)state;
+    r.postgres.error = "of long ago";
+    r.redis.up = false;
+    r.redis.error = "refused";
+    r.degraded = true;
+    r.degraded_reason = "READONLY";
+    r.stopping = true;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    assert_string_equal(json_string_value(json_object_get(o, "reason")), "stopping");
+    assert_string_equal(json_string_value(json_object_get(o, "degradedReason")), "READONLY");
+    assert_null(json_object_get(json_object_get(o, "postgres"), "error"));
+    assert_string_equal(json_string_value(json_object_get(json_object_get(o, "redis"), "error")),
+                        "refused");
+    assert_int_equal(json_array_size(json_object_get(o, "failures")), 0);
+    json_decref(o);
+
+    r = healthy();
+    r.degraded_reason = "of long ago";
+    r.redis.up = false; /* and nobody knows why */
+    health_judge(&r, "");
+    o = status_of(&r);
+    assert_null(json_object_get(o, "reason"));
+    assert_null(json_object_get(o, "degradedReason"));
+    assert_null(json_object_get(json_object_get(o, "redis"), "error"));
+    assert_true(json_is_null(json_object_get(o, "nextDueAt")));
+    json_decref(o);
+    r.degraded = true;
+    r.degraded_reason = "";
+    o = status_of(&r);
+    assert_null(json_object_get(o, "degradedReason"));
+    json_decref(o);
+}
+
+static void meet_locked(struct locked *l, const char *id, int64_t mono_us)
+{
+    struct item item;
+
+    assert_int_equal(item_init(&item, id, strlen(id)), 0);
+    item.outcome = OUTCOME_LOCKED;
+    item.lock = LOCK_HELD;
+    locked_note(l, &item, NOW_US, mono_us);
+    item_clear(&item);
+}
+
+static void locked_in_json(void **state)
+{
+    const struct locked_holder session = {
+        .known = true, .pid = 4242, .user = "shop", .application = "api", .what = "counter"};
+    const struct locked_holder prepared = {.known = true, .gid = "tx-1", .what = "reservation"};
+    const struct locked_holder unknown = {.known = false, .pid = 1};
+    struct locked *l = locked_new();
+
+    (void)state;
+    meet_locked(l, "a", 5 * SECOND_US);
+    meet_locked(l, "b", 6 * SECOND_US);
+    meet_locked(l, "c", 7 * SECOND_US);
+    locked_answer(l, "a", true, "p-1", &session, 8 * SECOND_US);
+    locked_answer(l, "b", true, "", &prepared, 8 * SECOND_US);
+    locked_answer(l, "c", true, "", &unknown, 8 * SECOND_US);
+    json_t *list = health_lockeds(l, 10 * SECOND_US, NOW_US);
+    assert_int_equal(json_array_size(list), 3);
+    json_t *a = json_array_get(list, 0), *b = json_array_get(list, 1), *c = json_array_get(list, 2);
+    assert_string_equal(json_string_value(json_object_get(a, "reservationId")), "a");
+    assert_string_equal(json_string_value(json_object_get(a, "productId")), "p-1");
+    assert_string_equal(json_string_value(json_object_get(a, "lockedSince")),
+                        "2025-11-14T00:59:55.000Z");
+    assert_int_equal(json_real_value(json_object_get(a, "lockedSeconds")), 5);
+    assert_int_equal(json_integer_value(json_object_get(a, "blockerPid")), 4242);
+    assert_null(json_object_get(a, "blockerGid"));
+    assert_string_equal(json_string_value(json_object_get(a, "blockerUser")), "shop");
+    assert_string_equal(json_string_value(json_object_get(a, "lockOn")), "counter");
+    assert_string_equal(json_string_value(json_object_get(b, "blockerGid")), "tx-1");
+    assert_null(json_object_get(b, "blockerPid"));
+    assert_true(json_is_null(json_object_get(b, "productId")));
+    assert_null(json_object_get(c, "blockerPid"));
+    assert_null(json_object_get(c, "blockerUser"));
+    json_decref(list);
+
+    list = health_lockeds(l, 10 * SECOND_US, 0); /* Postgres's clock is not known */
+    assert_true(json_is_null(json_object_get(json_array_get(list, 0), "lockedSince")));
+    json_decref(list);
+    locked_free(l);
+}
+
+/* For how long: null while some are locked and since when is not known (--status). */
+static void locked_seconds(void **state)
+{
+    struct health_report r = healthy();
+    json_t *list = json_pack("[s]", "shown");
+
+    (void)state;
+    json_t *o = status_of(&r);
+    assert_true(json_is_real(json_object_get(o, "lockedSeconds")));
+    json_decref(o);
+    r.locked = 2;
+    o = status_of(&r);
+    assert_true(json_is_null(json_object_get(o, "lockedSeconds")));
+    json_decref(o);
+    r.locked_us = 3 * SECOND_US;
+    r.lockeds = list;
+    o = status_of(&r);
+    assert_int_equal(json_real_value(json_object_get(o, "lockedSeconds")), 3);
+    assert_int_equal(json_array_size(json_object_get(o, "lockedReservations")), 1);
+    json_decref(o);
+    json_decref(list);
 }
 
 static void text_that_is_no_utf8(void **state)
@@ -240,6 +450,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
         cmocka_unit_test(not_known),
+        cmocka_unit_test(reasons_in_order),
+        cmocka_unit_test(when_redis_is_asked_for_its_sizes),
+        cmocka_unit_test(when_redis_is_asked_for_failures),
+        cmocka_unit_test(the_start),
+        cmocka_unit_test(who_reaches_postgres),
+        cmocka_unit_test(reasons_in_json),
+        cmocka_unit_test(locked_in_json),
+        cmocka_unit_test(locked_seconds),
         cmocka_unit_test(stopping),
         cmocka_unit_test(times_of_failures),
         cmocka_unit_test(without_redis_it_is_ready),

@@ -1,0 +1,80 @@
+/* The verdict, on time or not, and what else health decides.
+ *
+ * It is not ready while it cannot release (Postgres, or its tables), while it begins or ends, while
+ * what is overdue is not known, and when something has been overdue for longer than 30 s; the first
+ * of these that holds is the reason that is given. Redis is none: releases go on without it. */
+#include "health/health_verdict.h"
+
+#include "feed/overdue.h"
+#include "health/health.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+int64_t health_overdue_us(const struct health_report *r)
+{
+    return r->overdue_known && r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
+               ? r->now_us - r->overdue_since_us
+               : 0;
+}
+
+static void say_unknown(struct health_report *r)
+{
+    char silent[48] = "is not known";
+    if (r->silent_us > 0)
+        snprintf(silent, sizeof(silent), "has not been known for %lld s",
+                 (long long)(r->silent_us / SECOND_US));
+    snprintf(r->reason, sizeof(r->reason), "whether anything is overdue %s%s%s", silent,
+             r->overdue_unknown[0] != '\0' ? ": " : "", r->overdue_unknown);
+}
+
+void health_judge(struct health_report *r, const char *unusable)
+{
+    int64_t overdue_us = health_overdue_us(r);
+    assert(overdue_us >= 0);
+    r->ready = false;
+    if (!r->postgres.up)
+        snprintf(r->reason, sizeof(r->reason), "Postgres is out of reach%s%s",
+                 r->postgres.error[0] != '\0' ? ": " : "", r->postgres.error);
+    else if (unusable[0] != '\0')
+        snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
+                 unusable);
+    else if (r->stopping || r->starting)
+        snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
+    else if (!r->overdue_known)
+        say_unknown(r);
+    else if (overdue_us > HEALTH_OVERDUE_MAX_US)
+        snprintf(r->reason, sizeof(r->reason), "a reservation has been overdue for %lld s%s%s",
+                 (long long)(overdue_us / SECOND_US), r->overdue_id[0] != '\0' ? ": " : "",
+                 r->overdue_id);
+    else
+        r->ready = true;
+}
+
+bool health_wants_sizes(int64_t age_us, int64_t next_due_us, int64_t now_us)
+{
+    bool late = next_due_us > 0 && next_due_us + HEALTH_TICK_US < now_us;
+    return age_us >= (late ? HEALTH_TICK_US : SIZES_US);
+}
+
+bool health_wants_failures(int64_t known_of, int64_t age_us, int64_t failed)
+{
+    return failed > 0 && (known_of != failed || age_us >= FAILURES_US);
+}
+
+bool health_has_started(bool overdue_known, bool sizes_heard, bool degraded)
+{
+    return overdue_known && (sizes_heard || degraded);
+}
+
+bool health_is_starting(bool started, int64_t age_us)
+{
+    return !started && age_us <= OVERDUE_KNOWN_US;
+}
+
+void health_postgres(struct health_server *postgres, bool workers_up, const char *workers_error,
+                     const char *feed_error)
+{
+    postgres->up = workers_up && feed_error == NULL;
+    postgres->error = workers_up && feed_error != NULL ? feed_error : workers_error;
+}
