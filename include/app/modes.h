@@ -4,16 +4,27 @@
 
 struct config;
 
-#define EXIT_DONE 0
-#define EXIT_FAILED 1
-#define EXIT_USAGE 2
-#define EXIT_INCONSISTENT 3
+#define EXIT_DONE 0         /* also an orderly stop */
+#define EXIT_FAILED 1       /* it could not do its work: the last ERROR record says why */
+#define EXIT_USAGE 2        /* a setting is wrong */
+#define EXIT_INCONSISTENT 3 /* --reconcile: inconsistencies remain */
 
+/* The daemon, until SIGTERM or SIGINT: releases what expires when it does. */
 int daemon_run(const struct config *config);
+
+/* --once: releases all that has expired, from Postgres; with --dry-run counts it. */
 int once_run(const struct config *config);
+
+/* --reconcile: compares reservations, entries and counters, and repairs what differs. */
 int reconcile_mode_run(const struct config *config);
+
+/* --status: prints how things stand; EXIT_FAILED when a server is out of reach. */
 int status_run(const struct config *config);
+
+/* --healthcheck: asks the daemon on this host whether it is ready. */
 int healthcheck_run(const struct config *config);
+
+/* --check-config: proves settings, servers, tables and rights; changes nothing. */
 int check_config_run(const struct config *config);
 
 #endif

@@ -59,6 +59,9 @@ void drain_free(struct drain *d);
 void drain_run(struct drain *d, int64_t due_by_us, int64_t locked_for_us,
                void (*done)(void *arg, const struct drain_result *result), void *arg);
 
+/* What its passes that are over have come to; ends with the next run. */
+const struct drain_result *drain_so_far(const struct drain *d);
+
 /* Ends it after the batches under way; done follows. Nothing when it is not running. */
 void drain_stop(struct drain *d);
 bool drain_running(const struct drain *d);

@@ -1,5 +1,5 @@
-/* What this process has done since it started: counters and histograms. Written by the sweep
- * modules, read by logs and metrics. Plain numbers, no units but those in the names. */
+/* What this process has done since it started: counters and histograms. Written by what
+ * releases, read by logs and metrics. Plain numbers, no units but those in the names. */
 #ifndef RS_STATS_H
 #define RS_STATS_H
 
@@ -45,9 +45,16 @@ struct stats {
     struct stats_histogram lateness_s, batch_s, batch_size;
 };
 
+/* All zero, but for the bounds of the histograms and the name of the commonest refusal. */
 void stats_init(struct stats *s);
+
+/* Counts one observation. */
 void stats_observe(struct stats_histogram *h, double value);
+
+/* Counts one refusal; of an SQLSTATE that finds no room as "other". */
 void stats_failed(struct stats *s, const char *sqlstate);
+
+/* All refusals together. */
 uint64_t stats_failed_total(const struct stats *s);
 
 #endif

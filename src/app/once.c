@@ -1,5 +1,6 @@
 /* --once: releases everything that has expired, from Postgres, and exits. The cron job's
  * replacement. */
+#include "app/cleanup_log.h"
 #include "app/context.h"
 #include "app/modes.h"
 #include "base/log.h"
@@ -30,9 +31,7 @@ struct once {
     bool connected;           /* the wait is over */
     bool stopping;
     bool ended; /* and said so: what links and signals still report changes nothing */
-    int64_t began_us;
-    uint64_t cleaned, failed, skipped;
-    struct units units;
+    struct cleanup cleanup;
     int status;
 };
 
@@ -47,14 +46,9 @@ static void end(struct once *o, int status)
 
 static void completed(struct once *o)
 {
-    char units[UNITS_TEXT];
     refusal_log_flush(o->context.parts.refusal_log);
-    units_text(&o->units, units);
-    log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)o->cleaned,
-              LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)o->failed,
-              LOG_INT, "skippedCount", (int64_t)o->skipped, LOG_BOOL, "dryRun", o->config->dry_run,
-              LOG_INT, "durationMs", (clock_mono_us() - o->began_us) / MS_US, LOG_END);
-    end(o, o->failed > 0 ? EXIT_FAILED : EXIT_DONE);
+    cleanup_completed(&o->cleanup);
+    end(o, o->cleanup.failed > 0 ? EXIT_FAILED : EXIT_DONE);
 }
 
 static void failed(struct once *o, const char *error)
@@ -62,8 +56,9 @@ static void failed(struct once *o, const char *error)
     if (o->ended)
         return;
     refusal_log_flush(o->context.parts.refusal_log);
-    log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
-              (int64_t)o->cleaned, LOG_END);
+    if (o->drain != NULL)
+        cleanup_take(&o->cleanup, drain_so_far(o->drain));
+    cleanup_failed(&o->cleanup, error);
     end(o, EXIT_FAILED);
 }
 
@@ -72,10 +67,7 @@ static void on_drained(void *arg, const struct drain_result *result)
     struct once *o = arg;
     if (o->ended)
         return;
-    o->cleaned = result->released;
-    o->units = result->units;
-    o->failed = result->refused + result->deferred;
-    o->skipped = result->locked;
+    cleanup_take(&o->cleanup, result);
     if (!result->ok)
         failed(o, result->error);
     else if (o->stopping)
@@ -91,9 +83,9 @@ static void on_count(void *arg, const struct pg_answer *answer)
         failed(o, answer->message);
         return;
     }
-    o->cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
+    o->cleanup.cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
     /* What is no number, NULL or NaN among it, is not to be told. */
-    o->units = units_parse(pg_result_text(answer->results[0], 0, 1));
+    o->cleanup.units = units_parse(pg_result_text(answer->results[0], 0, 1));
     completed(o);
 }
 
@@ -234,7 +226,7 @@ int once_run(const struct config *config)
     memset(&o, 0, sizeof(o));
     o.config = config;
     o.status = EXIT_FAILED;
-    o.began_us = clock_mono_us();
+    o.cleanup = (struct cleanup){.began_us = clock_mono_us(), .dry_run = config->dry_run};
     if (context_open(&o.context, config, on_redis, &o) != 0)
         return EXIT_FAILED;
     if (set_up(&o) != 0) {

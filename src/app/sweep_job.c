@@ -1,8 +1,8 @@
 /* What --once does, inside the running daemon. */
 #include "app/sweep_job.h"
 
+#include "app/cleanup_log.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
@@ -23,42 +23,33 @@ struct sweep_job {
     struct pg_link *link;
     struct drain *drain; /* NULL: not begun */
     struct timer *turn;  /* the next step */
-    int64_t began_us;
+    struct cleanup cleanup;
     bool stopping, over;
-    struct units units;
     char reason[PG_REASON_SIZE]; /* why there is no connection */
-    struct sweep_job_result result;
     void (*done)(void *arg, const struct sweep_job_result *result);
     void *arg;
 };
 
 static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
 {
-    const struct sweep_job_result *r = &j->result;
-    char units[UNITS_TEXT];
+    const struct sweep_job_result result = {.error = error,
+                                            .out_of_reach = out_of_reach,
+                                            .cleaned = j->cleanup.cleaned,
+                                            .failed = j->cleanup.failed,
+                                            .skipped = j->cleanup.skipped};
     j->over = true;
-    j->result.error = error;
-    j->result.out_of_reach = out_of_reach;
     timer_clear(j->turn);
-    units_text(&j->units, units);
     if (error == NULL)
-        log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)r->cleaned,
-                  LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)r->failed,
-                  LOG_INT, "skippedCount", (int64_t)r->skipped, LOG_BOOL, "dryRun", 0, LOG_INT,
-                  "durationMs", (clock_mono_us() - j->began_us) / MS_US, LOG_END);
+        cleanup_completed(&j->cleanup);
     else
-        log_event(LOG_ERROR, "Cleanup job failed", LOG_STR, "error", error, LOG_INT, "cleanedCount",
-                  (int64_t)r->cleaned, LOG_END);
-    j->done(j->arg, &j->result);
+        cleanup_failed(&j->cleanup, error);
+    j->done(j->arg, &result);
 }
 
 static void on_drained(void *arg, const struct drain_result *result)
 {
     struct sweep_job *j = arg;
-    j->result.cleaned = result->released;
-    j->result.failed = result->refused + result->deferred;
-    j->result.skipped = result->locked;
-    j->units = result->units;
+    cleanup_take(&j->cleanup, result);
     if (!result->ok)
         finish(j, result->error, !pg_link_up(j->link));
     else if (j->stopping)
@@ -82,7 +73,7 @@ static void start(struct sweep_job *j)
 static void on_turn(void *arg)
 {
     struct sweep_job *j = arg;
-    int64_t left_us = j->began_us + CONNECT_US - clock_mono_us();
+    int64_t left_us = j->cleanup.began_us + CONNECT_US - clock_mono_us();
     if (j->stopping)
         finish(j, "the sweeper is stopping", true);
     else if (pg_link_up(j->link) && statements_ready(j->parts->statements))
@@ -119,7 +110,7 @@ struct sweep_job *sweep_job_new(struct parts *parts,
     j->parts = parts;
     j->done = done;
     j->arg = arg;
-    j->began_us = clock_mono_us();
+    j->cleanup.began_us = clock_mono_us();
     j->turn = timer_new(parts->loop, on_turn, j);
     j->link = pg_link_new(parts->loop, &options);
     if (j->turn == NULL || j->link == NULL) {

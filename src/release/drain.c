@@ -104,6 +104,11 @@ void drain_run(struct drain *d, int64_t due_by_us, int64_t locked_for_us,
     on_turn(d);
 }
 
+const struct drain_result *drain_so_far(const struct drain *d)
+{
+    return &d->result;
+}
+
 void drain_stop(struct drain *d)
 {
     if (!d->running)
