@@ -101,6 +101,7 @@ def test_schedule_with_claims_alone_and_with_records_alone(queue: Queue) -> None
     queue.client.zadd(PENDING, {"failed": NOW + 300})
     queue.client.hset(FAILED, "failed", "r")
     assert queue.schedule((NOW, "failed"), (NOW - 1, "new")) == 1
+    assert queue.schedule((NOW, "new")) == 0, "the earlier one is kept"
     assert queue.pending() == {b"failed": NOW + 300, b"new": NOW - 1}
     queue.client.delete(FAILED)
     assert queue.schedule((NOW, "failed"), (NOW, "new")) == 1
@@ -124,6 +125,7 @@ def test_drop(queue: Queue) -> None:
     assert queue.call("drop", "a", "b", "d", "unknown") == 4
     assert queue.state() == ({b"c": NOW}, {}, {b"c": b"r"})
     assert queue.call("drop") == 0
+    assert queue.call("drop", *range(1000)) == 0
     with pytest.raises(redis_py.ResponseError, match="too many ids"):
         queue.call("drop", *range(1001))
 
@@ -151,6 +153,7 @@ def test_a_role_has_one_holder(queue: Queue) -> None:
     assert (held, owner) == (0, b"one") and 0 < remaining <= 60_000
     assert role(queue, "one", 90_000) == [1, 90_000, b"one"]
     assert 60_000 < queue.client.pttl(FEEDER) <= 90_000
+    assert role(queue, "two", 60_000)[0] == 0, "whoever asks for less does not get it"
     assert role(queue, "two", 0)[:3:2] == [0, b"one"], "only its holder gives it up"
     assert role(queue, "one", 0) == [0, 0, b""]
     assert role(queue, "one", 0) == [0, 0, b""]

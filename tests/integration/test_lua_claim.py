@@ -60,9 +60,10 @@ def test_leases_are_taken_over_first(queue: Queue) -> None:
 
 def test_taken_over_and_due_is_claimed_once(queue: Queue) -> None:
     queue.client.zadd(INFLIGHT, {"both": NOW - 1, "extended": NOW - 2})
-    queue.client.zadd(PENDING, {"both": NOW - 7, "extended": NOW + 7, "due": NOW - 3})
+    queue.client.zadd(INFLIGHT, {"now": NOW - 1})
+    queue.client.zadd(PENDING, {"both": NOW - 7, "now": NOW, "extended": NOW + 7, "due": NOW - 3})
     got = queue.claim()
-    assert got.over.keys() == {b"both", b"extended"} and got.due.keys() == {b"due"}
+    assert got.over.keys() == {b"both", b"now", b"extended"} and got.due.keys() == {b"due"}
     assert queue.pending() == {b"extended": NOW + 7}, "what is not yet due stays"
 
 
