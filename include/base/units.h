@@ -13,11 +13,18 @@ struct units {
 /* Reads a number as Postgres writes integers and numerics; 0 when the text is none: empty, NaN,
  * Infinity. */
 struct units units_parse(const char *text);
+
+/* sum + more; what is too large, or too small, stays at the end of the range. */
 void units_add(struct units *sum, const struct units *more);
+
+/* -units; of the smallest number the largest. */
 struct units units_negated(const struct units *units);
+
+/* The nearest double: for metrics. */
 double units_real(const struct units *units);
 
-#define UNITS_TEXT 32
+#define UNITS_TEXT 32 /* bytes of a text, with its end */
+
 /* "1200", "-1.5": what units_parse reads. */
 void units_text(const struct units *units, char out[UNITS_TEXT]);
 

@@ -26,9 +26,10 @@ int loop_run(struct loop *loop) __attribute__((warn_unused_result));
 /* Makes loop_run return after the callbacks of this turn; before loop_run: after its first turn. */
 void loop_stop(struct loop *loop);
 
-/* For modules that own descriptors (links, HTTP). Events of this priority get their turn when
- * nothing else is waiting. */
+/* Events of this priority are served when nothing else is waiting. */
 #define LOOP_PRIORITY_LOW 2
+
+/* libevent's own, for modules that own descriptors (links, HTTP); it stays the loop's. */
 struct event_base *loop_base(struct loop *loop);
 
 /* Calls cb(arg) on the loop's thread at each arrival of signo. Once the loop is freed, further ones
@@ -39,17 +40,26 @@ int loop_on_signal(struct loop *loop, int signo, event_cb *cb, void *arg)
 /* A library has blocked the loop for so long: nobody was heard meanwhile. */
 void loop_blocked(struct loop *loop, int64_t us);
 
-/* A timer that is not armed. NULL when memory ran out. */
+/* A timer that is not armed; cb(arg) is called from the loop. NULL when memory ran out. */
 struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg);
+
 /* The same for the deadline of somebody else's answer: what loop_blocked is told does not count. */
 struct timer *timer_new_deadline(struct loop *loop, event_cb *cb, void *arg);
-void timer_free(struct timer *t); /* NULL is legal; allowed inside its own callback */
+
+/* NULL is legal; allowed inside its own callback. */
+void timer_free(struct timer *t);
 
 /* Arms it once, replacing an earlier moment. A delay of 0 or less means: on a later turn of the
  * loop, never inside the caller. Counts from now, not from when the loop woke. */
 void timer_after_us(struct timer *t, int64_t delay_us);
+
+/* The same for a moment of the monotonic clock; one that has passed means: on a later turn. */
 void timer_at_us(struct timer *t, int64_t mono_us);
+
+/* Disarms it; harmless when it is not armed. */
 void timer_clear(struct timer *t);
+
+/* Whether it is going to fire. */
 bool timer_armed(const struct timer *t);
 
 #endif

@@ -95,13 +95,25 @@ void pg_link_free(struct pg_link *link);
 
 /* Once. Connects on the next turn of the loop. */
 void pg_link_start(struct pg_link *link);
+
+/* There is a connection that can be used, busy or not. */
 bool pg_link_up(const struct pg_link *link);
-bool pg_link_busy(const struct pg_link *link); /* a request is under way */
+
+/* A request is under way: its callback is still owed. */
+bool pg_link_busy(const struct pg_link *link);
+
+/* How often there was a connection again after the first. */
 uint64_t pg_link_reconnects(const struct pg_link *link);
+
+/* Why the last connection or attempt ended, one line without secrets; "" when none has. Good until
+ * the next one ends. */
 const char *pg_link_last_error(const struct pg_link *link);
-int pg_link_backend_pid(const struct pg_link *link); /* the server's process; 0 while down. Behind a
-                                                      * pooler: a number that says nothing */
-int pg_link_server_version(const struct pg_link *link); /* 150018; 0 while down */
+
+/* The server's process; 0 while down. Behind a pooler: a number that says nothing. */
+int pg_link_backend_pid(const struct pg_link *link);
+
+/* As PQserverVersion has it, 150018; 0 while down. */
+int pg_link_server_version(const struct pg_link *link);
 
 /* Sends one transaction; parameters are copied by the library. The callback fires exactly once,
  * never from inside this call, with an answer that ends with the call; it may send the next
@@ -128,13 +140,20 @@ void pg_link_follow(struct pg_link *link);
  * later turn, or from pg_link_free. */
 void pg_link_stop(struct pg_link *link);
 
-/* Results: out-of-range indexes are programming errors (assert). */
+/* Results, good until the callback that was given them returns. Rows and columns count from 0;
+ * indexes out of range are programming errors (assert). */
 int pg_result_rows(const struct pg_result *r);
 int pg_result_columns(const struct pg_result *r);
 bool pg_result_null(const struct pg_result *r, int row, int col);
-const char *pg_result_text(const struct pg_result *r, int row, int col); /* "" for NULL */
+
+/* The text form, terminated; "" for NULL. */
+const char *pg_result_text(const struct pg_result *r, int row, int col);
+
+/* The bytes of that, without the terminator. */
 size_t pg_result_len(const struct pg_result *r, int row, int col);
-int64_t pg_result_int(const struct pg_result *r, int row, int col); /* 0 for NULL or not a number */
+
+/* 0 for NULL, or for what is no 64-bit integer. */
+int64_t pg_result_int(const struct pg_result *r, int row, int col);
 
 /* Quoting as libpq does it, for the one place that makes statements from names. malloc'd; NULL
  * when the link is down or memory ran out. */

@@ -53,12 +53,20 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_opt
  * link (use redis_link_stop there); NULL is legal. */
 void redis_link_free(struct redis_link *link);
 
+/* Connects on the next turn of the loop. */
 void redis_link_start(struct redis_link *link);
+
+/* DOWN from the moment at which a loss is noticed, which is before on_state says so. */
 enum redis_state redis_link_state(const struct redis_link *link);
+
+/* All zero before the first connection. Good for the link's life; changes with each connection. */
 const struct redis_server_info *redis_link_info(const struct redis_link *link);
-uint64_t
-redis_link_reconnects(const struct redis_link *link); /* successful connects after the first */
-const char *redis_link_last_error(const struct redis_link *link); /* "" when none */
+
+/* How often there was a connection again after the first. */
+uint64_t redis_link_reconnects(const struct redis_link *link);
+
+/* Why the last connection or attempt ended; "" when none has. */
+const char *redis_link_last_error(const struct redis_link *link);
 
 /* Closes the connection and connects again (a server that is up but of no use: READONLY after a
  * failover, say). Pending commands fail with NULL on a later turn. */
@@ -100,11 +108,18 @@ enum redis_type {
     REDIS_LINK_ARRAY,
     REDIS_LINK_ERROR
 };
+/* NIL for NULL too. */
 enum redis_type redis_reply_type(const struct redis_reply *r);
-const char *redis_reply_str(const struct redis_reply *r,
-                            size_t *len);             /* STRING, STATUS, ERROR; terminated */
-int64_t redis_reply_int(const struct redis_reply *r); /* INTEGER */
-size_t redis_reply_len(const struct redis_reply *r);  /* ARRAY */
+
+/* Of STRING, STATUS and ERROR: terminated, any bytes; *len (NULL is legal) without the terminator.
+ */
+const char *redis_reply_str(const struct redis_reply *r, size_t *len);
+
+/* Of INTEGER. */
+int64_t redis_reply_int(const struct redis_reply *r);
+
+/* Of ARRAY: how many elements, and element i; NULL beyond the last. */
+size_t redis_reply_len(const struct redis_reply *r);
 const struct redis_reply *redis_reply_at(const struct redis_reply *r, size_t i);
 
 /* True for errors that say the server is of no use at present (READONLY, LOADING): the link is lost

@@ -1,10 +1,31 @@
-/* The HTTP server's connections: how many, how long, and which one gives way. */
+/* The HTTP server's connections: how many, how long, and which one gives way.
+ *
+ * evhttp limits neither, and says nothing of a connection before its request is complete. So each
+ * connection has a slot: made when evhttp asks for a bufferevent, in a list with the oldest first,
+ * found again by that bufferevent. A slot goes through these stages:
+ *
+ *   waiting   for the request; at its deadline it is cut, and so is the oldest one when there is no
+ *             room for another
+ *   answered  by us, at leisure: no deadline, and never cut
+ *   leaving   the answer is on its way, with a deadline again
+ *   cut       its socket is shut down; evhttp finds out, and frees the connection in its own time
+ *   ended     evhttp has freed it: the callbacks of the bufferevent are gone; the next tick forgets
+ * it
+ *
+ * What must hold:
+ * - A slot keeps a reference to its bufferevent from its making to its end, and so the descriptor:
+ *   shutdown() can never hit another connection that was given the same number.
+ * - Only the tick and a new connection forget slots, never a callback of the connection itself.
+ * - All of it has low priority, and accepting pauses after ACCEPT_AT_ONCE, so that a flood of
+ *   connections delays neither the sweep nor those whose request has come.
+ * - The tick is always armed: it alone listens again, after a pause and after accepting failed. */
 #include "link/http_private.h"
 
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 
+#include <assert.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
@@ -29,6 +50,7 @@ static bool ended(const struct http_slot *slot)
 
 static void forget(struct http *h, struct http_slot *slot)
 {
+    assert(h->nslots > 0 && h->ncut <= h->nslots);
     TAILQ_REMOVE(&h->slots, slot, entry);
     h->nslots--;
     h->ncut -= slot->cut ? 1 : 0;
@@ -51,6 +73,7 @@ static void reap(struct http *h)
  */
 static void cut(struct http *h, struct http_slot *slot)
 {
+    assert(!slot->cut && slot->request == NULL);
     slot->cut = true;
     h->ncut++;
     (void)shutdown(bufferevent_getfd(slot->bev), SHUT_RDWR);

@@ -1,5 +1,21 @@
-/* The event loop: a libevent base with precise timers. Writing to a closed peer raises SIGPIPE,
- * which is for main to ignore: it belongs to the process, not to one loop. */
+/* The event loop: a libevent base with precise timers.
+ *
+ * How it works. One thread, one base. Timers are one-shot events; signals arrive through libevent's
+ * own pipe, as events like others. There are three priorities: what nobody else's time depends on
+ * (HTTP) is the low one, and of its callbacks at most LOW_AT_ONCE run before the loop looks for
+ * what is more urgent.
+ *
+ * What must hold:
+ * - A timer counts from the moment at which it is armed. event_add counts from the time that was
+ *   cached when the loop woke, so that is brought up to date first.
+ * - A timer never fires inside the call that arms it, with a delay of 0 neither: on this rest all
+ *   promises of a callback "on a later turn".
+ * - A callback may free its own timer: nothing is done with the timer after it.
+ * - Some libraries block the loop (a name server that is slow). Nobody was heard meanwhile, so a
+ *   deadline of somebody else's answer is put off by as long as the loop was blocked since it was
+ *   armed; other timers are not.
+ * - SIGPIPE, which writing to a closed peer raises, is for main to ignore: it belongs to the
+ *   process, not to one loop. A handled signal never falls back to its default. */
 #include "link/loop.h"
 
 #include "base/callback.h"
