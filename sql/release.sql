@@ -20,7 +20,10 @@
 -- * `picked` restates what makes a row releasable, so that a row which changed between the
 --   statement's snapshot and its lock is judged by its newest version; when that is another place
 --   (now_at), its reservation is left for the next attempt. So what is flipped is what was seen, the
---   quantity too.
+--   quantity too. Today's Postgres compares the place of the newer version again (the recheck of a TID scan)
+--   and drops it, before anything else is asked of it: there no test can see that status and expiry
+--   are restated, nor that now_at is compared. They are for other plans, and for a Postgres without
+--   that recheck, which judges the newer version by what is restated.
 -- * Units are those of the rows as they were locked. A trigger may make anything of a row.
 -- * {if_explaining}: `adds_up`: what was to be changed was, row by row, and each counter once, by its
 --   units. If not, the statement fails with a sentence, by a cast that cannot succeed (release.c reads

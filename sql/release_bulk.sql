@@ -26,7 +26,9 @@
 --   rules or row security, two counters of a product or one that is NULL, fractions, which an
 --   integer would round.
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
---   makes it releasable is restated of r itself.
+--   makes it releasable is restated of r itself. Where the plan reads r by its place, today's
+--   Postgres drops a newer version for lying elsewhere, and the restated conditions are not asked
+--   (sql/release.sql says more); elsewhere they decide.
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
 WITH seen AS MATERIALIZED (
     SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
