@@ -3,13 +3,12 @@ left. The same promises hold as for one worker."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from harness import shop
-from harness.locks import lock_product, transaction, waiting
-from harness.poll import wait_until, within
+from harness.locks import waiting
+from harness.poll import wait_until
 from harness.sweeper import ALONE
 
 PENDING = "{reservations}:pending"
@@ -127,28 +126,6 @@ def test_an_undisturbed_backlog_goes_in_bulk(
     assert daemon.stop() == 0  # and its connections have told what they did
     assert rollbacks(db) == before
     assert len(parts(db)) <= 6 and parts(db)[-1] >= 300, parts(db)
-
-
-def test_a_held_counter_does_not_hold_up_others_for_long(
-    db: Any, redis: Any, sweeper: Any
-) -> None:
-    """A bulk release holds the counters that it has while it waits: a moment for one, although it
-    waits for its turn for longer."""
-    products = shop.add_products(db, 5, stock=100_000)
-    daemon = sweeper(*ALONE)
-    daemon.wait_for_record("Redis connected")
-    ids = shop.bulk_reserve(db, 500, products)
-    with transaction(db, lock_product(products[0])):
-        mirror_all(db, redis)
-        waits = []
-        while shop.count_status(db, "released") < 400:
-            began = time.monotonic()
-            with transaction(db, *(lock_product(p) for p in products[1:])):
-                waits.append(time.monotonic() - began)
-            assert sum(waits) < within(20), "the others are released"
-    assert max(waits) < within(1), waits
-    wait_until(lambda: shop.count_status(db, "released") == len(ids), 20, "its own follow")
-    shop.check_stock_adds_up(db)
 
 
 def test_one_row_not_yet_due_keeps_all(db: Any, redis: Any, sweeper: Any) -> None:
