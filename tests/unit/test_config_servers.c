@@ -247,12 +247,32 @@ static void test_descriptions(void **state)
     free(where);
 }
 
+/* One part is enough; the others have their defaults. */
+static void test_defaults_of_redis_parts(void **state)
+{
+    (void)state;
+    setenv("REDIS_HOST", "cache", 1);
+    expect_taken("");
+    assert_string_equal(config.redis.host, "cache");
+    assert_int_equal(config.redis.port, 6379);
+    assert_int_equal(config.redis.db, 0);
+    assert_true(config.redis_configured);
+    unsetenv("REDIS_HOST");
+    setenv("REDIS_DB", "3", 1);
+    expect_taken("");
+    assert_string_equal(config.redis.host, "127.0.0.1");
+    assert_int_equal(config.redis.port, 6379);
+    assert_int_equal(config.redis.db, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_secrets_are_not_repeated, config_setup,
                                         config_teardown),
         cmocka_unit_test_setup_teardown(test_secrets_leave_the_command_line, config_setup,
+                                        config_teardown),
+        cmocka_unit_test_setup_teardown(test_defaults_of_redis_parts, config_setup,
                                         config_teardown),
         cmocka_unit_test_setup_teardown(test_orm_parameters, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_tls, config_setup, config_teardown),
