@@ -191,6 +191,36 @@ static void test_host_offset(void **state)
     assert_true(llabs(server_clock_host_offset_us(&c) - 5 * SECOND_US) < SECOND_US);
 }
 
+/* The seconds and what is beyond them, added up. */
+static void test_the_hosts_clock(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        struct timespec before, after;
+
+        clock_gettime(CLOCK_MONOTONIC, &before);
+        int64_t now_us = clock_mono_us();
+        clock_gettime(CLOCK_MONOTONIC, &after);
+        assert_true(now_us >= before.tv_sec * INT64_C(1000000) + before.tv_nsec / 1000);
+        assert_true(now_us <= after.tv_sec * INT64_C(1000000) + after.tv_nsec / 1000);
+    }
+}
+
+/* 9999 is the last year of a server; what lies behind it is as far away as its end. */
+static void test_the_end_of_time(void **state)
+{
+    static const int64_t last_us = INT64_C(253402300799000000);
+    struct server_clock c = {.known = false};
+
+    (void)state;
+    server_clock_sample(&c, last_us + 1, 1, 2);
+    assert_false(c.known);
+    server_clock_sample(&c, last_us, 1, 2);
+    assert_true(c.known);
+    assert_true(server_clock_to_mono_us(&c, INT64_MAX) == server_clock_to_mono_us(&c, last_us));
+    assert_true(server_clock_to_mono_us(&c, INT64_MIN) == server_clock_to_mono_us(&c, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_waking_moment_is_late_enough),
         cmocka_unit_test(test_far_moments_do_not_overflow),
         cmocka_unit_test(test_host_offset),
+        cmocka_unit_test(test_the_hosts_clock),
+        cmocka_unit_test(test_the_end_of_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

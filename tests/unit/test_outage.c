@@ -186,6 +186,54 @@ static void test_one_that_comes_back_and_stays_is_an_error_in_time(void **state)
     assert_int_equal(outage_look(&o, START + 430 * S), OUTAGE_ERROR);
 }
 
+/* 2 s, 4 s, 8 s, 16 s, then 30 s each time; a minute of quiet and all begins anew. */
+static void test_relapses_are_said_later_and_later(void **state)
+{
+    (void)state;
+    static const int64_t waits_us[] = {2 * S, 4 * S, 8 * S, 16 * S, 30 * S, 30 * S};
+    struct outage o = {0};
+    int64_t now_us = START;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(outage_on(&o, "refused", true, now_us), OUTAGE_WARN);
+        assert_int_equal(outage_off(&o, now_us), OUTAGE_OVER);
+        for (size_t i = 0; i < ARRAY_LEN(waits_us); i++) {
+            now_us += 10 * S;
+            assert_int_equal(outage_on(&o, "refused", true, now_us), OUTAGE_SILENT);
+            now_us += waits_us[i];
+            assert_int_equal(outage_look(&o, now_us - 1), OUTAGE_SILENT);
+            assert_int_equal(outage_look(&o, now_us),
+                             waits_us[i] < 30 * S ? OUTAGE_WARN : OUTAGE_ERROR);
+            assert_int_equal(outage_off(&o, now_us), OUTAGE_OVER);
+        }
+        now_us += 60 * S;
+    }
+}
+
+/* What lasted before says nothing of the next one. */
+static void test_a_blip_after_an_outage(void **state)
+{
+    (void)state;
+    struct outage o = {0};
+    assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
+    assert_int_equal(outage_off(&o, START + S), OUTAGE_OVER);
+    assert_int_equal(outage_on(&o, "lost", false, START + 100 * S), OUTAGE_SILENT);
+    assert_int_equal(outage_look(&o, START + 100 * S + 499 * MS), OUTAGE_SILENT);
+    assert_int_equal(outage_look(&o, START + 100 * S + 500 * MS), OUTAGE_WARN);
+}
+
+static void test_how_many_short_ones(void **state)
+{
+    (void)state;
+    struct outage o = {0};
+    for (int i = 0; i < 5; i++) {
+        int64_t now_us = START + i * S;
+        assert_int_equal(outage_on(&o, "lost", false, now_us), OUTAGE_SILENT);
+        assert_int_equal(outage_off(&o, now_us + 100 * MS), i < 4 ? OUTAGE_SILENT : OUTAGE_OFTEN);
+    }
+    assert_int_equal(o.brief, 5);
+    assert_int_equal(o.brief_us, 4 * S);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +250,9 @@ int main(void)
         cmocka_unit_test(test_what_comes_and_goes_is_said_less_and_less),
         cmocka_unit_test(test_a_new_reason_of_one_that_comes_back_is_said_at_once),
         cmocka_unit_test(test_one_that_comes_back_and_stays_is_an_error_in_time),
+        cmocka_unit_test(test_relapses_are_said_later_and_later),
+        cmocka_unit_test(test_a_blip_after_an_outage),
+        cmocka_unit_test(test_how_many_short_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ static void test_of_no_use(void **state)
         {"loading:1\r\nrole:master", "LOADING"},
         {"loading:10", NULL},
         {"role:slave", "replica"},
+        {"role=slave", NULL},
         {"role:replica\r\n", "replica"},
         {"role:sentinel", NULL},
     };
