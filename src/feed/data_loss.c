@@ -1,4 +1,8 @@
-/* A mark in Redis that goes when its data does. */
+/* A mark in Redis that goes when its data does.
+ *
+ * due_queue_mark sets the mark unless it is there, and says which. That it was not there is a loss
+ * only when it had been there before on this connection: after a connect all is mirrored anew
+ * anyway. An answer that is awaited keeps the object alive: `freed` marks one that goes with it. */
 #include "feed/data_loss.h"
 
 #include "base/callback.h"

@@ -39,13 +39,13 @@ void feeder_free(struct feeder *r)
     free(r);
 }
 
-static void on_role(void *arg, bool held, int64_t remaining_ms, const char *owner,
+static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owner,
                     const char *error)
 {
     struct feeder *r = arg;
     (void)remaining_ms;
     (void)owner;
-    r->options.on_role(r->options.arg, held && error == NULL, error);
+    r->options.on_role(r->options.arg, ours && error == NULL, error);
 }
 
 void feeder_ask(struct feeder *r)

@@ -1,4 +1,6 @@
-/* Puts rows of Postgres's into Redis: copies them, since rows end with their callback. */
+/* Puts rows of Postgres into Redis: copies them, since rows end with their callback, and Redis's
+ * scripts are sent one after the other. An entry's time is rounded up to the millisecond: rounded
+ * down, it would be looked at before its reservation is due. */
 #include "feed/mirror.h"
 
 #include "base/log.h"

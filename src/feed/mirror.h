@@ -1,4 +1,4 @@
-/* Puts rows of Postgres's into Redis. */
+/* Puts rows of Postgres into Redis. */
 #ifndef RS_MIRROR_H
 #define RS_MIRROR_H
 
@@ -28,7 +28,7 @@ struct mirror_row {
  * sent. Requires that it is not busy. */
 const char *mirror_rows(struct mirror *m, const struct mirror_row *rows, size_t n);
 
-/* The same for the first n rows of the page at hand. */
+/* The same for the first n rows of the page in hand. */
 const char *mirror_page(struct mirror *m, const struct pages *pages, size_t n);
 
 /* on_done has yet to fire. */

@@ -1,4 +1,9 @@
-/* How late the queue is, and whether that is known. */
+/* How late the queue is, and whether that is known.
+ *
+ * A poll brings the late rows (overdue_take); Redis is asked what it has of each, in scripts of at
+ * most 1,000; when all have been answered, overdue_judge.c says what they mean, and on_decided is
+ * called. While an answer is awaited nothing else is taken. What a pass tells (overdue_note) takes
+ * the place of that as long as it is newer. */
 #include "feed/overdue.h"
 
 #include "base/clock.h"
