@@ -330,6 +330,7 @@ static void test_ids(void **state)
         ROW(ID_UUID, "a0ee--bc999c0b4ef8bb6d6bb9bd380a11", false),
         ROW(ID_UUID, "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", false),
         ROW(ID_UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", false),
+        ROW(ID_UUID, "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11)", false),
         ROW(ID_UUID, "g0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", false),
         ROW(ID_UUID, " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", false),
         ROW(ID_UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\0", false),

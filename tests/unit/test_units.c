@@ -74,6 +74,8 @@ static void test_adds_without_loss(void **state)
     units_text(&sum, out);
     assert_string_equal(out, "100000");
     assert_true(units_real(&sum) == 100000.0);
+    sum = units_parse("-1.5");
+    assert_true(units_real(&sum) == -1.5);
 }
 
 static void test_negates(void **state)
