@@ -10,6 +10,8 @@ struct config;
 #define EXIT_INCONSISTENT 3 /* --reconcile: inconsistencies remain */
 
 /* The daemon, until SIGTERM or SIGINT: releases what expires when it does. */
+/* Each takes what config_read has read, whose log has been set up, runs the event loop of its own,
+ * and says why in its last ERROR record when it returns EXIT_FAILED. */
 int daemon_run(const struct config *config);
 
 /* --once: releases all that has expired, from Postgres; with --dry-run counts it. */

@@ -72,6 +72,7 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
  * meant for. The log must have been set up. */
 void config_warn_unknown(void);
 
+/* Frees all that config_read put into *c, whatever it returned, and zeroes it. */
 void config_clear(struct config *c);
 
 /* Writes the text of --help, made from the table of settings. */

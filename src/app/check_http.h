@@ -16,6 +16,8 @@ struct check_http {
 
 /* Can the daemon listen there? Says so, now or on a later turn, and reports the part done. */
 void check_http_begin(struct check_http *h);
+
+/* Ends what is under way; what was begun may never have been. */
 void check_http_clear(struct check_http *h);
 
 #endif

@@ -6,6 +6,7 @@
 
 struct health_report;
 
+/* Writes it, a line for each thing, with the control characters of foreign texts as "?". */
 void status_table_print(const struct health_report *report, FILE *out);
 
 #endif
