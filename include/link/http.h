@@ -1,5 +1,5 @@
 /* The HTTP server: routes, token, limits. Small answers to few clients; a flood of them, or clients
- * that never finish a request, cost neither the sweep nor the next probe more than a moment.
+ * that never finish a request, cost neither the sweep nor the next question more than a moment.
  *
  * Every connection serves one request. It must arrive within 5 s and fit in 8 KiB of headers and
  * 4 KiB of body; at 128 connections the oldest that has not sent its request makes room. */

@@ -1,4 +1,4 @@
-/* A client for the daemon's own probes. */
+/* One question to a daemon on this host: for --healthcheck and --check-config. */
 #include "link/http_client.h"
 
 #include "base/time_units.h"

@@ -1,4 +1,4 @@
-/* A connection string as text: what of it may be shown. */
+/* A connection string as text: whether it is a URI, and what of it may be shown. */
 #include "link/pg_conninfo_private.h"
 
 #include <string.h>
