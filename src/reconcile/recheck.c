@@ -3,10 +3,10 @@
  *
  * Suspects wait in two lists, each in the order of its times: `soon` after the shortest wait,
  * `later` where the feed may still mirror a row. During a drain those whose time has come fill
- * batches of a thousand, and each batch takes these steps: idle → redis: what has Redis of them
+ * groups of a thousand, and each group takes these steps: idle → redis: what has Redis of them
  * now?  → wait: for the connection → postgres: what are the rows?  → repair: each only as it was
  * seen (not in a dry run)  → idle After each of the looks judge.c drops what stands as it should.
- * There are several batches, so that one is with Redis while another is with Postgres.
+ * There are several groups, so that one is with Redis while another is with Postgres.
  *
  * What must hold: Redis is asked before Postgres (judge.h says why); between the last look and the
  * repair anything may happen, so the repair names what was seen, and lua/repair.lua changes nothing
@@ -27,8 +27,8 @@
 #include <sys/queue.h>
 
 #define FULL_BYTES ((size_t)5 << 20)
-#define BATCH DUE_QUEUE_SCRIPT_MAX
-#define BATCHES 3 /* while one waits for Redis, another is looked up in Postgres */
+#define GROUP_SIZE DUE_QUEUE_SCRIPT_MAX
+#define GROUPS 3 /* while one waits for Redis, another is looked up in Postgres */
 
 struct suspect {
     STAILQ_ENTRY(suspect) entry;
@@ -42,20 +42,20 @@ STAILQ_HEAD(suspects, suspect);
 
 enum step { STEP_IDLE, STEP_REDIS, STEP_WAIT, STEP_POSTGRES, STEP_REPAIR };
 
-struct batch {
+struct group {
     struct reconcile *r;
     enum step step;
     size_t n;
-    struct suspect *suspects[BATCH];
-    struct due_entry entries[BATCH];
-    struct judgement judgements[BATCH];
-    char *texts[BATCH]; /* behind judgements[i].seen */
+    struct suspect *suspects[GROUP_SIZE];
+    struct due_entry entries[GROUP_SIZE];
+    struct judgement judgements[GROUP_SIZE];
+    char *texts[GROUP_SIZE]; /* behind judgements[i].seen */
 };
 
 struct recheck {
     struct suspects soon, later; /* each in the order of their times */
     size_t bytes;
-    struct batch batches[BATCHES];
+    struct group groups[GROUPS];
     struct timer *ripe;
     bool draining, all;
     void (*cb)(struct reconcile *r);
@@ -113,157 +113,157 @@ static struct suspects *next_list(struct recheck *c)
     return later == NULL || soon->ripe_us <= later->ripe_us ? &c->soon : &c->later;
 }
 
-/* ---- one batch ---- */
+/* ---- one group ---- */
 
-static void drop(struct batch *b, size_t i)
+static void drop(struct group *g, size_t i)
 {
-    suspect_free(b->r->recheck, b->suspects[i]);
-    free(b->texts[i]);
-    b->suspects[i] = NULL;
-    b->texts[i] = NULL;
+    suspect_free(g->r->recheck, g->suspects[i]);
+    free(g->texts[i]);
+    g->suspects[i] = NULL;
+    g->texts[i] = NULL;
 }
 
 /* Closes the gaps that dropped ones left. */
-static void compact(struct batch *b)
+static void compact(struct group *g)
 {
     size_t n = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        if (b->suspects[i] == NULL)
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->suspects[i] == NULL)
             continue;
-        b->suspects[n] = b->suspects[i];
-        b->entries[n] = b->entries[i];
-        b->judgements[n] = b->judgements[i];
-        b->texts[n] = b->texts[i];
+        g->suspects[n] = g->suspects[i];
+        g->entries[n] = g->entries[i];
+        g->judgements[n] = g->judgements[i];
+        g->texts[n] = g->texts[i];
         n++;
     }
-    b->n = n;
+    g->n = n;
 }
 
-static void rest(struct batch *b)
+static void rest(struct group *g)
 {
-    for (size_t i = 0; i < b->n; i++)
-        drop(b, i);
-    b->n = 0;
-    b->step = STEP_IDLE;
+    for (size_t i = 0; i < g->n; i++)
+        drop(g, i);
+    g->n = 0;
+    g->step = STEP_IDLE;
 }
 
-/* ---- the steps of a batch ---- */
+/* ---- the steps of a group ---- */
 
 /* Counts and reports a finding. */
-static void note(const struct batch *b, size_t i)
+static void note(const struct group *g, size_t i)
 {
-    found_note(b->r, b->suspects[i]->id, b->suspects[i]->id_len, &b->judgements[i]);
+    found_note(g->r, g->suspects[i]->id, g->suspects[i]->id_len, &g->judgements[i]);
 }
 
 static void on_repaired(void *arg, const bool *repaired, size_t n, const char *error)
 {
-    struct batch *b = arg;
-    struct reconcile *r = b->r;
+    struct group *g = arg;
+    struct reconcile *r = g->r;
     if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++)
         if (repaired[i])
-            note(b, i);
-    rest(b);
+            note(g, i);
+    rest(g);
     poke(r);
 }
 
-/* Each of the batch's findings, only while it stands as it was seen. False: out of memory. */
-static bool send_repairs(struct batch *b)
+/* Each of the group's findings, only while it stands as it was seen. False: out of memory. */
+static bool send_repairs(struct group *g)
 {
-    struct due_repair *repairs = calloc(b->n, sizeof(*repairs));
+    struct due_repair *repairs = calloc(g->n, sizeof(*repairs));
     if (repairs == NULL)
         return false;
-    for (size_t i = 0; i < b->n; i++) {
-        const struct judgement *j = &b->judgements[i];
+    for (size_t i = 0; i < g->n; i++) {
+        const struct judgement *j = &g->judgements[i];
         assert(findings[j->finding].repair != NULL);
         repairs[i] = (struct due_repair){.what = findings[j->finding].repair,
-                                         .id = b->suspects[i]->id,
-                                         .id_len = b->suspects[i]->id_len,
+                                         .id = g->suspects[i]->id,
+                                         .id_len = g->suspects[i]->id_len,
                                          .seen = j->seen,
                                          .at_ms = j->at_ms};
     }
-    b->step = STEP_REPAIR;
-    run_sent(b->r, due_queue_repair(b->r->parts->queue, repairs, b->n, on_repaired, b));
+    g->step = STEP_REPAIR;
+    run_sent(g->r, due_queue_repair(g->r->parts->queue, repairs, g->n, on_repaired, g));
     free(repairs);
     return true;
 }
 
 static void on_rows(struct reconcile *r, void *arg, const struct lookup *rows)
 {
-    struct batch *b = arg;
+    struct group *g = arg;
     const struct judge_times times = found_times(r);
-    for (size_t i = 0; i < b->n; i++) {
-        const struct suspect *s = b->suspects[i];
-        if (!judge_postgres(&times, (enum suspicion)s->what, s->first, &rows[i], &b->judgements[i]))
-            drop(b, i);
+    for (size_t i = 0; i < g->n; i++) {
+        const struct suspect *s = g->suspects[i];
+        if (!judge_postgres(&times, (enum suspicion)s->what, s->first, &rows[i], &g->judgements[i]))
+            drop(g, i);
     }
-    compact(b);
-    if (b->n > 0 && !r->options.dry_run) {
-        if (!send_repairs(b))
+    compact(g);
+    if (g->n > 0 && !r->options.dry_run) {
+        if (!send_repairs(g))
             run_fail(r, "out of memory");
     } else {
-        for (size_t i = 0; i < b->n; i++)
-            note(b, i);
-        rest(b);
+        for (size_t i = 0; i < g->n; i++)
+            note(g, i);
+        rest(g);
     }
     poke(r);
 }
 
 /* Keeps what Redis said beyond its reply. False: out of memory. */
-static bool keep_seen(struct batch *b, size_t i)
+static bool keep_seen(struct group *g, size_t i)
 {
-    struct due_text *seen = &b->judgements[i].seen;
+    struct due_text *seen = &g->judgements[i].seen;
     if (seen->text == NULL)
         return true;
-    b->texts[i] = malloc(seen->len + 1);
-    if (b->texts[i] == NULL)
+    g->texts[i] = malloc(seen->len + 1);
+    if (g->texts[i] == NULL)
         return false;
-    memcpy(b->texts[i], seen->text, seen->len + 1);
-    seen->text = b->texts[i];
+    memcpy(g->texts[i], seen->text, seen->len + 1);
+    seen->text = g->texts[i];
     return true;
 }
 
 static void on_found(void *arg, const struct due_state *states, size_t n, const char *error)
 {
-    struct batch *b = arg;
-    struct reconcile *r = b->r;
+    struct group *g = arg;
+    struct reconcile *r = g->r;
     if (!run_answered(r, error))
         return;
     for (size_t i = 0; i < n; i++) {
-        const struct suspect *s = b->suspects[i];
-        if (!judge_redis((enum suspicion)s->what, s->first, &states[i], &b->judgements[i])) {
-            drop(b, i);
-        } else if (!keep_seen(b, i)) {
+        const struct suspect *s = g->suspects[i];
+        if (!judge_redis((enum suspicion)s->what, s->first, &states[i], &g->judgements[i])) {
+            drop(g, i);
+        } else if (!keep_seen(g, i)) {
             run_fail(r, "out of memory");
             return;
         }
     }
-    compact(b);
-    b->step = b->n > 0 ? STEP_WAIT : STEP_IDLE;
+    compact(g);
+    g->step = g->n > 0 ? STEP_WAIT : STEP_IDLE;
     poke(r);
 }
 
 /* Takes those whose time has come. */
-static void fill(struct batch *b)
+static void fill(struct group *g)
 {
-    struct recheck *c = b->r->recheck;
+    struct recheck *c = g->r->recheck;
     int64_t now_us = clock_mono_us();
-    while (b->n < BATCH) {
+    while (g->n < GROUP_SIZE) {
         struct suspects *list = next_list(c);
         struct suspect *s = STAILQ_FIRST(list);
         if (s == NULL || s->ripe_us > now_us)
             break;
         STAILQ_REMOVE_HEAD(list, entry);
-        b->suspects[b->n] = s;
-        b->texts[b->n] = NULL;
-        b->entries[b->n] = (struct due_entry){.id = s->id, .id_len = s->id_len};
-        b->n++;
+        g->suspects[g->n] = s;
+        g->texts[g->n] = NULL;
+        g->entries[g->n] = (struct due_entry){.id = s->id, .id_len = s->id_len};
+        g->n++;
     }
-    if (b->n == 0)
+    if (g->n == 0)
         return;
-    b->step = STEP_REDIS;
-    run_sent(b->r, due_queue_lookup(b->r->parts->queue, b->entries, b->n, on_found, b));
+    g->step = STEP_REDIS;
+    run_sent(g->r, due_queue_lookup(g->r->parts->queue, g->entries, g->n, on_found, g));
 }
 
 static void drained(struct reconcile *r)
@@ -274,21 +274,21 @@ static void drained(struct reconcile *r)
     cb(r);
 }
 
-/* Gives each batch its next step, where it can take one. */
+/* Gives each group its next step, where it can take one. */
 static void poke(struct reconcile *r)
 {
     struct recheck *c = r->recheck;
     bool busy = false;
     bool enough = !c->all && c->bytes < FULL_BYTES / 2;
-    for (int i = 0; i < BATCHES && !run_ending(r); i++) {
-        struct batch *b = &c->batches[i];
-        if (b->step == STEP_IDLE && c->draining && !enough)
-            fill(b);
-        if (b->step == STEP_WAIT && lookup_possible(r)) {
-            b->step = STEP_POSTGRES;
-            lookup_ask(r, b->entries, b->n, false, on_rows, b);
+    for (int i = 0; i < GROUPS && !run_ending(r); i++) {
+        struct group *g = &c->groups[i];
+        if (g->step == STEP_IDLE && c->draining && !enough)
+            fill(g);
+        if (g->step == STEP_WAIT && lookup_possible(r)) {
+            g->step = STEP_POSTGRES;
+            lookup_ask(r, g->entries, g->n, false, on_rows, g);
         }
-        busy = busy || b->step != STEP_IDLE;
+        busy = busy || g->step != STEP_IDLE;
     }
     if (busy || !c->draining || run_ending(r))
         return;
@@ -320,8 +320,8 @@ int recheck_new(struct reconcile *r)
     r->recheck = c;
     STAILQ_INIT(&c->soon);
     STAILQ_INIT(&c->later);
-    for (int i = 0; i < BATCHES; i++)
-        c->batches[i].r = r;
+    for (int i = 0; i < GROUPS; i++)
+        c->groups[i].r = r;
     c->ripe = timer_new(r->parts->loop, on_ripe, r);
     return c->ripe != NULL ? 0 : -1;
 }
@@ -330,8 +330,8 @@ void recheck_free(struct recheck *c)
 {
     if (c == NULL)
         return;
-    for (int i = 0; i < BATCHES; i++)
-        rest(&c->batches[i]);
+    for (int i = 0; i < GROUPS; i++)
+        rest(&c->groups[i]);
     while (!STAILQ_EMPTY(&c->soon) || !STAILQ_EMPTY(&c->later)) {
         struct suspects *list = STAILQ_EMPTY(&c->soon) ? &c->later : &c->soon;
         struct suspect *s = STAILQ_FIRST(list);
