@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from harness import shop
 from harness.database import Database
-from harness.locks import sweepers
+from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until
 from harness.sweeper import Start
 
@@ -64,3 +67,20 @@ def test_without_the_workers(db: Database, sweeper: Start) -> None:
         wait_until(lambda: shop.count_status(db, "active") == 0, 30, "all are released")
         conn.execute(f"ALTER DATABASE {db.name} ALLOW_CONNECTIONS true")
     assert released_by(db) == {"reservation-sweeper feed": 700}
+
+
+def test_a_stop_at_once(db: Database, sweeper: Start) -> None:
+    """Two signals, while workers have batches of the feed's pass."""
+    products = shop.add_products(db, 5, stock=10_000)
+    slow_releases(db, 0.3)
+    daemon = sweeper("--workers", "2", "--batch-size", "100", redis_url=NO_REDIS)
+    daemon.expected_status = 1
+    daemon.wait_for_record("Redis is out of reach")
+    shop.bulk_reserve(db, 2000, products)
+    at_work = f"{SLOW} AND application_name LIKE '%% worker %%'"
+    wait_until(lambda: sweepers(db, at_work), 20, "they are at work", step=0.002)
+    os.kill(daemon.pid, signal.SIGTERM)
+    os.kill(daemon.pid, signal.SIGINT)
+    assert daemon.wait(10) == 1
+    wait_until(lambda: not sweepers(db), 20, "its connections are gone")
+    shop.check_stock_adds_up(db)
