@@ -5,7 +5,7 @@
  * `later` where the feed may still mirror a row. During a drain those whose time has come fill
  * groups of a thousand, and each group takes these steps: idle → redis: what has Redis of them
  * now?  → wait: for the connection → postgres: what are the rows?  → repair: each only as it was
- * seen (not in a dry run)  → idle After each of the looks judge.c drops what stands as it should.
+ * seen (not in a dry run)  → idle. After each of the looks judge.c drops what stands as it should.
  * There are several groups, so that one is with Redis while another is with Postgres.
  *
  * What must hold: Redis is asked before Postgres (judge.h says why); between the last look and the
