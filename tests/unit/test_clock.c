@@ -197,7 +197,6 @@ static void test_the_hosts_clock(void **state)
     (void)state;
     for (int i = 0; i < 1000; i++) {
         struct timespec before, after;
-
         clock_gettime(CLOCK_MONOTONIC, &before);
         int64_t now_us = clock_mono_us();
         clock_gettime(CLOCK_MONOTONIC, &after);
@@ -211,7 +210,6 @@ static void test_the_end_of_time(void **state)
 {
     static const int64_t last_us = INT64_C(253402300799000000);
     struct server_clock c = {.known = false};
-
     (void)state;
     server_clock_sample(&c, last_us + 1, 1, 2);
     assert_false(c.known);

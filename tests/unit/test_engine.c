@@ -64,7 +64,6 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool bulk, event_c
 static void answer(struct batch *b)
 {
     const struct batch was = *b;
-
     assert_non_null(was.items);
     *b = (struct batch){.items = NULL};
     was.done(was.arg);
@@ -81,7 +80,6 @@ struct stock {
 static bool take(void *arg, struct work *work)
 {
     struct stock *s = arg;
-
     if (s->left == 0)
         return false;
     s->left--;
@@ -92,7 +90,6 @@ static bool take(void *arg, struct work *work)
 static void done(void *arg, const struct work *work)
 {
     struct stock *s = arg;
-
     s->done++;
     s->last = *work;
 }
@@ -114,7 +111,6 @@ static void on_change(void *arg)
 static int set_up(void **state)
 {
     struct pg_link *all[LANES];
-
     (void)state;
     made = 0;
     changes = 0;
@@ -248,6 +244,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_of_no_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rest, set_up, tear_down),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,5 @@ int main(void)
         cmocka_unit_test(test_fnv),
         cmocka_unit_test(test_digits_are_left_out),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

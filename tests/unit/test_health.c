@@ -110,7 +110,6 @@ static void not_known(void **state)
 static void reasons_in_order(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     overdue_by(&r, 100 * SECOND_US);
     r.overdue_id = "";
@@ -174,7 +173,6 @@ static void the_start(void **state)
 static void who_reaches_postgres(void **state)
 {
     struct health_server s = {.up = true};
-
     (void)state;
     health_postgres(&s, true, "of long ago", NULL);
     assert_true(s.up);
@@ -260,7 +258,6 @@ static json_t *status_of(const struct health_report *r)
 {
     char *text = health_status_json(r);
     json_t *o = json_loads(text, 0, NULL);
-
     assert_non_null(o);
     free(text);
     return o;
@@ -271,7 +268,6 @@ static json_t *status_of(const struct health_report *r)
 static void reasons_in_json(void **state)
 {
     struct health_report r = healthy();
-
     (void)state;
     r.postgres.error = "of long ago";
     r.redis.up = false;
@@ -309,7 +305,6 @@ static void reasons_in_json(void **state)
 static void meet_locked(struct locked *l, const char *id, int64_t mono_us)
 {
     struct item item;
-
     assert_int_equal(item_init(&item, id, strlen(id)), 0);
     item.outcome = OUTCOME_LOCKED;
     item.lock = LOCK_HELD;
@@ -324,7 +319,6 @@ static void locked_in_json(void **state)
     const struct locked_holder prepared = {.known = true, .gid = "tx-1", .what = "reservation"};
     const struct locked_holder unknown = {.known = false, .pid = 1};
     struct locked *l = locked_new();
-
     (void)state;
     meet_locked(l, "a", 5 * SECOND_US);
     meet_locked(l, "b", 6 * SECOND_US);
@@ -362,7 +356,6 @@ static void locked_seconds(void **state)
 {
     struct health_report r = healthy();
     json_t *list = json_pack("[s]", "shown");
-
     (void)state;
     json_t *o = status_of(&r);
     assert_true(json_is_real(json_object_get(o, "lockedSeconds")));

@@ -22,12 +22,10 @@ static void test_what_is_read(void **state)
         {"repairStock=true&dryRun=true", 3, 3},
         {"dry%52un=tr%75e", 1, 1},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct http_switches given = {0, 0};
         char *error = NULL;
-
         assert_int_equal(http_query_read(rows[i].query, switches, &given, &error), 0);
         assert_int_equal(given.seen, rows[i].seen);
         assert_int_equal(given.on, rows[i].on);
@@ -53,12 +51,10 @@ static void test_what_is_refused(void **state)
         {"dryRu=true", "\"dryRu\""},
         {"dryRunn=true", "\"dryRunn\""},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct http_switches given = {0, 0};
         char *error = NULL;
-
         assert_int_equal(http_query_read(rows[i].query, switches, &given, &error), -1);
         assert_non_null(error);
         assert_non_null(strstr(error, rows[i].named));
@@ -70,7 +66,6 @@ static void test_a_path_without_parameters(void **state)
 {
     struct http_switches given = {0, 0};
     char *error = NULL;
-
     (void)state;
     assert_int_equal(http_query_read(NULL, NULL, &given, &error), 0);
     assert_int_equal(http_query_read("", NULL, &given, &error), 0);
@@ -86,6 +81,5 @@ int main(void)
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_a_path_without_parameters),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

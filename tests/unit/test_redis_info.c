@@ -11,7 +11,6 @@
 static void test_a_server_of_use(void **state)
 {
     struct redis_server_info info;
-
     (void)state;
     memset(&info, 0xff, sizeof(info));
     assert_null(redis_info_read(&info, GOOD));
@@ -30,7 +29,6 @@ static void test_a_server_of_use(void **state)
 static void test_fields(void **state)
 {
     struct redis_server_info info;
-
     (void)state;
     assert_null(redis_info_read(&info, "xrole:slave\r\nroles:slave\r\nnot role:slave\r\n"));
     assert_null(redis_info_read(&info, "run_id:a\nredis_version:7.2\rrole:slave"));
@@ -62,12 +60,10 @@ static void test_of_no_use(void **state)
         {"role:replica\r\n", "replica"},
         {"role:sentinel", NULL},
     };
-
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct redis_server_info info;
         const char *why = redis_info_read(&info, rows[i].text);
-
         if (rows[i].why == NULL) {
             assert_null(why);
         } else {
@@ -84,6 +80,5 @@ int main(void)
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_of_no_use),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
