@@ -29,19 +29,19 @@ static const struct {
     bool unready, first;
 } rules[NUM_WAKEUPS] = {
     /* statements.h says when: after a reconnect, a failed statement, and now and then. */
-    [WAKEUP_CATALOG] = {STEP_CATALOG, ANY, .unready = true},
+    [WAKEUP_CATALOG] = {.step = STEP_CATALOG, .redis = ANY, .unready = true},
     /* Direct mode. Its time is kept while Redis is used: due at once when it is not any more. */
-    [WAKEUP_DIRECT] = {STEP_PASS, DEGRADED},
+    [WAKEUP_DIRECT] = {.step = STEP_PASS, .redis = DEGRADED},
     /* Something may have been missed. */
-    [WAKEUP_FULL] = {STEP_POLL_FULL, USABLE, .first = true},
+    [WAKEUP_FULL] = {.step = STEP_POLL_FULL, .redis = USABLE, .first = true},
     /* Claims whose answer was lost; ids that Redis cannot hold. */
-    [WAKEUP_CLAIMS] = {STEP_CLAIMS, USABLE},
+    [WAKEUP_CLAIMS] = {.step = STEP_CLAIMS, .redis = USABLE},
     /* Every interval, for Postgres's clock and what is late; the feeder mirrors too. */
-    [WAKEUP_REGULAR] = {STEP_ROLE, USABLE},
+    [WAKEUP_REGULAR] = {.step = STEP_ROLE, .redis = USABLE},
     /* The feeder's poll is to be a full one. */
-    [WAKEUP_SCAN] = {STEP_ROLE, USABLE},
+    [WAKEUP_SCAN] = {.step = STEP_ROLE, .redis = USABLE},
     /* Something seemed late, or it has not been asked for a while (overdue.h). */
-    [WAKEUP_OVERDUE] = {STEP_POLL_AGAIN, USABLE},
+    [WAKEUP_OVERDUE] = {.step = STEP_POLL_AGAIN, .redis = USABLE},
 };
 
 void feed_plan_init(struct feed_plan *p, int64_t interval_us, int64_t scan_us, bool mirrors)
