@@ -87,7 +87,7 @@ enum breaker_news breaker_refused(struct breaker *b, bool certain, int64_t mono_
         open_for_the_next_back_off(b, mono_us);
         return BREAKER_REOPENED;
     }
-    assert(!"a state that there is not");
+    assert(false && "a state that there is not");
     return BREAKER_NO_NEWS;
 }
 

@@ -68,6 +68,6 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms)
     case OUTCOME_UNKNOWN: /* a repeat is harmless: whoever can asks again */
         return put_back(item->score_ms, RESCHEDULE_REASONS);
     }
-    assert(!"an outcome that there is not");
+    assert(false && "an outcome that there is not");
     return forget;
 }
