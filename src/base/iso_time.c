@@ -28,7 +28,8 @@ static size_t put_seconds(int64_t us, char text[ISO_TIME_SIZE])
 const char *iso_time(int64_t us, char text[ISO_TIME_SIZE])
 {
     size_t n = put_seconds(us, text);
-    int ms = (int)((us - whole_seconds(us) * SECOND_US) / MS_US);
+    int64_t within = us % SECOND_US;
+    int ms = (int)((within + (within < 0 ? SECOND_US : 0)) / MS_US);
     if (n > 0)
         (void)snprintf(text + n, ISO_TIME_SIZE - n, ".%03dZ", ms);
     return text;
