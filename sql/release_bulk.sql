@@ -3,7 +3,7 @@
 --
 -- $1  the ids, an array in text form
 -- $2  lock_timeout
--- $3  the same, while it waits for its turn
+-- $3  the same, while it waits for another release to end
 -- Answer: one row for each row that was released; of other ids it says nothing
 --   n            position of the id in $1, from 1
 --   expires_at   the latest of the reservation's active rows, in seconds since the epoch
@@ -14,12 +14,12 @@
 -- * The counters come last, so that they are held for a moment only; and last among them those that
 --   most of the batch wants, since checkouts want them too, and each wait for one of theirs holds all
 --   that came before.
--- * `turn`: one release at a time changes counters. Nearly any two batches have a counter in common,
+-- * `alone`: one release at a time changes counters. Nearly any two batches have a counter in common,
 --   so that they would wait for each other anyway, but maybe in a circle: an UPDATE locks in whatever
 --   order its plan reads. Locking the counters in order before would cost an eighth of the whole.
---   For its turn it waits longer than for a checkout: it holds no counter meanwhile, and triggers of
---   the API's may make another's last. The other ways take theirs before they begin (turn_sql in
---   src/sweep/release.c).
+--   It waits longer for another release than for a checkout: it holds no counter meanwhile, and the
+--   API's triggers may make that release slow. The other ways wait before they begin (alone_sql in
+--   src/release/release.c).
 -- * A reservation is due when the latest of its active rows is; one that was flipped in part,
 --   since another of its rows changed meanwhile, fails the statement (a division by zero).
 -- * So does what only sql/release.sql can check, since it knows the counters from before: triggers,
@@ -45,7 +45,7 @@ WITH seen AS MATERIALIZED (
        AND r.{status} = {active} AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires}
        AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
     RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
-), turn AS MATERIALIZED (
+), alone AS MATERIALIZED (
     SELECT pg_catalog.set_config('lock_timeout', $3, true),
            {release_lock},
            pg_catalog.set_config('lock_timeout', $2, true)
@@ -56,7 +56,7 @@ WITH seen AS MATERIALIZED (
            {reserved_stock} = i.{reserved_stock} - f.units,
            {stock_updated_at} = {now_stock_updated}
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
-              FROM turn CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) f
+              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) f
      WHERE {stock_typed} AND i.{stock_product_id} = f.product_id
     RETURNING i.{stock_product_id} AS product_id,
               i.{available_stock} - i.{available_stock} + i.{reserved_stock} - i.{reserved_stock} = 0

@@ -23,10 +23,10 @@
                   PG_SET("jit", "'off'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
-/* Releases take turns (sql/release_bulk.sql has the same, at its place): one that locks counters
+/* One release at a time (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char turn_sql[] = SETTINGS
+static const char alone_sql[] = SETTINGS
     ", " PG_LINK_ISOLATE ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT;
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
@@ -271,27 +271,27 @@ static char *id_array(struct item *const *items, size_t n)
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
 {
-    char lock_timeout[32], statement_timeout[32], turn_timeout[32];
+    char lock_timeout[32], statement_timeout[32], alone_timeout[32];
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / MS_US;
     snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
              (long long)(options->statement_timeout_us / MS_US));
-    snprintf(turn_timeout, sizeof(turn_timeout), "%lldms",
+    snprintf(alone_timeout, sizeof(alone_timeout), "%lldms",
              (long long)(options->statement_timeout_us / 2000));
     char *ids = id_array(items, n);
     if (ids == NULL)
         return -1;
     bool lean = which == STATEMENT_RELEASE_LEAN;
     bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
-    bool turn = lean || explaining;
-    const char *settings[] = {lock_timeout, statement_timeout, turn_timeout};
-    const char *params[] = {ids, lock_timeout, turn_timeout};
+    bool alone = lean || explaining;
+    const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
+    const char *params[] = {ids, lock_timeout, alone_timeout};
     struct ask_query queries[4] = {
-        {.sql = turn ? turn_sql : settings_sql,
-         .nparams = turn ? 3 : 2,
+        {.sql = alone ? alone_sql : settings_sql,
+         .nparams = alone ? 3 : 2,
          .params = settings,
-         .isolates = turn},
+         .isolates = alone},
         {.statement = which, .nparams = which == STATEMENT_RELEASE_BULK ? 3 : 1, .params = params},
     };
     int n_queries = 2;

@@ -55,5 +55,5 @@ def sweepers(db: Database, condition: str = "true") -> list[int]:
 
 
 def waiting(db: Database) -> list[int]:
-    """... those that wait for somebody's row at this moment, not for another release's turn."""
+    """... those that wait for somebody's row at this moment, not for another release."""
     return sweepers(db, "wait_event_type = 'Lock' AND wait_event <> 'advisory'")

@@ -1,4 +1,4 @@
-"""The release statement as the sweeper really sends it, for tests of the statement alone."""
+"""The release statements as the sweeper really sends them, for tests of the statements alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from . import shop
 from .database import Database
 from .sweeper import run_once
 
-# A record of the server's log goes on in lines that begin with a tab.
-SENT = re.compile(r"execute <unnamed>: (\s*WITH seen .*?)\n\d{4}-", re.DOTALL)
+# A record of the server's log goes on in lines that begin with a tab; the parameters follow.
+SENT = re.compile(r"execute <unnamed>: (\s*WITH seen .*?)\n\d{4}-[^\n]*?parameters: ([^\n]*)", re.DOTALL)
 
 
-def prepare_release(db: Database) -> None:
-    """Makes db.conn's prepared statement `release`, of an array of ids in text form."""
+def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
+    """Makes db.conn's prepared statement `release`, of an array of ids in text form. More than a
+    hundred reservations are released the bulk way: then of two lock timeouts, too, one for the
+    counters and one for another release. Returns the parameters it was sent with."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
-    shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    shop.bulk_reserve(db, reservations, [shop.add_product(db, stock=reservations)])
     done = run_once("--once", dsn=db.dsn, redis_url="redis://127.0.0.1:1")
     assert done.status == 0, done.stderr
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
@@ -28,13 +30,26 @@ def prepare_release(db: Database) -> None:
         found = SENT.search(log.read())
     assert found, "the release is in the server's log"
     db.conn.execute(f"PREPARE release AS {found[1]}")
+    return dict(re.findall(r"(\$\d) = '([^']*)'", found[2]))
+
+
+def id_array(ids: tuple[str, ...]) -> str:
+    return "{" + ",".join(f'"{id}"' for id in ids) + "}"
 
 
 def release(db: Database, *ids: str) -> list[str]:
     """What became of each of the asked ids' rows, in the order of the ids."""
-    array = "{" + ",".join(f'"{id}"' for id in ids) + "}"
-    answer = db.conn.cursor(row_factory=namedtuple_row).execute(f"EXECUTE release ('{array}')")
+    answer = db.conn.cursor(row_factory=namedtuple_row).execute(f"EXECUTE release ('{id_array(ids)}')")
     return [outcome(row) for row in sorted(answer, key=lambda row: row.n)]
+
+
+def release_in_bulk(db: Database, *ids: str, counters_ms: int, others_ms: int) -> int:
+    """How many rows were released; `others_ms`: the most that it waits for another release."""
+    db.conn.execute("SET statement_timeout = '10s'")
+    answer = db.conn.execute(
+        f"EXECUTE release ('{id_array(ids)}', '{counters_ms}ms', '{others_ms}ms')"
+    )
+    return len(answer.fetchall())
 
 
 def outcome(row: Any) -> str:

@@ -1,0 +1,72 @@
+"""The bulk release, as the sweeper sends it: for what it waits, and how long."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from harness import shop
+from harness.database import Database
+from harness.locks import lock_product, transaction
+from harness.poll import holds, wait_until
+from harness.statement import prepare_release, release_in_bulk
+
+RELEASES = ("SELECT pg_advisory_xact_lock(1920169843)", None)  # docs/ARCHITECTURE.md
+COUNTERS_MS, OTHERS_MS = 100, 20_000
+
+
+def test_the_times_it_is_sent_with(db: Database) -> None:
+    """A tenth of the lock timeout for a counter, half of the statement timeout for a release."""
+    sent = prepare_release(db, 150)
+    assert (sent["$2"], sent["$3"]) == ("2ms", "2000ms")
+
+
+def test_it_waits_for_a_counter_but_shortly(db: Database) -> None:
+    """It has locked other counters meanwhile: the time for another release would be far too long."""
+    prepare_release(db, 150)
+    free, busy = shop.add_products(db, 2)
+    ids = [shop.reserve(db, {product: 1}, ttl_s=-1) for product in (free, free, busy)]
+    with transaction(db, lock_product(busy)):
+        start = time.monotonic()
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            release_in_bulk(db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS)
+        assert COUNTERS_MS <= (time.monotonic() - start) * 1000 < OTHERS_MS / 2
+    assert release_in_bulk(db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS) == 3
+    shop.check_stock_adds_up(db)
+
+
+def test_it_waits_longer_for_another_release_and_locks_no_counter_meanwhile(db: Database) -> None:
+    prepare_release(db, 150)
+    product = shop.add_product(db)
+    ids = [shop.reserve(db, {product: 1}, ttl_s=-1) for _ in range(3)]
+
+    def waits() -> object:
+        with db.connect() as other:
+            return other.execute(
+                "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event = 'advisory'",
+                (db.conn.info.backend_pid,),
+            ).fetchone()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(db, RELEASES):
+            released = pool.submit(
+                release_in_bulk, db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS
+            )
+            wait_until(waits, 20, "it waits for the other release")
+            holds(waits, 3 * COUNTERS_MS / 1000, "longer than for a counter")
+            with db.connect() as checkout:
+                checkout.execute(
+                    "SELECT FROM inventory WHERE product_id = %s FOR UPDATE NOWAIT", (product,)
+                )
+        assert released.result() == 3
+    shop.check_stock_adds_up(db)
+
+
+def test_it_does_not_wait_long_for_a_release_that_does_not_end(db: Database) -> None:
+    prepare_release(db, 150)
+    ids = [shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)]
+    with transaction(db, RELEASES), pytest.raises(psycopg.errors.LockNotAvailable):
+        release_in_bulk(db, *ids, counters_ms=OTHERS_MS, others_ms=COUNTERS_MS)
+    assert shop.statuses(db)["active"] == 1
