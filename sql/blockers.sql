@@ -5,7 +5,7 @@
 --   "reservation" or "counter"; who holds that: pid, user, application, or of a prepared
 --   transaction its owner and gid. Without a holder these are NULL.
 --
--- Nobody waits for a lock that is skipped, so that pg_blocking_pids says nothing. The locked row's
+-- Nobody waits for a lock that is passed by, so that pg_blocking_pids says nothing. The locked row's
 -- xmax names the transaction, or a multixact of several; of these, those FOR KEY SHARE are in nobody's
 -- way. Nothing tells the two apart but their ranges; what is neither is left by a transaction that
 -- has ended. A savepoint that was released has an xid that is in no list any more: then it is the one

@@ -14,7 +14,7 @@
 --   adds_up, noted  of no interest
 --
 -- Why it is written so (docs/design/release-statement.md):
--- * Counters are locked first, in product order, skipping those that a checkout holds; a
+-- * Counters are locked first, in product order, passing by those that a checkout holds; a
 --   reservation is flipped only when all its counters and all its active rows are held. Nothing
 --   else is written: no lost update, and nobody waits.
 -- * `picked` restates what makes a row releasable, so that a row which changed between the
@@ -27,7 +27,7 @@
 -- * Units are those of the rows as they were locked. A trigger may make anything of a row.
 -- * {if_explaining}: `adds_up`: what was to be changed was, row by row, and each counter once, by its
 --   units. If not, the statement fails with a sentence, by a cast that cannot succeed (release.c reads
---   it): of the first row of the answer that may be to blame, since the plan of a join would cost more
+--   it): of the first row of the answer that may be at fault, since the plan of a join would cost more
 --   than all the rest; alone, a reservation is. With triggers or rules of the shop's,
 --   sql/release_check.sql looks again afterwards.
 -- * {if_lean}: where nothing stands in the way (mapping_allows_lean), it is enough that nothing does by

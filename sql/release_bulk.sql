@@ -12,8 +12,8 @@
 --
 -- Why it is written so (docs/design/release-statement.md):
 -- * The counters come last, so that they are held for a moment only; and last among them those that
---   most of the batch wants, since checkouts want them too, and each wait for one of theirs holds all
---   that came before.
+--   most of the batch wants, since checkouts want them too, and whoever waits for one that a checkout has
+--   locked keeps all that came before.
 -- * `alone`: one release at a time changes counters. Nearly any two batches have a counter in common,
 --   so that they would wait for each other anyway, but maybe in a circle: an UPDATE locks in whatever
 --   order its plan reads. Locking the counters in order before would cost an eighth of the whole.

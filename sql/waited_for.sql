@@ -1,4 +1,4 @@
--- Whom a session of ours waits for at this moment: looked at again and again for 30 ms.
+-- Whom one of the sweeper's sessions waits for at this moment: looked at again and again for 30 ms.
 --
 -- $1  its pid
 -- Answer: pid (0: a prepared transaction), user, application, and of a prepared transaction its

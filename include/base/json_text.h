@@ -1,4 +1,4 @@
-/* Foreign text as JSON: what comes from Redis, Postgres or the environment may hold any byte. */
+/* Foreign text as JSON: what comes from Redis, Postgres or the environment may be any bytes. */
 #ifndef RS_JSON_TEXT_H
 #define RS_JSON_TEXT_H
 

@@ -5,7 +5,7 @@
  * record.
  *
  * What is over before it was worth a record (a connection that the server ends and takes again at
- * once) is counted, and said once in five minutes if there is much of it. A fault that comes back
+ * once) is counted, and logged every five minutes if there is much of it. A fault that comes back
  * within a minute is said later and later. A reason that has been said before is said again only
  * when it has stood alone for a while: two that alternate are no storm. */
 #ifndef RS_OUTAGE_H

@@ -67,6 +67,7 @@ int64_t overdue_again_us(const struct overdue *o);
 /* Redis can be used again, or no longer: what the last polls found is no measure for the next. */
 void overdue_redis_changed(struct overdue *o);
 
+/* What is known at present. The strings of *view are good until the loop turns. */
 void overdue_read(const struct overdue *o, struct overdue_view *view);
 
 #endif

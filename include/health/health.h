@@ -43,7 +43,7 @@ struct health_report {
     bool sizes_known;
     int64_t pending, inflight, failed;
     bool locked_known;
-    size_t locked;          /* held locked by others */
+    size_t locked;          /* locked by others */
     int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
@@ -73,9 +73,9 @@ void health_judge(struct health_report *r, const char *unusable);
 char *health_status_json(const struct health_report *r);
 char *health_ready_json(const struct health_report *r);
 
-/* The oldest of what is held locked, as it is shown, with the times at which that was first met: a
- * new reference. mono_us: now; now_us: Postgres's. NULL: out of memory. */
 struct locked;
+/* The oldest of what others have locked, as it is shown, with the times at which that was first
+ * met: a new reference. mono_us: now; now_us: Postgres's. NULL: out of memory. */
 struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now_us);
 
 /* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */

@@ -28,7 +28,7 @@ typedef void due_count_cb(void *arg, size_t n, const char *error);
 /* A claimed id. The strings belong to the reply and end with the callback. */
 struct due_claim {
     const char *id;
-    size_t id_len; /* 0 to anything: Redis is not trusted; may hold any byte */
+    size_t id_len; /* 0 to anything: Redis is not trusted; may be any bytes */
     int64_t
         score_ms;    /* when to look, as it stood in :pending; taken over: its former lease's end */
     bool taken_over; /* from a lease that had ended */

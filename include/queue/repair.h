@@ -30,7 +30,7 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
 
 /* A string of Redis's; text is NULL when there is none. */
 struct due_text {
-    const char *text; /* terminated; may hold any byte */
+    const char *text; /* terminated; may be any bytes */
     size_t len;
 };
 

@@ -5,7 +5,7 @@
  * the others are not tried (breakers.h). Reservations that were refused before go alone, after the
  * others. When a lock is met inside the release it is halved likewise, within limits (conflicts.h).
  * An error that may be the statement's is a row's if another is released. A product whose
- * counter has been skipped for 250 ms is then tried by itself, waiting up to the lock timeout. */
+ * counter has been passed by for 250 ms is then tried by itself, waiting up to the lock timeout. */
 #ifndef RS_BATCH_H
 #define RS_BATCH_H
 
@@ -48,11 +48,11 @@ void batch_free(
 
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
- * statements and that no batch is running. hurry: there is a backlog, as there is when they are
- * more than a hundred: RELEASE_BULK first, then politely what that did not release, a hundred at
+ * statements and that no batch is running. backlog: there is a backlog, as there is when they are
+ * more than a hundred: RELEASE_BULK first, then carefully what that did not release, a hundred at
  * a time. Counts batches and unknown commits in stats; logs faults of the server (not of rows: the
  * caller knows what becomes of those). */
-void batch_run(struct batch *b, struct item *items, size_t n, bool hurry, event_cb *done,
+void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, event_cb *done,
                void *arg);
 
 /* The monotonic moment by which the first of them must have taken its next step; INT64_MAX: none is

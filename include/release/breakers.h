@@ -22,7 +22,7 @@ struct release_result;
 
 /* log names the products whose breaker opens, and must outlive it. NULL: out of memory. */
 struct breakers *breakers_new(struct refusal_log *log);
-void breakers_free(struct breakers *b);
+void breakers_free(struct breakers *b); /* NULL is legal */
 
 /* Somebody asks for another attempt now: all are closed, and nothing is counted any more. */
 void breakers_forget(struct breakers *b);

@@ -64,6 +64,7 @@ const struct drain_result *drain_so_far(const struct drain *d);
 
 /* Ends it after the batches under way; done follows. Nothing when it is not running. */
 void drain_stop(struct drain *d);
+/* It has begun, and done has not fired yet. */
 bool drain_running(const struct drain *d);
 
 /* The oldest that was read and has not been decided yet, or could not be for a fault of the server:

@@ -51,9 +51,10 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
 /* Its release alone met a lock inside, when last tried. */
 bool locked_inside(const struct locked *l, const char *id);
 
-/* It is held locked, as far as this process knows. */
+/* It is locked, as far as this process knows. */
 bool locked_has(const struct locked *l, const char *id);
 
+/* How many reservations are known to be locked. */
 size_t locked_count(const struct locked *l);
 
 /* Monotonic: since when the oldest is held; INT64_MAX: none is. */

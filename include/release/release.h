@@ -38,7 +38,7 @@ enum lock {
 
 /* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
 struct item {
-    char *id; /* owned; id_len bytes and a terminator; may hold any byte */
+    char *id; /* owned; id_len bytes and a terminator; may be any bytes */
     size_t id_len;
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     bool taken_over;         /* from a lease that had ended */
@@ -64,6 +64,7 @@ struct item {
 
 /* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
 int item_init(struct item *item, const char *id, size_t id_len) __attribute__((warn_unused_result));
+/* Frees what it owns; it is all zero then. */
 void item_clear(struct item *item);
 
 /* How often it has been refused, this time included. */
@@ -101,7 +102,7 @@ struct release_result {
 
 /* How it treats what somebody else holds. */
 enum release_way {
-    RELEASE_CAREFUL, /* counters first, skipping what is held */
+    RELEASE_CAREFUL, /* counters first, passing by what is locked */
     RELEASE_WAITING, /* counters first, waiting for each up to lock_timeout */
     RELEASE_BULK,    /* for a backlog: rows first, waiting for all; decides only what it
                            releases */

@@ -74,6 +74,9 @@ enum statement {
     STATEMENT_BLOCKERS,
     STATEMENT_COUNT
 };
+
+/* A statement for this database, and the types it was made for: while they are ready, and good
+ * until they are made anew. */
 const char *statements_text(const struct statements *s, enum statement which);
 const struct mapping_types *statements_types(const struct statements *s);
 

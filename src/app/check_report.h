@@ -29,6 +29,7 @@ struct check_report {
  * or descriptors. To be cleared in both cases. */
 int check_report_init(struct check_report *r, struct loop *loop, event_cb *on_end, void *arg)
     __attribute__((warn_unused_result));
+/* NULL parts are legal: also after a failure of check_report_init. */
 void check_report_clear(struct check_report *r);
 
 /* A thing that is as it should be; advice; what keeps the sweeper from its work, with what to do.

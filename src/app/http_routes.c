@@ -160,7 +160,7 @@ static void on_reconcile_begun(void *arg)
 static void on_reconciled(void *arg, const struct reconcile_result *result)
 {
     struct http_routes *r = arg;
-    if (!result->taken) /* another process's says nothing of ours */
+    if (!result->taken) /* else it is another process's */
         health_reconciled(r->health, result);
     if (r->reconcile_request != NULL) {
         http_reply_error(r->reconcile_request, result->taken ? 409 : 503, result->error);

@@ -61,7 +61,7 @@ static void on_drained(void *arg, const struct drain_result *result)
 static void start(struct sweep_job *j)
 {
     const struct drain_options drain = {.parts = j->parts, .links = &j->link, .nlinks = 1};
-    breakers_forget(j->parts->breakers); /* whoever asks has perhaps mended the cause */
+    breakers_forget(j->parts->breakers); /* whoever asks has perhaps removed the cause */
     j->drain = drain_new(&drain);
     if (j->drain == NULL)
         finish(j, "out of memory", false);

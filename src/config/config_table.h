@@ -110,6 +110,7 @@ struct command_line {
  * does not show them. Returns 0 or -1; *line is to be cleared in both cases. */
 int command_line_read(struct command_line *line, int argc, char **argv,
                       const struct config_error *error) __attribute__((warn_unused_result));
+/* Frees the values that it owns. */
 void command_line_clear(struct command_line *line);
 
 /* Checks one value and puts it into *c. `source` is the flag or variable that it came from. */

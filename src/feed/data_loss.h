@@ -1,4 +1,4 @@
-/* Notices that Redis has lost its data while the connection held (FLUSHALL, say): a mark of ours is
+/* Notices that Redis has lost its data while the connection held (FLUSHALL, say): its mark is
  * gone. Asked for twice a second; a lost connection needs no mark, since everything is mirrored
  * anew after it anyway. */
 #ifndef RS_DATA_LOSS_H

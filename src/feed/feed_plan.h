@@ -89,11 +89,13 @@ struct feed_plan {
     int64_t polled_us;      /* Postgres's time when the last poll that mirrors began; 0: none yet */
     int64_t down_us;        /* since when Postgres is not connected; 0: it is, or never was tried */
     int64_t long_ids_us; /* when a pass was last wanted for ids that Redis cannot hold; 0: never */
-    bool feeder;         /* the role is ours */
-    bool redis_was_used; /* there may be claims of ours there */
+    bool feeder;         /* this one has the role */
+    bool redis_was_used; /* it may have claims there */
     bool stopping;
 };
 
+/* interval_us: between two polls. scan_us: between two scans, 0: none. mirrors: there is a
+ * look-ahead. */
 void feed_plan_init(struct feed_plan *p, int64_t interval_us, int64_t scan_us, bool mirrors);
 
 /* What is to be done now. *wake_us: when to ask again even if nothing happens; FEED_NEVER: only an
@@ -102,6 +104,7 @@ void feed_plan_init(struct feed_plan *p, int64_t interval_us, int64_t scan_us, b
 enum feed_step feed_plan_next(const struct feed_plan *p, const struct feed_sight *sight,
                               int64_t *wake_us);
 
+/* That wake-up's moment has come. */
 bool feed_plan_due(const struct feed_plan *p, enum wakeup why, int64_t now_us);
 
 /* ---- what it does, as it begins and ends ---- */

@@ -71,6 +71,7 @@ void http_error_watch(struct http_slot *slot);
 /* evhttp's callback for a new connection: gives it a slot, if need be at the cost of another. */
 struct bufferevent *http_slot_open(struct event_base *base, void *arg);
 
+/* The slot of a connection; NULL: there is none. */
 struct http_slot *http_slot_find(struct http *h, const struct bufferevent *bev);
 
 /* Makes the tick and lets it run. Returns 0, or -1: out of memory. */
@@ -79,6 +80,7 @@ int http_slots_start(struct http *h) __attribute__((warn_unused_result));
 /* A connection has ended: its descriptor is given back on a later turn. */
 void http_slots_ended(struct http *h);
 
+/* Gives back all slots, and the tick. evhttp must have been freed before. */
 void http_slots_free(struct http *h);
 
 /* Binds and listens. Returns 0, or -1 with one sentence in `error`. */

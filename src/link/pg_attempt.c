@@ -4,7 +4,7 @@
  * - The socket may be another one after each PQconnectPoll (the next host, or the same without
  *   encryption), perhaps of the same number. So the event is taken from the loop before libpq is
  *   asked, and made anew for the socket that there is then.
- * - libpq's connect_timeout counts in its blocking calls alone: the deadline is a timer of ours,
+ * - libpq's connect_timeout counts in its blocking calls alone: the deadline is a timer here,
  *   for all hosts together.
  * - libpq resolves host names with a blocking getaddrinfo, in PQconnectStartParams and in
  *   PQconnectPoll: the loop stands still for as long as the resolver's own timeouts allow

@@ -97,7 +97,7 @@ static PGconn *begin_nowhere(const char *conninfo, const PQconninfoOption *optio
 }
 
 /* Whose fault it is: the string, or a variable of libpq's that it does not override. */
-struct blame {
+struct judged {
     const char *conninfo;
     const PQconninfoOption *given;
     const PQconninfoOption *effective;
@@ -107,7 +107,7 @@ struct blame {
 };
 
 /* The variable that an option's value came from; NULL: not from the environment. */
-static const char *variable_of(const struct blame *b, const char *keyword)
+static const char *variable_of(const struct judged *b, const char *keyword)
 {
     for (const PQconninfoOption *o = b->effective; o != NULL && o->keyword != NULL; o++) {
         if (strcmp(o->keyword, keyword) == 0 && o->envvar != NULL && getenv(o->envvar) != NULL &&
@@ -126,7 +126,7 @@ static bool is_word(const char *text)
 
 /* Writes that the option's value is none of those allowed; *variable names the variable that it
  * came from. Returns -1. */
-static int refuse_option(const struct blame *b, const char *keyword, const char *allowed)
+static int refuse_option(const struct judged *b, const char *keyword, const char *allowed)
 {
     const char *variable = variable_of(b, keyword);
     const char *value = variable != NULL ? getenv(variable) : pg_conninfo_value(b->given, keyword);
@@ -198,7 +198,7 @@ static bool addresses_valid(const char *addresses)
     return true;
 }
 
-static int check_numbers(const struct blame *b)
+static int check_numbers(const struct judged *b)
 {
     const char *ports = pg_conninfo_value(b->effective, "port");
     if (ports != NULL && !ports_valid(ports))
@@ -217,7 +217,7 @@ static int check_numbers(const struct blame *b)
 }
 
 /* A value from the environment that ends with a newline is one that no client can mean. */
-static int check_variables(const struct blame *b)
+static int check_variables(const struct judged *b)
 {
     for (const PQconninfoOption *o = b->effective; o != NULL && o->keyword != NULL; o++) {
         const char *variable = variable_of(b, o->keyword);
@@ -234,7 +234,7 @@ static int check_variables(const struct blame *b)
 }
 
 /* libpq's sentence, without what it quotes of the string. */
-static int refuse_whole(const struct blame *b, const char *message)
+static int refuse_whole(const struct judged *b, const char *message)
 {
     FILE *out = fmemopen(b->error, b->error_size, "w");
     if (out == NULL) {
@@ -274,7 +274,7 @@ static bool names_keyword(const char *message, const char *keyword)
     return strncmp(message, keyword, len) == 0 && strncmp(message + len, " value", 6) == 0;
 }
 
-static int refuse_message(const struct blame *b, const char *message)
+static int refuse_message(const struct judged *b, const char *message)
 {
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (names_keyword(message, words[i].keyword))
@@ -289,7 +289,7 @@ int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const
 {
     PQconninfoOption *effective = pg_conninfo_effective(conninfo);
     PGconn *conn = effective != NULL ? begin_nowhere(conninfo, effective) : NULL;
-    struct blame b = {conninfo, given, effective, variable, error, error_size};
+    struct judged b = {conninfo, given, effective, variable, error, error_size};
     int status = 0;
     if (conn == NULL) {
         (void)snprintf(error, error_size, "out of memory");

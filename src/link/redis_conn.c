@@ -28,7 +28,7 @@
 
 #define READ_SIZE 16384                     /* what hiredis reads in one go */
 #define READS_PER_TURN 64                   /* then the loop's other events get their turn */
-#define ANSWER_MAX_BYTES (64 * 1024 * 1024) /* no script of ours answers with nearly as much */
+#define ANSWER_MAX_BYTES (64 * 1024 * 1024) /* no script answers with nearly as much */
 #define ELEMENTS_MAX 65536                  /* of one array in an answer */
 
 /* Nothing that a server says may make the parser set aside memory for more than this. */

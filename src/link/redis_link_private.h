@@ -144,6 +144,7 @@ void redis_conn_close(struct redis_conn *c);
 
 /* redis_request.c */
 
+/* Nothing waits yet. The events are copied. */
 void redis_requests_init(struct redis_requests *q, const struct redis_requests_events *events);
 
 /* As redis_link_command and redis_link_script, whatever the state; there must be a context. */
@@ -183,10 +184,12 @@ void redis_resolver_free(struct redis_resolver *r); /* NULL is legal */
  * Returns 0, or -1 when it cannot be asked now. */
 int redis_resolver_start(struct redis_resolver *r, const char *host, unsigned index)
     __attribute__((warn_unused_result));
+/* Its callback does not come any more. Nothing when nothing was asked. */
 void redis_resolver_cancel(struct redis_resolver *r);
 
 /* redis_reply.c */
 
+/* hiredis's reply, as the functions of redis_link.h read it: the same memory. */
 struct redis_reply *redis_reply_wrap(redisReply *reply);
 
 /* True for an error reply whose code (its first word) is `code`. */
@@ -202,6 +205,7 @@ int redis_tls_start(redisContext *context, const char *host, const char *ca_file
 
 /* OpenSSL's queue of errors is the thread's, and libpq fills it as well. */
 void redis_tls_prepare(const struct ssl_st *ssl);
+/* What the last call waits for, whatever it was to do. */
 bool redis_tls_wants_read(const struct ssl_st *ssl);
 bool redis_tls_wants_write(const struct ssl_st *ssl);
 

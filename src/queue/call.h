@@ -85,7 +85,8 @@ int due_op_begin(struct due_queue *q, struct due_op *op) __attribute__((warn_unu
 /* Notes what is wrong with an answer; true when there is one to read. */
 bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error);
 
-/* Notes an error of ours, or DUE_UNEXPECTED, which counts as Redis's; the first one counts. */
+/* Notes the sweeper's own error, or DUE_UNEXPECTED, which counts as Redis's. Only the first counts.
+ */
 void due_op_fail(struct due_op *op, const char *error);
 
 /* Calls the caller back, at once, with this error. */

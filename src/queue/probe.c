@@ -1,5 +1,5 @@
 /* The due queue: whether Redis lets it do all that it does. The scripts themselves say, over keys
- * of their own beside the real ones: each command of theirs is reached once, and what they leave
+ * of their own beside the real ones: each of their commands is reached once, and what they leave
  * there the last ones remove. The real keys are looked at, and nothing is changed there. */
 #include "queue/call.h"
 #include "queue/lua_scripts.h"

@@ -13,6 +13,7 @@ void expired_start(struct reconcile *r); /* run_next or run_fail follows */
 
 /* The run is ending: what is under way ends after the batch in hand. */
 void expired_stop(struct reconcile *r);
+/* A batch or a question is under way. */
 bool expired_busy(const struct reconcile *r);
 void expired_free(struct expired *x); /* NULL is legal */
 

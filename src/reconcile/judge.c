@@ -22,7 +22,7 @@ enum suspicion judge_row(const struct judge_times *t, int64_t expires_us, int64_
     return SUSPECT_MISSING;
 }
 
-int64_t judge_patience_us(const struct judge_times *t, int64_t expires_us, bool young)
+int64_t judge_delay_us(const struct judge_times *t, int64_t expires_us, bool young)
 {
     int64_t entered_us = expires_us - t->lookahead_us; /* from when on the feed reads it */
     if (t->lookahead_us == 0 || (!young && entered_us + 2 * t->feed_interval_us < t->now_us))

@@ -29,7 +29,7 @@ enum suspicion judge_row(const struct judge_times *t, int64_t expires_us, int64_
 
 /* How long to wait before the second look at a row that is missing: as long as the feed may still
  * take to mirror it. young: it was changed lately, or nobody knows when. */
-int64_t judge_patience_us(const struct judge_times *t, int64_t expires_us, bool young);
+int64_t judge_delay_us(const struct judge_times *t, int64_t expires_us, bool young);
 
 #define JUDGE_AGAIN_US INT64_C(1000000) /* the shortest time between two looks */
 

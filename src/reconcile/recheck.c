@@ -35,7 +35,7 @@ struct suspect {
     int64_t first, ripe_us; /* first: as of judge_redis; ripe: monotonic, when to look again */
     uint32_t id_len;
     uint8_t what; /* enum suspicion */
-    char id[];    /* terminated; may hold any byte */
+    char id[];    /* terminated; may be any bytes */
 };
 
 STAILQ_HEAD(suspects, suspect);

@@ -13,7 +13,7 @@ struct reconcile;
 /* There is a --report: before what a line costs is spent. */
 bool report_wanted(const struct reconcile *r);
 
-/* One line of the report, of a reservation's id or a product's key, which may hold any byte. Takes
+/* One line of the report, of a reservation's id or a product's key, which may be any bytes. Takes
  * expected and found over (NULL: null). done: what was done about it. Only when report_wanted; the
  * run fails when it cannot be written. */
 void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,

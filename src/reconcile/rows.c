@@ -153,7 +153,7 @@ static void retire(struct reconcile *r)
         const struct page_row *row = &p->rows[i];
         if (!row->missing)
             continue;
-        int64_t delay_us = judge_patience_us(&times, row->expires_us, row->young);
+        int64_t delay_us = judge_delay_us(&times, row->expires_us, row->young);
         if (!bulk)
             recheck_add(r, SUSPECT_MISSING, p->texts + row->at, row->id_len, row->expires_us,
                         delay_us);

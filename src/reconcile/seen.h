@@ -20,8 +20,9 @@ void seen_free(struct seen *s); /* NULL is legal */
 /* What its tables take at present. */
 size_t seen_bytes(const struct seen *s);
 
-/* True when it was not there yet (or there was no room to note it). id may hold any byte. */
+/* True when it was not there yet (or there was no room to note it). id may be any bytes. */
 bool seen_add(struct seen *s, unsigned as, const char *id, size_t id_len);
+/* True when it was noted, or may have been. */
 bool seen_has(const struct seen *s, unsigned as, const char *id, size_t id_len);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "base/time_units.h"
 
-/* Halving a polite hundred down to one takes seven attempts; twenty locked ones among five hundred
+/* Halving a hundred down to one takes seven attempts; twenty locked ones among five hundred
  * take a hundred or so, of a few milliseconds each. */
 const struct conflict_limits conflict_limits_first = {
     .repeats = 2, .few = 24, .fruitless_us = 250 * MS_US, .most_us = SECOND_US};

@@ -1,4 +1,4 @@
-/* For how long each product's counter has been skipped. */
+/* For how long each product's counter has been passed by. */
 #include "release/counter_waits.h"
 
 #include "base/hash.h"
@@ -9,12 +9,12 @@
 #include <string.h>
 
 #define SLOTS 256
-#define PATIENCE_US (250 * MS_US)
+#define PASSED_BY_US (250 * MS_US)
 #define FORGET_US SECOND_US
 
 struct counter_waits {
     struct {
-        uint64_t product; /* a hash: a collision costs one early patient attempt */
+        uint64_t product; /* a hash: a collision costs one waiting release too early */
         int64_t first_us, last_us;
     } slots[SLOTS];
 };
@@ -42,7 +42,7 @@ static size_t find(const struct counter_waits *s, uint64_t product)
     return oldest;
 }
 
-/* True when the product has been skipped for long enough, now included. */
+/* True when the product has been passed by for long enough, now included. */
 static bool note(struct counter_waits *s, const char *product, int64_t mono_us)
 {
     uint64_t h = hash_text(product);
@@ -52,7 +52,7 @@ static bool note(struct counter_waits *s, const char *product, int64_t mono_us)
         s->slots[i].first_us = mono_us;
     }
     s->slots[i].last_us = mono_us;
-    return mono_us - s->slots[i].first_us >= PATIENCE_US;
+    return mono_us - s->slots[i].first_us >= PASSED_BY_US;
 }
 
 static void clear(struct counter_waits *s, const char *product)

@@ -37,8 +37,8 @@ static void on_pass(void *arg, const struct pass_result *result)
     d->result.error = result->error;
     d->result.released += result->released;
     units_add(&d->result.units, &result->units);
-    d->result.refused = result->failed + result->held_back;
-    d->result.deferred = result->held;
+    d->result.refused = result->failed + result->not_yet;
+    d->result.deferred = result->deferred;
     d->result.locked = result->locked;
     if (!result->ok || d->stopping || d->last || result->locked == 0)
         finish(d);

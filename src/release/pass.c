@@ -181,10 +181,10 @@ static void take_page(struct pass *p, const struct page *page)
         const char *id = pages_id(p->pages, i);
         if (i > 0 && strcmp(id, pages_id(p->pages, i - 1)) == 0)
             continue;
-        bool held_back = false;
-        uint32_t attempts = refusals_find(p->refusals, id, now_us, &held_back);
-        if (held_back) {
-            p->result.held_back++;
+        bool not_yet = false;
+        uint32_t attempts = refusals_find(p->refusals, id, now_us, &not_yet);
+        if (not_yet) {
+            p->result.not_yet++;
             continue;
         }
         if (item_init(&p->items[p->n], id, strlen(id)) != 0) {
@@ -222,12 +222,12 @@ static void take_item(struct pass *p, const struct item *item)
         (void)refusals_note(p->refusals, item->id, clock_mono_us());
         break;
     case OUTCOME_DEFERRED:
-        p->result.held++;
+        p->result.deferred++;
         if (refusals_meet(p->deferred, item->id))
             refusal_log_deferred(p->parts->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
-        p->result.held_back++;
+        p->result.not_yet++;
         break;
     case OUTCOME_LOCKED:
         p->result.locked++;

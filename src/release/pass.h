@@ -23,10 +23,10 @@ struct pass_result {
     const char *error;
     uint64_t released;
     struct units units;
-    uint64_t failed;    /* refused by Postgres in this pass */
-    uint64_t held_back; /* refused in an earlier pass, their time has not come */
-    uint64_t held;      /* not tried, since Postgres refuses their product */
-    uint64_t locked;    /* held by others when it was their turn */
+    uint64_t failed;   /* refused by Postgres in this pass */
+    uint64_t not_yet;  /* refused in an earlier pass, their time has not come */
+    uint64_t deferred; /* not tried, since Postgres refuses their product */
+    uint64_t locked;   /* locked by others when they were tried */
 };
 
 /* links, lent: as drain.h has them. NULL: out of memory. */
@@ -47,6 +47,7 @@ const char *pass_oldest(const struct pass *p, int64_t *since_us);
 /* Monotonic: when Postgres last answered; 0: never. */
 int64_t pass_heard_us(const struct pass *p);
 
+/* It has begun, and done has not fired yet. */
 bool pass_running(const struct pass *p);
 
 /* Has on_item(arg, item) called for each reservation that a pass has decided. */

@@ -85,6 +85,7 @@ enum plan_proved {
     PLAN_PROOF_REFUSED,
     PLAN_PROOF_LOST, /* no answer */
 };
+/* After PLAN_PROOF: what came of it. plan_next says what follows. */
 void plan_proof(struct plan *p, enum plan_proved proved);
 
 /* After PLAN_DONE: the item whose error (sqlstate, error) says why Postgres cannot release at

@@ -27,7 +27,7 @@ static void read_products(const struct question *q, const struct pg_result *r)
         if (n < 1 || (uint64_t)n > q->n)
             return;
         struct item *item = q->items[n - 1];
-        /* Out of memory: a product is blamed later, or not. */
+        /* Out of memory: its breaker opens later, or not. */
         (void)argz_add(&item->products, &item->products_len, pg_result_text(r, row, 1));
     }
 }

@@ -72,7 +72,7 @@ uint32_t item_attempts(const struct item *item)
     return item->attempts + (item->outcome == OUTCOME_FAILED ? 1 : 0);
 }
 
-/* PostgreSQL manual, appendix A. What is not listed blames a row: triggers may raise any code. */
+/* PostgreSQL manual, appendix A. What is not listed is a row's: triggers may raise any code. */
 enum release_fault release_classify(const char *sqlstate, bool inside)
 {
     static const struct {

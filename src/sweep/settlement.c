@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-#define UNTRIED_MS 250 /* for those that had no turn */
+#define UNTRIED_MS 250 /* for those that there was no time for */
 
 static const struct settlement forget = {.verdict = DUE_FORGET, .reason = RESCHEDULE_REASONS};
 

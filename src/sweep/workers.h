@@ -32,6 +32,7 @@ void workers_disconnect(struct workers *w);
  * legal. */
 void workers_free(struct workers *w);
 
+/* The engine over them: theirs, good until they are freed. */
 struct engine *workers_engine(const struct workers *w);
 
 /* Those that are idle leave a Postgres that is no longer the one to be used. */
@@ -39,6 +40,7 @@ void workers_follow_postgres(struct workers *w);
 
 /* At least one is connected. */
 bool workers_up(const struct workers *w);
+/* How often their connections were made anew, all together. */
 uint64_t workers_reconnects(const struct workers *w);
 /* The first one's last error, "" for none; good until the next. */
 const char *workers_error(const struct workers *w);

@@ -32,7 +32,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("time to try it again in this batch | put back after [250 ms]", "UNTRIED_MS"),
         ("next trial or later, [1 ms] apart", "breaker.c:GAP_US"),
         ("no reservation | put back after [1 s]", "SETTLEMENT_FAULT_MS"),
-        ("passed by for [250 ms] is tried alone", "PATIENCE_US"),
+        ("passed by for [250 ms] is tried alone", "PASSED_BY_US"),
         ("`SWEEPER_LOCK_TIMEOUT` ([20 ms])", "SWEEPER_LOCK_TIMEOUT"),
         ("the poll waits, for [1.5 s] at most", "FEED_GIVE_WAY_US"),
         ("the previous one less [60 s] up to now", "LATE_COMMIT_US"),
@@ -145,7 +145,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("by then comes back after [250 ms]", "UNTRIED_MS"),
     ],
     "docs/design/release-statement.md": [
-        ("that has been passed by for [250 ms], alone", "PATIENCE_US"),
+        ("that has been passed by for [250 ms], alone", "PASSED_BY_US"),
         ("the worker is careful for [250 ms], then", "BULK_REST_MIN_US"),
         ("and so on up to [4 s]", "BULK_REST_MAX_US"),
         ("looked at again [20 ms] later", "LOCKED_MIN_US"),

@@ -258,7 +258,7 @@ def drifted(bed: Bed, n: int, products: list[str]) -> list[str]:
     return ids
 
 
-def mend(bed: Bed, products: list[str]) -> None:
+def fix(bed: Bed, products: list[str]) -> None:
     bed.db.conn.execute(
         """
         UPDATE inventory i SET reserved_stock = held, available_stock = total_stock - held

@@ -1,4 +1,4 @@
-"""Fixtures: servers of their own for the fault tests, mended after each; a fresh database each."""
+"""Fixtures: servers of their own for the fault tests, fixed after each; a fresh database each."""
 
 from __future__ import annotations
 

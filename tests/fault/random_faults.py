@@ -295,7 +295,7 @@ class RandomFaults(SchemaFaults):
         (sweeper_restarted, 2),
         *SchemaFaults.SCHEMA_FAULTS,
     )
-    # A second fault needs its server for itself, so that both can be mended in any order.
+    # A second fault needs its server for itself, so that both can be fixed in any order.
     SECOND = (sweeper_killed, sweeper_stopped, network_cut, cut_in_the_middle)
     NO_SECOND = (*SECOND, sweeper_restarted)
 

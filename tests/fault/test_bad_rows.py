@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from bed import Bed, complaints, drifted, mend
+from bed import Bed, complaints, drifted, fix
 from harness import process, shop
 from harness.poll import holds, until_ready, wait_until, within
 from harness.queue import FAILED, PENDING, failures
@@ -70,7 +70,7 @@ def test_ten_bad_rows_beside_good_ones(bed: Bed) -> None:
     attempts = sum(r["attempts"] for r in records.values())
     assert len(complaints(daemon.records)) <= max(attempts, before)
 
-    mend(bed, bad_products)
+    fix(bed, bad_products)
     bed.check_settled(timeout=30)
 
 
@@ -102,13 +102,13 @@ def test_a_drifted_hot_product(bed: Bed) -> None:
     assert len(untried) >= len(bad) - attempts
     assert {r["sqlstate"] for r in untried} == {"23514"} and all(r["error"] for r in untried)
     assert daemon.http("/readyz")[0] == 200
-    blamed = daemon.wait_for_record("refuses all of a product")
-    assert (blamed["level"], blamed["productId"]) == ("WARN", hot[0])
+    opened = daemon.wait_for_record("refuses all of a product")
+    assert (opened["level"], opened["productId"]) == ("WARN", hot[0])
     held = waiting(daemon.records)
     assert len(held) == len(set(held)) and set(held) <= set(bad)
     assert 50 <= len(held) + len(refusals(daemon)) <= 200, "a hundred in a minute"
 
-    mend(bed, hot)
+    fix(bed, hot)
     bed.check_settled(timeout=40)
     assert bed.redis.hlen(FAILED) == 0
 
@@ -141,7 +141,7 @@ def test_a_drifted_product_of_reservations_of_several(bed: Bed) -> None:
     print(f"p99 {percentile(late, 0.99):.4f} s, {failed} failed transactions")
     assert percentile(late, 0.99) < bed.in_time(0.1)
     assert failed <= 200 and len(refusals(daemon)) <= 80
-    mend(bed, [hot])
+    fix(bed, [hot])
     bed.check_settled(timeout=40)
 
 
@@ -156,7 +156,7 @@ def test_entries_that_are_no_ids_while_a_product_is_refused(bed: Bed) -> None:
     bed.redis.zadd(PENDING, {"no-uuid": 1})
     wait_until(lambda: bed.redis.zscore(PENDING, "no-uuid") is None, 10, "it is forgotten")
     assert daemon.running, daemon.tail()
-    mend(bed, hot)
+    fix(bed, hot)
     bed.check_settled(timeout=30)
 
 
@@ -180,7 +180,7 @@ def test_once_with_a_drifted_hot_product(bed: Bed) -> None:
     assert rest["products"] == [{"productId": hot[0], "count": 9_900}]
     assert all(r["sqlstate"] == "23514" and r["reservationId"] for r in refused)
     assert done.record("refuses all of a product")["productId"] == hot[0]
-    mend(bed, hot)
+    fix(bed, hot)
     again = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())
     assert again.status == 0
     assert again.record("Cleanup job completed")["cleanedCount"] == 10_000
@@ -206,7 +206,7 @@ def refuse_some(bed: Bed, ids: list[str], sqlstate: str) -> None:
 
 
 def test_rows_that_are_refused_themselves(bed: Bed) -> None:
-    """Two dozen of one product, by a trigger; their product is not blamed for them."""
+    """Two dozen of one product, by a trigger; the breaker of their product stays closed."""
     ids = shop.bulk_reserve(bed.db, 500, bed.products[:1])
     bed.db.conn.execute("UPDATE inventory_reservations SET quantity = 1")
     bad = ids[100:124]
@@ -245,8 +245,8 @@ NO_FAULT_OF_ROWS = {
 
 @pytest.mark.parametrize("sqlstate", NO_FAULT_OF_ROWS)
 def test_what_is_no_fault_of_rows(bed: Bed, sqlstate: str) -> None:
-    """Nobody is blamed, a few attempts a second, and all are released when it is mended."""
-    spoil, mended = NO_FAULT_OF_ROWS[sqlstate]
+    """No reservation is refused, a few attempts a second, and all are released when it is fixed."""
+    spoil, fixed = NO_FAULT_OF_ROWS[sqlstate]
     daemon = bed.start(http=True)
     until_ready(daemon)
     ids = shop.bulk_reserve(bed.db, 1200, bed.products, "clock_timestamp() + interval '1 s'")
@@ -258,11 +258,11 @@ def test_what_is_no_fault_of_rows(bed: Bed, sqlstate: str) -> None:
     else:
         fault = daemon.wait_for_record("Postgres cannot release at present")
         assert (fault["level"], fault["sqlstate"]) == ("ERROR", sqlstate)
-    holds(lambda: bed.redis.hlen(FAILED) == 0, 3, "nobody is blamed")
+    holds(lambda: bed.redis.hlen(FAILED) == 0, 3, "no reservation is refused")
     attempts = rollbacks(bed) - before
     print(f"{attempts} failed transactions in 3 s, {len(complaints(daemon.records))} complaints")
     assert attempts <= 100 and len(complaints(daemon.records)) <= 2
-    bed.db.conn.execute(mended)
+    bed.db.conn.execute(fixed)
     wait_until(lambda: bed.overdue() == 0, 10, "all are released")
     assert not refusals(daemon) and not bed.redis.exists(FAILED)
     bed.check_settled()
@@ -332,5 +332,5 @@ def test_direct_mode_with_a_drifted_hot_product(bed: Bed) -> None:
     print(f"max {late[-1]:.4f} s, {failed} failed transactions")
     assert late[-1] <= within(2.0)
     assert failed <= 150 and len(refusals(daemon)) <= 80
-    mend(bed, hot)
+    fix(bed, hot)
     wait_until(lambda: bed.overdue() == 0, 30, "healed", step=0.1)

@@ -92,7 +92,7 @@ def test_files_run_out_while_running(bed: Bed) -> None:
 
 @pytest.mark.short
 def test_no_room_to_spill(bed: Bed) -> None:
-    """Postgres refuses every release with an error of that class, and nobody is blamed: here by
+    """Postgres refuses every release with an error of that class, and no reservation is refused: here by
     temp_file_limit, with a trigger that has to spill. That needs no root."""
     ids = shop.bulk_reserve(bed.db, 50, bed.products, "clock_timestamp()")
     bed.db.conn.execute(
@@ -132,7 +132,7 @@ def cramped(hurt_redis: Redis) -> Iterator[Bed]:
 
 
 def test_a_full_disk(cramped: Bed) -> None:
-    """There is no room for the released rows: nobody is blamed, and then all are released."""
+    """There is no room for the released rows: no reservation is refused, and then all are released."""
     bed, disk = cramped, cramped.pg
     assert isinstance(disk, SmallDisk)
     daemon = bed.start(http=True)
@@ -146,7 +146,7 @@ def test_a_full_disk(cramped: Bed) -> None:
     assert (record["level"], record["sqlstate"]) == ("ERROR", "53100")
 
     since, before = time.monotonic(), len(daemon.records)
-    holds(lambda: bed.redis.hlen(FAILED) == 0, 4, "nobody is blamed")
+    holds(lambda: bed.redis.hlen(FAILED) == 0, 4, "no reservation is refused")
     assert len(daemon.records) - before <= time.monotonic() - since + 2, "a record for each rest"
     assert shop.count_status(bed.db, "released") == 0
     done = run_once("--once", dsn=bed.db.dsn, redis_url=bed.redis_server.url())

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bed import Bed, drifted, mend
+from bed import Bed, drifted, fix
 from harness import shop
 from harness.poll import until_ready, wait_until
 from harness.queue import FAILED, mirror
@@ -71,7 +71,7 @@ def test_short_of_memory_while_running(
         memory.fail_every(0)
         print(f"{memory.failed} allocations failed")
         assert memory.failed > 20 and daemon.running, daemon.tail()
-        mend(bed, refused)
+        fix(bed, refused)
         bed.wait_for_releases(time.time())
     bed.check_settled(timeout=30)
     wait_until(lambda: not bed.redis.exists(FAILED), 20, "all have healed")

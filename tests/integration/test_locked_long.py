@@ -1,4 +1,4 @@
-"""What others hold locked for long: who holds it is found, said once, and shown."""
+"""What others hold locked for long: who holds it is found, logged once, and shown."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_every_kind_of_lock_is_said_once(
         record = without_redis.wait_for_record("A table is held locked", 5)
         assert record["table"] == "inventory_reservations"
         assert record["blockerPid"] == migration.info.backend_pid
-        holds(lambda: len(daemon.find(MESSAGE)) == len(kinds), 6, "said once")
+        holds(lambda: len(daemon.find(MESSAGE)) == len(kinds), 6, "logged once")
         assert not daemon.find(OVER)
     wait_until(lambda: is_empty(redis), 15, "all are released")
     assert daemon.wait_for_record(OVER)["reservations"] == len(kinds)

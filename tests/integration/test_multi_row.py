@@ -143,7 +143,7 @@ def test_one_refused_row_keeps_all(db: Database, redis: redis_py.Redis, sweeper:
         "UPDATE inventory SET available_stock = 98, reserved_stock = 2 WHERE product_id = %s",
         (products[1],),
     )
-    wait_until(lambda: released(db, id) == 2 and is_empty(redis), 20, "both rows, once mended")
+    wait_until(lambda: released(db, id) == 2 and is_empty(redis), 20, "both rows, once fixed")
 
 
 def test_rows_of_the_same_product(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

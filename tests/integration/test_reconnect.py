@@ -151,7 +151,7 @@ def test_a_killed_sweepers_claims_are_taken_over(
 
 
 def test_a_grant_that_is_taken_away(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
-    """The server's fault, not the rows': nothing becomes failed, and all goes on once mended."""
+    """The server's fault, not the rows': nothing becomes failed, and all goes on once fixed."""
     role = f"{db.name}_robbed"
     db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
     grant = "{} SELECT, UPDATE ON inventory, inventory_reservations {} " + role

@@ -23,7 +23,7 @@ TRIGGER = """
     CREATE {} ON inventory_reservations {} FOR EACH ROW EXECUTE FUNCTION refuse()
 """
 
-# What makes the row of quantity 13 refused, the SQLSTATE, and what mends it.
+# What makes the row of quantity 13 refused, the SQLSTATE, and what corrects it.
 REFUSALS = {
     "a counter overflows": (
         "ALTER TABLE inventory DROP CONSTRAINT inventory_stock_adds_up;"
@@ -79,7 +79,7 @@ def reserve_some(db: Database) -> tuple[str, list[str]]:
 def test_refused_and_healed(
     db: Database, redis: redis_py.Redis, sweeper: Start, refusal: str
 ) -> None:
-    spoil, sqlstate, mend = REFUSALS[refusal]
+    spoil, sqlstate, fix = REFUSALS[refusal]
     refused, others = reserve_some(db)
     db.conn.execute(spoil)
     mirror(db, redis, refused, *others)
@@ -101,7 +101,7 @@ def test_refused_and_healed(
     now_ms = float(db.value("SELECT extract(epoch FROM now()) * 1000"))  # type: ignore[arg-type]
     assert now_ms - 20_000 < kept[1]["lastFailedAt"] < now_ms + 1
     assert redis.zscore(PENDING, refused) == kept[1]["retryAt"]
-    db.conn.execute(mend)
+    db.conn.execute(fix)
     wait_until(lambda: shop.count_status(db, "released") == 41, 20, "healed")
     wait_until(lambda: is_empty(redis), 5, "nothing is left of it")
     assert db.query("SELECT DISTINCT available_stock, reserved_stock FROM inventory") == [(100, 0)]

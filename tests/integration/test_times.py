@@ -112,14 +112,14 @@ def test_microseconds_and_a_score_rounded_down(
 
 @pytest.mark.parametrize("score", ["-inf", "-1", "0", "1.5", "inf", "4e12", "1e300", "fraction"])
 def test_wrong_scores(db: Database, redis: redis_py.Redis, sweeper: Start, score: str) -> None:
-    """The row in Postgres decides; the feed mends what is too late."""
+    """The row in Postgres decides; the feed corrects what is too late."""
     product = shop.add_product(db)
     id = shop.reserve(db, {product: 1}, ttl_s=1.2)
     ms = expires_ms(db, [id])[id]
     redis.zadd(PENDING, {id: ms - 0.5 if score == "fraction" else float(score)})
     sweeper("--feed-interval", "300ms", "--lookahead", "5s")
     until_probed(redis)
-    wait_until(lambda: redis.zscore(PENDING, id) in (ms, ms - 0.5, None), 10, "mended")
+    wait_until(lambda: redis.zscore(PENDING, id) in (ms, ms - 0.5, None), 10, "fixed")
     wait_until(lambda: is_empty(redis), 20, "settled")
     (late,) = shop.lateness(db)
     assert 0 <= late < within(1)

@@ -45,7 +45,7 @@ static void test_first_look_at_a_row(void **state)
 }
 
 /* The feed has two of its intervals, from when it could first read the row. */
-static void test_patience(void **state)
+static void test_delays(void **state)
 {
     (void)state;
     const int64_t long_us = 2 * FEED_US + JUDGE_AGAIN_US;
@@ -54,7 +54,7 @@ static void test_patience(void **state)
         const struct judge_times *times;
         int64_t expires_us;
         bool young;
-        int64_t patience_us;
+        int64_t delay_us;
     } rows[] = {
         {&times, NOW_US + LOOKAHEAD_US, false, long_us},
         {&times, due_so_us, false, long_us},
@@ -63,8 +63,8 @@ static void test_patience(void **state)
         {&lookahead_off, NOW_US + LOOKAHEAD_US, true, JUDGE_AGAIN_US},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_int_equal(judge_patience_us(rows[i].times, rows[i].expires_us, rows[i].young),
-                         rows[i].patience_us);
+        assert_int_equal(judge_delay_us(rows[i].times, rows[i].expires_us, rows[i].young),
+                         rows[i].delay_us);
 }
 
 static const struct lookup gone = {false, false, 0};
@@ -311,7 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_look_at_a_row),
-        cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_delays),
         cmocka_unit_test(test_first_look_at_an_entry),
         cmocka_unit_test(test_first_look_at_a_lease),
         cmocka_unit_test(test_second_look_at_redis),

@@ -12,19 +12,19 @@ static void each_waits_longer(void **state)
 {
     (void)state;
     struct refusals *r = refusals_new();
-    bool held_back = true;
-    assert_int_equal(refusals_find(r, "a", NOW_US, &held_back), 0);
-    assert_false(held_back);
+    bool not_yet = true;
+    assert_int_equal(refusals_find(r, "a", NOW_US, &not_yet), 0);
+    assert_false(not_yet);
     assert_int_equal(refusals_note(r, "a", NOW_US), 1);
-    assert_int_equal(refusals_find(r, "a", NOW_US + SECOND_US - 1, &held_back), 1);
-    assert_true(held_back);
-    assert_int_equal(refusals_find(r, "a", NOW_US + SECOND_US, &held_back), 1);
-    assert_false(held_back);
+    assert_int_equal(refusals_find(r, "a", NOW_US + SECOND_US - 1, &not_yet), 1);
+    assert_true(not_yet);
+    assert_int_equal(refusals_find(r, "a", NOW_US + SECOND_US, &not_yet), 1);
+    assert_false(not_yet);
     assert_int_equal(refusals_note(r, "a", NOW_US), 2);
-    assert_int_equal(refusals_find(r, "a", NOW_US + 2 * SECOND_US - 1, &held_back), 2);
-    assert_true(held_back);
-    assert_int_equal(refusals_find(r, "b", NOW_US, &held_back), 0);
-    assert_false(held_back);
+    assert_int_equal(refusals_find(r, "a", NOW_US + 2 * SECOND_US - 1, &not_yet), 2);
+    assert_true(not_yet);
+    assert_int_equal(refusals_find(r, "b", NOW_US, &not_yet), 0);
+    assert_false(not_yet);
     refusals_free(r);
 }
 
@@ -32,12 +32,12 @@ static void what_was_released_is_forgotten(void **state)
 {
     (void)state;
     struct refusals *r = refusals_new();
-    bool held_back = true;
+    bool not_yet = true;
     assert_int_equal(refusals_note(r, "a", NOW_US), 1);
     refusals_forget(r, "a");
     refusals_forget(r, "never there");
-    assert_int_equal(refusals_find(r, "a", NOW_US, &held_back), 0);
-    assert_false(held_back);
+    assert_int_equal(refusals_find(r, "a", NOW_US, &not_yet), 0);
+    assert_false(not_yet);
     assert_int_equal(refusals_note(r, "a", NOW_US), 1);
     refusals_free(r);
 }
@@ -46,11 +46,11 @@ static void met_once(void **state)
 {
     (void)state;
     struct refusals *r = refusals_new();
-    bool held_back = true;
+    bool not_yet = true;
     assert_true(refusals_meet(r, "a"));
     assert_false(refusals_meet(r, "a"));
-    assert_int_equal(refusals_find(r, "a", NOW_US, &held_back), 0);
-    assert_false(held_back);
+    assert_int_equal(refusals_find(r, "a", NOW_US, &not_yet), 0);
+    assert_false(not_yet);
     refusals_forget(r, "a");
     assert_true(refusals_meet(r, "a"));
     refusals_free(r);
@@ -62,15 +62,15 @@ static void bounded(void **state)
     (void)state;
     struct refusals *r = refusals_new();
     char id[16];
-    bool held_back = true;
+    bool not_yet = true;
     for (int i = 0; i < 10000; i++) {
         (void)snprintf(id, sizeof(id), "%d", i);
         assert_true(refusals_meet(r, id));
     }
     assert_false(refusals_meet(r, "one more"));
     assert_int_equal(refusals_note(r, "one more", NOW_US), 1);
-    assert_int_equal(refusals_find(r, "one more", NOW_US, &held_back), 0);
-    assert_false(held_back);
+    assert_int_equal(refusals_find(r, "one more", NOW_US, &not_yet), 0);
+    assert_false(not_yet);
     refusals_forget(r, "77");
     assert_true(refusals_meet(r, "one more"));
     refusals_free(r);
