@@ -58,7 +58,7 @@ struct outage {
 enum outage_say outage_on(struct outage *o, const char *reason, bool lasting, int64_t now_us);
 
 /* Time has gone by: to be called about every half second while it lasts. */
-enum outage_say outage_look(struct outage *o, int64_t now_us);
+enum outage_say outage_check(struct outage *o, int64_t now_us);
 
 /* It is over; harmless when there was none. */
 enum outage_say outage_off(struct outage *o, int64_t now_us);

@@ -72,7 +72,7 @@ static enum outage_say say(struct outage *o, int64_t now_us)
     return o->raised ? OUTAGE_ERROR : OUTAGE_WARN;
 }
 
-enum outage_say outage_look(struct outage *o, int64_t now_us)
+enum outage_say outage_check(struct outage *o, int64_t now_us)
 {
     if (o->since_us == 0)
         return OUTAGE_SILENT;
@@ -98,7 +98,7 @@ enum outage_say outage_on(struct outage *o, const char *reason, bool lasting, in
     snprintf(o->reason, sizeof(o->reason), "%s", reason);
     if (hash_without_digits(o->reason) != before)
         o->changed_us = now_us;
-    return outage_look(o, now_us);
+    return outage_check(o, now_us);
 }
 
 /* It was not worth a record: whether there are many of them is. */

@@ -9,13 +9,13 @@
 
 #include <stdlib.h>
 
-#define LOOK_US (500 * MS_US)
+#define CHECK_US (500 * MS_US)
 
 struct server_watch {
     struct server_watch_words words;
     struct outage outage;
     const char *message;
-    struct timer *look;
+    struct timer *check;
 };
 
 static void put(const struct server_watch *w, enum log_level level, const char *message,
@@ -55,11 +55,11 @@ static void say(struct server_watch *w, enum outage_say what)
     }
 }
 
-static void on_look(void *arg)
+static void on_check(void *arg)
 {
     struct server_watch *w = arg;
-    say(w, outage_look(&w->outage, clock_mono_us()));
-    timer_after_us(w->look, LOOK_US);
+    say(w, outage_check(&w->outage, clock_mono_us()));
+    timer_after_us(w->check, CHECK_US);
 }
 
 struct server_watch *server_watch_new(struct loop *loop, const struct server_watch_words *words)
@@ -68,8 +68,8 @@ struct server_watch *server_watch_new(struct loop *loop, const struct server_wat
     if (w == NULL)
         return NULL;
     w->words = *words;
-    w->look = timer_new(loop, on_look, w);
-    if (w->look == NULL) {
+    w->check = timer_new(loop, on_check, w);
+    if (w->check == NULL) {
         free(w);
         return NULL;
     }
@@ -80,7 +80,7 @@ void server_watch_free(struct server_watch *w)
 {
     if (w == NULL)
         return;
-    timer_free(w->look);
+    timer_free(w->check);
     free(w);
 }
 
@@ -89,14 +89,14 @@ void server_watch_down(struct server_watch *w, const char *message, const char *
 {
     w->message = message;
     say(w, outage_on(&w->outage, reason, lasting, clock_mono_us()));
-    if (!timer_armed(w->look))
-        timer_after_us(w->look, LOOK_US);
+    if (!timer_armed(w->check))
+        timer_after_us(w->check, CHECK_US);
 }
 
 void server_watch_up(struct server_watch *w)
 {
     enum outage_say what = outage_off(&w->outage, clock_mono_us());
-    timer_clear(w->look);
+    timer_clear(w->check);
     say(w, what);
 }
 

@@ -254,8 +254,8 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         log_event(LOG_DEBUG, "A claim had no answer", LOG_STR, "error", error, LOG_END);
     } else {
         result = (struct claim_result){.ok = true,
-                                       .full = claimed->n >= claimed->asked,
                                        .n = claimed->n,
+                                       .asked = claimed->asked,
                                        .next_ms = claimed->sizes.next_ms};
         note_sizes(c->parts, claimed);
         struct hand *hand = claimed->n > 0 ? hand_new(c, claimed) : NULL;

@@ -17,8 +17,8 @@ struct parts;
 /* What a claim brought, for whoever decides when the next one is made. */
 struct claim_result {
     bool ok;         /* false: Redis gave no answer or an error */
-    bool full;       /* as many as were asked for: there may be more */
     size_t n;        /* reservations */
+    size_t asked;    /* how many it asked for */
     int64_t next_ms; /* the earliest score left in :pending; INT64_MAX: none */
 };
 

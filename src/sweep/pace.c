@@ -12,7 +12,7 @@ void pace_init(struct pace *p, int64_t max_sleep_us, int64_t pace_us)
         .max_sleep_us = max_sleep_us,
         .pace_us = pace_us,
         .next_ms = INT64_MAX,
-        .looked_us = LONG_AGO_US,
+        .asked_us = LONG_AGO_US,
         .started_us = LONG_AGO_US,
         .not_before_us = LONG_AGO_US,
     };
@@ -22,21 +22,21 @@ void pace_redis_changed(struct pace *p)
 {
     p->next_ms = INT64_MAX;
     p->backlog = false;
-    p->looked_us = LONG_AGO_US;
+    p->asked_us = LONG_AGO_US;
 }
 
-void pace_looked(struct pace *p, int64_t now_us)
+void pace_asked(struct pace *p, int64_t now_us)
 {
-    p->looked_us = now_us;
+    p->asked_us = now_us;
 }
 
-void pace_claimed(struct pace *p, size_t n, bool full, int64_t next_ms)
+void pace_claimed(struct pace *p, size_t n, size_t asked, int64_t next_ms)
 {
-    assert(n > 0 || !full);
-    p->backlog = full;
+    assert(asked > 0);
+    p->backlog = n >= asked;
     p->next_ms = next_ms;
     if (n > 0)
-        p->started_us = p->looked_us;
+        p->started_us = p->asked_us;
 }
 
 void pace_failed(struct pace *p, int64_t now_us)
@@ -56,7 +56,7 @@ bool pace_expect(struct pace *p, int64_t at_ms)
 
 int64_t pace_next_us(const struct pace *p, int64_t due_us)
 {
-    int64_t at_us = p->looked_us + p->max_sleep_us;
+    int64_t at_us = p->asked_us + p->max_sleep_us;
     int64_t paced_us = p->started_us + p->pace_us;
     if (due_us < at_us)
         at_us = due_us;

@@ -18,7 +18,7 @@
 struct pace {
     int64_t max_sleep_us, pace_us; /* the settings */
     int64_t next_ms;               /* Postgres's time: the earliest score known; INT64_MAX: none */
-    int64_t looked_us;             /* the last claim that was made */
+    int64_t asked_us;              /* the last claim that was made */
     int64_t started_us;            /* the last one that brought something */
     int64_t not_before_us;         /* after an error */
     bool backlog;                  /* the last claim was full: there is more */
@@ -31,10 +31,10 @@ void pace_init(struct pace *p, int64_t max_sleep_us, int64_t pace_us);
 void pace_redis_changed(struct pace *p);
 
 /* A claim is being made. */
-void pace_looked(struct pace *p, int64_t now_us);
+void pace_asked(struct pace *p, int64_t now_us);
 
-/* It was answered. n: how many it brought, full: as many as were asked for; next_ms: as above. */
-void pace_claimed(struct pace *p, size_t n, bool full, int64_t next_ms);
+/* It was answered. n: how many it brought, asked: how many it asked for; next_ms: as above. */
+void pace_claimed(struct pace *p, size_t n, size_t asked, int64_t next_ms);
 
 /* It was not. */
 void pace_failed(struct pace *p, int64_t now_us);

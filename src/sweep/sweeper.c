@@ -73,7 +73,7 @@ static void poke(struct sweeper *s)
         timer_at_us(s->wake, at_us);
         return;
     }
-    pace_looked(&s->pace, now_us);
+    pace_asked(&s->pace, now_us);
     s->asked = claims_ask(s->claims) == 0;
     if (!s->asked)
         timer_after_us(s->wake, PACE_AFTER_ERROR_US);
@@ -104,7 +104,7 @@ static void on_claimed(void *arg, const struct claim_result *result)
     if (s->stopping)
         claims_hand_back(s->claims);
     if (result->ok)
-        pace_claimed(&s->pace, result->n, result->full, result->next_ms);
+        pace_claimed(&s->pace, result->n, result->asked, result->next_ms);
     else
         pace_failed(&s->pace, clock_mono_us());
     s->parts->backlog = s->pace.backlog;

@@ -18,8 +18,8 @@ static struct pace fresh(void)
 static struct pace claimed(size_t n, int64_t next_ms)
 {
     struct pace p = fresh();
-    pace_looked(&p, NOW_US);
-    pace_claimed(&p, n, n == 10, next_ms);
+    pace_asked(&p, NOW_US);
+    pace_claimed(&p, n, 10, next_ms);
     return p;
 }
 
@@ -58,11 +58,11 @@ static void test_pace(void **state)
     (void)state;
     assert_int_equal(pace_next_us(&p, NOW_US), NOW_US + PACE_US);
     assert_int_equal(pace_next_us(&p, NOW_US + PACE_US + 1), NOW_US + PACE_US + 1);
-    pace_looked(&p, NOW_US + 1);
-    pace_claimed(&p, 0, false, 7);
+    pace_asked(&p, NOW_US + 1);
+    pace_claimed(&p, 0, 10, 7);
     assert_int_equal(pace_next_us(&p, NOW_US), NOW_US + PACE_US);
-    pace_looked(&p, NOW_US + 2);
-    pace_claimed(&p, 1, false, 7);
+    pace_asked(&p, NOW_US + 2);
+    pace_claimed(&p, 1, 10, 7);
     assert_int_equal(pace_next_us(&p, NOW_US), NOW_US + 2 + PACE_US);
 }
 
@@ -73,7 +73,7 @@ static void test_backlog(void **state)
     (void)state;
     assert_true(p.backlog);
     assert_true(pace_next_us(&p, NEVER) < 0);
-    pace_claimed(&p, 9, false, 7);
+    pace_claimed(&p, 9, 10, 7);
     assert_false(p.backlog);
     assert_int_equal(pace_next_us(&p, NOW_US), NOW_US + PACE_US);
 }
