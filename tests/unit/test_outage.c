@@ -28,18 +28,18 @@ static void test_from_its_beginning_to_its_end(void **state)
     struct outage o = {0};
     enum outage_say last = OUTAGE_SILENT;
     assert_int_equal(outage_off(&o, START), OUTAGE_SILENT);
-    assert_int_equal(outage_look(&o, START), OUTAGE_SILENT);
+    assert_int_equal(outage_check(&o, START), OUTAGE_SILENT);
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(go_on(&o, "refused", START, START + 30 * S, &last), 0);
-    assert_int_equal(outage_look(&o, START + 30 * S), OUTAGE_ERROR);
+    assert_int_equal(outage_check(&o, START + 30 * S), OUTAGE_ERROR);
     assert_int_equal(o.lasted_us, 30 * S);
     assert_int_equal(go_on(&o, "refused", START + 30 * S, START + 330 * S, &last), 0);
-    assert_int_equal(outage_look(&o, START + 330 * S), OUTAGE_ERROR);
+    assert_int_equal(outage_check(&o, START + 330 * S), OUTAGE_ERROR);
     assert_int_equal(go_on(&o, "refused", START + 330 * S, START + 3630 * S, &last), 10);
     assert_int_equal(outage_off(&o, START + 3631 * S), OUTAGE_OVER);
     assert_int_equal(o.lasted_us, 3631 * S);
     assert_int_equal(outage_off(&o, START + 3632 * S), OUTAGE_SILENT);
-    assert_int_equal(outage_look(&o, START + 9999 * S), OUTAGE_SILENT);
+    assert_int_equal(outage_check(&o, START + 9999 * S), OUTAGE_SILENT);
 }
 
 static void test_another_reason_is_said_at_once(void **state)
@@ -49,7 +49,7 @@ static void test_another_reason_is_said_at_once(void **state)
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_on(&o, "wrong password", true, START + S), OUTAGE_WARN);
     assert_string_equal(o.reason, "wrong password");
-    assert_int_equal(outage_look(&o, START + 30 * S), OUTAGE_ERROR);
+    assert_int_equal(outage_check(&o, START + 30 * S), OUTAGE_ERROR);
     assert_int_equal(outage_on(&o, "too many clients", true, START + 31 * S), OUTAGE_ERROR);
     assert_int_equal(outage_on(&o, "too many clients", true, START + 32 * S), OUTAGE_SILENT);
 }
@@ -105,7 +105,7 @@ static void test_a_blip_is_not_said_and_what_lasts_is(void **state)
     assert_int_equal(outage_on(&o, "closed", false, START), OUTAGE_SILENT);
     assert_int_equal(outage_off(&o, START + 50 * MS), OUTAGE_SILENT);
     assert_int_equal(outage_on(&o, "closed", false, START + 10 * S), OUTAGE_SILENT);
-    assert_int_equal(outage_look(&o, START + 10 * S + 500 * MS), OUTAGE_WARN);
+    assert_int_equal(outage_check(&o, START + 10 * S + 500 * MS), OUTAGE_WARN);
     assert_int_equal(outage_off(&o, START + 11 * S), OUTAGE_OVER);
     assert_int_equal(outage_on(&o, "closed", false, START + 100 * S), OUTAGE_SILENT);
     assert_int_equal(outage_on(&o, "refused", true, START + 100 * S + 1), OUTAGE_WARN);
@@ -179,11 +179,11 @@ static void test_one_that_comes_back_and_stays_is_an_error_in_time(void **state)
     enum outage_say last = OUTAGE_SILENT;
     for (int n = 0; n < 10; n++) {
         (void)outage_on(&o, "refused", true, START + n * 40 * S);
-        assert_int_equal(outage_look(&o, START + n * 40 * S + 30 * S), OUTAGE_ERROR);
+        assert_int_equal(outage_check(&o, START + n * 40 * S + 30 * S), OUTAGE_ERROR);
         (void)outage_off(&o, START + n * 40 * S + 35 * S);
     }
     assert_int_equal(go_on(&o, "refused", START + 400 * S, START + 430 * S, &last), 0);
-    assert_int_equal(outage_look(&o, START + 430 * S), OUTAGE_ERROR);
+    assert_int_equal(outage_check(&o, START + 430 * S), OUTAGE_ERROR);
 }
 
 /* 2 s, 4 s, 8 s, 16 s, then 30 s each time; a minute of quiet and all begins anew. */
@@ -200,8 +200,8 @@ static void test_relapses_are_said_later_and_later(void **state)
             now_us += 10 * S;
             assert_int_equal(outage_on(&o, "refused", true, now_us), OUTAGE_SILENT);
             now_us += waits_us[i];
-            assert_int_equal(outage_look(&o, now_us - 1), OUTAGE_SILENT);
-            assert_int_equal(outage_look(&o, now_us),
+            assert_int_equal(outage_check(&o, now_us - 1), OUTAGE_SILENT);
+            assert_int_equal(outage_check(&o, now_us),
                              waits_us[i] < 30 * S ? OUTAGE_WARN : OUTAGE_ERROR);
             assert_int_equal(outage_off(&o, now_us), OUTAGE_OVER);
         }
@@ -217,8 +217,8 @@ static void test_a_blip_after_an_outage(void **state)
     assert_int_equal(outage_on(&o, "refused", true, START), OUTAGE_WARN);
     assert_int_equal(outage_off(&o, START + S), OUTAGE_OVER);
     assert_int_equal(outage_on(&o, "lost", false, START + 100 * S), OUTAGE_SILENT);
-    assert_int_equal(outage_look(&o, START + 100 * S + 499 * MS), OUTAGE_SILENT);
-    assert_int_equal(outage_look(&o, START + 100 * S + 500 * MS), OUTAGE_WARN);
+    assert_int_equal(outage_check(&o, START + 100 * S + 499 * MS), OUTAGE_SILENT);
+    assert_int_equal(outage_check(&o, START + 100 * S + 500 * MS), OUTAGE_WARN);
 }
 
 static void test_how_many_short_ones(void **state)
