@@ -41,10 +41,10 @@ struct item {
     char *id; /* owned; id_len bytes and a terminator; may be any bytes */
     size_t id_len;
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
+    int64_t first_failed_ms; /* 0: never refused */
+    uint32_t attempts;       /* refusals before this batch */
     bool taken_over;         /* from a lease that had ended */
     bool from_postgres;      /* read from the table: an id, however long */
-    uint32_t attempts;       /* refusals before this batch */
-    int64_t first_failed_ms; /* 0: never refused */
     enum outcome outcome;
     enum lock lock;     /* LOCKED */
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what

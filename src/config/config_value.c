@@ -44,7 +44,7 @@ static int refuse_with(const struct value *v, const char *hint)
     char allowed[320];
     size_t len = strlen(hint);
     assert(len < sizeof(allowed));
-    memcpy(allowed, hint, len);
+    memcpy(allowed, hint, len + 1);
     setting_allowed(v->s, allowed + len, sizeof(allowed) - len);
     return refuse(v, allowed);
 }

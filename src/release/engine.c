@@ -83,6 +83,16 @@ static void on_rest_over(void *arg)
     engine_poke(lane->engine);
 }
 
+/* False: out of memory. */
+static bool lane_begin(struct lane *lane, struct engine *e, struct pg_link *link)
+{
+    lane->engine = e;
+    lane->link = link;
+    lane->batch = parts_batch_new(e->parts, link);
+    lane->rest = timer_new(e->parts->loop, on_rest_over, lane);
+    return lane->batch != NULL && lane->rest != NULL;
+}
+
 struct engine *engine_new(struct parts *parts, struct pg_link *const *links, int n,
                           event_cb *on_change, void *arg)
 {
@@ -95,22 +105,16 @@ struct engine *engine_new(struct parts *parts, struct pg_link *const *links, int
     e->arg = arg;
     TAILQ_INIT(&e->sources);
     e->lanes = calloc((size_t)n, sizeof(*e->lanes));
-    for (; e->lanes != NULL && e->n < n; e->n++) {
-        struct lane *lane = &e->lanes[e->n];
-        lane->engine = e;
-        lane->link = links[e->n];
-        lane->batch = parts_batch_new(parts, links[e->n]);
-        lane->rest = timer_new(parts->loop, on_rest_over, lane);
-        if (lane->batch == NULL || lane->rest == NULL) {
-            e->n++; /* to be freed too */
-            break;
-        }
-    }
-    if (e->n < n || e->lanes[n - 1].batch == NULL || e->lanes[n - 1].rest == NULL) {
-        engine_free(e);
-        return NULL;
-    }
+    if (e->lanes == NULL)
+        goto fail;
+    e->n = n;
+    for (int i = 0; i < n; i++)
+        if (!lane_begin(&e->lanes[i], e, links[i]))
+            goto fail;
     return e;
+fail:
+    engine_free(e);
+    return NULL;
 }
 
 void engine_free(struct engine *e)

@@ -152,6 +152,7 @@ static void settle_item(struct claims *c, struct item *item, struct due_settleme
 
 static void settle(struct claims *c, const struct hand *hand)
 {
+    assert(hand->n > 0);
     struct due_settlement *settlements = calloc(hand->n, sizeof(*settlements));
     if (settlements == NULL)
         return; /* the lease covers them */
@@ -170,9 +171,9 @@ static void settle_unknown(struct claims *c, struct hand *hand)
     settle(c, hand);
 }
 
+/* One that waits no more. */
 static void hand_back(struct claims *c, struct hand *hand)
 {
-    TAILQ_REMOVE(&c->waiting, hand, others);
     settle_unknown(c, hand);
     hand_free(hand);
 }
@@ -185,11 +186,11 @@ static bool take(void *arg, struct work *work)
     struct claims *c = arg;
     struct hand *hand;
     while ((hand = TAILQ_FIRST(&c->waiting)) != NULL) {
+        TAILQ_REMOVE(&c->waiting, hand, others);
         if (hand->lease_ms - now_ms(c) < c->parts->config->lease_us / MS_US / 2) {
             hand_back(c, hand);
             continue;
         }
-        TAILQ_REMOVE(&c->waiting, hand, others);
         TAILQ_INSERT_TAIL(&c->released, hand, others);
         work->items = hand->items;
         work->n = hand->n;
@@ -334,8 +335,10 @@ bool claims_idle(const struct claims *c)
 void claims_hand_back(struct claims *c)
 {
     struct hand *hand;
-    while ((hand = TAILQ_FIRST(&c->waiting)) != NULL)
+    while ((hand = TAILQ_FIRST(&c->waiting)) != NULL) {
+        TAILQ_REMOVE(&c->waiting, hand, others);
         hand_back(c, hand);
+    }
 }
 
 void claims_abandon(struct claims *c)

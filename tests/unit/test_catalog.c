@@ -156,18 +156,16 @@ static void test_ids(void **state)
 {
     (void)state;
     static const struct {
-        const char *kind;
-        enum id_kind id_kind;
-        const char *cast;
-        enum id_kind as_bytes;
+        const char *kind, *cast;
+        enum id_kind id_kind, as_bytes;
     } rows[] = {
-        {"uuid", ID_UUID, "pg_catalog.uuid", ID_UUID},
-        {"text", ID_TEXT, "pg_catalog.text", ID_BYTES},
-        {"varchar", ID_TEXT, "pg_catalog.text", ID_BYTES},
-        {"bpchar", ID_TEXT, "pg_catalog.bpchar", ID_BYTES},
-        {"int8", ID_INT8, "bigint", ID_INT8},
-        {"int4", ID_INT4, "bigint", ID_INT4},
-        {"int2", ID_INT2, "bigint", ID_INT2},
+        {"uuid", "pg_catalog.uuid", ID_UUID, ID_UUID},
+        {"text", "pg_catalog.text", ID_TEXT, ID_BYTES},
+        {"varchar", "pg_catalog.text", ID_TEXT, ID_BYTES},
+        {"bpchar", "pg_catalog.bpchar", ID_TEXT, ID_BYTES},
+        {"int8", "bigint", ID_INT8, ID_INT8},
+        {"int4", "bigint", ID_INT4, ID_INT4},
+        {"int2", "bigint", ID_INT2, ID_INT2},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();
@@ -300,22 +298,22 @@ static void test_whole_units(void **state)
 {
     (void)state;
     static const struct {
-        int column;
         const char *kind, *type;
+        int column;
         bool whole;
     } rows[] = {
-        {QUANTITY, "int2", "smallint", true},
-        {QUANTITY, "int8", "bigint", true},
-        {QUANTITY, "numeric", "numeric", false},
-        {QUANTITY, "float8", "double precision", false},
-        {AVAILABLE, "int2", "smallint", true},
-        {AVAILABLE, "int8", "bigint", true},
-        {AVAILABLE, "numeric", "numeric", true},
-        {AVAILABLE, "numeric", "numeric(12,3)", true},
-        {AVAILABLE, "numeric", "numeric(9,-2)", false},
-        {AVAILABLE, "float8", "double precision", false},
-        {RESERVED, "float4", "real", false},
-        {RESERVED, "numeric", "numeric(9,-2)", false},
+        {"int2", "smallint", QUANTITY, true},
+        {"int8", "bigint", QUANTITY, true},
+        {"numeric", "numeric", QUANTITY, false},
+        {"float8", "double precision", QUANTITY, false},
+        {"int2", "smallint", AVAILABLE, true},
+        {"int8", "bigint", AVAILABLE, true},
+        {"numeric", "numeric", AVAILABLE, true},
+        {"numeric", "numeric(12,3)", AVAILABLE, true},
+        {"numeric", "numeric(9,-2)", AVAILABLE, false},
+        {"float8", "double precision", AVAILABLE, false},
+        {"float4", "real", RESERVED, false},
+        {"numeric", "numeric(9,-2)", RESERVED, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();

@@ -84,15 +84,15 @@ static void test_answers(void **state)
 {
     (void)state;
     static const struct {
-        bool done;
         const char *sqlstate;
         enum drift_answer answer;
+        bool done;
     } rows[] = {
-        {true, "", DRIFT_DONE},          {false, "55P03", DRIFT_LOCKED},
-        {false, "40001", DRIFT_LOCKED},  {false, "40P01", DRIFT_LOCKED},
-        {false, "22003", DRIFT_REFUSED}, {false, "23514", DRIFT_REFUSED},
-        {false, "57014", DRIFT_FAULT},   {false, "42501", DRIFT_FAULT},
-        {false, "55000", DRIFT_FAULT},   {false, "", DRIFT_FAULT},
+        {"", DRIFT_DONE, true},          {"55P03", DRIFT_LOCKED, false},
+        {"40001", DRIFT_LOCKED, false},  {"40P01", DRIFT_LOCKED, false},
+        {"22003", DRIFT_REFUSED, false}, {"23514", DRIFT_REFUSED, false},
+        {"57014", DRIFT_FAULT, false},   {"42501", DRIFT_FAULT, false},
+        {"55000", DRIFT_FAULT, false},   {"", DRIFT_FAULT, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(drift_answer(rows[i].done, rows[i].sqlstate), rows[i].answer);

@@ -194,8 +194,8 @@ static void test_second_look_at_postgres(void **state)
     static const struct lookup due = {true, true, NOW_US};
     static const struct {
         enum suspicion what;
-        int64_t first;
         enum finding before;
+        int64_t first;
         const char *seen;
         const struct lookup *row;
         bool found;
@@ -203,51 +203,51 @@ static void test_second_look_at_postgres(void **state)
         const char *repair;
         int64_t at_ms; /* 0: the repair has no use for it */
     } rows[] = {
-        {SUSPECT_MISSING, EXPIRES_US, FINDING_MISSING, NULL, &as_before, true, FINDING_MISSING,
+        {SUSPECT_MISSING, FINDING_MISSING, EXPIRES_US, NULL, &as_before, true, FINDING_MISSING,
          "add", NOW_MS + 30000},
-        {SUSPECT_MISSING, NOW_US, FINDING_MISSING, NULL, &due, true, FINDING_MISSING, "add",
+        {SUSPECT_MISSING, FINDING_MISSING, NOW_US, NULL, &due, true, FINDING_MISSING, "add",
          NOW_MS},
-        {SUSPECT_MISSING, EXPIRES_US, FINDING_MISSING, NULL, &extended, false, 0, NULL, 0},
-        {SUSPECT_MISSING, EXPIRES_US, FINDING_MISSING, NULL, &inactive, false, 0, NULL, 0},
-        {SUSPECT_MISSING, 0, FINDING_MISSING, NULL, &gone, false, 0, NULL, 0},
+        {SUSPECT_MISSING, FINDING_MISSING, EXPIRES_US, NULL, &extended, false, 0, NULL, 0},
+        {SUSPECT_MISSING, FINDING_MISSING, EXPIRES_US, NULL, &inactive, false, 0, NULL, 0},
+        {SUSPECT_MISSING, FINDING_MISSING, 0, NULL, &gone, false, 0, NULL, 0},
 
-        {SUSPECT_MISPLACED, EXPIRES_US, FINDING_MISPLACED, "1763942499999", &as_before, true,
+        {SUSPECT_MISPLACED, FINDING_MISPLACED, EXPIRES_US, "1763942499999", &as_before, true,
          FINDING_MISPLACED, "move", NOW_MS + 30000},
-        {SUSPECT_MISPLACED, EXPIRES_US, FINDING_MISPLACED, "inf", &extended, false, 0, NULL, 0},
-        {SUSPECT_MISPLACED, NOW_US, FINDING_MISPLACED, "inf", &due, false, 0, NULL, 0},
-        {SUSPECT_MISPLACED, EXPIRES_US, FINDING_MISPLACED, "inf", &inactive, false, 0, NULL, 0},
+        {SUSPECT_MISPLACED, FINDING_MISPLACED, EXPIRES_US, "inf", &extended, false, 0, NULL, 0},
+        {SUSPECT_MISPLACED, FINDING_MISPLACED, NOW_US, "inf", &due, false, 0, NULL, 0},
+        {SUSPECT_MISPLACED, FINDING_MISPLACED, EXPIRES_US, "inf", &inactive, false, 0, NULL, 0},
 
-        {SUSPECT_STALE, 0, FINDING_STALE, "1763942499999", &gone, true, FINDING_STALE, "remove", 0},
-        {SUSPECT_STALE, 0, FINDING_STALE, "nan", &gone, true, FINDING_STALE, "remove", 0},
-        {SUSPECT_STALE, 0, FINDING_STALE, "1763942389999", &inactive, true, FINDING_STALE, "remove",
+        {SUSPECT_STALE, FINDING_STALE, 0, "1763942499999", &gone, true, FINDING_STALE, "remove", 0},
+        {SUSPECT_STALE, FINDING_STALE, 0, "nan", &gone, true, FINDING_STALE, "remove", 0},
+        {SUSPECT_STALE, FINDING_STALE, 0, "1763942389999", &inactive, true, FINDING_STALE, "remove",
          0},
-        {SUSPECT_STALE, 0, FINDING_STALE, "1763942390000", &inactive, false, 0, NULL, 0},
-        {SUSPECT_STALE, 0, FINDING_STALE, "nan", &inactive, false, 0, NULL, 0},
-        {SUSPECT_STALE, 0, FINDING_STALE, "1", &as_before, false, 0, NULL, 0},
+        {SUSPECT_STALE, FINDING_STALE, 0, "1763942390000", &inactive, false, 0, NULL, 0},
+        {SUSPECT_STALE, FINDING_STALE, 0, "nan", &inactive, false, 0, NULL, 0},
+        {SUSPECT_STALE, FINDING_STALE, 0, "1", &as_before, false, 0, NULL, 0},
 
-        {SUSPECT_LEASE, ENDED_MS, FINDING_LEASE, "1763942399993", &as_before, true, FINDING_LEASE,
+        {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &as_before, true, FINDING_LEASE,
          "return", ENDED_MS},
-        {SUSPECT_LEASE, ENDED_MS, FINDING_LEASE, "1763942399993", &inactive, true,
+        {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &inactive, true,
          FINDING_LEASE_STALE, "unclaim", 0},
-        {SUSPECT_LEASE, ENDED_MS, FINDING_LEASE, "1763942399993", &gone, true, FINDING_LEASE_STALE,
+        {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &gone, true, FINDING_LEASE_STALE,
          "unclaim", 0},
-        {SUSPECT_LEASE, NOW_MS, FINDING_LEASE, "1763942400000", &as_before, false, 0, NULL, 0},
+        {SUSPECT_LEASE, FINDING_LEASE, NOW_MS, "1763942400000", &as_before, false, 0, NULL, 0},
 
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, RETRY_RECORD, &as_before, true,
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, RETRY_RECORD, &as_before, true,
          FINDING_RECORD_UNSCHEDULED, "retry", NOW_MS + 1000},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_STALE, RETRY_RECORD, &as_before, false, 0, NULL, 0},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, RETRY_RECORD, &inactive, true,
+        {SUSPECT_RECORD, FINDING_RECORD_STALE, 0, RETRY_RECORD, &as_before, false, 0, NULL, 0},
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, RETRY_RECORD, &inactive, true,
          FINDING_RECORD_STALE, "forget", 0},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_STALE, RETRY_RECORD, &gone, true, FINDING_RECORD_STALE,
+        {SUSPECT_RECORD, FINDING_RECORD_STALE, 0, RETRY_RECORD, &gone, true, FINDING_RECORD_STALE,
          "forget", 0},
         /* A record that says nothing, or something absurd, is tried now. */
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, "no JSON", &as_before, true,
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, "no JSON", &as_before, true,
          FINDING_RECORD_UNSCHEDULED, "retry", NOW_MS},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, "{\"retryAt\":-5}", &as_before, true,
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, "{\"retryAt\":-5}", &as_before, true,
          FINDING_RECORD_UNSCHEDULED, "retry", NOW_MS},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, "{\"retryAt\":1763946000000}", &as_before,
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, "{\"retryAt\":1763946000000}", &as_before,
          true, FINDING_RECORD_UNSCHEDULED, "retry", NOW_MS},
-        {SUSPECT_RECORD, 0, FINDING_RECORD_UNSCHEDULED, "{\"retryAt\":1763945999999}", &as_before,
+        {SUSPECT_RECORD, FINDING_RECORD_UNSCHEDULED, 0, "{\"retryAt\":1763945999999}", &as_before,
          true, FINDING_RECORD_UNSCHEDULED, "retry", NOW_MS + 3599999},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

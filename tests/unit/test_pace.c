@@ -119,16 +119,15 @@ static void test_redis_changed(void **state)
 static void test_room(void **state)
 {
     static const struct {
-        bool backlog;
         int idle, usable, waiting;
-        bool room;
+        bool backlog, room;
     } rows[] = {
-        {false, 0, 0, 0, false}, {true, 0, 0, 0, false}, /* no lane is of use */
-        {false, 1, 1, 0, true},  {true, 1, 1, 0, true},
-        {false, 0, 1, 0, false}, {true, 0, 1, 0, true},  /* ahead, only in a backlog */
-        {true, 0, 1, 1, false},  {true, 0, 2, 1, true},  /* ... one for each lane */
-        {false, 1, 4, 1, false}, {false, 2, 4, 1, true}, /* what waits takes an idle one */
-        {true, 0, 4, 4, false},  {true, 4, 4, 4, false},
+        {0, 0, 0, false, false}, {0, 0, 0, true, false}, /* no lane is of use */
+        {1, 1, 0, false, true},  {1, 1, 0, true, true},
+        {0, 1, 0, false, false}, {0, 1, 0, true, true},  /* ahead, only in a backlog */
+        {0, 1, 1, true, false},  {0, 2, 1, true, true},  /* ... one for each lane */
+        {1, 4, 1, false, false}, {2, 4, 1, false, true}, /* what waits takes an idle one */
+        {0, 4, 4, true, false},  {4, 4, 4, true, false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
