@@ -9,7 +9,7 @@
 --
 -- What was set has to be there afterwards (a trigger, the type of a column): else the statement
 -- fails, by a cast that cannot succeed.
-WITH held AS MATERIALIZED (
+WITH actual AS MATERIALIZED (
     SELECT coalesce(pg_catalog.sum(r.{quantity}), 0) AS units,
            coalesce(pg_catalog.bool_and((r.{quantity} - r.{quantity} = 0) IS TRUE), true)
                AND NOT pg_catalog.row_security_active({reservations_text})
@@ -26,19 +26,19 @@ WITH held AS MATERIALIZED (
      WHERE {stock_product_id} = $1
 ), repaired AS (
     UPDATE {inventory} i
-       SET {available_stock} = s.total - h.units, {reserved_stock} = h.units,
+       SET {available_stock} = s.total - a.units, {reserved_stock} = a.units,
            {stock_updated_at} = {now_stock_updated}
-      FROM held h, stock s
+      FROM actual a, stock s
      WHERE {stock_typed}
        AND i.{stock_product_id} = $1
-       AND s.total - h.units >= 0 AND h.known AND s.counters = 1
-       AND (s.reserved IS DISTINCT FROM h.units
+       AND s.total - a.units >= 0 AND a.known AND s.counters = 1
+       AND (s.reserved IS DISTINCT FROM a.units
             OR (s.available + s.reserved = s.total) IS NOT TRUE)
-    RETURNING i.{available_stock} = s.total - h.units AND i.{reserved_stock} = h.units AS adds_up
+    RETURNING i.{available_stock} = s.total - a.units AND i.{reserved_stock} = a.units AS adds_up
 )
-SELECT h.units, s.counters = 1 AND s.reserved = h.units AND s.available + s.reserved = s.total,
+SELECT a.units, s.counters = 1 AND s.reserved = a.units AND s.available + s.reserved = s.total,
        EXISTS (SELECT FROM repaired),
        (SELECT pg_catalog.concat('<sweeper counter>the counter of product ', $1::pg_catalog.text,
-                                 ' was not set to exactly ', h.units, '</sweeper>')::integer
+                                 ' was not set to exactly ', a.units, '</sweeper>')::integer
           FROM repaired m WHERE m.adds_up IS NOT TRUE LIMIT 1)
-  FROM held h, stock s
+  FROM actual a, stock s

@@ -12,25 +12,30 @@ from .database import Database
 from .sweeper import run_once
 
 # A record of the server's log goes on in lines that begin with a tab; the parameters follow.
-SENT = re.compile(r"execute <unnamed>: (\s*WITH seen .*?)\n\d{4}-[^\n]*?parameters: ([^\n]*)", re.DOTALL)
+SENT = r"execute <unnamed>: (\s*WITH {} AS .*?)\n\d{{4}}-[^\n]*?parameters: ([^\n]*)"
 
 
-def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
-    """Makes db.conn's prepared statement `release`, of an array of ids in text form. More than a
-    hundred reservations are released the bulk way: then of two lock timeouts, too, one for the
-    counters and one for another release. Returns the parameters it was sent with."""
+def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str, str]:
+    """Runs the sweeper, and prepares on db.conn, as `name`, the statement it sent whose first part
+    is called so. Returns the parameters that were sent with it."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
-    shop.bulk_reserve(db, reservations, [shop.add_product(db, stock=reservations)])
-    done = run_once("--once", dsn=db.dsn, redis_url="redis://127.0.0.1:1")
+    done = run_once(*options, dsn=db.dsn)
     assert done.status == 0, done.stderr
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)
-        found = SENT.search(log.read())
-    assert found, "the release is in the server's log"
-    db.conn.execute(f"PREPARE release AS {found[1]}")
+        found = re.search(SENT.format(first), log.read(), re.DOTALL)
+    assert found, "it is in the server's log"
+    db.conn.execute(f"PREPARE {name} AS {found[1]}")
     return dict(re.findall(r"(\$\d) = '([^']*)'", found[2]))
+
+
+def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
+    """The release, of an array of ids in text form. More than a hundred reservations are released
+    the bulk way: then of two lock timeouts, too, one for the counters and one for another release."""
+    shop.bulk_reserve(db, reservations, [shop.add_product(db, stock=reservations)])
+    return prepare_sent(db, "release", "seen", "--once", "--redis-url", "redis://127.0.0.1:1")
 
 
 def id_array(ids: tuple[str, ...]) -> str:
