@@ -91,7 +91,7 @@ enum due_verdict {
                    */
     DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
     DUE_FAILED,   /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
-                     records a new one is not kept: the id is forgotten and the overdue scan finds it
+                     records a new one is not kept: the id is forgotten, and the scan finds it
                      again */
     DUE_DEFERRED, /* the same; a DUE_FAILED one has a tenth more room */
 };

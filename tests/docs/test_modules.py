@@ -34,13 +34,21 @@ def test_every_row_has_its_file() -> None:
 
 
 def test_places_to_change_are_there() -> None:
-    """Of every document: a path in code that begins with a folder of ours is a file or a folder."""
+    """Of every document: a path in code that begins with a folder of the repository is a file or a folder."""
     pattern = r"`((?:src|include|lua|sql|tests|tools|docs|deploy|examples|bench)/[\w./-]*)`"
     for path in ROOT.glob("docs/**/*.md"):
         if name(path) == "docs/FAILURES.md":
             continue  # its paths begin below tests/: test_failures.py
         for target in re.findall(pattern, path.read_text(encoding="utf-8")):
             assert (ROOT / target).exists(), f"{name(path)}: {target}"
+
+
+def test_paths_in_comments_are_there() -> None:
+    pattern = r"\b(?:src(?!/backend)|include|lua|sql|tests|tools|docs)/[\w/.-]*\.(?:c|h|lua|sql|py|md)\b"
+    for folder, suffix in (("src", ".c"), ("src", ".h"), ("include", ".h"), ("sql", ".sql"), ("lua", ".lua")):
+        for path in sources(folder, suffix):
+            for target in re.findall(pattern, path.read_text(encoding="utf-8")):
+                assert (ROOT / target).exists(), f"{name(path)}: {target}"
 
 
 def test_a_newcomer_finds_the_place() -> None:
