@@ -72,7 +72,7 @@ bool mapping_allows_bulk(const struct mapping_types *types);
 bool mapping_allows_lean(const struct mapping_types *types);
 
 /* The forms of a template. */
-#define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for nothing */
+#define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for no text */
 #define MAPPING_LEAN                                                                               \
     2U /* what stands between {if_explaining} and {end} is left out; without this,                 \
           what stands between {if_lean} and {end} */
