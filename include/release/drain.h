@@ -28,7 +28,8 @@ struct drain_options {
     struct pg_link *const *links; /* 1 to 16, used side by side, pages are read over the first */
     int nlinks;
     /* While the sweeper is degraded these lanes are used in place of those links, as long as one
-     * of them can release. Must outlive the drain. NULL: none. */
+     * of them can release. One that loses its connection ends nothing: the others go on, and the
+     * drain ends with an error when they are done. Must outlive the drain. NULL: none. */
     struct engine *lent;
     /* NULL, or called for each reservation that has been decided. last: nothing is tried again
      * after this pass. */
@@ -39,6 +40,7 @@ struct drain_options {
 struct drain_result {
     bool ok;           /* false: Postgres went away or refused a statement; `error` says so */
     const char *error; /* ends with the callback */
+    bool lost;         /* ... since a connection was lost, which has a record of its own */
     uint64_t released;
     struct units units;
     /* As the last pass met them, so that each counts once. */

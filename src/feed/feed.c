@@ -87,12 +87,12 @@ static void note_success(struct feed *f)
                   LOG_INT, "awaySeconds", f->failing.lasted_us / SECOND_US, LOG_END);
 }
 
-static void on_pass(void *arg, const char *error)
+static void on_pass(void *arg, const char *error, bool lost)
 {
     struct feed *f = arg;
     feed_plan_passed(&f->plan, error == NULL, clock_mono_us());
     if (error != NULL) {
-        note_failure(f, "A direct pass over Postgres failed", error, true);
+        note_failure(f, "A direct pass over Postgres failed", error, !lost);
         direct_note(f->direct);
     } else {
         note_success(f);

@@ -35,6 +35,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     struct drain *d = arg;
     d->result.ok = result->ok;
     d->result.error = result->error;
+    d->result.lost = result->lost;
     d->result.released += result->released;
     units_add(&d->result.units, &result->units);
     d->result.refused = result->failed + result->not_yet;

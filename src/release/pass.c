@@ -9,6 +9,7 @@
 #include "release/account.h"
 #include "release/drop.h"
 #include "release/engine.h"
+#include "release/left.h"
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -21,6 +22,7 @@
 
 /* Until the lanes that were lent are looked at again, while all of them have other work. */
 #define LANES_US (50 * MS_US)
+#define LOST "the connection to Postgres was lost"
 
 struct pass {
     struct parts *parts;
@@ -34,13 +36,13 @@ struct pass {
 
     bool running, stopping, asked, last, freed;
     bool refused;       /* Redis could not be told something, and the log has it */
+    bool lent_lost;     /* a lent lane's connection was lost: the others went on */
     struct item *items; /* the page in hand */
     size_t n, next;     /* those before `next` have been handed to lanes */
     int slices;         /* ... and so many lanes are at work on them */
     int telling;        /* so many drops have no answer of Redis's, and need the page */
     int64_t heard_us;   /* monotonic: the last answer of Postgres's */
-    char *left_id;      /* the oldest that the last pass left, since it failed; NULL: none */
-    int64_t left_us;    /* ... when it expired */
+    struct left left;   /* by the last pass, or the one under way, in the pages before */
     char error[PG_REASON_SIZE];
     struct pass_result result;
     void (*on_item)(void *arg, const struct item *item);
@@ -98,7 +100,8 @@ static bool take_lent(void *arg, struct work *work)
     return use_lent(arg) && take_slice(arg, work);
 }
 
-static void on_slice(void *arg, const struct work *work);
+static void on_own_slice(void *arg, const struct work *work);
+static void on_lent_slice(void *arg, const struct work *work);
 
 struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks,
                       struct engine *lent)
@@ -111,8 +114,8 @@ struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nli
     p->refusals = refusals_new();
     p->deferred = refusals_new();
     p->turn = timer_new(parts->loop, advance, p);
-    p->own_source = (struct source){.take = take_own, .done = on_slice, .arg = p};
-    p->lent_source = (struct source){.take = take_lent, .done = on_slice, .arg = p};
+    p->own_source = (struct source){.take = take_own, .done = on_own_slice, .arg = p};
+    p->lent_source = (struct source){.take = take_lent, .done = on_lent_slice, .arg = p};
     p->own = engine_new(parts, links, nlinks, NULL, NULL);
     if (p->pages == NULL || p->refusals == NULL || p->deferred == NULL || p->turn == NULL ||
         p->own == NULL) {
@@ -132,7 +135,7 @@ static void free_told(struct pass *p)
     if (p->telling > 0)
         return;
     clear_page(p);
-    free(p->left_id);
+    left_clear(&p->left);
     free(p);
 }
 
@@ -233,8 +236,7 @@ static void take_item(struct pass *p, const struct item *item)
         p->result.locked++;
         p->parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
         break;
-    case OUTCOME_UNKNOWN:
-        fail(p, "the connection to Postgres was lost");
+    case OUTCOME_UNKNOWN: /* a lane's connection was lost: on_own_slice, on_lent_slice */
         break;
     case OUTCOME_FAULT:
         fail(p, "Postgres cannot release at present");
@@ -272,9 +274,16 @@ static void on_dropped(void *arg, const char *error)
     timer_after_us(p->turn, 0);
 }
 
-static void on_slice(void *arg, const struct work *work)
+static bool met_loss(const struct work *work)
 {
-    struct pass *p = arg;
+    for (size_t i = 0; i < work->n; i++)
+        if (work->items[i].outcome == OUTCOME_UNKNOWN)
+            return true;
+    return false;
+}
+
+static void take_decided(struct pass *p, const struct work *work)
+{
     assert(p->slices > 0);
     p->slices--;
     p->heard_us = clock_mono_us();
@@ -286,27 +295,38 @@ static void on_slice(void *arg, const struct work *work)
     timer_after_us(p->turn, 0);
 }
 
-/* Not released for want of a connection, or of a statement that works. */
-static bool is_left(enum outcome outcome)
+static void on_own_slice(void *arg, const struct work *work)
 {
-    return outcome == OUTCOME_NONE || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_FAULT;
+    struct pass *p = arg;
+    take_decided(p, work);
+    if (met_loss(work)) {
+        p->result.lost = true;
+        fail(p, LOST);
+    }
 }
 
-static const struct item *first_left(const struct pass *p)
+/* The other lanes go on, to the end; what this one left is the next pass's. */
+static void on_lent_slice(void *arg, const struct work *work)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (is_left(p->items[i].outcome))
-            return &p->items[i];
-    return NULL;
+    struct pass *p = arg;
+    take_decided(p, work);
+    p->lent_lost = p->lent_lost || met_loss(work);
+}
+
+static void leave_page(struct pass *p)
+{
+    left_note(&p->left, p->items, p->n);
+    clear_page(p);
 }
 
 static void finish(struct pass *p)
 {
-    const struct item *left = first_left(p);
-    p->left_id = left != NULL ? strdup(left->id) : NULL;
-    p->left_us = left != NULL ? left->expires_us : 0;
-    clear_page(p);
+    leave_page(p);
     p->running = false;
+    if (p->lent_lost) {
+        p->result.lost = true;
+        fail(p, LOST);
+    }
     p->result.ok = p->error[0] == '\0';
     p->result.error = p->error;
     p->done(p->arg, &p->result);
@@ -314,9 +334,9 @@ static void finish(struct pass *p)
 
 const char *pass_oldest(const struct pass *p, int64_t *since_us)
 {
-    const struct item *left = first_left(p);
-    *since_us = left != NULL ? left->expires_us : p->left_us;
-    return left != NULL ? left->id : p->left_id;
+    const struct item *item = p->left.id == NULL ? left_first(p->items, p->n) : NULL;
+    *since_us = item != NULL ? item->expires_us : p->left.expired_us;
+    return item != NULL ? item->id : p->left.id;
 }
 
 int64_t pass_heard_us(const struct pass *p)
@@ -338,8 +358,8 @@ static bool page_done(struct pass *p)
         timer_after_us(p->turn, LANES_US);
         return false;
     }
-    fail(p, statements_ready(p->parts->statements) ? "the connection to Postgres was lost"
-                                                   : "the statements have to be made anew");
+    p->result.lost = statements_ready(p->parts->statements);
+    fail(p, p->result.lost ? LOST : "the statements have to be made anew");
     return true;
 }
 
@@ -352,9 +372,9 @@ static void advance(void *arg)
         finish(p);
         return;
     }
-    clear_page(p);
+    leave_page(p);
     if (!statements_ready(p->parts->statements) || pages_next(p->pages, on_page, p) != 0) {
-        fail(p, "the connection to Postgres was lost");
+        fail(p, LOST);
         finish(p);
         return;
     }
@@ -365,11 +385,9 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
               void (*done)(void *arg, const struct pass_result *result), void *arg)
 {
     assert(!p->running);
-    free(p->left_id);
-    p->left_id = NULL;
-    p->left_us = 0;
+    left_clear(&p->left);
     p->running = true;
-    p->stopping = p->asked = p->last = false;
+    p->stopping = p->asked = p->last = p->lent_lost = false;
     p->error[0] = '\0';
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;

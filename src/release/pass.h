@@ -21,6 +21,7 @@ struct parts;
 struct pass_result {
     bool ok; /* false: Postgres went away or refused a statement; `error` says so */
     const char *error;
+    bool lost; /* ... since a connection was lost, which has a record of its own */
     uint64_t released;
     struct units units;
     uint64_t failed;   /* refused by Postgres in this pass */

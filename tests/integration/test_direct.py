@@ -84,3 +84,25 @@ def test_a_stop_at_once(db: Database, sweeper: Start) -> None:
     assert daemon.wait(10) == 1
     wait_until(lambda: not sweepers(db), 20, "its connections are gone")
     shop.check_stock_adds_up(db)
+
+
+def test_a_worker_loses_its_connection(db: Database, sweeper: Start) -> None:
+    """The others go on with the pass; only its batch waits for the next one."""
+    slow_releases(db, 0.1)
+    daemon = sweeper(
+        "--workers", "2", "--batch-size", "100", "--log-level", "DEBUG", redis_url=NO_REDIS
+    )
+    daemon.wait_for_record("Redis is out of reach")
+    wait_until(lambda: len(sweepers(db)) == 3, 10, "all are connected")
+    with db.conn.transaction():
+        for i in range(20):  # a batch each, which waits for no other's counter
+            expires = f"now() - interval '1 hour' + {i} * interval '1 s'"
+            shop.bulk_reserve(db, 100, [shop.add_product(db, stock=100)], expires=expires)
+    at_work = f"{SLOW} AND application_name LIKE '%% worker %%'"
+    pids = wait_until(lambda: sweepers(db, at_work), 20, "they are at work", step=0.002)
+    db.conn.execute("SELECT pg_terminate_backend(%s)", (pids[0],))
+    failed = daemon.wait_for_record("A direct pass over Postgres failed", timeout=30)
+    assert shop.count_status(db, "active") <= 100
+    assert failed["level"] == "DEBUG" and failed["error"] == "the connection to Postgres was lost"
+    wait_until(lambda: shop.count_status(db, "active") == 0, 30, "that one is released too")
+    shop.check_stock_adds_up(db)

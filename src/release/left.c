@@ -1,0 +1,35 @@
+/* The oldest reservation that a pass has left. */
+#include "release/left.h"
+
+#include "release/release.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_left(enum outcome outcome)
+{
+    return outcome == OUTCOME_NONE || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_FAULT;
+}
+
+const struct item *left_first(const struct item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_left(items[i].outcome))
+            return &items[i];
+    return NULL;
+}
+
+void left_note(struct left *left, const struct item *items, size_t n)
+{
+    const struct item *item = left->id == NULL ? left_first(items, n) : NULL;
+    if (item == NULL)
+        return;
+    left->id = strdup(item->id); /* out of memory: the next pass names it */
+    left->expired_us = item->expires_us;
+}
+
+void left_clear(struct left *left)
+{
+    free(left->id);
+    *left = (struct left){.id = NULL};
+}
