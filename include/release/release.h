@@ -43,19 +43,19 @@ struct item {
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     int64_t first_failed_ms; /* 0: never refused */
     uint32_t attempts;       /* refusals before this batch */
-    bool taken_over;         /* from a lease that had ended */
-    bool from_postgres;      /* read from the table: an id, however long */
+    uint32_t uncounted;      /* RELEASED: rows whose product has no counter */
     enum outcome outcome;
     enum lock lock;     /* LOCKED */
+    bool taken_over;    /* from a lease that had ended */
+    bool from_postgres; /* read from the table: an id, however long */
+    char sqlstate[6];   /* FAILED, DEFERRED */
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
                            was known before: 0, nothing */
     int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
     struct units units; /* RELEASED */
-    uint32_t uncounted; /* RELEASED: rows whose product has no counter */
     char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
                            that has none */
     char *error;        /* FAILED, DEFERRED: owned */
-    char sqlstate[6];   /* FAILED, DEFERRED */
     int64_t wait_us;    /* DEFERRED: how long */
     char *record;       /* FAILED, DEFERRED: owned; what goes into :failed */
     char *products;     /* owned; an argz vector (argz.h), empty until somebody asks (products.h) */
