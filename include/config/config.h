@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "link/pg_link.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ struct config {
     int64_t lookahead_us; /* 0: off */
     int64_t feed_interval_us;
     int64_t scan_interval_us; /* 0: off */
+    enum pg_prepare prepare;
     int64_t shutdown_grace_us;
     char *http_host; /* NULL: no HTTP; "": all addresses */
     int http_port;

@@ -2,8 +2,9 @@
  *
  * One request at a time: a few statements with parameters, sent as one pipeline with one Sync,
  * hence one implicit transaction (PostgreSQL manual, "Pipeline Mode"): it commits as a whole when
- * the Sync's answer arrives, or not at all. READ COMMITTED, whatever the default is. No prepared
- * statements, no session state: it works through a transaction pooler. */
+ * the Sync's answer arrives, or not at all. READ COMMITTED, whatever the default is. It works
+ * through a transaction pooler: no session state but prepared statements, where they are safe
+ * (enum pg_prepare), and without which every request goes as well. */
 #ifndef RS_PG_LINK_H
 #define RS_PG_LINK_H
 
@@ -32,6 +33,14 @@ struct pg_source {
  * loop, never from inside a function of this header. A pending request is answered first. */
 typedef void pg_state_cb(void *arg, bool up, const char *reason);
 
+/* Whether queries that are sent often are named statements, prepared when they are first sent. A
+ * request that the server refuses for its names is sent again without, before anybody is told. */
+enum pg_prepare {
+    PG_PREPARE_OFF,
+    PG_PREPARE_AUTO, /* where no pooler is in between: asked along with the first such request */
+    PG_PREPARE_ON,   /* whatever is in between */
+};
+
 struct pg_link_options {
     struct pg_source source;
     const char *application_name; /* copied */
@@ -41,6 +50,7 @@ struct pg_link_options {
     /* A standby or a read-only database will do, where no other is named: nothing is to be changed.
      */
     bool read_only_ok;
+    enum pg_prepare prepare;
     pg_state_cb *on_state; /* NULL: nobody wants to know */
     void *arg;
 };
@@ -79,6 +89,7 @@ struct pg_query {
      * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another. After such
      * an answer the link sets it before, as for all others, and the same may be sent again. */
     bool isolates;
+    bool often; /* its text is sent often, so it may be a named statement */
 };
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_ISOLATE PG_SET("transaction_isolation", "'read committed'")
@@ -121,6 +132,8 @@ int pg_link_server_version(const struct pg_link *link);
  * PG_UNKNOWN. After SQLSTATE 57P01, 57P02, 57P03, 25006 or 08xxx (shutting down, read-only: the
  * server is of no use) the link is down already when the answer is given, and connects anew. An
  * error without the end of the transaction (FATAL) is PG_UNKNOWN, with the server's message.
+ * A transaction with queries that are sent often may be sent twice, the second time after the
+ * server has said that it rolled back the first: its queries must not COMMIT by themselves.
  * Returns 0, or -1 when it is down or busy, has to leave its server, or memory ran out: nothing was
  * sent and the callback will not fire. */
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,

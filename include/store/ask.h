@@ -26,6 +26,7 @@ struct ask_query {
     int nparams;
     const char *const *params;
     bool isolates; /* as of struct pg_query */
+    bool often;    /* likewise */
 };
 
 struct ask_options {

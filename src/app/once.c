@@ -203,6 +203,7 @@ static int set_up(struct once *o)
     struct loop *loop = o->context.parts.loop;
     const struct pg_link_options options = {
         .source = o->context.parts.postgres,
+        .prepare = o->config->prepare,
         .application_name = "reservation-sweeper once",
         .read_only_ok = o->config->dry_run,
         .on_state = on_postgres,

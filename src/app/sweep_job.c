@@ -103,6 +103,7 @@ struct sweep_job *sweep_job_new(struct parts *parts,
         return NULL;
     const struct pg_link_options options = {
         .source = parts->postgres,
+        .prepare = parts->config->prepare,
         .application_name = "reservation-sweeper sweep",
         .on_state = on_state,
         .arg = j,

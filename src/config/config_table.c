@@ -154,6 +154,16 @@ const struct setting settings[SETTINGS_N] = {
         .offset = offsetof(struct config, scan_interval_us),
     },
     {
+        .variable = "SWEEPER_PREPARE",
+        .flag = "--prepare",
+        .operand = "WHEN",
+        .preset = "auto",
+        .type = SETTING_PREPARE,
+        .help = "named prepared statements: `auto`: where no pooler is in between; `on`: also "
+                "behind one that keeps them for its clients (PgBouncer from 1.21 on); `off`",
+        .offset = offsetof(struct config, prepare),
+    },
+    {
         .variable = "SWEEPER_SHUTDOWN_GRACE",
         .flag = "--shutdown-grace",
         .operand = "TIME",
@@ -278,6 +288,7 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
         [SETTING_FILE] = "a file that can be read",
         [SETTING_LEVEL] = "ERROR, WARN, INFO or DEBUG",
         [SETTING_FORMAT] = "json, text or auto",
+        [SETTING_PREPARE] = "auto, on or off",
     };
     const char *from = s->min == NULL ? "" : " from ";
     const char *to = s->min == NULL ? "" : " to ";

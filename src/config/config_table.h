@@ -20,6 +20,7 @@ enum setting_type {
     SETTING_FILE,     /* char *, the name of a file that can be read */
     SETTING_LEVEL,    /* enum log_level */
     SETTING_FORMAT,   /* enum log_format */
+    SETTING_PREPARE,  /* enum pg_prepare */
 };
 
 /* Numbers and durations carry their range as text, as an operator would write it: it is shown in
@@ -43,7 +44,7 @@ struct setting {
     bool secret;        /* never repeated in an error */
 };
 
-#define SETTINGS_N 19
+#define SETTINGS_N 20
 extern const struct setting settings[SETTINGS_N];
 
 /* Positions that cross-checks need. */
@@ -52,7 +53,7 @@ enum {
     SETTING_REDIS_URL = 1,
     SETTING_LOOKAHEAD = 9,
     SETTING_FEED = 10,
-    SETTING_ADMIN_TOKEN = 14,
+    SETTING_ADMIN_TOKEN = 15,
 };
 
 /* The setting that each secret is. */

@@ -205,6 +205,15 @@ static int apply_level(const struct value *v)
     return 0;
 }
 
+/* Which of the words the value is; -1: none. */
+static int word(const struct value *v, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcasecmp(v->text, words[i]) == 0)
+            return i;
+    return -1;
+}
+
 static int apply_format(const struct value *v)
 {
     static const char *const names[] = {
@@ -212,12 +221,25 @@ static int apply_format(const struct value *v)
         [LOG_FORMAT_JSON] = "json",
         [LOG_FORMAT_TEXT] = "text",
     };
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcasecmp(v->text, names[i]) == 0) {
-            *(enum log_format *)field(v) = (enum log_format)i;
-            return 0;
-        }
-    return refuse_with(v, "");
+    int format = word(v, names, sizeof(names) / sizeof(names[0]));
+    if (format < 0)
+        return refuse_with(v, "");
+    *(enum log_format *)field(v) = (enum log_format)format;
+    return 0;
+}
+
+static int apply_prepare(const struct value *v)
+{
+    static const char *const names[] = {
+        [PG_PREPARE_AUTO] = "auto",
+        [PG_PREPARE_ON] = "on",
+        [PG_PREPARE_OFF] = "off",
+    };
+    int prepare = word(v, names, sizeof(names) / sizeof(names[0]));
+    if (prepare < 0)
+        return refuse_with(v, "");
+    *(enum pg_prepare *)field(v) = (enum pg_prepare)prepare;
+    return 0;
 }
 
 int setting_apply(struct config *c, const struct setting *s, const char *source, const char *text,
@@ -229,7 +251,7 @@ int setting_apply(struct config *c, const struct setting *s, const char *source,
         [SETTING_LISTEN] = apply_listen,     [SETTING_PREFIX] = apply_prefix,
         [SETTING_NAME] = apply_name,         [SETTING_TOKEN] = apply_token,
         [SETTING_FILE] = apply_file,         [SETTING_LEVEL] = apply_level,
-        [SETTING_FORMAT] = apply_format,
+        [SETTING_FORMAT] = apply_format,     [SETTING_PREPARE] = apply_prepare,
     };
     struct value v = {c, s, source, text, error};
     const char *fault =

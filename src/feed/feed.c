@@ -285,6 +285,7 @@ static int make_parts(struct feed *f, struct engine *lanes)
     struct parts *parts = f->parts;
     const struct pg_link_options link = {
         .source = parts->postgres,
+        .prepare = parts->config->prepare,
         .application_name = "reservation-sweeper feed",
         .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,

@@ -156,7 +156,7 @@ static bool read_available(struct pg_link *link)
             continue;
         }
         link->request.received_us = clock_mono_us();
-        pg_request_collect(&link->request, link->conn);
+        pg_request_collect(&link->request, link->conn, &link->names);
         if (link->request.finished || link->request.broken)
             break;
     }
@@ -221,6 +221,7 @@ static void on_attempt(void *arg, PGconn *conn, const char *reason)
     link->up_since_us = clock_mono_us();
     link->proved = false;
     link->farewell[0] = '\0';
+    pg_names_connected(&link->names);
     (void)PQsetNoticeReceiver(conn, on_notice, link);
     if (watch(link, EV_READ) != 0) {
         drop(link, "the event loop refused the socket");
@@ -293,6 +294,7 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     link->on_state = options->on_state;
     link->arg = options->arg;
     link->source = options->source;
+    link->names.mode = options->prepare;
     link->attempt = new_attempt(link, options);
     link->io = event_new(loop_base(loop), -1, 0, on_socket, link);
     link->retry = timer_new(loop, on_retry, link);
@@ -376,7 +378,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
     request->arg = arg;
     request->sent_us = clock_mono_us();
     timer_after_us(link->deadline, deadline_us);
-    if (!pg_request_queue(request, link->conn, queries) || !flush(link))
+    if (!pg_request_queue(request, link->conn, queries, &link->names) || !flush(link))
         timer_after_us(link->later, 0);
     return 0;
 }

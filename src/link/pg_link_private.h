@@ -5,6 +5,7 @@
 
 #include "base/backoff.h"
 #include "link/pg_link.h"
+#include "link/pg_prepare.h"
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -31,18 +32,32 @@ enum pg_link_state {
     PG_LINK_STOPPED,
 };
 
+/* What an answer is expected for, in this order: the isolation level, DEALLOCATE ALL, each query,
+ * before it what gives it a name, and whose session it is. */
+enum pg_step_kind { PG_STEP_LEVEL, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_PID };
+
+struct pg_step {
+    enum pg_step_kind kind;
+    int place; /* among the names; -1: none */
+};
+
 /* One transaction under way. `results` has room for `nqueries`, the first `nresults` are filled;
- * the first `own` are the link's, of the isolation level. */
+ * of `steps` so many were sent as `nsteps`, and answered as `step`. */
 struct pg_request {
     bool active;   /* its callback is still owed */
     bool failed;   /* the server reported an error: the fields below hold the first one */
     bool inside;   /* the error came out of a function of the shop's */
     bool broken;   /* the conversation cannot go on: the connection must go */
     bool finished; /* the Sync was answered: committed, or rolled back when `failed` */
-    int own;
+    bool own;      /* the link sets the isolation level */
     int nqueries;
     int nresults;
     PGresult **results;
+    struct pg_step *steps;
+    int nsteps;
+    int step;
+    struct pg_query
+        *copy; /* of the queries, when they were sent with names: to send them without */
     char sqlstate[6];
     char message[PG_MESSAGE_SIZE];
     char table[128];
@@ -76,6 +91,7 @@ struct pg_link {
     bool was_up;      /* there was a working connection before */
     int64_t up_since_us;
     uint64_t reconnects;
+    struct pg_names names;
     struct pg_request request;
     char farewell[PG_MESSAGE_SIZE]; /* why the server said it would hang up, or "" */
     char last_error[PG_MESSAGE_SIZE];
@@ -96,16 +112,18 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
 int pg_request_begin(struct pg_request *request, int nqueries, bool own)
     __attribute__((warn_unused_result));
 
-/* Hands the statements and the Sync to libpq. False: the connection does not take them. */
-bool pg_request_queue(const struct pg_request *request, PGconn *conn,
-                      const struct pg_query *queries);
+/* Hands the statements and the Sync to libpq, those that are sent often by name where names are
+ * used. False: the connection does not take them. */
+bool pg_request_queue(struct pg_request *request, PGconn *conn, const struct pg_query *queries,
+                      struct pg_names *names);
 
 /* What is to be said of a request now; what is not finished will never be known, for this reason.
  * The answer refers to both. */
 struct pg_answer pg_request_answer(const struct pg_request *request, const char *reason);
 
-/* Takes what the server has answered so far, without waiting. */
-void pg_request_collect(struct pg_request *request, PGconn *conn);
+/* Takes what the server has answered so far, without waiting. Sends the request again, without
+ * names, when it was refused for them: then it is not finished, and there is something to flush. */
+void pg_request_collect(struct pg_request *request, PGconn *conn, struct pg_names *names);
 
 /* True when the server refused the request, to the end, and its reason says that it is of no use.
  */

@@ -186,8 +186,8 @@ static int send(struct pages *p)
                             size};
     enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
     const struct ask_query queries[] = {
-        {.sql = settings, .nparams = 1, .params = lock_timeout},
-        {.statement = which, .nparams = 5, .params = params},
+        {.sql = settings, .nparams = 1, .params = lock_timeout, .often = true},
+        {.statement = which, .nparams = 5, .params = params, .often = true},
         {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
     const struct ask_options options = {.statements = p->parts->statements,

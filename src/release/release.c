@@ -33,6 +33,10 @@ static const char alone_sql[] = SETTINGS
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
 static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
 
+/* Parsing and planning are half of a release of a few, and nothing beside one of hundreds, for
+ * which a plan of its own is the safer one. */
+#define NAMED_IDS_MAX 100
+
 struct request {
     struct pg_link *link;
     struct release_options options;
@@ -285,14 +289,19 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     bool lean = which == STATEMENT_RELEASE_LEAN;
     bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
     bool alone = lean || explaining;
+    bool small = n <= NAMED_IDS_MAX && which != STATEMENT_RELEASE_BULK;
     const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
     const char *params[] = {ids, lock_timeout, alone_timeout};
     struct ask_query queries[4] = {
         {.sql = alone ? alone_sql : settings_sql,
          .nparams = alone ? 3 : 2,
          .params = settings,
-         .isolates = alone},
-        {.statement = which, .nparams = which == STATEMENT_RELEASE_BULK ? 3 : 1, .params = params},
+         .isolates = alone,
+         .often = true},
+        {.statement = which,
+         .nparams = which == STATEMENT_RELEASE_BULK ? 3 : 1,
+         .params = params,
+         .often = small},
     };
     int n_queries = 2;
     const struct mapping_types *types = statements_types(options->statements);
@@ -300,7 +309,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
         queries[n_queries++] = (struct ask_query){.sql = early_sql};
     if (explaining && types->meddled)
         queries[n_queries++] = (struct ask_query){
-            .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params};
+            .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params, .often = small};
     /* Half as long again as the server allows itself: then the connection is dead. */
     const struct ask_options ask = {.statements = options->statements,
                                     .clock = options->clock,

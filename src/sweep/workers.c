@@ -84,6 +84,7 @@ static struct pg_link *make_link(struct worker *w)
     snprintf(name, sizeof(name), "reservation-sweeper worker %d", w->lane + 1);
     const struct pg_link_options options = {
         .source = w->all->parts->postgres,
+        .prepare = w->all->parts->config->prepare,
         .application_name = name,
         .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
