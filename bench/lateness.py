@@ -86,7 +86,7 @@ def name(rate: int, pace: str, addition: str = "") -> str:
 
 
 NOW, PACED = "--pace 0ms", "default pace"
-API, INDEXES = ", API mirrors", ", API's own indexes"
+API, INDEXES, UNNAMED = ", API mirrors", ", API's own indexes", ", no named statements"
 
 
 def limit(variant_name: str, figure: str, at_most: float) -> Target:
@@ -107,6 +107,8 @@ LATENESS = Measurement(
         name(1000, NOW, API): variant(1000, "--pace", "0ms", by_api=True),
         name(1000, PACED, API): variant(1000, by_api=True),
         name(1000, PACED, INDEXES): variant(1000, api_indexes=True),
+        name(1000, NOW, UNNAMED): variant(1000, "--pace", "0ms", "--prepare", "off"),
+        name(1000, PACED, UNNAMED): variant(1000, "--prepare", "off"),
     },
     targets=[
         *(t for more in ("", API) for t in limits(name(1000, NOW, more), p50=0.8, p99=2)),

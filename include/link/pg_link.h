@@ -89,7 +89,10 @@ struct pg_query {
      * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another. After such
      * an answer the link sets it before, as for all others, and the same may be sent again. */
     bool isolates;
-    bool often; /* its text is sent often, so it may be a named statement */
+    /* Not 0: its text is sent often, so it may be a named statement. Another number when it may
+     * mean something else than before (another table of the same name): it is prepared anew then.
+     * The same for all queries of a transaction that have one. */
+    uint64_t named;
 };
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_ISOLATE PG_SET("transaction_isolation", "'read committed'")

@@ -26,7 +26,7 @@ struct ask_query {
     int nparams;
     const char *const *params;
     bool isolates; /* as of struct pg_query */
-    bool often;    /* likewise */
+    bool often;    /* worth a name, as of struct pg_query */
 };
 
 struct ask_options {

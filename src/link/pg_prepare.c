@@ -8,6 +8,9 @@
  *   would take the statements of others, the names are new ones (`round`).
  * - A refusal that names may have caused is never handed on before the same was tried without them.
  *   What causes them: see `refusals`.
+ * - A text may mean another table from one moment to the next, when one of the same name is put
+ *   before it in the search_path, and a statement of a session does not notice: so the list is
+ *   forgotten whenever the catalog says something else (`version`).
  * - A plan that is kept may become a bad one, when the tables grow or their statistics change: so
  *   the list is begun anew after ten minutes, and when requests take five times their usual, though
  *   no oftener than once a minute. Through a pooler it is the pooler that ends its sessions. */
@@ -68,13 +71,16 @@ void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server
     names->session = connected_pid == server_pid ? PG_SESSION_OURS : PG_SESSION_POOLED;
 }
 
-bool pg_names_usable(struct pg_names *names, int64_t now_us)
+bool pg_names_usable(struct pg_names *names, uint64_t version, int64_t now_us)
 {
     bool ours = names->session == PG_SESSION_OURS;
     if (names->mode == PG_PREPARE_OFF || (names->mode == PG_PREPARE_AUTO && !ours))
         return false;
     if (now_us < names->resumes_us)
         return false;
+    if (version != names->version)
+        forget(names);
+    names->version = version;
     bool aged = names->n > 0 && now_us - names->since_us >= ANEW_US;
     if (ours && (aged || names->n == PG_NAMES_MAX))
         forget(names);

@@ -34,8 +34,9 @@ struct pg_named {
 struct pg_names {
     enum pg_prepare mode;
     enum pg_session session;
-    bool dirty;     /* the session may have statements that are not in the list */
-    unsigned round; /* part of the names: those of a list that was forgotten are not used again */
+    bool dirty;       /* the session may have statements that are not in the list */
+    uint64_t version; /* what the texts stand for: struct pg_query */
+    unsigned round;   /* part of the names: those of a list that was forgotten are not used again */
     int n;
     struct pg_named list[PG_NAMES_MAX];
     int64_t since_us;   /* the list's first was added; monotonic, as all of these */
@@ -53,8 +54,9 @@ bool pg_names_asks(const struct pg_names *names);
 /* The answer to that: the pid of the connection's begin, and that of the server's process. */
 void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server_pid);
 
-/* Whether names are used now. Begins the list anew when that is due. */
-bool pg_names_usable(struct pg_names *names, int64_t now_us);
+/* Whether names are used now, for queries of this version. Begins the list anew when that is due,
+ * and when the version is another than before. */
+bool pg_names_usable(struct pg_names *names, uint64_t version, int64_t now_us);
 
 /* Whether DEALLOCATE ALL has to come first; pg_names_emptied when the server has done it. */
 bool pg_names_empties(const struct pg_names *names);

@@ -122,7 +122,7 @@ static bool queue(struct pg_request *request, PGconn *conn, const struct pg_quer
     for (int i = 0; i < request->nqueries; i++) {
         const struct pg_query *q = &queries[i];
         int place =
-            names != NULL && q->often ? pg_names_place(names, q->sql, request->sent_us) : -1;
+            names != NULL && q->named != 0 ? pg_names_place(names, q->sql, request->sent_us) : -1;
         if (place < 0 ? !send_plain(request, conn, PG_STEP_QUERY, q)
                       : !send_named(request, conn, q, names, place))
             return false;
@@ -135,14 +135,14 @@ static bool queue(struct pg_request *request, PGconn *conn, const struct pg_quer
 bool pg_request_queue(struct pg_request *request, PGconn *conn, const struct pg_query *queries,
                       struct pg_names *names)
 {
-    bool often = false;
+    uint64_t version = 0;
     for (int i = 0; i < request->nqueries; i++)
-        often = often || queries[i].often;
+        version = queries[i].named != 0 ? queries[i].named : version;
     /* Without the copy it could not be sent again. */
-    if (often && pg_names_usable(names, request->sent_us))
+    if (version != 0 && pg_names_usable(names, version, request->sent_us))
         request->copy = copy_queries(queries, request->nqueries);
     return queue(request, conn, queries, request->copy != NULL ? names : NULL,
-                 often && pg_names_asks(names));
+                 version != 0 && pg_names_asks(names));
 }
 
 static void copy_field(char *out, size_t size, const PGresult *res, int field)

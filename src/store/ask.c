@@ -87,7 +87,8 @@ static int send(struct ask *a)
             .nparams = q->nparams,
             .params = q->params,
             .isolates = q->isolates,
-            .often = q->often && a->extra == 0, /* as bytes the same text may mean something else */
+            /* As bytes the same text may mean something else. */
+            .named = q->often && a->extra == 0 ? a->generation : 0,
         };
     }
     return pg_link_send(a->options.link, queries, a->extra + a->n, a->options.deadline_us,

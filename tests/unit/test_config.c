@@ -62,6 +62,11 @@ static void test_flags(void **state)
     assert_int_equal(config.log.level, LOG_DEBUG);
     assert_int_equal(config.log.format, LOG_FORMAT_TEXT);
     assert_string_equal(config.log.service, "s");
+    assert_int_equal(config.prepare, PG_PREPARE_AUTO);
+    expect_taken("--prepare ON");
+    assert_int_equal(config.prepare, PG_PREPARE_ON);
+    expect_taken("--prepare off");
+    assert_int_equal(config.prepare, PG_PREPARE_OFF);
     expect_taken("--http-listen [::1]:80 --batch-size 1 --batch-size 2");
     assert_string_equal(config.http_host, "::1");
     assert_int_equal(config.http_port, 80);
@@ -182,6 +187,7 @@ static void test_values_refused(void **state)
          "--feed-interval: \"99ms\" is not allowed: a duration from 100ms to 1h"},
         {"--scan-interval 0",
          "--scan-interval: \"0\" is not allowed: a duration from 1s to 24h, or off"},
+        {"--prepare yes", "--prepare: \"yes\" is not allowed: auto, on or off"},
         {"--shutdown-grace 11m",
          "--shutdown-grace: \"11m\" is not allowed: a duration from 0s to 10m"},
         {"--feed-interval 60s",

@@ -9,7 +9,7 @@
 
 static struct pg_names session(enum pg_prepare mode, int64_t server_pid)
 {
-    struct pg_names names = {.mode = mode};
+    struct pg_names names = {.mode = mode, .version = 1};
     pg_names_connected(&names);
     if (mode != PG_PREPARE_OFF)
         assert_true(pg_names_asks(&names));
@@ -32,15 +32,15 @@ static void whose_session(void **state)
     (void)state;
     pg_names_connected(&names);
     assert_true(pg_names_asks(&names));
-    assert_false(pg_names_usable(&names, T0)); /* not before it is known */
+    assert_false(pg_names_usable(&names, 1, T0)); /* not before it is known */
     pg_names_told(&names, 100, 100);
     assert_false(pg_names_asks(&names));
-    assert_true(pg_names_usable(&names, T0));
+    assert_true(pg_names_usable(&names, 1, T0));
     pg_names_connected(&names); /* each session is asked */
     assert_true(pg_names_asks(&names));
-    assert_false(pg_names_usable(&names, T0));
+    assert_false(pg_names_usable(&names, 1, T0));
     pg_names_told(&names, 100, 101);
-    assert_false(pg_names_usable(&names, T0));
+    assert_false(pg_names_usable(&names, 1, T0));
     assert_false(pg_names_asks(&names));
 }
 
@@ -49,13 +49,13 @@ static void on_and_off(void **state)
     struct pg_names on = session(PG_PREPARE_ON, 101);
     struct pg_names off = {.mode = PG_PREPARE_OFF};
     (void)state;
-    assert_true(pg_names_usable(&on, T0));
+    assert_true(pg_names_usable(&on, 1, T0));
     pg_names_connected(&on);
-    assert_true(pg_names_usable(&on, T0)); /* from the first request on */
+    assert_true(pg_names_usable(&on, 1, T0)); /* from the first request on */
     pg_names_connected(&off);
     assert_false(pg_names_asks(&off));
     pg_names_told(&off, 100, 100);
-    assert_false(pg_names_usable(&off, T0));
+    assert_false(pg_names_usable(&off, 1, T0));
 }
 
 static void places_and_names(void **state)
@@ -95,16 +95,16 @@ static void bounded(void **state)
     char sql[32];
     (void)state;
     for (int i = 0; i < PG_NAMES_MAX; i++) {
-        assert_true(pg_names_usable(&ours, T0));
+        assert_true(pg_names_usable(&ours, 1, T0));
         (void)snprintf(sql, sizeof(sql), "SELECT %d", i);
         assert_int_equal(pg_names_place(&ours, sql, T0), i);
         assert_int_equal(pg_names_place(&pooled, sql, T0), i);
     }
     assert_int_equal(pg_names_place(&ours, "SELECT x", T0), -1);
-    assert_true(pg_names_usable(&ours, T0)); /* a new list */
+    assert_true(pg_names_usable(&ours, 1, T0)); /* a new list */
     assert_true(pg_names_empties(&ours));
     assert_int_equal(pg_names_place(&ours, "SELECT x", T0), 0);
-    assert_true(pg_names_usable(&pooled, T0)); /* the pooler's statements are not ours to drop */
+    assert_true(pg_names_usable(&pooled, 1, T0)); /* the pooler's statements are not ours to drop */
     assert_false(pg_names_empties(&pooled));
     assert_int_equal(pg_names_place(&pooled, "SELECT x", T0), -1);
     assert_int_equal(pg_names_place(&pooled, "SELECT 3", T0), 3);
@@ -115,22 +115,22 @@ static void anew_after_ten_minutes(void **state)
     struct pg_names ours = session(PG_PREPARE_AUTO, 100);
     struct pg_names pooled = session(PG_PREPARE_ON, 101);
     (void)state;
-    assert_true(pg_names_usable(&ours, T0));
+    assert_true(pg_names_usable(&ours, 1, T0));
     assert_false(pg_names_empties(&ours)); /* a new session has none */
     (void)prepare(&ours, "SELECT 1", T0);
     (void)prepare(&ours, "SELECT 2", T0 + 9 * MINUTE_US);
     (void)prepare(&pooled, "SELECT 1", T0);
-    assert_true(pg_names_usable(&ours, T0 + 10 * MINUTE_US - 1));
+    assert_true(pg_names_usable(&ours, 1, T0 + 10 * MINUTE_US - 1));
     assert_int_equal(ours.n, 2);
-    assert_true(pg_names_usable(&ours, T0 + 10 * MINUTE_US));
+    assert_true(pg_names_usable(&ours, 1, T0 + 10 * MINUTE_US));
     assert_int_equal(ours.n, 0);
     assert_true(pg_names_empties(&ours));
     pg_names_emptied(&ours);
     assert_false(pg_names_empties(&ours));
     (void)prepare(&ours, "SELECT 1", T0 + 10 * MINUTE_US);
-    assert_true(pg_names_usable(&ours, T0 + 20 * MINUTE_US - 1));
+    assert_true(pg_names_usable(&ours, 1, T0 + 20 * MINUTE_US - 1));
     assert_int_equal(ours.n, 1);
-    assert_true(pg_names_usable(&pooled, T0 + 10 * MINUTE_US));
+    assert_true(pg_names_usable(&pooled, 1, T0 + 10 * MINUTE_US));
     assert_int_equal(pooled.n, 1);
 }
 
@@ -198,8 +198,8 @@ static void refusals_that_pause(void **state)
         assert_int_equal(names.n, 1);
         assert_true(pg_names_refused(&names, codes[i], false, T0));
         assert_int_equal(names.n, 0);
-        assert_false(pg_names_usable(&names, T0 + MINUTE_US - 1));
-        assert_true(pg_names_usable(&names, T0 + MINUTE_US));
+        assert_false(pg_names_usable(&names, 1, T0 + MINUTE_US - 1));
+        assert_true(pg_names_usable(&names, 1, T0 + MINUTE_US));
         assert_true(pg_names_empties(&names));
     }
 }
@@ -211,17 +211,17 @@ static void pauses_double(void **state)
     (void)state;
     for (int minutes = 1; minutes <= 64; minutes *= 2) {
         int64_t pause_us = minutes < 60 ? minutes * MINUTE_US : HOUR_US;
-        assert_true(pg_names_usable(&names, now_us));
+        assert_true(pg_names_usable(&names, 1, now_us));
         assert_true(pg_names_refused(&names, "26000", false, now_us));
         pg_names_connected(&names); /* a new session does not shorten it */
         pg_names_told(&names, 100, 101);
-        assert_false(pg_names_usable(&names, now_us + pause_us - 1));
+        assert_false(pg_names_usable(&names, 1, now_us + pause_us - 1));
         now_us += pause_us;
     }
-    assert_true(pg_names_usable(&names, now_us));
+    assert_true(pg_names_usable(&names, 1, now_us));
     now_us += 10 * MINUTE_US; /* so long it went well */
     assert_true(pg_names_refused(&names, "26000", false, now_us));
-    assert_true(pg_names_usable(&names, now_us + MINUTE_US));
+    assert_true(pg_names_usable(&names, 1, now_us + MINUTE_US));
 }
 
 static void refusals_that_do_not_pause(void **state)
@@ -235,7 +235,7 @@ static void refusals_that_do_not_pause(void **state)
         (void)prepare(&names, "SELECT 1", T0);
         assert_true(pg_names_refused(&names, codes[i], false, T0));
         assert_int_equal(names.n, 0);
-        assert_true(pg_names_usable(&names, T0));
+        assert_true(pg_names_usable(&names, 1, T0));
         assert_true(pg_names_empties(&names));
     }
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
@@ -244,6 +244,22 @@ static void refusals_that_do_not_pause(void **state)
         assert_false(pg_names_refused(&names, others[i], false, T0));
         assert_int_equal(names.n, 1);
     }
+}
+
+static void another_table_of_the_name(void **state)
+{
+    struct pg_names names = session(PG_PREPARE_AUTO, 100);
+    (void)state;
+    assert_true(pg_names_usable(&names, 1, T0));
+    (void)prepare(&names, "SELECT 1", T0);
+    assert_true(pg_names_usable(&names, 1, T0));
+    assert_int_equal(names.n, 1);
+    assert_true(pg_names_usable(&names, 2, T0));
+    assert_int_equal(names.n, 0);
+    assert_true(pg_names_empties(&names));
+    (void)prepare(&names, "SELECT 1", T0);
+    assert_true(pg_names_usable(&names, 2, T0));
+    assert_int_equal(names.n, 1);
 }
 
 /* What a pooler keeps for its client under a forgotten name must not be met again. */
@@ -274,6 +290,7 @@ int main(void)
         cmocka_unit_test(refusals_that_pause),
         cmocka_unit_test(pauses_double),
         cmocka_unit_test(refusals_that_do_not_pause),
+        cmocka_unit_test(another_table_of_the_name),
         cmocka_unit_test(forgotten_names_are_not_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
