@@ -51,6 +51,8 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("reservations every [2 s]", "locked.c:PAUSE_US"),
     ],
     "docs/FAILURES.md": [
+        ("unnoticed; none are used for [60 s], then", "pg_prepare.c:PAUSE_US"),
+        ("their usual, after [ten minutes] in any case", "pg_prepare.c:ANEW_US"),
         ("released from Postgres, later by up to [500 ms]", "FEED_DIRECT_US"),
         ("Reconnect after [50 ms] to 500 ms", "REDIS_BACKOFF_MIN_US"),
         ("Reconnect after 50 ms to [500 ms]", "REDIS_BACKOFF_MAX_US"),
@@ -145,6 +147,12 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("by then comes back after [250 ms]", "UNTRIED_MS"),
     ],
     "docs/design/release-statement.md": [
+        ("releases of up to [100 reservations] and", "NAMED_IDS_MAX"),
+        ("there are none for [60 s], twice as long", "pg_prepare.c:PAUSE_US"),
+        ("with each relapse, [60 min] at most", "PAUSE_MAX_US"),
+        ("after [10 min], and when requests", "pg_prepare.c:ANEW_US"),
+        ("no oftener than once in [60 s]", "SLOW_GAP_US"),
+        ("reading of the catalog, within [60 s]", "statements.c:ANEW_US"),
         ("that has been passed by for [250 ms], alone", "PASSED_BY_US"),
         ("the worker is careful for [250 ms], then", "BULK_REST_MIN_US"),
         ("and so on up to [4 s]", "BULK_REST_MAX_US"),
