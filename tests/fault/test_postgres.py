@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from bed import Bed, Fault, complaints
 from harness import process, shop
 from harness.database import Database
 from harness.poll import until_ready, wait_until, within
-from harness.proxy import CLIENT, SERVER, Proxy
+from harness.proxy import CLIENT, SERVER, Connection, Proxy
 from harness.queue import INFLIGHT, PENDING, is_empty
 from harness.standby import standby_of
 
@@ -215,26 +216,53 @@ def positions(answer: int, sender: str) -> list[int]:
     return sorted({*range(12), *range(0, answer, step), *range(answer - 24, answer)})
 
 
+def cut_off_anywhere(bed: Bed, proxy: Proxy, sender: str, when: bytes) -> None:
+    # How long the conversation is: a trap that is too far away to spring.
+    trap = proxy.cut_after(1 << 20, sender, when=when)
+    due_now(bed)
+    wait_until(lambda: is_empty(bed.redis), 5, "released and settled")
+    length = (1 << 20) - trap.left
+    assert length > 100
+    for after in positions(length, sender):
+        trap = proxy.cut_after(after, sender, when=when)
+        due_now(bed)
+        assert trap.sprung.wait(5), f"the cut after {after} of {length} bytes"
+        wait_until(lambda: is_empty(bed.redis), 5, f"settled after a cut at {after}")
+        assert bed.overdue() == 0
+    bed.check_settled()
+
+
 @pytest.mark.parametrize("sender", [SERVER, CLIENT])
 def test_a_release_that_is_cut_off_anywhere(bed: Bed, sender: str) -> None:
     """COMMIT may be sent or not, and answered or not: unknown is not failed."""
     with Proxy(bed.pg.port) as proxy:
-        daemon = bed.start(*ALONE, dsn=proxy.through(bed.db.dsn))
+        daemon = bed.start(*ALONE, "--prepare", "off", dsn=proxy.through(bed.db.dsn))
         daemon.wait_for_record("Postgres connected")
         wait_until(lambda: proxy.connections == 2, 5, "worker and feed are connected")
-        # How long the conversation is: a trap that is too far away to spring.
-        trap = proxy.cut_after(1 << 20, sender, when=RELEASE)
+        cut_off_anywhere(bed, proxy, sender, RELEASE)
+
+
+class Learning(Proxy):
+    """Learns the name of the release, without the part that is another in each session."""
+
+    name = b""
+
+    def judge(self, connection: Connection, sender: str, data: bytes) -> bytes:
+        found = re.search(rb"(sweeper_[0-9a-f]{16}_)\d+\x00[^\x00]*" + RELEASE, data)
+        self.name = found[1] if found else self.name
+        return super().judge(connection, sender, data)
+
+
+@pytest.mark.parametrize("sender", [SERVER, CLIENT])
+def test_a_named_release_that_is_cut_off_anywhere(bed: Bed, sender: str) -> None:
+    """The same of a release by name, which the request before it has prepared."""
+    with Learning(bed.pg.port) as proxy:
+        daemon = bed.start(*ALONE, "--prepare", "on", dsn=proxy.through(bed.db.dsn))
+        daemon.wait_for_record("Postgres connected")
         due_now(bed)
         wait_until(lambda: is_empty(bed.redis), 5, "released and settled")
-        length = (1 << 20) - trap.left
-        assert length > 500
-        for after in positions(length, sender):
-            trap = proxy.cut_after(after, sender, when=RELEASE)
-            due_now(bed)
-            assert trap.sprung.wait(5), f"the cut after {after} of {length} bytes"
-            wait_until(lambda: is_empty(bed.redis), 5, f"settled after a cut at {after}")
-            assert bed.overdue() == 0
-        bed.check_settled()
+        assert proxy.name
+        cut_off_anywhere(bed, proxy, sender, proxy.name)
 
 
 @pytest.mark.parametrize("then", ["half", "hole"])

@@ -36,7 +36,12 @@ static void whose_session(void **state)
     pg_names_told(&names, 100, 100);
     assert_false(pg_names_asks(&names));
     assert_true(pg_names_usable(&names, 1, T0));
-    pg_names_connected(&names); /* each session is asked */
+    (void)prepare(&names, "SELECT 1", T0);
+    pg_names_connected(&names); /* each session is asked, and has nothing */
+    pg_names_told(&names, 100, 100);
+    assert_false(pg_names_empties(&names));
+    assert_int_equal(names.n, 0);
+    pg_names_connected(&names);
     assert_true(pg_names_asks(&names));
     assert_false(pg_names_usable(&names, 1, T0));
     pg_names_told(&names, 100, 101);
