@@ -3,9 +3,9 @@
  * What must hold:
  * - A name says which text it stands for (its hash), so that a statement of this name that another
  *   client of a pooler has left has the same text.
- * - A list that is forgotten is never believed again: in a session of ours DEALLOCATE ALL comes
- *   before the next name (`dirty`); through a pooler that keeps names for its clients, where that
- *   would take the statements of others, the names are new ones (`round`).
+ * - A list that is forgotten is never believed again: in a session of the link's own DEALLOCATE ALL
+ * comes before the next name (`dirty`); through a pooler that keeps names for its clients, where
+ * that would take the statements of others, the names are new ones (`round`).
  * - A refusal that names may have caused is never handed on before the same was tried without them.
  *   What causes them: see `refusals`.
  * - A text may mean another table from one moment to the next, when one of the same name is put
