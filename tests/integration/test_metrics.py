@@ -316,6 +316,6 @@ def test_idle_costs_little(db: Database, redis: redis_py.Redis, sweeper: Start) 
     scripts = script_calls(redis)
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)
-        statements = log.read().count("execute <unnamed>")
+        statements = log.read().count("LOG:  execute ")
     assert 0 < statements <= 3 * (lasted / 2 + 1)
     assert scripts <= 4 * lasted + 3
