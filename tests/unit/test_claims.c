@@ -1,0 +1,355 @@
+/* Claim, release, settle: what is handed to lanes, what Redis is told, and when it is asked again.
+ * Redis, the engine and the accounts are stood in for. */
+#include "base/time_units.h"
+#include "config/config.h"
+#include "release/account.h"
+#include "release/engine.h"
+#include "release/parts.h"
+#include "release/refusal_log.h"
+#include "release/release.h"
+#include "store/statements.h"
+#include "sweep/claims.h"
+#include "unit.h"
+
+#include <string.h>
+
+#define NOW_US (INT64_C(1763942400) * SECOND_US)
+#define NOW_MS (NOW_US / MS_US)
+#define LEASE_MS (30 * SECOND_MS)
+#define WITHIN_MS (within_us(5 * SECOND_US) / MS_US) /* that this test may take */
+#define SETTLEMENTS 4
+
+struct engine {
+    struct source *source;
+    int pokes, rested_lane;
+};
+
+/* A settlement that Redis was sent, of one reservation. */
+struct sent {
+    int64_t lease_ms, at_ms;
+    size_t n;
+    enum due_verdict verdict;
+};
+
+static struct engine engine;
+static struct {
+    due_claimed_cb *on_claimed;
+    due_settled_cb *on_settled;
+    void *arg;
+    struct sent sent[SETTLEMENTS];
+    size_t nsent;
+} redis;
+static int accounted, nothing_left;
+static int64_t put_back_ms; /* what the last settlement's answer came with */
+static struct config config;
+static struct parts parts;
+static struct claims *claims;
+
+void engine_add(struct engine *e, struct source *source)
+{
+    e->source = source;
+}
+
+void engine_remove(struct engine *e, struct source *source)
+{
+    assert_ptr_equal(e->source, source);
+    e->source = NULL;
+}
+
+void engine_poke(struct engine *e)
+{
+    e->pokes++;
+}
+
+void engine_rest(struct engine *e, int lane, int64_t us)
+{
+    assert_true(us >= SECOND_US);
+    e->rested_lane = lane;
+}
+
+int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
+                    due_claimed_cb *cb, void *arg)
+{
+    (void)q;
+    assert_int_equal(lease_ms - now_ms, LEASE_MS);
+    assert_int_equal(limit, config.batch_size);
+    redis.on_claimed = cb;
+    redis.arg = arg;
+    return 0;
+}
+
+int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
+                     size_t n, due_settled_cb *cb, void *arg)
+{
+    (void)q;
+    assert_true(redis.nsent < SETTLEMENTS);
+    redis.on_settled = cb;
+    redis.arg = arg;
+    redis.sent[redis.nsent++] = (struct sent){lease_ms, items[0].at_ms, n, items[0].verdict};
+    return 0;
+}
+
+void account_decided(struct parts *p, struct item *items, size_t n, int64_t now_us)
+{
+    (void)p;
+    (void)items;
+    (void)now_us;
+    accounted += (int)n;
+}
+
+void account_nothing_left(struct parts *p)
+{
+    (void)p;
+    nothing_left++;
+}
+
+void parts_note_sizes(struct parts *p, const struct due_sizes *sizes, int64_t sent_us,
+                      int64_t received_us)
+{
+    (void)sent_us;
+    (void)received_us;
+    p->sizes = *sizes;
+}
+
+void refusal_log_deferred(struct refusal_log *l, const struct item *item)
+{
+    (void)l;
+    (void)item;
+}
+
+static void on_claimed(void *arg, const struct claim_result *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+static void on_settled(void *arg, int64_t at_ms)
+{
+    (void)arg;
+    put_back_ms = at_ms;
+}
+
+static int set_up(void **state)
+{
+    const struct claims_events events = {on_claimed, on_settled, NULL};
+    int64_t now_us = clock_mono_us();
+    (void)state;
+    memset(&redis, 0, sizeof(redis));
+    engine = (struct engine){.rested_lane = -1};
+    accounted = nothing_left = 0;
+    put_back_ms = 0;
+    config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10};
+    parts = (struct parts){.config = &config, .statements = statements_new()};
+    server_clock_sample(&parts.pg_clock, NOW_US, now_us, now_us);
+    claims = claims_new(&parts, &engine, &events);
+    return claims != NULL && parts.statements != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    claims_free(claims);
+    statements_free(parts.statements);
+    return engine.source == NULL ? 0 : -1;
+}
+
+/* Claims one reservation that was due a second ago, under a lease that ends at lease_ms. */
+static void claim(int64_t lease_ms)
+{
+    static const struct due_claim one = {.id = "a", .id_len = 1, .score_ms = NOW_MS - SECOND_MS};
+    const struct due_claimed claimed = {.lease_ms = lease_ms,
+                                        .claims = &one,
+                                        .n = 1,
+                                        .asked = 10,
+                                        .sizes = {.inflight = 1, .next_ms = INT64_MAX}};
+    assert_int_equal(claims_ask(claims), 0);
+    redis.on_claimed(redis.arg, &claimed, NULL);
+}
+
+/* A lane takes a work. */
+static bool take(struct work *work)
+{
+    *work = (struct work){.lane = 3};
+    return engine.source->take(engine.source->arg, work);
+}
+
+/* A lane takes a work, which has this outcome. */
+static void release(enum outcome outcome)
+{
+    struct work work;
+    assert_true(take(&work));
+    work.items[0].outcome = outcome;
+    engine.source->done(engine.source->arg, &work);
+}
+
+static void settled(void)
+{
+    redis.on_settled(redis.arg, 1, 0, NULL);
+}
+
+/* With the first of two answers and with the second one, and then no more: Redis would be asked
+ * again and again for what is not there. */
+static void test_the_earliest_put_back_is_said_until_all_are_settled(void **state)
+{
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_FAULT);
+    release(OUTCOME_UNKNOWN);
+    settled();
+    assert_int_equal(put_back_ms, NOW_MS - SECOND_MS);
+    assert_false(claims_idle(claims));
+    settled();
+    assert_int_equal(put_back_ms, NOW_MS - SECOND_MS);
+    assert_true(claims_idle(claims));
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_RELEASED);
+    settled();
+    assert_true(put_back_ms == INT64_MAX);
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_FAULT);
+    settled();
+    assert_in_range(put_back_ms, NOW_MS + SECOND_MS, NOW_MS + SECOND_MS + WITHIN_MS);
+}
+
+/* What met a fault is put back a second ahead: as long as anything may have been, nobody knows. */
+static void test_when_a_fault_is_over(void **state)
+{
+    static const struct due_claim one = {.id = "a", .id_len = 1};
+    const struct {
+        size_t n;
+        int64_t inflight, next_ms;
+        int over;
+    } rows[] = {
+        {0, 0, INT64_MAX, 1},
+        {0, 0, NOW_MS + 3 * SECOND_MS + WITHIN_MS, 1},
+        {0, 0, NOW_MS + 2 * SECOND_MS, 0}, /* it may be what was put back */
+        {0, 0, NOW_MS, 0},
+        {0, 1, INT64_MAX, 0}, /* another lane has it */
+        {1, 0, INT64_MAX, 0},
+        {1, 1, INT64_MAX, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct due_claimed claimed = {
+            .lease_ms = NOW_MS + LEASE_MS,
+            .claims = &one,
+            .n = rows[i].n,
+            .asked = 10,
+            .sizes = {.inflight = rows[i].inflight, .next_ms = rows[i].next_ms}};
+        nothing_left = 0;
+        assert_int_equal(claims_ask(claims), 0);
+        redis.on_claimed(redis.arg, &claimed, NULL);
+        assert_int_equal(nothing_left, rows[i].over);
+        assert_int_equal(parts.sizes.next_ms, rows[i].next_ms);
+    }
+}
+
+static void test_a_fault_rests_the_lane(void **state)
+{
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_RELEASED);
+    assert_int_equal(engine.rested_lane, -1);
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_FAULT);
+    assert_int_equal(engine.rested_lane, 3);
+    assert_int_equal(accounted, 2);
+}
+
+/* It is settled under the lease that it was claimed with. */
+static void test_settled_with_its_lease(void **state)
+{
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    claim(NOW_MS + LEASE_MS + 1);
+    assert_int_equal(claims_waiting(claims), 2);
+    release(OUTCOME_RELEASED);
+    release(OUTCOME_NONE);
+    assert_int_equal(redis.nsent, 2);
+    assert_int_equal(redis.sent[0].lease_ms, NOW_MS + LEASE_MS);
+    assert_int_equal(redis.sent[0].verdict, DUE_FORGET);
+    assert_int_equal(redis.sent[1].lease_ms, NOW_MS + LEASE_MS + 1);
+    assert_int_equal(redis.sent[1].verdict, DUE_PUT_BACK);
+}
+
+static void test_half_of_the_lease_must_be_left(void **state)
+{
+    struct work work;
+    (void)state;
+    claim(NOW_MS + LEASE_MS / 2 - SECOND_MS);
+    claim(NOW_MS + LEASE_MS / 2 + WITHIN_MS);
+    assert_true(take(&work));
+    assert_int_equal(redis.nsent, 1); /* the first went back */
+    assert_int_equal(redis.sent[0].verdict, DUE_PUT_BACK);
+    assert_int_equal(redis.sent[0].at_ms, NOW_MS - SECOND_MS);
+    assert_int_equal(claims_waiting(claims), 0);
+    assert_false(take(&work));
+    claims_abandon(claims); /* with it, this test has nothing to end */
+}
+
+/* What was put back while a lane had it is not settled, nor counted, when it is decided. */
+static void test_abandoned(void **state)
+{
+    struct work work;
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    assert_true(take(&work));
+    claims_abandon(claims);
+    claims_abandon(claims);
+    assert_int_equal(redis.nsent, 1);
+    assert_int_equal(redis.sent[0].verdict, DUE_PUT_BACK);
+    assert_false(claims_idle(claims));
+    settled();
+    assert_true(claims_idle(claims));
+    work.items[0].outcome = OUTCOME_RELEASED;
+    engine.source->done(engine.source->arg, &work);
+    assert_int_equal(redis.nsent, 1);
+    assert_int_equal(accounted, 0);
+}
+
+static void test_handed_back(void **state)
+{
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    claim(NOW_MS + LEASE_MS);
+    assert_false(claims_idle(claims));
+    claims_hand_back(claims);
+    assert_int_equal(redis.nsent, 2);
+    assert_int_equal(claims_waiting(claims), 0);
+    settled();
+    settled();
+    assert_int_equal(put_back_ms, NOW_MS - SECOND_MS);
+    assert_true(claims_idle(claims));
+}
+
+/* The lease covers what may have been claimed; lanes are looked at all the same. */
+static void test_no_answer(void **state)
+{
+    struct work work;
+    (void)state;
+    assert_int_equal(claims_ask(claims), 0);
+    assert_false(claims_idle(claims));
+    redis.on_claimed(redis.arg, NULL, "the connection was lost");
+    assert_true(claims_idle(claims));
+    assert_int_equal(engine.pokes, 1);
+    assert_int_equal(nothing_left, 0);
+    assert_false(take(&work));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_the_earliest_put_back_is_said_until_all_are_settled),
+        TEST(test_when_a_fault_is_over),
+        TEST(test_a_fault_rests_the_lane),
+        TEST(test_settled_with_its_lease),
+        TEST(test_half_of_the_lease_must_be_left),
+        TEST(test_abandoned),
+        TEST(test_handed_back),
+        TEST(test_no_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
