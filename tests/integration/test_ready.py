@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.locks import lock_product, transaction
+from harness.locks import lock_product, slow_releases, transaction
 from harness.poll import holds, until_ready, wait_until, within
 from harness.process import free_port
 from harness.queue import FAILED, INFLIGHT
@@ -83,6 +83,20 @@ def test_overdue_is_not_ready(db: Database, redis: redis_py.Redis, sweeper: Star
     expired = db.value("SELECT extract(epoch FROM expires_at)::float FROM inventory_reservations")
     assert abs(moment(oldest["expiresAt"]) - expired) < 0.002  # type: ignore[operator]
     redis.delete(INFLIGHT)
+    until_ready(daemon, 10)
+    assert shop.count_status(db, "released") == 1
+
+
+def test_overdue_during_a_pass(db: Database, sweeper: Start) -> None:
+    """In direct mode: what a pass has not released yet is shown while it is under way."""
+    slow_releases(db, 3)
+    daemon = sweeper(http=True, redis_url=f"redis://127.0.0.1:{free_port()}")
+    until_ready(daemon)
+    wait_until(lambda: readyz(daemon)[1]["degraded"], 10, "direct mode")
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1800)
+    reason = wait_until(lambda: readyz(daemon)[1].get("reason"), 10, "not ready")
+    assert "overdue" in reason and id in reason
+    assert shop.count_status(db, "active") == 1
     until_ready(daemon, 10)
     assert shop.count_status(db, "released") == 1
 
