@@ -91,6 +91,16 @@ def close(seen: dict[str, float], wanted: dict[str, float]) -> bool:
     return set(seen) == set(wanted) and all(abs(seen[s] - wanted[s]) < 0.3 for s in wanted)
 
 
+def check_unchanged(clocks: Clocks, usual: float, what: str) -> None:
+    """Releases are as late as usual. A clock that matters makes every measurement late, the machine's
+    other work one or the other."""
+    late = [median(clocks.lateness())]
+    while len(late) < 4 and late[-1] > usual + UNCHANGED_S:
+        late.append(median(clocks.lateness()))
+    print(f"{what}: late by {late} s, {usual} s without")
+    assert late[-1] <= usual + UNCHANGED_S
+
+
 def servers_of(daemon: Sweeper, message: str) -> list[str]:
     return sorted(str(r["server"]) for r in daemon.find(message))
 
@@ -135,9 +145,7 @@ def test_apart_from_the_start(clocks: Clocks, owner: str, offset_s: int) -> None
 
     clocks.clocks[owner].set(offset_s)
     daemon = clocks.start()
-    late = median(clocks.lateness())
-    print(f"{owner} {offset_s:+} s: {late * 1000:.2f} ms late, {usual * 1000:.2f} ms without")
-    assert late <= usual + UNCHANGED_S
+    check_unchanged(clocks, usual, f"{owner} {offset_s:+} s")
     wanted = expected(owner, offset_s)
     wait_until(lambda: close(on_view(daemon), wanted), KNOWN_S, f"{wanted} in /metrics")
     wait_until(lambda: servers_of(daemon, APART) == apart(owner), KNOWN_S, "a record of it")
@@ -167,9 +175,7 @@ def test_set_while_running(clocks: Clocks, owner: str) -> None:
         wanted = expected(owner, offset_s)
         # Nothing is released meanwhile: the feed asks.
         wait_until(lambda w=wanted: close(on_view(daemon), w), KNOWN_S, f"{wanted} in /metrics")
-        late = median(clocks.lateness())
-        print(f"{owner} {offset_s:+} s: {late * 1000:.2f} ms late, {usual * 1000:.2f} ms without")
-        assert late <= usual + UNCHANGED_S
+        check_unchanged(clocks, usual, f"{owner} {offset_s:+} s")
         bed.check_always()
     bed.check_settled()
     wait_until(lambda: servers_of(daemon, AGREE) == apart(owner), KNOWN_S, "that it is over")
