@@ -12,12 +12,12 @@ from .database import Database
 from .sweeper import run_once
 
 # A record of the server's log goes on in lines that begin with a tab; the parameters follow.
-SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*WITH {} AS .*?)\n\d{{4}}-[^\n]*?parameters: ([^\n]*)"
+SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*{} .*?)\n\d{{4}}-[^\n]*?parameters: ([^\n]*)"
 
 
 def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str, str]:
-    """Runs the sweeper, and prepares on db.conn, as `name`, the statement it sent whose first part
-    is called so. Returns the parameters that were sent with it."""
+    """Runs the sweeper, and prepares on db.conn, as `name`, the statement it sent that begins so (a
+    pattern). Returns the parameters that were sent with it."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
     done = run_once(*options, dsn=db.dsn)
@@ -35,7 +35,7 @@ def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
     """The release, of an array of ids in text form. More than a hundred reservations are released
     the bulk way: then of two lock timeouts, too, one for the counters and one for another release."""
     shop.bulk_reserve(db, reservations, [shop.add_product(db, stock=reservations)])
-    return prepare_sent(db, "release", "seen", "--once", "--redis-url", "redis://127.0.0.1:1")
+    return prepare_sent(db, "release", "WITH seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
 
 
 def id_array(ids: tuple[str, ...]) -> str:
