@@ -1,0 +1,467 @@
+/* A pass: which lanes get its slices, what it counts, when it fails and how it ends. Pages, the
+ * engine and Redis are stood in for. */
+#include "base/time_units.h"
+#include "config/config.h"
+#include "link/loop.h"
+#include "release/account.h"
+#include "release/drop.h"
+#include "release/engine.h"
+#include "release/pages.h"
+#include "release/parts.h"
+#include "release/pass.h"
+#include "release/refusal_log.h"
+#include "release/release.h"
+#include "store/statements.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 2
+#define ROWS_MAX 8
+
+#define WORKS_MAX 2
+
+struct engine {
+    struct source *source;
+    int usable, n; /* lanes; those at work */
+    struct work works[WORKS_MAX];
+};
+
+static struct engine own, lent;
+static struct {
+    size_t n, asked, last; /* `last`: how many pages there are */
+    const char *error;
+    const char *ids[ROWS_MAX];
+    void (*done)(void *arg, const struct page *page);
+    void *arg;
+} pages;
+static struct {
+    void (*done)(void *arg, const char *error);
+    void *arg;
+    int asked;
+} drops;
+static bool ready, degraded;
+static struct loop *loop;
+static struct timer *limit;
+static struct config config;
+static struct parts parts;
+static struct pass *pass;
+static bool over;
+static struct pass_result result;
+static char error[128];
+
+/* ---- what is stood in for ---- */
+
+int item_init(struct item *item, const char *id, size_t id_len)
+{
+    item->id = strdup(id);
+    item->id_len = id_len;
+    return item->id != NULL ? 0 : -1;
+}
+
+void item_clear(struct item *item)
+{
+    free(item->id);
+    memset(item, 0, sizeof(*item));
+}
+
+bool statements_ready(const struct statements *s)
+{
+    (void)s;
+    return ready;
+}
+
+bool parts_degraded(const struct parts *p)
+{
+    (void)p;
+    return degraded;
+}
+
+void account_decided(struct parts *p, struct item *items, size_t n, int64_t now_us)
+{
+    (void)p;
+    (void)items;
+    (void)n;
+    (void)now_us;
+}
+
+void refusal_log_deferred(struct refusal_log *l, const struct item *item)
+{
+    (void)l;
+    (void)item;
+}
+
+bool drop_inactive(struct parts *p, const struct item *items, size_t n,
+                   void (*done)(void *arg, const char *error), void *arg)
+{
+    (void)p;
+    (void)items;
+    (void)n;
+    if (degraded)
+        return false;
+    drops.asked++;
+    drops.done = done;
+    drops.arg = arg;
+    return true;
+}
+
+struct engine *engine_new(struct parts *p, struct pg_link *const *links, int n, event_cb *on_change,
+                          void *arg)
+{
+    (void)p;
+    (void)links;
+    (void)n;
+    (void)on_change;
+    (void)arg;
+    return &own;
+}
+
+void engine_free(struct engine *e)
+{
+    (void)e;
+}
+
+void engine_add(struct engine *e, struct source *source)
+{
+    e->source = source;
+}
+
+void engine_remove(struct engine *e, struct source *source)
+{
+    assert_ptr_equal(e->source, source);
+    e->source = NULL;
+}
+
+void engine_poke(struct engine *e)
+{
+    struct work work = {.items = NULL};
+    while (e->n < e->usable && e->source->take(e->source->arg, &work))
+        e->works[e->n++] = work;
+}
+
+int engine_usable(const struct engine *e)
+{
+    return e->usable;
+}
+
+struct pages *pages_new(struct parts *p, struct pg_link *link)
+{
+    (void)p;
+    (void)link;
+    return (struct pages *)&pages;
+}
+
+void pages_free(struct pages *p)
+{
+    (void)p;
+}
+
+void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max)
+{
+    (void)p;
+    (void)from_us;
+    (void)ahead_us;
+    (void)size;
+    (void)size_max;
+    pages.asked = 0;
+}
+
+int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
+{
+    (void)p;
+    pages.asked++;
+    pages.done = done;
+    pages.arg = arg;
+    return 0;
+}
+
+const char *pages_id(const struct pages *p, size_t i)
+{
+    (void)p;
+    return pages.ids[i];
+}
+
+int64_t pages_expires_us(const struct pages *p, size_t i)
+{
+    (void)p;
+    return 100 + (int64_t)i;
+}
+
+/* ---- how the tests go ---- */
+
+static void stop(void *arg)
+{
+    (void)arg;
+    loop_stop(loop);
+}
+
+/* Whatever the pass has put off to a later turn. */
+static void turns(void)
+{
+    timer_after_us(limit, 2 * MS_US);
+    assert_int_equal(loop_run(loop), 0);
+}
+
+static void on_done(void *arg, const struct pass_result *r)
+{
+    (void)arg;
+    assert_false(over);
+    over = true;
+    result = *r;
+    snprintf(error, sizeof(error), "%s", r->error);
+}
+
+static int set_up(void **state)
+{
+    static struct pg_link *link;
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    (void)state;
+    memset(&pages, 0, sizeof(pages));
+    memset(&drops, 0, sizeof(drops));
+    memcpy(pages.ids, ids, sizeof(ids));
+    pages.n = ARRAY_LEN(ids);
+    pages.last = 1;
+    own = (struct engine){.usable = 1};
+    lent = (struct engine){.usable = 2};
+    ready = true;
+    degraded = over = false;
+    loop = loop_new();
+    limit = timer_new(loop, stop, NULL);
+    config = (struct config){.batch_size = BATCH};
+    parts = (struct parts){.loop = loop, .config = &config};
+    pass = pass_new(&parts, &link, 1, &lent);
+    return pass != NULL && limit != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pass_free(pass);
+    timer_free(limit);
+    loop_free(loop);
+    return lent.source == NULL ? 0 : -1;
+}
+
+static void begin(void)
+{
+    over = false;
+    pass_run(pass, 0, on_done, NULL);
+    turns();
+    assert_int_equal(pages.asked, 1);
+}
+
+static void give_page(void)
+{
+    const struct page page = {
+        .n = pages.n, .last = pages.asked == pages.last, .error = pages.error};
+    pages.done(pages.arg, &page);
+    turns();
+}
+
+/* The lane that was first at work has decided its slice. */
+static void release(struct engine *e, enum outcome outcome)
+{
+    assert_true(e->n > 0);
+    const struct work work = e->works[0];
+    assert_int_equal(work.n, BATCH);
+    for (size_t i = 0; i < work.n; i++)
+        work.items[i].outcome = outcome;
+    memmove(e->works, e->works + 1, sizeof(e->works) - sizeof(work));
+    e->n--;
+    e->source->done(e->source->arg, &work);
+    engine_poke(e);
+    if (drops.done != NULL)
+        drops.done(drops.arg, NULL);
+    drops.done = NULL;
+    turns();
+}
+
+/* ---- the tests ---- */
+
+static void test_freed_it_gives_no_more_work(void **state)
+{
+    (void)state;
+    assert_non_null(lent.source);
+    pass_free(pass);
+    pass = NULL;
+    assert_null(lent.source);
+}
+
+static void test_what_is_counted(void **state)
+{
+    (void)state;
+    begin();
+    give_page();
+    release(&own, OUTCOME_RELEASED);
+    release(&own, OUTCOME_LOCKED);
+    assert_true(over && result.ok);
+    assert_int_equal(result.released, 2);
+    assert_int_equal(result.locked, 2);
+    assert_int_equal(parts.stats.rescheduled[RESCHEDULE_LOCKED], 2);
+    assert_int_equal(result.failed + result.deferred + result.not_yet, 0);
+    assert_int_equal(drops.asked, 2);
+    begin();
+    give_page();
+    release(&own, OUTCOME_FAILED);
+    release(&own, OUTCOME_DEFERRED);
+    assert_int_equal(result.released, 0); /* of this pass alone */
+    assert_int_equal(result.failed, 2);
+    assert_int_equal(result.deferred, 2);
+    begin();
+    give_page(); /* a and b wait for their back-off */
+    release(&own, OUTCOME_INACTIVE);
+    assert_int_equal(result.not_yet, 2);
+    assert_true(over && result.ok);
+}
+
+/* Rows of one id stand side by side. */
+static void test_an_id_counts_once(void **state)
+{
+    (void)state;
+    pages.ids[1] = "a";
+    pages.ids[2] = "b";
+    pages.ids[3] = "b";
+    begin();
+    give_page();
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over);
+    assert_int_equal(result.released, 2);
+}
+
+static void test_page_by_page(void **state)
+{
+    (void)state;
+    own.usable = 2;
+    pages.last = 2;
+    begin();
+    give_page();
+    assert_int_equal(own.n, 2);
+    release(&own, OUTCOME_RELEASED);
+    assert_int_equal(pages.asked, 1); /* not while a lane has a part of it */
+    release(&own, OUTCOME_RELEASED);
+    assert_int_equal(pages.asked, 2);
+    pages.n = 0;
+    give_page();
+    assert_true(over && result.ok);
+}
+
+/* Where others lend theirs, the pass's own lane takes nothing: and theirs only in direct mode. */
+static void test_whose_lanes(void **state)
+{
+    (void)state;
+    begin();
+    give_page();
+    assert_int_equal(own.n, 1);
+    assert_int_equal(lent.n, 0);
+    degraded = true;
+    release(&own, OUTCOME_RELEASED);
+    assert_int_equal(own.n, 0);
+    release(&lent, OUTCOME_RELEASED);
+    assert_true(over && result.ok);
+    begin();
+    give_page();
+    assert_int_equal(lent.n, 2);
+    release(&lent, OUTCOME_RELEASED);
+    release(&lent, OUTCOME_RELEASED);
+    assert_true(over && result.ok);
+    lent.usable = 0; /* they are gone */
+    begin();
+    give_page();
+    release(&own, OUTCOME_RELEASED);
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over && result.ok);
+}
+
+static void test_a_lost_connection(void **state)
+{
+    int64_t since_us;
+    (void)state;
+    begin();
+    give_page();
+    release(&own, OUTCOME_UNKNOWN);
+    assert_true(over && !result.ok && result.lost);
+    assert_int_equal(own.n, 0);
+    assert_string_equal(error, "the connection to Postgres was lost");
+    assert_string_equal(pass_oldest(pass, &since_us), "a");
+    assert_int_equal(since_us, 100);
+    /* Of several lanes the others go on to the end. */
+    degraded = true;
+    lent.usable = 1;
+    begin();
+    give_page();
+    release(&lent, OUTCOME_UNKNOWN);
+    assert_false(over);
+    release(&lent, OUTCOME_RELEASED);
+    assert_true(over && !result.ok && result.lost);
+    assert_int_equal(result.released, 2);
+    /* The next pass begins anew. */
+    begin();
+    give_page();
+    release(&lent, OUTCOME_RELEASED);
+    release(&lent, OUTCOME_RELEASED);
+    assert_true(over && result.ok && !result.lost);
+    assert_null(pass_oldest(pass, &since_us));
+}
+
+static void test_a_fault_ends_it(void **state)
+{
+    (void)state;
+    begin();
+    give_page();
+    release(&own, OUTCOME_FAULT);
+    assert_true(over && !result.ok && !result.lost);
+    assert_string_equal(error, "Postgres cannot release at present");
+    begin();
+    pages.error = "no page";
+    pages.n = 0;
+    give_page();
+    assert_true(over && !result.ok);
+    assert_string_equal(error, "no page");
+}
+
+/* Its lanes took nothing. */
+static void test_nobody_can_release(void **state)
+{
+    (void)state;
+    own.usable = 0;
+    begin();
+    give_page();
+    assert_true(over && !result.ok && result.lost);
+    begin();
+    ready = false;
+    give_page();
+    assert_true(over && !result.ok && !result.lost);
+    assert_string_equal(error, "the statements have to be made anew");
+}
+
+static void test_stopped(void **state)
+{
+    (void)state;
+    begin();
+    give_page();
+    pass_stop(pass);
+    assert_false(over);
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over && result.ok);
+    assert_int_equal(result.released, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_freed_it_gives_no_more_work),
+        TEST(test_what_is_counted),
+        TEST(test_an_id_counts_once),
+        TEST(test_page_by_page),
+        TEST(test_whose_lanes),
+        TEST(test_a_lost_connection),
+        TEST(test_a_fault_ends_it),
+        TEST(test_nobody_can_release),
+        TEST(test_stopped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
