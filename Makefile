@@ -15,7 +15,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
     api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install check check-docs check-format layers mutants tidy cppcheck clean help FORCE
+    install check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -56,7 +56,8 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-ifneq ($(filter-out help clean check-docs check-format api-test compose-test bench-readme,$(GOALS)),)
+UNCOMPILED := help clean check-docs check-format check-mutants api-test compose-test bench-readme
+ifneq ($(filter-out $(UNCOMPILED),$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
 endif
@@ -327,12 +328,16 @@ C_FILES := $(ALL_SOURCES) $(FUZZ_SOURCES) \
     $(wildcard include/*/*.h src/*/*.h tests/unit/*.h tests/fuzz/*.h bench/*.h)
 
 # What a change passes before it is committed, in seconds: tools/hooks/pre-commit.
-check: unit check-format check-docs cppcheck layers
+check: unit check-format check-docs check-mutants cppcheck layers
 
 # What the documents say, compared with the source.
 check-docs:
 	@$(NEED_PACKAGES) "make check-docs" python3-pytest
 	@$(PYTHON) -m pytest -q tests/docs
+
+# Whether the lists of mutants are those of the code as it is; make mutants puts them in.
+check-mutants:
+	@$(PYTHON) tools/mutants --read
 
 check-format:
 	@$(NEED_PACKAGES) "make check-format" clang-format
@@ -407,8 +412,8 @@ help:
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
-	@echo 'make check-docs, make check-format, make tidy, make cppcheck'
-	@echo '                   clang-format, clang-tidy and cppcheck'
+	@echo 'make check-docs, check-format, check-mutants, tidy, cppcheck'
+	@echo '                   documents and code, clang-format, the lists of mutants, clang-tidy, cppcheck'
 	@echo 'make compile_commands.json'
 	@echo '                   how each file is compiled, for clangd and its like'
 	@echo 'make clean         remove $(BUILD)'
