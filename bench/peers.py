@@ -97,6 +97,7 @@ STARTS: dict[str, Start] = {
     "row by row, knex": peer("row-by-row.js"),
     "BullMQ, 50 at once": peer("bullmq.js"),
     "graphile-worker, 10 at once": peer("graphile-worker.js"),
+    "pg-boss, 50 at once": peer("pg-boss.js"),
 }
 
 

@@ -2,7 +2,7 @@
 import { Queue, Worker } from 'bullmq';
 import Redis from 'ioredis';
 import pg from 'pg';
-import { release } from './release.js';
+import { releaseFrom } from './release.js';
 
 const CONCURRENCY = 50;
 const CHUNK = 1000;
@@ -26,17 +26,9 @@ async function enqueue() {
     await connection.quit();
 }
 
-async function work(job) {
-    const client = await pool.connect();
-    try {
-        await release(client, job.data.id);
-    } finally {
-        client.release();
-    }
-}
-
 if (process.argv[2] === 'work') {
-    const worker = new Worker('release', work, { connection, concurrency: CONCURRENCY });
+    const worker = new Worker(
+        'release', (job) => releaseFrom(pool, job.data.id), { connection, concurrency: CONCURRENCY });
     worker.on('failed', (job, error) => console.error(error));
     worker.on('error', (error) => console.error(error));
 } else {

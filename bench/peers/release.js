@@ -27,3 +27,13 @@ export async function release(client, id) {
         throw error;
     }
 }
+
+// The same on a connection of the pool.
+export async function releaseFrom(pool, id) {
+    const client = await pool.connect();
+    try {
+        await release(client, id);
+    } finally {
+        client.release();
+    }
+}
