@@ -17,6 +17,7 @@ import data
 from data import Data
 from harness import shop
 from harness.database import Database
+from harness.pgbouncer import PgBouncer
 from harness.poll import wait_until
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper, binary
@@ -95,9 +96,20 @@ class Bed:
             client.config_resetstat()
 
     @contextlib.contextmanager
-    def sweepers(self, db: Database, n: int, *args: str) -> Iterator[list[Sweeper]]:
-        """So many at once, connected to both servers; their end must be an orderly one."""
-        started = [Sweeper(*args, dsn=db.dsn, redis_url=self.redis.url()) for _ in range(n)]
+    def pooled(self, db: Database) -> Iterator[str]:
+        """The database's URI through a PgBouncer that pools transactions, with as many connections
+        as it has by default."""
+        with contextlib.closing(PgBouncer(self.pg, default_pool_size=20)) as pooler:
+            pooler.start()
+            yield pooler.dsn(db.name)
+
+    @contextlib.contextmanager
+    def sweepers(
+        self, db: Database, n: int, *args: str, dsn: str | None = None
+    ) -> Iterator[list[Sweeper]]:
+        """So many at once, connected to both servers; their end must be an orderly one. dsn: another
+        way to the database."""
+        started = [Sweeper(*args, dsn=dsn or db.dsn, redis_url=self.redis.url()) for _ in range(n)]
         try:
             for sweeper in started:
                 sweeper.wait_for_record("Redis connected")
@@ -110,8 +122,8 @@ class Bed:
                     sweeper.kill()
 
     @contextlib.contextmanager
-    def sweeper(self, db: Database, *args: str) -> Iterator[Sweeper]:
-        with self.sweepers(db, 1, *args) as (sweeper,):
+    def sweeper(self, db: Database, *args: str, dsn: str | None = None) -> Iterator[Sweeper]:
+        with self.sweepers(db, 1, *args, dsn=dsn) as (sweeper,):
             yield sweeper
 
     def cpu_s(self) -> dict[str, float]:

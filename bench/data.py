@@ -23,13 +23,15 @@ KEY = "PRIMARY KEY (id, product_id) WITH (fillfactor = 70)"
 
 @dataclass(frozen=True)
 class Data:
-    """n reservations of one piece each. expires is an SQL expression in which i counts from 1."""
+    """n reservations, each of one piece of so many products. expires is an SQL expression in which
+    i counts from 1."""
 
     n: int
     expires: str = "now() - interval '1 second'"
     zipf: bool = False
     api_indexes: bool = False
     products: int = 1000
+    rows: int = 1
 
 
 def product(k: str) -> str:
@@ -76,7 +78,8 @@ def without_indexes(db: psycopg.Connection) -> Iterator[None]:
 
 
 def reserve(db: psycopg.Connection, data: Data) -> None:
-    """Products are drawn at random: each has a share of the line from 0 to total."""
+    """Products are drawn at random: each has a share of the line from 0 to total. A reservation's
+    other rows are of products that lie evenly apart from that."""
     share = "1.0 / k" if data.zipf else "1.0"
     db.execute(
         f"""
@@ -89,12 +92,18 @@ def reserve(db: psycopg.Connection, data: Data) -> None:
             SELECT array_agg({product("k")} ORDER BY k) AS ids
               FROM generate_series(1, %(products)s) AS k
         )
-        SELECT gen_random_uuid(),
-               ids[least(1 + width_bucket(random() * total, edges), %(products)s)],
-               1, {data.expires}
-          FROM generate_series(1, %(n)s) AS i, shares, ids
+        SELECT id, ids[1 + (drawn + generate_series(0, %(rows)s - 1) * %(apart)s) %% %(products)s],
+               1, expires_at
+          FROM (SELECT gen_random_uuid() AS id, {data.expires} AS expires_at,
+                       least(width_bucket(random() * total, edges), %(products)s - 1) AS drawn
+                  FROM generate_series(1, %(n)s) AS i, shares) AS reservations, ids
         """,
-        {"n": data.n, "products": data.products},
+        {
+            "n": data.n,
+            "products": data.products,
+            "rows": data.rows,
+            "apart": data.products // data.rows,
+        },
     )
 
 

@@ -3,7 +3,10 @@ that fall due evenly, at several rates; and many that fall due at the same momen
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import dataclass
+from typing import Any
 
 from bed import PENDING, Bed, sleep_until_server, verify
 from data import Data
@@ -45,17 +48,29 @@ def mirrored(bed: Bed, db: Database, n: int, by_api: bool) -> None:
         wait_until(lambda: client.zcard(PENDING) == n, 60, f"{n} are in Redis")
 
 
-def steady(
-    bed: Bed, rate_per_s: int, seconds: int, by_api: bool, api_indexes: bool, settings: list[str]
-) -> Figures:
-    n = rate_per_s * seconds
-    first_s = start_moment_s(bed, n)
-    expires = f"to_timestamp({first_s:.0f}) + i * interval '{1 / rate_per_s:f} s'"
-    if by_api:
-        settings = [*settings, "--lookahead", "off"]
-    with bed.fresh(Data(n, expires, api_indexes=api_indexes)) as db:
-        with bed.sweeper(db, *settings) as sweeper:
-            mirrored(bed, db, n, by_api)
+@dataclass(frozen=True)
+class Steady:
+    """What falls due evenly, who mirrors it, and how the sweeper is run."""
+
+    rate_per_s: int
+    settings: tuple[str, ...]
+    by_api: bool = False
+    api_indexes: bool = False
+    rows: int = 1
+    pooled: bool = False
+
+
+def steady(bed: Bed, what: Steady, seconds: int) -> Figures:
+    n = what.rate_per_s * seconds
+    first_s = start_moment_s(bed, n * what.rows)
+    expires = f"to_timestamp({first_s:.0f}) + i * interval '{1 / what.rate_per_s:f} s'"
+    settings = [*what.settings, *(("--lookahead", "off") if what.by_api else ())]
+    with contextlib.ExitStack() as stack:
+        data = Data(n, expires, api_indexes=what.api_indexes, rows=what.rows)
+        db = stack.enter_context(bed.fresh(data))
+        dsn = stack.enter_context(bed.pooled(db)) if what.pooled else db.dsn
+        with bed.sweeper(db, *settings, dsn=dsn) as sweeper:
+            mirrored(bed, db, n, what.by_api)
             sleep_until_server(db.conn, first_s - MARGIN_S)
             cpu_s = {**bed.cpu_s(), "sweeper, CPU s": sweeper.cpu_seconds()}
             sleep_until_server(db.conn, first_s + seconds + MARGIN_S)
@@ -73,10 +88,11 @@ def steady(
     }
 
 
-def variant(rate: int, *settings: str, by_api: bool = False, api_indexes: bool = False) -> Variant:
+def variant(rate: int, *settings: str, **others: Any) -> Variant:
+    what = Steady(rate, settings, **others)
+
     def run(bed: Bed, quick: bool) -> Figures:
-        seconds = SECONDS_QUICK if quick else SECONDS
-        return steady(bed, rate, seconds, by_api, api_indexes, list(settings))
+        return steady(bed, what, SECONDS_QUICK if quick else SECONDS)
 
     return run
 
@@ -87,6 +103,7 @@ def name(rate: int, pace: str, addition: str = "") -> str:
 
 NOW, PACED = "--pace 0ms", "default pace"
 API, INDEXES, UNNAMED = ", API mirrors", ", API's own indexes", ", no named statements"
+ROWS, POOLED = ", of three rows each", ", through PgBouncer"
 
 
 def limit(variant_name: str, figure: str, at_most: float) -> Target:
@@ -109,6 +126,10 @@ LATENESS = Measurement(
         name(1000, PACED, INDEXES): variant(1000, api_indexes=True),
         name(1000, NOW, UNNAMED): variant(1000, "--pace", "0ms", "--prepare", "off"),
         name(1000, PACED, UNNAMED): variant(1000, "--prepare", "off"),
+        name(1000, NOW, ROWS): variant(1000, "--pace", "0ms", rows=3),
+        name(1000, PACED, ROWS): variant(1000, rows=3),
+        name(1000, NOW, POOLED): variant(1000, "--pace", "0ms", pooled=True),
+        name(1000, PACED, POOLED): variant(1000, pooled=True),
     },
     targets=[
         *(t for more in ("", API) for t in limits(name(1000, NOW, more), p50=0.8, p99=2)),
