@@ -111,8 +111,13 @@ def test_sessions_that_postgres_ends_again_and_again(
         wait_until(lambda: reconnects() >= 25, 60, "it is ended again and again")
         release_one(db)
         records = about(daemon, "postgres")
-        assert [r["message"] for r in records if r["level"] == "INFO"] == ["Postgres connected"]
-        (often,) = (r for r in records if r["level"] != "INFO")
+        # On a busy machine one or two may take so long that they are outages of their own.
+        back = [r["message"] for r in records if r["level"] == "INFO"]
+        assert back[0] == "Postgres connected" and len(back) <= 3, back
+        assert set(back[1:]) <= {"Postgres is back"}
+        others = [r for r in records if r["level"] != "INFO"]
+        assert len(others) <= len(back)
+        (often,) = (r for r in others if "often" in r["message"])
         assert often["level"] == "WARN" and "often lost" in often["message"] and often["times"] >= 5
         assert "idle-session timeout" in often["error"] and "127.0.0.1" in often["postgres"]
         assert daemon.stop() == 0
