@@ -73,6 +73,27 @@ def test_what_is_written(db: Database, redis: redis_py.Redis, sweeper: Start) ->
     assert pending(redis).keys() == {keep}
 
 
+# How many reservations, and whether a trigger stands by.
+WAYS = {"lean": (1, False), "explaining": (1, True), "bulk": (150, False)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_when_it_was_written(db: Database, run: Run, way: str) -> None:
+    n, trigger = WAYS[way]
+    product = shop.add_product(db, stock=n)
+    shop.bulk_reserve(db, n, [product])
+    db.conn.execute("UPDATE inventory SET updated_at = '2001-01-01'")
+    db.conn.execute("UPDATE inventory_reservations SET updated_at = '2001-01-01'")
+    if trigger:
+        count_flips(db)
+    began = db.value("SELECT clock_timestamp()")
+    assert run("--once").status == 0
+    assert released(db) == n
+    for table in ("inventory", "inventory_reservations"):
+        written = f"SELECT count(*) FROM {table} WHERE updated_at BETWEEN %s AND clock_timestamp()"
+        assert db.value(written, (began,)) == (n if table != "inventory" else 1), table
+
+
 def test_never_early(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """Whatever Redis says: these entries are due at once, and again and again."""
     products = shop.add_products(db, 5, stock=1000)
