@@ -1,4 +1,5 @@
-"""The statements that read what is due and what is late, as they are sent: which rows, in what order."""
+"""What is read of rows, by the statements as they are sent: what is due and what is late, and in what
+order; and whose counter a release names."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 import redis as redis_py
+from harness import shop
 from harness.database import Database
-from harness.statement import prepare_sent
+from harness.locks import lock_product, transaction
+from harness.statement import id_array, prepare_release, prepare_sent
 
 DUE = r"SELECT p\.id::pg_catalog\.text, \(extract\(epoch FROM greatest\(p\.expires_at,"
 LATE = r"SELECT p\.id::pg_catalog\.text,\s+\(extract\(epoch FROM greatest\(v\.latest,"
@@ -126,3 +129,22 @@ def test_due_so_far_ahead(due: Database) -> None:
     assert due_rows(due, ahead_s=-300) == [None]
     [(_, expires_us, clock_us)] = due.query("EXECUTE due (NULL, 0, -1, NULL, 100)")
     assert 0 <= clock_us - expires_us - SECOND_US < 60 * SECOND_US
+
+
+def test_whose_counter_is_locked(db: Database) -> None:
+    """That of an active row: what was bought of the same reservation waits for none."""
+    prepare_release(db)
+    bought, kept = shop.add_products(db, 2)
+    id = shop.reserve(db, {bought: 1, kept: 1}, ttl_s=-1)
+    db.conn.execute(
+        "UPDATE inventory_reservations SET status = 'committed' WHERE product_id = %s", (bought,)
+    )
+
+    def unheld() -> set[str | None]:
+        answer = db.conn.execute(f"EXECUTE release ('{id_array((id,))}')")
+        names = [column.name for column in answer.description or []]
+        return {row[names.index("unheld")] for row in answer}
+
+    with transaction(db, lock_product(kept)):
+        assert unheld() == {kept, None}
+    assert unheld() == {None}
