@@ -12,7 +12,7 @@ from .database import Database
 from .sweeper import run_once
 
 # A record of the server's log goes on in lines that begin with a tab; the parameters follow.
-SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*{} .*?)\n\d{{4}}-[^\n]*?parameters: ([^\n]*)"
+SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*{} .*?)\n\d{{4}}-[^\n]*?[Pp]arameters: ([^\n]*)"
 
 
 def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str, str]:
