@@ -1,8 +1,8 @@
 -- Which of some ids Redis knows nothing of; changes nothing.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at most 1000 ids
 -- Returns the positions, from 1, of those that are in none of the three.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 if #ARGV > 1000 then
     return redis.error_reply('ERR too many ids for one script')
 end

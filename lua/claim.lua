@@ -1,12 +1,12 @@
 -- Claims what is due: moves ids from pending to inflight under a lease.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  1 now_ms, 2 lease_ms (when the lease ends), 3 limit (1000 at most, whatever is asked)
 -- Returns {seconds, microseconds, pending, inflight, failed, next, over, due, records}:
 --   Redis's TIME; the three sizes after the claim; the earliest score left in pending, or nil;
 --   over: id, end of its former lease, ... taken over from leases that ended by now_ms;
 --   due: id, score in pending, ...;
 --   records: what failed holds for each id of over, then of due, or nil; empty when it holds none.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 local now, lease = ARGV[1], ARGV[2]
 local limit = math.min(tonumber(ARGV[3]), 1000)
 

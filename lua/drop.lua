@@ -1,8 +1,8 @@
 -- Removes ids that are not active any more by what Postgres says, whoever has claimed them.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at most 1000 ids
 -- Returns how many entries of pending and inflight were removed.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 if #ARGV > 1000 then
     return redis.error_reply('ERR too many ids for one script')
 end

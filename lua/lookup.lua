@@ -1,9 +1,9 @@
 -- What Redis holds for some ids; changes nothing.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at most 1000 ids
 -- Returns {scores in pending, scores in inflight, records in failed}, in the order asked, nil where
 --   there is none.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 if #ARGV > 1000 then
     return redis.error_reply('ERR too many ids for one script')
 end

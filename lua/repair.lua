@@ -1,5 +1,5 @@
 -- Repairs entries, each only while it stands as it was seen.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  what, id, seen, at_ms, ... for at most 1000 ids. what:
 --   add     into pending at at_ms, if it is in none of the three
 --   move    to at_ms, if its score in pending is `seen`
@@ -9,7 +9,7 @@
 --   forget  its record, if that is `seen` and it is not claimed
 --   retry   into pending at at_ms, if its record is `seen` and it is in neither set
 -- Returns 1 or 0 for each: repaired, or no longer as it was seen.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 local n = #ARGV / 4
 if n > 1000 then
     return redis.error_reply('ERR too many ids for one script')

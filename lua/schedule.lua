@@ -1,9 +1,9 @@
 -- Mirrors reservations into pending, at the earlier of the given time and what stands there.
 -- Ids in inflight are not touched, nor are those that have failed, unless pending lost them.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at_ms, id, ... for at most 1000 ids
 -- Returns how many entries are new or became earlier.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 if #ARGV > 2000 then
     return redis.error_reply('ERR too many ids for one script')
 end

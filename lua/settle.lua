@@ -1,5 +1,5 @@
 -- Settles claimed ids, each only while its score in inflight is still the lease it was given.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  1 lease_ms, 2 most records in failed, 3 to 7 how many of each verdict follow, in order:
 --       to forget: id; to put back: id, at_ms; healed and to put back: id, at_ms;
 --       failed: id, at_ms, record; deferred: id, at_ms, record. 1000 ids at most.
@@ -7,7 +7,7 @@
 -- themselves there is a tenth more room: the many that are deferred with their product do not keep
 -- them out.
 -- Returns how many ids were no longer ours; nothing was done with those.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 local lease, cap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local n_forget, n_back = tonumber(ARGV[3]), tonumber(ARGV[4])
 local n_healed, n_failed, n_deferred = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])

@@ -1,8 +1,8 @@
 -- Sizes and times, without claiming.
--- KEYS  1 pending, 2 inflight, 3 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  none
 -- Returns {seconds, microseconds, pending, inflight, failed, next} as claim.lua does.
-local pending, inflight, failed = KEYS[1], KEYS[2], KEYS[3]
+local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')
 return {

@@ -29,7 +29,7 @@ struct due_op {
     void (*destroy)(struct due_op *op);
 };
 
-enum { KEY_PENDING, KEY_INFLIGHT, KEY_FAILED, KEY_COUNT };
+enum { KEY_PENDING, KEY_LEASES, KEY_INFLIGHT, KEY_FAILED, KEY_COUNT };
 
 struct due_queue {
     struct redis_link *link; /* NULL while the queue is freed */
@@ -53,7 +53,7 @@ struct due_args {
     size_t n, n_keys, n_numbers, room;
 };
 
-/* Room for `room` arguments after the queue's three keys, or for `room` of anything when q is NULL.
+/* Room for `room` arguments after the queue's keys, or for `room` of anything when q is NULL.
  * Returns 0, or -1 with nothing to clear. */
 int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
     __attribute__((warn_unused_result));

@@ -17,7 +17,7 @@ char *due_queue_key(const struct due_queue *q, const char *name)
 
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix)
 {
-    static const char *const names[KEY_COUNT] = {"pending", "inflight", "failed"};
+    static const char *const names[KEY_COUNT] = {"pending", "leases", "inflight", "failed"};
     struct due_queue *q = calloc(1, sizeof(*q));
     size_t size = strlen(prefix) + sizeof("{}:");
     if (q == NULL)

@@ -12,7 +12,7 @@
 
 struct step {
     const struct lua_script *script; /* NULL: a command, the first of its words */
-    const char *keys;                /* 'p', 'i', 'f': pending, inflight, failed; or a name */
+    const char *keys;                /* NULL: all of the queue's; or a name */
     bool real;                       /* the keys in use; else the probe's own */
     const char *words[WORDS_MAX];
 };
@@ -82,10 +82,10 @@ struct step_keys {
 static void add_keys(const struct due_queue *q, const struct step *step, struct step_keys *keys,
                      struct due_args *args)
 {
-    static const char *const three[KEY_COUNT] = {"pending", "inflight", "failed"};
+    static const char *const all[KEY_COUNT] = {"pending", "leases", "inflight", "failed"};
     for (int i = 0; i < (step->keys == NULL ? KEY_COUNT : 1); i++) {
         snprintf(keys->texts[i], sizeof(keys->texts[i]), "%s%s%s", q->prefix,
-                 step->real ? "" : "probe:", step->keys == NULL ? three[i] : step->keys);
+                 step->real ? "" : "probe:", step->keys == NULL ? all[i] : step->keys);
         due_args_add(args, keys->texts[i], strlen(keys->texts[i]));
     }
 }

@@ -11,6 +11,7 @@ from .database import Database
 from .poll import wait_until
 
 PENDING = "{reservations}:pending"
+LEASES = "{reservations}:leases"
 INFLIGHT = "{reservations}:inflight"
 FAILED = "{reservations}:failed"
 FEEDER = "{reservations}:feeder"
@@ -36,7 +37,7 @@ def pending(redis: redis_py.Redis) -> dict[str, float]:
 
 
 def is_empty(redis: redis_py.Redis) -> bool:
-    return not redis.exists(PENDING, INFLIGHT, FAILED)
+    return not redis.exists(PENDING, LEASES, INFLIGHT, FAILED)
 
 
 def failures(redis: redis_py.Redis) -> dict[str, dict[str, Any]]:

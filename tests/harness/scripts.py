@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis as redis_py
 
-from .queue import FAILED, INFLIGHT, PENDING
+from .queue import FAILED, INFLIGHT, LEASES, PENDING
 
 LUA = Path(__file__).parents[2] / "lua"
+SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if not path.stem.startswith("lib_"))
+KEYS = (PENDING, LEASES, INFLIGHT, FAILED)
 NOW = 1_763_942_400_000
 LEASE = NOW + 10_000
 CAP = 10_000
@@ -28,6 +31,13 @@ class Claimed:
     records: dict[bytes, bytes | None]
 
 
+def text_of(script: str) -> str:
+    """As tools/embed makes it: with what its head names in front of it."""
+    text = (LUA / f"{script}.lua").read_text()
+    library = re.search(r"\A(?:--.*\n)*?--.*\b(lib_\w+\.lua)", text)
+    return (LUA / library[1]).read_text() + text if library else text
+
+
 def pairs(flat: list[bytes]) -> dict[bytes, float]:
     found = {flat[i]: float(flat[i + 1]) for i in range(0, len(flat), 2)}
     assert len(found) == len(flat) // 2, "an id was claimed twice"
@@ -35,13 +45,13 @@ def pairs(flat: list[bytes]) -> dict[bytes, float]:
 
 
 class Queue:
-    """The scripts as functions, and what the three keys hold."""
+    """The scripts as functions, and what the keys hold."""
 
     def __init__(self, client: redis_py.Redis) -> None:
         self.client = client
 
-    def call(self, script: str, *args: Any, keys: tuple[str, ...] = (PENDING, INFLIGHT, FAILED)) -> Any:
-        return self.client.eval((LUA / f"{script}.lua").read_text(), len(keys), *keys, *args)
+    def call(self, script: str, *args: Any, keys: tuple[str, ...] = KEYS) -> Any:
+        return self.client.eval(text_of(script), len(keys), *keys, *args)
 
     def claim(self, limit: int = 500, now: int = NOW, lease: int = LEASE) -> Claimed:
         reply = self.call("claim", now, lease, limit)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis as redis_py
 from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
-from harness.scripts import CAP, LEASE, LUA, NOW, Queue
+from harness.scripts import CAP, LEASE, LUA, NOW, SCRIPTS, Queue, text_of
 
 STRANGE_IDS = [
     b"x" * 255,
@@ -61,10 +60,10 @@ def test_wrong_types_change_nothing(queue: Queue, key: str, script: str) -> None
     assert {k: queue.client.dump(k) for k in (PENDING, INFLIGHT, FAILED)} == before
 
 
-@pytest.mark.parametrize("path", sorted(LUA.glob("*.lua")), ids=lambda p: p.stem)
-def test_scripts_say_what_they_do_and_compile(redis: redis_py.Redis, path: Path) -> None:
-    text = path.read_text()
-    lines = text.splitlines()
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_say_what_they_do_and_compile(redis: redis_py.Redis, script: str) -> None:
+    text = text_of(script)
+    lines = (LUA / f"{script}.lua").read_text().splitlines()
     head = "\n".join(itertools.takewhile(lambda line: line.startswith("--"), lines))
     assert all(word in head for word in ("KEYS", "ARGV", "Returns"))
     assert redis.script_load(text) == hashlib.sha1(text.encode()).hexdigest()

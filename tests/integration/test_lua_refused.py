@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis as redis_py
 from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
-from harness.scripts import CAP, LEASE, LUA, NOW, Queue
+from harness.scripts import CAP, KEYS, LEASE, NOW, SCRIPTS, Queue, text_of
 from harness.servers import Redis
 
 RECORD = '{"attempts":1,"error":""}'
@@ -30,11 +30,11 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "settle": (LEASE, CAP, 1, 1, 1, 1, 0, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
     "sizes": (),
 }
-KEYS = {"mark": ("{reservations}:mark",), "role": (FEEDER,), "after": (PENDING,)}
+OTHER_KEYS = {"mark": ("{reservations}:mark",), "role": (FEEDER,), "after": (PENDING,)}
 
 
 def commands_of(script: str) -> list[str]:
-    return sorted(set(re.findall(r"redis\.call\('(\w+)'", (LUA / f"{script}.lua").read_text())))
+    return sorted(set(re.findall(r"redis\.call\('(\w+)'", text_of(script))))
 
 
 CASES = [(script, command) for script in sorted(ARGS) for command in commands_of(script)]
@@ -72,7 +72,7 @@ def limited(redis_server: Redis, redis: redis_py.Redis) -> Iterator[Queue]:
 
 
 def test_every_script_is_here() -> None:
-    assert set(ARGS) == {path.stem for path in LUA.glob("*.lua")}
+    assert set(ARGS) == set(SCRIPTS)
 
 
 @pytest.mark.parametrize(("script", "command"), CASES)
@@ -82,7 +82,7 @@ def test_a_right_that_is_missing(redis: redis_py.Redis, limited: Queue, script: 
     if (script, command) == ("role", "SET"):
         redis.delete(FEEDER)
     before = state(redis)
-    keys = KEYS.get(script, (PENDING, INFLIGHT, FAILED))
+    keys = OTHER_KEYS.get(script, KEYS)
     with pytest.raises(redis_py.ResponseError, match=r"(?i)permission|can't run|no such|NOPERM"):
         limited.call(script, *args, keys=keys)
     after = state(redis)
@@ -91,7 +91,7 @@ def test_a_right_that_is_missing(redis: redis_py.Redis, limited: Queue, script: 
 
 @pytest.mark.parametrize("script", sorted(ARGS))
 def test_with_all_rights(limited: Queue, script: str) -> None:
-    limited.call(script, *ARGS[script], keys=KEYS.get(script, (PENDING, INFLIGHT, FAILED)))
+    limited.call(script, *ARGS[script], keys=OTHER_KEYS.get(script, KEYS))
 
 
 @pytest.mark.parametrize("script", sorted(ARGS))
@@ -101,7 +101,7 @@ def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: st
     before = state(redis)
     redis.config_set("maxmemory", "1")
     try:
-        limited.call(script, *ARGS[script], keys=KEYS.get(script, (PENDING, INFLIGHT, FAILED)))
+        limited.call(script, *ARGS[script], keys=OTHER_KEYS.get(script, KEYS))
         refused = False
     except redis_py.ResponseError as error:
         assert "memory" in str(error)
