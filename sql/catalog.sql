@@ -20,7 +20,7 @@
 --   relkind      as in pg_class
 --   bytes        the database's encoding is SQL_ASCII: its texts are bytes
 --   deferred     such a trigger may wait for the COMMIT
--- meddled is asked anew inside a release (MEDDLED in src/store/mapping.c).
+-- meddled is asked anew inside a release (`meddled` in sql/parts.sql).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
       FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]),

@@ -34,3 +34,8 @@ SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_
      ORDER BY d.expires_at, d.id
      LIMIT $5::int
   ) p ON true
+
+--@ fence if next_page
+
+--@ fence
+OFFSET 0

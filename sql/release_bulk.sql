@@ -39,10 +39,10 @@ WITH seen AS MATERIALIZED (
     WINDOW same AS (PARTITION BY a.n)
 ), flipped AS (
     UPDATE {reservations} r
-       SET {status} = {released}, {updated_at} = {now_updated}
+       {set_released}
       FROM seen s
-     WHERE s.expires_at OPERATOR(pg_catalog.<=) {now_expires} AND r.tableoid = s.part AND r.ctid = s.place
-       AND r.{status} = {active} AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires}
+     WHERE {due} AND r.tableoid = s.part AND r.ctid = s.place
+       AND {releasable}
        AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
     RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
 ), alone AS MATERIALIZED (
@@ -52,14 +52,12 @@ WITH seen AS MATERIALIZED (
       FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
 ), stocked AS (
     UPDATE {inventory} i
-       SET {available_stock} = i.{available_stock} + f.units,
-           {reserved_stock} = i.{reserved_stock} - f.units,
-           {stock_updated_at} = {now_stock_updated}
+       {set_stock}
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
-              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) f
-     WHERE {stock_typed} AND i.{stock_product_id} = f.product_id
+              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) m
+     WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
     RETURNING i.{stock_product_id} AS product_id,
-              i.{available_stock} - i.{available_stock} + i.{reserved_stock} - i.{reserved_stock} = 0
+              {counter_known}
                   AS known
 )
 SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
@@ -75,3 +73,14 @@ SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up
   FROM flipped f
+
+--@ latest_of_active if expires_nullable
+-- NULL: one of them never expires. All rows that are seen are active.
+CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL) OVER same
+ THEN {latest} END
+
+--@ latest_of_active
+{latest}
+
+--@ latest
+pg_catalog.max(r.{expires_at}) OVER same

@@ -6,7 +6,7 @@
 -- $1  the ids, an array in text form
 -- Answer: no row
 --
--- What the release noted (NOTED in src/store/mapping.c) is a setting of the transaction: rows, the
+-- What the release noted (`noted` there) is a setting of the transaction: rows, the
 -- positions in $1 of what was released; counters, of each the product and its new values.
 WITH note AS MATERIALIZED (
     SELECT pg_catalog.current_setting('reservation_sweeper.released')::pg_catalog.jsonb AS told

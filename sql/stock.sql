@@ -8,7 +8,7 @@
 --   sums), and whether the sum is a number (a quantity may be NULL or NaN)
 WITH page AS MATERIALIZED (
     SELECT {stock_product_id} AS product_id, pg_catalog.sum({available_stock}) AS available,
-           pg_catalog.sum({reserved_stock}) AS reserved, pg_catalog.sum({total_stock}) AS total,
+           pg_catalog.sum({reserved_stock}) AS reserved, pg_catalog.sum({total}) AS total,
            pg_catalog.count(*) AS counters
       FROM {inventory}
      WHERE {stock_product_id} > $1 OR $1 IS NULL

@@ -19,7 +19,7 @@ WITH actual AS MATERIALIZED (
 ), stock AS MATERIALIZED (
     SELECT pg_catalog.max({available_stock}) AS available,
            pg_catalog.max({reserved_stock}) AS reserved,
-           coalesce(pg_catalog.max({total_stock}),
+           coalesce(pg_catalog.max({total}),
                     pg_catalog.max({available_stock}) + pg_catalog.max({reserved_stock})) AS total,
            pg_catalog.count(*) AS counters
       FROM {inventory}

@@ -1,5 +1,5 @@
 /* One mapping of the shop's tables: names of tables, columns and states, from which every
- * statement is made. Templates in sql/ name its entries in braces; identifiers and literals are
+ * statement is made. The texts of sql/ name its entries in braces; identifiers and literals are
  * quoted by libpq. The defaults are the tables of the README. */
 #ifndef RS_MAPPING_H
 #define RS_MAPPING_H
@@ -60,8 +60,8 @@ struct mapping_types {
 void mapping_use_bytes(struct mapping_types *types);
 
 /* Waits for the release lock, an advisory lock of the transaction by which the releases of several
- * sweepers get at the counters one after the other: {release_lock} in a template. The key is "rsws"
- * in ASCII: an API will hardly use it. */
+ * sweepers get at the counters one after the other: {release_lock} in a statement. The key is
+ * "rsws" in ASCII: an API will hardly use it. */
 #define MAPPING_RELEASE_LOCK "pg_catalog.pg_advisory_xact_lock(1920169843)"
 
 /* Whether a bulk release can tell that it did what it should (sql/release_bulk.sql). */
@@ -71,16 +71,15 @@ bool mapping_allows_bulk(const struct mapping_types *types);
  * release can do with its lean form (sql/release.sql). */
 bool mapping_allows_lean(const struct mapping_types *types);
 
-/* The forms of a template. */
-#define MAPPING_BARE 1U /* {skip_locked} and {fence} stand for no text */
-#define MAPPING_LEAN                                                                               \
-    2U /* what stands between {if_explaining} and {end} is left out; without this,                 \
-          what stands between {if_lean} and {end} */
+/* The forms of a statement: facts, as those of the tables, by which its parts are chosen. */
+#define MAPPING_LEAN 1U      /* lean: a release that does not say what went wrong */
+#define MAPPING_WAITING 2U   /* waiting: for counters that somebody else has locked */
+#define MAPPING_NEXT_PAGE 4U /* next_page: not the first one */
 
-/* Fills a template: {name} is a name, a type or a phrase. form: some of the above, or 0. malloc'd;
- * NULL when the link is down or memory ran out. An unknown name in a template is a programming
- * error (assert). */
-char *mapping_render(const char *template_text, const struct mapping_types *types, unsigned form,
+/* Makes a statement from one of the texts of sql/. form: some of the above, or 0. malloc'd; NULL
+ * when the link is down or memory ran out. An unknown name in a text is a programming error
+ * (assert). */
+char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
                      struct pg_link *link);
 
 #endif

@@ -1,6 +1,9 @@
-/* The statements of sql/ (templates, see mapping.h), embedded at build time by tools/embed. */
+/* The texts of sql/ (see mapping.h), embedded at build time by tools/embed. */
 #ifndef RS_SQL_TEXTS_H
 #define RS_SQL_TEXTS_H
+
+/* Of all statements. */
+extern const char sql_parts[];
 
 extern const char sql_release[];
 extern const char sql_release_bulk[];

@@ -1,4 +1,4 @@
-/* The statements for this database: reads the catalog, fills the templates when it has changed.
+/* The statements for this database: reads the catalog, makes them anew when it has changed.
  *
  * The shop's tables may be changed at any moment: by a migration, a new policy, a table put in
  * place of another. Three things bring the statements up to date:
@@ -133,15 +133,15 @@ static int render(struct statements *s, struct load *load)
     static const struct {
         const char *text;
         unsigned form;
-    } templates[STATEMENT_COUNT] = {
+    } sources[STATEMENT_COUNT] = {
         [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
         [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
-        [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_BARE},
+        [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
         [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
         [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
         [STATEMENT_PRODUCTS] = {sql_products, 0},
         [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
-        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_BARE},
+        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
         [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
         [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
         [STATEMENT_BEGIN] = {sql_begin, 0},
@@ -155,7 +155,7 @@ static int render(struct statements *s, struct load *load)
     };
     drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(templates[i].text, &s->types, templates[i].form, load->link);
+        s->texts[i] = mapping_render(sources[i].text, &s->types, sources[i].form, load->link);
         if (s->texts[i] == NULL) {
             snprintf(load->error, sizeof(load->error), "out of memory");
             drop_texts(s);

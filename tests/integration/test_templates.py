@@ -65,15 +65,3 @@ def test_times_have_a_zone(path: Path) -> None:
     code = re.sub(r"--[^\n]*", "", path.read_text(encoding="utf-8"))
     for literal in re.findall(r"'(\d{4}-[^']*)'", code):
         assert literal.endswith("+00"), literal
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_types_are_guarded(path: Path) -> None:
-    """Whoever reads a time or an id of the reservations says which types it was made for."""
-    code = re.sub(r"--[^\n]*", "", path.read_text(encoding="utf-8"))
-    # Those of --check-config are made for a catalog that was read a moment before; release_check is
-    # in the transaction of a release, which holds the table.
-    if "{reservations}" in code and "check" not in path.stem:
-        assert "{typed}" in code
-    if "{stock_updated_at}" in code:
-        assert "{stock_typed}" in code

@@ -1,5 +1,8 @@
-/* Templates into statements: what each token becomes, by what the catalog said of the columns. */
+/* Statements, made from the texts of sql/: what each token becomes, by what the catalog said of the
+ * columns. */
 #include "store/mapping.h"
+
+#include "store/sql_texts.h"
 
 #include "unit.h"
 
@@ -71,7 +74,7 @@ static const struct mapping_types other = {
 
 static char *rendered(const char *text, const struct mapping_types *types, unsigned form)
 {
-    quotes_left = 100;
+    quotes_left = 1000;
 
     char *sql = mapping_render(text, types, form, NULL);
     assert_non_null(sql);
@@ -98,20 +101,13 @@ static void test_names(void **state)
     expect("{inventory} {stock_product_id} {available_stock} {reserved_stock} {total_stock}",
            &schema, 0, "<inventory> <product_id> <available_stock> <reserved_stock> <total_stock>");
     expect("{stock_updated_at}", &schema, 0, "<updated_at>");
-    expect("{total_stock}", &other, 0, "NULL::bigint");
+    expect("{total}", &schema, 0, "<total_stock>");
+    expect("{total}", &other, 0, "NULL::bigint");
     expect("{active} {released}", &schema, 0, "'active' 'released'");
     expect("{reservations_text} {inventory_text}", &schema, 0,
            "'<inventory_reservations>' '<inventory>'");
     assert_string_equal(mapping_name_text(NAME_RESERVATIONS), "inventory_reservations");
     assert_string_equal(mapping_name_text(NAME_RELEASED), "released");
-}
-
-static void test_comments_stay_at_home(void **state)
-{
-    (void)state;
-    expect("a -- {nonsense} of it\nb", &schema, 0, "a \nb");
-    expect("a -- b", &schema, 0, "a ");
-    expect("--a\n--b\nc-d", &schema, 0, "\n\nc-d");
 }
 
 static void test_types(void **state)
@@ -138,23 +134,27 @@ static void test_types(void **state)
     expect("{release_lock}", &schema, 0, MAPPING_RELEASE_LOCK);
 }
 
-static void test_forms(void **state)
+/* A part for each fact: kept only where the fact is so. */
+static void test_facts(void **state)
 {
     (void)state;
-    static const char text[] = "a{if_lean} b {id}{end}{if_explaining} c {id}{end} d";
-    expect(text, &schema, 0, "a c <id> d");
-    expect(text, &schema, MAPPING_LEAN, "a b <id> d");
-    expect("{skip_locked}|{fence}", &schema, 0, "SKIP LOCKED|OFFSET 0");
-    expect("{skip_locked}|{fence}", &schema, MAPPING_LEAN, "SKIP LOCKED|OFFSET 0");
-    expect("{skip_locked}|{fence}", &schema, MAPPING_BARE, "|");
-    expect("{if_lean}x{end}|{fence}", &schema, MAPPING_BARE | MAPPING_LEAN, "x|");
+    static const char text[] = "{p}\n--@ p if lean\nlean\n--@ p if waiting\nwaiting\n"
+                               "--@ p if next_page\nnext\n--@ p if meddled\nmeddled\n--@ p\nnone\n";
+    expect(text, &schema, 0, "none");
+    expect(text, &other, 0, "meddled");
+    expect(text, &schema, MAPPING_LEAN, "lean");
+    expect(text, &schema, MAPPING_WAITING, "waiting");
+    expect(text, &schema, MAPPING_NEXT_PAGE, "next");
+    expect(text, &schema, MAPPING_WAITING | MAPPING_NEXT_PAGE, "waiting");
+    static const char hidden[] = "{p}\n--@ p if counters_hidden\nhidden\n--@ p\nseen\n";
+    expect(hidden, &schema, 0, "seen");
+    expect(hidden, &other, 0, "hidden");
 }
 
-/* True when the text of a token holds this. */
-static void expect_part(const char *token, const struct mapping_types *types, unsigned form,
-                        const char *part)
+/* True when what a token becomes holds this. */
+static void expect_part(const char *token, const struct mapping_types *types, const char *part)
 {
-    char *sql = rendered(token, types, form);
+    char *sql = rendered(token, types, 0);
     if (strstr(sql, part) == NULL)
         fail_msg("%s\n  became %s\n  without %s", token, sql, part);
     assert_null(strpbrk(sql, "{}"));
@@ -164,24 +164,99 @@ static void expect_part(const char *token, const struct mapping_types *types, un
 static void test_what_may_stand_between(void **state)
 {
     (void)state;
-    expect("{noted}", &schema, 0, "0");
-    expect_part("{noted}", &other, 0, "set_config('reservation_sweeper.released'");
     expect("{meddled}", &other, 0, "false");
-    expect_part("{meddled}", &schema, 0, "'<inventory_reservations>'::pg_catalog.regclass");
-    expect("{or_hidden}", &schema, MAPPING_BARE, "");
-    expect("{or_hidden}", &other, 0, "");
-    expect_part("{or_hidden}", &other, MAPPING_BARE, "s.expires_at <= (pg_catalog.now() AT");
-
-    struct mapping_types zoned = other;
-    zoned.expires_has_zone = true;
-    expect_part("{or_hidden}", &zoned, MAPPING_BARE, "s.expires_at <= pg_catalog.now() AND");
+    expect_part("{meddled}", &schema, "'<inventory_reservations>'::pg_catalog.regclass");
     expect("{and_not_endless}", &schema, 0, "");
-    expect_part("{and_not_endless}", &other, 0, "e.<expires_at> IS NULL");
-    expect("{latest_of_active}", &schema, 0, "pg_catalog.max(r.<expires_at>) OVER same");
-    expect_part("{latest_of_active}", &other, 0, "CASE WHEN pg_catalog.bool_and(");
-    expect("{latest_expires}", &schema, 0,
-           "pg_catalog.max(r.<expires_at>) FILTER (WHERE r.<status> = 'active') OVER same");
-    expect_part("{latest_expires}", &other, 0, "CASE WHEN pg_catalog.bool_and(");
+    expect_part("{and_not_endless}", &other, "e.<expires_at> IS NULL");
+}
+
+static const struct {
+    const char *name, *text;
+    unsigned form;
+} statements[] = {
+    {"lean", sql_release, MAPPING_LEAN},
+    {"careful", sql_release, 0},
+    {"waiting", sql_release, MAPPING_WAITING},
+    {"bulk", sql_release_bulk, 0},
+    {"check", sql_release_check, 0},
+    {"products", sql_products, 0},
+    {"due_rows", sql_due_rows, 0},
+    {"due_rows_next", sql_due_rows, MAPPING_NEXT_PAGE},
+    {"due_count", sql_due_count, 0},
+    {"late_rows", sql_late_rows, 0},
+    {"begin", sql_begin, 0},
+    {"active_rows", sql_active_rows, 0},
+    {"tied_rows", sql_tied_rows, 0},
+    {"lookup", sql_lookup, 0},
+    {"stock", sql_stock, 0},
+    {"stock_lock", sql_stock_lock, 0},
+    {"stock_repair", sql_stock_repair, 0},
+    {"blockers", sql_blockers, 0},
+};
+
+static const char *statement(const char *name, const struct mapping_types *types, char **sql)
+{
+    for (size_t i = 0; i < ARRAY_LEN(statements); i++)
+        if (strcmp(statements[i].name, name) == 0)
+            *sql = rendered(statements[i].text, types, statements[i].form);
+    return *sql;
+}
+
+/* Whether a statement for these tables says this. */
+static bool says(const char *name, const struct mapping_types *types, const char *what)
+{
+    char *sql = NULL;
+    bool found = strstr(statement(name, types, &sql), what) != NULL;
+    free(sql);
+    return found;
+}
+
+/* Whoever reads a time or an id of the reservations says which types it was made for; so does
+ * whoever writes a time of a counter. release_check is in the transaction of a release, which holds
+ * the table. */
+static void test_statements_are_guarded(void **state)
+{
+    (void)state;
+    const struct mapping_types *const tables[] = {&schema, &other};
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+        for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+            const char *name = statements[i].name;
+            char *sql = NULL;
+            statement(name, tables[t], &sql);
+            assert_null(strpbrk(sql, "{}"));
+            assert_null(strstr(sql, "--"));
+            if (strstr(sql, "<inventory_reservations> r") != NULL && strcmp(name, "check") != 0 &&
+                strstr(sql, "EXACT_EXPIRES") == NULL)
+                fail_msg("%s is not held to its types", name);
+            if (strstr(sql, "SET <available_stock>") != NULL &&
+                strstr(sql, "EXACT_STOCK_UPDATED") == NULL)
+                fail_msg("%s is not held to the types of its counters", name);
+            free(sql);
+        }
+    }
+}
+
+static void test_the_forms_of_a_release(void **state)
+{
+    (void)state;
+    assert_true(says("lean", &schema, "1 / CASE WHEN"));
+    assert_false(says("lean", &schema, "<sweeper"));
+    assert_true(says("careful", &schema, "<sweeper row>"));
+    assert_true(says("careful", &schema, "SKIP LOCKED\n)"));
+    assert_true(says("lean", &schema, "SKIP LOCKED\n)"));
+    assert_true(says("waiting", &schema, "FOR NO KEY UPDATE OF i \n)"));
+    assert_false(says("careful", &schema, "set_config"));
+    assert_true(says("careful", &other, "set_config('reservation_sweeper.released'"));
+    assert_false(says("waiting", &schema, "can be seen and not changed"));
+    assert_false(says("careful", &other, "can be seen and not changed"));
+    assert_true(says("waiting", &other, "can be seen and not changed"));
+    static const char *const releases[] = {"lean", "careful", "waiting", "bulk"};
+    for (size_t i = 0; i < ARRAY_LEN(releases); i++) {
+        assert_false(says(releases[i], &schema, "<expires_at> IS NOT NULL"));
+        assert_true(says(releases[i], &other, "<expires_at> IS NOT NULL"));
+    }
+    assert_true(says("due_rows", &schema, "OFFSET 0"));
+    assert_false(says("due_rows_next", &schema, "OFFSET 0"));
 }
 
 /* Memory that runs out, or a link that is down, at each quoted name: no statement, never half. */
@@ -257,10 +332,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_comments_stay_at_home),
         cmocka_unit_test(test_types),
-        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_facts),
         cmocka_unit_test(test_what_may_stand_between),
+        cmocka_unit_test(test_statements_are_guarded),
+        cmocka_unit_test(test_the_forms_of_a_release),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_what_is_allowed),
         cmocka_unit_test(test_bytes),

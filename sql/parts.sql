@@ -1,0 +1,84 @@
+-- The parts that statements share (src/store/parts.c says how a statement is made of them).
+--
+-- In all of them: r a row of the reservations, i one of the counters.
+
+-- ---- Times
+
+--@ now_expires if expires_zoned
+pg_catalog.now()
+
+--@ now_expires
+-- A time without a zone is read as UTC, whatever the session's zone is.
+(pg_catalog.now() AT TIME ZONE 'UTC')
+
+--@ now_updated if updated_zoned
+pg_catalog.now()
+
+--@ now_updated
+(pg_catalog.now() AT TIME ZONE 'UTC')
+
+--@ now_stock_updated if stock_updated_zoned
+pg_catalog.now()
+
+--@ now_stock_updated
+(pg_catalog.now() AT TIME ZONE 'UTC')
+
+--@ epoch_expires if expires_zoned
+timestamp with time zone 'epoch'
+
+--@ epoch_expires
+timestamp 'epoch'
+
+-- ---- What is due
+
+--@ releasable
+-- Of a row alone; its reservation is due when all its active rows are.
+r.{status} = {active} AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires}
+
+--@ due
+-- Of a reservation, by what was seen of it: s.expires_at is the latest of its active rows.
+s.expires_at OPERATOR(pg_catalog.<=) {now_expires}
+
+--@ and_not_endless if expires_nullable
+-- Only ids of which no active row lacks an expiry.
+AND NOT EXISTS (SELECT FROM {reservations} e WHERE e.{id} = r.{id}
+ AND e.{status} = {active} AND e.{expires_at} IS NULL)
+
+--@ and_not_endless
+
+-- ---- Changes
+
+--@ set_released
+SET {status} = {released}, {updated_at} = {now_updated}
+
+--@ set_stock
+-- m: units, by product
+SET {available_stock} = i.{available_stock} + m.units,
+           {reserved_stock} = i.{reserved_stock} - m.units,
+           {stock_updated_at} = {now_stock_updated}
+
+-- ---- Doubts
+
+--@ counter_known
+-- Neither counter is NULL, nor a number that is none.
+i.{available_stock} - i.{available_stock} + i.{reserved_stock} - i.{reserved_stock} = 0
+
+--@ meddled if meddled
+-- It is known, and looked after.
+false
+
+--@ meddled
+-- Whether there are triggers of the shop's by now, though the catalog had none: a part of what
+-- sql/catalog.sql asks, cheap enough for each release.
+EXISTS (SELECT FROM pg_catalog.pg_trigger t
+ WHERE t.tgrelid IN ({reservations_text}::pg_catalog.regclass,
+ {inventory_text}::pg_catalog.regclass)
+ AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0)
+
+-- ---- Columns that need not be there
+
+--@ total if total
+{total_stock}
+
+--@ total
+NULL::bigint
