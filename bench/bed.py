@@ -24,7 +24,8 @@ from harness.sweeper import Sweeper, binary
 from measure import family_cpu_s
 
 PENDING = "{reservations}:pending"
-INFLIGHT = "{reservations}:inflight"
+# What is claimed: by the batch, and by the id as the former program does.
+CLAIMED = ("{reservations}:leases", "{reservations}:inflight")
 # Postgres's and Redis's own programs, without the settings of whoever runs this.
 CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 

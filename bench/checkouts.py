@@ -11,15 +11,13 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from bed import CLEAN, Bed, sleep_until_server, verify
 from data import Data
 from drain import release_span_s, until_drained
 from harness.database import Database
-from harness.sweeper import binary
 from lateness import MARGIN_S, mirrored, start_moment_s
-from measure import percentile, spent
+from measure import PROGRAMS, cpu_s, percentile, spent
 from runner import Figures, Measurement, Medians, Target, Variant
 
 CUSTOMERS, POPULAR = 8, 50
@@ -34,9 +32,8 @@ class Load:
     """Checkouts from now on. end() ends them; their times are kept."""
 
     def __init__(self, db: Database) -> None:
-        program = Path(binary()).parent / "bench" / "checkouts"
         self._process = subprocess.Popen(
-            [program, db.dsn, str(CUSTOMERS), str(POPULAR)],
+            [PROGRAMS / "checkouts", db.dsn, str(CUSTOMERS), str(POPULAR)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -82,11 +79,11 @@ def alone(bed: Bed, quick: bool) -> Figures:
     with bed.copy(Data(0, zipf=True)) as db:
         with load(db) as checkouts:
             time.sleep(MARGIN_S)
-            cpu_s, begin_s = bed.cpu_s(), time.time()
+            used_s, begin_s = bed.cpu_s(), time.time()
             time.sleep(seconds)
-            cpu_s, end_s = spent(cpu_s, bed.cpu_s()), time.time()
+            used_s, end_s = spent(used_s, bed.cpu_s()), time.time()
         verify(db, bed.redis, 0)
-    return checkouts.figures(begin_s, end_s) | cores(cpu_s, seconds)
+    return checkouts.figures(begin_s, end_s) | cores(used_s, seconds)
 
 
 def beside(bed: Bed, quick: bool) -> Figures:
@@ -99,10 +96,10 @@ def beside(bed: Bed, quick: bool) -> Figures:
         sleep_until_server(db.conn, first_s - MARGIN_S)
         with load(db) as checkouts:
             sleep_until_server(db.conn, first_s)
-            cpu_s, own_s = bed.cpu_s(), sweeper.cpu_seconds()
+            used_s, own_s = bed.cpu_s(), cpu_s(sweeper.pid)
             sleep_until_server(db.conn, first_s + seconds)
-            cpu_s = spent(cpu_s, bed.cpu_s()) | {
-                "sweeper, CPU s": sweeper.cpu_seconds() - own_s
+            used_s = spent(used_s, bed.cpu_s()) | {
+                "sweeper, CPU s": cpu_s(sweeper.pid) - own_s
             }
         late_ms = verify(db, bed.redis, n)
     return {
@@ -110,7 +107,7 @@ def beside(bed: Bed, quick: bool) -> Figures:
         "lateness p50, ms": percentile(late_ms, 0.5),
         "lateness p99, ms": percentile(late_ms, 0.99),
         "releases a second": float(RATE),
-        **cores(cpu_s, seconds),
+        **cores(used_s, seconds),
     }
 
 
@@ -121,11 +118,11 @@ def drain(*settings: str) -> Variant:
             assert bed.mirror(db) == n
             with load(db) as checkouts:
                 time.sleep(MARGIN_S)
-                cpu_s = bed.cpu_s()
+                used_s = bed.cpu_s()
                 with bed.sweeper(db, *settings) as sweeper:
                     until_drained(bed)
-                    own_s = sweeper.cpu_seconds()
-                cpu_s = spent(cpu_s, bed.cpu_s()) | {"sweeper, CPU s": own_s}
+                    own_s = cpu_s(sweeper.pid)
+                used_s = spent(used_s, bed.cpu_s()) | {"sweeper, CPU s": own_s}
             verify(db, bed.redis, n)
             begin_s = float(
                 str(
@@ -139,14 +136,14 @@ def drain(*settings: str) -> Variant:
         return {
             **checkouts.figures(begin_s, begin_s + span_s),
             "releases a second": n / span_s,
-            **cores(cpu_s, span_s),
+            **cores(used_s, span_s),
         }
 
     return run
 
 
-def cores(cpu_s: Figures, seconds: float) -> Figures:
-    return {name.replace("CPU s", "cores"): value / seconds for name, value in cpu_s.items()}
+def cores(used_s: Figures, seconds: float) -> Figures:
+    return {name.replace("CPU s", "cores"): value / seconds for name, value in used_s.items()}
 
 
 def times_alone(variant: str, at_most: float) -> Target:
@@ -168,5 +165,7 @@ CHECKOUTS = Measurement(
             "--workers", "2", "--batch-size", "5000"
         ),
     },
-    targets=[times_alone(BESIDE, 1.3), times_alone(DRAIN, 4.0)],
+    repeated=(ALONE,),
+    compared=(BESIDE, DRAIN),
+    targets=[times_alone(BESIDE, 1.3), times_alone(DRAIN, 3.0)],
 )

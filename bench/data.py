@@ -18,7 +18,7 @@ API_INDEXES = """
 """
 
 # Filled at the rate at which a tree of random ids is full after a while, had each been inserted.
-KEY = "PRIMARY KEY (id, product_id) WITH (fillfactor = 70)"
+KEY = "PRIMARY KEY ({}) WITH (fillfactor = 70)"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Data:
     api_indexes: bool = False
     products: int = 1000
     rows: int = 1
+    # The key is the id alone, where that of sql/schema.sql allows several rows of one id.
+    unique: bool = False
 
 
 def product(k: str) -> str:
@@ -43,7 +45,7 @@ def make(db: psycopg.Connection, data: Data) -> None:
     """Fills the empty tables of sql/schema.sql."""
     if data.api_indexes:
         db.execute(API_INDEXES)
-    with without_indexes(db):
+    with without_indexes(db, "id" if data.unique else "id, product_id"):
         reserve(db, data)
     # What is reserved, and plenty besides.
     db.execute(
@@ -61,7 +63,7 @@ def make(db: psycopg.Connection, data: Data) -> None:
 
 
 @contextlib.contextmanager
-def without_indexes(db: psycopg.Connection) -> Iterator[None]:
+def without_indexes(db: psycopg.Connection, key: str) -> Iterator[None]:
     """Built in one go afterwards: 10 million rows would take long one by one."""
     db.execute("SET maintenance_work_mem = '512MB'")
     indexes = db.execute(
@@ -72,7 +74,7 @@ def without_indexes(db: psycopg.Connection) -> Iterator[None]:
         db.execute(f"DROP INDEX {name}")
     db.execute("ALTER TABLE inventory_reservations DROP CONSTRAINT inventory_reservations_pkey")
     yield
-    db.execute(f"ALTER TABLE inventory_reservations ADD {KEY}")
+    db.execute(f"ALTER TABLE inventory_reservations ADD {KEY.format(key)}")
     for _, definition in indexes:
         db.execute(definition)
 

@@ -36,18 +36,22 @@ def system() -> str:
     return found.group(1) if found else platform.system()
 
 
+def version(program: Path) -> str:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.strip()
+
+
 def describe(bed: Bed, quick: bool) -> dict[str, Any]:
     with bed.pg.connect("postgres") as db:
         rows = db.execute(
             "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)",
             (list(SHOWN),),
         ).fetchall()
-        version = str(db.info.parameter_status("server_version")).split()[0]
+        postgres = str(db.info.parameter_status("server_version")).split()[0]
         commit = commit_cost_ms(db)
     with bed.redis.client(decode_responses=True) as client:
         redis_version = client.info("server")["redis_version"]
         redis_settings = {name: client.config_get(name)[name] or "off" for name in SHOWN_REDIS}
-    sweeper = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True)
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
@@ -55,8 +59,8 @@ def describe(bed: Bed, quick: bool) -> dict[str, Any]:
         "machine": f"{os.cpu_count()} x {processor()}, {memory_gb:.0f} GB",
         "system": f"{system()}, Linux {platform.release()}",
         "load": "{:.2f} {:.2f} {:.2f}".format(*os.getloadavg()),
-        "sweeper": sweeper.stdout.strip(),
+        "sweeper": version(Path(binary())),
         "redis": {"version": redis_version, **redis_settings},
-        "postgres": {"version": version, **dict(rows)},
+        "postgres": {"version": postgres, **dict(rows)},
         "commit": f"{commit:.2f} ms (median of {COMMITS} durable one-row updates)",
     }

@@ -152,11 +152,13 @@ MEASUREMENTS = (
         name="peers-drain",
         title="20,000 stale reservations of 1,000 products (--quick: 3,000)",
         variants={name: drained(start) for name, start in STARTS.items()},
+        repeated=tuple(STARTS),
     ),
     Measurement(
         name="peers-lateness",
         title="1,000 reservations a second fall due for 20 s (--quick: 3 s)",
         variants={name: on_time(start) for name, start in STARTS.items()},
+        repeated=tuple(STARTS),
         shown=(*SHOWN, "Postgres, cores", "Redis, cores", "its own, cores"),
     ),
 )

@@ -17,8 +17,12 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def describe(bed: Bed, quick: bool, compared: dict[str, str]) -> dict[str, Any]:
+def describe(
+    bed: Bed, quick: bool, compared: dict[str, str], former: Path | None
+) -> dict[str, Any]:
     description = machine.describe(bed, quick)
+    if former is not None:
+        description["former"] = machine.version(former)
     if compared:
         description["compared"] = compared
     for name, value in description.items():
@@ -43,9 +47,10 @@ def show(
     for judged in targets:
         word = "met   " if judged["met"] else "MISSED"
         value, limit = figure_text(judged["value"]), figure_text(judged["limit"])
-        say(f"  {word} {judged['target']}: {value} (at most {limit})")
+        before = f", before {figure_text(judged['former'])}" if "former" in judged else ""
+        say(f"  {word} {judged['target']}: {value} (at most {limit}{before})")
 
 
 def write(content: dict[str, Any], output: Path) -> None:
     output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"\nWritten to {output}")
+    say(f"Written to {output}")

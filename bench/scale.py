@@ -8,10 +8,11 @@ comes between: after one, the first change of each page is logged with the whole
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 import statistics
 import time
+from pathlib import Path
 
 import redis as redis_py
 
@@ -20,8 +21,8 @@ from data import Data, product
 from drain import RELEASE_ALL, release_span_s, until_drained
 from harness.database import Database
 from harness.poll import wait_until
-from harness.sweeper import ROOT
-from measure import peak_kb, spent
+from harness.sweeper import binary
+from measure import cpu_s, peak_kb, spent
 from runner import Figures, Measurement, Medians, Target, Variant
 
 SIZES, SIZES_QUICK = (10_000, 1_000_000, 10_000_000), (10_000, 100_000, 300_000)
@@ -46,7 +47,10 @@ ADD_OVERDUE = f"""
 
 def claim_us(client: redis_py.Redis) -> float:
     """What Redis took for a claim, the median over those that ran."""
-    sha1 = hashlib.sha1((ROOT / "lua" / "claim.lua").read_bytes()).hexdigest().encode()
+    scripts = (Path(binary()).parent / "gen" / "queue" / "lua_scripts.c").read_text("utf-8")
+    found = re.search(r'lua_claim = \{\s*\.name = "claim",\s*\.sha1 = "(\w+)"', scripts)
+    assert found, "no claim among the scripts of this build"
+    sha1 = found[1].encode()
     took = [one["duration"] for one in client.slowlog_get(100_000) if sha1 in one["command"]]
     assert took, "no claim is in Redis's log of commands"
     return statistics.median(took)
@@ -82,13 +86,13 @@ def drained(bed: Bed, db: Database, pending: int) -> Figures:
         bytes_an_entry = (client.info("memory")["used_memory"] - empty_bytes) / entries
         client.config_set("slowlog-max-len", 100_000)
         client.config_set("slowlog-log-slower-than", 0)
-        cpu_s, started_s = bed.cpu_s(), time.time()
+        used_s, started_s = bed.cpu_s(), time.time()
         with bed.sweeper(db, "--lookahead", "off") as sweeper:
             until_drained(bed, left=pending)
-            cpu_s = spent(cpu_s, bed.cpu_s())
+            used_s = spent(used_s, bed.cpu_s())
             client.config_set("slowlog-log-slower-than", -1)
             figures = {
-                "sweeper a release, us": sweeper.cpu_seconds() / OVERDUE * 1e6,
+                "sweeper a release, us": cpu_s(sweeper.pid) / OVERDUE * 1e6,
                 "resident, MB": sweeper.rss_kb() / 1024,
                 "its peak, MB": peak_kb(sweeper.pid) / 1024,
                 "a claim in Redis, us": claim_us(client),
@@ -102,8 +106,8 @@ def drained(bed: Bed, db: Database, pending: int) -> Figures:
     return {
         "a release, us": released_us,
         "by the statement, us": by_statement_us(bed, db),
-        EACH: cpu_s["Postgres, CPU s"] / OVERDUE * 1e6,
-        "Redis a release, us": cpu_s["Redis, CPU s"] / OVERDUE * 1e6,
+        EACH: used_s["Postgres, CPU s"] / OVERDUE * 1e6,
+        "Redis a release, us": used_s["Redis, CPU s"] / OVERDUE * 1e6,
         **figures,
         "from start to first release, ms": (first_s - started_s) * 1000,
     }
@@ -152,7 +156,7 @@ def fed(bed: Bed, quick: bool) -> Figures:
             took_s = time.perf_counter() - begin
             figures = {
                 "until all are in Redis, s": took_s,
-                "sweeper, CPU s": sweeper.cpu_seconds(),
+                "sweeper, CPU s": cpu_s(sweeper.pid),
                 "resident, MB": sweeper.rss_kb() / 1024,
                 "its peak, MB": peak_kb(sweeper.pid) / 1024,
             }

@@ -2,7 +2,7 @@
 """The documents' figures from what was measured: summary.py DOCUMENT bench.json...
 
 Replaces what stands between two marks in the document: one table of HEADLINES, or all tables and the
-aims. What was not measured is left out.
+aims. What was not measured is left out. Of a measurement that is in several files the last is taken.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tables import figure_text
+from tables import figure_text, former_of
 
 MARKS = re.compile(
     r"(<!-- bench: (short|all); [^\n]*-->\n).*(<!-- bench: end -->)", re.DOTALL
 )
 LATE = {"p50, ms": "p50", "p99, ms": "p99", "p99.9, ms": "p99.9", "max, ms": "max"}
 CPU = {"Postgres, CPU s": "Postgres", "Redis, CPU s": "Redis"}
+DRAIN = {"a second": "a second", **CPU, "releasing program, CPU s": "program"}
 # By measurement: what its table is called, and its figures with the names they get there.
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "drain-uniform-schema": (
         "100,000 stale, `sql/schema.sql`; CPU in seconds",
-        {"a second": "a second", **CPU, "releasing program, CPU s": "program"},
+        DRAIN,
     ),
-    "drain-uniform-api": (
-        "100,000 stale, an API's own indexes",
-        {"a second": "a second", **CPU, "releasing program, CPU s": "program"},
-    ),
+    "drain-uniform-unique": ("100,000 stale, the same, the id is unique", DRAIN),
+    "drain-uniform-api": ("100,000 stale, an API's own indexes", DRAIN),
     "lateness": (
-        "fall due evenly for 20 s; ms late, by Postgres's commit timestamps",
+        "fall due evenly; ms late, by Postgres's commit timestamps",
         {**LATE, "Postgres, cores": "Postgres, cores"},
     ),
     "burst": ("20,000 fall due at once; ms late", LATE),
@@ -93,51 +92,70 @@ def table(title: str, names: dict[str, str], variants: dict[str, Any]) -> list[s
     return [*lines, ""]
 
 
-def repetitions(content: dict[str, Any]) -> str:
-    counts = sorted(
-        {
-            len(figure["runs"])
-            for one in content["measurements"].values()
-            for figures in one["variants"].values()
-            for figure in figures.values()
-        }
-    )
-    if counts == [1]:
+def repetitions(contents: list[dict[str, Any]]) -> str:
+    counts = {
+        len(figure["runs"])
+        for content in contents
+        for one in content["measurements"].values()
+        for figures in one["variants"].values()
+        for figure in figures.values()
+    }
+    if counts == {1}:
         return "Single runs"
-    return f"Medians of {' or '.join(map(str, counts))} runs"
+    return f"Medians of {max(counts)} runs where there is an aim{'; the rest once' if 1 in counts else ''}"
 
 
-def machine(content: dict[str, Any]) -> str:
+def machine(contents: list[dict[str, Any]]) -> str:
+    content = contents[0]
     sweeper = content["sweeper"].split("(")[-1].rstrip(")")
     return (
         f"On {content['date'][:10]}: {content['machine']}; {content['system'].split(',')[0]}; Postgres"
         f" {content['postgres']['version']}, Redis {content['redis']['version']}, {sweeper}. A durable commit"
-        f" cost {content['commit'].split(' (')[0]}. {repetitions(content)}."
+        f" cost {content['commit'].split(' (')[0]}. {repetitions(contents)}."
     )
 
 
 def aims(contents: list[dict[str, Any]]) -> list[str]:
-    lines = [row(["aim", "measured", "at most", ""]), row(["---", "--:", "--:", "---"])]
-    for content in contents:
-        for name, one in content["measurements"].items():
-            for aim in one["targets"]:
-                value, limit = figure_text(aim["value"]), figure_text(aim["limit"])
-                lines.append(row([f"{name}: {aim['target']}", value, limit, "" if aim["met"] else "missed"]))
+    found = [
+        (f"{name}: {aim['target']}", aim)
+        for content in contents
+        for name, one in content["measurements"].items()
+        for aim in one["targets"]
+    ]
+    compared = any("former" in aim for _, aim in found)
+    names = ["aim", *(["before"] if compared else []), "measured", "at most"]
+    lines = [row([*names, ""]), row(["---", *["--:"] * (len(names) - 1), "---"])]
+    for name, aim in found:
+        values = [aim.get("former")] if compared else []
+        values += [aim["value"], aim["limit"]]
+        cells = ["" if value is None else figure_text(value) for value in values]
+        lines.append(row([name, *cells, "" if aim["met"] else "missed"]))
     return [*lines, ""]
 
 
 def headlines(measured: dict[str, Any]) -> list[str]:
-    lines = [row(["measured", ""]), row(["---", "--:"])]
+    """With a column for the former program where it was measured."""
+
+    def cell(variants: dict[str, Any], variant: str, figure: str, unit: str) -> str:
+        if variant not in variants:
+            return ""
+        return f"{figure_text(variants[variant][figure]['median'])} {unit}"
+
+    compared = any(former_of(v) in measured.get(m, {"variants": {}})["variants"] for _, m, v, *_ in HEADLINES)
+    lines = [row(["measured", *(["before"] if compared else []), ""])]
+    lines += [row(["---", *(["--:"] if compared else []), "--:"])]
     for text, measurement, variant, figure, unit in HEADLINES:
-        if measurement in measured:
-            value = measured[measurement]["variants"][variant][figure]["median"]
-            lines.append(row([text, f"{figure_text(value)} {unit}"]))
+        if variant not in measured.get(measurement, {"variants": {}})["variants"]:
+            continue
+        variants = measured[measurement]["variants"]
+        names = [former_of(variant)] if compared else []
+        lines.append(row([text, *(cell(variants, one, figure, unit) for one in [*names, variant])]))
     return [*lines, ""]
 
 
 def summary(contents: list[dict[str, Any]], which: str) -> str:
     measured = {name: one for content in contents for name, one in content["measurements"].items()}
-    lines = [machine(contents[0]), ""]
+    lines = [machine(contents), ""]
     if which == "short":
         return "\n".join(lines + headlines(measured))
     for name, (title, names) in TABLES.items():

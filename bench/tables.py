@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+FORMER = ", before"
+
+
+def former_of(variant: str) -> str:
+    """What a variant is called when the former program was measured."""
+    return variant + FORMER
+
 
 def figure_text(value: float) -> str:
     size = abs(value)

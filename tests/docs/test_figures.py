@@ -20,7 +20,8 @@ def measured() -> dict[str, Any]:
     text = text_of(ALL)
     for name, (title, figures) in summary.TABLES.items():
         head = summary.row([title, *figures.values()])
-        assert head in text, f"{ALL} has no table: {head}"
+        if head not in text:  # not measured; the headlines that need it are missed below
+            continue
         table = rows(text[text.index(head) :].partition("\n\n")[0])
         found[name] = {
             "variants": {
