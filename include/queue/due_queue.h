@@ -119,13 +119,16 @@ struct due_entry {
     int64_t at_ms;
 };
 
-/* Mirrors: into :pending at at_ms unless it stands there earlier; ids in :inflight are not touched;
- * nor are those with a :failed record, unless :pending lost them. n: 0 to any; sent in scripts of
- * 1,000, one after the other (the next when the last has answered, so that Redis's other users get
- * their turn). The strings must live until cb. cb: n = entries that are new or became earlier;
- * with an error, those of the scripts before. */
+/* Mirrors: into :pending at at_ms unless it stands there earlier. Of those up to script_until_ms,
+ * ids in :inflight are not touched, nor are those with a :failed record, unless :pending lost them.
+ * Later ones are entered whatever else Redis has of them, by a plain ZADD. n: 0 to any; sent a
+ * thousand at a time, one call after the other (the next when the last has answered, so that
+ * Redis's other users get their turn), which is cheapest in the order of at_ms. The strings must
+ * live until cb. cb: n = entries that are new or became earlier; with an error, those of the calls
+ * before. */
 int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, size_t n,
-                       due_count_cb *cb, void *arg) __attribute__((warn_unused_result));
+                       int64_t script_until_ms, due_count_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
 
 /* Removes ids that are not active any more, from :pending, :inflight and :failed, whoever has
  * claimed them: for releases made without a claim (--once, direct mode). at_ms is not used. cb:

@@ -1,8 +1,22 @@
-/* Puts rows of Postgres into Redis: copies them, since rows end with their callback, and Redis's
- * scripts are sent one after the other. An entry's time is rounded up to the millisecond: rounded
- * down, it would be looked at before its reservation is due. */
+/* Puts rows of Postgres into Redis: copies them, since rows end with their callback, and what is
+ * sent to Redis goes a part at a time. An entry's time is rounded up to the millisecond: rounded
+ * down, it would be looked at before its reservation is due.
+ *
+ * Rows that are due may be claimed, or refused and waiting for their next try, so schedule.lua
+ * looks first. Those that will be due later are entered by a plain ZADD LT, which is right whatever
+ * Redis has of them:
+ * - Nothing, or an entry at a later time: the row's own time is the one to look at it.
+ * - An entry at an earlier time: that stays (LT). Whoever looks then puts it back.
+ * - A record of a refusal: it was due when it was refused, and has been extended since. A retry
+ *   before the new expiry stays, and finds out. One behind it gives way: what was extended is
+ * healed (settlement.c), so its first try is when it is due. Then it is a row that is due, and
+ * schedule.lua leaves it in peace: one extension is worth one try.
+ * - A claim: made before the extension too. It finds out, and puts back at the same time.
+ * What becomes due between Postgres's answer and Redis's would be entered behind a claim's back:
+ * looked at twice, the second time in vain. So what is due within SOON_MS counts as due. */
 #include "feed/mirror.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/time_units.h"
@@ -13,6 +27,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SOON_MS SECOND_MS /* more than Redis's answers take, less than matters */
 
 struct mirror {
     struct parts *parts;
@@ -106,13 +122,22 @@ static void on_scheduled(void *arg, size_t added, const char *error)
     m->on_done(m->arg, earliest_ms, error);
 }
 
+/* By Postgres's clock, of which there is none before its first answer: then nothing is known to be
+ * due later. */
+static int64_t due_soon_ms(const struct mirror *m)
+{
+    const struct server_clock *clock = &m->parts->pg_clock;
+    return clock->known ? server_clock_now_us(clock) / MS_US + SOON_MS : INT64_MAX;
+}
+
 const char *mirror_rows(struct mirror *m, const struct mirror_row *rows, size_t n)
 {
     assert(m->n == 0 && n > 0);
     const char *error = NULL;
     if (copy(m, rows, n) != 0)
         error = "out of memory";
-    else if (due_queue_schedule(m->parts->queue, m->entries, m->n, on_scheduled, m) != 0)
+    else if (due_queue_schedule(m->parts->queue, m->entries, m->n, due_soon_ms(m), on_scheduled,
+                                m) != 0)
         error = "Redis went away";
     if (error != NULL)
         clear(m);

@@ -155,6 +155,16 @@ bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const c
     return false;
 }
 
+size_t due_op_count(struct due_op *op, const struct redis_reply *reply, const char *error)
+{
+    if (!due_op_answered(op, reply, error))
+        return 0;
+    if (redis_reply_type(reply) == REDIS_LINK_INTEGER && redis_reply_int(reply) >= 0)
+        return (size_t)redis_reply_int(reply);
+    due_op_fail(op, DUE_UNEXPECTED);
+    return 0;
+}
+
 void due_op_done(struct due_op *op)
 {
     op->outstanding--;

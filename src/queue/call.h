@@ -1,6 +1,7 @@
 /* Calls of the due queue: what a call is made of, and how it goes to Redis and comes back. Each
- * kind of call has a file of its own: claim.c (claims, sizes), settle.c (settlements; entries
- * mirrored and dropped), role.c, probe.c; and those of one answer, by single.h: repair.c, walk.c.
+ * kind of call has a file of its own: claim.c (claims, sizes), settle.c (settlements), entries.c
+ * (entries mirrored and dropped), role.c, probe.c; and those of one answer, by single.h: repair.c,
+ * walk.c.
  *
  * A call is an op, sent as one or more scripts. What must hold: its caller is called back exactly
  * once, unless the function that makes the call returned -1, after the last script's answer or when
@@ -84,6 +85,9 @@ int due_op_begin(struct due_queue *q, struct due_op *op) __attribute__((warn_unu
 
 /* Notes what is wrong with an answer; true when there is one to read. */
 bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const char *error);
+
+/* The same for an answer that is a count, 0 or more, which it returns; 0 when there is none. */
+size_t due_op_count(struct due_op *op, const struct redis_reply *reply, const char *error);
 
 /* Notes the sweeper's own error, or DUE_UNEXPECTED, which counts as Redis's. Only the first counts.
  */

@@ -35,6 +35,7 @@ static const struct step steps[] = {
     {&lua_claim, NULL, false, {"6", "7", "1"}},
     {&lua_claim, NULL, false, {"8", "9", "1"}},
     {&lua_schedule, NULL, false, {"10", "probe"}},
+    {NULL, "pending", false, {"ZADD", "", "LT", "CH", "10", "probe"}},
     {&lua_settle, NULL, false, {"9", "1", "0", "0", "0", "1", "0", "another", "5", RECORD}},
     {&lua_settle, NULL, false, {"9", "1", "0", "0", "1", "0", "0", "probe", "5"}},
     {&lua_absent, NULL, false, {"probe"}},

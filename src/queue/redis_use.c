@@ -58,8 +58,8 @@ static void enter(struct redis_use *u, enum use_state state, const char *reason)
  * right is missing is not. */
 static bool same_refusal(const char *a, const char *b)
 {
-    const char *words_a = strstr(a, ".lua: ");
-    const char *words_b = strstr(b, ".lua: ");
+    const char *words_a = strstr(a, ": ");
+    const char *words_b = strstr(b, ": ");
     return words_a != NULL && words_b != NULL && strcmp(words_a, words_b) == 0 &&
            strstr(a, "NOPERM") == NULL && strstr(a, "can't run this command") == NULL;
 }

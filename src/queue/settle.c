@@ -1,4 +1,4 @@
-/* The due queue: what becomes of claimed ids, and entries that come and go without a claim. */
+/* The due queue: what becomes of claimed ids. */
 #include "queue/call.h"
 #include "queue/lua_scripts.h"
 
@@ -11,19 +11,6 @@ static size_t part_of(size_t n)
 {
     return n < DUE_QUEUE_SCRIPT_MAX ? n : DUE_QUEUE_SCRIPT_MAX;
 }
-
-/* The count that settle.lua, schedule.lua and drop.lua answer with. */
-static size_t read_count(struct due_op *op, const struct redis_reply *reply, const char *error)
-{
-    if (!due_op_answered(op, reply, error))
-        return 0;
-    if (redis_reply_type(reply) == REDIS_LINK_INTEGER && redis_reply_int(reply) >= 0)
-        return (size_t)redis_reply_int(reply);
-    due_op_fail(op, DUE_UNEXPECTED);
-    return 0;
-}
-
-/* ---- settlements ---- */
 
 struct settle_op {
     struct due_op op;
@@ -41,7 +28,7 @@ static void finish_settle(struct due_op *base, const char *error)
 static void on_settled(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct settle_op *op = arg;
-    op->lost += read_count(&op->op, reply, error);
+    op->lost += due_op_count(&op->op, reply, error);
     due_op_done(&op->op);
 }
 
@@ -99,81 +86,4 @@ int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_set
         done += part;
     } while (done < n);
     return due_op_begin(q, base);
-}
-
-/* ---- entries without a claim ---- */
-
-struct entries_op {
-    struct due_op op;
-    const struct lua_script *script;
-    const struct due_entry *entries; /* the caller's */
-    size_t n, sent, changed;
-    due_count_cb *cb;
-    void *arg;
-};
-
-static void finish_entries(struct due_op *base, const char *error)
-{
-    struct entries_op *op = (struct entries_op *)base;
-    op->cb(op->arg, op->changed, error);
-}
-
-static void on_entries(void *arg, const struct redis_reply *reply, const char *error);
-
-static bool send_entries(struct due_queue *q, struct entries_op *op)
-{
-    size_t part = part_of(op->n - op->sent);
-    struct due_args args;
-    bool sent;
-    if (due_args_begin(&args, q, 2 * part) != 0)
-        return false;
-    for (size_t i = op->sent; i < op->sent + part; i++) {
-        if (op->script == &lua_schedule)
-            due_args_add_int(&args, op->entries[i].at_ms);
-        due_args_add(&args, op->entries[i].id, op->entries[i].id_len);
-    }
-    sent = due_op_send(q, &op->op, op->script, &args, on_entries);
-    due_args_clear(&args);
-    op->sent += part;
-    return sent;
-}
-
-/* The next script goes out when the last one has answered: never more than one at a time, and none
- * after a failure or once the caller is gone. */
-static void on_entries(void *arg, const struct redis_reply *reply, const char *error)
-{
-    struct entries_op *op = arg;
-    op->changed += read_count(&op->op, reply, error);
-    if (op->sent < op->n && op->op.queue != NULL && op->op.error[0] == '\0' &&
-        !send_entries(op->op.queue, op))
-        due_op_fail(&op->op, "Redis is down");
-    due_op_done(&op->op);
-}
-
-static int begin_entries(struct due_queue *q, const struct lua_script *script,
-                         const struct due_entry *entries, size_t n, due_count_cb *cb, void *arg)
-{
-    struct due_op *base = due_op_new(sizeof(struct entries_op), finish_entries);
-    struct entries_op *op = (struct entries_op *)base;
-    if (op == NULL)
-        return -1;
-    op->script = script;
-    op->entries = entries;
-    op->n = n;
-    op->cb = cb;
-    op->arg = arg;
-    send_entries(q, op);
-    return due_op_begin(q, base);
-}
-
-int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, size_t n,
-                       due_count_cb *cb, void *arg)
-{
-    return begin_entries(q, &lua_schedule, entries, n, cb, arg);
-}
-
-int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n, due_count_cb *cb,
-                   void *arg)
-{
-    return begin_entries(q, &lua_drop, entries, n, cb, arg);
 }

@@ -230,7 +230,7 @@ static int ask(struct due_queue *q, uint8_t what)
     case 's':
         return due_queue_settle(q, 2000, settlements, 2, on_settled, NULL);
     case 'e':
-        return due_queue_schedule(q, entries, IDS, on_count, NULL);
+        return due_queue_schedule(q, entries, IDS, entries[0].at_ms, on_count, NULL);
     case 'd':
         return due_queue_drop(q, entries, IDS, on_count, NULL);
     case 'z':

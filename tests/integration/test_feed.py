@@ -9,7 +9,8 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
-from harness.queue import FEEDER, INFLIGHT, PENDING, expires_ms, mirror, script_calls
+from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING, expires_ms, mirror, script_calls
+from harness.scripts import Queue
 from harness.sweeper import Start
 from harness.web import metric, until_settled
 
@@ -48,6 +49,28 @@ def test_what_is_mirrored(db: Database, redis: redis_py.Redis, sweeper: Start) -
     shop.extend(db, near[2], 22)
     wait_until(lambda: int(redis.zscore(PENDING, near[2])) == expires_ms(db, near)[near[2]], 10)
     assert int(redis.zscore(PENDING, near[1])) == scores[near[1]]
+
+
+def test_what_was_refused_or_claimed_before_it_was_extended(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Its new expiry counts, whatever Redis has of it: a retry before that or behind it, a claim
+    that nobody works on any more."""
+    product = shop.add_product(db)
+    soon, later, claimed = ids = [shop.reserve(db, {product: 1}, ttl_s=within(3)) for _ in range(3)]
+    due = expires_ms(db, ids)
+    redis.zadd(PENDING, {claimed: 1})
+    Queue(redis).claim(now=2, lease=due[claimed] + 600_000)
+    redis.zadd(PENDING, {soon: due[soon] - 1000, later: due[later] + 600_000})
+    redis.hset(FAILED, mapping=dict.fromkeys((soon, later), '{"attempts":9,"error":"a refusal"}'))
+    daemon = sweeper("--feed-interval", "1s", "--lookahead", "20s", "--scan-interval", "off")
+    daemon.wait_for_record("Redis connected")
+    wait_until(lambda: redis.zscore(PENDING, claimed) == due[claimed], 10, "the mirror")
+    assert redis.zscore(PENDING, later) == due[later]
+    wait_until(lambda: shop.count_status(db, "released") == 3, 20, "three releases")
+    late = shop.lateness(db)
+    assert min(late) >= 0 and max(late) < within(1)
+    assert not redis.exists(FAILED)
 
 
 def test_a_transaction_that_commits_late(

@@ -284,7 +284,7 @@ static void test_entries_go_a_thousand_at_a_time(void **state)
         entries[i] = (struct due_entry){"id", 2, 5};
     for (int fails = 0; fails < 2; fails++) {
         struct due_queue *q = fresh_queue();
-        assert_int_equal(due_queue_schedule(q, entries, 2001, on_count, NULL), 0);
+        assert_int_equal(due_queue_schedule(q, entries, 2001, 5, on_count, NULL), 0);
         assert_int_equal(nrequests, 1);
         assert_int_equal(requests[0].nargs, 2000);
         assert_memory_equal(requests[0].words, "schedule 5 id 5 id ", 19);
@@ -304,6 +304,54 @@ static void test_entries_go_a_thousand_at_a_time(void **state)
     assert_int_equal(due_queue_drop(q, entries, 2, on_count, NULL), 0);
     assert_string_equal(requests[0].words, "drop id id");
     expect(q, ":3\r\n", "3");
+}
+
+/* What is later than the caller says needs no script; each call goes one way. */
+static void test_entries_go_by_script_or_plain(void **state)
+{
+    (void)state;
+    static struct due_entry entries[1003];
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+        entries[i] = (struct due_entry){"id", 2, i < 2 ? 5 : 6};
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_schedule(q, entries, 1003, 5, on_count, NULL), 0);
+    assert_string_equal(requests[0].words, "schedule 5 id 5 id");
+    answer(0, ":2\r\n");
+    assert_int_equal(nrequests, 2);
+    assert_int_equal(requests[1].nargs, 4 + 2000);
+    assert_memory_equal(requests[1].words, "ZADD {r}:pending LT CH 6 id 6 id ", 33);
+    answer(1, ":10\r\n");
+    assert_int_equal(nrequests, 3);
+    assert_string_equal(requests[2].words, "ZADD {r}:pending LT CH 6 id");
+    answer(2, ":1\r\n");
+    assert_int_equal(calls, 1);
+    assert_string_equal(said, "13");
+    due_queue_free(q);
+
+    /* Later and then due, as others than a page of rows may come; the script is not blamed. */
+    q = fresh_queue();
+    assert_int_equal(due_queue_schedule(q, entries + 1, 2, 4, on_count, NULL), 0);
+    assert_string_equal(requests[0].words, "ZADD {r}:pending LT CH 5 id 6 id");
+    expect(q, "-OOM no memory\r\n", "!ZADD: OOM no memory");
+
+    q = fresh_queue();
+    const struct due_entry mixed[] = {{"late", 4, 9}, {"due", 3, 5}};
+    assert_int_equal(due_queue_schedule(q, mixed, 2, 5, on_count, NULL), 0);
+    answer(0, ":1\r\n");
+    assert_string_equal(requests[1].words, "schedule 5 due");
+    answer(1, "-OOM no memory\r\n");
+    assert_string_equal(said, "schedule.lua: OOM no memory");
+    due_queue_free(q);
+
+    /* Nothing at all has an answer too, and nothing is ever later than this. */
+    q = fresh_queue();
+    assert_int_equal(due_queue_schedule(q, NULL, 0, 5, on_count, NULL), 0);
+    assert_string_equal(requests[0].words, "schedule");
+    expect(q, ":0\r\n", "0");
+    q = fresh_queue();
+    assert_int_equal(due_queue_schedule(q, entries, 3, INT64_MAX, on_count, NULL), 0);
+    assert_string_equal(requests[0].words, "schedule 5 id 5 id 6 id");
+    expect(q, "+x\r\n", UNEXPECTED);
 }
 
 /* ---- what a reconciliation asks ---- */
@@ -472,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_a_queue_that_is_freed_before_the_answer),
         cmocka_unit_test(test_settlements),
         cmocka_unit_test(test_entries_go_a_thousand_at_a_time),
+        cmocka_unit_test(test_entries_go_by_script_or_plain),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_repairs),
