@@ -53,6 +53,7 @@ struct config {
     int64_t feed_interval_us;
     int64_t scan_interval_us; /* 0: off */
     enum pg_prepare prepare;
+    bool synchronous_commit; /* false: releases need not wait for the disk */
     int64_t shutdown_grace_us;
     char *http_host; /* NULL: no HTTP; "": all addresses */
     int http_port;

@@ -41,6 +41,13 @@ enum pg_prepare {
     PG_PREPARE_ON,   /* whatever is in between */
 };
 
+/* Whose the session in the server is: asked along with the first request that has such queries. */
+enum pg_session {
+    PG_SESSION_UNASKED,
+    PG_SESSION_OURS,   /* the server's process is the one that the connection began with */
+    PG_SESSION_POOLED, /* it is another: a pooler is in between */
+};
+
 struct pg_link_options {
     struct pg_source source;
     const char *application_name; /* copied */
@@ -125,6 +132,10 @@ const char *pg_link_last_error(const struct pg_link *link);
 
 /* The server's process; 0 while down. Behind a pooler: a number that says nothing. */
 int pg_link_backend_pid(const struct pg_link *link);
+
+/* Of the present connection. *commit: the server's own synchronous_commit for it, "on", "off",
+ * "local" ...; "" while the session is PG_SESSION_UNASKED; good until the connection ends. */
+enum pg_session pg_link_session(const struct pg_link *link, const char **commit);
 
 /* As PQserverVersion has it, 150018; 0 while down. */
 int pg_link_server_version(const struct pg_link *link);

@@ -20,6 +20,7 @@ struct blockers;
 struct locked;
 struct loop;
 struct outage;
+struct commit_notices;
 struct counter_waits;
 struct stats;
 
@@ -40,11 +41,17 @@ struct batch_options {
     int64_t lock_timeout_us;
     int64_t bulk_lock_timeout_us; /* the same for RELEASE_BULK, which holds counters meanwhile */
     int64_t statement_timeout_us;
+    bool synchronous_commit;               /* the setting */
+    struct commit_notices *commit_notices; /* shared by the batches of a process */
 };
 
 struct batch *batch_new(const struct batch_options *options); /* NULL: out of memory */
 void batch_free(
     struct batch *b); /* must not be running, or its link already freed; NULL is legal */
+
+/* Its releases need not wait for the disk, where the setting does not want it and nothing stands
+ * against that (commit_wait.h). Before the first batch_run. */
+void batch_allow_no_wait(struct batch *b);
 
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready

@@ -52,6 +52,10 @@ struct source {
  */
 struct engine *engine_new(struct parts *parts, struct pg_link *const *links, int n,
                           event_cb *on_change, void *arg);
+/* Releases of its lanes need not wait for the disk (commit_wait.h): a daemon's own, which will find
+ * what a crash undoes. Before the first of them. */
+void engine_allow_no_wait(struct engine *e);
+
 /* Nothing may be under way, or the links have been freed before. NULL is legal. */
 void engine_free(struct engine *e);
 

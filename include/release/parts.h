@@ -8,6 +8,7 @@
 #include "queue/due_queue.h"
 #include "release/account.h"
 #include "release/batch.h"
+#include "release/commit_wait.h"
 #include "release/stats.h"
 
 struct breakers;
@@ -42,6 +43,7 @@ struct parts {
     struct stats stats;
 
     struct account account;
+    struct commit_notices commit_notices;
     struct due_sizes sizes; /* what Redis said last: parts_note_sizes */
     int64_t sizes_us;       /* ... and when (monotonic; 0: it has not been asked) */
     bool backlog;           /* the last claim was full, there is more: the sweeper's word */

@@ -115,6 +115,7 @@ struct release_options {
     int64_t lock_timeout_us;
     int64_t statement_timeout_us;
     enum release_way way;
+    bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */
 };
 
 /* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and

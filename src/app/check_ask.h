@@ -5,6 +5,7 @@
 #define RS_CHECK_ASK_H
 
 #include "app/check_report.h"
+#include "link/pg_link.h"
 #include "store/questions.h"
 
 #include <stdbool.h>
@@ -40,6 +41,8 @@ struct check_database {
     char role[64];            /* who we are to the database */
     char refusals[8][6];      /* SQLSTATEs that were said already */
     char time_zone[64];       /* the session's */
+    enum pg_session session;  /* as of struct pg_link */
+    char commit[16];          /* its synchronous_commit; "": not known */
     bool clean;               /* nothing was refused since the statements were looked at */
     bool stock_is_view;       /* the counters are no table: no index can be advised */
     bool filled[2];           /* the table has pages, so probably rows */

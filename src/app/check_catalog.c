@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "link/pg_link.h"
+#include "release/commit_wait.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -23,6 +24,8 @@ enum {
     DATABASE_LIMIT,
     ROOM,
     TIME_ZONE,
+    PID,
+    COMMIT,
     SERVER_COLUMNS
 };
 
@@ -73,6 +76,9 @@ static void on_server(struct check_database *c, const struct pg_result *r,
     }
     snprintf(c->role, sizeof(c->role), "%s", pg_result_text(r, 0, ROLE));
     snprintf(c->time_zone, sizeof(c->time_zone), "%s", pg_result_text(r, 0, TIME_ZONE));
+    snprintf(c->commit, sizeof(c->commit), "%s", pg_result_text(r, 0, COMMIT));
+    c->session = pg_result_int(r, 0, PID) == pg_link_backend_pid(c->link) ? PG_SESSION_OURS
+                                                                          : PG_SESSION_POOLED;
     if (is_true(r, 0, STANDBY)) {
         check_fail(
             c->report,
@@ -222,6 +228,10 @@ static void on_guards(struct check_database *c, const struct pg_result *r,
             check_note("rules of table %s change what a release does: %s", tables[i],
                        pg_result_text(r, i, RULES));
     }
+    const char *commits = commit_wait_notice(
+        commit_wait_judge(c->config->synchronous_commit, c->session, types), c->commit);
+    if (commits != NULL)
+        check_note("%s", commits);
     check_next(c);
 }
 

@@ -164,6 +164,17 @@ const struct setting settings[SETTINGS_N] = {
         .offset = offsetof(struct config, prepare),
     },
     {
+        .variable = "SWEEPER_SYNCHRONOUS_COMMIT",
+        .flag = "--synchronous-commit",
+        .operand = "WHEN",
+        .preset = "on",
+        .type = SETTING_SWITCH,
+        .help = "`off`: the daemon's releases do not wait for Postgres's disk; what a crash undoes "
+                "of them is released again. Not used through a pooler, nor where triggers or rules "
+                "of the shop's take part. `on`: as the server has it",
+        .offset = offsetof(struct config, synchronous_commit),
+    },
+    {
         .variable = "SWEEPER_SHUTDOWN_GRACE",
         .flag = "--shutdown-grace",
         .operand = "TIME",
@@ -289,6 +300,7 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
         [SETTING_LEVEL] = "ERROR, WARN, INFO or DEBUG",
         [SETTING_FORMAT] = "json, text or auto",
         [SETTING_PREPARE] = "auto, on or off",
+        [SETTING_SWITCH] = "on or off",
     };
     const char *from = s->min == NULL ? "" : " from ";
     const char *to = s->min == NULL ? "" : " to ";

@@ -21,6 +21,7 @@ enum setting_type {
     SETTING_LEVEL,    /* enum log_level */
     SETTING_FORMAT,   /* enum log_format */
     SETTING_PREPARE,  /* enum pg_prepare */
+    SETTING_SWITCH,   /* bool */
 };
 
 /* Numbers and durations carry their range as text, as an operator would write it: it is shown in
@@ -44,7 +45,7 @@ struct setting {
     bool secret;        /* never repeated in an error */
 };
 
-#define SETTINGS_N 20
+#define SETTINGS_N 21
 extern const struct setting settings[SETTINGS_N];
 
 /* Positions that cross-checks need. */
@@ -53,7 +54,7 @@ enum {
     SETTING_REDIS_URL = 1,
     SETTING_LOOKAHEAD = 9,
     SETTING_FEED = 10,
-    SETTING_ADMIN_TOKEN = 15,
+    SETTING_ADMIN_TOKEN = 16,
 };
 
 /* The setting that each secret is. */

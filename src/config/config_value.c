@@ -242,6 +242,16 @@ static int apply_prepare(const struct value *v)
     return 0;
 }
 
+static int apply_switch(const struct value *v)
+{
+    static const char *const names[] = {"off", "on"};
+    int on = word(v, names, 2);
+    if (on < 0)
+        return refuse_with(v, "");
+    *(bool *)field(v) = on == 1;
+    return 0;
+}
+
 int setting_apply(struct config *c, const struct setting *s, const char *source, const char *text,
                   const struct config_error *error)
 {
@@ -252,6 +262,7 @@ int setting_apply(struct config *c, const struct setting *s, const char *source,
         [SETTING_NAME] = apply_name,         [SETTING_TOKEN] = apply_token,
         [SETTING_FILE] = apply_file,         [SETTING_LEVEL] = apply_level,
         [SETTING_FORMAT] = apply_format,     [SETTING_PREPARE] = apply_prepare,
+        [SETTING_SWITCH] = apply_switch,
     };
     struct value v = {c, s, source, text, error};
     const char *fault =

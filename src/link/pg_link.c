@@ -326,6 +326,12 @@ void pg_link_free(struct pg_link *link)
     free(link);
 }
 
+enum pg_session pg_link_session(const struct pg_link *link, const char **commit)
+{
+    *commit = link->state == PG_LINK_UP ? link->names.commit : "";
+    return link->state == PG_LINK_UP ? link->names.session : PG_SESSION_UNASKED;
+}
+
 void pg_link_start(struct pg_link *link)
 {
     assert(link->state == PG_LINK_NEW);

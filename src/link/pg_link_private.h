@@ -34,7 +34,7 @@ enum pg_link_state {
 
 /* What an answer is expected for, in this order: the isolation level, DEALLOCATE ALL, each query,
  * before it what gives it a name, and whose session it is. */
-enum pg_step_kind { PG_STEP_LEVEL, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_PID };
+enum pg_step_kind { PG_STEP_LEVEL, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_SESSION };
 
 struct pg_step {
     enum pg_step_kind kind;

@@ -59,16 +59,19 @@ void pg_names_connected(struct pg_names *names)
     forget(names);
     names->dirty = false;
     names->session = PG_SESSION_UNASKED;
+    names->commit[0] = '\0';
 }
 
 bool pg_names_asks(const struct pg_names *names)
 {
-    return names->mode != PG_PREPARE_OFF && names->session == PG_SESSION_UNASKED;
+    return names->session == PG_SESSION_UNASKED;
 }
 
-void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server_pid)
+void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server_pid,
+                   const char *commit)
 {
     names->session = connected_pid == server_pid ? PG_SESSION_OURS : PG_SESSION_POOLED;
+    (void)snprintf(names->commit, sizeof(names->commit), "%s", commit);
 }
 
 bool pg_names_usable(struct pg_names *names, uint64_t version, int64_t now_us)

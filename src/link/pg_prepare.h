@@ -16,12 +16,6 @@
 #define PG_NAMES_MAX 32 /* a session has no more of them at a time */
 #define PG_NAME_SIZE 48
 
-enum pg_session {
-    PG_SESSION_UNASKED,
-    PG_SESSION_OURS,   /* the server's process is the one that the connection began with */
-    PG_SESSION_POOLED, /* it is another: a pooler is in between */
-};
-
 struct pg_named {
     uint64_t hash; /* of the text */
     bool queued;   /* its Parse is on its way, or was answered */
@@ -34,6 +28,7 @@ struct pg_named {
 struct pg_names {
     enum pg_prepare mode;
     enum pg_session session;
+    char commit[16];  /* the session's own synchronous_commit; "": not known */
     bool dirty;       /* the session may have statements that are not in the list */
     uint64_t version; /* what the texts stand for: struct pg_query */
     unsigned round;   /* part of the names: those of a list that was forgotten are not used again */
@@ -48,11 +43,13 @@ struct pg_names {
 /* There is a new session, of which nothing is known. */
 void pg_names_connected(struct pg_names *names);
 
-/* Whether a request with such statements asks whose session it is. */
+/* Whether a request with such statements asks whose session it is, and how it commits. */
 bool pg_names_asks(const struct pg_names *names);
 
-/* The answer to that: the pid of the connection's begin, and that of the server's process. */
-void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server_pid);
+/* The answer to that: the pid of the connection's begin, that of the server's process, and the
+ * session's synchronous_commit. */
+void pg_names_told(struct pg_names *names, int64_t connected_pid, int64_t server_pid,
+                   const char *commit);
 
 /* Whether names are used now, for queries of this version. Begins the list anew when that is due,
  * and when the version is another than before. */

@@ -29,7 +29,8 @@ static const char read_committed_sql[] = "SET transaction_isolation = 'read comm
 
 static const char empty_sql[] = "DEALLOCATE ALL";
 /* At the end: a query before it would make it too late to set the isolation level. */
-static const char pid_sql[] = "SELECT pg_catalog.pg_backend_pid()";
+static const char session_sql[] = "SELECT pg_catalog.pg_backend_pid(), "
+                                  "pg_catalog.current_setting('synchronous_commit')";
 
 int pg_request_begin(struct pg_request *request, int nqueries, bool own)
 {
@@ -127,7 +128,7 @@ static bool queue(struct pg_request *request, PGconn *conn, const struct pg_quer
                       : !send_named(request, conn, q, names, place))
             return false;
     }
-    if (asks && !send_own(request, conn, PG_STEP_PID, pid_sql))
+    if (asks && !send_own(request, conn, PG_STEP_SESSION, session_sql))
         return false;
     return PQpipelineSync(conn) == 1;
 }
@@ -179,12 +180,12 @@ static void note_breach(struct pg_request *request, const char *what)
         pg_one_line(request->message, sizeof(request->message), what);
 }
 
-static void learn_pid(struct pg_names *names, PGconn *conn, PGresult *res)
+static void learn_session(struct pg_names *names, PGconn *conn, PGresult *res)
 {
     int64_t pid;
-    if (PQntuples(res) == 1 && PQnfields(res) == 1 &&
+    if (PQntuples(res) == 1 && PQnfields(res) == 2 &&
         parse_int(PQgetvalue(res, 0, 0), 1, INT32_MAX, &pid) == 0)
-        pg_names_told(names, PQbackendPID(conn), pid);
+        pg_names_told(names, PQbackendPID(conn), pid, PQgetvalue(res, 0, 1));
 }
 
 /* One statement was answered. The result is the callee's. */
@@ -202,8 +203,8 @@ static void take_answer(struct pg_request *request, PGconn *conn, struct pg_name
     case PG_STEP_EMPTY:
         pg_names_emptied(names);
         break;
-    case PG_STEP_PID:
-        learn_pid(names, conn, res);
+    case PG_STEP_SESSION:
+        learn_session(names, conn, res);
         break;
     case PG_STEP_LEVEL:
         break;

@@ -8,6 +8,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
+#include "release/commit_wait.h"
 #include "release/plan.h"
 #include "release/products.h"
 #include "release/stats.h"
@@ -28,6 +29,7 @@ struct batch {
     LIST_ENTRY(batch) others; /* while running */
     int64_t deadline_us;      /* monotonic: of the step in hand */
     size_t sent;              /* how many items are in it */
+    bool may_not_wait;        /* for the disk */
     bool outdated;            /* the session may keep plans of a former table */
     event_cb *done;
     void *arg;
@@ -183,6 +185,26 @@ static void on_proof(void *arg, const struct pg_answer *answer)
     timer_after_us(b->next, 0);
 }
 
+void batch_allow_no_wait(struct batch *b)
+{
+    b->may_not_wait = true;
+}
+
+static bool no_wait(const struct batch *b)
+{
+    const char *own;
+    enum pg_session session = pg_link_session(b->options.link, &own);
+    enum commit_wait verdict = commit_wait_judge(b->options.synchronous_commit, session,
+                                                 statements_types(b->options.statements));
+    if (!b->may_not_wait)
+        return false;
+    const char *notice = commit_wait_notice(verdict, own);
+    if (notice != NULL && commit_wait_is_news(b->options.commit_notices, notice))
+        log_event(LOG_INFO, "What SWEEPER_SYNCHRONOUS_COMMIT comes to", LOG_STR, "reason", notice,
+                  LOG_END);
+    return verdict == COMMIT_NO_WAIT;
+}
+
 /* Returns 0, or -1 when nothing was sent. */
 static int send(struct batch *b, const struct plan_step *todo)
 {
@@ -196,6 +218,7 @@ static int send(struct batch *b, const struct plan_step *todo)
     };
     if (!statements_ready(b->options.statements))
         return -1;
+    options.no_wait = no_wait(b);
     switch (todo->action) {
     case PLAN_RELEASE:
         if (todo->watch && blockers_watch(b->options.blockers, link, todo->items[0]->id))

@@ -117,6 +117,12 @@ fail:
     return NULL;
 }
 
+void engine_allow_no_wait(struct engine *e)
+{
+    for (int i = 0; i < e->n; i++)
+        batch_allow_no_wait(e->lanes[i].batch);
+}
+
 void engine_free(struct engine *e)
 {
     if (e == NULL)

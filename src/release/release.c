@@ -22,12 +22,24 @@
                   PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"),          \
                   PG_SET("jit", "'off'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
+#define NO_WAIT ", " PG_SET("synchronous_commit", "'off'")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
+static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
 /* One release at a time (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-static const char alone_sql[] = SETTINGS
-    ", " PG_LINK_ISOLATE ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT;
+#define ALONE                                                                                      \
+    SETTINGS ", " PG_LINK_ISOLATE                                                                  \
+             ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
+static const char alone_sql[] = ALONE;
+static const char alone_no_wait_sql[] = ALONE NO_WAIT;
+
+static const char *begin_sql(bool alone, bool no_wait)
+{
+    if (alone)
+        return no_wait ? alone_no_wait_sql : alone_sql;
+    return no_wait ? settings_no_wait_sql : settings_sql;
+}
 
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
@@ -293,7 +305,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
     const char *params[] = {ids, lock_timeout, alone_timeout};
     struct ask_query queries[4] = {
-        {.sql = alone ? alone_sql : settings_sql,
+        {.sql = begin_sql(alone, options->no_wait),
          .nparams = alone ? 3 : 2,
          .params = settings,
          .isolates = alone,

@@ -110,6 +110,7 @@ struct workers *workers_new(struct parts *parts, event_cb *changed, void *arg)
     w->engine = engine_new(parts, w->links, w->n, on_change, w);
     if (w->engine == NULL)
         goto fail;
+    engine_allow_no_wait(w->engine);
     return w;
 fail:
     workers_free(w);

@@ -63,10 +63,15 @@ static void test_flags(void **state)
     assert_int_equal(config.log.format, LOG_FORMAT_TEXT);
     assert_string_equal(config.log.service, "s");
     assert_int_equal(config.prepare, PG_PREPARE_AUTO);
+    assert_true(config.synchronous_commit);
     expect_taken("--prepare ON");
     assert_int_equal(config.prepare, PG_PREPARE_ON);
     expect_taken("--prepare off");
     assert_int_equal(config.prepare, PG_PREPARE_OFF);
+    expect_taken("--synchronous-commit OFF");
+    assert_false(config.synchronous_commit);
+    expect_taken("--synchronous-commit on");
+    assert_true(config.synchronous_commit);
     expect_taken("--http-listen [::1]:80 --batch-size 1 --batch-size 2");
     assert_string_equal(config.http_host, "::1");
     assert_int_equal(config.http_port, 80);
@@ -188,6 +193,7 @@ static void test_values_refused(void **state)
         {"--scan-interval 0",
          "--scan-interval: \"0\" is not allowed: a duration from 1s to 24h, or off"},
         {"--prepare yes", "--prepare: \"yes\" is not allowed: auto, on or off"},
+        {"--synchronous-commit local", "--synchronous-commit: \"local\" is not allowed: on or off"},
         {"--shutdown-grace 11m",
          "--shutdown-grace: \"11m\" is not allowed: a duration from 0s to 10m"},
         {"--feed-interval 60s",

@@ -20,6 +20,7 @@ struct batch {
     bool bulk;
     event_cb *done;
     void *arg;
+    bool may_not_wait;
 };
 
 static struct pg_link links[LANES];
@@ -50,6 +51,11 @@ struct batch *parts_batch_new(struct parts *parts, struct pg_link *link)
     return &batches[made++];
 }
 
+void batch_allow_no_wait(struct batch *b)
+{
+    b->may_not_wait = true;
+}
+
 void batch_free(struct batch *b)
 {
     (void)b;
@@ -58,7 +64,7 @@ void batch_free(struct batch *b)
 void batch_run(struct batch *b, struct item *items, size_t n, bool bulk, event_cb *done, void *arg)
 {
     assert_null(b->items); /* one at a time */
-    *b = (struct batch){items, n, bulk, done, arg};
+    *b = (struct batch){items, n, bulk, done, arg, b->may_not_wait};
 }
 
 static void answer(struct batch *b)
@@ -235,6 +241,17 @@ static void test_rest(void **state)
     assert_non_null(batches[1].items);
 }
 
+/* Those of all lanes, and only when that is said. */
+static void test_need_not_wait(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LANES; i++)
+        assert_false(batches[i].may_not_wait);
+    engine_allow_no_wait(engine);
+    for (int i = 0; i < LANES; i++)
+        assert_true(batches[i].may_not_wait);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_no_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_need_not_wait, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,9 +11,8 @@ static struct pg_names session(enum pg_prepare mode, int64_t server_pid)
 {
     struct pg_names names = {.mode = mode, .version = 1};
     pg_names_connected(&names);
-    if (mode != PG_PREPARE_OFF)
-        assert_true(pg_names_asks(&names));
-    pg_names_told(&names, 100, server_pid);
+    assert_true(pg_names_asks(&names));
+    pg_names_told(&names, 100, server_pid, "on");
     return names;
 }
 
@@ -33,18 +32,18 @@ static void whose_session(void **state)
     pg_names_connected(&names);
     assert_true(pg_names_asks(&names));
     assert_false(pg_names_usable(&names, 1, T0)); /* not before it is known */
-    pg_names_told(&names, 100, 100);
+    pg_names_told(&names, 100, 100, "on");
     assert_false(pg_names_asks(&names));
     assert_true(pg_names_usable(&names, 1, T0));
     (void)prepare(&names, "SELECT 1", T0);
     pg_names_connected(&names); /* each session is asked, and has nothing */
-    pg_names_told(&names, 100, 100);
+    pg_names_told(&names, 100, 100, "on");
     assert_false(pg_names_empties(&names));
     assert_int_equal(names.n, 0);
     pg_names_connected(&names);
     assert_true(pg_names_asks(&names));
     assert_false(pg_names_usable(&names, 1, T0));
-    pg_names_told(&names, 100, 101);
+    pg_names_told(&names, 100, 101, "on");
     assert_false(pg_names_usable(&names, 1, T0));
     assert_false(pg_names_asks(&names));
 }
@@ -58,8 +57,8 @@ static void on_and_off(void **state)
     pg_names_connected(&on);
     assert_true(pg_names_usable(&on, 1, T0)); /* from the first request on */
     pg_names_connected(&off);
-    assert_false(pg_names_asks(&off));
-    pg_names_told(&off, 100, 100);
+    assert_true(pg_names_asks(&off)); /* others want to know */
+    pg_names_told(&off, 100, 100, "on");
     assert_false(pg_names_usable(&off, 1, T0));
 }
 
@@ -219,7 +218,7 @@ static void pauses_double(void **state)
         assert_true(pg_names_usable(&names, 1, now_us));
         assert_true(pg_names_refused(&names, "26000", false, now_us));
         pg_names_connected(&names); /* a new session does not shorten it */
-        pg_names_told(&names, 100, 101);
+        pg_names_told(&names, 100, 101, "on");
         assert_false(pg_names_usable(&names, 1, now_us + pause_us - 1));
         now_us += pause_us;
     }

@@ -24,6 +24,7 @@ struct engine {
     void *arg;
     bool at_work[LANES];
     int rests[LANES], pokes;
+    bool may_not_wait;
 };
 
 static struct pg_link links[LANES];
@@ -100,6 +101,11 @@ struct engine *engine_new(struct parts *parts, struct pg_link *const *all, int n
     assert_int_equal(n, LANES);
     engine = (struct engine){.on_change = on_change, .arg = arg};
     return &engine;
+}
+
+void engine_allow_no_wait(struct engine *e)
+{
+    e->may_not_wait = true;
 }
 
 void engine_free(struct engine *e)
@@ -285,6 +291,12 @@ static void test_nothing_can_be_sent(void **state)
     assert_int_equal(engine.rests[0], 0);
 }
 
+static void test_releases_need_not_wait(void **state)
+{
+    (void)state;
+    assert_true(engine.may_not_wait);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -296,6 +308,7 @@ int main(void)
         TEST(test_an_error_rests_the_lane),
         TEST(test_lost_while_it_is_read),
         TEST(test_nothing_can_be_sent),
+        TEST(test_releases_need_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
