@@ -4,7 +4,8 @@
 -- $2  ... and at or before now() + this, microseconds
 -- $3, $4  only what comes after this expiry (microseconds) and id: the end of the last page
 -- $5  at most so many rows
--- Answer: id, expires_us, clock_us; a row with a NULL id when there is none.
+-- $6  whether to say where they lie
+-- Answer: id, expires_us, clock_us, place; a row with a NULL id when there is none.
 --
 -- {and_not_endless}, where the column allows NULL: an id with an active row without an expiry is
 -- never due, so nobody need look at its others.
@@ -15,11 +16,12 @@
 -- Later pages begin where the last one ended, so there that walk is the shortest way.
 SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_expires})) * 1000000)::bigint
            AS expires_us,
-       (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock_us
+       (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock_us,
+       CASE WHEN $6::bool THEN p.place END AS place
   FROM (SELECT 1) AS always
   LEFT JOIN (
-    SELECT d.id, d.expires_at
-      FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
+    SELECT d.id, d.expires_at, d.place
+      FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at, r.ctid AS place
               FROM {reservations} r
              WHERE {typed}
                AND r.{status} = {active}

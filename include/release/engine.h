@@ -29,16 +29,17 @@ struct pg_link;
 /* What a lane releases at once. */
 struct work {
     struct item *items;
-    size_t n;  /* 1 to 5,000 */
+    size_t n;  /* 1 to 20,000 */
     bool bulk; /* there is more where these come from */
-    int lane;  /* set by the engine: 0, 1, ... as the links were given */
+    int lane;  /* set by the engine, before it asks: 0, 1, ... as the links were given */
 };
 
 /* Functions that are called from the loop, or from inside engine_poke. Neither may call
  * engine_poke. */
 struct source {
     /* A lane is free: fills in *work and returns true; false: there is nothing for it at present.
-     */
+     * Then it may have sent a question of its own over the lane's link, and pokes the engine when
+     * that is answered. */
     bool (*take)(void *arg, struct work *work);
     /* Each of the items has an outcome. The lane is free again. */
     void (*done)(void *arg, const struct work *work);

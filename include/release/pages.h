@@ -19,6 +19,10 @@ struct parts;
 #define PAGES_SIZE 5000
 #define PAGES_SIZE_MAX 20000
 
+/* Where a row lies in its table, as one number, in the order of the table: the block in the upper
+ * 48 bits, the row's number there, which is never 0, in the lower 16. */
+#define PAGES_PLACE_BITS 16
+
 struct page {
     const char *error; /* NULL: fine */
     size_t n;          /* rows; 0 to the greatest size asked for */
@@ -32,6 +36,9 @@ void pages_free(struct pages *p);                                   /* NULL is l
  * or before Postgres's now + ahead_us (which may be negative), size rows a page, up to
  * size_max where that takes long. */
 void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max);
+
+/* The pages of this pass also say where their rows lie. */
+void pages_want_places(struct pages *p);
 
 /* The next page also brings the `most` oldest reservations that expired a second ago or more, by
  * expiry, in the same transaction, which then waits no longer than 5 s for a lock on the table. */
@@ -47,6 +54,7 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
  * other. */
 const char *pages_id(const struct pages *p, size_t i);
 int64_t pages_expires_us(const struct pages *p, size_t i);
+uint64_t pages_place(const struct pages *p, size_t i); /* 0: not asked for */
 
 /* How long the last answer took, in microseconds. */
 int64_t pages_took_us(const struct pages *p);

@@ -38,8 +38,12 @@ enum lock {
 
 /* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
 struct item {
-    char *id; /* owned; id_len bytes and a terminator; may be any bytes */
+    char *id; /* owned, unless it is borrowed; id_len bytes and a terminator; may be any bytes */
     size_t id_len;
+    bool borrowed;           /* the id belongs to whoever has the items */
+    const uint64_t *places;  /* where its rows lay when they were read (pages.h); belongs to whoever
+                                has the items. NULL: not known */
+    uint32_t n_places;       /* ... so many rows */
     int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
     int64_t first_failed_ms; /* 0: never refused */
     uint32_t attempts;       /* refusals before this batch */

@@ -13,6 +13,8 @@ static struct text_entry **chain_of(struct text_table *t, const char *key)
 
 struct text_entry *text_table_find(const struct text_table *t, const char *key)
 {
+    if (t->n == 0) /* the usual: a hash for each id of a backlog would be felt */
+        return NULL;
     struct text_entry *entry = t->chains[hash_text(key) % TEXT_TABLE_CHAINS];
     while (entry != NULL && strcmp(entry->key, key) != 0)
         entry = entry->next;

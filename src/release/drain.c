@@ -72,7 +72,11 @@ struct drain *drain_new(const struct drain_options *options)
         return NULL;
     d->options = *options;
     d->turn = timer_new(options->parts->loop, on_turn, d);
-    d->pass = pass_new(options->parts, options->links, options->nlinks, options->lent);
+    const struct pass_options pass = {.parts = options->parts,
+                                      .links = options->links,
+                                      .nlinks = options->nlinks,
+                                      .lent = options->lent};
+    d->pass = pass_new(&pass);
     if (d->turn == NULL || d->pass == NULL) {
         drain_free(d);
         return NULL;

@@ -56,11 +56,13 @@ static void give_work(struct engine *e, struct lane *lane)
     const struct source *source;
     TAILQ_FOREACH(source, &e->sources, others)
     {
-        struct work work = {.items = NULL};
-        if (!source->take(source->arg, &work))
+        struct work work = {.items = NULL, .lane = (int)(lane - e->lanes)};
+        if (!source->take(source->arg, &work)) {
+            if (pg_link_busy(lane->link)) /* it asks something itself */
+                return;
             continue;
+        }
         assert(work.items != NULL && work.n > 0);
-        work.lane = (int)(lane - e->lanes);
         lane->source = source;
         lane->work = work;
         batch_run(lane->batch, work.items, work.n, work.bulk, on_batch, lane);

@@ -13,17 +13,19 @@ static bool is_left(enum outcome outcome)
 
 const struct item *left_first(const struct item *items, size_t n)
 {
+    const struct item *first = NULL;
     for (size_t i = 0; i < n; i++)
-        if (is_left(items[i].outcome))
-            return &items[i];
-    return NULL;
+        if (is_left(items[i].outcome) && (first == NULL || items[i].expires_us < first->expires_us))
+            first = &items[i];
+    return first;
 }
 
 void left_note(struct left *left, const struct item *items, size_t n)
 {
-    const struct item *item = left->id == NULL ? left_first(items, n) : NULL;
-    if (item == NULL)
+    const struct item *item = left_first(items, n);
+    if (item == NULL || (left->id != NULL && item->expires_us >= left->expired_us))
         return;
+    free(left->id);
     left->id = strdup(item->id); /* out of memory: the next pass names it */
     left->expired_us = item->expires_us;
 }

@@ -13,10 +13,10 @@ struct left {
     int64_t expired_us; /* Postgres's time, by the row that was read */
 };
 
-/* The first of n items, the oldest first, that is left, or has no outcome yet. NULL: none. */
+/* The oldest of n items that is left, or has no outcome yet. NULL: none. */
 const struct item *left_first(const struct item *items, size_t n);
 
-/* Keeps that one, unless one is kept already: pages come in the order in which they expire. */
+/* Keeps that one, unless one that is as old is kept already. */
 void left_note(struct left *left, const struct item *items, size_t n);
 
 /* There is none any more. */

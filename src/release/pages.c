@@ -22,6 +22,7 @@ struct pages {
     struct pg_link *link;
     int64_t from_us, ahead_us;
     int size, size_max;
+    bool want_places;
     int64_t after_us; /* the end of the last page; -1: none yet */
     char *after_id;
     const struct pg_result *rows; /* the page at hand, inside done */
@@ -56,9 +57,26 @@ void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, i
     p->ahead_us = ahead_us;
     p->size = size;
     p->size_max = size_max;
+    p->want_places = false;
     p->after_us = -1;
     free(p->after_id);
     p->after_id = NULL;
+}
+
+/* "(12,34)"; 0: it is none. */
+static uint64_t place_read(const char *text)
+{
+    uint64_t block = 0, row = 0;
+    const char *at = text;
+    if (*at++ != '(')
+        return 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        block = block * 10 + (uint64_t)(*at - '0');
+    if (*at++ != ',')
+        return 0;
+    for (; *at >= '0' && *at <= '9'; at++)
+        row = row * 10 + (uint64_t)(*at - '0');
+    return *at == ')' ? block << PAGES_PLACE_BITS | (row & 0xffff) : 0;
 }
 
 const char *pages_id(const struct pages *p, size_t i)
@@ -71,6 +89,17 @@ int64_t pages_expires_us(const struct pages *p, size_t i)
 {
     assert(p->rows != NULL);
     return pg_result_int(p->rows, (int)i, 1);
+}
+
+uint64_t pages_place(const struct pages *p, size_t i)
+{
+    assert(p->rows != NULL);
+    return place_read(pg_result_text(p->rows, (int)i, 3));
+}
+
+void pages_want_places(struct pages *p)
+{
+    p->want_places = true;
 }
 
 void pages_want_late(struct pages *p, int most)
@@ -148,7 +177,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         page.error = answer->message;
         if (strcmp(answer->sqlstate, "57014") == 0 || strcmp(answer->sqlstate, "55P03") == 0)
             blockers_suspect_tables(p->parts->blockers);
-    } else if (rows == NULL || pg_result_columns(rows) != 3 || pg_result_rows(rows) < 1 ||
+    } else if (rows == NULL || pg_result_columns(rows) != 4 || pg_result_rows(rows) < 1 ||
                (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";
     } else {
@@ -182,12 +211,16 @@ static int send(struct pages *p)
     snprintf(after, sizeof(after), "%lld", (long long)p->after_us);
     snprintf(size, sizeof(size), "%d", p->size);
     snprintf(most, sizeof(most), "%d", p->want_late);
-    const char *params[] = {from_us == PAGES_FROM_START ? NULL : from, ahead, after, p->after_id,
-                            size};
+    const char *params[] = {from_us == PAGES_FROM_START ? NULL : from,
+                            ahead,
+                            after,
+                            p->after_id,
+                            size,
+                            p->want_places ? "t" : "f"};
     enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
     const struct ask_query queries[] = {
         {.sql = settings, .nparams = 1, .params = lock_timeout, .often = true},
-        {.statement = which, .nparams = 5, .params = params, .often = true},
+        {.statement = which, .nparams = 6, .params = params, .often = true},
         {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
     const struct ask_options options = {.statements = p->parts->statements,

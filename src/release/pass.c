@@ -9,9 +9,11 @@
 #include "release/account.h"
 #include "release/drop.h"
 #include "release/engine.h"
+#include "release/in_hand.h"
 #include "release/left.h"
 #include "release/pages.h"
 #include "release/parts.h"
+#include "release/pass_page.h"
 #include "release/refusal_log.h"
 #include "release/refusals.h"
 #include "store/statements.h"
@@ -20,29 +22,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Until the lanes that were lent are looked at again, while all of them have other work. */
+/* Until lanes that others use too are looked at again, while all of them have other work. */
 #define LANES_US (50 * MS_US)
+#define PAGES_IN_HAND 3 /* the one before may wait for Redis still */
 #define LOST "the connection to Postgres was lost"
 
 struct pass {
-    struct parts *parts;
+    struct pass_options options;
     struct pages *pages;
     struct refusals *refusals;
     struct refusals *deferred; /* those that the log has named */
     struct timer *turn;        /* carries on outside the caller */
-    struct engine *own;        /* lanes over the caller's links */
-    struct engine *lent;       /* ... and others', for direct mode; NULL: none */
-    struct source own_source, lent_source;
+    struct engine *engine;     /* lanes over the caller's links */
+    struct source source, lent_source;
 
     bool running, stopping, asked, last, freed;
-    bool refused;       /* Redis could not be told something, and the log has it */
-    bool lent_lost;     /* a lent lane's connection was lost: the others went on */
-    struct item *items; /* the page in hand */
-    size_t n, next;     /* those before `next` have been handed to lanes */
-    int slices;         /* ... and so many lanes are at work on them */
-    int telling;        /* so many drops have no answer of Redis's, and need the page */
-    int64_t heard_us;   /* monotonic: the last answer of Postgres's */
-    struct left left;   /* by the last pass, or the one under way, in the pages before */
+    bool refused;   /* Redis could not be told something, and the log has it */
+    bool lane_lost; /* the connection of one of others' lanes was lost: the rest goes on */
+    struct in_hand in_hand;
+    int64_t heard_us; /* monotonic: the last answer of Postgres's */
     char error[PG_REASON_SIZE];
     struct pass_result result;
     void (*on_item)(void *arg, const struct item *item);
@@ -53,15 +51,6 @@ struct pass {
 
 static void advance(void *arg);
 
-static void clear_page(struct pass *p)
-{
-    for (size_t i = 0; i < p->n; i++)
-        item_clear(&p->items[i]);
-    free(p->items);
-    p->items = NULL;
-    p->n = p->next = 0;
-}
-
 static void fail(struct pass *p, const char *error)
 {
     if (p->error[0] == '\0')
@@ -69,30 +58,67 @@ static void fail(struct pass *p, const char *error)
     p->stopping = true;
 }
 
-/* What lent lanes release, the own one does not: no more batches at once than there are workers. */
+/* ---- what lanes are given ---- */
+
+/* What lent lanes release, the own ones do not: no more batches at once than there are workers. */
 static bool use_lent(const struct pass *p)
 {
-    return p->lent != NULL && parts_degraded(p->parts) && engine_usable(p->lent) > 0;
+    return p->options.lent != NULL && parts_degraded(p->options.parts) &&
+           engine_usable(p->options.lent) > 0;
 }
 
-/* The next slice of the page. */
+/* How many of a page go into one transaction. */
+static size_t slice_most(const struct pass *p)
+{
+    return (size_t)p->options.parts->config->batch_size;
+}
+
+/* The next one is read over one lane while the others release what there is. */
+static bool wants_page(const struct pass *p)
+{
+    size_t lanes = (size_t)engine_usable(use_lent(p) ? p->options.lent : p->engine);
+    size_t others = use_lent(p) || lanes == 0 ? lanes : lanes - 1;
+    return p->running && !p->stopping && !p->asked && !p->last && p->in_hand.n < PAGES_IN_HAND &&
+           in_hand_waiting(&p->in_hand) <= others * slice_most(p);
+}
+
 static bool take_slice(struct pass *p, struct work *work)
 {
-    size_t left = p->n - p->next;
-    size_t most = (size_t)p->parts->config->batch_size;
-    if (!p->running || p->stopping || left == 0)
-        return false;
-    work->items = p->items + p->next;
-    work->n = left < most ? left : most;
-    work->bulk = work->n == most;
-    p->next += work->n;
-    p->slices++;
-    return true;
+    return p->running && !p->stopping && in_hand_slice(&p->in_hand, slice_most(p), work);
+}
+
+static void on_page(void *arg, const struct page *rows)
+{
+    struct pass *p = arg;
+    struct pass_page *page = NULL;
+    p->asked = false;
+    p->last = rows->last;
+    if (rows->error != NULL) {
+        fail(p, rows->error);
+    } else {
+        p->heard_us = clock_mono_us();
+        page = pass_page_new(p->pages, rows->n, p->refusals, &p->result.not_yet);
+        if (page == NULL)
+            fail(p, "out of memory");
+    }
+    if (page != NULL) {
+        page->owner = p;
+        in_hand_add(&p->in_hand, page);
+    }
+    timer_after_us(p->turn, 0);
 }
 
 static bool take_own(void *arg, struct work *work)
 {
-    return !use_lent(arg) && take_slice(arg, work);
+    struct pass *p = arg;
+    if (work->lane != 0 || !wants_page(p))
+        return !use_lent(p) && take_slice(p, work);
+    p->asked = pages_next(p->pages, on_page, p) == 0;
+    if (!p->asked) {
+        fail(p, LOST);
+        timer_after_us(p->turn, 0);
+    }
+    return false;
 }
 
 static bool take_lent(void *arg, struct work *work)
@@ -103,39 +129,41 @@ static bool take_lent(void *arg, struct work *work)
 static void on_own_slice(void *arg, const struct work *work);
 static void on_lent_slice(void *arg, const struct work *work);
 
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks,
-                      struct engine *lent)
+struct pass *pass_new(const struct pass_options *options)
 {
     struct pass *p = calloc(1, sizeof(*p));
+    struct parts *parts = options->parts;
     if (p == NULL)
         return NULL;
-    p->parts = parts;
-    p->pages = pages_new(parts, links[0]);
+    p->options = *options;
+    in_hand_init(&p->in_hand);
+    p->pages = pages_new(parts, options->links[0]);
     p->refusals = refusals_new();
     p->deferred = refusals_new();
     p->turn = timer_new(parts->loop, advance, p);
-    p->own_source = (struct source){.take = take_own, .done = on_own_slice, .arg = p};
+    p->source = (struct source){.take = take_own, .done = on_own_slice, .arg = p};
     p->lent_source = (struct source){.take = take_lent, .done = on_lent_slice, .arg = p};
-    p->own = engine_new(parts, links, nlinks, NULL, NULL);
-    if (p->pages == NULL || p->refusals == NULL || p->deferred == NULL || p->turn == NULL ||
-        p->own == NULL) {
-        pass_free(p);
-        return NULL;
-    }
-    engine_add(p->own, &p->own_source);
-    p->lent = lent;
-    if (lent != NULL)
-        engine_add(lent, &p->lent_source);
-    return p;
+    p->engine = options->shared != NULL
+                    ? options->shared
+                    : engine_new(parts, options->links, options->nlinks, NULL, NULL);
+    if (p->engine != NULL)
+        engine_add(p->engine, &p->source);
+    if (options->lent != NULL)
+        engine_add(options->lent, &p->lent_source);
+    if (p->pages != NULL && p->refusals != NULL && p->deferred != NULL && p->turn != NULL &&
+        p->engine != NULL)
+        return p;
+    pass_free(p);
+    return NULL;
 }
 
 /* What a question to Redis may still need. */
 static void free_told(struct pass *p)
 {
-    if (p->telling > 0)
+    if (p->in_hand.telling > 0)
         return;
-    clear_page(p);
-    left_clear(&p->left);
+    in_hand_let_go(&p->in_hand, true);
+    left_clear(&p->in_hand.left);
     free(p);
 }
 
@@ -143,9 +171,12 @@ void pass_free(struct pass *p)
 {
     if (p == NULL)
         return;
-    if (p->lent != NULL)
-        engine_remove(p->lent, &p->lent_source);
-    engine_free(p->own);
+    if (p->options.lent != NULL)
+        engine_remove(p->options.lent, &p->lent_source);
+    if (p->engine != NULL)
+        engine_remove(p->engine, &p->source);
+    if (p->options.shared == NULL)
+        engine_free(p->engine);
     pages_free(p->pages);
     refusals_free(p->refusals);
     refusals_free(p->deferred);
@@ -170,48 +201,7 @@ void pass_stop(struct pass *p)
     p->stopping = true;
 }
 
-/* Takes a page's rows; several rows of one id that expire together stand side by side and count
- * once. */
-static void take_page(struct pass *p, const struct page *page)
-{
-    p->items = calloc(page->n + 1, sizeof(struct item));
-    if (p->items == NULL) {
-        fail(p, "out of memory");
-        return;
-    }
-    int64_t now_us = clock_mono_us();
-    for (size_t i = 0; i < page->n; i++) {
-        const char *id = pages_id(p->pages, i);
-        if (i > 0 && strcmp(id, pages_id(p->pages, i - 1)) == 0)
-            continue;
-        bool not_yet = false;
-        uint32_t attempts = refusals_find(p->refusals, id, now_us, &not_yet);
-        if (not_yet) {
-            p->result.not_yet++;
-            continue;
-        }
-        if (item_init(&p->items[p->n], id, strlen(id)) != 0) {
-            fail(p, "out of memory");
-            return;
-        }
-        p->items[p->n].from_postgres = true;
-        p->items[p->n].expires_us = pages_expires_us(p->pages, i);
-        p->items[p->n++].attempts = attempts;
-    }
-}
-
-static void on_page(void *arg, const struct page *page)
-{
-    struct pass *p = arg;
-    p->asked = false;
-    p->last = page->last;
-    p->heard_us = page->error == NULL ? clock_mono_us() : p->heard_us;
-    if (page->error != NULL)
-        fail(p, page->error);
-    else
-        take_page(p, page);
-    timer_after_us(p->turn, 0);
-}
+/* ---- what they did ---- */
 
 static void take_item(struct pass *p, const struct item *item)
 {
@@ -227,14 +217,14 @@ static void take_item(struct pass *p, const struct item *item)
     case OUTCOME_DEFERRED:
         p->result.deferred++;
         if (refusals_meet(p->deferred, item->id))
-            refusal_log_deferred(p->parts->refusal_log, item);
+            refusal_log_deferred(p->options.parts->refusal_log, item);
         break;
     case OUTCOME_UNTRIED:
         p->result.not_yet++;
         break;
     case OUTCOME_LOCKED:
         p->result.locked++;
-        p->parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
+        p->options.parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
         break;
     case OUTCOME_UNKNOWN: /* a lane's connection was lost: on_own_slice, on_lent_slice */
         break;
@@ -258,15 +248,16 @@ static void take_item(struct pass *p, const struct item *item)
 
 static void on_dropped(void *arg, const char *error)
 {
-    struct pass *p = arg;
-    p->telling--;
+    struct pass_page *page = arg;
+    struct pass *p = page->owner;
+    in_hand_told(&p->in_hand, page);
     if (p->freed) {
         free_told(p);
         return;
     }
     /* Harmless: spent entries are forgotten when they come due. A daemon has said it otherwise. */
     if (error != NULL) {
-        log_event(p->refused || parts_degraded(p->parts) ? LOG_DEBUG : LOG_WARN,
+        log_event(p->refused || parts_degraded(p->options.parts) ? LOG_DEBUG : LOG_WARN,
                   "Redis could not be told what was released; its entries go when they come due",
                   LOG_STR, "error", error, LOG_END);
         p->refused = true;
@@ -284,25 +275,15 @@ static bool met_loss(const struct work *work)
 
 static void take_decided(struct pass *p, const struct work *work)
 {
-    assert(p->slices > 0);
-    p->slices--;
+    struct parts *parts = p->options.parts;
+    struct pass_page *page = in_hand_back(&p->in_hand, work);
     p->heard_us = clock_mono_us();
-    account_decided(p->parts, work->items, work->n, server_clock_now_us(&p->parts->pg_clock));
+    account_decided(parts, work->items, work->n, server_clock_now_us(&parts->pg_clock));
     for (size_t i = 0; i < work->n; i++)
         take_item(p, &work->items[i]);
-    if (drop_inactive(p->parts, work->items, work->n, on_dropped, p))
-        p->telling++;
+    if (drop_inactive(parts, work->items, work->n, on_dropped, page))
+        in_hand_tell(&p->in_hand, page);
     timer_after_us(p->turn, 0);
-}
-
-static void on_own_slice(void *arg, const struct work *work)
-{
-    struct pass *p = arg;
-    take_decided(p, work);
-    if (met_loss(work)) {
-        p->result.lost = true;
-        fail(p, LOST);
-    }
 }
 
 /* The other lanes go on, to the end; what this one left is the next pass's. */
@@ -310,20 +291,24 @@ static void on_lent_slice(void *arg, const struct work *work)
 {
     struct pass *p = arg;
     take_decided(p, work);
-    p->lent_lost = p->lent_lost || met_loss(work);
+    p->lane_lost = p->lane_lost || met_loss(work);
 }
 
-static void leave_page(struct pass *p)
+static void on_own_slice(void *arg, const struct work *work)
 {
-    left_note(&p->left, p->items, p->n);
-    clear_page(p);
+    struct pass *p = arg;
+    on_lent_slice(p, work);
+    if (p->lane_lost && p->options.shared == NULL)
+        fail(p, LOST);
 }
+
+/* ---- its course ---- */
 
 static void finish(struct pass *p)
 {
-    leave_page(p);
+    in_hand_let_go(&p->in_hand, true);
     p->running = false;
-    if (p->lent_lost) {
+    if (p->lane_lost) {
         p->result.lost = true;
         fail(p, LOST);
     }
@@ -334,9 +319,7 @@ static void finish(struct pass *p)
 
 const char *pass_oldest(const struct pass *p, int64_t *since_us)
 {
-    const struct item *item = p->left.id == NULL ? left_first(p->items, p->n) : NULL;
-    *since_us = item != NULL ? item->expires_us : p->left.expired_us;
-    return item != NULL ? item->id : p->left.id;
+    return in_hand_oldest(&p->in_hand, since_us);
 }
 
 int64_t pass_heard_us(const struct pass *p)
@@ -344,50 +327,47 @@ int64_t pass_heard_us(const struct pass *p)
     return p->heard_us;
 }
 
-/* Whether all of the page has been decided, or is not to be. */
-static bool page_done(struct pass *p)
+/* Nobody has taken what there is to do. */
+static void wait_for_lanes(struct pass *p)
 {
-    bool lent = use_lent(p);
-    if (p->next < p->n && !p->stopping)
-        engine_poke(lent ? p->lent : p->own);
-    if (p->slices > 0 || p->telling > 0)
-        return false;
-    if (p->next == p->n || p->stopping)
-        return true;
-    if (lent) { /* the lanes have other work: what was claimed before Redis went away */
+    bool others = in_hand_waiting(&p->in_hand) > 0 && use_lent(p);
+    bool shared = p->options.shared != NULL && pg_link_up(p->options.links[0]) &&
+                  statements_ready(p->options.parts->statements);
+    if (others || shared) { /* they have other work: what was claimed before, say */
         timer_after_us(p->turn, LANES_US);
-        return false;
+        return;
     }
-    p->result.lost = statements_ready(p->parts->statements);
+    p->result.lost = statements_ready(p->options.parts->statements);
     fail(p, p->result.lost ? LOST : "the statements have to be made anew");
-    return true;
+    finish(p);
 }
 
 static void advance(void *arg)
 {
     struct pass *p = arg;
-    if (!p->running || p->asked || !page_done(p))
+    if (!p->running)
         return;
-    if (p->stopping || p->last) {
-        finish(p);
-        return;
+    in_hand_let_go(&p->in_hand, false);
+    if (!p->stopping) {
+        engine_poke(p->engine);
+        if (use_lent(p))
+            engine_poke(p->options.lent);
     }
-    leave_page(p);
-    if (!statements_ready(p->parts->statements) || pages_next(p->pages, on_page, p) != 0) {
-        fail(p, LOST);
-        finish(p);
+    if (p->asked || p->in_hand.slices > 0 || p->in_hand.telling > 0)
         return;
-    }
-    p->asked = true;
+    if (p->stopping || (p->last && p->in_hand.n == 0))
+        finish(p);
+    else
+        wait_for_lanes(p);
 }
 
 void pass_run(struct pass *p, int64_t min_overdue_us,
               void (*done)(void *arg, const struct pass_result *result), void *arg)
 {
     assert(!p->running);
-    left_clear(&p->left);
+    left_clear(&p->in_hand.left);
     p->running = true;
-    p->stopping = p->asked = p->last = p->lent_lost = false;
+    p->stopping = p->asked = p->last = p->lane_lost = false;
     p->error[0] = '\0';
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;

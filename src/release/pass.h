@@ -1,6 +1,7 @@
 /* One forward pass over everything that has expired, straight from Postgres.
  *
- * Reads ids in pages and releases them in batches. What is refused or locked is passed by; it is
+ * Reads ids in pages and releases them in batches, slices of a page. While lanes are at work on the
+ * last slices of one, the next is read. What is refused or locked is passed by; it is
  * not tried again in the same pass. What Postgres refused is remembered across passes of the same
  * object and left alone until its back-off has gone by. */
 #ifndef RS_PASS_H
@@ -30,9 +31,17 @@ struct pass_result {
     uint64_t locked;   /* locked by others when they were tried */
 };
 
-/* links, lent: as drain.h has them. NULL: out of memory. */
-struct pass *pass_new(struct parts *parts, struct pg_link *const *links, int nlinks,
-                      struct engine *lent);
+struct pass_options {
+    struct parts *parts;
+    struct pg_link *const *links; /* as drain.h has them: pages are read over the first */
+    int nlinks;
+    struct engine *shared; /* the engine over these links, which has other sources too; NULL: the
+                              pass makes one */
+    struct engine *lent;   /* as drain.h has it */
+};
+
+/* All of that must outlive it. NULL: out of memory. */
+struct pass *pass_new(const struct pass_options *options);
 void pass_free(struct pass *p); /* must not be running, or its links already freed; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires ready

@@ -75,7 +75,8 @@ int item_init(struct item *item, const char *id, size_t id_len)
 
 void item_clear(struct item *item)
 {
-    free(item->id);
+    if (!item->borrowed)
+        free(item->id);
     free(item->counter);
     free(item->error);
     free(item->record);

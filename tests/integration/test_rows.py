@@ -97,8 +97,8 @@ def due_rows(
     end = f"{after[0] * SECOND_US}, '{name(after[1])}'" if after is not None else "-1, NULL"
     return ids(
         (number(id),)
-        for id, _, _ in db.query(
-            f"EXECUTE due ({since}, {int(ahead_s * SECOND_US)}, {end}, {most})"
+        for id, _, _, _ in db.query(
+            f"EXECUTE due ({since}, {int(ahead_s * SECOND_US)}, {end}, {most}, false)"
         )
     )
 
@@ -127,8 +127,15 @@ def test_due_so_far_ahead(due: Database) -> None:
     assert due_rows(due, ahead_s=300) == [1]
     assert due_rows(due, ahead_s=1200) == [1, 2]
     assert due_rows(due, ahead_s=-300) == [None]
-    [(_, expires_us, clock_us)] = due.query("EXECUTE due (NULL, 0, -1, NULL, 100)")
+    [(_, expires_us, clock_us, place)] = due.query("EXECUTE due (NULL, 0, -1, NULL, 100, false)")
     assert 0 <= clock_us - expires_us - SECOND_US < 60 * SECOND_US
+    assert place is None
+
+
+def test_where_a_row_lies(due: Database) -> None:
+    add(due, 1, -10)
+    [(_, _, _, place)] = due.query("EXECUTE due (NULL, 0, -1, NULL, 100, true)")
+    assert due.query("SELECT ctid FROM inventory_reservations") == [(place,)]
 
 
 def test_whose_counter_is_locked(db: Database) -> None:

@@ -80,16 +80,21 @@ struct stock {
     struct source source;
     struct item items[8];
     int left, taken, done;
+    bool asks;        /* something itself, over the first lane */
     struct work last; /* that was done */
 };
 
 static bool take(void *arg, struct work *work)
 {
     struct stock *s = arg;
+    if (s->asks && work->lane == 0)
+        links[0].busy = true;
     if (s->left == 0)
         return false;
     s->left--;
-    *work = (struct work){.items = &s->items[s->taken++], .n = 1, .bulk = s->left > 0};
+    work->items = &s->items[s->taken++];
+    work->n = 1;
+    work->bulk = s->left > 0;
     return true;
 }
 
@@ -197,6 +202,20 @@ static void test_goes_on(void **state)
     assert_int_equal(engine_idle(engine), 1);
 }
 
+/* A source that asks Postgres something itself has the lane until that is answered. */
+static void test_a_question_of_its_own(void **state)
+{
+    (void)state;
+    first.asks = true;
+    second.left = LANES;
+    engine_poke(engine);
+    assert_null(batches[0].items);
+    assert_int_equal(second.taken, LANES - 1);
+    first.asks = links[0].busy = false;
+    engine_poke(engine);
+    assert_int_equal(second.taken, LANES);
+}
+
 /* Lanes that are down, busy with something else, or without statements take nothing. */
 static void test_of_no_use(void **state)
 {
@@ -258,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_do, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_question_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_no_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_need_not_wait, set_up, tear_down),

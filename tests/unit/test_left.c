@@ -45,6 +45,18 @@ static void test_the_oldest_is_kept(void **state)
     left_note(&left, items, 3);
     left_note(&left, items + 2, 1); /* of a later page */
     assert_string_equal(left.id, "b");
+    fill(items, OUTCOME_UNKNOWN, OUTCOME_RELEASED, OUTCOME_RELEASED);
+    left_note(&left, items, 3); /* of an earlier one, which took longer */
+    assert_string_equal(left.id, "a");
+    left_clear(&left);
+    fill(items, OUTCOME_RELEASED, OUTCOME_UNKNOWN, OUTCOME_UNKNOWN);
+    items[2].expires_us = 5; /* by place, not by expiry */
+    left_note(&left, items, 3);
+    assert_string_equal(left.id, "c");
+    assert_int_equal(left.expired_us, 5);
+    left_clear(&left);
+    fill(items, OUTCOME_RELEASED, OUTCOME_UNKNOWN, OUTCOME_UNKNOWN);
+    left_note(&left, items, 3);
     assert_int_equal(left.expired_us, 11);
     left_clear(&left);
     assert_null(left.id);

@@ -27,22 +27,26 @@ struct engine {
     struct source *source;
     int usable, n; /* lanes; those at work */
     struct work works[WORKS_MAX];
+    bool busy[WORKS_MAX];
 };
 
 static struct engine own, lent;
 static struct {
     size_t n, asked, last; /* `last`: how many pages there are */
     const char *error;
+    bool unreachable; /* nothing can be sent */
     const char *ids[ROWS_MAX];
+    uint64_t places[ROWS_MAX];
     void (*done)(void *arg, const struct page *page);
     void *arg;
 } pages;
 static struct {
     void (*done)(void *arg, const char *error);
-    void *arg;
-    int asked;
+    void *args[ROWS_MAX];
+    int asked, open;
+    bool slow; /* the test answers */
 } drops;
-static bool ready, degraded;
+static bool ready, degraded, reader_up;
 static struct loop *loop;
 static struct timer *limit;
 static struct config config;
@@ -54,17 +58,20 @@ static char error[128];
 
 /* ---- what is stood in for ---- */
 
-int item_init(struct item *item, const char *id, size_t id_len)
+static bool reading(void)
 {
-    item->id = strdup(id);
-    item->id_len = id_len;
-    return item->id != NULL ? 0 : -1;
+    return pages.done != NULL;
 }
 
 void item_clear(struct item *item)
 {
-    free(item->id);
-    memset(item, 0, sizeof(*item));
+    assert_true(item->borrowed);
+}
+
+bool pg_link_up(const struct pg_link *link)
+{
+    (void)link;
+    return reader_up;
 }
 
 bool statements_ready(const struct statements *s)
@@ -103,7 +110,7 @@ bool drop_inactive(struct parts *p, const struct item *items, size_t n,
         return false;
     drops.asked++;
     drops.done = done;
-    drops.arg = arg;
+    drops.args[drops.open++] = arg;
     return true;
 }
 
@@ -136,9 +143,14 @@ void engine_remove(struct engine *e, struct source *source)
 
 void engine_poke(struct engine *e)
 {
-    struct work work = {.items = NULL};
-    while (e->n < e->usable && e->source->take(e->source->arg, &work))
-        e->works[e->n++] = work;
+    for (int lane = 0; lane < e->usable; lane++) {
+        struct work work = {.items = NULL, .lane = lane};
+        if (e->busy[lane] || (lane == 0 && e == &own && reading()))
+            continue;
+        e->busy[lane] = e->source->take(e->source->arg, &work);
+        if (e->busy[lane])
+            e->works[e->n++] = work;
+    }
 }
 
 int engine_usable(const struct engine *e)
@@ -171,6 +183,9 @@ void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, i
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
 {
     (void)p;
+    assert_false(reading());
+    if (pages.unreachable)
+        return -1;
     pages.asked++;
     pages.done = done;
     pages.arg = arg;
@@ -187,6 +202,12 @@ int64_t pages_expires_us(const struct pages *p, size_t i)
 {
     (void)p;
     return 100 + (int64_t)i;
+}
+
+uint64_t pages_place(const struct pages *p, size_t i)
+{
+    (void)p;
+    return pages.places[i];
 }
 
 /* ---- how the tests go ---- */
@@ -227,11 +248,14 @@ static int set_up(void **state)
     lent = (struct engine){.usable = 2};
     ready = true;
     degraded = over = false;
+    reader_up = true;
     loop = loop_new();
     limit = timer_new(loop, stop, NULL);
     config = (struct config){.batch_size = BATCH};
     parts = (struct parts){.loop = loop, .config = &config};
-    pass = pass_new(&parts, &link, 1, &lent);
+    const struct pass_options options = {
+        .parts = &parts, .links = &link, .nlinks = 1, .lent = &lent};
+    pass = pass_new(&options);
     return pass != NULL && limit != NULL ? 0 : -1;
 }
 
@@ -256,7 +280,9 @@ static void give_page(void)
 {
     const struct page page = {
         .n = pages.n, .last = pages.asked == pages.last, .error = pages.error};
-    pages.done(pages.arg, &page);
+    void (*done)(void *arg, const struct page *page) = pages.done;
+    pages.done = NULL;
+    done(pages.arg, &page);
     turns();
 }
 
@@ -265,16 +291,16 @@ static void release(struct engine *e, enum outcome outcome)
 {
     assert_true(e->n > 0);
     const struct work work = e->works[0];
-    assert_int_equal(work.n, BATCH);
+    assert_true(work.n > 0 && work.n <= BATCH);
     for (size_t i = 0; i < work.n; i++)
         work.items[i].outcome = outcome;
     memmove(e->works, e->works + 1, sizeof(e->works) - sizeof(work));
     e->n--;
+    e->busy[work.lane] = false;
     e->source->done(e->source->arg, &work);
     engine_poke(e);
-    if (drops.done != NULL)
-        drops.done(drops.arg, NULL);
-    drops.done = NULL;
+    while (!drops.slow && drops.open > 0)
+        drops.done(drops.args[--drops.open], NULL);
     turns();
 }
 
@@ -330,6 +356,7 @@ static void test_an_id_counts_once(void **state)
     assert_int_equal(result.released, 2);
 }
 
+/* The next one is read while the last of the one before are released. */
 static void test_page_by_page(void **state)
 {
     (void)state;
@@ -339,12 +366,96 @@ static void test_page_by_page(void **state)
     give_page();
     assert_int_equal(own.n, 2);
     release(&own, OUTCOME_RELEASED);
-    assert_int_equal(pages.asked, 1); /* not while a lane has a part of it */
+    assert_int_equal(pages.asked, 2);
+    assert_int_equal(own.n, 1);
+    release(&own, OUTCOME_RELEASED); /* the answer comes after that */
+    assert_false(over);
+    pages.n = 2;
+    give_page();
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over && result.ok);
+    assert_int_equal(result.released, 6);
+}
+
+/* One lane reads when nothing is left for it to release; and no page is read ahead of those that
+ * nobody has taken. */
+static void test_no_page_too_many(void **state)
+{
+    (void)state;
+    pages.last = 9;
+    begin();
+    give_page();
+    assert_int_equal(pages.asked, 1);
+    release(&own, OUTCOME_RELEASED);
+    assert_int_equal(pages.asked, 1);
     release(&own, OUTCOME_RELEASED);
     assert_int_equal(pages.asked, 2);
+    degraded = true;
+    give_page();
+    assert_int_equal(lent.n, 2);
+    assert_int_equal(pages.asked, 3); /* over the pass's own lane */
+    give_page();
+    assert_int_equal(pages.asked, 4);
+    give_page(); /* eight wait, for two lanes of two */
+    assert_int_equal(pages.asked, 4);
+    pass_stop(pass);
+    release(&lent, OUTCOME_RELEASED);
+    release(&lent, OUTCOME_RELEASED);
+    assert_true(over);
+}
+
+/* What Redis has not answered to keeps its page, and there are three at most. */
+static void test_redis_is_slow(void **state)
+{
+    (void)state;
+    pages.n = 2;
+    pages.last = 9;
+    begin();
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(pages.asked, i);
+        give_page();
+        drops.slow = true;
+        release(&own, OUTCOME_RELEASED);
+    }
+    assert_int_equal(pages.asked, 3);
+    drops.done(drops.args[1], NULL);
+    turns();
+    assert_int_equal(pages.asked, 4);
+    pass_stop(pass);
     pages.n = 0;
     give_page();
-    assert_true(over && result.ok);
+    drops.done(drops.args[0], NULL);
+    turns();
+    assert_false(over);
+    drops.done(drops.args[2], NULL);
+    turns();
+    assert_true(over);
+}
+
+/* By where they lie in the table; an id's rows together, whenever they expire. */
+static void test_in_the_order_of_the_table(void **state)
+{
+    static const char *const ids[] = {"d", "b", "a", "b"};
+    static const uint64_t places[] = {70, 90, 30, 20};
+    (void)state;
+    memcpy(pages.ids, ids, sizeof(ids));
+    memcpy(pages.places, places, sizeof(places));
+    begin();
+    give_page();
+    const struct work *work = &own.works[0]; /* and what follows it */
+    assert_string_equal(work->items[0].id, "a");
+    assert_string_equal(work->items[1].id, "d");
+    assert_int_equal(work->items[0].places[0], 30);
+    assert_int_equal(work->items[0].n_places, 1);
+    assert_string_equal(work->items[2].id, "b");
+    assert_int_equal(work->items[2].n_places, 2);
+    assert_int_equal(work->items[2].places[0], 90);
+    assert_int_equal(work->items[2].places[1], 20);
+    assert_int_equal(work->items[2].expires_us, 101);
+    release(&own, OUTCOME_RELEASED);
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over);
+    assert_int_equal(result.released, 3);
 }
 
 /* Where others lend theirs, the pass's own lane takes nothing: and theirs only in direct mode. */
@@ -421,15 +532,31 @@ static void test_a_fault_ends_it(void **state)
     assert_string_equal(error, "no page");
 }
 
+static void test_the_next_page_cannot_be_asked_for(void **state)
+{
+    (void)state;
+    pages.last = 2;
+    begin();
+    give_page();
+    release(&own, OUTCOME_RELEASED);
+    pages.unreachable = true;
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over && !result.ok);
+    assert_string_equal(error, "the connection to Postgres was lost");
+    assert_int_equal(result.released, 4);
+}
+
 /* Its lanes took nothing. */
 static void test_nobody_can_release(void **state)
 {
     (void)state;
-    own.usable = 0;
     begin();
+    own.usable = 0;
     give_page();
     assert_true(over && !result.ok && result.lost);
+    own.usable = 1;
     begin();
+    own.usable = 0;
     ready = false;
     give_page();
     assert_true(over && !result.ok && !result.lost);
@@ -457,9 +584,13 @@ int main(void)
         TEST(test_what_is_counted),
         TEST(test_an_id_counts_once),
         TEST(test_page_by_page),
+        TEST(test_no_page_too_many),
+        TEST(test_redis_is_slow),
+        TEST(test_in_the_order_of_the_table),
         TEST(test_whose_lanes),
         TEST(test_a_lost_connection),
         TEST(test_a_fault_ends_it),
+        TEST(test_the_next_page_cannot_be_asked_for),
         TEST(test_nobody_can_release),
         TEST(test_stopped),
     };

@@ -1,0 +1,33 @@
+/* A page of a pass: the reservations of its rows, each once, in one block of memory.
+ *
+ * Where the page says where its rows lie, they are in that order, so that a slice of it is
+ * neighbours in Postgres: a place that is read brings the next ones along. */
+#ifndef RS_PASS_PAGE_H
+#define RS_PASS_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct item;
+struct pages;
+struct refusals;
+
+struct pass_page {
+    TAILQ_ENTRY(pass_page) others;
+    struct item *items;
+    size_t n, next; /* those before `next` have been handed to lanes */
+    int slices;     /* ... and so many lanes are at work on them */
+    int telling;    /* so many drops have no answer of Redis's, and need the page */
+    bool placed;    /* the items know where their rows lie */
+    void *owner;    /* whoever made it */
+};
+
+/* Takes the first n rows of the page at hand (pages.h); the rows of an id make one item. Those
+ * whose back-off has not gone by are left out, and counted in *not_yet. NULL: out of memory. */
+struct pass_page *pass_page_new(const struct pages *pages, size_t n,
+                                const struct refusals *refusals, uint64_t *not_yet);
+void pass_page_free(struct pass_page *page); /* NULL is legal */
+
+#endif
