@@ -21,7 +21,7 @@ from measure import PROGRAMS, cpu_s, percentile, spent
 from runner import Figures, Measurement, Medians, Target, Variant
 
 CUSTOMERS, POPULAR = 8, 50
-SECONDS, SECONDS_QUICK = 15, 5
+SECONDS, SECONDS_QUICK = 12, 5
 RATE = 1000
 BACKLOG, BACKLOG_QUICK = 300_000, 60_000
 ALONE, BESIDE = "alone", "beside 1,000 releases a second"

@@ -16,7 +16,7 @@ from harness.database import Database
 from measure import cpu_s, percentile, spent
 from runner import Figures, Measurement, Medians, Target, Variant
 
-SECONDS, SECONDS_QUICK = 15, 5
+SECONDS, SECONDS_QUICK = 12, 5
 MARGIN_S = 0.5
 # Time to make them, and to fill Redis, before the first is due.
 LEAD_S, LEAD_S_FOR_ONE = 3.0, 1 / 40_000
@@ -116,7 +116,7 @@ def limits(variant_name: str, **at_most: float) -> list[Target]:
 
 LATENESS = Measurement(
     name="lateness",
-    title="Reservations fall due evenly for 15 s, mirrored by the feed (--quick: 5 s)",
+    title="Reservations fall due evenly for 12 s, mirrored by the feed (--quick: 5 s)",
     variants={
         name(1, PACED): variant(1),
         **{name(rate, NOW): variant(rate, "--pace", "0ms") for rate in (200, 1000, 5000, 10000)},

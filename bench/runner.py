@@ -55,6 +55,9 @@ class Measurement:
     # The figures that the table shows; none: all. The rest is in the file.
     shown: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        assert {*self.repeated, *self.compared} <= self.variants.keys(), self.name
+
 
 @dataclass
 class Run:

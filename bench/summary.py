@@ -135,22 +135,17 @@ def aims(contents: list[dict[str, Any]]) -> list[str]:
 
 def headlines(measured: dict[str, Any]) -> list[str]:
     """With a column for the former program where it was measured."""
-
-    def cell(variants: dict[str, Any], variant: str, figure: str, unit: str) -> str:
-        if variant not in variants:
-            return ""
-        return f"{figure_text(variants[variant][figure]['median'])} {unit}"
-
-    compared = any(former_of(v) in measured.get(m, {"variants": {}})["variants"] for _, m, v, *_ in HEADLINES)
-    lines = [row(["measured", *(["before"] if compared else []), ""])]
-    lines += [row(["---", *(["--:"] if compared else []), "--:"])]
+    lines = []
     for text, measurement, variant, figure, unit in HEADLINES:
-        if variant not in measured.get(measurement, {"variants": {}})["variants"]:
-            continue
-        variants = measured[measurement]["variants"]
-        names = [former_of(variant)] if compared else []
-        lines.append(row([text, *(cell(variants, one, figure, unit) for one in [*names, variant])]))
-    return [*lines, ""]
+        variants = measured.get(measurement, {"variants": {}})["variants"]
+        if variant in variants:
+            both = [variants.get(one, {}).get(figure) for one in (former_of(variant), variant)]
+            lines.append([text, *(f"{figure_text(f['median'])} {unit}" if f else "" for f in both)])
+    heads = [["measured", "before", "now"], ["---", "--:", "--:"]]
+    if not any(before for _, before, _ in lines):
+        heads = [["measured", ""], ["---", "--:"]]
+        lines = [[text, now] for text, _, now in lines]
+    return [*map(row, heads + lines), ""]
 
 
 def summary(contents: list[dict[str, Any]], which: str) -> str:

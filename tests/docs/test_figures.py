@@ -52,3 +52,22 @@ def test_readme_has_the_headlines() -> None:
 def test_both_are_of_the_same_run() -> None:
     (said,) = (line for line in marked("README.md", "short") if line.startswith("On 20"))
     assert said in marked(ALL, "all")
+
+
+def run(figure: float, former: float | None) -> dict[str, Any]:
+    """One measured figure of the first headline, and an aim about it."""
+    _, measurement, variant, name, _ = summary.HEADLINES[0]
+    variants = {variant: {name: {"median": figure, "runs": [figure]}}}
+    aim: dict[str, Any] = {"target": "late", "limit": 2.0, "value": figure, "met": figure <= 2}
+    if former is not None:
+        variants[variant + ", before"] = {name: {"median": former, "runs": [former]}}
+        aim["former"] = former
+    return {"measurements": {measurement: {"variants": variants, "targets": [aim]}}}
+
+
+def test_a_former_program_has_a_column() -> None:
+    alone, beside = run(3.0, None), run(3.0, 4.0)
+    assert summary.headlines(alone["measurements"])[2].endswith("median | 3.00 ms |")
+    assert summary.headlines(beside["measurements"])[2].endswith("median | 4.00 ms | 3.00 ms |")
+    assert summary.aims([alone])[2] == "| lateness: late | 3.00 | 2.00 | missed |"
+    assert summary.aims([beside])[2] == "| lateness: late | 4.00 | 3.00 | 2.00 | missed |"

@@ -108,7 +108,8 @@ def test_flags(page: Path) -> None:
     known = flags()
     assert "once" in known and "batch-size" in known
     for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", without_code(text)):
-        others = {"--no-healthcheck", "--explore", "--only", "--quick"}  # of docker, tools/mutants, bench/run
+        others = {"--no-healthcheck", "--explore"}  # of docker, tools/mutants
+        others |= {"--only", "--quick", "--former"}  # of bench/run
         assert span in others or span[2:] in known, span
     for line in text.splitlines():
         for words in re.findall(r"reservation-sweeper((?: +[^\s`|;&#>'\")]+)+)", line):
