@@ -250,6 +250,12 @@ void timer_after_us(struct timer *t, int64_t delay_us)
                   LOG_END);
 }
 
+void timer_soon(struct timer *t)
+{
+    t->blocked_us = t->loop->blocked_us;
+    event_active(t->event, EV_TIMEOUT, 0);
+}
+
 void timer_at_us(struct timer *t, int64_t mono_us)
 {
     int64_t now_us = clock_mono_us();

@@ -48,11 +48,11 @@ static int enqueue(struct redis_requests *q, struct redis_request *request, cons
                    size_t len)
 {
     bool was_idle = STAILQ_EMPTY(&q->pending);
-    if (redisAppendFormattedCommand(q->context, command, len) != REDIS_OK ||
-        event_add(q->writable, NULL) != 0) {
+    if (redisAppendFormattedCommand(q->context, command, len) != REDIS_OK) {
         q->events.on_broken(q->events.arg, "out of memory");
         return -1;
     }
+    event_active(q->writable, EV_WRITE, 0); /* there is room, nearly always: no need to ask */
     request->sent_us = clock_mono_us();
     STAILQ_INSERT_TAIL(&q->pending, request, entry);
     if (was_idle)

@@ -161,14 +161,14 @@ static void on_released(void *arg, const struct release_result *result)
     b->outdated = b->outdated || is_outdated(result->sqlstate);
     if (plan_answer(b->plan, result, &table, clock_mono_us()))
         statements_use_bytes(b->options.statements);
-    timer_after_us(b->next, 0);
+    timer_soon(b->next);
 }
 
 static void on_products(void *arg)
 {
     struct batch *b = arg;
     plan_products(b->plan, clock_mono_us());
-    timer_after_us(b->next, 0);
+    timer_soon(b->next);
 }
 
 static void on_proof(void *arg, const struct pg_answer *answer)
@@ -182,7 +182,7 @@ static void on_proof(void *arg, const struct pg_answer *answer)
     else if (answer->status == PG_REFUSED)
         proved = PLAN_PROOF_REFUSED;
     plan_proof(b->plan, proved);
-    timer_after_us(b->next, 0);
+    timer_soon(b->next);
 }
 
 void batch_allow_no_wait(struct batch *b)
@@ -250,7 +250,7 @@ static void step(void *arg)
             plan_products(b->plan, clock_mono_us());
         else
             plan_unsent(b->plan);
-        timer_after_us(b->next, 0);
+        timer_soon(b->next);
     }
 }
 
@@ -268,5 +268,5 @@ void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, even
     if (plan_begin(b->plan, items, n, backlog, &table, clock_mono_us()) == 0 && n > 0)
         step(b); /* something is sent, or could not be: this does not end the batch */
     else
-        timer_after_us(b->next, 0);
+        timer_soon(b->next);
 }

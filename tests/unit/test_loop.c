@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct fixture {
@@ -156,6 +157,67 @@ static void stop_lets_the_turn_finish(void **state)
     loop_free(f.loop);
 }
 
+/* What three timers did, in which order, from a callback that arms them all. */
+struct order {
+    struct timer *begin, *later, *soon, *cleared;
+    char fired[8];
+    struct loop *loop;
+};
+
+static void fired(struct order *o, const char *what)
+{
+    strcat(o->fired, what);
+}
+
+static void on_fire_arm(void *arg)
+{
+    struct order *o = arg;
+    timer_after_us(o->later, 0);
+    timer_after_us(o->soon, 1000000000); /* replaced */
+    timer_soon(o->soon);
+    timer_soon(o->cleared);
+    assert_true(timer_armed(o->soon));
+    timer_clear(o->cleared);
+    assert_false(timer_armed(o->cleared));
+    fired(o, "a");
+}
+
+static void on_fire_later(void *arg)
+{
+    fired(arg, "l");
+    loop_stop(((struct order *)arg)->loop);
+}
+
+static void on_fire_soon(void *arg)
+{
+    struct order *o = arg;
+    fired(o, "s");
+    assert_false(timer_armed(o->soon));
+}
+
+static void on_fire_cleared(void *arg)
+{
+    fired(arg, "c");
+}
+
+static void soon_is_this_turn(void **state)
+{
+    struct order o = {.loop = loop_new()};
+    (void)state;
+    o.begin = timer_new(o.loop, on_fire_arm, &o);
+    o.later = timer_new(o.loop, on_fire_later, &o);
+    o.soon = timer_new(o.loop, on_fire_soon, &o);
+    o.cleared = timer_new(o.loop, on_fire_cleared, &o);
+    timer_after_us(o.begin, 0);
+    assert_int_equal(loop_run(o.loop), 0);
+    assert_string_equal(o.fired, "asl");
+    timer_free(o.begin);
+    timer_free(o.later);
+    timer_free(o.soon);
+    timer_free(o.cleared);
+    loop_free(o.loop);
+}
+
 static void on_fire_raise(void *arg)
 {
     (void)arg;
@@ -235,6 +297,7 @@ int main(void)
         cmocka_unit_test(timer_counts_from_now),
         cmocka_unit_test(timer_may_free_itself),
         cmocka_unit_test(last_moment_wins_and_clear_disarms),
+        cmocka_unit_test(soon_is_this_turn),
         cmocka_unit_test(stop_lets_the_turn_finish),
         cmocka_unit_test(deadline_does_not_count_what_blocks),
         cmocka_unit_test(signal_reaches_its_callback),
