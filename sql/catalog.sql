@@ -11,7 +11,8 @@
 --   clock        Postgres's, in microseconds
 --   type         as SQL writes it, "numeric(10,2)"
 --   nullable     the column
---   alone_unique a unique index has this column alone: no two rows of the table have one value
+--   alone_unique a unique index has this column alone: no two rows of the table have one value, as
+--                "=" compares values of the column (an index may compare them otherwise)
 --   row_security of the table is in force for this role
 --   meddled      triggers or rules of the shop's, or a table that is none (a view), may make an
 --                UPDATE of the table something else than was sent; also those of its partitions
@@ -20,6 +21,7 @@
 --   relkind      as in pg_class
 --   bytes        the database's encoding is SQL_ASCII: its texts are bytes
 --   deferred     such a trigger may wait for the COMMIT
+--   divided      the table's rows may lie in several tables: partitions or children
 -- meddled is asked anew inside a release (`meddled` in sql/parts.sql).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
@@ -61,7 +63,10 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
        (a.attnotnull OR t.typnotnull) IS NOT TRUE AS nullable,
        EXISTS (SELECT FROM pg_catalog.pg_index x
                 WHERE x.indrelid = w.tab AND x.indisunique AND x.indisvalid AND x.indimmediate
-                  AND x.indnkeyatts = 1 AND x.indkey[0] = a.attnum AND x.indpred IS NULL)
+                  AND x.indnkeyatts = 1 AND x.indkey[0] = a.attnum AND x.indpred IS NULL
+                  AND x.indcollation[0] = a.attcollation
+                  AND EXISTS (SELECT FROM pg_catalog.pg_opclass o
+                               WHERE o.oid = x.indclass[0] AND o.opcdefault))
            AND NOT (c.relkind = 'r' AND c.relhassubclass) AS alone_unique,
        coalesce(pg_catalog.row_security_active(w.tab::pg_catalog.oid), false) AS row_security,
        w.tab::pg_catalog.oid IN (SELECT m.root FROM meddled m) AS meddled,
@@ -69,7 +74,8 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
        w.tab::pg_catalog.oid AS relation, c.relkind,
        pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes,
        EXISTS (SELECT FROM family f JOIN pg_catalog.pg_trigger t ON t.tgrelid = f.rel
-                WHERE f.root = w.tab AND NOT t.tgisinternal AND t.tgdeferrable) AS deferred
+                WHERE f.root = w.tab AND NOT t.tgisinternal AND t.tgdeferrable) AS deferred,
+       (c.relkind = 'p' OR c.relhassubclass) IS TRUE AS divided
   FROM asked w
   LEFT JOIN pg_catalog.pg_class c ON c.oid = w.tab
   LEFT JOIN pg_catalog.pg_attribute a

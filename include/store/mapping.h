@@ -52,7 +52,9 @@ struct mapping_types {
     bool deferred;            /* ... when the transaction ends */
     bool counter_unique;      /* no product has two counter rows */
     bool whole_units;         /* quantity is an integer, and the counters hold any integer */
-    bool partitioned;         /* one of the tables is */
+    bool id_unique;           /* a reservation has one row */
+    bool rows_divided;        /* the reservations lie in several tables, where ctid repeats */
+    bool counters_divided;    /* ... the counters */
     const char *product_type; /* of the counters, as SQL writes it */
 };
 

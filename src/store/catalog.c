@@ -67,6 +67,7 @@ enum {
     FACT_RELKIND,
     FACT_BYTES,
     FACT_DEFERRED,
+    FACT_DIVIDED,
     FACTS,
 };
 
@@ -110,6 +111,7 @@ int catalog_read(struct catalog *c, const struct pg_result *r)
         column->row_security = is_true(r, i, FACT_ROW_SECURITY);
         column->meddled = is_true(r, i, FACT_MEDDLED);
         column->deferred = is_true(r, i, FACT_DEFERRED);
+        column->divided = is_true(r, i, FACT_DIVIDED);
         column->relkind = pg_result_text(r, i, FACT_RELKIND)[0];
         copy(column->kind, pg_result_text(r, i, FACT_KIND));
         copy(column->type, pg_result_text(r, i, FACT_TYPE));
@@ -218,7 +220,9 @@ static void read_guards(const struct catalog *c, struct mapping_types *types)
     types->counter_unique = of[COL_STOCK_PRODUCT].unique;
     types->whole_units = is_integer(&of[COL_QUANTITY]) && holds_integers(&of[COL_AVAILABLE]) &&
                          holds_integers(&of[COL_RESERVED]);
-    types->partitioned = of[COL_ID].relkind == 'p' || of[COL_STOCK_PRODUCT].relkind == 'p';
+    types->id_unique = of[COL_ID].unique;
+    types->rows_divided = of[COL_ID].divided;
+    types->counters_divided = of[COL_STOCK_PRODUCT].divided;
     types->product_type = of[COL_STOCK_PRODUCT].type;
 }
 
@@ -285,7 +289,7 @@ static bool same_rest(const struct catalog_column *a, const struct catalog_colum
     return a->relation == b->relation && a->relkind == b->relkind && a->found == b->found &&
            a->readable == b->readable && a->writable == b->writable && a->unique == b->unique &&
            a->row_security == b->row_security && a->meddled == b->meddled &&
-           a->deferred == b->deferred;
+           a->deferred == b->deferred && a->divided == b->divided;
 }
 
 bool catalog_changed(const struct catalog *before, const struct catalog *now)

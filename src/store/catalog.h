@@ -24,6 +24,7 @@ struct catalog_column {
     bool nullable, unique;
     bool row_security;            /* of the table: see sql/catalog.sql */
     bool meddled, deferred;       /* ... */
+    bool divided;                 /* ... */
     char relkind;                 /* of the table */
     char kind[CATALOG_TYPE_MAX];  /* "timestamptz", "public.mood"; of a domain its base */
     char type[CATALOG_TYPE_MAX];  /* "timestamp(3) with time zone" */

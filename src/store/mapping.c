@@ -68,7 +68,8 @@ void mapping_use_bytes(struct mapping_types *types)
 
 bool mapping_allows_lean(const struct mapping_types *types)
 {
-    return mapping_allows_bulk(types) && !types->rows_hidden && !types->partitioned;
+    return mapping_allows_bulk(types) && !types->rows_hidden && !types->rows_divided &&
+           !types->counters_divided;
 }
 
 bool mapping_allows_bulk(const struct mapping_types *types)
@@ -173,6 +174,8 @@ char *mapping_render(const char *text, const struct mapping_types *types, unsign
         {"expires_nullable", types->expires_nullable},
         {"counters_hidden", types->counters_hidden},
         {"meddled", types->meddled},
+        {"id_unique", types->id_unique},
+        {"divided", types->rows_divided},
         {"total", types->has_total_stock},
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},

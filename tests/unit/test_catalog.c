@@ -27,7 +27,7 @@ enum {
 
 /* ---- an answer, in place of pg_result.c and pg_quote.c ---- */
 
-#define FACTS_N 15
+#define FACTS_N 16
 
 static struct {
     int rows, columns;
@@ -148,7 +148,8 @@ static void test_the_schema(void **state)
     assert_true(t.expires_has_zone && t.updated_has_zone && t.stock_updated_has_zone);
     assert_true(t.has_total_stock && t.counter_unique && t.whole_units);
     assert_false(t.bytes || t.expires_nullable || t.rows_hidden || t.counters_hidden);
-    assert_false(t.meddled || t.deferred || t.partitioned);
+    assert_false(t.meddled || t.deferred || t.rows_divided || t.counters_divided);
+    assert_true(t.id_unique);
     assert_true(mapping_allows_lean(&t));
 }
 
@@ -282,12 +283,18 @@ static void test_what_may_stand_between(void **state)
         c.columns[i].deferred = true;
         assert_true(judged(&c).deferred);
         c = schema();
-        c.columns[i].relkind = 'p';
-        assert_true(judged(&c).partitioned);
+        c.columns[i].divided = true;
+        assert_int_equal(judged(&c).rows_divided, i == ID);
+        assert_int_equal(judged(&c).counters_divided, i != ID);
     }
     c = schema();
     c.columns[STOCK_PRODUCT].unique = false;
     assert_false(judged(&c).counter_unique);
+    assert_true(judged(&c).id_unique);
+    c = schema();
+    c.columns[ID].unique = false;
+    assert_false(judged(&c).id_unique);
+    assert_true(judged(&c).counter_unique);
     c = schema();
     c.columns[EXPIRES].nullable = true;
     assert_true(judged(&c).expires_nullable);
@@ -328,7 +335,7 @@ static void answer_set(void)
 {
     static const char *const cells[FACTS_N] = {"uuid", "t", "t", "t", "1795000000000001", "uuid",
                                                "f",    "t", "f", "f", "pg_catalog.uuid",  "16385",
-                                               "r",    "f", "f"};
+                                               "r",    "f", "f", "f"};
     answer.rows = CATALOG_COLUMNS;
     answer.columns = FACTS_N;
     for (int i = 0; i < CATALOG_COLUMNS; i++)
@@ -347,7 +354,7 @@ static void test_reading(void **state)
         assert_true(column->exists && column->found && column->readable && column->writable);
         assert_true(column->unique);
         assert_false(column->nullable || column->row_security || column->meddled);
-        assert_false(column->deferred);
+        assert_false(column->deferred || column->divided);
         assert_int_equal(column->relkind, 'r');
         assert_int_equal(column->relation, 16385);
         assert_string_equal(column->kind, "uuid");
@@ -383,6 +390,7 @@ static void test_each_fact(void **state)
         {8, offsetof(struct catalog_column, row_security)},
         {9, offsetof(struct catalog_column, meddled)},
         {14, offsetof(struct catalog_column, deferred)},
+        {15, offsetof(struct catalog_column, divided)},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c;
@@ -411,7 +419,7 @@ static void test_changes(void **state)
         offsetof(struct catalog_column, readable),     offsetof(struct catalog_column, writable),
         offsetof(struct catalog_column, nullable),     offsetof(struct catalog_column, unique),
         offsetof(struct catalog_column, row_security), offsetof(struct catalog_column, meddled),
-        offsetof(struct catalog_column, deferred),
+        offsetof(struct catalog_column, deferred),     offsetof(struct catalog_column, divided),
     };
     for (int i = 0; i < CATALOG_COLUMNS; i++) {
         for (size_t j = 0; j < ARRAY_LEN(flags); j++) {

@@ -68,7 +68,8 @@ static const struct mapping_types other = {
     .counters_hidden = true,
     .meddled = true,
     .deferred = true,
-    .partitioned = true,
+    .rows_divided = true,
+    .counters_divided = true,
     .product_type = "PRODUCT_TYPE",
 };
 
@@ -296,8 +297,14 @@ static void test_what_is_allowed(void **state)
     t.rows_hidden = true;
     expect_allowed(t, true, false);
     t = schema;
-    t.partitioned = true;
+    t.rows_divided = true;
     expect_allowed(t, true, false);
+    t = schema;
+    t.counters_divided = true;
+    expect_allowed(t, true, false);
+    t = schema;
+    t.id_unique = true;
+    expect_allowed(t, true, true);
     t = schema;
     t.meddled = true;
     expect_allowed(t, false, false);
