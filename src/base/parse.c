@@ -13,6 +13,7 @@
 #define FRACTION_DIGITS_MAX 9
 #define SCORE_TEXT_MAX 63 /* Redis prints "%.17g": 24 bytes at most */
 #define SCORE_MAX_MS INT64_C(253402300799000)
+#define EPOCH_DIGITS 11 /* until the year 5138 */
 
 int parse_int(const char *text, int64_t min, int64_t max, int64_t *out)
 {
@@ -123,9 +124,33 @@ int parse_score_ms(const char *text, size_t len, int64_t *out)
     return 0;
 }
 
+/* As nearly every time is written: so many digits that nothing overflows, then up to six. Returns
+ * 0, or -1: another way has to be tried. */
+static int parse_plain_epoch_us(const char *text, int64_t *out)
+{
+    const char *p = text;
+    int64_t us = 0, unit = SECOND_US;
+    while (isdigit((unsigned char)*p) && p - text < EPOCH_DIGITS)
+        us = us * 10 + (*p++ - '0');
+    if (p == text)
+        return -1;
+    us *= SECOND_US;
+    if (*p == '.')
+        for (p++; isdigit((unsigned char)*p) && unit > 1; p++) {
+            unit /= 10;
+            us += (*p - '0') * unit;
+        }
+    if (*p != '\0')
+        return -1;
+    *out = us;
+    return 0;
+}
+
 int parse_epoch_us(const char *text, int64_t *out)
 {
     char *end;
+    if (parse_plain_epoch_us(text, out) == 0)
+        return 0;
     if (strcmp(text, "Infinity") == 0) {
         *out = SCORE_MAX_MS * MS_US;
         return 0;

@@ -46,7 +46,7 @@ size_t utf8_char_len(const char *text, size_t len)
 bool utf8_valid(const char *text, size_t len)
 {
     while (len > 0) {
-        size_t n = utf8_char_len(text, len);
+        size_t n = (unsigned char)*text < 0x80 ? 1 : utf8_char_len(text, len); /* most are */
         if (n == 0)
             return false;
         text += n;

@@ -100,8 +100,9 @@ static void note_fault(struct parts *s, const struct item *items, size_t n)
 
 void account_decided(struct parts *s, struct item *items, size_t n, int64_t now_us)
 {
+    const int64_t mono_us = clock_mono_us();
     for (size_t i = 0; i < n; i++) {
-        locked_note(s->locked, &items[i], now_us, clock_mono_us());
+        locked_note(s->locked, &items[i], now_us, mono_us);
         account_item(s, &items[i], now_us);
     }
     note_fault(s, items, n);

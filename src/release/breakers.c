@@ -15,7 +15,7 @@
 #define SLOTS 256
 
 struct slot {
-    uint64_t product; /* a hash; 0: free */
+    uint64_t product; /* a hash */
     struct breaker breaker;
     char sqlstate[6]; /* why the last of them was refused that counts */
     char message[200];
@@ -23,6 +23,7 @@ struct slot {
 
 struct breakers {
     struct refusal_log *log;
+    size_t n; /* slots that are taken: the first ones */
     struct slot slots[SLOTS];
 };
 
@@ -42,12 +43,13 @@ void breakers_free(struct breakers *b)
 void breakers_forget(struct breakers *b)
 {
     memset(b->slots, 0, sizeof(b->slots));
+    b->n = 0;
 }
 
 bool breakers_any(const struct breakers *b, int64_t mono_us)
 {
-    for (size_t i = 0; i < SLOTS; i++)
-        if (b->slots[i].product != 0 && breaker_speaks(&b->slots[i].breaker, mono_us))
+    for (size_t i = 0; i < b->n; i++)
+        if (breaker_speaks(&b->slots[i].breaker, mono_us))
             return true;
     return false;
 }
@@ -55,22 +57,31 @@ bool breakers_any(const struct breakers *b, int64_t mono_us)
 static struct slot *find(struct breakers *b, const char *product)
 {
     uint64_t h = hash_text(product);
-    for (size_t i = 0; i < SLOTS; i++)
+    for (size_t i = 0; i < b->n; i++)
         if (b->slots[i].product == h)
             return &b->slots[i];
     return NULL;
 }
 
-/* The product's slot, or a free one, or the one that was used longest ago, made the product's. */
+/* One that is not taken yet, or the one that was used longest ago. */
+static struct slot *spare(struct breakers *b)
+{
+    if (b->n < SLOTS)
+        return &b->slots[b->n++];
+    struct slot *oldest = &b->slots[0];
+    for (size_t i = 1; i < SLOTS; i++)
+        if (b->slots[i].breaker.last_us < oldest->breaker.last_us)
+            oldest = &b->slots[i];
+    return oldest;
+}
+
+/* The product's slot, or a spare one, made the product's. */
 static struct slot *take(struct breakers *b, const char *product)
 {
     struct slot *s = find(b, product);
     if (s != NULL)
         return s;
-    s = &b->slots[0];
-    for (size_t i = 1; i < SLOTS && s->product != 0; i++)
-        if (b->slots[i].product == 0 || b->slots[i].breaker.last_us < s->breaker.last_us)
-            s = &b->slots[i];
+    s = spare(b);
     *s = (struct slot){.product = hash_text(product)};
     return s;
 }
