@@ -56,7 +56,7 @@ struct item {
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
                            was known before: 0, nothing */
     int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
-    struct units units; /* RELEASED */
+    struct units units; /* RELEASED; of a backlog's release the first one has those of all */
     char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
                            that has none */
     char *error;        /* FAILED, DEFERRED: owned */
@@ -73,6 +73,9 @@ void item_clear(struct item *item);
 
 /* How often it has been refused, this time included. */
 uint32_t item_attempts(const struct item *item);
+
+/* The places of n items, as an array of ctids in text form; malloc'd. NULL: out of memory. */
+char *item_places(struct item *const *items, size_t n);
 
 /* What an error of Postgres means for a batch. */
 enum release_fault {
@@ -110,6 +113,8 @@ enum release_way {
     RELEASE_WAITING, /* counters first, waiting for each up to lock_timeout */
     RELEASE_BULK,    /* for a backlog: rows first, waiting for all; decides only what it
                            releases */
+    RELEASE_BACKLOG, /* for a backlog that was read from Postgres: rows by their places, passing by
+                        what is locked; decides only what it releases */
     RELEASE_WAYS,
 };
 
@@ -122,18 +127,20 @@ struct release_options {
     bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */
 };
 
-/* Sends the release of n items (1 to 5,000), which must be valid ids for statements_types() and
- * stay in place until done. On RELEASE_OK every item's outcome is set (the bulk way leaves some at
- * OUTCOME_NONE: try them the careful way); else none is touched. done fires once, never from inside
- * this call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy, out of
- * memory). */
+/* Sends the release of n items (1 to 5,000; 50,000 of a backlog's), which must be valid ids for
+ * statements_types() and stay in place until done. RELEASE_BACKLOG, where mapping_allows_backlog:
+ * each has an id of its own, its expires_us, and the places of all its rows that were read. On
+ * RELEASE_OK every item's outcome is set, but that those which a bulk or a backlog's release leaves
+ * have OUTCOME_NONE: try them the careful way. Else none is touched. done fires once, never from
+ * inside this call; it may send again. Returns 0, or -1 when nothing was sent (link down or busy,
+ * out of memory). */
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
     __attribute__((warn_unused_result));
 
-/* Sends a statement whose parameter is the ids of n items, maybe 0 (a bulk release also takes the
- * lock timeout), as the second of a transaction with a release's settings. cb as
- * pg_link_send's; returns as release_send. */
+/* Sends a statement whose parameter is the ids of n items, maybe 0 (what changes counters last
+ * also takes the lock timeouts, and a backlog's release the places), as the second of a transaction
+ * with a release's settings. cb as pg_link_send's; returns as release_send. */
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
     __attribute__((warn_unused_result));

@@ -69,6 +69,11 @@ void mapping_use_bytes(struct mapping_types *types);
 /* Whether a bulk release can tell that it did what it should (sql/release_bulk.sql). */
 bool mapping_allows_bulk(const struct mapping_types *types);
 
+/* Whether a release may go by the places of rows (sql/release_backlog.sql): where
+ * mapping_allows_lean, since what it does not see it cannot judge, and a place is one of a single
+ * table. */
+bool mapping_allows_backlog(const struct mapping_types *types);
+
 /* Whether nothing stands between an UPDATE of the two tables and the rows that it means: then the
  * release can do with its lean form (sql/release.sql). */
 bool mapping_allows_lean(const struct mapping_types *types);

@@ -17,6 +17,7 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_CAREFUL] = "the release",
     [STATEMENT_RELEASE_WAITING] = "the release that waits",
     [STATEMENT_RELEASE_BULK] = "the release of a backlog",
+    [STATEMENT_RELEASE_BACKLOG] = "the release of a backlog by places",
     [STATEMENT_RELEASE_CHECK] = "the check of a release",
     [STATEMENT_PRODUCTS] = "the question for the products of reservations",
     [STATEMENT_DUE_ROWS] = "the feed's poll",

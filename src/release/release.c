@@ -6,6 +6,7 @@
 #include "base/time_units.h"
 #include "link/pg_array.h"
 #include "link/pg_link.h"
+#include "release/outcomes.h"
 #include "store/ask.h"
 #include "store/statements.h"
 
@@ -61,34 +62,6 @@ struct request {
     void *arg;
 };
 
-int item_init(struct item *item, const char *id, size_t id_len)
-{
-    memset(item, 0, sizeof(*item));
-    item->id = malloc(id_len + 1);
-    if (item->id == NULL)
-        return -1;
-    memcpy(item->id, id, id_len);
-    item->id[id_len] = '\0';
-    item->id_len = id_len;
-    return 0;
-}
-
-void item_clear(struct item *item)
-{
-    if (!item->borrowed)
-        free(item->id);
-    free(item->counter);
-    free(item->error);
-    free(item->record);
-    free(item->products);
-    memset(item, 0, sizeof(*item));
-}
-
-uint32_t item_attempts(const struct item *item)
-{
-    return item->attempts + (item->outcome == OUTCOME_FAILED ? 1 : 0);
-}
-
 /* PostgreSQL manual, appendix A. What is not listed is a row's: triggers may raise any code. */
 enum release_fault release_classify(const char *sqlstate, bool inside)
 {
@@ -112,88 +85,13 @@ enum release_fault release_classify(const char *sqlstate, bool inside)
     return inside && (fault == RELEASE_GONE || fault == RELEASE_SERVER) ? RELEASE_EITHER : fault;
 }
 
-enum column {
-    COL_N,
-    COL_EXPIRES_AT,
-    COL_UNITS,
-    COL_UNHELD,
-    COL_FOUND, /* that of a bulk release ends before it */
-    COL_ACTIVE_ROWS,
-    COL_DUE,
-    COL_ADDS_UP,
-    COL_NOTED,
-    COLS
-};
-
-static bool is_true(const struct pg_result *r, int row, int column)
-{
-    return pg_result_text(r, row, column)[0] == 't';
-}
-
-static enum outcome outcome_of(const struct pg_result *r, int row)
-{
-    if (!pg_result_null(r, row, COL_UNITS))
-        return OUTCOME_RELEASED;
-    if (!is_true(r, row, COL_FOUND))
-        return OUTCOME_MISSING;
-    if (pg_result_int(r, row, COL_ACTIVE_ROWS) == 0)
-        return OUTCOME_INACTIVE;
-    return is_true(r, row, COL_DUE) ? OUTCOME_LOCKED : OUTCOME_NOT_DUE;
-}
-
-/* One row of the answer: an item has as many as it has rows in the table. A released row decides
- * for its item, since the statement flips all active rows or none. */
-static void read_row(struct item *item, const struct pg_result *r, int row)
-{
-    enum outcome outcome = outcome_of(r, row);
-    if (item->outcome == OUTCOME_RELEASED && outcome != OUTCOME_RELEASED)
-        return;
-    item->outcome = outcome;
-    item->lock = LOCK_HELD;
-    if (parse_epoch_us(pg_result_text(r, row, COL_EXPIRES_AT), &item->expires_us) != 0)
-        item->expires_us = INT64_MAX;
-    bool unheld = !pg_result_null(r, row, COL_UNHELD);
-    if (outcome == OUTCOME_RELEASED) {
-        /* A number, or the statement would have failed. */
-        struct units units = units_parse(pg_result_text(r, row, COL_UNITS));
-        units_add(&item->units, &units);
-        if (item->uncounted == 0) {
-            free(item->counter);
-            item->counter = NULL;
-        }
-        item->uncounted += unheld ? 1 : 0;
-    }
-    /* NULL, when memory ran out, only costs a later attempt. */
-    if ((outcome == OUTCOME_LOCKED || outcome == OUTCOME_RELEASED) && unheld &&
-        item->counter == NULL)
-        item->counter = strdup(pg_result_text(r, row, COL_UNHELD));
-}
-
-/* Returns 0, or -1 when the answer is not what the statement gives. */
+/* Returns 0, or -1 when the answer is not what the statements give. */
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
-    const struct pg_result *r = answer->nresults >= 2 ? answer->results[1] : NULL;
-    bool bulk = q->options.way == RELEASE_BULK;
-    if (r == NULL || pg_result_columns(r) < (bulk ? COL_FOUND : COLS) ||
-        pg_result_columns(answer->results[0]) < 1 || pg_result_rows(answer->results[0]) != 1)
+    if (answer->nresults < 2 || pg_result_columns(answer->results[0]) < 1 ||
+        pg_result_rows(answer->results[0]) != 1 ||
+        outcomes_read(q->options.way, q->items, q->n, answer->results[1]) != 0)
         return -1;
-    for (size_t i = 0; i < q->n; i++) {
-        struct item *item = q->items[i];
-        free(item->counter);
-        item->counter = NULL;
-        item->outcome = OUTCOME_NONE;
-        item->units = (struct units){0, 0};
-        item->uncounted = 0;
-    }
-    for (int row = 0; row < pg_result_rows(r); row++) {
-        int64_t n = pg_result_int(r, row, COL_N);
-        if (n < 1 || (uint64_t)n > q->n || (bulk && pg_result_null(r, row, COL_UNITS)))
-            return -1;
-        read_row(q->items[n - 1], r, row);
-    }
-    for (size_t i = 0; i < q->n; i++)
-        if (q->items[i]->outcome == OUTCOME_NONE && !bulk)
-            return -1;
     server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
     return 0;
@@ -296,15 +194,19 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
              (long long)(options->statement_timeout_us / MS_US));
     snprintf(alone_timeout, sizeof(alone_timeout), "%lldms",
              (long long)(options->statement_timeout_us / 2000));
+    bool by_place = which == STATEMENT_RELEASE_BACKLOG;
     char *ids = id_array(items, n);
-    if (ids == NULL)
-        return -1;
+    char *places = by_place ? item_places(items, n) : NULL;
+    int rc = -1;
+    if (ids == NULL || (by_place && places == NULL))
+        goto out;
     bool lean = which == STATEMENT_RELEASE_LEAN;
     bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
     bool alone = lean || explaining;
-    bool small = n <= NAMED_IDS_MAX && which != STATEMENT_RELEASE_BULK;
+    bool rows_first = which == STATEMENT_RELEASE_BULK || by_place;
+    bool small = n <= NAMED_IDS_MAX && !rows_first;
     const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
-    const char *params[] = {ids, lock_timeout, alone_timeout};
+    const char *params[] = {ids, lock_timeout, alone_timeout, places};
     struct ask_query queries[4] = {
         {.sql = begin_sql(alone, options->no_wait),
          .nparams = alone ? 3 : 2,
@@ -312,7 +214,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
          .isolates = alone,
          .often = true},
         {.statement = which,
-         .nparams = which == STATEMENT_RELEASE_BULK ? 3 : 1,
+         .nparams = by_place ? 4 : (rows_first ? 3 : 1),
          .params = params,
          .often = small},
     };
@@ -328,8 +230,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
                                     .clock = options->clock,
                                     .link = link,
                                     .deadline_us = options->statement_timeout_us * 3 / 2};
-    int rc = ask_send(&ask, queries, n_queries, cb, arg);
+    rc = ask_send(&ask, queries, n_queries, cb, arg);
+out:
     free(ids);
+    free(places);
     return rc;
 }
 
@@ -339,6 +243,7 @@ static int send(struct request *q, bool may_be_lean)
         [RELEASE_CAREFUL] = STATEMENT_RELEASE_CAREFUL,
         [RELEASE_WAITING] = STATEMENT_RELEASE_WAITING,
         [RELEASE_BULK] = STATEMENT_RELEASE_BULK,
+        [RELEASE_BACKLOG] = STATEMENT_RELEASE_BACKLOG,
     };
     const struct statements *s = q->options.statements;
     q->lean = may_be_lean && q->options.way == RELEASE_CAREFUL &&

@@ -72,6 +72,11 @@ bool mapping_allows_lean(const struct mapping_types *types)
            !types->counters_divided;
 }
 
+bool mapping_allows_backlog(const struct mapping_types *types)
+{
+    return mapping_allows_lean(types);
+}
+
 bool mapping_allows_bulk(const struct mapping_types *types)
 {
     return !types->meddled && !types->counters_hidden && types->counter_unique &&

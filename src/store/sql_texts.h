@@ -6,6 +6,7 @@
 extern const char sql_parts[];
 
 extern const char sql_release[];
+extern const char sql_release_backlog[];
 extern const char sql_release_bulk[];
 extern const char sql_release_check[];
 extern const char sql_products[];

@@ -138,6 +138,7 @@ static int render(struct statements *s, struct load *load)
         [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
         [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
         [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
+        [STATEMENT_RELEASE_BACKLOG] = {sql_release_backlog, 0},
         [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
         [STATEMENT_PRODUCTS] = {sql_products, 0},
         [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},

@@ -15,19 +15,22 @@ from .sweeper import run_once
 SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*{} .*?)\n\d{{4}}-[^\n]*?[Pp]arameters: ([^\n]*)"
 
 
-def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str, str]:
+def prepare_sent(
+    db: Database, name: str, first: str, *options: str, status: int = 0
+) -> dict[str, str]:
     """Runs the sweeper, and prepares on db.conn, as `name`, the statement it sent that begins so (a
     pattern). Returns the parameters that were sent with it."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
     done = run_once(*options, dsn=db.dsn)
-    assert done.status == 0, done.stderr
+    assert done.status == status, done.stderr
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)
         found = re.search(SENT.format(first), log.read(), re.DOTALL)
     assert found, "it is in the server's log"
-    db.conn.execute(f"PREPARE {name} AS {found[1]}")
+    text = found[1].replace("EXPLAIN (COSTS OFF) ", "")
+    db.conn.execute(f"PREPARE {name} AS {text}")
     return dict(re.findall(r"(\$\d) = '([^']*)'", found[2]))
 
 
@@ -36,6 +39,38 @@ def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
     the bulk way: then of two lock timeouts, too, one for the counters and one for another release."""
     shop.bulk_reserve(db, reservations, [shop.add_product(db, stock=reservations)])
     return prepare_sent(db, "release", "WITH seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
+
+
+def prepare_backlog_release(db: Database) -> None:
+    """The release of a backlog by places, for `release_by_places`: as --check-config explains it, which
+    finds no Redis here."""
+    explained = r"EXPLAIN \(COSTS OFF\) WITH locked AS"
+    nowhere = ("--check-config", "--redis-url", "redis://127.0.0.1:1")
+    prepare_sent(db, "by_places", explained, *nowhere, status=1)
+
+
+def places(db: Database, *ids: str) -> list[tuple[str, str]]:
+    """The id and place of each active row of these, or of all, as a page of a pass shows them."""
+    return [
+        (id, place)
+        for id, place in db.query(
+            "SELECT id::text, ctid::text FROM inventory_reservations WHERE status = 'active'"
+        )
+        if not ids or id in ids
+    ]
+
+
+def release_by_places(
+    db: Database, rows: list[tuple[str, str]], counters_ms: int = 2000, others_ms: int = 2000
+) -> set[str]:
+    """Releases rows that a page has shown; the ids that the answer does not except."""
+    ids = list(dict.fromkeys(id for id, _ in rows))
+    answer = db.conn.cursor(row_factory=namedtuple_row).execute(
+        f"EXECUTE by_places ('{id_array(tuple(ids))}', '{counters_ms}ms', '{others_ms}ms',"
+        f" '{id_array(tuple(place for _, place in rows))}')"
+    )
+    excepted = {ids[row.n - 1] for row in answer if row.n > 0 and row.unheld is None}
+    return set(ids) - excepted
 
 
 def id_array(ids: tuple[str, ...]) -> str:
