@@ -11,7 +11,9 @@
  *   nobody is called back, inside the call that met the fault.
  * - The events go before the descriptor that they watch.
  * - What arrived before the end of the stream still counts: an error reply may explain it.
- * - With TLS, writing may have to read, and reading to write: OpenSSL is asked which it wants. */
+ * - With TLS, writing may have to read, and reading to write: OpenSSL is asked which it wants.
+ * - What is to be written is written before the loop sleeps, and only what the socket does not take
+ *   waits for it: the event is made active, which costs no call of the kernel's. */
 #include "link/redis_link_private.h"
 
 #include "link/loop.h"
@@ -157,8 +159,9 @@ static void flush_output(struct redis_conn *c)
     redis_tls_prepare(c->ssl);
     if (redisBufferWrite(c->requests.context, &done) != REDIS_OK)
         lose_socket(c);
-    else if ((!done && !redis_tls_wants_read(c->ssl)) || redis_tls_wants_write(c->ssl))
-        event_add(c->requests.writable, NULL);
+    else if (((!done && !redis_tls_wants_read(c->ssl)) || redis_tls_wants_write(c->ssl)) &&
+             event_add(c->requests.writable, NULL) != 0)
+        redis_conn_lose(c, "out of memory");
 }
 
 /* The socket is connected, or has failed to. */

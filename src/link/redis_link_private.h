@@ -46,7 +46,7 @@ struct redis_requests_events {
 struct redis_requests {
     STAILQ_HEAD(, redis_request) pending;
     redisContext *context;  /* into which commands go; NULL: there is no connection */
-    struct event *writable; /* made pending when there is something to write */
+    struct event *writable; /* made active when there is something to write */
     struct redis_requests_events events;
     bool calling; /* inside a callback of a request */
 };
