@@ -1,9 +1,10 @@
--- Mirrors reservations into pending, at the earlier of the given time and what stands there.
--- Ids in inflight are not touched, nor are those that have failed, unless pending lost them.
+-- Mirrors reservations that are due into pending, at the earlier of the given time and what stands
+-- there. Not touched is what pending does not have and somebody has claimed (lib_leases.lua), and what
+-- it has with a record in failed: a retry keeps its time.
 -- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at_ms, id, ... for at most 1000 ids
 -- Returns how many entries are new or became earlier.
-local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
+local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if #ARGV > 2000 then
     return redis.error_reply('ERR too many ids for one script')
 end
@@ -11,27 +12,33 @@ if #ARGV == 0 then
     return 0
 end
 
-local claimed = redis.call('ZCARD', inflight) > 0
+local claimed = redis.call('ZCARD', leases) + redis.call('ZCARD', inflight) > 0
 local refused = redis.call('HLEN', failed) > 0
 if not claimed and not refused then
     return redis.call('ZADD', pending, 'LT', 'CH', unpack(ARGV))
 end
 
-local ids = {}
+local ids, absent = {}, {}
 for i = 2, #ARGV, 2 do
     ids[#ids + 1] = ARGV[i]
 end
-local leases, records, scores = {}, {}, {}
-if claimed then
-    leases = redis.call('ZMSCORE', inflight, unpack(ids))
-end
-if refused then
-    records = redis.call('HMGET', failed, unpack(ids))
-    scores = redis.call('ZMSCORE', pending, unpack(ids))
-end
-local entries = {}
+local scores = redis.call('ZMSCORE', pending, unpack(ids))
+local records = refused and redis.call('HMGET', failed, unpack(ids)) or {}
 for i, id in ipairs(ids) do
-    if not leases[i] and not (records[i] and scores[i]) then
+    if not scores[i] then
+        absent[#absent + 1] = id
+    end
+end
+-- Batches are unpacked for what pending does not have, and so seldom.
+local ends = claimed and #absent > 0 and lease_ends(leases, inflight, absent) or {}
+local entries, nth = {}, 0
+for i, id in ipairs(ids) do
+    local free = not records[i]
+    if not scores[i] then
+        nth = nth + 1
+        free = not ends[nth]
+    end
+    if free then
         entries[#entries + 1] = ARGV[2 * i - 1]
         entries[#entries + 1] = id
     end

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
+from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
 from harness.scripts import CAP, LEASE, LUA, NOW, SCRIPTS, Queue, text_of
 
 STRANGE_IDS = [
@@ -105,6 +105,42 @@ def test_schedule_with_claims_alone_and_with_records_alone(queue: Queue) -> None
     queue.client.delete(FAILED)
     assert queue.schedule((NOW, "failed"), (NOW, "new")) == 1
     assert queue.pending() == {b"failed": NOW, b"new": NOW - 1}
+
+
+@pytest.mark.parametrize("script", ["schedule", "absent"])
+def test_what_is_claimed_in_a_batch(queue: Queue, script: str) -> None:
+    """By the batch and by the id; a lease that has ended claims as well, until somebody takes it
+    over; what strangers put there claims nothing."""
+
+    def free(*ids: str) -> list[str]:
+        if script == "absent":
+            return [ids[i - 1] for i in queue.call("absent", *ids)]
+        before = queue.pending()
+        added = queue.schedule(*((NOW, id) for id in ids))
+        entered = sorted(id.decode() for id in queue.pending() if id not in before)
+        assert added == len(entered)
+        queue.client.zrem(PENDING, *ids)
+        return entered
+
+    queue.client.zadd(LEASES, {b"\x93\xa1t\xa1a\xa1b": LEASE, b"\x92\xa1u\xa1c": NOW - 1, b"z": LEASE})
+    assert free("a", "b", "c", "d", "t", "z") == ["d", "t", "z"]
+    assert free("a", "d", "c", "e") == ["d", "e"]
+    assert free("a", "b") == []
+    queue.client.zadd(INFLIGHT, {"d": LEASE, "e": NOW - 1})
+    assert free("a", "d", "e", "f") == ["f"]
+    queue.client.delete(LEASES)
+    assert free("a", "d") == ["a"]
+    queue.client.delete(INFLIGHT)
+    queue.client.hset(FAILED, "a", "r")
+    assert free("a", "d") == (["a", "d"] if script == "schedule" else ["d"])
+
+
+def test_schedule_of_what_is_claimed_and_due_as_well(queue: Queue) -> None:
+    """It is looked at again anyway: nobody need know that it is claimed. Others beside it are not."""
+    queue.client.zadd(LEASES, {b"\x93\xa1t\xa1a\xa1b": LEASE})
+    queue.client.zadd(PENDING, {"a": NOW + 5})
+    assert queue.schedule((NOW, "a"), (NOW, "b"), (NOW, "c")) == 2
+    assert queue.pending() == {b"a": NOW, b"c": NOW}
 
 
 def test_schedule_of_nothing_and_of_too_much(queue: Queue) -> None:
