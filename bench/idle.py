@@ -10,7 +10,7 @@ from data import Data
 from measure import cpu_s, peak_kb, spent
 from runner import Figures, Measurement, Target
 
-SECONDS, SECONDS_QUICK = 20, 10
+SECONDS, SECONDS_QUICK = 30, 10
 WARM_UP_S = 2.0
 STATEMENT = re.compile(rb"LOG:  (execute|statement)")
 # Not due within the look-ahead, so that there is nothing to do but to look.
@@ -53,7 +53,7 @@ def idle(bed: Bed, quick: bool) -> Figures:
 
 IDLE = Measurement(
     name="idle",
-    title="Nothing is due for 20 s, default settings (--quick: 10 s)",
+    title="Nothing is due for 30 s, default settings (--quick: 10 s)",
     variants={"sweeper": idle},
     compared=("sweeper",),
     targets=[

@@ -184,7 +184,7 @@ def run(
     try:
         with Bed() as bed:
             description = report.describe(bed, options.quick, compared, options.former)
-            for turn in [*range(1, repeat + 1), 0]:
+            for turn in [*range(1, repeat + 1), *([] if options.aims else [0])]:
                 report.say(f"Turn {turn} of {repeat}" if turn else "What is measured once")
                 for outcome in outcomes:
                     outcome.measure(bed, options.quick, turn > 0)

@@ -109,7 +109,7 @@ def test_flags(page: Path) -> None:
     assert "once" in known and "batch-size" in known
     for span in re.findall(r"`(--[a-z-]+)[^`\n]*`", without_code(text)):
         others = {"--no-healthcheck", "--explore"}  # of docker, tools/mutants
-        others |= {"--only", "--quick", "--former"}  # of bench/run
+        others |= {"--only", "--quick", "--former", "--aims"}  # of bench/run
         assert span in others or span[2:] in known, span
     for line in text.splitlines():
         for words in re.findall(r"reservation-sweeper((?: +[^\s`|;&#>'\")]+)+)", line):
