@@ -86,6 +86,11 @@ int redis_link_command(struct redis_link *link, redis_link_cb *cb, void *arg, in
                        const char *const *argv, const size_t *lengths)
     __attribute__((warn_unused_result));
 
+/* What has been asked for on this turn of the loop leaves with the next request, in one write, or
+ * at until_us (monotonic) if there is none before. Without this it leaves at the end of the turn.
+ * Does nothing where there is nothing to write, or the socket is behind. */
+void redis_link_hold(struct redis_link *link, int64_t until_us);
+
 /* A Lua script: its text and its SHA1, made at build time from lua/ (see lua_scripts.h). */
 struct lua_script {
     const char *name;

@@ -12,8 +12,9 @@
  * - The events go before the descriptor that they watch.
  * - What arrived before the end of the stream still counts: an error reply may explain it.
  * - With TLS, writing may have to read, and reading to write: OpenSSL is asked which it wants.
- * - What is to be written is written before the loop sleeps, and only what the socket does not take
- *   waits for it: the event is made active, which costs no call of the kernel's. */
+ * - All that is asked for on one turn of the loop leaves in one write at its end, before the loop
+ *   sleeps: the event that writes is made active, which asks the kernel nothing. Only what the
+ * socket does not take waits for it, and what is held, for the next request. */
 #include "link/redis_link_private.h"
 
 #include "link/loop.h"
@@ -67,7 +68,9 @@ void redis_conn_close(struct redis_conn *c)
         event_free(c->requests.writable);
     if (c->requests.context != NULL)
         redisFree(c->requests.context);
+    timer_clear(c->held);
     c->readable = NULL;
+    c->requests.output = REDIS_OUTPUT_NONE;
     c->requests.writable = NULL;
     c->requests.context = NULL;
     c->ssl = NULL;
@@ -102,6 +105,22 @@ static void on_broken(void *arg, const char *reason)
     redis_conn_lose(arg, reason);
 }
 
+static void on_held(void *arg)
+{
+    struct redis_conn *c = arg;
+    if (!c->lost && c->requests.output == REDIS_OUTPUT_HELD)
+        redis_requests_write(&c->requests);
+}
+
+void redis_conn_hold(struct redis_conn *c, int64_t until_us)
+{
+    if (c->lost || c->requests.output != REDIS_OUTPUT_SOON)
+        return;
+    event_del(c->requests.writable);
+    c->requests.output = REDIS_OUTPUT_HELD;
+    timer_at_us(c->held, until_us);
+}
+
 static void on_oldest(void *arg)
 {
     struct redis_conn *c = arg;
@@ -120,7 +139,10 @@ struct redis_conn *redis_conn_new(struct loop *loop, const char *ca_file)
     c->loop = loop;
     c->ca_file = ca_file;
     c->teardown = timer_new(loop, on_teardown, c);
-    if (c->teardown == NULL) {
+    c->held = timer_new(loop, on_held, c);
+    if (c->teardown == NULL || c->held == NULL) {
+        timer_free(c->teardown);
+        timer_free(c->held);
         free(c);
         return NULL;
     }
@@ -135,6 +157,7 @@ void redis_conn_free(struct redis_conn *c)
     redis_conn_close(c);
     redis_requests_fail_all(&c->requests, c->reason);
     timer_free(c->teardown);
+    timer_free(c->held);
     free(c);
 }
 
@@ -156,12 +179,15 @@ static void lose_socket(struct redis_conn *c)
 static void flush_output(struct redis_conn *c)
 {
     int done = 0;
+    c->requests.output = REDIS_OUTPUT_NONE;
     redis_tls_prepare(c->ssl);
-    if (redisBufferWrite(c->requests.context, &done) != REDIS_OK)
+    if (redisBufferWrite(c->requests.context, &done) != REDIS_OK) {
         lose_socket(c);
-    else if (((!done && !redis_tls_wants_read(c->ssl)) || redis_tls_wants_write(c->ssl)) &&
-             event_add(c->requests.writable, NULL) != 0)
-        redis_conn_lose(c, "out of memory");
+    } else if ((!done && !redis_tls_wants_read(c->ssl)) || redis_tls_wants_write(c->ssl)) {
+        c->requests.output = REDIS_OUTPUT_FULL;
+        if (event_add(c->requests.writable, NULL) != 0)
+            redis_conn_lose(c, "out of memory");
+    }
 }
 
 /* The socket is connected, or has failed to. */

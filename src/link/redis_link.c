@@ -176,6 +176,11 @@ const char *redis_link_last_error(const struct redis_link *link)
     return link->conn->reason;
 }
 
+void redis_link_hold(struct redis_link *link, int64_t until_us)
+{
+    redis_conn_hold(link->conn, until_us);
+}
+
 int redis_link_command(struct redis_link *link, redis_link_cb *cb, void *arg, int argc,
                        const char *const *argv, const size_t *lengths)
 {

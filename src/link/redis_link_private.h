@@ -43,10 +43,19 @@ struct redis_requests_events {
     void *arg;
 };
 
+/* When what has been asked for is written. */
+enum redis_output {
+    REDIS_OUTPUT_NONE, /* there is nothing to write */
+    REDIS_OUTPUT_SOON, /* at the end of this turn of the loop */
+    REDIS_OUTPUT_HELD, /* with the next request, or a little later */
+    REDIS_OUTPUT_FULL, /* when the socket takes more */
+};
+
 struct redis_requests {
     STAILQ_HEAD(, redis_request) pending;
     redisContext *context;  /* into which commands go; NULL: there is no connection */
     struct event *writable; /* made active when there is something to write */
+    enum redis_output output;
     struct redis_requests_events events;
     bool calling; /* inside a callback of a request */
 };
@@ -76,6 +85,7 @@ struct redis_conn {
     bool connected; /* the socket is */
     bool lost;      /* no more requests; their failure and on_lost come on a later turn */
     struct timer *teardown;
+    struct timer *held;             /* until when the output is */
     char reason[REDIS_REASON_SIZE]; /* of the last loss; "": there was none */
 };
 
@@ -139,6 +149,9 @@ void redis_conn_open(struct redis_conn *c, const struct redis_address *address, 
  * fail, then on_lost fires. The first reason counts. */
 void redis_conn_lose(struct redis_conn *c, const char *reason);
 
+/* See redis_link_hold. */
+void redis_conn_hold(struct redis_conn *c, int64_t until_us);
+
 /* Closes the socket, without a word to anybody: for another address. */
 void redis_conn_close(struct redis_conn *c);
 
@@ -155,6 +168,9 @@ int redis_requests_script(struct redis_requests *q, redis_link_cb *cb, void *arg
                           const struct lua_script *script, int nkeys, int nargs,
                           const char *const *args, const size_t *lengths)
     __attribute__((warn_unused_result));
+
+/* Has what there is to write written at the end of this turn, unless the socket is waited for. */
+void redis_requests_write(struct redis_requests *q);
 
 /* Since when the oldest request waits (monotonic); INT64_MAX: none does. */
 int64_t redis_requests_oldest_us(const struct redis_requests *q);

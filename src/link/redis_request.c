@@ -43,12 +43,12 @@ int64_t redis_requests_oldest_us(const struct redis_requests *q)
     return oldest != NULL ? oldest->sent_us : INT64_MAX;
 }
 
-/* Has the output written when what is going on in this turn has been done, so that all requests of
- * a turn leave in one write. Where the socket takes no more at present that is waited for already. */
-static void want_write(struct redis_requests *q)
+void redis_requests_write(struct redis_requests *q)
 {
-    if (!event_pending(q->writable, EV_WRITE, NULL))
-        event_active(q->writable, EV_WRITE, 0);
+    if (q->output == REDIS_OUTPUT_FULL || q->output == REDIS_OUTPUT_SOON)
+        return;
+    q->output = REDIS_OUTPUT_SOON;
+    event_active(q->writable, EV_WRITE, 0);
 }
 
 /* Appends the formatted command to the output and the request to those that wait. */
@@ -60,7 +60,7 @@ static int enqueue(struct redis_requests *q, struct redis_request *request, cons
         q->events.on_broken(q->events.arg, "out of memory");
         return -1;
     }
-    want_write(q);
+    redis_requests_write(q);
     request->sent_us = clock_mono_us();
     STAILQ_INSERT_TAIL(&q->pending, request, entry);
     if (was_idle)
