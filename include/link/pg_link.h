@@ -98,7 +98,8 @@ struct pg_query {
     bool isolates;
     /* Not 0: its text is sent often, so it may be a named statement. Another number when it may
      * mean something else than before (another table of the same name): it is prepared anew then.
-     * The same for all queries of a transaction that have one. */
+     * The same for all queries of a transaction that have one. As long as it is the same, no other
+     * text stands where this one does. */
     uint64_t named;
 };
 #define PG_LINK_OTHER_LEVEL "25001"

@@ -102,6 +102,9 @@ void pg_names_emptied(struct pg_names *names)
 
 int pg_names_place(struct pg_names *names, const char *sql, int64_t now_us)
 {
+    for (int i = 0; i < names->n; i++)
+        if (names->list[i].sql == sql)
+            return i;
     uint64_t hash = hash_text(sql);
     for (int i = 0; i < names->n; i++)
         if (names->list[i].hash == hash)
@@ -110,7 +113,7 @@ int pg_names_place(struct pg_names *names, const char *sql, int64_t now_us)
         return -1;
     if (names->n == 0)
         names->since_us = now_us;
-    names->list[names->n] = (struct pg_named){.hash = hash};
+    names->list[names->n] = (struct pg_named){.sql = sql, .hash = hash};
     return names->n++;
 }
 

@@ -17,9 +17,10 @@
 #define PG_NAME_SIZE 48
 
 struct pg_named {
-    uint64_t hash; /* of the text */
-    bool queued;   /* its Parse is on its way, or was answered */
-    bool ready;    /* the server has it */
+    const char *sql; /* where the text stands: there it stays as long as its version */
+    uint64_t hash;   /* of the text */
+    bool queued;     /* its Parse is on its way, or was answered */
+    bool ready;      /* the server has it */
     /* How long requests that end with it take: lately, and as a rule. 0: none yet. */
     int64_t lately_us;
     int64_t usual_us;
@@ -59,7 +60,8 @@ bool pg_names_usable(struct pg_names *names, uint64_t version, int64_t now_us);
 bool pg_names_empties(const struct pg_names *names);
 void pg_names_emptied(struct pg_names *names);
 
-/* The place of a text in the list, where it is put if it is missing; -1: there is no room. */
+/* The place of a text in the list, where it is put if it is missing; -1: there is no room. Of a
+ * text that it has met at this address, in this version, it reads nothing. */
 int pg_names_place(struct pg_names *names, const char *sql, int64_t now_us);
 
 /* Its name there, into out. */
