@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from pathlib import Path
 
 import psycopg
 
 from .servers import Postgres, Server
+
+
+PROGRAM = "/usr/sbin/pgbouncer"  # not on the path of ordinary users
+
+
+def keeps_names() -> bool:
+    """Whether this one keeps prepared statements for its clients, as it does from 1.21 on."""
+    done = subprocess.run([PROGRAM, "--version"], check=True, capture_output=True, text=True)
+    found = re.search(r"PgBouncer (\d+)\.(\d+)", done.stdout)
+    assert found, done.stdout
+    return (int(found[1]), int(found[2])) >= (1, 21)
 
 
 class PgBouncer(Server):
@@ -19,6 +32,7 @@ class PgBouncer(Server):
         self.settings: dict[str, object] = {
             "pool_mode": "transaction",
             "default_pool_size": 2,
+            **({"max_prepared_statements": 100} if keeps_names() else {}),
             **settings,
         }
         if behind.account:
@@ -53,7 +67,7 @@ class PgBouncer(Server):
             f"[databases]\n* = host=127.0.0.1 port={self.behind.port}\n[pgbouncer]\n"
             + "".join(line + "\n" for line in lines),
         )
-        return ["/usr/sbin/pgbouncer", str(config)]  # not on the path of ordinary users
+        return [PROGRAM, str(config)]
 
     def dsn(self, dbname: str) -> str:
         credentials = f"{self.behind.user}:{self.behind.password}"

@@ -9,7 +9,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.pgbouncer import PgBouncer
+from harness.pgbouncer import PgBouncer, keeps_names
 from harness.poll import wait_until
 from harness.proxy import CLIENT, Connection, Proxy
 from harness.queue import is_empty, mirror
@@ -74,7 +74,7 @@ def names(pg_server: Postgres) -> Iterator[Names]:
 
 @pytest.fixture(scope="module")
 def pooler(pg_server: Postgres) -> Iterator[PgBouncer]:
-    """Two server connections, and a version that keeps no names for its clients."""
+    """Two server connections; whether names are kept for clients, its version decides."""
     bouncer = PgBouncer(pg_server)
     bouncer.start()
     yield bouncer
@@ -167,7 +167,8 @@ def test_discard_all(db: Database, redis: redis_py.Redis, sweeper: Start, names:
 def test_two_clients_of_a_pooler(
     db: Database, redis: redis_py.Redis, sweeper: Start, pooler: PgBouncer, how: str
 ) -> None:
-    """With `on` names fail there, time and again, and nobody notices."""
+    """With `on`: where names are kept, they are used to the end; else they fail, time and again,
+    and nobody notices."""
     products = shop.add_products(db, 10, stock=1000)
     args = ("--prepare", how, "--workers", "2", "--batch-size", "10", "--feed-interval", "200ms")
     with Names(pooler.port) as names:
@@ -177,6 +178,10 @@ def test_two_clients_of_a_pooler(
         mirror(db, redis, *ids[::2])
         wait_until(lambda: shop.count_status(db, "released") == 500, 30, "all releases")
         assert bool(names.executed) == (how == "on")
+        if how == "on" and keeps_names():
+            used, texts = len(names.executed), names.releases
+            releases(db, redis, products[0], 3)
+            assert len(names.executed) > used and names.releases == texts, "by name alone"
         check_quiet(db, redis, *daemons)
 
 
