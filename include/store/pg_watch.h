@@ -3,6 +3,8 @@
 #ifndef RS_PG_WATCH_H
 #define RS_PG_WATCH_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 
 struct loop;
@@ -13,6 +15,11 @@ struct pg_watch;
 /* address: shown in the records; borrowed, and may become another. NULL: out of memory. */
 struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlinks);
 void pg_watch_free(struct pg_watch *w); /* NULL is legal */
+
+/* slept(arg) fires from inside pg_watch_link when another link is back that was lost while the
+ * feed's stayed up. Postgres may have crashed meanwhile, or be another server by now, and the
+ * feed's has nothing to send from which it would learn that it is dead. w may be NULL. */
+void pg_watch_on_slept(struct pg_watch *w, event_cb *slept, void *arg);
 
 /* What a link's on_state says. w may be NULL: nobody watches. */
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason);

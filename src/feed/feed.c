@@ -16,11 +16,11 @@
 #include "feed/feed.h"
 
 #include "base/callback.h"
-#include "base/log.h"
 #include "base/outage.h"
 #include "config/config.h"
 #include "feed/data_loss.h"
 #include "feed/direct.h"
+#include "feed/failing.h"
 #include "feed/feed_plan.h"
 #include "feed/feeder.h"
 #include "feed/lost.h"
@@ -36,6 +36,7 @@
 #include <stdlib.h>
 
 #define BACKOFF_MAX_US (5 * SECOND_US)
+#define RENEW_GAP_US (5 * SECOND_US) /* however often other connections are lost */
 
 struct feed {
     struct parts *parts;
@@ -51,6 +52,7 @@ struct feed {
     struct timer *stopped;
 
     struct feed_plan plan;
+    int64_t renewed_us;      /* when the link was last given up for another's loss; 0: never */
     int64_t last_success_us; /* Postgres's time */
     struct outage failing;   /* polls or passes, by no fault of a server that is out of reach */
 
@@ -65,26 +67,11 @@ static void go_on(struct feed *f)
     timer_after_us(f->wake, 0); /* not from here: it may have ended while poke started it */
 }
 
-/* A poll or a pass has failed: one record when that begins, and as outage.h has it. unexplained: no
- * server is known to be out of reach or to refuse, which has records of its own. */
+/* unexplained: no server is known to be out of reach or to refuse, which has records of its own. */
 static void note_failure(struct feed *f, const char *message, const char *error, bool unexplained)
 {
-    enum outage_say say = OUTAGE_SILENT;
     overdue_failed(f->overdue, error);
-    if (unexplained && pg_link_up(f->link))
-        say = outage_on(&f->failing, error, true, clock_mono_us());
-    log_event(say == OUTAGE_ERROR  ? LOG_ERROR
-              : say == OUTAGE_WARN ? LOG_WARN
-                                   : LOG_DEBUG,
-              message, LOG_STR, "error", error, LOG_INT, "awaySeconds",
-              f->failing.lasted_us / SECOND_US, LOG_END);
-}
-
-static void note_success(struct feed *f)
-{
-    if (outage_off(&f->failing, clock_mono_us()) == OUTAGE_OVER)
-        log_event(LOG_INFO, "The feed's looks succeed again", LOG_STR, "error", f->failing.reason,
-                  LOG_INT, "awaySeconds", f->failing.lasted_us / SECOND_US, LOG_END);
+    failing_note(&f->failing, message, error, unexplained && pg_link_up(f->link));
 }
 
 static void on_pass(void *arg, const char *error, bool lost)
@@ -95,7 +82,7 @@ static void on_pass(void *arg, const char *error, bool lost)
         note_failure(f, "A direct pass over Postgres failed", error, !lost);
         direct_note(f->direct);
     } else {
-        note_success(f);
+        failing_over(&f->failing);
     }
     go_on(f);
 }
@@ -134,7 +121,7 @@ static void on_polled(void *arg, int64_t began_us, const char *error)
     }
     feed_plan_polled(&f->plan, began_us, clock_mono_us());
     f->last_success_us = server_clock_now_us(&f->parts->pg_clock);
-    note_success(f);
+    failing_over(&f->failing);
     go_on(f);
 }
 
@@ -264,6 +251,21 @@ static void on_pg_state(void *arg, bool up, const char *reason)
     }
 }
 
+/* Whatever a crash has undone, or a standby never had, this link would not learn of it: so it is
+ * made anew, or does at least what it would do then. */
+static void on_slept(void *arg)
+{
+    struct feed *f = arg;
+    int64_t now_us = clock_mono_us();
+    if (f->plan.stopping || (f->renewed_us != 0 && now_us - f->renewed_us < RENEW_GAP_US))
+        return;
+    f->renewed_us = now_us;
+    if (pg_link_busy(f->link))
+        feed_plan_postgres(&f->plan, true, now_us);
+    else
+        pg_link_renew(f->link, "another connection was lost, so that this one may be dead");
+}
+
 static void on_stopped(void *arg)
 {
     struct feed *f = arg;
@@ -322,6 +324,7 @@ struct feed *feed_new(struct parts *parts, struct engine *lanes, const struct fe
     const struct config *c = parts->config;
     f->parts = parts;
     f->events = *events;
+    pg_watch_on_slept(parts->pg_watch, on_slept, f);
     feed_plan_init(&f->plan, c->feed_interval_us, c->scan_interval_us, c->lookahead_us > 0);
     if (make_parts(f, lanes) != 0) {
         feed_free(f);
@@ -336,6 +339,7 @@ void feed_free(struct feed *f)
         return;
     f->plan.stopping = true;
     f->done = NULL;
+    pg_watch_on_slept(f->parts->pg_watch, NULL, NULL);
     pg_link_free(f->link);
     direct_free(f->direct);
     poll_free(f->poll);

@@ -12,9 +12,14 @@ enum link_state { NOT_TRIED, LINK_UP, LINK_LOST, LINK_REFUSED };
 struct pg_watch {
     struct server_watch *watch;
     char *const *address;
-    bool connected; /* has been said */
+    bool connected;  /* has been said */
+    event_cb *slept; /* NULL: nobody wants to know */
+    void *arg;
     int nlinks;
-    enum link_state links[];
+    struct {
+        enum link_state state;
+        bool lost_alone; /* and is not back: the feed's link has stayed up since */
+    } links[];
 };
 
 struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlinks)
@@ -38,6 +43,14 @@ struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlink
     return w;
 }
 
+void pg_watch_on_slept(struct pg_watch *w, event_cb *slept, void *arg)
+{
+    if (w == NULL)
+        return;
+    w->slept = slept;
+    w->arg = arg;
+}
+
 void pg_watch_free(struct pg_watch *w)
 {
     if (w == NULL)
@@ -57,9 +70,22 @@ static enum link_state next_state(enum link_state before, bool up)
 static bool any(const struct pg_watch *w, enum link_state state)
 {
     for (int i = 0; i < w->nlinks; i++)
-        if (w->links[i] == state)
+        if (w->links[i].state == state)
             return true;
     return false;
+}
+
+/* True: this link is back, and the feed's has slept through its loss. */
+static bool notes_sleep(struct pg_watch *w, int link, bool up)
+{
+    bool slept = up && w->links[link].lost_alone;
+    if (link == PG_WATCH_FEED || slept) {
+        for (int i = 0; i < w->nlinks; i++)
+            w->links[i].lost_alone = false;
+    } else if (!up && w->links[link].state == LINK_UP) {
+        w->links[link].lost_alone = w->links[PG_WATCH_FEED].state == LINK_UP;
+    }
+    return slept;
 }
 
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
@@ -67,7 +93,8 @@ void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
     if (w == NULL)
         return;
     assert(link >= 0 && link < w->nlinks);
-    w->links[link] = next_state(w->links[link], up);
+    bool slept = notes_sleep(w, link, up);
+    w->links[link].state = next_state(w->links[link].state, up);
     if (up && !w->connected)
         log_event(LOG_INFO, "Postgres connected", LOG_STR, "postgres", *w->address, LOG_END);
     w->connected = w->connected || up;
@@ -79,4 +106,6 @@ void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
                               ? "Postgres takes not all of the sweeper's connections"
                               : "Postgres is out of reach; nothing is claimed until it is back",
                           reason, any(w, LINK_REFUSED));
+    if (slept && w->slept != NULL)
+        w->slept(w->arg);
 }

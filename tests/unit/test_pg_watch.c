@@ -1,0 +1,113 @@
+/* When the feed's link has slept through the loss of another one. */
+#include "link/loop.h"
+#include "store/pg_watch.h"
+#include "unit.h"
+
+#define FEED PG_WATCH_FEED
+#define LINKS 3
+
+static struct loop *loop;
+static struct pg_watch *watch;
+static int slept;
+
+static void on_slept(void *arg)
+{
+    assert_ptr_equal(arg, &slept);
+    slept++;
+}
+
+static void say(int link, bool up)
+{
+    pg_watch_link(watch, link, up, up ? "" : "gone");
+}
+
+static int set_up(void **state)
+{
+    static char address[] = "somewhere";
+    static char *const shown = address;
+    (void)state;
+    loop = loop_new();
+    watch = pg_watch_new(loop, &shown, LINKS);
+    slept = 0;
+    pg_watch_on_slept(watch, on_slept, &slept);
+    for (int i = 0; i < LINKS; i++)
+        say(i, true);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pg_watch_free(watch);
+    loop_free(loop);
+    return 0;
+}
+
+static void not_at_first(void **state)
+{
+    (void)state;
+    say(1, false);
+    assert_int_equal(slept, 0); /* nobody answers yet */
+    say(1, false);
+    assert_int_equal(slept, 0);
+    say(1, true);
+    assert_int_equal(slept, 1);
+    say(1, true);
+    say(2, true);
+    assert_int_equal(slept, 1);
+}
+
+/* One look is for all that were lost before it. */
+static void once_for_all(void **state)
+{
+    (void)state;
+    say(1, false);
+    say(2, false);
+    say(1, true);
+    say(2, true);
+    assert_int_equal(slept, 1);
+    say(2, false);
+    say(2, true);
+    assert_int_equal(slept, 2);
+}
+
+/* Its own return brings a look of its own, whichever is lost or back first. */
+static void not_when_it_was_lost_too(void **state)
+{
+    static const int orders[][6] = {
+        /* lost: -, back: + */
+        {-1, -9, 9, 1}, {-1, -9, 1, 9}, {-9, -1, 9, 1}, {-9, -1, 1, 9}, {-1, -2, -9, 9, 2, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        for (size_t j = 0; j < 6 && orders[i][j] != 0; j++) {
+            int link = abs(orders[i][j]);
+            say(link == 9 ? FEED : link, orders[i][j] > 0);
+        }
+        assert_int_equal(slept, 0);
+    }
+}
+
+static void nobody_asks(void **state)
+{
+    (void)state;
+    pg_watch_on_slept(watch, NULL, NULL);
+    say(1, false);
+    say(1, true);
+    assert_int_equal(slept, 0);
+    pg_watch_on_slept(NULL, on_slept, NULL);
+    pg_watch_link(NULL, 1, true, "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(not_at_first),
+        TEST(once_for_all),
+        TEST(not_when_it_was_lost_too),
+        TEST(nobody_asks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
