@@ -1,4 +1,6 @@
--- Removes ids that are not active any more by what Postgres says, whoever has claimed them.
+-- Removes ids that are not active any more by what Postgres says: their entries, their records, and
+-- their claims of version 0.1. Batches are left to their leases: whoever has them, or takes them
+-- over, finds nothing to do.
 -- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at most 1000 ids
 -- Returns how many entries of pending and inflight were removed.

@@ -1,9 +1,9 @@
--- What Redis holds for some ids; changes nothing.
+-- What Redis holds for some ids; changes nothing. With lib_leases.lua.
 -- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  at most 1000 ids
--- Returns {scores in pending, scores in inflight, records in failed}, in the order asked, nil where
+-- Returns {scores in pending, ends of their leases, records in failed}, in the order asked, nil where
 --   there is none.
-local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
+local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 if #ARGV > 1000 then
     return redis.error_reply('ERR too many ids for one script')
 end
@@ -12,6 +12,6 @@ if #ARGV == 0 then
 end
 return {
     redis.call('ZMSCORE', pending, unpack(ARGV)),
-    redis.call('ZMSCORE', inflight, unpack(ARGV)),
+    lease_ends(leases, inflight, ARGV),
     redis.call('HMGET', failed, unpack(ARGV)),
 }

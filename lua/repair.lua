@@ -1,15 +1,15 @@
--- Repairs entries, each only while it stands as it was seen.
+-- Repairs entries, each only while it stands as it was seen. With lib_leases.lua.
 -- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
 -- ARGV  what, id, seen, at_ms, ... for at most 1000 ids. what:
---   add     into pending at at_ms, if it is in none of the three
+--   add     into pending at at_ms, if it has no entry, no claim and no record
 --   move    to at_ms, if its score in pending is `seen`
 --   remove  from pending, if its score there is `seen`
 --   return  from inflight to pending at at_ms, if its score in inflight is `seen`
 --   unclaim from inflight, with its record, if its score in inflight is `seen`
 --   forget  its record, if that is `seen` and it is not claimed
---   retry   into pending at at_ms, if its record is `seen` and it is in neither set
+--   retry   into pending at at_ms, if its record is `seen` and it has neither entry nor claim
 -- Returns 1 or 0 for each: repaired, or no longer as it was seen.
-local pending, inflight, failed = KEYS[1], KEYS[3], KEYS[4]
+local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local n = #ARGV / 4
 if n > 1000 then
     return redis.error_reply('ERR too many ids for one script')
@@ -23,14 +23,15 @@ for i = 1, n do
     ids[i] = ARGV[4 * i - 2]
 end
 local scores = redis.call('ZMSCORE', pending, unpack(ids))
-local leases = redis.call('ZMSCORE', inflight, unpack(ids))
+local former = redis.call('ZMSCORE', inflight, unpack(ids))
+local ends = lease_ends(leases, inflight, ids)
 local records = redis.call('HMGET', failed, unpack(ids))
 
 local done = {}
 local entries, claims, forgotten, added, returned = {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
     local what, seen, at = ARGV[4 * i - 3], ARGV[4 * i - 1], ARGV[4 * i]
-    local score, lease, record = scores[i], leases[i], records[i]
+    local score, claim, lease, record = scores[i], former[i], ends[i], records[i]
     local repaired = true
     if what == 'add' and not score and not lease and not record then
         added[#added + 1] = at
@@ -40,11 +41,11 @@ for i, id in ipairs(ids) do
         added[#added + 1] = id
     elseif what == 'remove' and score == seen then
         entries[#entries + 1] = id
-    elseif what == 'return' and lease == seen then
+    elseif what == 'return' and claim == seen then
         claims[#claims + 1] = id
         returned[#returned + 1] = at
         returned[#returned + 1] = id
-    elseif what == 'unclaim' and lease == seen then
+    elseif what == 'unclaim' and claim == seen then
         claims[#claims + 1] = id
         forgotten[#forgotten + 1] = id
     elseif what == 'forget' and record == seen and not lease then

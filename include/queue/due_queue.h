@@ -1,12 +1,13 @@
 /* The queue of what is due, in Redis: the Lua scripts as functions.
  *
- * Keys ({prefix} is one hash tag): {prefix}:pending, :inflight, :failed (docs/INTEGRATION.md),
- * :feeder. Times are Postgres's, in milliseconds since the epoch. Redis's own clock decides
- * nothing: the caller says what time it is, so that a step of Redis's clock has no effect. A script
- * handles at most 1,000 ids; more are sent as several scripts, pipelined.
+ * Keys ({prefix} is one hash tag): {prefix}:pending, :leases, :inflight, :failed
+ * (docs/INTEGRATION.md), :feeder. Times are Postgres's, in milliseconds since the epoch. Redis's
+ * own clock decides nothing: the caller says what time it is, so that a step of Redis's clock has
+ * no effect. A script handles at most 1,000 ids; more are sent as several scripts, pipelined.
  *
- * A lease is known by its end: an id is still ours while its score in :inflight is the lease_ms
- * that we gave it. Every settlement checks that. */
+ * A claim's script makes one batch of what it claims: a member of :leases, whose score is the end
+ * of its lease. No two have the same end, so a batch is ours while there is one with the lease_ms
+ * that the claim came back with. Every settlement checks that. */
 #ifndef RS_DUE_QUEUE_H
 #define RS_DUE_QUEUE_H
 
@@ -16,8 +17,11 @@
 
 struct redis_link;
 struct due_queue;
+struct due_texts; /* the strings of a claim */
 
-#define DUE_QUEUE_SCRIPT_MAX 1000  /* ids in one script */
+#define DUE_QUEUE_SCRIPT_MAX 1000 /* ids in one script */
+#define DUE_QUEUE_CLAIM_MAX 5000  /* ids in one claim */
+#define DUE_QUEUE_LEASES_MAX (DUE_QUEUE_CLAIM_MAX / DUE_QUEUE_SCRIPT_MAX)
 #define DUE_QUEUE_FAILED_MAX 10000 /* records in :failed; Postgres has the rest */
 
 /* Each callback fires once, never from inside the call that it is given to. error is NULL, or one
@@ -25,34 +29,48 @@ struct due_queue;
 typedef void due_error_cb(void *arg, const char *error);
 typedef void due_count_cb(void *arg, size_t n, const char *error);
 
-/* A claimed id. The strings belong to the reply and end with the callback. */
+/* A claimed id. */
 struct due_claim {
     const char *id;
-    size_t id_len; /* 0 to anything: Redis is not trusted; may be any bytes */
-    int64_t
-        score_ms;    /* when to look, as it stood in :pending; taken over: its former lease's end */
-    bool taken_over; /* from a lease that had ended */
+    size_t id_len;      /* 0 to anything: Redis is not trusted; may be any bytes */
+    bool taken_over;    /* from a lease that had ended */
     const char *failed; /* the JSON of :failed, or NULL */
     size_t failed_len;
 };
 
 /* Sizes and times that every claim brings along. */
 struct due_sizes {
-    int64_t pending, inflight, failed; /* after the claim */
-    int64_t next_ms;  /* the earliest score left in :pending, INT64_MAX when none */
-    int64_t redis_us; /* Redis's TIME, microseconds */
+    int64_t pending, failed; /* after the claim */
+    int64_t inflight;        /* ids that anybody has claimed; DUE_NOT_COUNTED: there are others of
+                                which a claim only knows that */
+    int64_t next_ms;         /* the earliest score left in :pending, INT64_MAX when none */
+    int64_t redis_us;        /* Redis's TIME, microseconds */
 };
 
+#define DUE_NOT_COUNTED INT64_C(-1)
+
+/* What one script of a claim took: the token of its settlement, and how many ids. */
+struct due_lease {
+    int64_t lease_ms; /* when the lease ends */
+    size_t n;         /* 1 to DUE_QUEUE_SCRIPT_MAX */
+};
+
+/* claims and leases end with the callback. So do the strings of the claims, unless it keeps them,
+ * by setting texts to NULL and calling due_texts_free later. */
 struct due_claimed {
-    int64_t lease_ms; /* when our lease ends: the token for due_queue_settle */
-    const struct due_claim *claims;
+    const struct due_claim *claims; /* those of the first lease, of the second, ... */
     size_t n;
-    size_t asked; /* the limit that was asked for */
+    struct due_lease leases[DUE_QUEUE_LEASES_MAX];
+    size_t n_leases;
+    size_t asked;    /* the limit that was asked for */
+    size_t due_left; /* of a claim that is full: about how many more are due; else 0 */
+    size_t odd;      /* members of :leases that were no batch, and were removed */
+    struct due_texts *texts;
     struct due_sizes sizes;
     int64_t sent_us, received_us; /* monotonic */
 };
 
-typedef void due_claimed_cb(void *arg, const struct due_claimed *claimed, const char *error);
+typedef void due_claimed_cb(void *arg, struct due_claimed *claimed, const char *error);
 typedef void due_sizes_cb(void *arg, const struct due_sizes *sizes, const char *error);
 
 /* prefix is copied. NULL when memory ran out. */
@@ -74,19 +92,23 @@ int due_queue_probe(struct due_queue *q, due_error_cb *cb, void *arg)
  * before or after the link is freed; NULL is legal. */
 void due_queue_free(struct due_queue *q);
 
-/* Moves up to `limit` (1 to 5,000) ids with a score of at most now_ms from :pending to :inflight
- * until lease_ms; leases that ended by now_ms are taken over first. With several scripts the
- * answers are joined into one. Several claims may be under way (one for each worker).
+/* Claims up to `limit` (1 to DUE_QUEUE_CLAIM_MAX) ids whose score in :pending is at most now_ms,
+ * under leases that end at lease_ms or a few milliseconds later. Each script first takes over one
+ * batch whose lease ended by now_ms; what of that is beyond the limit becomes due for others. With
+ * several scripts the answers are joined into one. Several claims may be under way (one for each
+ * worker).
  * cb: `claimed` is NULL when there is no answer or an error (`error` says which): what was claimed,
- * if anything, stays leased until lease_ms. Of several scripts some may have answered before the
- * connection broke: what they brought is given, with error == NULL, and settling it will fail the
- * usual way. Returns 0, or -1 when Redis is down: nothing was sent and cb will not fire. */
+ * if anything, stays leased. Of several scripts some may have answered before the connection broke:
+ * what they brought is given, with error == NULL, and settling it will fail the usual way. Returns
+ * 0, or -1 when Redis is down: nothing was sent and cb will not fire. */
 int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
                     due_claimed_cb *cb, void *arg) __attribute__((warn_unused_result));
 
+/* Of a claim whose callback has kept them; NULL is legal. */
+void due_texts_free(struct due_texts *texts);
+
 enum due_verdict {
-    DUE_FORGET, /* out of :inflight and :failed; an entry that appeared in :pending meanwhile stays
-                 */
+    DUE_FORGET,   /* its :failed record goes; an entry that appeared in :pending meanwhile stays */
     DUE_PUT_BACK, /* into :pending at at_ms, or what stands there if earlier; a :failed record stays
                    */
     DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
@@ -100,18 +122,21 @@ struct due_settlement {
     const char *id;
     size_t id_len;
     enum due_verdict verdict;
+    bool recorded;      /* FORGET: the claim brought a :failed record */
     int64_t at_ms;      /* all but FORGET */
     const char *record; /* FAILED, DEFERRED: JSON */
 };
 
 typedef void due_settled_cb(void *arg, size_t n, size_t lost, const char *error);
 
-/* Settles claimed ids; each only while it is still ours (see above). cb is told n again; `lost`
- * counts those whose lease had passed to somebody else. cb with error != NULL: no answer or an
- * error; the lease covers what was not settled. The strings are copied before the function returns.
- * n may be 0 to 5,000. */
-int due_queue_settle(struct due_queue *q, int64_t lease_ms, const struct due_settlement *items,
-                     size_t n, due_settled_cb *cb, void *arg) __attribute__((warn_unused_result));
+/* Settles what was claimed, in the order in which it was claimed: leases as the claim brought them
+ * (1 to DUE_QUEUE_LEASES_MAX), an item for each id; those of each lease only while it is still ours
+ * (see above). cb is told the number of items; `lost` counts those whose lease had passed to
+ * somebody else. cb with error != NULL: no answer or an error; the lease covers what was not
+ * settled. What is given is copied before the function returns. */
+int due_queue_settle(struct due_queue *q, const struct due_lease *leases, size_t n_leases,
+                     const struct due_settlement *items, due_settled_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
 
 struct due_entry {
     const char *id;
@@ -120,9 +145,9 @@ struct due_entry {
 };
 
 /* Mirrors: into :pending at at_ms unless it stands there earlier. Of those up to script_until_ms,
- * ids in :inflight are not touched, nor are those with a :failed record, unless :pending lost them.
- * Later ones are entered whatever else Redis has of them, by a plain ZADD. n: 0 to any; sent a
- * thousand at a time, one call after the other (the next when the last has answered, so that
+ * those that are claimed are not touched, nor are those with a :failed record, unless :pending lost
+ * them. Later ones are entered whatever else Redis has of them, by a plain ZADD. n: 0 to any; sent
+ * a thousand at a time, one call after the other (the next when the last has answered, so that
  * Redis's other users get their turn), which is cheapest in the order of at_ms. The strings must
  * live until cb. cb: n = entries that are new or became earlier; with an error, those of the calls
  * before. */
@@ -130,13 +155,13 @@ int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, siz
                        int64_t script_until_ms, due_count_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
-/* Removes ids that are not active any more, from :pending, :inflight and :failed, whoever has
- * claimed them: for releases made without a claim (--once, direct mode). at_ms is not used. cb:
- * n = entries that were removed from :pending and :inflight. */
+/* Removes ids that are not active any more from :pending, :inflight and :failed: for releases made
+ * without a claim (--once, direct mode). Batches with them are left to their leases. at_ms is not
+ * used. cb: n = entries that were removed from :pending and :inflight. */
 int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n, due_count_cb *cb,
                    void *arg) __attribute__((warn_unused_result));
 
-/* Sizes without claiming. */
+/* Sizes without claiming; all are counted. */
 int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 

@@ -45,7 +45,7 @@ struct parts {
     struct account account;
     struct commit_notices commit_notices;
     struct due_sizes sizes; /* what Redis said last: parts_note_sizes */
-    int64_t sizes_us;       /* ... and when (monotonic; 0: it has not been asked) */
+    int64_t sizes_us;       /* ... and when it said all of them (monotonic; 0: never) */
     bool backlog;           /* the last claim was full, there is more: the sweeper's word */
     struct outage fault;    /* since when Postgres cannot release: the batches' word, for the log */
     struct outage unusable; /* since when the database cannot be used as it is: for the log */

@@ -38,19 +38,19 @@ enum lock {
 
 /* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
 struct item {
-    char *id; /* owned, unless it is borrowed; id_len bytes and a terminator; may be any bytes */
+    const char *id; /* id_len bytes and a terminator; may be any bytes */
     size_t id_len;
-    bool borrowed;           /* the id belongs to whoever has the items */
+    char *copy;              /* owned; the id, unless that belongs to whoever has the items */
     const uint64_t *places;  /* where its rows lay when they were read (pages.h); belongs to whoever
                                 has the items. NULL: not known */
     uint32_t n_places;       /* ... so many rows */
-    int64_t score_ms;        /* when Redis said to look; 0 when it was not asked */
+    int64_t claimed_ms;      /* when it was claimed; 0: it was not */
     int64_t first_failed_ms; /* 0: never refused */
     uint32_t attempts;       /* refusals before this batch */
     uint32_t uncounted;      /* RELEASED: rows whose product has no counter */
     enum outcome outcome;
     enum lock lock;     /* LOCKED */
-    bool taken_over;    /* from a lease that had ended */
+    bool recorded;      /* claimed with a record in :failed */
     bool from_postgres; /* read from the table: an id, however long */
     char sqlstate[6];   /* FAILED, DEFERRED */
     int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
@@ -68,6 +68,8 @@ struct item {
 
 /* Makes an item of an id, copying it. Returns 0, or -1 when memory ran out. */
 int item_init(struct item *item, const char *id, size_t id_len) __attribute__((warn_unused_result));
+/* The same without a copy: the id must outlive the item. */
+void item_borrow(struct item *item, const char *id, size_t id_len);
 /* Frees what it owns; it is all zero then. */
 void item_clear(struct item *item);
 

@@ -1,10 +1,10 @@
 /* Calls of the due queue, and the arguments of one. */
 #include "queue/call.h"
 
+#include "base/int_text.h"
 #include "queue/redis_refusal.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +14,14 @@
 int due_args_begin(struct due_args *args, const struct due_queue *q, size_t room)
 {
     size_t n = room + KEY_COUNT;
-    memset(args, 0, sizeof(*args));
-    args->room = n;
-    args->values = calloc(n, sizeof(*args->values));
-    args->lengths = calloc(n, sizeof(*args->lengths));
-    args->numbers = calloc(n, sizeof(*args->numbers));
-    if (args->values == NULL || args->lengths == NULL || args->numbers == NULL) {
-        due_args_clear(args);
+    char *block =
+        malloc(n * (sizeof(*args->values) + sizeof(*args->lengths) + sizeof(*args->numbers)));
+    if (block == NULL)
         return -1;
-    }
+    *args = (struct due_args){.room = n};
+    args->values = (const char **)(void *)block;
+    args->lengths = (size_t *)(void *)(args->values + n);
+    args->numbers = (char(*)[INT_TEXT])(void *)(args->lengths + n);
     for (int i = 0; q != NULL && i < KEY_COUNT; i++)
         due_args_add(args, q->keys[i], strlen(q->keys[i]));
     args->n_keys = args->n;
@@ -46,15 +45,12 @@ void due_args_add_int(struct due_args *args, int64_t number)
 {
     assert(args->n_numbers < args->room);
     char *text = args->numbers[args->n_numbers++];
-    int len = snprintf(text, sizeof(*args->numbers), "%" PRId64, number);
-    due_args_add(args, text, (size_t)len);
+    due_args_add(args, text, int_text(text, number));
 }
 
 void due_args_clear(struct due_args *args)
 {
-    free(args->values);
-    free(args->lengths);
-    free(args->numbers);
+    free(args->values); /* and all else */
 }
 
 /* ---- calls ---- */

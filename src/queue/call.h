@@ -10,6 +10,7 @@
 #ifndef RS_CALL_H
 #define RS_CALL_H
 
+#include "base/int_text.h"
 #include "link/redis_link.h"
 #include "queue/due_queue.h"
 
@@ -46,11 +47,12 @@ char *due_queue_key(const struct due_queue *q, const char *name);
 
 #define DUE_UNEXPECTED "unexpected reply"
 
-/* The keys and arguments of a script. Strings are borrowed, numbers are kept here. */
+/* The keys and arguments of a script. Strings are borrowed, numbers are kept here. All of it is one
+ * block of memory, which begins with the values. */
 struct due_args {
     const char **values;
     size_t *lengths;
-    char (*numbers)[24];
+    char (*numbers)[INT_TEXT];
     size_t n, n_keys, n_numbers, room;
 };
 

@@ -1,15 +1,17 @@
 /* The due queue: claims and sizes.
  *
  * How a claim keeps what it takes (lua/claim.lua, lua/settle.lua):
- *   - A claim moves ids that are due from :pending to :inflight, whose score is the end of the
- * lease. That number is the token too: an id is ours while its score there is the one that we gave
- * it.
- *   - It is settled once (settle.c): forgotten, put back, or recorded as refused; each id by
- * itself, and only while it is still ours.
- *   - Whoever dies in between leaves the ids in :inflight. The next claim of anybody takes over
- * what is past its end, before it looks into :pending. So nothing that was due is ever in neither
- * set, and of two that have claimed the same id only the later one can settle it. Postgres decides
- * what is released; a lease only spares work done twice.
+ *   - A claim takes ids that are due out of :pending and packs them into one member of :leases,
+ * whose score is the end of the lease. No two members have the same score, so it is the token too:
+ * the batch is ours while there is a member with the score that we were given.
+ *   - It is settled once (settle.c), as a whole, and only while it is still ours: the member goes,
+ * and what is not forgotten goes back to :pending.
+ *   - Whoever dies in between leaves the batch in :leases. The next claims of anybody take over
+ * what is past its end, one batch each, before they look into :pending. So nothing that was due is
+ * ever in neither, and of two that have had the same batch only the later one can settle it.
+ * Postgres decides what is released; a lease only spares work done twice.
+ *   - Claims of version 0.1, each id with its own lease, are in :inflight. They are taken over when
+ * they end, and none is written any more.
  *
  * A claim of more than a script may handle is several scripts, sent at once, whose answers are
  * joined. What some of them brought is ours whatever became of the others, so it is given. No
@@ -25,9 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLAIM_MAX 5000
-#define CLAIM_PARTS_MAX (CLAIM_MAX / DUE_QUEUE_SCRIPT_MAX)
-
 static bool is_count(const struct redis_reply *r)
 {
     return redis_reply_type(r) == REDIS_LINK_INTEGER && redis_reply_int(r) >= 0;
@@ -40,15 +39,17 @@ static int read_score(const struct redis_reply *r, int64_t *out)
     return redis_reply_type(r) == REDIS_LINK_STRING ? parse_score_ms(text, len, out) : -1;
 }
 
-/* The six values that claim.lua and sizes.lua begin with. */
+/* The six values that claim.lua and sizes.lua begin with. Only claim.lua may leave inflight out. */
 static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
 {
     int64_t counts[5];
     const struct redis_reply *next = redis_reply_at(reply, 5);
     for (size_t i = 0; i < 5; i++) {
-        if (!is_count(redis_reply_at(reply, i)))
+        const struct redis_reply *count = redis_reply_at(reply, i);
+        bool left_out = i == 3 && count != NULL && redis_reply_type(count) == REDIS_LINK_NIL;
+        if (!left_out && !is_count(count))
             return -1;
-        counts[i] = redis_reply_int(redis_reply_at(reply, i));
+        counts[i] = left_out ? DUE_NOT_COUNTED : redis_reply_int(count);
     }
     if (next == NULL || counts[0] > INT64_MAX / SECOND_US - 1 || counts[1] >= SECOND_US)
         return -1;
@@ -76,7 +77,8 @@ static void finish_sizes(struct due_op *base, const char *error)
 static void on_sizes(void *arg, const struct redis_reply *reply, const char *error)
 {
     struct sizes_op *op = arg;
-    if (due_op_answered(&op->op, reply, error) && read_sizes(reply, &op->sizes) != 0)
+    if (due_op_answered(&op->op, reply, error) &&
+        (read_sizes(reply, &op->sizes) != 0 || op->sizes.inflight == DUE_NOT_COUNTED))
         due_op_fail(&op->op, DUE_UNEXPECTED);
     due_op_done(&op->op);
 }
@@ -99,21 +101,34 @@ int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)
 
 /* ---- claims ---- */
 
+/* What one script brought; those of the next ones follow. */
+struct due_texts {
+    struct due_texts *next;
+    char bytes[];
+};
+
 struct claim_op {
     struct due_op op;
     struct due_claimed claimed; /* joined from all parts */
-    struct due_claim *claims;   /* room for as many as were asked for */
-    char *texts[CLAIM_PARTS_MAX];
-    size_t n_parts; /* answered as they should be */
+    struct due_claim *claims;   /* as many as have come */
+    size_t n_parts;             /* answered as they should be */
     due_claimed_cb *cb;
     void *arg;
 };
 
+void due_texts_free(struct due_texts *texts)
+{
+    while (texts != NULL) {
+        struct due_texts *next = texts->next;
+        free(texts);
+        texts = next;
+    }
+}
+
 static void destroy_claim(struct due_op *base)
 {
     struct claim_op *op = (struct claim_op *)base;
-    for (size_t i = 0; i < op->n_parts; i++)
-        free(op->texts[i]);
+    due_texts_free(op->claimed.texts);
     free(op->claims);
     free(op);
 }
@@ -128,42 +143,62 @@ static void finish_claim(struct due_op *base, const char *error)
         op->cb(op->arg, &op->claimed, NULL);
 }
 
-/* A flat array of id, score, ... that fits into what is left of `room` ids. Adds up the space that
- * its texts need. */
-static bool check_pairs(const struct redis_reply *pairs, size_t *room, size_t *bytes)
+/* One script's answer, beyond the sizes. */
+struct part {
+    struct due_lease lease;
+    int64_t due_left, odd, over;
+    const struct redis_reply *ids, *records;
+    size_t bytes; /* that its texts need, with their terminators */
+};
+
+static bool check_ids(struct part *part)
 {
-    size_t len = redis_reply_len(pairs);
-    size_t id_len;
-    int64_t score;
-    if (redis_reply_type(pairs) != REDIS_LINK_ARRAY || len % 2 != 0 || len / 2 > *room)
-        return false;
-    for (size_t i = 0; i < len; i += 2) {
-        const struct redis_reply *id = redis_reply_at(pairs, i);
-        if (redis_reply_type(id) != REDIS_LINK_STRING ||
-            read_score(redis_reply_at(pairs, i + 1), &score) != 0)
+    size_t len;
+    for (size_t i = 0; i < part->lease.n; i++) {
+        const struct redis_reply *id = redis_reply_at(part->ids, i);
+        if (redis_reply_type(id) != REDIS_LINK_STRING)
             return false;
-        redis_reply_str(id, &id_len);
-        *bytes += id_len + 1;
+        redis_reply_str(id, &len);
+        part->bytes += len + 1;
     }
-    *room -= len / 2;
     return true;
 }
 
-static bool check_records(const struct redis_reply *records, size_t n, size_t *bytes)
+static bool check_records(struct part *part)
 {
-    size_t len = redis_reply_len(records);
-    size_t record_len;
-    if (redis_reply_type(records) != REDIS_LINK_ARRAY || (len != 0 && len != n))
+    size_t n = redis_reply_len(part->records);
+    size_t len;
+    if (redis_reply_type(part->records) != REDIS_LINK_ARRAY || (n != 0 && n != part->lease.n))
         return false;
-    for (size_t i = 0; i < len; i++) {
-        const struct redis_reply *record = redis_reply_at(records, i);
+    for (size_t i = 0; i < n; i++) {
+        const struct redis_reply *record = redis_reply_at(part->records, i);
         if (redis_reply_type(record) != REDIS_LINK_STRING &&
             redis_reply_type(record) != REDIS_LINK_NIL)
             return false;
-        redis_reply_str(record, &record_len);
-        *bytes += record_len + 1;
+        redis_reply_str(record, &len);
+        part->bytes += len + 1;
     }
     return true;
+}
+
+/* room: how many ids it may bring. */
+static bool read_part(const struct redis_reply *reply, size_t room, struct part *part)
+{
+    for (size_t i = 6; i <= 9; i++)
+        if (!is_count(redis_reply_at(reply, i)))
+            return false;
+    *part = (struct part){
+        .lease = {redis_reply_int(redis_reply_at(reply, 6)), 0},
+        .due_left = redis_reply_int(redis_reply_at(reply, 7)),
+        .odd = redis_reply_int(redis_reply_at(reply, 8)),
+        .over = redis_reply_int(redis_reply_at(reply, 9)),
+        .ids = redis_reply_at(reply, 10),
+        .records = redis_reply_at(reply, 11),
+    };
+    part->lease.n = redis_reply_len(part->ids);
+    return part->odd <= 1 && redis_reply_type(part->ids) == REDIS_LINK_ARRAY &&
+           part->lease.n <= room && part->lease.n <= DUE_QUEUE_SCRIPT_MAX &&
+           (uint64_t)part->over <= part->lease.n && check_ids(part) && check_records(part);
 }
 
 /* The text with a terminator, in the block that *at walks through. */
@@ -176,45 +211,58 @@ static const char *copy_text(const struct redis_reply *r, size_t *len, char **at
     return copy;
 }
 
-static void add_claims(struct claim_op *op, const struct redis_reply *pairs, bool taken_over,
-                       char **at)
+static void add_claims(struct claim_op *op, const struct part *part, char *at)
 {
-    for (size_t i = 0; i < redis_reply_len(pairs); i += 2) {
-        struct due_claim *claim = &op->claims[op->claimed.n++];
-        claim->id = copy_text(redis_reply_at(pairs, i), &claim->id_len, at);
-        claim->taken_over = taken_over;
-        (void)!read_score(redis_reply_at(pairs, i + 1), &claim->score_ms); /* checked before */
+    struct due_claim *claims = op->claims + op->claimed.n;
+    for (size_t i = 0; i < part->lease.n; i++) {
+        claims[i] = (struct due_claim){.taken_over = i < (size_t)part->over};
+        claims[i].id = copy_text(redis_reply_at(part->ids, i), &claims[i].id_len, &at);
     }
+    for (size_t i = 0; i < redis_reply_len(part->records); i++) {
+        const struct redis_reply *record = redis_reply_at(part->records, i);
+        if (redis_reply_type(record) == REDIS_LINK_STRING)
+            claims[i].failed = copy_text(record, &claims[i].failed_len, &at);
+    }
+    op->claimed.claims = op->claims;
+    op->claimed.n += part->lease.n;
+    op->claimed.leases[op->claimed.n_leases++] = part->lease;
+}
+
+/* Makes room for one script's claims. Returns 0, or -1 when memory ran out. */
+static int make_room(struct claim_op *op, const struct part *part)
+{
+    struct due_texts *texts = malloc(sizeof(*texts) + part->bytes);
+    struct due_claim *claims =
+        realloc(op->claims, (op->claimed.n + part->lease.n) * sizeof(*claims));
+    if (claims != NULL)
+        op->claims = claims;
+    if (texts == NULL || claims == NULL) {
+        free(texts);
+        return -1;
+    }
+    texts->next = op->claimed.texts;
+    op->claimed.texts = texts;
+    return 0;
 }
 
 /* Joins one script's answer to the others'. Returns what is wrong with it, or NULL. */
 static const char *join_part(struct claim_op *op, const struct redis_reply *reply)
 {
-    const struct redis_reply *over = redis_reply_at(reply, 6);
-    const struct redis_reply *due = redis_reply_at(reply, 7);
-    const struct redis_reply *records = redis_reply_at(reply, 8);
-    size_t first = op->claimed.n;
-    size_t room = op->claimed.asked - first;
-    size_t bytes = 1;
     struct due_sizes sizes;
-    char *at;
-    if (read_sizes(reply, &sizes) != 0 || !check_pairs(over, &room, &bytes) ||
-        !check_pairs(due, &room, &bytes) ||
-        !check_records(records, op->claimed.asked - first - room, &bytes))
+    struct part part;
+    if (read_sizes(reply, &sizes) != 0 ||
+        !read_part(reply, op->claimed.asked - op->claimed.n, &part))
         return DUE_UNEXPECTED;
-    at = malloc(bytes);
-    if (at == NULL)
-        return "out of memory";
-    op->texts[op->n_parts++] = at;
-    add_claims(op, over, true, &at);
-    add_claims(op, due, false, &at);
-    for (size_t i = 0; i < redis_reply_len(records); i++) {
-        struct due_claim *claim = &op->claims[first + i];
-        if (redis_reply_type(redis_reply_at(records, i)) == REDIS_LINK_STRING)
-            claim->failed = copy_text(redis_reply_at(records, i), &claim->failed_len, &at);
+    if (part.lease.n > 0) {
+        if (make_room(op, &part) != 0)
+            return "out of memory";
+        add_claims(op, &part, op->claimed.texts->bytes);
     }
+    op->n_parts++;
     assert(op->claimed.n <= op->claimed.asked);
     op->claimed.sizes = sizes;
+    op->claimed.due_left = (size_t)part.due_left;
+    op->claimed.odd += (size_t)part.odd;
     op->claimed.received_us = clock_mono_us();
     return NULL;
 }
@@ -230,34 +278,18 @@ static void on_claim(void *arg, const struct redis_reply *reply, const char *err
     due_op_done(&op->op);
 }
 
-static struct claim_op *new_claim(int64_t lease_ms, int limit)
-{
-    struct due_op *base = due_op_new(sizeof(struct claim_op), finish_claim);
-    struct claim_op *op = (struct claim_op *)base;
-    if (op == NULL)
-        return NULL;
-    base->destroy = destroy_claim;
-    op->claims = calloc((size_t)limit, sizeof(*op->claims));
-    if (op->claims == NULL) {
-        destroy_claim(base);
-        return NULL;
-    }
-    op->claimed.lease_ms = lease_ms;
-    op->claimed.claims = op->claims;
-    op->claimed.asked = (size_t)limit;
-    op->claimed.sent_us = clock_mono_us();
-    return op;
-}
-
 int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int limit,
                     due_claimed_cb *cb, void *arg)
 {
-    struct claim_op *op;
+    struct due_op *base = due_op_new(sizeof(struct claim_op), finish_claim);
+    struct claim_op *op = (struct claim_op *)base;
     struct due_args args;
-    assert(limit >= 1 && limit <= CLAIM_MAX);
-    op = new_claim(lease_ms, limit);
+    assert(limit >= 1 && limit <= DUE_QUEUE_CLAIM_MAX);
     if (op == NULL)
         return -1;
+    base->destroy = destroy_claim;
+    op->claimed.asked = (size_t)limit;
+    op->claimed.sent_us = clock_mono_us();
     op->cb = cb;
     op->arg = arg;
     while (limit > 0) {
@@ -267,9 +299,9 @@ int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int l
         due_args_add_int(&args, now_ms);
         due_args_add_int(&args, lease_ms);
         due_args_add_int(&args, part);
-        due_op_send(q, &op->op, &lua_claim, &args, on_claim);
+        due_op_send(q, base, &lua_claim, &args, on_claim);
         due_args_clear(&args);
         limit -= part;
     }
-    return due_op_begin(q, &op->op);
+    return due_op_begin(q, base);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define RECORD "{\"attempts\":1,\"error\":\"a probe\"}"
-#define WORDS_MAX 10
+#define WORDS_MAX 12
 
 struct step {
     const struct lua_script *script; /* NULL: a command, the first of its words */
@@ -19,14 +19,16 @@ struct step {
 
 static const struct step steps[] = {
     /* The types of the keys in use. */
-    {&lua_claim, NULL, true, {"0", "0", "0"}},
+    {&lua_sizes, NULL, true, {NULL}},
     {&lua_role, "feeder", true, {"probe", "0"}},
     {&lua_role, "reconciler", true, {"probe", "0"}},
     /* A script that the server does not know is sent as text. */
     {NULL, NULL, true, {"EVAL", "return 0", "0"}},
     {NULL, "inflight", true, {"ZSCAN", "", "0"}},
     {NULL, "failed", true, {"HSCAN", "", "0"}},
-    {&lua_drop, NULL, false, {"probe"}}, /* left by a probe that was refused half-way */
+    /* What a probe has left that was refused half-way. */
+    {&lua_drop, NULL, false, {"probe"}},
+    {NULL, "leases", false, {"ZREMRANGEBYRANK", "", "0", "-1"}},
     /* The way of one reservation: mirrored, claimed, refused, claimed again, its lease taken over,
      * forgotten. */
     {&lua_repair, NULL, false, {"add", "probe", "", "1"}},
@@ -36,13 +38,16 @@ static const struct step steps[] = {
     {&lua_claim, NULL, false, {"8", "9", "1"}},
     {&lua_schedule, NULL, false, {"10", "probe"}},
     {NULL, "pending", false, {"ZADD", "", "LT", "CH", "10", "probe"}},
-    {&lua_settle, NULL, false, {"9", "1", "0", "0", "0", "1", "0", "another", "5", RECORD}},
-    {&lua_settle, NULL, false, {"9", "1", "0", "0", "1", "0", "0", "probe", "5"}},
+    {&lua_settle,
+     NULL,
+     false,
+     {"9", "1", "0", "0", "1", "1", "0", "probe", "5", "another", "5", RECORD}},
     {&lua_absent, NULL, false, {"probe"}},
     {&lua_lookup, NULL, false, {"probe"}},
     {&lua_after, "pending", false, {"probe", "5", "1"}},
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},
+    {NULL, "leases", false, {"ZREMRANGEBYRANK", "", "0", "-1"}}, /* another's probe, at once */
     {&lua_mark, "mark", false, {"probe"}},
     {&lua_role, "mark", false, {"probe", "1000"}},
     {&lua_role, "mark", false, {"probe", "0"}},

@@ -12,20 +12,24 @@
 
 int item_init(struct item *item, const char *id, size_t id_len)
 {
-    memset(item, 0, sizeof(*item));
-    item->id = malloc(id_len + 1);
-    if (item->id == NULL)
-        return -1;
-    memcpy(item->id, id, id_len);
-    item->id[id_len] = '\0';
-    item->id_len = id_len;
-    return 0;
+    char *copy = malloc(id_len + 1);
+    if (copy != NULL) {
+        memcpy(copy, id, id_len);
+        copy[id_len] = '\0';
+    }
+    item_borrow(item, copy, id_len);
+    item->copy = copy;
+    return copy != NULL ? 0 : -1;
+}
+
+void item_borrow(struct item *item, const char *id, size_t id_len)
+{
+    *item = (struct item){.id = id, .id_len = id_len};
 }
 
 void item_clear(struct item *item)
 {
-    if (!item->borrowed)
-        free(item->id);
+    free(item->copy);
     free(item->counter);
     free(item->error);
     free(item->record);

@@ -106,9 +106,9 @@ static void met(struct locked *l, struct item *item, int64_t now_us, int64_t mon
     item->due_us = told ? item->expires_us : 0;
     if (lock == NULL && item->lock != LOCK_AMONG) {
         lock = add(l, item->id, mono_us);
-        if (lock != NULL) /* what Redis said is a hint, and all that there is */
-            lock->entry.due_us = item->score_ms > 0 && item->score_ms < now_us / MS_US
-                                     ? item->score_ms * MS_US
+        if (lock != NULL) /* it was due when it was claimed: all that there is */
+            lock->entry.due_us = item->claimed_ms > 0 && item->claimed_ms < now_us / MS_US
+                                     ? item->claimed_ms * MS_US
                                      : now_us;
     }
     if (lock == NULL)

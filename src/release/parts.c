@@ -56,8 +56,12 @@ struct batch *parts_batch_new(struct parts *s, struct pg_link *link)
 void parts_note_sizes(struct parts *s, const struct due_sizes *sizes, int64_t sent_us,
                       int64_t received_us)
 {
+    int64_t inflight = s->sizes.inflight;
     s->sizes = *sizes;
-    s->sizes_us = received_us;
+    if (sizes->inflight == DUE_NOT_COUNTED)
+        s->sizes.inflight = inflight;
+    else
+        s->sizes_us = received_us;
     server_clock_sample(&s->redis_clock, sizes->redis_us, sent_us, received_us);
 }
 

@@ -143,7 +143,6 @@ static void fill(struct pass_page *page, const struct reading *r, const struct r
         page->items[i] = (struct item){
             .id = text,
             .id_len = len,
-            .borrowed = true,
             .from_postgres = true,
             .expires_us = pages_expires_us(r->pages, found->row),
             .attempts = refusals_find(refusals, id, now_us, &too_early),

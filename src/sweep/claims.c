@@ -25,7 +25,9 @@ struct hand {
     TAILQ_ENTRY(hand) others;
     struct item *items;
     size_t n;
-    int64_t lease_ms; /* when the lease ends: the token of its settlement */
+    struct due_texts *texts; /* the items' ids */
+    struct due_lease leases[DUE_QUEUE_LEASES_MAX];
+    size_t n_leases;
     bool bulk;
     bool abandoned; /* it was settled from under a batch that has not answered */
 };
@@ -40,9 +42,11 @@ struct claims {
     struct hands waiting;  /* for a lane; the oldest first */
     struct hands released; /* by lanes, at present */
     bool asking;           /* a claim has no answer yet */
+    int64_t asked_ms;      /* when it was made, by Postgres's clock */
     size_t settling;       /* settlements without an answer */
     int64_t put_back_ms;   /* the earliest of what those put back */
     struct few lost_said;  /* leases that had passed */
+    struct few odd_said;   /* what was no batch */
 };
 
 /* ---- what a claim brought ---- */
@@ -52,6 +56,7 @@ static void hand_free(struct hand *hand)
     for (size_t i = 0; i < hand->n; i++)
         item_clear(&hand->items[i]);
     free(hand->items);
+    due_texts_free(hand->texts);
     free(hand);
 }
 
@@ -64,37 +69,37 @@ static void free_all(struct hands *hands)
     }
 }
 
-static int read_claim(struct item *item, const struct due_claim *claim, struct stats *stats)
+static void read_claim(struct claims *c, struct item *item, const struct due_claim *claim)
 {
-    if (item_init(item, claim->id, claim->id_len) != 0)
-        return -1;
-    item->score_ms = claim->score_ms;
-    item->taken_over = claim->taken_over;
+    item_borrow(item, claim->id, claim->id_len);
+    item->claimed_ms = c->asked_ms;
+    item->recorded = claim->failed != NULL;
     if (claim->taken_over)
-        stats->rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    if (claim->failed != NULL)
+        c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
+    if (item->recorded)
         failed_record_read(item, claim->failed, claim->failed_len);
-    return 0;
 }
 
-/* Copies what was claimed; NULL when memory ran out (the lease covers it). */
-static struct hand *hand_new(struct claims *c, const struct due_claimed *claimed)
+/* Keeps what was claimed; NULL when memory ran out (the leases cover it). */
+static struct hand *hand_new(struct claims *c, struct due_claimed *claimed)
 {
     struct hand *hand = calloc(1, sizeof(*hand));
-    if (hand == NULL)
+    struct item *items = malloc(claimed->n * sizeof(*items));
+    if (hand == NULL || items == NULL) {
+        free(hand);
+        free(items);
         return NULL;
-    hand->lease_ms = claimed->lease_ms;
+    }
+    hand->items = items;
+    hand->n = claimed->n;
+    hand->texts = claimed->texts;
+    claimed->texts = NULL;
+    memcpy(hand->leases, claimed->leases, sizeof(hand->leases));
+    hand->n_leases = claimed->n_leases;
     hand->bulk = claimed->n >= claimed->asked;
-    hand->items = calloc(claimed->n, sizeof(*hand->items));
-    if (hand->items == NULL)
-        goto fail;
-    for (; hand->n < claimed->n; hand->n++)
-        if (read_claim(&hand->items[hand->n], &claimed->claims[hand->n], &c->parts->stats) != 0)
-            goto fail;
+    for (size_t i = 0; i < claimed->n; i++)
+        read_claim(c, &items[i], &claimed->claims[i]);
     return hand;
-fail:
-    hand_free(hand);
-    return NULL;
 }
 
 static int64_t now_ms(const struct claims *c)
@@ -134,8 +139,11 @@ static void settle_item(struct claims *c, struct item *item, struct due_settleme
                         int64_t at_ms)
 {
     const struct settlement s = settlement_of(item, at_ms);
-    *to = (struct due_settlement){
-        .id = item->id, .id_len = item->id_len, .verdict = s.verdict, .at_ms = s.at_ms};
+    *to = (struct due_settlement){.id = item->id,
+                                  .id_len = item->id_len,
+                                  .verdict = s.verdict,
+                                  .recorded = item->recorded,
+                                  .at_ms = s.at_ms};
     if (s.verdict == DUE_FAILED || s.verdict == DUE_DEFERRED) {
         free(item->record);
         item->record = failed_record_make(item, at_ms, s.at_ms);
@@ -153,13 +161,15 @@ static void settle_item(struct claims *c, struct item *item, struct due_settleme
 static void settle(struct claims *c, const struct hand *hand)
 {
     assert(hand->n > 0);
-    struct due_settlement *settlements = calloc(hand->n, sizeof(*settlements));
+    struct due_settlement *settlements = malloc(hand->n * sizeof(*settlements));
+    int64_t at_ms = now_ms(c);
     if (settlements == NULL)
-        return; /* the lease covers them */
+        return; /* the leases cover them */
     for (size_t i = 0; i < hand->n; i++)
-        settle_item(c, &hand->items[i], &settlements[i], now_ms(c));
-    /* Redis is away: the lease covers them, and the scan at its return. */
-    if (due_queue_settle(c->parts->queue, hand->lease_ms, settlements, hand->n, on_settled, c) == 0)
+        settle_item(c, &hand->items[i], &settlements[i], at_ms);
+    /* Redis is away: the leases cover them, and the scan at its return. */
+    if (due_queue_settle(c->parts->queue, hand->leases, hand->n_leases, settlements, on_settled,
+                         c) == 0)
         c->settling++;
     free(settlements);
 }
@@ -180,6 +190,16 @@ static void hand_back(struct claims *c, struct hand *hand)
 
 /* ---- the engine's source ---- */
 
+/* When the first of its leases ends. */
+static int64_t lease_ms(const struct hand *hand)
+{
+    int64_t first_ms = hand->leases[0].lease_ms;
+    for (size_t i = 1; i < hand->n_leases; i++)
+        if (hand->leases[i].lease_ms < first_ms)
+            first_ms = hand->leases[i].lease_ms;
+    return first_ms;
+}
+
 /* What has so little of its lease left that it might end under the batch goes back. */
 static bool take(void *arg, struct work *work)
 {
@@ -187,7 +207,7 @@ static bool take(void *arg, struct work *work)
     struct hand *hand;
     while ((hand = TAILQ_FIRST(&c->waiting)) != NULL) {
         TAILQ_REMOVE(&c->waiting, hand, others);
-        if (hand->lease_ms - now_ms(c) < c->parts->config->lease_us / MS_US / 2) {
+        if (lease_ms(hand) - now_ms(c) < c->parts->config->lease_us / MS_US / 2) {
             hand_back(c, hand);
             continue;
         }
@@ -246,7 +266,19 @@ static void note_sizes(struct parts *parts, const struct due_claimed *claimed)
         account_nothing_left(parts);
 }
 
-static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
+static void note_odd(struct claims *c, size_t odd)
+{
+    if (odd == 0)
+        return;
+    c->parts->stats.discarded[DISCARD_INVALID] += odd;
+    if (!few_may(&c->odd_said, clock_mono_us()))
+        return;
+    log_event(LOG_WARN, "A member of leases in Redis is no claimed batch: it was removed", LOG_INT,
+              "timesNotSaid", (int64_t)c->odd_said.more, LOG_END);
+    c->odd_said.more = 0;
+}
+
+static void on_claimed(void *arg, struct due_claimed *claimed, const char *error)
 {
     struct claims *c = arg;
     struct claim_result result = {.next_ms = INT64_MAX};
@@ -257,8 +289,10 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
         result = (struct claim_result){.ok = true,
                                        .n = claimed->n,
                                        .asked = claimed->asked,
+                                       .due_left = claimed->due_left,
                                        .next_ms = claimed->sizes.next_ms};
         note_sizes(c->parts, claimed);
+        note_odd(c, claimed->odd);
         struct hand *hand = claimed->n > 0 ? hand_new(c, claimed) : NULL;
         if (hand != NULL)
             TAILQ_INSERT_TAIL(&c->waiting, hand, others);
@@ -273,11 +307,11 @@ int claims_ask(struct claims *c)
 {
     assert(!c->asking && c->parts->pg_clock.known);
     int64_t at_ms = now_ms(c);
-    int64_t lease_ms = at_ms + c->parts->config->lease_us / MS_US;
-    if (due_queue_claim(c->parts->queue, at_ms, lease_ms, c->parts->config->batch_size, on_claimed,
-                        c) != 0)
+    if (due_queue_claim(c->parts->queue, at_ms, at_ms + c->parts->config->lease_us / MS_US,
+                        c->parts->config->batch_size, on_claimed, c) != 0)
         return -1;
     c->asking = true;
+    c->asked_ms = at_ms;
     return 0;
 }
 

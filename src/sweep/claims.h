@@ -19,6 +19,7 @@ struct claim_result {
     bool ok;         /* false: Redis gave no answer or an error */
     size_t n;        /* reservations */
     size_t asked;    /* how many it asked for */
+    size_t due_left; /* of a full one: how many more are due; else 0 */
     int64_t next_ms; /* the earliest score left in :pending; INT64_MAX: none */
 };
 
@@ -47,7 +48,7 @@ int claims_waiting(const struct claims *c);
 /* Nothing in hand, and no answer awaited. */
 bool claims_idle(const struct claims *c);
 
-/* Those go back to :pending, at their old time. on_settled follows. */
+/* Those go back to :pending, due at once. on_settled follows. */
 void claims_hand_back(struct claims *c);
 
 /* Orderly stop with no time left: what is being released goes back to :pending as well (best

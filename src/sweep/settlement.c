@@ -22,7 +22,7 @@ static struct settlement not_due(const struct item *item, int64_t now_ms)
     if (item->expires_us == INT64_MAX) /* active without an expiry: nothing to wait for */
         return forget;
     int64_t at_ms = ms_rounded_up(item->expires_us);
-    bool extended = at_ms > item->score_ms + 1; /* 1 ms apart: a score that was rounded down */
+    bool extended = at_ms > item->claimed_ms + 1; /* 1 ms: its score was rounded down */
     struct settlement s = put_back(at_ms > now_ms ? at_ms : now_ms + 1,
                                    extended ? RESCHEDULE_EXTENDED : RESCHEDULE_NOT_DUE);
     s.verdict = DUE_HEALED_PUT_BACK;
@@ -66,7 +66,7 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms)
         return put_back(now_ms + SETTLEMENT_FAULT_MS, RESCHEDULE_REASONS);
     case OUTCOME_NONE:
     case OUTCOME_UNKNOWN: /* a repeat is harmless: whoever can asks again */
-        return put_back(item->score_ms, RESCHEDULE_REASONS);
+        return put_back(now_ms, RESCHEDULE_REASONS);
     }
     assert(false && "an outcome that there is not");
     return forget;

@@ -57,8 +57,9 @@ static void touch(const char *text, size_t len)
 
 static int outstanding;
 
-static void on_claimed(void *arg, const struct due_claimed *claimed, const char *error)
+static void on_claimed(void *arg, struct due_claimed *claimed, const char *error)
 {
+    size_t n = 0;
     (void)arg;
     outstanding--;
     FUZZ_CHECK((claimed == NULL) == (error != NULL));
@@ -68,8 +69,13 @@ static void on_claimed(void *arg, const struct due_claimed *claimed, const char 
     for (size_t i = 0; i < claimed->n; i++) {
         touch(claimed->claims[i].id, claimed->claims[i].id_len);
         touch(claimed->claims[i].failed, claimed->claims[i].failed_len);
-        FUZZ_CHECK(claimed->claims[i].score_ms >= 0);
     }
+    FUZZ_CHECK(claimed->n_leases <= DUE_QUEUE_LEASES_MAX);
+    for (size_t i = 0; i < claimed->n_leases; i++) {
+        FUZZ_CHECK(claimed->leases[i].n > 0 && claimed->leases[i].n <= DUE_QUEUE_SCRIPT_MAX);
+        n += claimed->leases[i].n;
+    }
+    FUZZ_CHECK(n == claimed->n);
     FUZZ_CHECK(claimed->sizes.pending >= 0 && claimed->sizes.redis_us >= 0);
 }
 
@@ -222,13 +228,14 @@ static int ask(struct due_queue *q, uint8_t what)
         {.id = "a", .id_len = 1, .verdict = DUE_FORGET},
         {.id = "b", .id_len = 1, .verdict = DUE_PUT_BACK, .at_ms = 5},
     };
+    static const struct due_lease leases[] = {{2000, 1}, {2001, 1}};
     switch (what) {
     case 'c':
         return due_queue_claim(q, 1000, 2000, 3, on_claimed, NULL);
     case 'l':
         return due_queue_claim(q, 1000, 2000, 2500, on_claimed, NULL);
     case 's':
-        return due_queue_settle(q, 2000, settlements, 2, on_settled, NULL);
+        return due_queue_settle(q, leases, 2, settlements, on_settled, NULL);
     case 'e':
         return due_queue_schedule(q, entries, IDS, entries[0].at_ms, on_count, NULL);
     case 'd':

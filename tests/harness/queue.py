@@ -36,6 +36,11 @@ def pending(redis: redis_py.Redis) -> dict[str, float]:
     return {id.decode(): at for id, at in redis.zrange(PENDING, 0, -1, withscores=True)}
 
 
+def claimed(redis: redis_py.Redis) -> list[str]:
+    """The ids that sweepers have claimed."""
+    return [id.decode() for member in redis.zrange(LEASES, 0, -1) for id in ids_of(member)]
+
+
 def is_empty(redis: redis_py.Redis) -> bool:
     return not redis.exists(PENDING, LEASES, INFLIGHT, FAILED)
 
@@ -56,3 +61,34 @@ def until_probed(redis: redis_py.Redis) -> None:
     of it is the only DEL), and has what Redis is asked counted from then on."""
     wait_until(lambda: "cmdstat_del" in redis.info("commandstats"), 20, "the probe is over", 0.005)
     redis.config_resetstat()
+
+
+def batch(*ids: str | bytes, token: int = 7) -> bytes:
+    """A member of leases, as a claim makes it; the token may be any."""
+    packed = b"\xdc" + (len(ids) + 1).to_bytes(2, "big") + bytes([token])
+    for id in ids:
+        text = id.encode() if isinstance(id, str) else id
+        packed += b"\xdb" + len(text).to_bytes(4, "big") + text
+    return packed
+
+
+def ids_of(member: bytes) -> list[bytes]:
+    """The ids of a batch that a claim has made."""
+    at, ids = 0, []
+
+    def number(size: int) -> int:
+        nonlocal at
+        at += size
+        return int.from_bytes(member[at - size : at], "big")
+
+    kind = number(1)
+    n = kind & 0x0F if kind & 0xF0 == 0x90 else number(2)
+    assert kind & 0xF0 == 0x90 or kind == 0xDC
+    assert number(1) == 0xCF and number(8) > 0, "the token"
+    for _ in range(n - 1):
+        kind = number(1)
+        size = kind & 0x1F if kind & 0xE0 == 0xA0 else number({0xD9: 1, 0xDA: 2, 0xDB: 4}[kind])
+        ids.append(member[at : at + size])
+        at += size
+    assert at == len(member)
+    return ids

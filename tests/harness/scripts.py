@@ -9,7 +9,7 @@ from typing import Any
 
 import redis as redis_py
 
-from .queue import FAILED, INFLIGHT, LEASES, PENDING
+from .queue import FAILED, INFLIGHT, LEASES, PENDING, batch, ids_of
 
 LUA = Path(__file__).parents[2] / "lua"
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if not path.stem.startswith("lib_"))
@@ -23,11 +23,14 @@ CAP = 10_000
 class Claimed:
     time_us: int
     pending: int
-    inflight: int
+    inflight: int | None
     failed: int
     next: bytes | None
-    over: dict[bytes, float]
-    due: dict[bytes, float]
+    lease: int
+    left: int
+    odd: int
+    over: list[bytes]
+    due: list[bytes]
     records: dict[bytes, bytes | None]
 
 
@@ -36,12 +39,6 @@ def text_of(script: str) -> str:
     text = (LUA / f"{script}.lua").read_text()
     library = re.search(r"\A(?:--.*\n)*?--.*\b(lib_\w+\.lua)", text)
     return (LUA / library[1]).read_text() + text if library else text
-
-
-def pairs(flat: list[bytes]) -> dict[bytes, float]:
-    found = {flat[i]: float(flat[i + 1]) for i in range(0, len(flat), 2)}
-    assert len(found) == len(flat) // 2, "an id was claimed twice"
-    return found
 
 
 class Queue:
@@ -55,13 +52,11 @@ class Queue:
 
     def claim(self, limit: int = 500, now: int = NOW, lease: int = LEASE) -> Claimed:
         reply = self.call("claim", now, lease, limit)
-        over, due, records = pairs(reply[6]), pairs(reply[7]), reply[8]
-        ids = [*over, *due]
-        assert len(ids) == len(reply[6] + reply[7]) // 2, "an id was claimed twice"
+        over, ids, records = reply[9:12]
+        assert len(set(ids)) == len(ids), "an id was claimed twice"
         assert len(records) in (0, len(ids))
-        return Claimed(
-            reply[0] * 1_000_000 + reply[1], *reply[2:6], over, due, dict(zip(ids, records, strict=False))
-        )
+        known = dict(zip(ids, records, strict=False))
+        return Claimed(reply[0] * 1_000_000 + reply[1], *reply[2:9], ids[:over], ids[over:], known)
 
     def settle(
         self,
@@ -72,13 +67,16 @@ class Queue:
         deferred: Any = (),
         lease: int = LEASE,
         cap: int = CAP,
-    ) -> int:
+    ) -> bool:
+        """Whether the batch was ours."""
         verdicts = (forget, back, healed, failed, deferred)
         args: list[Any] = [lease, cap, *(len(v) for v in verdicts), *forget]
         for entries in verdicts[1:]:
             for entry in entries:
                 args.extend(entry)
-        return self.call("settle", *args)
+        ours = self.call("settle", *args)
+        assert ours in (0, 1)
+        return ours == 1
 
     def schedule(self, *entries: tuple[Any, Any]) -> int:
         return self.call("schedule", *(arg for entry in entries for arg in entry))
@@ -89,6 +87,16 @@ class Queue:
     def pending(self) -> dict[bytes, float]:
         return dict(self.client.zrange(PENDING, 0, -1, withscores=True))
 
+    def lease(self, ends: float, *ids: str | bytes) -> None:
+        """A batch that somebody has claimed."""
+        self.client.zadd(LEASES, {batch(*ids): ends})
+
+    def leases(self) -> dict[float, list[bytes]]:
+        """What a claim has made: ids by the end of their lease."""
+        found = self.client.zrange(LEASES, 0, -1, withscores=True)
+        assert len({end for _, end in found}) == len(found), "two leases with the same end"
+        return {end: ids_of(member) for member, end in found}
+
     def inflight(self) -> dict[bytes, float]:
         return dict(self.client.zrange(INFLIGHT, 0, -1, withscores=True))
 
@@ -96,4 +104,4 @@ class Queue:
         return self.client.hgetall(FAILED)
 
     def state(self) -> tuple[Any, Any, Any]:
-        return self.pending(), self.inflight(), self.failed()
+        return self.pending(), self.leases(), self.failed()

@@ -12,7 +12,7 @@ from harness.poll import wait_until
 from harness.sweeper import ALONE
 
 PENDING = "{reservations}:pending"
-INFLIGHT = "{reservations}:inflight"
+LEASES = "{reservations}:leases"
 
 
 def mirror_all(db: Any, redis: Any) -> None:
@@ -50,7 +50,7 @@ def test_workers_share_a_backlog(db: Any, redis: Any, sweeper: Any, workers: str
     daemon = sweeper("--workers", workers, "--batch-size", "100")
     wait_until(lambda: shop.count_status(db, "active") == 0, 30, "the backlog is drained")
     shop.check_stock_adds_up(db)
-    wait_until(lambda: not redis.exists(PENDING, INFLIGHT), 10, "Redis is empty")
+    wait_until(lambda: not redis.exists(PENDING, LEASES), 10, "Redis is empty")
     assert daemon.stop() == 0
     assert daemon.find("Stopped")[0]["releasedTotal"] == 4500
 

@@ -12,7 +12,7 @@ from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction, waiting
 from harness.poll import wait_until
-from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror
+from harness.queue import FAILED, LEASES, PENDING, is_empty, mirror
 from harness.sweeper import Start
 
 # Waits long enough for a test to act meanwhile; after the wait it would only try again.
@@ -104,7 +104,7 @@ CHANGES = {
 def no_more_to_do(redis: redis_py.Redis, soon_ms: int) -> bool:
     # In one transaction: between two questions an entry may go from one key to the other.
     with redis.pipeline(transaction=True) as questions:
-        questions.exists(INFLIGHT).zcount(PENDING, "-inf", soon_ms)
+        questions.exists(LEASES).zcount(PENDING, "-inf", soon_ms)
         return questions.execute() == [0, 0]
 
 

@@ -9,7 +9,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
-from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING, expires_ms, mirror, script_calls
+from harness.queue import FAILED, FEEDER, LEASES, PENDING, expires_ms, mirror, script_calls
 from harness.scripts import Queue
 from harness.sweeper import Start
 from harness.web import metric, until_settled
@@ -190,7 +190,7 @@ def test_flushall_while_running(db: Database, redis: redis_py.Redis, sweeper: St
     wait_until(lambda: shop.count_status(db, "released") == 300, 20, "all releases")
     late = shop.lateness(db, ids)
     assert min(late) >= 0 and max(late) < within(4)
-    wait_until(lambda: redis.zcard(PENDING) == 100 and not redis.exists(INFLIGHT), 10, "the mirror")
+    wait_until(lambda: redis.zcard(PENDING) == 100 and not redis.exists(LEASES), 10, "the mirror")
     assert {id.decode() for id in redis.zrange(PENDING, 0, -1)} == set(keep)
     shop.check_stock_adds_up(db)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
-from harness.scripts import CAP, LEASE, LUA, NOW, SCRIPTS, Queue, text_of
+from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING, batch
+from harness.scripts import CAP, KEYS, LEASE, LUA, NOW, SCRIPTS, Queue, text_of
 
 STRANGE_IDS = [
     b"x" * 255,
@@ -28,36 +28,46 @@ STRANGE_IDS = [
 def test_ids_of_any_bytes(queue: Queue, member: bytes) -> None:
     queue.schedule((NOW, member))
     queue.client.zadd(PENDING, {b"other": NOW})
-    assert queue.claim().due.keys() == {member, b"other"}
-    assert queue.settle(back=[(member, NOW + 1)], failed=[(b"other", NOW + 2, member)]) == 0
+    assert set(queue.claim().due) == {member, b"other"}
+    assert set(queue.leases()[LEASE]) == {member, b"other"}
+    assert queue.schedule((NOW, member), (NOW, b"another")) == 1, "it is claimed"
+    assert queue.call("lookup", member)[1] == [str(LEASE).encode()]
+    assert queue.settle(back=[(member, NOW + 1)], failed=[(b"other", NOW + 2, member)])
+    queue.client.zrem(PENDING, b"another")
     assert queue.state() == ({member: NOW + 1, b"other": NOW + 2}, {}, {b"other": member})
     got = queue.claim(now=NOW + 2)
     assert got.records == {member: None, b"other": member}
-    assert queue.settle(forget=[member, b"other"]) == 0
+    got = queue.claim(now=LEASE, lease=LEASE + 1)
+    assert got.records == {member: None, b"other": member} and set(got.over) == {member, b"other"}
+    assert queue.settle(forget=[member, b"other"], lease=LEASE + 1)
     assert queue.state() == ({}, {}, {})
     queue.schedule((NOW, member))
     assert queue.call("drop", member) == 1
 
 
-@pytest.mark.parametrize("key", [PENDING, INFLIGHT, FAILED])
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("script", ["claim", "settle", "schedule", "drop", "sizes"])
 def test_wrong_types_change_nothing(queue: Queue, key: str, script: str) -> None:
     queue.client.zadd(PENDING, {"a": NOW, "b": NOW})
-    queue.client.zadd(INFLIGHT, {"c": LEASE, "d": NOW - 1})
+    queue.client.zadd(INFLIGHT, {"d": NOW - 1})
+    queue.lease(NOW - 2, "f")
+    queue.lease(LEASE, "c")
     queue.client.hset(FAILED, mapping={"a": "1", "c": "2"})
     queue.client.delete(key)
     queue.client.set(key, "a string")
-    before = {k: queue.client.dump(k) for k in (PENDING, INFLIGHT, FAILED)}
+    before = {k: queue.client.dump(k) for k in KEYS}
     args: dict[str, tuple[Any, ...]] = {
         "claim": (NOW, LEASE, 10),
-        "settle": (LEASE, CAP, 1, 1, 0, 0, 0, "c", "d", NOW),
+        "settle": (LEASE, CAP, 1, 1, 0, 0, 0, "a", "c", NOW),
         "schedule": (NOW, "e"),
         "drop": ("a", "c"),
         "sizes": (),
     }
+    if (script, key) in {("settle", INFLIGHT), ("drop", LEASES)}:
+        return  # it has nothing to do with that one
     with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
         queue.call(script, *args[script])
-    assert {k: queue.client.dump(k) for k in (PENDING, INFLIGHT, FAILED)} == before
+    assert {k: queue.client.dump(k) for k in KEYS} == before
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -82,7 +92,8 @@ def test_schedule_keeps_the_earlier_score(queue: Queue) -> None:
 
 
 def test_schedule_leaves_claimed_and_failed_ones(queue: Queue) -> None:
-    queue.client.zadd(INFLIGHT, {"claimed": LEASE, "ended": NOW - 1})
+    queue.lease(LEASE, "claimed")
+    queue.lease(NOW - 1, "ended")
     queue.client.zadd(PENDING, {"failed": NOW + 300})
     queue.client.hset(FAILED, mapping={"failed": "r", "lost": "r", "claimed": "r"})
     entries = [(NOW, name) for name in ("claimed", "ended", "failed", "lost", "new")]
@@ -93,10 +104,12 @@ def test_schedule_leaves_claimed_and_failed_ones(queue: Queue) -> None:
 
 
 def test_schedule_with_claims_alone_and_with_records_alone(queue: Queue) -> None:
-    queue.client.zadd(INFLIGHT, {"claimed": LEASE})
-    assert queue.schedule((NOW, "claimed"), (NOW, "new")) == 1
+    queue.client.zadd(INFLIGHT, {"former": LEASE})
+    assert queue.schedule((NOW, "former"), (NOW, "new")) == 1
+    queue.client.zadd(LEASES, {"a stranger's": LEASE, batch("claimed", "other"): LEASE})
+    assert queue.schedule((NOW, "claimed"), (NOW, "former"), (NOW, "new")) == 0
     assert queue.pending() == {b"new": NOW}
-    queue.client.delete(INFLIGHT)
+    queue.client.delete(INFLIGHT, LEASES)
     queue.client.zadd(PENDING, {"failed": NOW + 300})
     queue.client.hset(FAILED, "failed", "r")
     assert queue.schedule((NOW, "failed"), (NOW - 1, "new")) == 1
@@ -154,11 +167,15 @@ def test_schedule_of_nothing_and_of_too_much(queue: Queue) -> None:
 
 
 def test_drop(queue: Queue) -> None:
+    """What is claimed is left to whoever has it: in Postgres there is nothing to do any more."""
+    queue.client.zadd(PENDING, {"b": NOW})
+    assert queue.claim().due == [b"b"]
     queue.client.zadd(PENDING, {"a": NOW, "b": NOW, "c": NOW})
-    queue.client.zadd(INFLIGHT, {"d": LEASE, "b": LEASE})
     queue.client.hset(FAILED, mapping={"a": "r", "c": "r"})
+    queue.client.zadd(INFLIGHT, {"d": LEASE, "b": LEASE, "e": LEASE})
     assert queue.call("drop", "a", "b", "d", "unknown") == 4
-    assert queue.state() == ({b"c": NOW}, {}, {b"c": b"r"})
+    assert queue.state() == ({b"c": NOW}, {LEASE: [b"b"]}, {b"c": b"r"})
+    assert queue.inflight() == {b"e": LEASE}
     assert queue.call("drop") == 0
     assert queue.call("drop", *range(1000)) == 0
     with pytest.raises(redis_py.ResponseError, match="too many ids"):
@@ -170,8 +187,10 @@ def test_sizes(queue: Queue) -> None:
     queue.client.zadd(PENDING, {"a": NOW + 2, "b": NOW + 1})
     queue.client.zadd(INFLIGHT, {"c": LEASE})
     queue.client.hset(FAILED, "a", "r")
+    for i in range(25):
+        queue.lease(LEASE + i, *(f"{i}-{j}" for j in range(i + 1)))
     seconds, microseconds, *sizes = queue.call("sizes")
-    assert sizes == [2, 1, 1, str(NOW + 1).encode()]
+    assert sizes == [2, 1 + 25 * 26 // 2, 1, str(NOW + 1).encode()]
     assert abs(seconds - queue.client.time()[0]) <= 10 and 0 <= microseconds < 1_000_000
 
 

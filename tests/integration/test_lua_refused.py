@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
+from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING, batch
 from harness.scripts import CAP, KEYS, LEASE, NOW, SCRIPTS, Queue, text_of
 from harness.servers import Redis
 
@@ -20,11 +20,11 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "absent": ("due", "nowhere"),
     "after": ("due", NOW - 9, 5),
     "claim": (NOW, LEASE, 10),
-    "drop": ("due", "ours", "failed"),
+    "drop": ("due", "former2", "failed"),
     "lookup": ("due", "ours"),
     "mark": ("here",),
-    "repair": ("remove", "due", NOW - 9, 0, "return", "ours", LEASE, NOW, "forget", "held", HELD, 0)
-    + ("add", "nowhere", "", NOW, "unclaim", "failed", LEASE, 0),
+    "repair": ("remove", "due", NOW - 9, 0, "return", "former", NOW - 1, NOW, "forget", "held", HELD, 0)
+    + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
     "settle": (LEASE, CAP, 1, 1, 1, 1, 0, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
@@ -38,6 +38,8 @@ def commands_of(script: str) -> list[str]:
 
 
 CASES = [(script, command) for script in sorted(ARGS) for command in commands_of(script)]
+# What only the other scripts use of lib_leases.lua.
+CASES.remove(("sizes", "ZMSCORE"))
 # What the arguments above do not come to: another way through the script.
 OTHER_WAYS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("role", "DEL"): ("owner", 0),
@@ -46,8 +48,10 @@ OTHER_WAYS: dict[tuple[str, str], tuple[Any, ...]] = {
 
 
 def fill(client: redis_py.Redis) -> None:
-    client.zadd(PENDING, {"due": NOW - 9, "over": NOW - 8, "later": NOW + 60_000})
-    client.zadd(INFLIGHT, dict.fromkeys(("ours", "back", "failed", "new"), LEASE) | {"over": NOW - 1})
+    client.zadd(PENDING, {"due": NOW - 9, "over0": NOW - 8, "later": NOW + 60_000})
+    client.zadd(LEASES, {batch("ours", "back", "failed", "new"): LEASE})
+    client.zadd(LEASES, {batch(*(f"over{i}" for i in range(12))): NOW - 1})
+    client.zadd(INFLIGHT, {"former": NOW - 1, "former2": LEASE})
     client.hset(FAILED, mapping={"failed": RECORD, "held": HELD, "held2": HELD})
     client.set(FEEDER, "owner", px=60_000)
 
@@ -121,5 +125,5 @@ def test_nothing_is_lost_whatever_is_refused(redis: redis_py.Redis, limited: Que
             limited.claim()
         allow(redis, f"+{command.lower()}")
     got = limited.claim()
-    assert got.due.keys() == {b"due"} and got.over.keys() == {b"over"}
-    assert limited.settle(forget=["due"], back=[("over", NOW + 5)], cap=CAP) == 0
+    assert got.due == [b"due"] and got.over == [*(f"over{i}".encode() for i in range(12)), b"former"]
+    assert limited.settle(back=[("over0", NOW + 5)], lease=got.lease)

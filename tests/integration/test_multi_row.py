@@ -7,7 +7,7 @@ from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import wait_until, within
-from harness.queue import FAILED, INFLIGHT, PENDING, failures, is_empty, mirror
+from harness.queue import FAILED, LEASES, PENDING, failures, is_empty, mirror
 from harness.sweeper import ALONE, Run, Start
 
 
@@ -136,7 +136,7 @@ def test_one_refused_row_keeps_all(db: Database, redis: redis_py.Redis, sweeper:
     mirror(db, redis, id, other)
     daemon = sweeper(*ALONE)
     daemon.wait_for_record("refused")
-    wait_until(lambda: released(db, other) == 1 and not redis.exists(INFLIGHT), 20, "the other one")
+    wait_until(lambda: released(db, other) == 1 and not redis.exists(LEASES), 20, "the other one")
     assert released(db, id) == 0 and shop.stock(db, products[0]) == (100, 99, 1)
     assert failures(redis).keys() == {id}
     db.conn.execute(

@@ -10,7 +10,7 @@ from harness import shop
 from harness.database import Database
 from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until, within
-from harness.queue import FAILED, INFLIGHT, PENDING, is_empty, mirror, pending
+from harness.queue import FAILED, LEASES, PENDING, claimed, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Start
 
@@ -102,7 +102,7 @@ def test_postgres_is_down_at_the_start(
     server.stop()
     daemon = sweeper(dsn=db.dsn)
     daemon.wait_for_record("Redis connected")
-    assert redis.zrange(PENDING, 0, -1) == [id.encode()] and not redis.exists(INFLIGHT)
+    assert redis.zrange(PENDING, 0, -1) == [id.encode()] and not redis.exists(LEASES)
     server.start()
     db.reconnect()
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
@@ -143,7 +143,7 @@ def test_a_killed_sweepers_claims_are_taken_over(
     first = sweeper("--lease", "2s", "--batch-size", "100", *ALONE)
     wait_until(lambda: sweepers(db, SLOW), 20, "at work", step=0.002)
     first.kill()
-    assert redis.zcard(INFLIGHT) == 100
+    assert len(claimed(redis)) == 100
     sweeper("--lease", "2s", *ALONE)
     wait_until(lambda: is_empty(redis), 20, "taken over")
     assert shop.statuses(db) == {"released": 100}

@@ -16,7 +16,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import holds, until_ready, wait_until
-from harness.queue import FAILED, FEEDER, INFLIGHT, PENDING
+from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
 from harness.servers import Redis
 from harness.sweeper import Run, Start, Sweeper
 
@@ -253,7 +253,7 @@ def wrong_type(key: str) -> Callable[[Redis, redis_py.Redis], Any]:
     return hurt
 
 
-REFUSALS = (full, disk_full, no_replicas, busy, *map(wrong_type, (PENDING, INFLIGHT, FAILED, FEEDER)))
+REFUSALS = (full, disk_full, no_replicas, busy, *map(wrong_type, (PENDING, LEASES, INFLIGHT, FAILED, FEEDER)))
 
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=lambda fault: fault.__name__)

@@ -9,7 +9,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
-from harness.queue import FAILED, INFLIGHT, PENDING, failures, is_empty, mirror
+from harness.queue import FAILED, LEASES, PENDING, failures, is_empty, mirror
 from harness.sweeper import ALONE, Run, Start
 
 
@@ -88,7 +88,7 @@ def test_refused_and_healed(
     assert (record["level"], record["reservationId"]) == ("ERROR", refused)
     assert record["sqlstate"] == sqlstate and record["error"]
     wait_until(lambda: shop.count_status(db, "released") == 40, 20, "the others")
-    wait_until(lambda: not redis.exists(INFLIGHT), 5, "settled")
+    wait_until(lambda: not redis.exists(LEASES), 5, "settled")
     (kept,) = failures(redis).items()
     assert kept[0] == refused
     assert kept[1].keys() == {

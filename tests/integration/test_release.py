@@ -9,7 +9,7 @@ import redis as redis_py
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
-from harness.queue import INFLIGHT, PENDING, is_empty, mirror, pending
+from harness.queue import LEASES, PENDING, is_empty, mirror, pending
 from harness.sweeper import ALONE, Run, Start
 
 
@@ -125,7 +125,7 @@ def test_never_twice_with_two_sweepers(db: Database, redis: redis_py.Redis, swee
         return released(db) == 6000
 
     wait_until(done, 60, "all releases")
-    wait_until(lambda: redis.zcard(PENDING) == 200 and not redis.exists(INFLIGHT), 20, "settled")
+    wait_until(lambda: redis.zcard(PENDING) == 200 and not redis.exists(LEASES), 20, "settled")
     assert [daemon.stop() for daemon in daemons] == [0, 0]
     assert db.query("SELECT count(*), count(DISTINCT id) FROM flips") == [(6000, 6000)]
     shop.check_stock_adds_up(db)

@@ -4,6 +4,7 @@
 #include "health/health_verdict.h"
 #include "queue/repair.h"
 #include "release/locked.h"
+#include "release/parts.h"
 #include "release/release.h"
 
 #include <jansson.h>
@@ -129,6 +130,26 @@ static void reasons_in_order(void **state)
     overdue_by(&r, HEALTH_OVERDUE_MAX_US + 1);
     health_judge(&r, "");
     assert_false(r.ready);
+}
+
+/* A claim beside others' does not know how many ids those have: then the last count stands, until
+ * its age has Redis asked for all. */
+static void when_a_claim_has_not_counted(void **state)
+{
+    static struct parts parts;
+    struct due_sizes sizes = {.pending = 5, .inflight = DUE_NOT_COUNTED, .next_ms = 9};
+    (void)state;
+    parts_note_sizes(&parts, &sizes, 1, 2);
+    assert_int_equal(parts.sizes_us, 0);
+    sizes.inflight = 3;
+    parts_note_sizes(&parts, &sizes, 3, 4);
+    assert_int_equal(parts.sizes_us, 4);
+    sizes = (struct due_sizes){.pending = 6, .inflight = DUE_NOT_COUNTED, .next_ms = 10};
+    parts_note_sizes(&parts, &sizes, 5, 6);
+    assert_int_equal(parts.sizes_us, 4);
+    assert_int_equal(parts.sizes.inflight, 3);
+    assert_int_equal(parts.sizes.pending, 6);
+    assert_int_equal(parts.sizes.next_ms, 10);
 }
 
 static void when_redis_is_asked_for_its_sizes(void **state)
@@ -444,6 +465,7 @@ int main(void)
         cmocka_unit_test(verdicts),
         cmocka_unit_test(not_known),
         cmocka_unit_test(reasons_in_order),
+        cmocka_unit_test(when_a_claim_has_not_counted),
         cmocka_unit_test(when_redis_is_asked_for_its_sizes),
         cmocka_unit_test(when_redis_is_asked_for_failures),
         cmocka_unit_test(the_start),

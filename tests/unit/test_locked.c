@@ -15,7 +15,7 @@ static int64_t meet(struct locked *l, const char *id, enum lock lock, int64_t mo
     assert_int_equal(item_init(&item, id, strlen(id)), 0);
     item.outcome = OUTCOME_LOCKED;
     item.lock = lock;
-    item.score_ms = NOW_US / 1000 - 4000;
+    item.claimed_ms = NOW_US / 1000 - 4000;
     locked_note(l, &item, NOW_US, mono_us);
     int64_t due_us = item.due_us;
     item_clear(&item);

@@ -65,7 +65,7 @@ static bool reading(void)
 
 void item_clear(struct item *item)
 {
-    assert_true(item->borrowed);
+    assert_null(item->copy);
 }
 
 bool pg_link_up(const struct pg_link *link)

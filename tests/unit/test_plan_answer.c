@@ -628,7 +628,7 @@ static void no_ids(void **state)
     (void)state;
     table.id_kind = ID_INT4;
     make(2);
-    items[1].id[0] = 'x';
+    items[1].copy[0] = 'x';
     begin(false);
     sends(RELEASE_CAREFUL, 0, 1, LOCK_US);
     releases("");
@@ -637,7 +637,7 @@ static void no_ids(void **state)
         const char outcome[] = {rows[i].outcome, '\0'};
         refuse_one_of_a(0, i > 0); /* whose products they are is worth asking: of ids */
         make(1);
-        items[0].id[0] = 'x';
+        items[0].copy[0] = 'x';
         begin(false);
         next(PLAN_PROOF);
         plan_proof(plan, PLAN_PROOF_OUTDATED);
@@ -646,7 +646,7 @@ static void no_ids(void **state)
         ends(outcome);
     }
     make(1);
-    items[0].id[0] = 'x';
+    items[0].copy[0] = 'x';
     begin(false);
     next(PLAN_PROOF);
     plan_unsent(plan);

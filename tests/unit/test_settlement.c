@@ -13,7 +13,7 @@
 /* A claimed one, due a second ago. */
 static struct item claimed(enum outcome outcome)
 {
-    return (struct item){.outcome = outcome, .score_ms = NOW_MS - 1000};
+    return (struct item){.outcome = outcome, .claimed_ms = NOW_MS - 1000};
 }
 
 static void check(const struct item *item, enum due_verdict verdict, int64_t at_ms,
@@ -38,15 +38,15 @@ static void test_done(void **state)
     }
 }
 
-/* What may be decided by anybody goes back to where it was; what had no turn waits a moment. */
+/* What may be decided by anybody is due at once; what had no turn waits a moment. */
 static void test_undecided(void **state)
 {
     static const struct {
         enum outcome outcome;
         int64_t at_ms;
     } rows[] = {
-        {OUTCOME_NONE, NOW_MS - 1000},
-        {OUTCOME_UNKNOWN, NOW_MS - 1000},
+        {OUTCOME_NONE, NOW_MS},
+        {OUTCOME_UNKNOWN, NOW_MS},
         {OUTCOME_UNTRIED, NOW_MS + 250},
         {OUTCOME_FAULT, NOW_MS + 1000},
     };
@@ -60,10 +60,10 @@ static void test_undecided(void **state)
 static void test_not_due(void **state)
 {
     static const struct {
-        int64_t score_ms, expires_us, at_ms;
+        int64_t claimed_ms, expires_us, at_ms;
         enum reschedule_reason reason;
     } rows[] = {
-        /* extended: at its own time, rounded up */
+        /* its expiry lies after the claim: extended; at its own time, rounded up */
         {NOW_MS - 5, (NOW_MS + 60000) * 1000, NOW_MS + 60000, RESCHEDULE_EXTENDED},
         {NOW_MS - 5, (NOW_MS + 60000) * 1000 + 1, NOW_MS + 60001, RESCHEDULE_EXTENDED},
         /* a hint that was early, by rounding down or by a clock: never at once */
@@ -76,7 +76,7 @@ static void test_not_due(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct item item = claimed(OUTCOME_NOT_DUE);
-        item.score_ms = rows[i].score_ms;
+        item.claimed_ms = rows[i].claimed_ms;
         item.expires_us = rows[i].expires_us;
         check(&item, DUE_HEALED_PUT_BACK, rows[i].at_ms, rows[i].reason);
     }

@@ -1,0 +1,13 @@
+/* Whole numbers as decimal text, where there are too many of them for printf. */
+#ifndef RS_INT_TEXT_H
+#define RS_INT_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define INT_TEXT 21 /* the longest, with its sign and a terminator */
+
+/* Writes it, terminated. Returns its length. */
+size_t int_text(char out[INT_TEXT], int64_t number);
+
+#endif

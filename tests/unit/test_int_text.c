@@ -1,0 +1,34 @@
+/* Whole numbers as text: as printf writes them. */
+#include "base/int_text.h"
+#include "unit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void check(int64_t number)
+{
+    char text[INT_TEXT], expected[INT_TEXT];
+    size_t len = (size_t)snprintf(expected, sizeof(expected), "%" PRId64, number);
+    memset(text, 'x', sizeof(text));
+    assert_int_equal(int_text(text, number), len);
+    assert_string_equal(text, expected);
+}
+
+static void test_as_printf(void **state)
+{
+    (void)state;
+    check(INT64_MIN);
+    check(INT64_MAX);
+    for (int64_t power = 1; power < INT64_MAX / 10; power *= 10)
+        for (int64_t number = power - 2; number <= power + 1; number++) {
+            check(number);
+            check(-number);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_printf)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
