@@ -17,7 +17,7 @@
 SELECT p.id::pg_catalog.text, (extract(epoch FROM greatest(p.expires_at, {epoch_expires})) * 1000000)::bigint
            AS expires_us,
        (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock_us,
-       CASE WHEN $6::bool THEN p.place END AS place
+       CASE WHEN $6::boolean THEN p.place END AS place
   FROM (SELECT 1) AS always
   LEFT JOIN (
     SELECT d.id, d.expires_at, d.place

@@ -29,6 +29,13 @@ timestamp with time zone 'epoch'
 --@ epoch_expires
 timestamp 'epoch'
 
+-- ---- What is asked for
+
+--@ asked
+-- The ids, with their positions in $1; of two spellings of one, the first.
+(SELECT u.id, pg_catalog.min(u.n) AS n
+              FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n) GROUP BY u.id) a
+
 -- ---- What is due
 
 --@ releasable

@@ -90,9 +90,13 @@ static int read_rows(struct item *const *items, size_t n_items, const struct pg_
             return -1;
         read_row(items[n - 1], r, row);
     }
-    for (size_t i = 0; i < n_items; i++)
-        if (items[i]->outcome == OUTCOME_NONE && !bulk)
-            return -1;
+    /* Another spelling of one that is named: its time comes when that one is settled. */
+    for (size_t i = 0; i < n_items && !bulk; i++) {
+        if (items[i]->outcome == OUTCOME_NONE) {
+            items[i]->outcome = OUTCOME_LOCKED;
+            items[i]->lock = LOCK_HELD;
+        }
+    }
     return 0;
 }
 

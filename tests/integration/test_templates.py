@@ -21,7 +21,8 @@ TYPES = {"bigint", "int", "integer", "smallint", "numeric", "boolean", "char", "
 
 def unqualified(sql: str) -> list[str]:
     """Functions that are called, and types that are cast to, without a schema."""
-    code = re.sub(r"--[^\n]*", "", sql)
+    code = re.sub(r"^--@ [^\n]*", ";", sql, flags=re.M)  # where a part begins
+    code = re.sub(r"--[^\n]*", "", code)
     code = re.sub(r"'(?:[^']|'')*'", "''", code)
     code = re.sub(r"\bAS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\w+\s*\((?=[\w\s,]*\))", "", code)
     code = re.sub(r"\b\w+\s*\([\w\s,]*\)\s+AS\b", "", code)  # a CTE with its columns' names
