@@ -11,7 +11,7 @@ import pytest
 from bed import Bed
 from harness import shop
 from harness.poll import wait_until
-from harness.queue import INFLIGHT, PENDING
+from harness.queue import LEASES, PENDING
 
 LEASE_S = 1.0
 # Times go through Redis alone, so that only claims and leases can bring what is released.
@@ -30,7 +30,7 @@ def mirrored(bed: Bed, n: int, rate: float) -> list[str]:
 
 
 def leases(bed: Bed) -> set[tuple[bytes, float]]:
-    return set(bed.redis.zrange(INFLIGHT, 0, -1, withscores=True))
+    return set(bed.redis.zrange(LEASES, 0, -1, withscores=True))
 
 
 def test_two_sweepers_one_is_killed(bed: Bed) -> None:
@@ -89,7 +89,7 @@ def test_stopped_beyond_the_lease(bed: Bed) -> None:
         ids = shop.bulk_reserve(bed.db, 400, bed.products, "clock_timestamp()")
         # A lock on one row keeps the transaction from its end for as long as we need to stop it.
         bed.redis.zadd(PENDING, dict.fromkeys(ids, 1))
-        wait_until(lambda: bed.redis.zcard(INFLIGHT) > 0, 5, "claimed", step=0.0)
+        wait_until(lambda: bed.redis.zcard(LEASES) > 0, 5, "claimed", step=0.0)
         os.kill(first.pid, signal.SIGSTOP)
         held = leases(bed)
         second = bed.start(*MIRRORED)
