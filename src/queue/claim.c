@@ -223,7 +223,6 @@ static void add_claims(struct claim_op *op, const struct part *part, char *at)
         if (redis_reply_type(record) == REDIS_LINK_STRING)
             claims[i].failed = copy_text(record, &claims[i].failed_len, &at);
     }
-    op->claimed.claims = op->claims;
     op->claimed.n += part->lease.n;
     op->claimed.leases[op->claimed.n_leases++] = part->lease;
 }
@@ -235,7 +234,7 @@ static int make_room(struct claim_op *op, const struct part *part)
     struct due_claim *claims =
         realloc(op->claims, (op->claimed.n + part->lease.n) * sizeof(*claims));
     if (claims != NULL)
-        op->claims = claims;
+        op->claimed.claims = op->claims = claims;
     if (texts == NULL || claims == NULL) {
         free(texts);
         return -1;
