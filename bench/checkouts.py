@@ -16,7 +16,7 @@ from bed import CLEAN, Bed, sleep_until_server, verify
 from data import Data
 from drain import release_span_s, until_drained
 from harness.database import Database
-from lateness import MARGIN_S, mirrored, start_moment_s
+from lateness import COMMIT, MARGIN_S, OTHER_COMMIT, mirrored, start_moment_s
 from measure import PROGRAMS, cpu_s, percentile, spent
 from runner import Figures, Measurement, Medians, Target, Variant
 
@@ -86,12 +86,15 @@ def alone(bed: Bed, quick: bool) -> Figures:
     return checkouts.figures(begin_s, end_s) | cores(used_s, seconds)
 
 
-def beside(bed: Bed, quick: bool) -> Figures:
-    seconds = SECONDS_QUICK if quick else SECONDS
+def releases(*settings: str) -> Variant:
+    return lambda bed, quick: beside(bed, SECONDS_QUICK if quick else SECONDS, *settings)
+
+
+def beside(bed: Bed, seconds: int, *settings: str) -> Figures:
     n = RATE * seconds
     first_s = start_moment_s(bed, n)
     expires = f"to_timestamp({first_s:.0f}) + i * interval '{1 / RATE:f} s'"
-    with bed.fresh(Data(n, expires, zipf=True)) as db, bed.sweeper(db) as sweeper:
+    with bed.fresh(Data(n, expires, zipf=True)) as db, bed.sweeper(db, *settings) as sweeper:
         mirrored(bed, db, n, False)
         sleep_until_server(db.conn, first_s - MARGIN_S)
         with load(db) as checkouts:
@@ -158,8 +161,10 @@ CHECKOUTS = Measurement(
     title="Checkouts' transactions of 8 customers, 50 popular products",
     variants={
         ALONE: alone,
-        BESIDE: beside,
+        BESIDE: releases(),
+        BESIDE + OTHER_COMMIT: releases(*COMMIT),
         DRAIN: drain(),
+        DRAIN + OTHER_COMMIT: drain(*COMMIT),
         f"{DRAIN}, --workers 2": drain("--workers", "2"),
         f"{DRAIN}, --workers 2 --batch-size 5000": drain(
             "--workers", "2", "--batch-size", "5000"

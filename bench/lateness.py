@@ -104,6 +104,9 @@ def name(rate: int, pace: str, addition: str = "") -> str:
 NOW, PACED = "--pace 0ms", "default pace"
 API, INDEXES, UNNAMED = ", API mirrors", ", API's own indexes", ", no named statements"
 ROWS, POOLED = ", of three rows each", ", through PgBouncer"
+# The one that is not the default.
+COMMIT = ("--synchronous-commit", "off")
+OTHER_COMMIT = ", " + " ".join(COMMIT)
 
 
 def limit(variant_name: str, figure: str, at_most: float) -> Target:
@@ -126,6 +129,8 @@ LATENESS = Measurement(
         name(1000, PACED, INDEXES): variant(1000, api_indexes=True),
         name(1000, NOW, UNNAMED): variant(1000, "--pace", "0ms", "--prepare", "off"),
         name(1000, PACED, UNNAMED): variant(1000, "--prepare", "off"),
+        name(1000, NOW, OTHER_COMMIT): variant(1000, "--pace", "0ms", *COMMIT),
+        name(1000, PACED, OTHER_COMMIT): variant(1000, *COMMIT),
         name(1000, NOW, ROWS): variant(1000, "--pace", "0ms", rows=3),
         name(1000, PACED, ROWS): variant(1000, rows=3),
         name(1000, NOW, POOLED): variant(1000, "--pace", "0ms", pooled=True),

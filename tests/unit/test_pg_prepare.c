@@ -80,8 +80,8 @@ static void places_and_names(void **state)
     assert_string_equal(other, two);
 }
 
-/* The text at an address is read once for each version: a hash of thousands of bytes for each
- * release would cost more than all else that a request needs. */
+/* The text at an address is read once for each version: hashing thousands of bytes with each
+ * request would be some percent of what a release of one costs this process. */
 static void where_a_text_stands(void **state)
 {
     struct pg_names names = session(PG_PREPARE_AUTO, 100);
