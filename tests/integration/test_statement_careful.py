@@ -3,6 +3,10 @@ and for one whose id is not, and when the table becomes another one under it."""
 
 from __future__ import annotations
 
+import random
+import threading
+import time
+
 import psycopg
 import pytest
 from harness import shop
@@ -121,6 +125,53 @@ def test_rows_at_the_same_place(db: Database) -> None:
     assert all(status(db, id) == ["active"] for id in others)
     assert all(status(db, id) == ["released"] for id in asked)
     shop.check_stock_adds_up(db)
+
+
+# ---- Rows that change meanwhile ----------------------------------------------------------------------
+
+# What an API does to the rows of a reservation: {q} more units, another expiry, nothing at all.
+CHANGE = (
+    "WITH was AS (SELECT * FROM inventory_reservations WHERE id = %(id)s ORDER BY product_id FOR UPDATE),"
+    " now AS (UPDATE inventory_reservations r SET status = 'active', updated_at = now(),"
+    " quantity = r.quantity %% 9 + %(more)s, expires_at = now() + %(expires)s * interval '1 ms'"
+    " FROM was WHERE r.id = was.id AND r.product_id = was.product_id RETURNING r.product_id, r.quantity,"
+    " CASE WHEN was.status = 'active' THEN was.quantity ELSE 0 END AS before)"
+    " UPDATE inventory i SET available_stock = available_stock + now.before - now.quantity,"
+    " reserved_stock = reserved_stock - now.before + now.quantity FROM now"
+    " WHERE i.product_id = now.product_id"
+)
+
+
+def test_rows_that_change_all_the_time(table: Database) -> None:
+    """No unit is given back that was not held, and no reservation in part."""
+    db = table
+    products = shop.add_products(db, 4, stock=1000)
+    several = not db.query("SELECT FROM pg_index WHERE indrelid = 'inventory_reservations'::regclass"
+                           " AND indisunique AND indnkeyatts = 1")  # fmt: skip
+    carts = [products[n % 4 :][: 2 if several else 1] for n in range(24)]
+    ids = [shop.reserve(db, {product: 1 for product in cart}, ttl_s=-1) for cart in carts]
+    stop = threading.Event()
+
+    def change() -> None:
+        dice = random.Random(7)
+        with db.connect() as api:
+            while not stop.is_set():
+                row = {"id": dice.choice(ids), "more": dice.randint(0, 1) + 1}
+                api.execute(CHANGE, row | {"expires": dice.choice((-1000, -1000, 20))})
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    released, until = 0, time.monotonic() + 3
+    try:
+        while time.monotonic() < until:
+            released += release(db, *ids).count("released")
+    finally:
+        stop.set()
+        thread.join()
+    assert released > 100
+    shop.check_stock_adds_up(db)
+    parts = "SELECT FROM inventory_reservations GROUP BY id HAVING count(DISTINCT status) > 1"
+    assert not db.query(parts)
 
 
 # ---- The table becomes another one: the lean form, made for what it was ---------------------------
