@@ -27,8 +27,8 @@ SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
     prometheus systemd python3-yaml openssl
-PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
-PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
+PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration) xz-utils
+PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest xz-utils
 PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES) gcc libc6-dev
 PACKAGES_model := spin gcc libc6-dev
@@ -210,16 +210,28 @@ $(SESSIONS): $(BUILD)/obj/tests/fault/sessions.o $(LIBRARY)
 
 -include $(BUILD)/obj/tests/fault/sessions.d $(BUILD)/obj/tests/memory/scarce.d
 
-fault: $(BINARY) $(SESSIONS) $(SCARCE)
+# The program as it was before claims were leased as batches, for tests of a rolling upgrade. Only its
+# compiler is ours: its warnings are not, nor are flags of this build.
+FORMER := $(BUILD)/former/reservation-sweeper
+
+$(FORMER): tests/former/sources.tar.xz
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	$(call SHOW,former)tar -xJf $< -C $(@D) && MAKEFLAGS= MAKELEVEL= $(MAKE) -s -C $(@D) -j$$(nproc) \
+	    NO_INSTALL=1 BUILD=. CC="$(CC)" CFLAGS="-O1 -w" \
+	    SANITIZE= WERROR= CPPFLAGS= LDFLAGS= >/dev/null
+	@touch $@
+
+fault: $(BINARY) $(FORMER) $(SESSIONS) $(SCARCE)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
 # The short form: one fault of each kind, and a few at random.
-fault-short: $(BINARY)
+fault-short: $(BINARY) $(FORMER)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -m short -q -rs
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
 # One kind after the other, whatever -j says: the integration tests measure time.
-test: $(BINARY) $(UNIT_PROGRAMS) memory
+test: $(BINARY) $(FORMER) $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 	$(PYTEST_INTEGRATION)
 	@$(MAKE) --no-print-directory fault-short

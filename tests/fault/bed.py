@@ -16,7 +16,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
 from harness.pulse import Pulse
-from harness.queue import FAILED, PENDING, claimed, expires_ms
+from harness.queue import FAILED, INFLIGHT, PENDING, claimed, expires_ms
 from harness.servers import Postgres, Redis
 from harness.sweeper import Record, Sweeper
 
@@ -230,6 +230,7 @@ class Bed:
         ids = {
             id.decode()
             for id in self.redis.zrangebyscore(PENDING, "-inf", soon_ms)
+            + self.redis.zrange(INFLIGHT, 0, -1)
             + self.redis.hkeys(FAILED)
         } | set(claimed(self.redis))
         active = self.db.query(

@@ -41,6 +41,13 @@ def binary() -> str:
     return str(Path(os.environ.get("RS_BINARY", ROOT / "build" / "reservation-sweeper")).absolute())
 
 
+def former_binary() -> str:
+    """The program as it was before claims were leased as batches (tests/former)."""
+    path = Path(binary()).parent / "former" / "reservation-sweeper"
+    assert path.exists(), f"make {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}"
+    return str(path)
+
+
 def environment(dsn: str | None, redis_url: str | None, extra: dict[str, str]) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if not FOREIGN.match(key)}
     env |= {"SWEEPER_HTTP_LISTEN": "", "SWEEPER_LOG_FORMAT": "json"}
@@ -68,6 +75,7 @@ class Sweeper:
         http: bool = False,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
+        program: str | None = None,
     ) -> None:
         extra = dict(env or {})
         self.http_port = process.free_port() if http else 0
@@ -80,7 +88,7 @@ class Sweeper:
         self.records: list[Record] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [*shlex.split(os.environ.get("RS_WRAPPER", "")), binary(), *args],
+            [*shlex.split(os.environ.get("RS_WRAPPER", "")), program or binary(), *args],
             env=environment(dsn, redis_url, extra),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
