@@ -62,6 +62,7 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
 struct due_found {
     struct due_text id;
     struct due_text value; /* score or record */
+    bool odd;              /* id is the beginning of a member of :leases that is no batch */
 };
 
 typedef void due_found_cb(void *arg, const struct due_found *found, size_t n, const char *error);
@@ -81,6 +82,11 @@ enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
  * perhaps more often. */
 int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor, due_walked_cb *cb,
                    void *arg) __attribute__((warn_unused_result));
+
+/* The same through :leases, a few batches a step: the ids of all of them, each with the end of its
+ * lease, and what is `odd`, which is removed if that is asked for. */
+int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_odd,
+                          due_walked_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 typedef void due_mark_cb(void *arg, bool gone, const char *error);
 

@@ -12,6 +12,7 @@ extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
 extern const struct lua_script lua_absent;
 extern const struct lua_script lua_after;
+extern const struct lua_script lua_leases;
 extern const struct lua_script lua_lookup;
 extern const struct lua_script lua_repair;
 extern const struct lua_script lua_mark;

@@ -42,6 +42,7 @@ static const struct step steps[] = {
      NULL,
      false,
      {"9", "1", "0", "0", "1", "1", "0", "probe", "5", "another", "5", RECORD}},
+    {&lua_leases, "leases", false, {"0", "1"}},
     {&lua_absent, NULL, false, {"probe"}},
     {&lua_lookup, NULL, false, {"probe"}},
     {&lua_after, "pending", false, {"probe", "5", "1"}},

@@ -1,6 +1,7 @@
-/* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :inflight and
- * :failed, by walks of Redis's own. All three end with recheck.c: what is met here is suspected, no
- * more.
+/* From Redis to Postgres: what stands in :pending, in the order of its scores, and in :leases,
+ * :inflight and :failed, by walks of Redis's own. All of them end with recheck.c: what is met here
+ * is suspected, no more; but for what stands in :leases and is no batch, which needs no second
+ * look.
  *
  * :pending is read a thousand entries at a time, each time from the last score on: an entry that
  * stays is met, whatever comes and goes. That score's entries are met again as a whole, so they are
@@ -187,13 +188,15 @@ static void read_pending(struct reconcile *r)
                                   on_pending, r));
 }
 
-/* ---- inflight and failed ---- */
+/* ---- leases, inflight and failed ---- */
 
 static void take(struct reconcile *r, const struct judge_times *times,
                  const struct due_found *found)
 {
     int64_t lease_ms = 0;
-    if (r->entries->place == DUE_IN_FAILED)
+    if (found->odd)
+        found_odd(r, found);
+    else if (r->entries->place == DUE_IN_FAILED)
         recheck_add(r, SUSPECT_RECORD, found->id.text, found->id.len, 0, JUDGE_AGAIN_US);
     else if (judge_lease(times, &found->value, &lease_ms))
         recheck_add(r, SUSPECT_LEASE, found->id.text, found->id.len, lease_ms, JUDGE_AGAIN_US);
@@ -223,7 +226,28 @@ static void walk(struct reconcile *r)
     run_sent(r, due_queue_walk(r->parts->queue, e->place, e->cursor, on_walked, r));
 }
 
-/* ---- all three ---- */
+static void walk_leases(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    e->reading = true;
+    run_sent(r,
+             due_queue_walk_leases(r->parts->queue, e->cursor, !r->options.dry_run, on_walked, r));
+}
+
+/* ---- all of them ---- */
+
+/* What was gone through is over; but claims are in two places. */
+static void end(struct reconcile *r)
+{
+    struct entries *e = r->entries;
+    if (e->read != walk_leases) {
+        run_next(r);
+        return;
+    }
+    e->read = walk;
+    e->over = false;
+    walk(r);
+}
 
 /* After each answer: the next question of either server, or the end. */
 static void go_on(struct reconcile *r)
@@ -234,7 +258,7 @@ static void go_on(struct reconcile *r)
     if (e->n >= LOOKUP_MOST || (e->over && e->n > 0))
         look_up(r);
     else if (e->over)
-        run_next(r);
+        end(r);
     else if (recheck_full(r))
         recheck_drain(r, false, e->read);
     else
@@ -269,10 +293,10 @@ void entries_start_pending(struct reconcile *r)
     start(r, read_pending);
 }
 
-void entries_start_inflight(struct reconcile *r)
+void entries_start_claims(struct reconcile *r)
 {
     r->entries->place = DUE_IN_INFLIGHT;
-    start(r, walk);
+    start(r, walk_leases);
 }
 
 void entries_start_failed(struct reconcile *r)

@@ -10,8 +10,8 @@ struct reconcile;
 int entries_new(struct reconcile *r) __attribute__((warn_unused_result));
 void entries_free(struct entries *e); /* NULL is legal; Redis must owe no answer */
 
-void entries_start_pending(struct reconcile *r);  /* stale entries; after rows_start */
-void entries_start_inflight(struct reconcile *r); /* leases that have ended */
-void entries_start_failed(struct reconcile *r);   /* records of what was refused */
+void entries_start_pending(struct reconcile *r); /* stale entries; after rows_start */
+void entries_start_claims(struct reconcile *r);  /* leases that have ended */
+void entries_start_failed(struct reconcile *r);  /* records of what was refused */
 
 #endif

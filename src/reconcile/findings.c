@@ -22,6 +22,10 @@ const struct finding_row findings[FINDINGS] = {
     /* ... whose row is not: nobody needs it. */
     [FINDING_LEASE_STALE] = {SUSPECT_LEASE, "leaseExpired", "unclaim", "removed", COUNT_LEASES,
                              false, false},
+    /* What stands in leases and is no batch: a stranger's, which nobody could settle. The walk
+     * itself removes it. */
+    [FINDING_LEASE_ODD] = {SUSPECT_NOBODY, "leaseUnreadable", NULL, "removed", COUNT_STALE, false,
+                           false},
     /* A record of what was refused, of a row that is not active any more. */
     [FINDING_RECORD_STALE] = {SUSPECT_RECORD, "recordOrphaned", "forget", "removed", COUNT_STALE,
                               false, false},

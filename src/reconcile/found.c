@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 #include "config/config.h"
+#include "queue/repair.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
 #include "reconcile/seen.h"
@@ -33,15 +34,27 @@ static void report(struct reconcile *r, const char *id, size_t id_len, const str
                    r->options.dry_run ? "nothing" : row->done);
 }
 
+static void count(struct reconcile *r, const char *id, size_t id_len, const struct judgement *j)
+{
+    r->result.counts[findings[j->finding].count]++;
+    if (r->options.dry_run)
+        r->result.counts[COUNT_REMAINING]++;
+    report(r, id, id_len, j);
+}
+
 void found_note(struct reconcile *r, const char *id, size_t id_len, const struct judgement *j)
 {
     assert(j->finding < FINDINGS && findings[j->finding].suspicion < SUSPICIONS);
     if (!seen_add(r->seen, findings[j->finding].suspicion, id, id_len))
         return;
-    r->result.counts[findings[j->finding].count]++;
-    if (r->options.dry_run)
-        r->result.counts[COUNT_REMAINING]++;
-    report(r, id, id_len, j);
+    count(r, id, id_len, j);
+}
+
+void found_odd(struct reconcile *r, const struct due_found *odd)
+{
+    const struct judgement j = {.finding = FINDING_LEASE_ODD, .seen = odd->value};
+    if (seen_add(r->seen, SEEN_ODD, odd->id.text, odd->id.len))
+        count(r, odd->id.text, odd->id.len, &j);
 }
 
 void found_missing(struct reconcile *r, const struct due_entry *entry)

@@ -123,8 +123,8 @@ bool judge_postgres(const struct judge_times *t, enum suspicion what, int64_t fi
     case SUSPECT_STALE:
         return !row->found ||
                (!row->active && score_of(&j->seen, &score_ms) && is_left(t, score_ms));
-    case SUSPECT_LEASE:
-        j->at_ms = first;
+    case SUSPECT_LEASE: /* one that is never due is the sweeper's to look at */
+        j->at_ms = row->expires_us != INT64_MAX ? ms_rounded_up(row->expires_us) : first;
         j->finding = row->active ? FINDING_LEASE : FINDING_LEASE_STALE;
         return first * MS_US < t->now_us;
     case SUSPECT_RECORD:

@@ -34,7 +34,7 @@ static const struct {
 } phases[] = {
     {"waiting for the role", NULL},
     {"stock counters", stock_start},
-    {"claims", entries_start_inflight},
+    {"claims", entries_start_claims},
     {"failures", entries_start_failed},
     {"claims and failures again", recheck_all},
     {"reservations", rows_start},

@@ -11,7 +11,7 @@ struct seen;
 
 /* As what an id was seen, each a set of its own: a suspicion, or one of these. What is active and
  * has an entry is as good as missing and added: it needs no question later. */
-enum seen_as { SEEN_ACTIVE = SUSPECT_MISSING, SEEN_SPENT = SUSPICIONS };
+enum seen_as { SEEN_ACTIVE = SUSPECT_MISSING, SEEN_SPENT = SUSPICIONS, SEEN_ODD };
 
 /* Bounded: past its capacity nothing is added. NULL: out of memory. */
 struct seen *seen_new(void);

@@ -215,6 +215,8 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
         return due_queue_walk(q, DUE_IN_INFLIGHT, "0", on_scan, NULL);
     case 'F':
         return due_queue_walk(q, DUE_IN_FAILED, "0", on_scan, NULL);
+    case 'L':
+        return due_queue_walk_leases(q, "0", true, on_scan, NULL);
     case 'm':
         return due_queue_mark(q, on_mark, NULL);
     default:

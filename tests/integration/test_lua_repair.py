@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.queue import FAILED, INFLIGHT, LEASES, PENDING, batch
 from harness.scripts import LEASE, NOW, Queue
 
 RECORD = '{"attempts":1}'
@@ -64,35 +64,74 @@ GUARDS: list[tuple[str, Any, State]] = [
 ]
 
 
-def put(queue: Queue, state: State) -> None:
-    for key, score in ((PENDING, state[0]), (INFLIGHT, state[1])):
-        if score is not None:
-            queue.client.zadd(key, {"a": score})
+# Where a claim is: as version 0.1 made them, or in a batch, alone or with others.
+PLACES = [(INFLIGHT, ()), (LEASES, ()), (LEASES, ("x", "y"))]
+places = pytest.mark.parametrize(("key", "others"), PLACES, ids=["inflight", "batch", "batch-of-more"])
+
+
+def put(queue: Queue, state: State, key: str, others: tuple[str, ...]) -> None:
+    if state[0] is not None:
+        queue.client.zadd(PENDING, {"a": state[0]})
+    if state[1] is not None:
+        queue.client.zadd(key, {batch("a", *others) if key == LEASES else "a": state[1]})
     if state[2] is not None:
         queue.client.hset(FAILED, "a", state[2])
 
 
 def have(queue: Queue) -> State:
-    record = queue.failed().get(b"a")
-    return queue.pending().get(b"a"), queue.inflight().get(b"a"), record and record.decode()
+    """By the script that a reconciliation asks."""
+    found = [part[0] for part in queue.call("lookup", "a")]
+    record = found[2]
+    return found[0] and int(found[0]), found[1] and int(found[1]), record and record.decode()
 
 
+def check_others(queue: Queue, claim: int | None, others: tuple[str, ...]) -> None:
+    """They stay under their lease, whatever becomes of the one."""
+    ends = queue.call("lookup", *others)[1]
+    assert ends == [None if claim is None else str(claim).encode()] * len(others)
+
+
+@places
 @pytest.mark.parametrize(("what", "seen", "before", "after"), REPAIRS)
 def test_what_stands_as_it_was_seen_is_repaired(
-    queue: Queue, what: str, seen: Any, before: State, after: State
+    queue: Queue, what: str, seen: Any, before: State, after: State, key: str, others: Any
 ) -> None:
-    put(queue, before)
+    put(queue, before, key, others)
     assert queue.repair(what, "a", seen, AT)
     assert have(queue) == after
+    check_others(queue, before[1], others)
+    assert queue.client.zcard(LEASES) == (1 if others and before[1] else 0)
 
 
+@places
 @pytest.mark.parametrize(("what", "seen", "before"), GUARDS)
 def test_what_has_changed_meanwhile_is_left_alone(
-    queue: Queue, what: str, seen: Any, before: State
+    queue: Queue, what: str, seen: Any, before: State, key: str, others: Any
 ) -> None:
-    put(queue, before)
+    put(queue, before, key, others)
     assert not queue.repair(what, "a", seen, AT)
     assert have(queue) == before
+    check_others(queue, before[1], others)
+
+
+def test_several_leave_several_batches(queue: Queue) -> None:
+    """Each by its own lease; a batch that all have left is gone, a stranger's member is not touched."""
+    ends = {batch("a", "b", "c"): NOW - 3, batch("d", "e"): NOW - 2, batch("f"): NOW - 1}
+    queue.client.zadd(LEASES, ends | {b"stranger": NOW - 2, batch("c", "d"): LEASE})
+    args: list[Any] = []
+    for id, seen in (("a", -3), ("b", -3), ("d", -2), ("e", -2), ("f", -1)):
+        args += ["return", id, NOW + seen, AT]
+    assert queue.call("repair", *args) == [1, 1, 0, 1, 1]  # d is claimed once more meanwhile
+    assert queue.call("lookup", *"abcdef")[1] == [
+        *(None, None, str(LEASE).encode(), str(LEASE).encode()),
+        *(None, None),
+    ]
+    left = queue.client.zrange(LEASES, 0, -1, withscores=True)
+    assert left == [
+        (b"\x92\x07\xa1c", NOW - 3),
+        *sorted([(b"\x92\x07\xa1d", NOW - 2), (b"stranger", NOW - 2)]),
+        (batch("c", "d"), LEASE),
+    ]
 
 
 def test_each_id_by_itself(queue: Queue) -> None:

@@ -12,7 +12,8 @@ import pytest
 from harness import shop
 from harness.locks import lock_product, transaction
 from harness.poll import within
-from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.queue import FAILED, INFLIGHT, LEASES, PENDING, batch, is_empty, pending
+from harness.queue import expires_ms as expires
 from harness.reconciliation import OFF, Check, expires_ms, figures, hold, now_ms
 
 
@@ -146,17 +147,67 @@ def test_capital_letters_are_the_same_uuid(db: Any, redis: Any, found: Check) ->
 
 @pytest.mark.valgrind
 def test_leases(db: Any, redis: Any, found: Check) -> None:
+    """Of batches and of version 0.1: those that have ended are returned, due when their rows are."""
     product = shop.add_product(db, stock=100)
     now = now_ms(db)
-    dead = [shop.reserve(db, {product: 1}, 600) for _ in range(3)]
-    alive = shop.reserve(db, {product: 1}, 600)
-    for id in dead:
+    dead = [shop.reserve(db, {product: 1}, 600) for _ in range(6)]
+    alive = [shop.reserve(db, {product: 1}, 600) for _ in range(3)]
+    for id in dead[:3]:
         redis.zadd(INFLIGHT, {id: now - 5000})
-    redis.zadd(INFLIGHT, {alive: now + 120_000})
-    report = found(*OFF, leasesExpired=3)
+    redis.zadd(INFLIGHT, {alive[0]: now + 120_000})
+    living = batch(*alive[1:])
+    redis.zadd(LEASES, {batch(*dead[3:5]): now - 5000, batch(dead[5]): now - 4000, living: now + 120_000})
+    report = found(*OFF, leasesExpired=6)
     assert {line["reservationId"] for line in report} == set(dead)
-    assert redis.zrange(INFLIGHT, 0, -1) == [alive.encode()]
-    assert {redis.zscore(PENDING, id) for id in dead} == {now - 5000}
+    assert redis.zrange(INFLIGHT, 0, -1) == [alive[0].encode()]
+    assert redis.zrange(LEASES, 0, -1) == [living]
+    assert pending(redis) == expires(db, dead)
+
+
+def test_a_batch_of_which_only_some_are_returned(db: Any, redis: Any, found: Check) -> None:
+    """An entry that somebody else's batch has too is that one's; the others stay as they are."""
+    product = shop.add_product(db, stock=100)
+    now = now_ms(db)
+    dead, shared = (shop.reserve(db, {product: 1}, 600) for _ in range(2))
+    living = batch(shared, token=9)
+    redis.zadd(LEASES, {batch(dead, shared): now - 5000, living: now + 120_000})
+    found(*OFF, leasesExpired=1)
+    left = b"\x92\x07\xd9$" + shared.encode()  # as cmsgpack makes it
+    assert redis.zrange(LEASES, 0, 0, withscores=True) == [(left, now - 5000)]
+    assert redis.zrange(LEASES, 1, -1) == [living]
+    assert pending(redis) == expires(db, [dead])
+
+
+def test_very_many_batches(db: Any, redis: Any, found: Check) -> None:
+    """More than a script looks at, and full ones."""
+    products = shop.add_products(db, 10, stock=10_000)
+    now = now_ms(db)
+    ids = shop.bulk_reserve(db, 3700, products, "now() + interval '10 minutes'")
+    batches = [ids[:1000], ids[1000:2000], *([id] for id in ids[2000:2700])]
+    redis.zadd(LEASES, {batch(*members): now - 9000 + i for i, members in enumerate(batches)})
+    living = batch(*ids[2700:])
+    redis.zadd(LEASES, {living: now + 300_000})
+    found(*OFF, leasesExpired=2700)
+    assert redis.zrange(LEASES, 0, -1) == [living]
+    assert redis.zcard(PENDING) == 2700
+
+
+ODD = [b"", b"x", b"\xc1", b"\x91\x07", batch("a")[:-1], batch("a") + b"\0", b"\x92\x07\x90", b"z" * 300_000]
+
+
+def test_what_is_no_batch(db: Any, redis: Any, found: Check) -> None:
+    """Somebody wrote into leases: it is said, removed, and is in nobody's way."""
+    product = shop.add_product(db, stock=100)
+    now = now_ms(db)
+    dead, alive = (shop.reserve(db, {product: 1}, 600) for _ in range(2))
+    living = batch(alive)
+    redis.zadd(LEASES, {batch(dead): now - 5000, living: now + 120_000})
+    redis.zadd(LEASES, {member: now + 1000 * i for i, member in enumerate(ODD)})
+    report = found(*OFF, leasesExpired=1, mirrorOrphaned=len(ODD))
+    odd = [line for line in report if line["kind"] == "leaseUnreadable"]
+    assert {line["found"] for line in odd} == {now + 1000 * i for i in range(len(ODD))}
+    assert all(len(line["reservationId"]) <= 100 for line in odd)
+    assert redis.zrange(LEASES, 0, -1) == [living]
 
 
 @pytest.mark.valgrind
@@ -190,11 +241,15 @@ def test_leases_with_nothing_to_release(db: Any, redis: Any, found: Check) -> No
     sold = shop.reserve(db, {product: 1}, 600)
     assert shop.commit(db, sold)
     nobody = str(uuid.uuid4())
+    bought = shop.reserve(db, {product: 1}, 600)
+    assert shop.commit(db, bought)
     redis.zadd(INFLIGHT, {sold: now - 100_000, nobody: now - 1000, "no id": now - 1000})
-    redis.hset(FAILED, sold, json.dumps({"error": "no", "retryAt": now}))
-    report = found(*OFF, leasesExpired=3)
+    redis.zadd(LEASES, {batch(bought, str(uuid.uuid4()), "neither"): now - 1000})
+    for id in (sold, bought):
+        redis.hset(FAILED, id, json.dumps({"error": "no", "retryAt": now}))
+    report = found(*OFF, leasesExpired=6)
     assert {line["done"] for line in report} == {"removed"}
-    assert not redis.exists(PENDING, INFLIGHT, FAILED)
+    assert is_empty(redis)
 
 
 def test_what_a_crashed_sweeper_left(db: Any, redis: Any, found: Check) -> None:
@@ -202,7 +257,7 @@ def test_what_a_crashed_sweeper_left(db: Any, redis: Any, found: Check) -> None:
     products = shop.add_products(db, 2, stock=100)
     now = now_ms(db)
     claimed, refused = (shop.reserve(db, {product: 1}, -60) for product in products)
-    redis.zadd(INFLIGHT, {claimed: now - 1000})
+    redis.zadd(LEASES, {batch(claimed): now - 1000})
     redis.hset(FAILED, refused, json.dumps({"error": "no", "retryAt": now - 1000}))
     report = found(*OFF, releasedCount=2, leasesExpired=1, mirrorMissing=1)
     assert sorted((line["kind"], line["reservationId"]) for line in report) == sorted(
@@ -211,7 +266,7 @@ def test_what_a_crashed_sweeper_left(db: Any, redis: Any, found: Check) -> None:
             *(("expired", refused), ("recordUnscheduled", refused)),
         ]
     )
-    assert not redis.exists(PENDING, INFLIGHT, FAILED)
+    assert is_empty(redis)
     shop.check_stock_adds_up(db)
 
 

@@ -15,10 +15,9 @@ import pytest
 from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
+from harness.queue import LEASES, PENDING, is_empty
 from harness.sweeper import Sweeper, run_once
 
-PENDING = "{reservations}:pending"
-INFLIGHT = "{reservations}:inflight"
 FINDINGS = ("releasedCount", "mirrorMissing", "mirrorMisplaced", "mirrorOrphaned", "leasesExpired", "stockDrifted")
 WAITING = (
     "SELECT FROM pg_stat_activity WHERE datname = current_database()"
@@ -107,6 +106,40 @@ def test_no_false_finding(
             assert record["stockChecked"] == 20
     finally:
         load.stop()
+    shop.check_stock_adds_up(db)
+
+
+def test_no_false_finding_about_claims(db: Any, redis: Any, sweeper: Any, run: Any) -> None:
+    """Thousands a second: much is claimed at any moment, and nothing of that is missing or left."""
+    settings = ("--feed-interval", "400ms", "--lookahead", "5s")
+    products = shop.add_products(db, 50, stock=1_000_000)
+    for _ in range(2):
+        sweeper(*settings, "--batch-size", "200", "--workers", "2").wait_for_record("Redis connected")
+    stopping = threading.Event()
+    claimed: list[int] = []
+
+    def reserve() -> None:
+        with db.connect() as conn:
+            own = Database(db.server, db.name, conn)
+            while not stopping.is_set():
+                expires = "clock_timestamp() + interval '300 ms' + i * interval '500 microseconds'"
+                shop.bulk_reserve(own, 600, products, expires)
+                claimed.append(redis.zcard(LEASES))
+                stopping.wait(0.3)
+
+    thread = threading.Thread(target=reserve, daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: shop.count_status(db, "released") > 600, what="the sweepers are at work")
+        for number in range(3):
+            done = run("--reconcile", *settings, *([["--dry-run"], []][number % 2]))
+            record = done.record("Reconciliation completed")
+            assert [record[name] for name in FINDINGS] == [0] * len(FINDINGS), done.stdout
+    finally:
+        stopping.set()
+        thread.join(30)
+    assert any(claimed), "it was looked at while something was claimed"
+    wait_until(lambda: is_empty(redis), 20, "all of it is released")
     shop.check_stock_adds_up(db)
 
 

@@ -577,6 +577,39 @@ static void test_walks(void **state)
     expect(walk(DUE_IN_FAILED), "*1\r\n+9\r\n", NOT_UNDERSTOOD);
 }
 
+static void on_claims(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                      const char *error)
+{
+    char text[128] = "";
+    (void)arg;
+    (void)cursor;
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s=%s%s ", found[i].id.text,
+                 found[i].value.text, found[i].odd ? "!" : "");
+    say(error, text);
+}
+
+static struct due_queue *walk_leases(bool remove_odd)
+{
+    struct due_queue *q = fresh_queue();
+    assert_int_equal(due_queue_walk_leases(q, "3", remove_odd, on_claims, NULL), 0);
+    return q;
+}
+
+static void test_walks_through_leases(void **state)
+{
+    (void)state;
+    struct due_queue *q = walk_leases(false);
+    assert_string_equal(requests[0].words, "leases 3 0");
+    expect(q, "*3\r\n+9\r\n*4\r\n+a\r\n+5\r\n+b\r\n+5\r\n*2\r\n+odd\r\n+6\r\n", "a=5 b=5 odd=6! ");
+    q = walk_leases(true);
+    assert_string_equal(requests[0].words, "leases 3 1");
+    expect(q, "*3\r\n+0\r\n*0\r\n*2\r\n+odd\r\n+6\r\n", "odd=6! ");
+    expect(walk_leases(true), "*3\r\n+0\r\n*0\r\n*1\r\n+odd\r\n", NOT_UNDERSTOOD);
+    expect(walk_leases(true), "*3\r\n+0\r\n*0\r\n*2\r\n+odd\r\n$-1\r\n", NOT_UNDERSTOOD);
+    expect(walk_leases(true), "*3\r\n+0\r\n+none\r\n*0\r\n", NOT_UNDERSTOOD);
+}
+
 /* ---- roles ---- */
 
 static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owner,
@@ -623,6 +656,7 @@ int main(void)
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_repairs),
         cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_walks_through_leases),
         cmocka_unit_test(test_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,7 @@ static void test_second_look_at_postgres(void **state)
     static const struct lookup as_before = {true, true, EXPIRES_US};
     static const struct lookup extended = {true, true, EXPIRES_US + 1};
     static const struct lookup due = {true, true, NOW_US};
+    static const struct lookup never_due = {true, true, INT64_MAX};
     static const struct {
         enum suspicion what;
         enum finding before;
@@ -225,7 +226,10 @@ static void test_second_look_at_postgres(void **state)
         {SUSPECT_STALE, FINDING_STALE, 0, "nan", &inactive, false, 0, NULL, 0},
         {SUSPECT_STALE, FINDING_STALE, 0, "1", &as_before, false, 0, NULL, 0},
 
+        /* Returned at the time of its row, whatever the lease's; looked at when there is none. */
         {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &as_before, true, FINDING_LEASE,
+         "return", NOW_MS + 30000},
+        {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &never_due, true, FINDING_LEASE,
          "return", ENDED_MS},
         {SUSPECT_LEASE, FINDING_LEASE, ENDED_MS, "1763942399993", &inactive, true,
          FINDING_LEASE_STALE, "unclaim", 0},
@@ -281,6 +285,7 @@ static void test_each_row_of_the_tables(void **state)
         [FINDING_STALE] = {"mirrorOrphaned", "removed", COUNT_STALE},
         [FINDING_LEASE] = {"leaseExpired", "returned", COUNT_LEASES},
         [FINDING_LEASE_STALE] = {"leaseExpired", "removed", COUNT_LEASES},
+        [FINDING_LEASE_ODD] = {"leaseUnreadable", "removed", COUNT_STALE},
         [FINDING_RECORD_STALE] = {"recordOrphaned", "removed", COUNT_STALE},
         [FINDING_RECORD_UNSCHEDULED] = {"recordUnscheduled", "scheduled", COUNT_MISSING},
         [FINDING_STOCK] = {"stockDrifted", "repaired", COUNT_STOCK_DRIFTED},
