@@ -21,7 +21,7 @@ from typing import Any
 
 import plots
 import report
-from bed import Bed
+from bed import Bed, TooLate
 from tables import former_of
 
 Figures = dict[str, float]
@@ -71,7 +71,10 @@ class Run:
 
     def once(self, bed: Bed, quick: bool) -> None:
         with program(self.former):
-            self.figures.append(self.variant(bed, quick))
+            try:
+                self.figures.append(self.variant(bed, quick))
+            except TooLate:
+                self.figures.append(self.variant(bed, quick))
 
 
 @contextlib.contextmanager
