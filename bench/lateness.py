@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from bed import PENDING, Bed, sleep_until_server, verify
+from bed import PENDING, Bed, TooLate, sleep_until_server, verify
 from data import Data
 from drain import RELEASE_ALL
 from harness.poll import wait_until
@@ -41,11 +41,14 @@ def start_moment_s(bed: Bed, n: int) -> float:
 
 
 def mirrored(bed: Bed, db: Database, n: int, by_api: bool) -> None:
-    """All are in Redis, by the API or by the feed of the sweeper that runs."""
+    """All are in Redis, by the API or by the feed of the sweeper that runs, before any is due."""
     if by_api:
         bed.mirror(db)
     with bed.redis.client() as client:
-        wait_until(lambda: client.zcard(PENDING) == n, 60, f"{n} are in Redis")
+        try:
+            wait_until(lambda: client.zcard(PENDING) == n, 30, f"{n} are in Redis")
+        except AssertionError as error:
+            raise TooLate(str(error)) from error
 
 
 @dataclass(frozen=True)
