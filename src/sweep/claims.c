@@ -123,7 +123,6 @@ static void log_lost(struct claims *c, size_t lost)
 static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 {
     struct claims *c = arg;
-    int64_t put_back_ms = c->put_back_ms;
     if (error != NULL)
         log_event(LOG_DEBUG, "A settlement had no answer from Redis; the lease covers it", LOG_STR,
                   "error", error, LOG_INT, "reservations", (int64_t)n, LOG_END);
@@ -132,7 +131,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
     assert(c->settling > 0);
     if (--c->settling == 0)
         c->put_back_ms = INT64_MAX;
-    c->events.on_settled(c->events.arg, put_back_ms);
+    c->events.on_settled(c->events.arg);
 }
 
 static void settle_item(struct claims *c, struct item *item, struct due_settlement *to,
@@ -171,6 +170,8 @@ static void settle(struct claims *c, const struct hand *hand)
     if (due_queue_settle(c->parts->queue, hand->leases, hand->n_leases, settlements, on_settled,
                          c) == 0)
         c->settling++;
+    else if (c->settling == 0)
+        c->put_back_ms = INT64_MAX;
     free(settlements);
 }
 
@@ -353,6 +354,11 @@ int claims_waiting(const struct claims *c)
         n++;
     }
     return n;
+}
+
+int64_t claims_put_back_ms(const struct claims *c)
+{
+    return c->put_back_ms;
 }
 
 bool claims_idle(const struct claims *c)

@@ -6,6 +6,8 @@
 #ifndef RS_CLAIMS_H
 #define RS_CLAIMS_H
 
+#include "base/callback.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,9 +27,7 @@ struct claim_result {
 
 struct claims_events {
     void (*on_claimed)(void *arg, const struct claim_result *result);
-    /* A settlement was answered, or given up. put_back_ms is the earliest time at which one of the
-     * reservations is to be looked at again; INT64_MAX: none. */
-    void (*on_settled)(void *arg, int64_t put_back_ms);
+    event_cb *on_settled; /* a settlement was answered, or given up */
     void *arg;
 };
 
@@ -44,6 +44,11 @@ int claims_ask(struct claims *c) __attribute__((warn_unused_result));
 
 /* Claimed batches that no lane has taken yet. */
 int claims_waiting(const struct claims *c);
+
+/* The earliest time at which something that settlements without an answer put back is to be looked
+ * at again; INT64_MAX: none. They are in Redis before any claim that is made from now on; the
+ * answer to one that is under way may not know of them. */
+int64_t claims_put_back_ms(const struct claims *c);
 
 /* Nothing in hand, and no answer awaited. */
 bool claims_idle(const struct claims *c);

@@ -1,11 +1,17 @@
 /* Decides when the next claim is made. Every event ends in poke(), which looks at everything anew:
  * whether a claim is under way, Redis usable, a lane there for what it would bring (pace_has_room),
  * and whether its time has come (pace_next_us). One claim at a time, whatever the number of lanes:
- * its answer says when the next is due. */
+ * its answer says when the next is due.
+ *
+ * What a batch became need not be told at once when a claim follows in a moment: the settlement is
+ * held for it, and both are one write, one read of Redis's and one of ours. It is in Redis before
+ * the claim, so what it puts back is met by that. A lease of seconds bears the milliseconds, and
+ * what is lost meanwhile is what a lost answer loses: nothing. */
 #include "sweep/sweeper.h"
 
 #include "config/config.h"
 #include "link/loop.h"
+#include "link/redis_link.h"
 #include "release/engine.h"
 #include "release/parts.h"
 #include "sweep/claims.h"
@@ -13,6 +19,9 @@
 #include "sweep/workers.h"
 
 #include <stdlib.h>
+
+#define HOLD_US (5 * MS_US) /* a settlement waits so long for a claim, and no longer */
+#define HOLD_MORE_US MS_US  /* ... that is a little late itself */
 
 struct sweeper {
     struct parts *parts;
@@ -65,12 +74,15 @@ static void poke(struct sweeper *s)
         check_stopped(s);
         return;
     }
+    (void)pace_expect(&s->pace, claims_put_back_ms(s->claims));
     if (s->asked || !parts_redis_usable(s->parts) || !has_room(s))
         return; /* poked again when that is otherwise */
     int64_t at_us = pace_next_us(&s->pace, due_us(s));
     int64_t now_us = clock_mono_us();
     if (at_us > now_us) {
         timer_at_us(s->wake, at_us);
+        if (at_us - now_us <= HOLD_US)
+            redis_link_hold(s->parts->redis, at_us + HOLD_MORE_US);
         return;
     }
     pace_asked(&s->pace, now_us);
@@ -111,11 +123,9 @@ static void on_claimed(void *arg, const struct claim_result *result)
     poke(s);
 }
 
-static void on_settled(void *arg, int64_t put_back_ms)
+static void on_settled(void *arg)
 {
-    struct sweeper *s = arg;
-    (void)pace_expect(&s->pace, put_back_ms);
-    poke(s);
+    poke(arg);
 }
 
 struct sweeper *sweeper_new(struct parts *parts)

@@ -39,9 +39,10 @@ static struct {
     void *arg;
     struct sent sent[SETTLEMENTS];
     size_t nsent;
+    bool away; /* nothing can be sent */
 } redis;
 static int accounted, nothing_left, texts_freed;
-static int64_t put_back_ms; /* what the last settlement's answer came with */
+static int64_t put_back_ms; /* before the last settlement was answered */
 static struct config config;
 static struct parts parts;
 static struct claims *claims;
@@ -83,6 +84,8 @@ int due_queue_settle(struct due_queue *q, const struct due_lease *leases, size_t
                      const struct due_settlement *items, due_settled_cb *cb, void *arg)
 {
     (void)q;
+    if (redis.away)
+        return -1;
     assert_true(redis.nsent < SETTLEMENTS);
     redis.on_settled = cb;
     redis.arg = arg;
@@ -133,10 +136,9 @@ static void on_claimed(void *arg, const struct claim_result *result)
     due_left = result->due_left;
 }
 
-static void on_settled(void *arg, int64_t at_ms)
+static void on_settled(void *arg)
 {
     (void)arg;
-    put_back_ms = at_ms;
 }
 
 static int set_up(void **state)
@@ -199,6 +201,7 @@ static void release(enum outcome outcome)
 
 static void settled(void)
 {
+    put_back_ms = claims_put_back_ms(claims);
     redis.on_settled(redis.arg, 1, 0, NULL);
 }
 
@@ -216,6 +219,7 @@ static void test_the_earliest_put_back_is_said_until_all_are_settled(void **stat
     assert_false(claims_idle(claims));
     settled();
     assert_in_range(put_back_ms, NOW_MS, NOW_MS + WITHIN_MS);
+    assert_true(claims_put_back_ms(claims) == INT64_MAX);
     assert_true(claims_idle(claims));
     claim(NOW_MS + LEASE_MS);
     release(OUTCOME_RELEASED);
@@ -225,6 +229,26 @@ static void test_the_earliest_put_back_is_said_until_all_are_settled(void **stat
     release(OUTCOME_FAULT);
     settled();
     assert_in_range(put_back_ms, NOW_MS + SECOND_MS, NOW_MS + SECOND_MS + WITHIN_MS);
+}
+
+/* What could not be sent puts nothing back, whatever comes to be sent afterwards. */
+static void test_what_could_not_be_sent_is_not_put_back(void **state)
+{
+    (void)state;
+    redis.away = true;
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_UNKNOWN);
+    assert_true(claims_put_back_ms(claims) == INT64_MAX);
+    assert_true(claims_idle(claims));
+    redis.away = false;
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_FAULT);
+    redis.away = true;
+    claim(NOW_MS + LEASE_MS);
+    release(OUTCOME_RELEASED);
+    assert_in_range(claims_put_back_ms(claims), NOW_MS + SECOND_MS, NOW_MS + SECOND_MS + WITHIN_MS);
+    settled();
+    assert_true(claims_put_back_ms(claims) == INT64_MAX);
 }
 
 /* What met a fault is put back a second ahead: as long as anything may have been, nobody knows. */
@@ -400,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_the_earliest_put_back_is_said_until_all_are_settled),
+        TEST(test_what_could_not_be_sent_is_not_put_back),
         TEST(test_when_a_fault_is_over),
         TEST(test_a_fault_rests_the_lane),
         TEST(test_settled_with_its_lease),
