@@ -4,9 +4,9 @@
  * its answer says when the next is due.
  *
  * What a batch became need not be told at once when a claim follows in a moment: the settlement is
- * held for it, and both are one write, one read of Redis's and one of ours. It is in Redis before
- * the claim, so what it puts back is met by that. A lease of seconds bears the milliseconds, and
- * what is lost meanwhile is what a lost answer loses: nothing. */
+ * held for it, and both are written, read and answered at once. It is in Redis before the claim, so
+ * what it puts back is met by that. A lease of seconds bears the milliseconds; what is lost
+ * meanwhile is what a lost answer loses: nothing, since the lease covers it. */
 #include "sweep/sweeper.h"
 
 #include "config/config.h"

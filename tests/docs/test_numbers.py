@@ -49,6 +49,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("once a lock has lasted [25 s]", "locked.c:ASK_US"),
         ("of at most [100 reservations]", "ASKED_MOST"),
         ("reservations every [2 s]", "locked.c:PAUSE_US"),
+        ("waited for the next claim, up to [5 ms]", "HOLD_US"),
     ],
     "docs/FAILURES.md": [
         ("unnoticed; none are used for [60 s], then", "pg_prepare.c:PAUSE_US"),
