@@ -36,6 +36,12 @@ timestamp 'epoch'
 (SELECT u.id, pg_catalog.min(u.n) AS n
               FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n) GROUP BY u.id) a
 
+--@ few
+-- Always so, and taken by the planner for one row in eight million: of a table that was never analyzed it
+-- believes that each id has a two-hundredth of the rows. Hashes are only made of what seems to be little.
+(r.tableoid::bigint + 1 = 1 + r.tableoid::bigint AND r.tableoid::bigint + 2 = 2 + r.tableoid::bigint
+               AND r.tableoid::bigint + 3 = 3 + r.tableoid::bigint)
+
 -- ---- What is due
 
 --@ releasable

@@ -40,8 +40,7 @@
 --   triggers, no fractions, no second counter, none that is NULL. Else it fails (a division by zero), and
 --   is sent again in the explaining form, which is right for any tables.
 WITH seen AS MATERIALIZED (
-    SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
-           r.{quantity} AS quantity, r.{status} = {active} AS active, {of_its_reservation}
+    SELECT a.n, r.*, {of_its_reservation}
 ), held AS MATERIALIZED (
     SELECT i.{stock_product_id} AS product_id{counters_before}
       FROM {inventory} i
@@ -55,8 +54,7 @@ WITH seen AS MATERIALIZED (
       FROM seen s
      WHERE s.active AND {due}
        AND (s.product_id IN (SELECT h.product_id FROM held h)
-            OR NOT EXISTS (SELECT FROM {inventory} i
-                            WHERE i.{stock_product_id} = s.product_id))
+            OR {no_counter})
 ), picked AS MATERIALIZED (
     SELECT r.tableoid AS part, r.ctid AS place
       FROM {reservations} r
@@ -75,25 +73,33 @@ WITH seen AS MATERIALIZED (
 
 --@ of_its_reservation if lean id_unique
 -- A second row of an id fails the statement: see one_row_each.
-(r.{status} = {active})::int AS active_rows, r.{expires_at} AS expires_at
-      FROM {asked} LEFT JOIN {reservations} r ON {typed} AND r.{id} = a.id
+r.active::int AS active_rows, r.row_expires_at AS expires_at
+      FROM {asked} LEFT JOIN LATERAL ({rows_of_it}) r ON true
 
 --@ of_its_reservation
-pg_catalog.count(*) FILTER (WHERE r.{status} = {active}) OVER same AS active_rows,
-           {latest_expires} AS expires_at
-      FROM {asked} LEFT JOIN {reservations} r ON {typed} AND r.{id} = a.id
+pg_catalog.count(*) FILTER (WHERE r.active) OVER same AS active_rows, {latest_expires} AS expires_at
+      FROM {asked} LEFT JOIN LATERAL ({rows_of_it}) r ON true
     WINDOW same AS (PARTITION BY a.n)
+
+--@ rows_of_it
+-- One look-up by key for each id: OFFSET 0 keeps the planner from joining, for which it would read all
+-- of a table that was never analyzed.
+SELECT r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id, r.{quantity} AS quantity,
+                    r.{status} = {active} AS active, r.{expires_at} AS row_expires_at
+               FROM {reservations} r
+              WHERE {typed} AND r.{id} = a.id AND {few}
+             OFFSET 0
 
 --@ latest_expires if expires_nullable
 -- NULL: one of its active rows never expires.
-CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL)
-                         FILTER (WHERE r.{status} = {active}) OVER same THEN {latest} END
+CASE WHEN pg_catalog.bool_and(r.row_expires_at IS NOT NULL) FILTER (WHERE r.active) OVER same
+                THEN {latest} END
 
 --@ latest_expires
 {latest}
 
 --@ latest
-pg_catalog.max(r.{expires_at}) FILTER (WHERE r.{status} = {active}) OVER same
+pg_catalog.max(r.row_expires_at) FILTER (WHERE r.active) OVER same
 
 -- ---- Locks
 
@@ -106,6 +112,10 @@ SKIP LOCKED
 
 --@ counters_before
 , i.{available_stock} AS available, i.{reserved_stock} AS reserved
+
+--@ no_counter
+-- Looked up by key: of a NOT EXISTS the planner may make a hash of all counters.
+(SELECT true FROM {inventory} i WHERE i.{stock_product_id} = s.product_id LIMIT 1) IS NULL
 
 -- ---- All rows of a reservation, or none
 
