@@ -45,6 +45,11 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         | {"a claim in Redis, us": "a claim, us", "Redis bytes an entry": "Redis, bytes an entry"}
         | {"its peak, MB": "peak, MB", "from start to first release, ms": "start, ms"},
     ),
+    "ceiling": (
+        "Redis alone",
+        {"claim and settlement, µs an id": "an id, us", "ids a second of one core": "ids a second"}
+        | {"a claim's script, µs": "a claim, us", "a settlement's script, µs": "a settlement, us"},
+    ),
     "idle": (
         "nothing is due",
         {"sweeper, % of a core": "% of a core", "Redis scripts a minute": "Redis scripts a minute"}
