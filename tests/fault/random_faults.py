@@ -14,6 +14,7 @@ from api import Api
 from bed import Bed, complaints
 from clocks import Clock
 from harness.proxy import BOTH, CLIENT, SERVER, Proxy
+from harness.queue import LEASES, batch
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper
 from schema_faults import SchemaFaults
@@ -109,6 +110,19 @@ class RandomFaults(SchemaFaults):
     @contextmanager
     def redis_clients_killed(self) -> Iterator[None]:
         self.bed.redis.client_kill_filter(_type="normal", skipme=True)
+        yield
+
+    @contextmanager
+    def leases_written_to(self) -> Iterator[None]:
+        """By a stranger: what is no batch, and batches that nobody has made, of ids that there are."""
+        ids = [row[0] for row in self.bed.db.query("SELECT id::text FROM inventory_reservations LIMIT 50")]
+        now_ms = time.time() * 1000
+        for _ in range(self.dice.randint(1, 5)):
+            forged = batch(*self.dice.sample(ids, min(len(ids), self.dice.randint(1, 20))))
+            cut = forged[: self.dice.randrange(len(forged))]
+            noise = self.dice.randbytes(self.dice.choice((0, 1, 40, 5000)))
+            member = self.dice.choice((forged, cut, noise, forged + noise))
+            self.bed.redis.zadd(LEASES, {member: now_ms + self.dice.uniform(-2000, 1500)})
         yield
 
     # ---- Postgres ---------------------------------------------------------------------------------
@@ -276,6 +290,7 @@ class RandomFaults(SchemaFaults):
         (redis_read_only, 2),
         (redis_out_of_memory, 2),
         (redis_clients_killed, 2),
+        (leases_written_to, 3),
         (postgres_killed, 1),
         (postgres_backend_killed, 1),
         (postgres_terminated, 4),

@@ -106,7 +106,7 @@ def left_behind(bed: Bed, one: Sweeper, others: set[int], key: str) -> list[str]
     bed.redis.zadd(PENDING, expires_ms(bed.db, first))
     wait_until(lambda: released(bed, first) and not bed.redis.exists(key), 10, "it is at work")
     its_backends = backends(bed) - others
-    ids = shop.bulk_reserve(bed.db, 50, bed.products, "clock_timestamp() + interval '300 ms'")
+    ids = shop.bulk_reserve(bed.db, 50, bed.products, "now() + interval '300 ms'")
     entries = expires_ms(bed.db, ids)
     bed.pg.pause()
     try:
