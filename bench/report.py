@@ -53,4 +53,3 @@ def show(
 
 def write(content: dict[str, Any], output: Path) -> None:
     output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    say(f"Written to {output}")

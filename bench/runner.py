@@ -178,7 +178,7 @@ def run(
     chosen: list[Measurement], options: argparse.Namespace, compared: dict[str, str]
 ) -> int:
     """Runs, prints and writes; compared: versions of what the sweeper is compared with. What was
-    measured so far is written after each turn: a run that is stopped is not lost."""
+    measured so far is written all along: a run that is stopped is not lost."""
     # SIGTERM as SIGINT: an exception, on whose way out the servers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     begin = time.monotonic()
@@ -191,7 +191,7 @@ def run(
                 report.say(f"Turn {turn} of {repeat}" if turn else "What is measured once")
                 for outcome in outcomes:
                     outcome.measure(bed, options.quick, turn > 0)
-                report.write(content_of(description, outcomes), options.output)
+                    report.write(content_of(description, outcomes), options.output)
     except KeyboardInterrupt:
         report.say("Stopped.")
         return 130
@@ -200,6 +200,7 @@ def run(
         report.show(one.title, one.shown, outcome.summary(), outcome.targets())
     missed = sum(not judged["met"] for outcome in outcomes for judged in outcome.targets())
     report.say(f"Targets missed: {missed}" if missed else "All targets met.")
+    report.say(f"Written to {options.output}")
     report.say(f"Took {(time.monotonic() - begin) / 60:.0f} minutes.")
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     for failure in failures:
