@@ -88,6 +88,22 @@ EXISTS (SELECT FROM pg_catalog.pg_trigger t
  {inventory_text}::pg_catalog.regclass)
  AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0)
 
+--@ several_by_now if divided
+NOT {still_unique}
+
+--@ several_by_now
+-- Whether an id may have several rows by now, though it had one: a part of what sql/catalog.sql asks.
+-- Whoever drops the index, or makes another table a child of this one, waits for this transaction.
+(NOT {still_unique}
+        OR EXISTS (SELECT FROM pg_catalog.pg_inherits h
+                    WHERE h.inhparent = {reservations_text}::pg_catalog.regclass))
+
+--@ still_unique
+EXISTS (SELECT FROM pg_catalog.pg_index x
+ JOIN pg_catalog.pg_attribute c ON c.attrelid = x.indrelid AND c.attnum = x.indkey[0]
+ WHERE x.indrelid = {reservations_text}::pg_catalog.regclass AND c.attname = {id_text}
+ AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indnkeyatts = 1 AND x.indpred IS NULL)
+
 -- ---- Columns that need not be there
 
 --@ total if total

@@ -30,7 +30,7 @@
 WITH locked AS MATERIALIZED (
     SELECT r.ctid AS place, r.{id} AS id
       FROM {reservations} r
-     WHERE {typed} AND r.ctid = ANY ($4::pg_catalog.tid[])
+     WHERE {typed} AND r.ctid = ANY (ARRAY(SELECT pg_catalog.unnest($4::pg_catalog.tid[])))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
        AND {releasable}
        AND r.{quantity} IS NOT NULL

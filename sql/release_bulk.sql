@@ -5,7 +5,7 @@
 -- $2  lock_timeout
 -- $3  the same, while it waits for another release to end
 -- Answer: one row for each row that was released; of other ids it says nothing
---   n            position of the id in $1, from 1
+--   n            position of the id in $1, from 1; of two spellings of one id, that of the first
 --   expires_at   the latest of the reservation's active rows, in seconds since the epoch
 --   units        the row's quantity
 --   unheld       the row's product ("" for none), when it has no counter
@@ -20,59 +20,116 @@
 --   It waits longer for another release than for a checkout: it holds no counter meanwhile, and the
 --   API's triggers may make that release slow. The other ways wait before they begin (alone_sql in
 --   src/release/release.c).
+-- * Where an id has one row, the rows are changed by their ids, in one go. Else they are looked at first
+--   (`seen`), for what else is active of the same ids, and then changed by their places, all in one scan
+--   of the table: a join would begin a scan for each, which asks for the table's length.
 -- * A reservation is due when the latest of its active rows is; one that was flipped in part,
---   since another of its rows changed meanwhile, fails the statement (a division by zero).
+--   since another of its rows changed meanwhile, fails the statement (`wrong`, a division by zero).
 -- * So does what only sql/release.sql can check, since it knows the counters from before: triggers,
 --   rules or row security, two counters of a product or one that is NULL, fractions, which an
 --   integer would round.
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
---   makes it releasable is restated of r itself. Where the plan reads r by its place, today's
---   Postgres drops a newer version for lying elsewhere, and the restated conditions are not asked
---   (sql/release.sql says more); elsewhere they decide.
+--   makes it releasable is stated of r itself. Where the plan reads r by its place, today's
+--   Postgres drops a newer version for lying elsewhere, and these conditions are not asked
+--   (sql/release.sql says more); elsewhere they decide. What is given back is what was flipped.
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
-WITH seen AS MATERIALIZED (
-    SELECT a.n, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
-           r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
-           {latest_of_active} AS expires_at
-      FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
-      JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
-    WINDOW same AS (PARTITION BY a.n)
-), flipped AS (
-    UPDATE {reservations} r
-       {set_released}
-      FROM seen s
-     WHERE {due} AND r.tableoid = s.part AND r.ctid = s.place
-       AND {releasable}
-       AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
-    RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
-), alone AS MATERIALIZED (
-    SELECT pg_catalog.set_config('lock_timeout', $3, true),
+WITH {rows_flipped}, alone AS MATERIALIZED (
+    SELECT 1 / CASE WHEN {wrong} THEN 0 ELSE 1 END AS right,
+           pg_catalog.set_config('lock_timeout', $3, true),
            {release_lock},
            pg_catalog.set_config('lock_timeout', $2, true)
-      FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
+      FROM (SELECT pg_catalog.count(*) AS n_rows, pg_catalog.sum(quantity) AS units FROM flipped) f
 ), stocked AS (
     UPDATE {inventory} i
        {set_stock}
       FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
               FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) m
      WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
-    RETURNING i.{stock_product_id} AS product_id,
-              {counter_known}
-                  AS known
+    RETURNING i.{stock_product_id} AS product_id, m.units % 1 = 0 AND {counter_known} AS known
 )
-SELECT f.n, extract(epoch FROM f.expires_at) AS expires_at, f.quantity AS units,
-       CASE WHEN (f.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
-            THEN coalesce(f.product_id::pg_catalog.text, '') END AS unheld,
-       1 / CASE WHEN EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
-                              GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
-                  OR EXISTS (SELECT FROM flipped p WHERE p.quantity % 1 <> 0)
-                  OR (SELECT pg_catalog.count(*)
+SELECT g.n, extract(epoch FROM g.expires_at) AS expires_at, g.quantity AS units,
+       CASE WHEN (g.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
+            THEN coalesce(g.product_id::pg_catalog.text, '') END AS unheld,
+       1 / CASE WHEN (SELECT pg_catalog.count(*)
                              <> pg_catalog.count(DISTINCT CASE WHEN s.known THEN s.product_id END)
                         FROM stocked s)
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up
-  FROM flipped f
+  FROM gone g
+
+-- ---- An id has one row
+
+--@ rows_flipped if id_unique
+flipped AS (
+    UPDATE {reservations} r
+       {set_released}
+     WHERE {typed} AND r.{id} = ANY ($1::{id_type}[])
+       AND {releasable} AND r.{quantity} IS NOT NULL
+    RETURNING r.{id} AS id, r.{expires_at} AS expires_at, r.{product_id} AS product_id,
+              r.{quantity} AS quantity
+), gone AS MATERIALIZED (
+    SELECT a.n, f.expires_at, f.product_id, f.quantity
+      FROM flipped f
+      JOIN (SELECT u.id, pg_catalog.min(u.n) AS n
+              FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n)
+             GROUP BY u.id) a ON a.id = f.id
+)
+
+--@ wrong if id_unique
+{several_by_now}
+
+-- ---- The rows lie in several tables, where places repeat
+
+--@ rows_flipped if divided
+{seen}, flipped AS (
+    UPDATE {reservations} r
+       {set_released}
+      FROM seen s
+     WHERE {due} AND r.tableoid = s.part AND r.ctid = s.place AND {releasable}
+       AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
+    RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
+), gone AS MATERIALIZED (
+    SELECT f.n, f.expires_at, f.product_id, f.quantity FROM flipped f
+)
+
+--@ wrong if divided
+EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
+         GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
+
+-- ---- All else
+
+--@ rows_flipped
+{seen}, flipped AS (
+    UPDATE {reservations} r
+       {set_released}
+     WHERE r.ctid = ANY (ARRAY(SELECT s.place FROM seen s WHERE {due}))
+       AND r.tableoid = {reservations_text}::pg_catalog.regclass
+       AND {releasable} AND r.{quantity} IS NOT NULL
+    RETURNING r.{id} AS id, r.{product_id} AS product_id, r.{quantity} AS quantity
+), gone AS MATERIALIZED (
+    SELECT s.n, s.expires_at, s.product_id, s.quantity
+      FROM seen s
+     WHERE (s.id IN (SELECT f.id FROM flipped f)) IS TRUE
+)
+
+--@ wrong
+-- All that was seen of what was flipped was flipped, and as it was seen.
+(SELECT pg_catalog.count(*) <> f.n_rows OR pg_catalog.sum(g.quantity) <> f.units FROM gone g)
+
+-- ---- Parts of these
+
+--@ seen
+seen AS MATERIALIZED (
+    SELECT a.n, a.id, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
+           r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
+           {latest_of_active} AS expires_at
+      FROM (SELECT u.id, pg_catalog.min(u.n) AS n
+              FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n)
+             GROUP BY u.id) a
+      JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
+    WINDOW same AS (PARTITION BY a.n)
+)
 
 --@ latest_of_active if expires_nullable
 -- NULL: one of them never expires. All rows that are seen are active.

@@ -98,6 +98,8 @@ static char *name_text(const char *token, size_t len, struct pg_link *link)
         return table_literal(NAME_RESERVATIONS, link);
     if (is_token(token, len, "inventory_text"))
         return table_literal(NAME_INVENTORY, link);
+    if (is_token(token, len, "id_text"))
+        return pg_link_quote_literal(link, names[NAME_ID].text);
     for (size_t i = 0; i < NAME_COUNT; i++) {
         if (!is_token(token, len, names[i].token))
             continue;

@@ -9,28 +9,25 @@ from psycopg.rows import namedtuple_row
 
 from . import shop
 from .database import Database
-from .sweeper import run_once
+from .sweeper import Run, run_once
 
 # A record of the server's log goes on in lines that begin with a tab; the parameters follow.
 SENT = r"execute (?:<unnamed>|sweeper_\w+): (\s*{} .*?)\n\d{{4}}-[^\n]*?[Pp]arameters: ([^\n]*)"
 
 
-def prepare_sent(
-    db: Database, name: str, first: str, *options: str, status: int = 0
-) -> dict[str, str]:
+def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str, str]:
     """Runs the sweeper, and prepares on db.conn, as `name`, the statement it sent that begins so (a
     pattern). Returns the parameters that were sent with it."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
     done = run_once(*options, dsn=db.dsn)
-    assert done.status == status, done.stderr
+    assert done.status == 0, done.stderr
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)
         found = re.search(SENT.format(first), log.read(), re.DOTALL)
     assert found, "it is in the server's log"
-    text = found[1].replace("EXPLAIN (COSTS OFF) ", "")
-    db.conn.execute(f"PREPARE {name} AS {text}")
+    db.conn.execute(f"PREPARE {name} AS {found[1]}")
     return dict(re.findall(r"(\$\d) = '([^']*)'", found[2]))
 
 
@@ -41,12 +38,17 @@ def prepare_release(db: Database, reservations: int = 1) -> dict[str, str]:
     return prepare_sent(db, "release", "WITH seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
 
 
-def prepare_backlog_release(db: Database) -> None:
-    """The release of a backlog by places, for `release_by_places`: as --check-config explains it, which
-    finds no Redis here."""
-    explained = r"EXPLAIN \(COSTS OFF\) WITH locked AS"
-    nowhere = ("--check-config", "--redis-url", "redis://127.0.0.1:1")
-    prepare_sent(db, "by_places", explained, *nowhere, status=1)
+def prepare_explained(db: Database, run: Run, *, by_places: bool) -> None:
+    """The bulk release, or the backlog's by places, as --check-config explains it."""
+    db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
+    seen = db.server.log_file.stat().st_size
+    run("--check-config")
+    db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
+    with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
+        log.seek(seen)
+        texts = re.findall(r"EXPLAIN \(COSTS OFF\) (.*?)\n\d{4}-", log.read(), re.DOTALL)
+    (text,) = {one for one in texts if "alone AS" in one and ("$4" in one) == by_places}
+    db.conn.execute(f"PREPARE {'by_places' if by_places else 'release'} AS {text}")
 
 
 def places(db: Database, *ids: str) -> list[tuple[str, str]]:
@@ -60,17 +62,25 @@ def places(db: Database, *ids: str) -> list[tuple[str, str]]:
     ]
 
 
-def release_by_places(
+def excepted_by_places(
     db: Database, rows: list[tuple[str, str]], counters_ms: int = 2000, others_ms: int = 2000
-) -> set[str]:
-    """Releases rows that a page has shown; the ids that the answer does not except."""
+) -> set[tuple[str, str | None]]:
+    """Releases rows that a page has shown. What is said of single ids: the product that has no
+    counter, or None, when it was not released."""
     ids = list(dict.fromkeys(id for id, _ in rows))
     answer = db.conn.cursor(row_factory=namedtuple_row).execute(
         f"EXECUTE by_places ('{id_array(tuple(ids))}', '{counters_ms}ms', '{others_ms}ms',"
         f" '{id_array(tuple(place for _, place in rows))}')"
     )
-    excepted = {ids[row.n - 1] for row in answer if row.n > 0 and row.unheld is None}
-    return set(ids) - excepted
+    return {(ids[row.n - 1], row.unheld) for row in answer if row.n > 0}
+
+
+def release_by_places(
+    db: Database, rows: list[tuple[str, str]], counters_ms: int = 2000, others_ms: int = 2000
+) -> set[str]:
+    """The same: the ids that were released."""
+    said = excepted_by_places(db, rows, counters_ms, others_ms)
+    return {id for id, _ in rows} - {id for id, unheld in said if unheld is None}
 
 
 def id_array(ids: tuple[str, ...]) -> str:
