@@ -71,9 +71,7 @@ flipped AS (
 ), gone AS MATERIALIZED (
     SELECT a.n, f.expires_at, f.product_id, f.quantity
       FROM flipped f
-      JOIN (SELECT u.id, pg_catalog.min(u.n) AS n
-              FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n)
-             GROUP BY u.id) a ON a.id = f.id
+      JOIN {asked} ON a.id = f.id
 )
 
 --@ wrong if id_unique
@@ -124,9 +122,7 @@ seen AS MATERIALIZED (
     SELECT a.n, a.id, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
            r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
            {latest_of_active} AS expires_at
-      FROM (SELECT u.id, pg_catalog.min(u.n) AS n
-              FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS u (id, n)
-             GROUP BY u.id) a
+      FROM {asked}
       JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
     WINDOW same AS (PARTITION BY a.n)
 )
