@@ -10,7 +10,7 @@ from harness import shop
 from harness.database import Database
 from harness.locks import SLOW, slow_releases, sweepers
 from harness.poll import wait_until, within
-from harness.queue import FAILED, LEASES, PENDING, claimed, is_empty, mirror, pending
+from harness.queue import FAILED, LEASES, PENDING, batch, claimed, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Start
 
@@ -134,20 +134,44 @@ def test_unix_sockets(
     wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the release")
 
 
+@pytest.mark.parametrize(("n", "first_batch", "leases", "next_batch"), [(100, 100, 1, 500), (4500, 5000, 5, 300)])
 def test_a_killed_sweepers_claims_are_taken_over(
-    db: Database, redis: redis_py.Redis, sweeper: Start
+    db: Database,
+    redis: redis_py.Redis,
+    sweeper: Start,
+    n: int,
+    first_batch: int,
+    leases: int,
+    next_batch: int,
 ) -> None:
-    products = shop.add_products(db, 5)
+    """Also when it had them under several leases, each with more than the next one claims at a time."""
+    products = shop.add_products(db, 5, stock=1000)
     slow_releases(db, 0.5)
-    mirror(db, redis, *shop.bulk_reserve(db, 100, products, "now()"))
-    first = sweeper("--lease", "2s", "--batch-size", "100", *ALONE)
+    mirror(db, redis, *shop.bulk_reserve(db, n, products, "now()"))
+    first = sweeper("--lease", "2s", "--batch-size", str(first_batch), *ALONE)
     wait_until(lambda: sweepers(db, SLOW), 20, "at work", step=0.002)
     first.kill()
-    assert len(claimed(redis)) == 100
-    sweeper("--lease", "2s", *ALONE)
+    assert len(set(claimed(redis))) == n and redis.zcard(LEASES) == leases
+    db.conn.execute("DROP TRIGGER slow ON inventory_reservations")
+    sweeper("--lease", "2s", "--batch-size", str(next_batch), *ALONE)
     wait_until(lambda: is_empty(redis), 20, "taken over")
-    assert shop.statuses(db) == {"released": 100}
+    assert shop.statuses(db) == {"released": n}
     shop.check_stock_adds_up(db)
+
+
+def test_strangers_in_leases(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """What is no batch is removed, counted and said; it keeps nobody from claiming."""
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    redis.zadd(LEASES, {f"a stranger's {i}": i for i in range(30)})
+    redis.zadd(LEASES, {batch(id, "no id"): 100})
+    daemon = sweeper("--max-sleep", "20ms", *ALONE, http=True)
+    wait_until(lambda: not redis.exists(LEASES), 20, "all are gone")
+    assert shop.statuses(db) == {"released": 1}
+    (said,) = {(r["level"], r["message"]) for r in daemon.records if "no claimed batch" in r["message"]}
+    assert said[0] == "WARN"
+    metrics = daemon.http("/metrics")[1]
+    assert 'reservation_sweeper_discarded_total{reason="invalid"} 31\n' in metrics
+    assert 'reservation_sweeper_rescheduled_total{reason="lease_expired"} 2\n' in metrics
 
 
 def test_a_grant_that_is_taken_away(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
