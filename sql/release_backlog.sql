@@ -22,6 +22,8 @@
 --   keeps locked must not keep thousands.
 -- * `others`: what else the ids have by the snapshot that is active: rows that were not seen, are
 --   locked, not due, or have moved. An id that has more of them than were locked here is left whole.
+--   One look-up by key for each, and by nothing else: with its conditions inside, the planner may read
+--   an index of all active rows for each of thousands.
 -- * The counters come last, one release at a time, the most wanted ones last of all: as in
 --   sql/release_bulk.sql, which says why.
 -- * What only sql/release.sql can check fails the statement (a division by zero): triggers or row
@@ -39,8 +41,11 @@ WITH locked AS MATERIALIZED (
 ), known AS MATERIALIZED (
     SELECT l.place, l.id,
            (SELECT pg_catalog.count(*)
-              FROM {reservations} o
-             WHERE o.{id} = l.id AND o.{status} = {active} AND o.ctid <> l.place) AS others
+              FROM (SELECT o.{status} AS status, o.ctid AS place
+                      FROM {reservations} o
+                     WHERE o.{id} = l.id
+                    OFFSET 0) o
+             WHERE o.status = {active} AND o.place <> l.place) AS others
       FROM locked l
 ), partly AS MATERIALIZED (
     SELECT k.id

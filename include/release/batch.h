@@ -39,7 +39,7 @@ struct batch_options {
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */
     int64_t lock_timeout_us;
-    int64_t bulk_lock_timeout_us; /* the same for RELEASE_BULK, which holds counters meanwhile */
+    int64_t bulk_lock_timeout_us; /* the same for the bulk ways, which hold counters meanwhile */
     int64_t statement_timeout_us;
     bool synchronous_commit;               /* the setting */
     struct commit_notices *commit_notices; /* shared by the batches of a process */
@@ -56,7 +56,8 @@ void batch_allow_no_wait(struct batch *b);
 /* Decides the outcome of items[0..n); done(arg) fires once, never from inside this call, when each
  * has one other than OUTCOME_NONE. The items must stay in place until then. Requires ready
  * statements and that no batch is running. backlog: there is a backlog, as there is when they are
- * more than a hundred: RELEASE_BULK first, then carefully what that did not release, a hundred at
+ * more than a hundred: RELEASE_BULK first, or RELEASE_BACKLOG where it is known where the rows
+ * lie, then carefully what that did not release, a hundred at
  * a time. Counts batches and unknown commits in stats; logs faults of the server (not of rows: the
  * caller knows what becomes of those). */
 void batch_run(struct batch *b, struct item *items, size_t n, bool backlog, event_cb *done,

@@ -37,7 +37,9 @@ void pages_free(struct pages *p);                                   /* NULL is l
  * size_max where that takes long. */
 void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, int size_max);
 
-/* The pages of this pass also say where their rows lie. */
+/* The pages of this pass also say where their rows lie. The first one is there soon, each that
+ * follows is twice as large: there may be very many that expire together, which Postgres looks
+ * through for each page. */
 void pages_want_places(struct pages *p);
 
 /* The next page also brings the `most` oldest reservations that expired a second ago or more, by

@@ -1,15 +1,12 @@
 /* The feeder's role, asked for and given back. */
 #include "feed/feeder.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "queue/due_queue.h"
 #include "release/parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define ROLE "feeder"
 #define AWAY "Redis went away"
@@ -17,7 +14,7 @@
 struct feeder {
     struct parts *parts;
     struct feeder_options options;
-    char holder[160]; /* who we are */
+    char holder[DUE_HOLDER_SIZE]; /* who we are */
 };
 
 struct feeder *feeder_new(struct parts *parts, const struct feeder_options *options)
@@ -25,12 +22,9 @@ struct feeder *feeder_new(struct parts *parts, const struct feeder_options *opti
     struct feeder *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return NULL;
-    char host[128] = "unknown";
-    (void)gethostname(host, sizeof(host) - 1);
     r->parts = parts;
     r->options = *options;
-    snprintf(r->holder, sizeof(r->holder), "%s:%ld:%lld", host, (long)getpid(),
-             (long long)(clock_mono_us() % 1000000000));
+    due_holder_name(r->holder);
     return r;
 }
 

@@ -1,7 +1,6 @@
 /* The role of a reconciliation. */
 #include "reconcile/role.h"
 
-#include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "queue/due_queue.h"
@@ -11,7 +10,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Short, so that a run that was killed does not keep the next one waiting; renewed in time, so that
  * one that is alive can be told from it. */
@@ -22,7 +20,7 @@
 
 struct role {
     struct timer *renew;
-    char name[160]; /* of this run */
+    char name[DUE_HOLDER_SIZE]; /* of this run */
     bool ours, asked;
     int64_t remaining_ms; /* of the other's lease, when we last asked; 0: nobody has had it */
     void (*taken)(struct reconcile *r);
@@ -73,15 +71,6 @@ static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owne
     }
 }
 
-/* host:pid, and what tells two runs of one process apart. */
-static void make_name(struct role *role)
-{
-    char host[128] = "unknown";
-    (void)gethostname(host, sizeof(host) - 1);
-    snprintf(role->name, sizeof(role->name), "%s:%ld:%lld", host, (long)getpid(),
-             (long long)(clock_mono_us() % 1000000000));
-}
-
 static void on_renew(void *arg)
 {
     struct reconcile *r = arg;
@@ -112,7 +101,7 @@ void role_free(struct role *role)
 
 void role_start(struct reconcile *r)
 {
-    make_name(r->role);
+    due_holder_name(r->role->name);
     timer_after_us(r->role->renew, 0);
 }
 

@@ -98,6 +98,7 @@ static struct plan_table table_of(const struct batch *b)
         .generation = statements_generation(s),
         .id_kind = types->id_kind,
         .bulk = mapping_allows_bulk(types),
+        .backlog = mapping_allows_backlog(types),
         .bytes = types->bytes,
     };
 }

@@ -7,6 +7,7 @@
 #include "release/release.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct drop {
     struct due_entry *entries;
@@ -36,6 +37,15 @@ static bool is_inactive(const struct item *item)
     return item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE;
 }
 
+/* As Redis has them: each is near the one before then, which costs it half as much. */
+static int compare(const void *a, const void *b)
+{
+    const struct due_entry *x = a, *y = b;
+    if (x->at_ms != y->at_ms)
+        return x->at_ms < y->at_ms ? -1 : 1;
+    return strcmp(x->id, y->id);
+}
+
 static struct drop *drop_new(const struct item *items, size_t n)
 {
     struct drop *d = calloc(1, sizeof(*d));
@@ -44,7 +54,10 @@ static struct drop *drop_new(const struct item *items, size_t n)
     d->entries = calloc(n, sizeof(*d->entries));
     for (size_t i = 0; i < n && d->entries != NULL; i++)
         if (is_inactive(&items[i]))
-            d->entries[d->n++] = (struct due_entry){.id = items[i].id, .id_len = items[i].id_len};
+            d->entries[d->n++] = (struct due_entry){
+                .id = items[i].id, .id_len = items[i].id_len, .at_ms = items[i].expires_us};
+    if (d->entries != NULL)
+        qsort(d->entries, d->n, sizeof(*d->entries), compare);
     return d;
 }
 

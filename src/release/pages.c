@@ -233,7 +233,7 @@ static int send(struct pages *p)
 
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
 {
-    if (p->after_us >= 0 && p->took_us > SLOW_US)
+    if (p->after_us >= 0 && (p->took_us > SLOW_US || p->want_places))
         p->size = p->size < p->size_max / 2 ? 2 * p->size : p->size_max;
     p->done = done;
     p->arg = arg;

@@ -25,6 +25,8 @@
 /* Until lanes that others use too are looked at again, while all of them have other work. */
 #define LANES_US (50 * MS_US)
 #define PAGES_IN_HAND 3 /* the one before may wait for Redis still */
+#define SLICE_TIMES 10  /* of the batch size */
+#define SLICE_MOST 5000 /* a page has some for each lane */
 #define LOST "the connection to Postgres was lost"
 
 struct pass {
@@ -37,6 +39,7 @@ struct pass {
     struct source source, lent_source;
 
     bool running, stopping, asked, last, freed;
+    bool placed;    /* it is known where the rows of its pages lie */
     bool refused;   /* Redis could not be told something, and the log has it */
     bool lane_lost; /* the connection of one of others' lanes was lost: the rest goes on */
     struct in_hand in_hand;
@@ -67,10 +70,15 @@ static bool use_lent(const struct pass *p)
            engine_usable(p->options.lent) > 0;
 }
 
-/* How many of a page go into one transaction. */
+/* How many of a page go into one transaction: by their places many more, where speed is asked for.
+ */
 static size_t slice_most(const struct pass *p)
 {
-    return (size_t)p->options.parts->config->batch_size;
+    const struct config *c = p->options.parts->config;
+    size_t most = (size_t)c->batch_size;
+    if (!p->placed || c->workers == 1)
+        return most;
+    return most * SLICE_TIMES < SLICE_MOST ? most * SLICE_TIMES : SLICE_MOST;
 }
 
 /* The next one is read over one lane while the others release what there is. */
@@ -373,5 +381,9 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
     p->done = done;
     p->arg = arg;
     pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, PAGES_SIZE, PAGES_SIZE_MAX);
+    p->placed = statements_ready(p->options.parts->statements) &&
+                mapping_allows_backlog(statements_types(p->options.parts->statements));
+    if (p->placed)
+        pages_want_places(p->pages);
     timer_after_us(p->turn, 0);
 }

@@ -144,7 +144,7 @@ static void fill(struct pass_page *page, const struct reading *r, const struct r
             .id = text,
             .id_len = len,
             .from_postgres = true,
-            .expires_us = pages_expires_us(r->pages, found->row),
+            .expires_us = pages_expires_us(r->pages, found->last), /* the latest */
             .attempts = refusals_find(refusals, id, now_us, &too_early),
             .places = page->placed ? places : NULL,
             .n_places = page->placed ? found->rows : 0,

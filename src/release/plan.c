@@ -21,9 +21,10 @@
  *   where something was released, it is a row's.
  * - An item whose product has an open breaker is not sent, but for a trial, which is alone.
  *
- * A bulk release never comes after the first try of a range. It is not tried at all for a while
- * after two in a row that waited in vain: then checkouts hold counters for long, and others would
- * wait for those that it holds meanwhile. */
+ * A bulk release, or one by the places of the rows (RELEASE_BACKLOG), which is another of that
+ * kind, never comes after the first try of a range. It is not tried at all for a while after two in
+ * a row that waited in vain: then checkouts hold counters for long, and others would wait for those
+ * that it holds meanwhile. */
 #include "release/plan.h"
 
 #include "base/time_units.h"
@@ -73,6 +74,7 @@ int plan_begin(struct plan *p, struct item *items, size_t n, bool backlog,
     assert(p->stage == STAGE_DONE && table->ready);
     p->items = items;
     p->n_items = n;
+    p->placed = n > 0 && items[0].n_places > 0;
     p->wants_bulk = (backlog || n > PLAN_CAREFUL_MOST) && mono_us >= p->bulk_rest_end_us;
     p->curious = breakers_any(p->options.breakers, mono_us);
     p->asked = false;
@@ -199,7 +201,7 @@ static bool take_range(struct plan *p, int64_t mono_us)
             r.n = breakers_sift(p->options.breakers, p->order + r.first, r.n, mono_us, &left);
         if (left > 0) /* the first one is a trial */
             plan_push(p, (struct range){r.first + 1, left, r.way, r.search});
-        if (r.n == 1 && r.way == RELEASE_BULK) /* nothing is gained, and a trial must decide */
+        if (r.n == 1 && plan_is_bulk(r.way)) /* nothing is gained, and a trial must decide */
             r.way = RELEASE_CAREFUL;
         p->current = r;
         cut(p);
@@ -213,7 +215,7 @@ static bool take_range(struct plan *p, int64_t mono_us)
 static int64_t lock_timeout_us(const struct plan *p)
 {
     const struct range *r = &p->current;
-    if (r->way == RELEASE_BULK)
+    if (plan_is_bulk(r->way))
         return p->options.bulk_lock_timeout_us;
     return p->options.lock_timeout_us / (r->search ? SEARCH_PART : 1);
 }

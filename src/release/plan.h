@@ -21,7 +21,7 @@ struct plan_options { /* the pointers: shared by the batches of a process, outli
     struct breakers *breakers;
     const struct locked *locked;
     int64_t lock_timeout_us;
-    int64_t bulk_lock_timeout_us; /* the same for RELEASE_BULK, which holds counters meanwhile */
+    int64_t bulk_lock_timeout_us; /* the same for the bulk ways, which hold counters meanwhile */
 };
 
 /* What is known of the table, as the statements that there are were made for it. */
@@ -29,8 +29,9 @@ struct plan_table {
     bool ready;          /* there are statements; else the rest means nothing */
     uint64_t generation; /* of the statements */
     enum id_kind id_kind;
-    bool bulk;  /* mapping_allows_bulk */
-    bool bytes; /* its texts travel as bytes already */
+    bool bulk;    /* mapping_allows_bulk */
+    bool backlog; /* mapping_allows_backlog */
+    bool bytes;   /* its texts travel as bytes already */
 };
 
 enum plan_action {
@@ -54,6 +55,7 @@ struct plan *plan_new(const struct plan_options *options); /* NULL: out of memor
 void plan_free(struct plan *p);                            /* NULL is legal */
 
 /* Begins with items[0..n), which must stay in place until PLAN_DONE, and takes their outcomes away.
+ * Either it is known of all of them where their rows lie, or of none.
  * backlog: there are more than these. Requires table->ready. Returns 0, or -1 when memory ran out:
  * then every item is OUTCOME_UNKNOWN, and plan_next gives PLAN_DONE. */
 int plan_begin(struct plan *p, struct item *items, size_t n, bool backlog,

@@ -86,7 +86,7 @@ static void leave_to_care(struct plan *p)
         p->order[r.first + i] = p->order[r.first + decided];
         p->order[r.first + decided++] = item;
     }
-    assert(r.way == RELEASE_BULK || decided == r.n);
+    assert(plan_is_bulk(r.way) || decided == r.n);
     if (decided < r.n)
         plan_push(p, (struct range){r.first + decided, r.n - decided, RELEASE_CAREFUL, false});
 }
@@ -99,7 +99,7 @@ static struct conflicts *conflicts_of(struct plan *p)
 static void answered(struct plan *p)
 {
     p->proved = true;
-    if (p->current.way == RELEASE_BULK)
+    if (plan_is_bulk(p->current.way))
         p->bulk_in_vain = 0;
     acquit(p);
     conflicts_passed(conflicts_of(p));
@@ -183,7 +183,7 @@ static void rest_from_bulk(struct plan *p, int64_t mono_us)
 static bool bulk_failed(struct plan *p, const struct release_result *result, int64_t mono_us)
 {
     bool vain = result->fault == RELEASE_RETRY || result->fault == RELEASE_SLOW;
-    if (p->current.way != RELEASE_BULK ||
+    if (!plan_is_bulk(p->current.way) ||
         !(vain || result->fault == RELEASE_ROW || result->fault == RELEASE_EITHER))
         return false;
     struct range careful = p->current;

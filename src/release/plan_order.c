@@ -67,6 +67,20 @@ static void push_known(struct plan *p, int64_t mono_us)
         plan_push(p, (struct range){first, 1, RELEASE_CAREFUL, false});
 }
 
+bool plan_is_bulk(enum release_way way)
+{
+    return way == RELEASE_BULK || way == RELEASE_BACKLOG;
+}
+
+static enum release_way first_way(const struct plan *p, const struct plan_table *table)
+{
+    if (!p->wants_bulk)
+        return RELEASE_CAREFUL;
+    if (p->placed && table->backlog)
+        return RELEASE_BACKLOG;
+    return table->bulk ? RELEASE_BULK : RELEASE_CAREFUL;
+}
+
 void plan_arrange(struct plan *p, const struct plan_table *table, int64_t mono_us)
 {
     size_t n = 0;
@@ -79,7 +93,7 @@ void plan_arrange(struct plan *p, const struct plan_table *table, int64_t mono_u
     }
     p->generation = table->generation;
     p->stage = STAGE_TOGETHER;
-    p->bulk = p->wants_bulk && table->bulk;
+    p->first = first_way(p, table);
     p->depth = 0;
     p->counters = 0;
     p->works = p->doubted = p->proved = false;
@@ -87,6 +101,5 @@ void plan_arrange(struct plan *p, const struct plan_table *table, int64_t mono_u
     p->known_met = (struct conflicts){.limits = &conflict_limits_known};
     push_known(p, mono_us);
     if (p->end[GROUP_FREE] > 0)
-        plan_push(p, (struct range){0, p->end[GROUP_FREE], p->bulk ? RELEASE_BULK : RELEASE_CAREFUL,
-                                    false});
+        plan_push(p, (struct range){0, p->end[GROUP_FREE], p->first, false});
 }

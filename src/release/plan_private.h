@@ -47,10 +47,12 @@ struct plan {
     size_t end[GROUPS]; /* where each group ends in the order, and the next begins */
 
     enum stage stage;
-    bool wants_bulk, bulk;  /* there is a backlog; ... and the bulk way serves */
+    bool wants_bulk;        /* there is a backlog */
+    bool placed;            /* it is known where their rows lie */
+    enum release_way first; /* how the free ones are tried first */
     uint64_t generation;    /* of the statements that it was arranged for */
-    struct range stack[64]; /* what is to be tried, the last one next: halving 5,000 needs 2 *
-                               log2(5,000) places at most, and some stand alone */
+    struct range stack[64]; /* what is to be tried, the last one next: halving 20,000 needs 2 *
+                               log2(20,000) places at most, and some stand alone */
     size_t depth;
     struct range current;            /* what is being tried */
     struct conflicts met, known_met; /* locks met inside: by all others, by the locked ones */
@@ -82,6 +84,9 @@ void plan_push(struct plan *p, struct range range);
 
 /* Puts both halves of the current range, of more than one, on the stack. */
 void plan_halve(struct plan *p, enum release_way way, bool search);
+
+/* Whether a release that way takes the rows first and decides only what it releases. */
+bool plan_is_bulk(enum release_way way);
 
 /* The items of a range get an outcome. */
 void plan_mark(struct plan *p, struct range range, enum outcome outcome);

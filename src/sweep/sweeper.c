@@ -1,7 +1,7 @@
 /* Decides when the next claim is made. Every event ends in poke(), which looks at everything anew:
  * whether a claim is under way, Redis usable, a lane there for what it would bring (pace_has_room),
  * and whether its time has come (pace_next_us). One claim at a time, whatever the number of lanes:
- * its answer says when the next is due.
+ * its answer says when the next is due. In backlog mode (backlog.h) there are none.
  *
  * What a batch became need not be told at once when a claim follows in a moment: the settlement is
  * held for it, and both are written, read and answered at once. It is in Redis before the claim, so
@@ -14,6 +14,7 @@
 #include "link/redis_link.h"
 #include "release/engine.h"
 #include "release/parts.h"
+#include "sweep/backlog.h"
 #include "sweep/claims.h"
 #include "sweep/pace.h"
 #include "sweep/workers.h"
@@ -28,6 +29,7 @@ struct sweeper {
     struct workers *workers;
     struct engine *engine; /* theirs */
     struct claims *claims;
+    struct backlog *backlog;
     struct pace pace;
     struct timer *wake;
     struct timer *stopped; /* delivers `done` on a later turn */
@@ -39,7 +41,7 @@ struct sweeper {
 
 static void check_stopped(struct sweeper *s)
 {
-    if (s->done != NULL && claims_idle(s->claims))
+    if (s->done != NULL && claims_idle(s->claims) && backlog_idle(s->backlog))
         timer_after_us(s->stopped, 0);
 }
 
@@ -77,8 +79,14 @@ static void poke(struct sweeper *s)
     (void)pace_expect(&s->pace, claims_put_back_ms(s->claims));
     if (s->asked || !parts_redis_usable(s->parts) || !has_room(s))
         return; /* poked again when that is otherwise */
+    int64_t wake_us;
     int64_t at_us = pace_next_us(&s->pace, due_us(s));
     int64_t now_us = clock_mono_us();
+    if (!backlog_may_claim(s->backlog, &wake_us)) {
+        if (wake_us != INT64_MAX)
+            timer_at_us(s->wake, wake_us);
+        return;
+    }
     if (at_us > now_us) {
         timer_at_us(s->wake, at_us);
         if (at_us - now_us <= HOLD_US)
@@ -102,7 +110,7 @@ static void on_wake(void *arg)
 static void on_change(void *arg)
 {
     struct sweeper *s = arg;
-    if (s->claims == NULL)
+    if (s->backlog == NULL)
         return;
     if (engine_usable(s->engine) == 0)
         claims_hand_back(s->claims);
@@ -120,7 +128,14 @@ static void on_claimed(void *arg, const struct claim_result *result)
     else
         pace_failed(&s->pace, clock_mono_us());
     s->parts->backlog = s->pace.backlog;
+    if (result->ok)
+        backlog_claimed(s->backlog, result->n >= result->asked, result->due_left);
     poke(s);
+}
+
+static void on_backlog(void *arg)
+{
+    poke(arg);
 }
 
 static void on_settled(void *arg)
@@ -143,7 +158,9 @@ struct sweeper *sweeper_new(struct parts *parts)
         s->engine = workers_engine(s->workers);
         s->claims = claims_new(parts, s->engine, &events);
     }
-    if (s->wake == NULL || s->stopped == NULL || s->claims == NULL) {
+    if (s->claims != NULL) /* which is asked first by the lanes */
+        s->backlog = backlog_new(parts, s->workers, on_backlog, s);
+    if (s->wake == NULL || s->stopped == NULL || s->backlog == NULL) {
         sweeper_free(s);
         return NULL;
     }
@@ -161,6 +178,7 @@ void sweeper_free(struct sweeper *s)
     if (s == NULL)
         return;
     sweeper_disconnect(s);
+    backlog_free(s->backlog);
     claims_free(s->claims);
     workers_free(s->workers);
     timer_free(s->wake);
@@ -181,6 +199,7 @@ struct engine *sweeper_engine(const struct sweeper *s)
 void sweeper_redis_changed(struct sweeper *s)
 {
     pace_redis_changed(&s->pace);
+    backlog_redis_changed(s->backlog);
     s->parts->backlog = s->pace.backlog;
     poke(s);
 }
@@ -202,12 +221,14 @@ void sweeper_stop(struct sweeper *s, event_cb *done, void *arg)
     s->done = done;
     s->done_arg = arg;
     claims_hand_back(s->claims);
+    backlog_stop(s->backlog);
     poke(s);
 }
 
 void sweeper_abandon(struct sweeper *s)
 {
     claims_abandon(s->claims);
+    backlog_abandon(s->backlog);
     poke(s); /* no answer follows where nothing could be sent */
 }
 

@@ -146,6 +146,17 @@ struct engine *workers_engine(const struct workers *w)
     return w->engine;
 }
 
+struct pg_link *const *workers_links(const struct workers *w, int *n)
+{
+    *n = w->n;
+    return w->links;
+}
+
+bool workers_can_read(const struct workers *w)
+{
+    return w->n > 0 && pg_link_up(w->links[0]);
+}
+
 void workers_follow_postgres(struct workers *w)
 {
     for (int i = 0; i < w->n; i++)

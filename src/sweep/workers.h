@@ -11,6 +11,7 @@
 
 struct engine;
 struct parts;
+struct pg_link;
 struct workers;
 
 /* After a fault a worker rests: then what met the fault is due again (settlement.h), and is tried
@@ -34,6 +35,12 @@ void workers_free(struct workers *w);
 
 /* The engine over them: theirs, good until they are freed. */
 struct engine *workers_engine(const struct workers *w);
+
+/* Their connections: *n of them, good until they are disconnected. */
+struct pg_link *const *workers_links(const struct workers *w, int *n);
+
+/* Pages can be read over the first one, once it is not busy. */
+bool workers_can_read(const struct workers *w);
 
 /* Those that are idle leave a Postgres that is no longer the one to be used. */
 void workers_follow_postgres(struct workers *w);

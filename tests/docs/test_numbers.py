@@ -116,6 +116,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("reads its log: beyond [128 KiB] a stream", "QUEUE_MAX"),
         ("ERROR when it has lasted for [30 s]", "outage.c:ERROR_US"),
         ("due and locked for [30 s]", "LOCKED_SAID_US"),
+        ("role once it ends, after [5 s] |", "BACKLOG_TTL_US"),
         ("id is longer than [255 bytes]: it is not mirrored", "ID_MAX_LEN"),
         ("else WARN, every [5 minutes] at most", "secrets.c:SAID_AGAIN_US"),
         ("`skippedCount` (locked for [10 s])", "DRAIN_LOCKED_US"),
@@ -134,6 +135,15 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("still locked [ten seconds] later", "DRAIN_LOCKED_US"),
         ("that ends [6 s] after its holder died", "ROLE_TTL_MS"),
         ("wait in memory for their second look: [32 MB]", "BYTES_MOST"),
+    ],
+    "docs/design/backlog.md": [
+        ("and more than [10,000 are] due", "BACKLOG_MIN"),
+        ("ten of them, [5,000 at] most", "SLICE_MOST"),
+        ("first page has [5,000 rows]", "PAGES_SIZE"),
+        ("twice as large, up to [20,000,] since", "PAGES_SIZE_MAX"),
+        ("It ends after [5 s]; its holder", "BACKLOG_TTL_US"),
+        ("others look every [500 ms], each", "BACKLOG_REST_US"),
+        ("there is none for [10 s]: what", "BACKLOG_AGAIN_US"),
     ],
     "docs/design/refusals.md": [
         ("one by one, for at most [50 ms] in a batch", "SINGLES_US"),
@@ -186,6 +196,7 @@ OTHERS: dict[str, list[str]] = {
         r"after 1 s, 2 s, 4 s …",
     ],
     "docs/RECONCILIATION.md": [r"The 31 s are", r"16 MB at most"],
+    "docs/design/backlog.md": [],
     "docs/design/refusals.md": [r"\(1 s, 2 s …"],
     "docs/design/release-statement.md": [
         r"[\d.]+ ms with 500 reservations",

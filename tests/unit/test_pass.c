@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define BATCH 2
-#define ROWS_MAX 8
+#define ROWS_MAX 11
 
 #define WORKS_MAX 2
 
@@ -35,6 +35,7 @@ static struct {
     size_t n, asked, last; /* `last`: how many pages there are */
     const char *error;
     bool unreachable; /* nothing can be sent */
+    bool want_places;
     const char *ids[ROWS_MAX];
     uint64_t places[ROWS_MAX];
     void (*done)(void *arg, const struct page *page);
@@ -46,7 +47,8 @@ static struct {
     int asked, open;
     bool slow; /* the test answers */
 } drops;
-static bool ready, degraded, reader_up;
+static bool ready, degraded, reader_up, by_place;
+static struct mapping_types types;
 static struct loop *loop;
 static struct timer *limit;
 static struct config config;
@@ -78,6 +80,19 @@ bool statements_ready(const struct statements *s)
 {
     (void)s;
     return ready;
+}
+
+const struct mapping_types *statements_types(const struct statements *s)
+{
+    (void)s;
+    assert_true(ready);
+    return &types;
+}
+
+bool mapping_allows_backlog(const struct mapping_types *t)
+{
+    assert_ptr_equal(t, &types);
+    return by_place;
 }
 
 bool parts_degraded(const struct parts *p)
@@ -178,6 +193,13 @@ void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, i
     (void)size;
     (void)size_max;
     pages.asked = 0;
+    pages.want_places = false;
+}
+
+void pages_want_places(struct pages *p)
+{
+    (void)p;
+    pages.want_places = true;
 }
 
 int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page), void *arg)
@@ -234,9 +256,18 @@ static void on_done(void *arg, const struct pass_result *r)
     snprintf(error, sizeof(error), "%s", r->error);
 }
 
-static int set_up(void **state)
+static void make_pass(struct engine *shared)
 {
     static struct pg_link *link;
+    const struct pass_options options = {
+        .parts = &parts, .links = &link, .nlinks = 1, .shared = shared, .lent = &lent};
+    pass_free(pass);
+    pass = pass_new(&options);
+    assert_non_null(pass);
+}
+
+static int set_up(void **state)
+{
     static const char *const ids[] = {"a", "b", "c", "d"};
     (void)state;
     memset(&pages, 0, sizeof(pages));
@@ -247,15 +278,14 @@ static int set_up(void **state)
     own = (struct engine){.usable = 1};
     lent = (struct engine){.usable = 2};
     ready = true;
-    degraded = over = false;
+    degraded = over = by_place = false;
     reader_up = true;
     loop = loop_new();
     limit = timer_new(loop, stop, NULL);
-    config = (struct config){.batch_size = BATCH};
+    config = (struct config){.batch_size = BATCH, .workers = 1};
     parts = (struct parts){.loop = loop, .config = &config};
-    const struct pass_options options = {
-        .parts = &parts, .links = &link, .nlinks = 1, .lent = &lent};
-    pass = pass_new(&options);
+    pass = NULL;
+    make_pass(NULL);
     return pass != NULL && limit != NULL ? 0 : -1;
 }
 
@@ -291,7 +321,7 @@ static void release(struct engine *e, enum outcome outcome)
 {
     assert_true(e->n > 0);
     const struct work work = e->works[0];
-    assert_true(work.n > 0 && work.n <= BATCH);
+    assert_true(work.n > 0);
     for (size_t i = 0; i < work.n; i++)
         work.items[i].outcome = outcome;
     memmove(e->works, e->works + 1, sizeof(e->works) - sizeof(work));
@@ -451,7 +481,7 @@ static void test_in_the_order_of_the_table(void **state)
     assert_int_equal(work->items[2].n_places, 2);
     assert_int_equal(work->items[2].places[0], 90);
     assert_int_equal(work->items[2].places[1], 20);
-    assert_int_equal(work->items[2].expires_us, 101);
+    assert_int_equal(work->items[2].expires_us, 103);
     release(&own, OUTCOME_RELEASED);
     release(&own, OUTCOME_RELEASED);
     assert_true(over);
@@ -532,6 +562,67 @@ static void test_a_fault_ends_it(void **state)
     assert_string_equal(error, "no page");
 }
 
+/* By their places more of them are released at once where speed is asked for; a hundred thousand
+ * nowhere. */
+static void test_how_many_at_once(void **state)
+{
+    static const struct {
+        int workers, batch;
+        bool by_place;
+        size_t n;
+    } cases[] = {{1, 1, true, 1}, {2, 1, false, 1}, {2, 1, true, 10}, {2, 1000, true, ROWS_MAX}};
+    static const char *const ids[ROWS_MAX] = {"a", "b", "c", "d", "e", "f",
+                                              "g", "h", "i", "j", "k"};
+    (void)state;
+    memcpy(pages.ids, ids, sizeof(ids));
+    pages.n = ROWS_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        config.workers = cases[i].workers;
+        config.batch_size = cases[i].batch;
+        by_place = cases[i].by_place;
+        begin();
+        assert_int_equal(pages.want_places, by_place);
+        give_page();
+        assert_int_equal(own.works[0].n, cases[i].n);
+        assert_true(own.works[0].bulk || cases[i].n == ROWS_MAX);
+        pass_stop(pass);
+        release(&own, OUTCOME_RELEASED);
+        assert_true(over);
+    }
+}
+
+/* Its lanes are those of others, who use them too. */
+static void test_shared_lanes(void **state)
+{
+    (void)state;
+    make_pass(&own);
+    own.usable = 2;
+    pages.last = 2;
+    own.busy[0] = true; /* with what was claimed before */
+    pass_run(pass, 0, on_done, NULL);
+    turns();
+    assert_false(over);
+    assert_int_equal(pages.asked, 0);
+    own.busy[0] = false;
+    engine_poke(&own);
+    assert_int_equal(pages.asked, 1);
+    give_page();
+    release(&own, OUTCOME_UNKNOWN); /* its connection was lost: the others go on */
+    release(&own, OUTCOME_RELEASED);
+    assert_false(over);
+    pages.n = 0;
+    give_page();
+    assert_true(over && !result.ok && result.lost);
+    /* The one that reads is gone. */
+    reader_up = false;
+    own.busy[0] = true;
+    pass_run(pass, 0, on_done, NULL);
+    over = false;
+    turns();
+    assert_true(over && !result.ok && result.lost);
+    own.busy[0] = false;
+}
+
 static void test_the_next_page_cannot_be_asked_for(void **state)
 {
     (void)state;
@@ -591,6 +682,8 @@ int main(void)
         TEST(test_a_lost_connection),
         TEST(test_a_fault_ends_it),
         TEST(test_the_next_page_cannot_be_asked_for),
+        TEST(test_how_many_at_once),
+        TEST(test_shared_lanes),
         TEST(test_nobody_can_release),
         TEST(test_stopped),
     };

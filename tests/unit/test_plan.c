@@ -61,7 +61,7 @@ struct world {
     size_t n;
 
     /* of the batch in hand */
-    bool backlog;
+    bool backlog, placed;
     int good_until;              /* statements that are answered; then: */
     enum release_fault disaster; /* what becomes of the one after */
     bool broken;                 /* the statement is refused, whatever it releases */
@@ -124,6 +124,11 @@ static const struct release_result *say(enum release_fault fault, const char *sq
 
 /* ---- what Postgres does ---- */
 
+static bool is_bulk(enum release_way way)
+{
+    return way == RELEASE_BULK || way == RELEASE_BACKLOG;
+}
+
 static void decide(struct item *item, enum release_way way)
 {
     static const enum outcome outcomes[NATURES] = {
@@ -132,7 +137,7 @@ static void decide(struct item *item, enum release_way way)
     };
     struct truth *t = truth_of(item);
     char name[8];
-    if (way == RELEASE_BULK && t->nature != GOOD)
+    if (is_bulk(way) && t->nature != GOOD)
         return;
     item->outcome = outcomes[t->nature];
     item->lock = LOCK_HELD;
@@ -228,11 +233,13 @@ static void check_sent(const struct plan_step *step)
         check(t->nature != NO_ID);
         check(item->outcome == (step->way == RELEASE_WAITING ? OUTCOME_LOCKED : OUTCOME_NONE));
         check(item->attempts == 0 || step->n == 1 || step->way == RELEASE_WAITING);
-        check(step->way != RELEASE_BULK || t->sent == 0 || w.stale > 0);
+        check(!is_bulk(step->way) || t->sent == 0 || w.stale > 0);
         t->sent++;
     }
-    if (step->way == RELEASE_BULK) {
-        check(w.table.bulk && (w.backlog || w.n > 100) && step->n > 1);
+    if (is_bulk(step->way)) {
+        bool placed = w.placed && w.table.backlog;
+        check(step->way == (placed ? RELEASE_BACKLOG : RELEASE_BULK));
+        check((placed || w.table.bulk) && (w.backlog || w.n > 100) && step->n > 1);
         check(step->lock_timeout_us == BULK_TIMEOUT_US);
         w.bulk++;
     } else {
@@ -411,10 +418,12 @@ static void make_items(unsigned evil)
         unsigned number = nature == INSIDE ? roll(20) : 1000 + (unsigned)i;
         snprintf(id, sizeof(id), nature == NO_ID ? "x%u" : "%u", number);
         check(item_init(&w.items[i], id, strlen(id)) == 0);
+        w.items[i].n_places = w.placed ? 1 : 0;
         w.items[i].attempts = roll(1000) < evil / 4 ? 1 + roll(5) : 0;
-        w.truth[i] = (struct truth){.nature = nature,
-                                    .product = roll(PRODUCTS),
-                                    .other = roll(8) == 0 ? roll(PRODUCTS) : PRODUCTS};
+        struct truth *t = &w.truth[i];
+        *t = (struct truth){.nature = nature, .product = roll(PRODUCTS), .other = PRODUCTS};
+        if (roll(8) == 0)
+            t->other = (t->product + 1 + roll(PRODUCTS - 1)) % PRODUCTS;
     }
 }
 
@@ -452,6 +461,7 @@ static void play_batch(void)
                                                    RELEASE_STALE};
     w.n = 1 + roll(roll(3) == 0 ? MOST : 40);
     w.backlog = roll(2) == 0;
+    w.placed = roll(2) == 0;
     w.disaster = roll(8) == 0 ? disasters[roll(ARRAY_LEN(disasters))] : RELEASE_OK;
     w.good_until = (int)roll(12);
     w.broken = roll(20) == 0;
@@ -459,6 +469,7 @@ static void play_batch(void)
     w.statements = w.stale = w.conflicts = w.counters = w.bulk = 0;
     w.singles_since_us = 0;
     w.table.bulk = roll(4) > 0;
+    w.table.backlog = w.table.bulk && roll(4) > 0;
     for (size_t p = 0; p < PRODUCTS; p++)
         w.held[p] = roll(12) == 0;
     make_items(evils[roll(ARRAY_LEN(evils))]);

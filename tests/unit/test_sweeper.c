@@ -8,6 +8,7 @@
 #include "link/redis_link.h"
 #include "release/engine.h"
 #include "release/parts.h"
+#include "sweep/backlog.h"
 #include "sweep/claims.h"
 #include "sweep/workers.h"
 #include "unit.h"
@@ -29,7 +30,63 @@ static struct {
     int times;
     int64_t until_us;
 } held;
+static struct {
+    event_cb *on_change;
+    void *arg;
+    size_t due_left; /* that it was told of */
+    bool on;         /* no claim may be made */
+    bool idle;
+} backlog;
 static bool redis_usable;
+
+struct backlog *backlog_new(struct parts *parts, struct workers *workers, event_cb *on_change,
+                            void *arg)
+{
+    (void)parts;
+    (void)workers;
+    backlog.on_change = on_change;
+    backlog.arg = arg;
+    return (struct backlog *)(void *)&backlog;
+}
+
+void backlog_free(struct backlog *b)
+{
+    (void)b;
+}
+
+void backlog_claimed(struct backlog *b, bool full, size_t due_left)
+{
+    (void)b;
+    backlog.due_left = full ? due_left : 0;
+}
+
+bool backlog_may_claim(struct backlog *b, int64_t *wake_us)
+{
+    (void)b;
+    *wake_us = INT64_MAX;
+    return !backlog.on;
+}
+
+void backlog_redis_changed(struct backlog *b)
+{
+    (void)b;
+}
+
+void backlog_stop(struct backlog *b)
+{
+    (void)b;
+}
+
+void backlog_abandon(struct backlog *b)
+{
+    (void)b;
+}
+
+bool backlog_idle(const struct backlog *b)
+{
+    (void)b;
+    return backlog.idle;
+}
 
 struct claims *claims_new(struct parts *parts, struct engine *engine,
                           const struct claims_events *events)
@@ -187,7 +244,8 @@ static void begin(int64_t pace_us)
     memset(&held, 0, sizeof(held));
     claims.asked = 0;
     claims.put_back_ms = INT64_MAX;
-    claims.idle = true;
+    claims.idle = backlog.idle = true;
+    backlog.on = false;
     lanes.idle = 1;
     redis_usable = true;
     config = (struct config){.max_sleep_us = 500 * MS_US, .pace_us = pace_us};
@@ -297,9 +355,55 @@ static void test_what_is_put_back_calls_for_a_claim(void **state)
     end();
 }
 
+static void stop_loop(void *arg)
+{
+    (void)arg;
+    loop_stop(loop);
+}
+
+static void note(void *arg)
+{
+    *(bool *)arg = true;
+    loop_stop(loop);
+}
+
+/* In backlog mode nothing is claimed, and a stop waits for its end. */
+static void test_backlog_mode(void **state)
+{
+    bool stopped = false;
+    (void)state;
+    begin(0);
+    backlog.on = true;
+    backlog.idle = false;
+    const struct claim_result result = {
+        .ok = true, .n = 500, .asked = 500, .due_left = 20000, .next_ms = postgres_ms(-10)};
+    claims.events.on_claimed(claims.events.arg, &result);
+    assert_int_equal(backlog.due_left, 20000);
+    assert_int_equal(claims.asked, 1);
+    assert_int_equal(held.times, 0);
+    backlog.on = false;
+    backlog.on_change(backlog.arg);
+    assert_int_equal(claims.asked, 2);
+    answer(0, INT64_MAX);
+    assert_int_equal(backlog.due_left, 0);
+    struct timer *limit = timer_new(loop, stop_loop, NULL);
+    sweeper_stop(sweeper, note, &stopped);
+    timer_after_us(limit, 5 * MS_US);
+    assert_int_equal(loop_run(loop), 0);
+    assert_false(stopped);
+    backlog.idle = true;
+    backlog.on_change(backlog.arg);
+    timer_after_us(limit, 5 * SECOND_US);
+    assert_int_equal(loop_run(loop), 0);
+    assert_true(stopped);
+    timer_free(limit);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_backlog_mode),
         cmocka_unit_test(test_what_is_held_for_the_next_claim),
         cmocka_unit_test(test_what_is_not_held),
         cmocka_unit_test(test_what_is_put_back_calls_for_a_claim),
