@@ -205,6 +205,11 @@ OTHERS: dict[str, list[str]] = {
         r"250 ms, then 500 ms",
         r"took 14 ms of 500 reservations",
         r"0\.35 ms more",
+        r"5,000 reservations took Postgres",
+        r"103 ms of CPU",
+        r"2\.3 ms in place of",
+        r"\(5 to 10 s\)",
+        r"15 to 50 ms",
     ],
 }
 

@@ -4,6 +4,7 @@ and for one whose id is not, and when the table becomes another one under it."""
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 
@@ -125,6 +126,29 @@ def test_rows_at_the_same_place(db: Database) -> None:
     assert all(status(db, id) == ["active"] for id in others)
     assert all(status(db, id) == ["released"] for id in asked)
     shop.check_stock_adds_up(db)
+
+
+# ---- Plans -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [*LEAN, "with a trigger"])
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+def test_a_table_that_was_never_analyzed(db: Database, shape: str, plan: str) -> None:
+    """It is not read whole, and what looks like much is looked up in hashes all the same."""
+    for table in ("inventory", "inventory_reservations"):
+        db.conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    db.conn.execute(SHAPES[shape])
+    prepare_release(db)
+    shop.bulk_reserve(db, 30_000, shop.add_products(db, 20, stock=100_000))
+    ids = [id for (id,) in db.query("SELECT id::text FROM inventory_reservations LIMIT 300")]
+    for name, value in (("plan_cache_mode", plan), ("random_page_cost", "1.1"), ("work_mem", "64kB")):
+        db.conn.execute(f"SET {name} = '{value}'")
+    rows = db.query(f"EXPLAIN (VERBOSE) EXECUTE release ('{id_array(tuple(ids))}')")
+    said = "\n".join(line for (line,) in rows)
+    assert "Seq Scan on public.inventory_reservations" not in said, said
+    assert len(set(re.findall(r"\(hashed SubPlan (\d+)\)", said))) >= 4, said
+    # That of a product without a counter alone, by its key.
+    assert len(set(re.findall(r"\(SubPlan (\d+)\)", said))) == 1, said
 
 
 # ---- Rows that change meanwhile ----------------------------------------------------------------------
