@@ -53,7 +53,7 @@ void backlog_plan_passed(struct backlog_plan *p, bool ok, uint64_t released, uin
 {
     assert(p->state == BACKLOG_ON);
     p->state = BACKLOG_ENDING;
-    if (!ok || released < left)
+    if (!ok || released < left || released < BACKLOG_WORTH)
         p->not_before_us = now_us + BACKLOG_AGAIN_US;
 }
 

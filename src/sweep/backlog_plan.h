@@ -18,8 +18,10 @@
 #define BACKLOG_TTL_US (5 * SECOND_US)
 #define BACKLOG_RENEW_US SECOND_US
 #define BACKLOG_REST_US (500 * MS_US) /* at most, until those that have not the role look again */
-/* After a pass that did not do much: what is locked or refused is due in Postgres still. */
+/* After a pass that did not do much: what is locked or refused is due in Postgres still, and
+ * entries of what was released before, which only claims remove, are many in Redis. */
 #define BACKLOG_AGAIN_US (10 * SECOND_US)
+#define BACKLOG_WORTH 1000 /* released by a pass: with fewer it has not done much */
 
 enum backlog_state {
     BACKLOG_OFF,     /* what is due is claimed */

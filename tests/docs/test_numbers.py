@@ -143,6 +143,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("twice as large, up to [20,000,] since", "PAGES_SIZE_MAX"),
         ("It ends after [5 s]; its holder", "BACKLOG_TTL_US"),
         ("others look every [500 ms], each", "BACKLOG_REST_US"),
+        ("fewer than [1,000 in] all", "BACKLOG_WORTH"),
         ("there is none for [10 s]: what", "BACKLOG_AGAIN_US"),
     ],
     "docs/design/refusals.md": [

@@ -222,6 +222,19 @@ def test_redis_in_the_middle(
     assert released(daemon) == LARGE
 
 
+def test_what_was_released_before_is_due_in_redis(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """As when Redis could not be told. Claims remove it: a pass finds nothing."""
+    reserve(db, redis, 2 * MANY)
+    db.conn.execute("UPDATE inventory_reservations SET status = 'released'")
+    db.conn.execute("UPDATE inventory SET available_stock = total_stock, reserved_stock = 0")
+    daemon = sweeper()
+    drained(db, redis)
+    assert len(daemon.find(ENTERED)) == 1
+    assert daemon.wait_for_record(LEFT)["releasedCount"] == 0
+
+
 def test_a_stop_in_the_middle(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     reserve(db, redis, LARGE)
     daemon = sweeper("--batch-size", "20")

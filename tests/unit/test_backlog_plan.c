@@ -46,20 +46,24 @@ static void test_its_end(void **state)
 {
     (void)state;
     enter();
-    backlog_plan_passed(&plan, true, 10, 10, NOW);
+    backlog_plan_passed(&plan, true, BACKLOG_WORTH, BACKLOG_WORTH, NOW);
     assert_false(claims(NOW));
     backlog_plan_over(&plan);
     assert_true(claims(NOW));
     enter(); /* there is another one at once */
 }
 
-/* What is locked or refused is due in Postgres still. */
+/* What is locked or refused is due in Postgres still; what was released before is due in Redis. */
 static void test_in_vain(void **state)
 {
     static const struct {
         bool ok;
         uint64_t released, left;
-    } passes[] = {{true, 10, 11}, {true, 0, 1}, {false, 10, 0}};
+    } passes[] = {{true, BACKLOG_WORTH, BACKLOG_WORTH + 1},
+                  {true, 0, 1},
+                  {true, 0, 0},
+                  {true, BACKLOG_WORTH - 1, 0},
+                  {false, BACKLOG_WORTH, 0}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(passes); i++) {
         set_up(NULL);
