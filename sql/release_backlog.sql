@@ -21,7 +21,8 @@
 -- * SKIP LOCKED: other sweepers may be at the same rows, in another order, and one row that somebody
 --   keeps locked must not keep thousands.
 -- * `others`: what else the ids have by the snapshot that is active: rows that were not seen, are
---   locked, not due, or have moved. An id that has more of them than were locked here is left whole.
+--   locked, not due, or have moved; of a table that has become a child of this one, too, where
+--   another row may lie at the same place. An id that has more of them than were locked here is left whole.
 --   One look-up by key for each, and by nothing else: with its conditions inside, the planner may read
 --   an index of all active rows for each of thousands.
 -- * The counters come last, one release at a time, the most wanted ones last of all: as in
@@ -41,11 +42,12 @@ WITH locked AS MATERIALIZED (
 ), known AS MATERIALIZED (
     SELECT l.place, l.id,
            (SELECT pg_catalog.count(*)
-              FROM (SELECT o.{status} AS status, o.ctid AS place
+              FROM (SELECT o.{status} AS status, o.ctid AS place, o.tableoid AS part
                       FROM {reservations} o
                      WHERE o.{id} = l.id
                     OFFSET 0) o
-             WHERE o.status = {active} AND o.place <> l.place) AS others
+             WHERE o.status = {active}
+               AND (o.place <> l.place OR o.part <> {reservations_text}::pg_catalog.regclass)) AS others
       FROM locked l
 ), partly AS MATERIALIZED (
     SELECT k.id

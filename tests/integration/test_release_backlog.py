@@ -46,6 +46,19 @@ def test_a_row_that_is_not_due_keeps_its_reservation(db: Database, expires: str)
     assert shop.statuses(db) == {"active": 2}, id
 
 
+def test_a_row_at_the_same_place_of_a_child_table(db: Database) -> None:
+    """The table may have become a parent since its catalog was read."""
+    id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
+    rows = places(db)
+    db.conn.execute("CREATE TABLE child (LIKE inventory_reservations INCLUDING ALL)")
+    db.conn.execute("INSERT INTO child SELECT * FROM inventory_reservations")
+    db.conn.execute("ALTER TABLE child INHERIT inventory_reservations")
+    same = "SELECT count(*) FROM inventory_reservations WHERE (id::text, ctid::text) = (%s, %s)"
+    assert db.value(same, rows[0]) == 2
+    assert release_by_places(db, rows) == set()
+    assert shop.statuses(db) == {"active": 2}, id
+
+
 def test_a_locked_row_keeps_its_own_reservation_only(db: Database) -> None:
     apple, pear = shop.add_products(db, 2)
     free, busy = (shop.reserve(db, {apple: 1, pear: 2}, ttl_s=-1) for _ in range(2))
