@@ -204,6 +204,11 @@ void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *it
     p->item_arg = arg;
 }
 
+struct refusals *pass_refusals(struct pass *p)
+{
+    return p->refusals;
+}
+
 void pass_stop(struct pass *p)
 {
     p->stopping = true;

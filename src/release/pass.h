@@ -18,6 +18,7 @@ struct item;
 struct pass;
 struct pg_link;
 struct parts;
+struct refusals;
 
 struct pass_result {
     bool ok; /* false: Postgres went away or refused a statement; `error` says so */
@@ -62,6 +63,10 @@ bool pass_running(const struct pass *p);
 
 /* Has on_item(arg, item) called for each reservation that a pass has decided. */
 void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *item), void *arg);
+
+/* What Postgres has refused, which a pass leaves alone: whoever knows of more may add it, or forget
+ * all of it, while none runs. */
+struct refusals *pass_refusals(struct pass *p);
 
 /* Ends the pass after the batches under way. */
 void pass_stop(struct pass *p);

@@ -30,11 +30,16 @@ static void free_refusal(struct text_entry *entry)
     free(entry);
 }
 
+void refusals_clear(struct refusals *r)
+{
+    text_table_clear(&r->table, free_refusal);
+}
+
 void refusals_free(struct refusals *r)
 {
     if (r == NULL)
         return;
-    text_table_clear(&r->table, free_refusal);
+    refusals_clear(r);
     free(r);
 }
 
@@ -67,6 +72,17 @@ uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us)
     refusal->attempts++;
     refusal->retry_us = mono_us + backoff_refused_us(refusal->attempts);
     return refusal->attempts;
+}
+
+bool refusals_bar(struct refusals *r, const char *id)
+{
+    struct refusal *refusal = find(r, id);
+    if (refusal == NULL)
+        refusal = add(r, id);
+    if (refusal == NULL)
+        return false;
+    refusal->retry_us = INT64_MAX;
+    return true;
 }
 
 bool refusals_meet(struct refusals *r, const char *id)

@@ -16,6 +16,13 @@ void refusals_free(struct refusals *r);
 /* Notes one more refusal; returns how many there have been, this one included. */
 uint32_t refusals_note(struct refusals *r, const char *id, int64_t mono_us);
 
+/* Notes that it is not to be tried here at all, whatever refused it. Returns false when there is no
+ * room to remember it. */
+bool refusals_bar(struct refusals *r, const char *id);
+
+/* Forgets all of them. */
+void refusals_clear(struct refusals *r);
+
 /* How often it was refused so far; 0: never. *too_early: its time has not come. */
 uint32_t refusals_find(const struct refusals *r, const char *id, int64_t mono_us, bool *too_early);
 

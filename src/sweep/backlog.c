@@ -6,15 +6,19 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "queue/due_queue.h"
+#include "queue/repair.h"
 #include "release/parts.h"
 #include "release/pass.h"
+#include "release/refusals.h"
 #include "store/statements.h"
 #include "sweep/backlog_plan.h"
 #include "sweep/workers.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ROLE "backlog"
+#define STEPS_MOST 50 /* through `failed`, of about a thousand records each */
 
 struct backlog {
     struct parts *parts;
@@ -26,6 +30,7 @@ struct backlog {
     char holder[DUE_HOLDER_SIZE];
     bool stopping, abandoned;
     size_t due_left;  /* when it was asked for */
+    int steps;        /* through `failed` */
     int64_t began_us; /* monotonic: the pass */
     event_cb *on_change;
     void *arg;
@@ -101,6 +106,44 @@ static bool can_pass(const struct backlog *b)
            mapping_allows_backlog(statements_types(b->parts->statements));
 }
 
+/* The role is ours, and cannot be used. */
+static void decline(struct backlog *b)
+{
+    backlog_plan_passed(&b->plan, false, 0, 0, clock_mono_us());
+    resign(b);
+    change(b);
+}
+
+static void walk_failed(struct backlog *b, const char *cursor);
+
+/* What has a record is passed by: it stands in `pending` at its next try, and is claimed then. A
+ * row that is refused would fail its slice. */
+static void on_failed(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                      const char *error)
+{
+    struct backlog *b = arg;
+    bool room = true;
+    if (b->abandoned)
+        return;
+    if (error != NULL || !can_pass(b)) {
+        decline(b);
+        return;
+    }
+    for (size_t i = 0; i < n && room; i++)
+        if (strlen(found[i].id.text) == found[i].id.len)
+            room = refusals_bar(pass_refusals(b->pass), found[i].id.text);
+    if (room && strcmp(cursor, "0") != 0 && ++b->steps < STEPS_MOST)
+        walk_failed(b, cursor);
+    else
+        begin(b);
+}
+
+static void walk_failed(struct backlog *b, const char *cursor)
+{
+    if (due_queue_walk(b->parts->queue, DUE_IN_FAILED, cursor, on_failed, b) != 0)
+        decline(b);
+}
+
 static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owner,
                     const char *error)
 {
@@ -115,14 +158,15 @@ static void on_role(void *arg, bool ours, int64_t remaining_ms, const char *owne
         pass_stop(b->pass); /* it was taken over, or Redis is gone */
     } else if (goes_on && asked) {
         if (can_pass(b)) {
-            begin(b);
-            return;
+            b->steps = 0;
+            refusals_clear(pass_refusals(b->pass));
+            walk_failed(b, "0");
+        } else {
+            decline(b);
         }
-        backlog_plan_passed(&b->plan, false, 0, 0, clock_mono_us());
-        resign(b);
-    }
-    if (asked)
+    } else if (asked) {
         change(b);
+    }
 }
 
 static int ask(struct backlog *b)

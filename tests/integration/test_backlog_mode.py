@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -194,6 +195,37 @@ def test_what_stands_in_the_way(db: Database, redis: redis_py.Redis, sweeper: St
         wait_until(lambda: redis.hexists("{reservations}:failed", refused), 10, "it has a record")
     wait_until(lambda: shop.count_status(db, "active") == 1, 20, "the locked ones follow")
     assert db.value("SELECT status FROM inventory_reservations WHERE id = %s", (refused,)) == "active"
+
+
+def test_what_waits_for_its_next_try(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """It is passed by, and makes no slice fail: so the others take as few transactions as if it were
+    not there."""
+    healthy = shop.add_products(db, 40, stock=100_000)
+    drifted = shop.add_products(db, 1000, stock=10)
+    refused = []
+    for i in range(0, 1000, 100):  # some among the neighbours of each slice
+        shop.bulk_reserve(db, 4000, healthy, "now() - i * interval '1 ms'")
+        refused += shop.bulk_reserve(db, 100, drifted[i : i + 100], "now() - i * interval '40 ms'")
+    db.conn.execute(
+        "UPDATE inventory SET reserved_stock = 0, available_stock = 10 WHERE product_id = ANY(%s)",
+        (drifted,),
+    )
+    mirror_all(db, redis)
+    later = 4_000_000_000_000
+    record = json.dumps({"attempts": 3, "retryAt": "2096-10-02T07:06:40.000Z"})
+    redis.hset("{reservations}:failed", mapping=dict.fromkeys(refused, record))
+    redis.zadd(PENDING, dict.fromkeys(refused, later))
+    daemon = sweeper("--lookahead", "off", "--scan-interval", "off")
+    left = daemon.wait_for_record(LEFT, 60)
+    wait_until(lambda: shop.count_status(db, "active") == 1000, 60, "all others are released")
+    assert left["refusedCount"] == 1000 and left["releasedCount"] > 30_000
+    transactions = db.value(
+        "SELECT count(DISTINCT xmin::text) FROM inventory_reservations WHERE status = 'released'"
+    )
+    assert int(transactions) < 100, transactions
+    records = redis.hvals("{reservations}:failed")
+    assert len(records) == 1000 and {json.loads(r)["attempts"] for r in records} == {3}
+    assert set(redis.zmscore(PENDING, refused)) == {later}
 
 
 @pytest.fixture
