@@ -11,21 +11,25 @@ from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.poll import holds, wait_until
-from harness.statement import prepare_release, release_in_bulk
+from harness.statement import prepare_explained, prepare_sent, release_in_bulk
+from harness.sweeper import Run
 
 RELEASES = ("SELECT pg_advisory_xact_lock(1920169843)", None)  # docs/ARCHITECTURE.md
 COUNTERS_MS, OTHERS_MS = 100, 20_000
 
 
 def test_the_times_it_is_sent_with(db: Database) -> None:
-    """A tenth of the lock timeout for a counter, half of the statement timeout for a release."""
-    sent = prepare_release(db, 150)
+    """So is the release by places, which a pass sends first: a tenth of the lock timeout for a counter, half of the statement timeout for a release."""
+    shop.bulk_reserve(db, 150, [shop.add_product(db, stock=150)])
+    sent = prepare_sent(
+        db, "by_places", "WITH locked AS", "--once", "--redis-url", "redis://127.0.0.1:1"
+    )
     assert (sent["$2"], sent["$3"]) == ("2ms", "2000ms")
 
 
-def test_it_waits_for_a_counter_but_shortly(db: Database) -> None:
+def test_it_waits_for_a_counter_but_shortly(db: Database, run: Run) -> None:
     """It has locked other counters meanwhile: the time for another release would be far too long."""
-    prepare_release(db, 150)
+    prepare_explained(db, run, by_places=False)
     free, busy = shop.add_products(db, 2)
     ids = [shop.reserve(db, {product: 1}, ttl_s=-1) for product in (free, free, busy)]
     with transaction(db, lock_product(busy)):
@@ -37,8 +41,8 @@ def test_it_waits_for_a_counter_but_shortly(db: Database) -> None:
     shop.check_stock_adds_up(db)
 
 
-def test_it_waits_longer_for_another_release_and_locks_no_counter_meanwhile(db: Database) -> None:
-    prepare_release(db, 150)
+def test_it_waits_longer_for_another_release_and_locks_no_counter_meanwhile(db: Database, run: Run) -> None:
+    prepare_explained(db, run, by_places=False)
     product = shop.add_product(db)
     ids = [shop.reserve(db, {product: 1}, ttl_s=-1) for _ in range(3)]
 
@@ -64,8 +68,8 @@ def test_it_waits_longer_for_another_release_and_locks_no_counter_meanwhile(db: 
     shop.check_stock_adds_up(db)
 
 
-def test_it_does_not_wait_long_for_a_release_that_does_not_end(db: Database) -> None:
-    prepare_release(db, 150)
+def test_it_does_not_wait_long_for_a_release_that_does_not_end(db: Database, run: Run) -> None:
+    prepare_explained(db, run, by_places=False)
     ids = [shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)]
     with transaction(db, RELEASES), pytest.raises(psycopg.errors.LockNotAvailable):
         release_in_bulk(db, *ids, counters_ms=OTHERS_MS, others_ms=COUNTERS_MS)
