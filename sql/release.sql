@@ -242,8 +242,8 @@ SELECT s.n, extract(epoch FROM s.expires_at) AS expires_at,
                      ' cannot be seen: row security of table ', {inventory_text},
                      ' is in force for this role</sweeper>')::integer
             WHEN {meddled}
-            THEN pg_catalog.concat('<sweeper tables>the triggers of the tables have changed',
-                                   s.n - s.n, '</sweeper>')::integer
+            THEN pg_catalog.concat('<sweeper tables>the triggers of the tables have changed</sweeper>',
+                                   s.n - s.n)::integer
             {or_hidden}
              END AS adds_up,
        {noted} AS noted
