@@ -37,9 +37,9 @@ def mirror_all(db: Database, redis: redis_py.Redis) -> None:
         redis.zadd(PENDING, dict(rows[i : i + 10_000]))
 
 
-def reserve(db: Database, redis: redis_py.Redis, n: int, products: int = 40) -> list[str]:
-    all_of_it = shop.add_products(db, products, stock=100_000)
-    shop.bulk_reserve(db, n, all_of_it, "now() - i * interval '1 ms'")
+def reserve(db: Database, redis: redis_py.Redis, n: int, apart: str = "1 ms") -> list[str]:
+    all_of_it = shop.add_products(db, 40, stock=100_000)
+    shop.bulk_reserve(db, n, all_of_it, f"now() - i * interval '{apart}'")
     mirror_all(db, redis)
     return all_of_it
 
@@ -295,10 +295,11 @@ def test_the_connection_is_lost_in_the_middle(
 
 
 def test_readyz_and_sweep_beside_it(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
-    reserve(db, redis, LARGE)
+    reserve(db, redis, LARGE, apart="0.1 ms")  # nothing is overdue for long
     daemon = sweeper("--batch-size", "20", http=True, env={"SWEEPER_ADMIN_TOKEN": TOKEN})
     wait_until(lambda: daemon.find(ENTERED), 20, "it has entered", step=0.001)
-    assert daemon.http("/readyz")[0] == 200
+    wait_until(lambda: daemon.http("/readyz")[0] == 200, 20, "it is ready")
+    assert not daemon.find(LEFT) and shop.count_status(db, "active") > 12_000, "in the middle"
     assert daemon.http("/sweep", "POST", token=TOKEN, timeout=60)[0] == 200
     assert shop.count_status(db, "active") == 0
     drained(db, redis)
