@@ -52,6 +52,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("waited for the next claim, up to [5 ms]", "HOLD_US"),
     ],
     "docs/FAILURES.md": [
+        ("when the role ends, after [5 s]", "BACKLOG_TTL_US"),
         ("unnoticed; none are used for [60 s], then", "pg_prepare.c:PAUSE_US"),
         ("their usual, after [ten minutes] in any case", "pg_prepare.c:ANEW_US"),
         ("released from Postgres, later by up to [500 ms]", "FEED_DIRECT_US"),
@@ -297,7 +298,7 @@ def prose(page: str) -> str:
     """The page without blocks of code and measured tables, each run of white space one space."""
     text = re.sub(r"^ *```.*?^ *```", "", text_of(page), flags=re.M | re.S)
     text = re.sub(r"<!-- bench: .*?bench: end -->", "", text, flags=re.S)
-    text = text.partition("\n## What the statement costs\n")[0]
+    text = re.split(r"\n## (?:What the statement costs|How large a slice is)\n", text)[0]
     for pattern in OTHERS[page]:
         if pattern.startswith("^"):
             text = re.sub(pattern, "", text, flags=re.M)
