@@ -415,8 +415,8 @@ static void times_of_failures(void **state)
         "\"retryAt\":9223372036854775807}";
     static const char foreign[] = "{\"firstFailedAt\":\"soon\",\"retryAt\":-5}";
     const struct due_found found[] = {
-        {{"a", 1}, {record, sizeof(record) - 1}},
-        {{"b", 1}, {foreign, sizeof(foreign) - 1}},
+        {{"a", 1}, {record, sizeof(record) - 1}, false},
+        {{"b", 1}, {foreign, sizeof(foreign) - 1}, false},
     };
     json_t *list = health_failures(found, ARRAY_LEN(found));
     json_t *first = json_array_get(list, 0), *second = json_array_get(list, 1);
