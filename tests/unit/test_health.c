@@ -435,10 +435,10 @@ static void times_of_failures(void **state)
 static void foreign_failures(void **state)
 {
     static const struct due_found found[] = {
-        {{"good", 4}, {"{\"error\":\"e\",\"reservationId\":\"not this\"}", 40}},
-        {{"\xff", 1}, {"{", 1}},
-        {{"list", 4}, {"[1]", 3}},
-        {{"none", 4}, {NULL, 0}},
+        {{"good", 4}, {"{\"error\":\"e\",\"reservationId\":\"not this\"}", 40}, false},
+        {{"\xff", 1}, {"{", 1}, false},
+        {{"list", 4}, {"[1]", 3}, false},
+        {{"none", 4}, {NULL, 0}, false},
     };
     json_t *list = health_failures(found, ARRAY_LEN(found));
     (void)state;
