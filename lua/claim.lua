@@ -3,7 +3,7 @@
 -- ARGV  1 now_ms, 2 lease_ms (when the lease is to end), 3 limit (1000 at most, whatever is asked)
 -- Returns {seconds, microseconds, pending, inflight, failed, next, lease, left, odd, over, ids, records}:
 --   Redis's TIME; the sizes after the claim, inflight as nil when others have claimed something too;
---   the earliest score left in pending, or nil;
+--   the earliest score left in pending, or nil; now, when more leases have ended;
 --   lease: when the lease ends, later than asked if another one ends then: the batch's token;
 --   left: about how many more are due, if the claim is full; else 0;
 --   odd: how many members of leases were no batch: those were removed;
@@ -145,14 +145,18 @@ if #due > 0 then
     redis.call('ZREMRANGEBYRANK', pending, 0, #due - 1)
 end
 
-local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')
+-- What else has ended is for the next claim, which need not wait for anything.
+local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')[2] or false
+if ended and redis.call('ZCOUNT', leases, '-inf', now) > 0 then
+    first = now
+end
 return {
     tonumber(time[1]),
     tonumber(time[2]),
     n_pending - #again - #due,
     n_batches + n_former - #former == 0 and #ids,
     n_failed,
-    first[2] or false,
+    first,
     lease,
     left,
     odd and 1 or 0,

@@ -103,6 +103,17 @@ def test_one_batch_is_taken_over_first(queue: Queue) -> None:
     assert queue.claim(now=LEASE, lease=LEASE + 9).over == [b"alive"]
 
 
+def test_the_next_claim_is_made_at_once_while_leases_have_ended(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"later": NOW + 7})
+    for i in range(2):
+        queue.lease(NOW - 2 + i, f"id{i}")
+    queue.lease(NOW + 1, "alive")
+    got = queue.claim()
+    assert (got.over, got.next) == ([b"id0"], str(NOW).encode())
+    got = queue.claim()
+    assert (got.over, got.next) == ([b"id1"], str(NOW + 7).encode())
+
+
 def test_claims_of_the_former_version_are_taken_over(queue: Queue) -> None:
     """Each by itself, once its own lease has ended; none is written there any more."""
     queue.client.zadd(INFLIGHT, {"ended": NOW, "older": NOW - 9, "alive": NOW + 1})
