@@ -116,27 +116,32 @@ struct rendering {
     const struct parts *parts;
     const char *own; /* the text whose parts come first */
     FILE *out;
-    int depth;
 };
 
-static int put(struct rendering *r, struct span text);
+/* How far a text has been put out. */
+struct cursor {
+    const char *at, *end;
+};
 
-static int put_token(struct rendering *r, struct span token)
+static struct cursor beginning(struct span text)
+{
+    return (struct cursor){text.at, text.at + text.len};
+}
+
+/* *inner: the part that the token names, if it names one. */
+static int put_token(const struct rendering *r, struct span token, struct cursor *inner)
 {
     struct span part = find(r->parts, r->own, token);
     if (part.at == NULL)
         part = find(r->parts, r->parts->shared, token);
     if (part.at == NULL)
         return r->parts->put_value(r->parts->arg, r->out, token.at, token.len);
-    assert(r->depth < DEPTH_MAX);
-    r->depth++;
-    int rc = put(r, part);
-    r->depth--;
-    return rc;
+    *inner = beginning(part);
+    return 0;
 }
 
 /* Lines without SQL are left out. */
-static int put_line_end(struct rendering *r, const char *line_end, const char *next)
+static int put_line_end(const struct rendering *r, const char *line_end, const char *next)
 {
     const char *line = next;
     while (line > line_end && line[-1] != '\n')
@@ -147,25 +152,44 @@ static int put_line_end(struct rendering *r, const char *line_end, const char *n
                : 0;
 }
 
-static int put(struct rendering *r, struct span text)
+/* A comment, a token, a line's end or a character. */
+static int put_piece(const struct rendering *r, struct cursor *c, struct cursor *inner)
 {
-    const char *end = text.at + text.len;
+    const char *next = c->at + 1;
     int rc = 0;
-    for (const char *p = text.at; p < end && rc == 0;) {
-        const char *next = p + 1;
-        if (strncmp(p, "--", 2) == 0) {
-            next = p + strcspn(p, "\n");
-        } else if (*p == '{') {
-            struct span token = {p + 1, strcspn(p + 1, "}")};
-            rc = put_token(r, token);
-            next = token.at + token.len + 1;
-        } else if (*p == '\n') {
-            next = past_blank(p, end);
-            rc = next < end ? put_line_end(r, p, next) : 0;
-        } else {
-            rc = fputc(*p, r->out) == EOF ? -1 : 0;
+    if (strncmp(c->at, "--", 2) == 0) {
+        next = c->at + strcspn(c->at, "\n");
+    } else if (*c->at == '{') {
+        struct span token = {c->at + 1, strcspn(c->at + 1, "}")};
+        rc = put_token(r, token, inner);
+        next = token.at + token.len + 1;
+    } else if (*c->at == '\n') {
+        next = past_blank(c->at, c->end);
+        rc = next < c->end ? put_line_end(r, c->at, next) : 0;
+    } else {
+        rc = fputc(*c->at, r->out) == EOF ? -1 : 0;
+    }
+    c->at = next;
+    return rc;
+}
+
+static int put(const struct rendering *r, struct span text)
+{
+    struct cursor parts[DEPTH_MAX + 1] = {beginning(text)};
+    size_t depth = 1;
+    int rc = 0;
+    while (depth > 0 && rc == 0) {
+        struct cursor *innermost = &parts[depth - 1];
+        struct cursor inner = {.at = NULL};
+        if (innermost->at >= innermost->end) {
+            depth--;
+            continue;
         }
-        p = next;
+        rc = put_piece(r, innermost, &inner);
+        if (inner.at != NULL) {
+            assert(depth <= DEPTH_MAX);
+            parts[depth++] = inner;
+        }
     }
     return rc;
 }

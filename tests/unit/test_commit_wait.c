@@ -8,20 +8,19 @@
 static void judged(void **state)
 {
     static const struct {
-        bool synchronous;
         enum pg_session session;
-        bool meddled;
         enum commit_wait verdict;
+        bool synchronous, meddled;
     } rows[] = {
-        {false, PG_SESSION_OURS, false, COMMIT_NO_WAIT},
-        {false, PG_SESSION_OURS, true, COMMIT_MEDDLED},
-        {false, PG_SESSION_POOLED, false, COMMIT_POOLED},
-        {false, PG_SESSION_POOLED, true, COMMIT_MEDDLED},
-        {false, PG_SESSION_UNASKED, false, COMMIT_UNASKED},
-        {false, PG_SESSION_UNASKED, true, COMMIT_MEDDLED},
-        {true, PG_SESSION_OURS, false, COMMIT_AS_SERVER},
-        {true, PG_SESSION_POOLED, true, COMMIT_AS_SERVER},
-        {true, PG_SESSION_UNASKED, false, COMMIT_AS_SERVER},
+        {PG_SESSION_OURS, COMMIT_NO_WAIT, false, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, true},
+        {PG_SESSION_POOLED, COMMIT_POOLED, false, false},
+        {PG_SESSION_POOLED, COMMIT_MEDDLED, false, true},
+        {PG_SESSION_UNASKED, COMMIT_UNASKED, false, false},
+        {PG_SESSION_UNASKED, COMMIT_MEDDLED, false, true},
+        {PG_SESSION_OURS, COMMIT_AS_SERVER, true, false},
+        {PG_SESSION_POOLED, COMMIT_AS_SERVER, true, true},
+        {PG_SESSION_UNASKED, COMMIT_AS_SERVER, true, false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

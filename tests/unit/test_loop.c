@@ -166,7 +166,8 @@ struct order {
 
 static void fired(struct order *o, const char *what)
 {
-    strcat(o->fired, what);
+    size_t n = strlen(o->fired);
+    snprintf(o->fired + n, sizeof(o->fired) - n, "%s", what);
 }
 
 static void on_fire_arm(void *arg)
