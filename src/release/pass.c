@@ -25,7 +25,8 @@
 /* Until lanes that others use too are looked at again, while all of them have other work. */
 #define LANES_US (50 * MS_US)
 #define PAGES_IN_HAND 3 /* the one before may wait for Redis still */
-#define SLICE_TIMES 10  /* of the batch size */
+#define SLICE_TIMES 10  /* of the batch size, where --workers asks for speed */
+#define SLICE_TIMES_ALONE 4
 #define SLICE_MOST 5000 /* a page has some for each lane */
 #define LOST "the connection to Postgres was lost"
 
@@ -70,15 +71,20 @@ static bool use_lent(const struct pass *p)
            engine_usable(p->options.lent) > 0;
 }
 
-/* How many of a page go into one transaction: by their places many more, where speed is asked for.
- */
+/* How many of a page go into one transaction: by their places many more. */
 static size_t slice_most(const struct pass *p)
 {
     const struct config *c = p->options.parts->config;
-    size_t most = (size_t)c->batch_size;
-    if (!p->placed || c->workers == 1)
-        return most;
-    return most * SLICE_TIMES < SLICE_MOST ? most * SLICE_TIMES : SLICE_MOST;
+    size_t times = c->workers == 1 ? SLICE_TIMES_ALONE : SLICE_TIMES;
+    size_t most = (size_t)c->batch_size * (p->placed ? times : 1);
+    return !p->placed || most < SLICE_MOST ? most : SLICE_MOST;
+}
+
+/* The rows of the first page: few, so that the lanes begin soon; one lane alone cannot begin before
+ * it has read, and each page costs it a look at all that expire together. */
+static int first_page(const struct pass *p)
+{
+    return p->options.parts->config->workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE;
 }
 
 /* The next one is read over one lane while the others release what there is. */
@@ -385,7 +391,7 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;
     p->arg = arg;
-    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, PAGES_SIZE, PAGES_SIZE_MAX);
+    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, first_page(p), PAGES_SIZE_MAX);
     p->placed = statements_ready(p->options.parts->statements) &&
                 mapping_allows_backlog(statements_types(p->options.parts->statements));
     if (p->placed)

@@ -139,7 +139,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     ],
     "docs/design/backlog.md": [
         ("and more than [10,000 are] due", "BACKLOG_MIN"),
-        ("ten of them, [5,000 at] most", "SLICE_MOST"),
+        ("is above 1; [5,000 at] most", "SLICE_MOST"),
         ("first page has [5,000 rows]", "PAGES_SIZE"),
         ("twice as large, up to [20,000,] since", "PAGES_SIZE_MAX"),
         ("It ends after [5 s]; its holder", "BACKLOG_TTL_US"),

@@ -36,6 +36,7 @@ static struct {
     const char *error;
     bool unreachable; /* nothing can be sent */
     bool want_places;
+    int first; /* the rows of the first page */
     const char *ids[ROWS_MAX];
     uint64_t places[ROWS_MAX];
     void (*done)(void *arg, const struct page *page);
@@ -190,8 +191,8 @@ void pages_begin(struct pages *p, int64_t from_us, int64_t ahead_us, int size, i
     (void)p;
     (void)from_us;
     (void)ahead_us;
-    (void)size;
     (void)size_max;
+    pages.first = size;
     pages.asked = 0;
     pages.want_places = false;
 }
@@ -570,7 +571,11 @@ static void test_how_many_at_once(void **state)
         int workers, batch;
         bool by_place;
         size_t n;
-    } cases[] = {{1, 1, true, 1}, {2, 1, false, 1}, {2, 1, true, 10}, {2, 1000, true, ROWS_MAX}};
+    } cases[] = {{1, 1, true, 4},
+                 {1, 1, false, 1},
+                 {2, 1, false, 1},
+                 {2, 1, true, 10},
+                 {2, 1000, true, ROWS_MAX}};
     static const char *const ids[ROWS_MAX] = {"a", "b", "c", "d", "e", "f",
                                               "g", "h", "i", "j", "k"};
     (void)state;
@@ -582,6 +587,7 @@ static void test_how_many_at_once(void **state)
         by_place = cases[i].by_place;
         begin();
         assert_int_equal(pages.want_places, by_place);
+        assert_int_equal(pages.first, config.workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE);
         give_page();
         assert_int_equal(own.works[0].n, cases[i].n);
         assert_true(own.works[0].bulk || cases[i].n == ROWS_MAX);
