@@ -84,7 +84,7 @@ static size_t slice_most(const struct pass *p)
  * it has read, and each page costs it a look at all that expire together. */
 static int first_page(const struct pass *p)
 {
-    return p->options.parts->config->workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE;
+    return p->placed && p->options.parts->config->workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE;
 }
 
 /* The next one is read over one lane while the others release what there is. */
@@ -391,9 +391,9 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;
     p->arg = arg;
-    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, first_page(p), PAGES_SIZE_MAX);
     p->placed = statements_ready(p->options.parts->statements) &&
                 mapping_allows_backlog(statements_types(p->options.parts->statements));
+    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, first_page(p), PAGES_SIZE_MAX);
     if (p->placed)
         pages_want_places(p->pages);
     timer_after_us(p->turn, 0);

@@ -587,7 +587,8 @@ static void test_how_many_at_once(void **state)
         by_place = cases[i].by_place;
         begin();
         assert_int_equal(pages.want_places, by_place);
-        assert_int_equal(pages.first, config.workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE);
+        assert_int_equal(pages.first,
+                         by_place && config.workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE);
         give_page();
         assert_int_equal(own.works[0].n, cases[i].n);
         assert_true(own.works[0].bulk || cases[i].n == ROWS_MAX);
