@@ -239,6 +239,8 @@ def test_a_release_that_is_cut_off_anywhere(bed: Bed, sender: str) -> None:
         daemon = bed.start(*ALONE, "--prepare", "off", dsn=proxy.through(bed.db.dsn))
         daemon.wait_for_record("Postgres connected")
         wait_until(lambda: proxy.connections == 2, 5, "worker and feed are connected")
+        due_now(bed)  # the first of a connection also asks whose session it is
+        wait_until(lambda: is_empty(bed.redis), 5, "released and settled")
         cut_off_anywhere(bed, proxy, sender, RELEASE)
 
 
