@@ -70,6 +70,25 @@ SET {available_stock} = i.{available_stock} + m.units,
            {reserved_stock} = i.{reserved_stock} - m.units,
            {stock_updated_at} = {now_stock_updated}
 
+-- ---- Where counters come last (sql/release_bulk.sql says why)
+
+--@ alone_among_releases
+-- $3: the longest that another release is waited for; $2: that a counter is.
+pg_catalog.set_config('lock_timeout', $3, true),
+           {release_lock},
+           pg_catalog.set_config('lock_timeout', $2, true)
+
+--@ units_in_turn
+-- The counters that most of what was flipped wants come last of all.
+(SELECT product_id, pg_catalog.sum(quantity) AS units
+              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) m
+
+--@ counters_in_doubt
+-- Two counters of a product, or one that is not known.
+(SELECT pg_catalog.count(*)
+                             <> pg_catalog.count(DISTINCT CASE WHEN s.known THEN s.product_id END)
+                        FROM stocked s)
+
 -- ---- Doubts
 
 --@ counter_known

@@ -63,15 +63,12 @@ WITH locked AS MATERIALIZED (
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
     RETURNING r.{id} AS id, r.{product_id} AS product_id, r.{quantity} AS quantity
 ), alone AS MATERIALIZED (
-    SELECT pg_catalog.set_config('lock_timeout', $3, true),
-           {release_lock},
-           pg_catalog.set_config('lock_timeout', $2, true)
+    SELECT {alone_among_releases}
       FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
 ), stocked AS (
     UPDATE {inventory} i
        {set_stock}
-      FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
-              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) m
+      FROM {units_in_turn}
      WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
     RETURNING i.{stock_product_id} AS product_id,
               {counter_known}
@@ -82,9 +79,7 @@ WITH locked AS MATERIALIZED (
 SELECT 0 AS n, (SELECT pg_catalog.sum(f.quantity) FROM flipped f) AS units,
        NULL::pg_catalog.text AS unheld,
        1 / CASE WHEN EXISTS (SELECT FROM flipped f WHERE f.quantity % 1 <> 0)
-                  OR (SELECT pg_catalog.count(*)
-                             <> pg_catalog.count(DISTINCT CASE WHEN s.known THEN s.product_id END)
-                        FROM stocked s)
+                  OR {counters_in_doubt}
                   OR pg_catalog.row_security_active({reservations_text})
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}

@@ -35,24 +35,19 @@
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
 WITH {rows_flipped}, alone AS MATERIALIZED (
     SELECT 1 / CASE WHEN {wrong} THEN 0 ELSE 1 END AS right,
-           pg_catalog.set_config('lock_timeout', $3, true),
-           {release_lock},
-           pg_catalog.set_config('lock_timeout', $2, true)
+           {alone_among_releases}
       FROM (SELECT pg_catalog.count(*) AS n_rows, pg_catalog.sum(quantity) AS units FROM flipped) f
 ), stocked AS (
     UPDATE {inventory} i
        {set_stock}
-      FROM (SELECT product_id, pg_catalog.sum(quantity) AS units
-              FROM alone CROSS JOIN flipped GROUP BY product_id ORDER BY pg_catalog.count(*)) m
+      FROM {units_in_turn}
      WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
     RETURNING i.{stock_product_id} AS product_id, m.units % 1 = 0 AND {counter_known} AS known
 )
 SELECT g.n, extract(epoch FROM g.expires_at) AS expires_at, g.quantity AS units,
        CASE WHEN (g.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
             THEN coalesce(g.product_id::pg_catalog.text, '') END AS unheld,
-       1 / CASE WHEN (SELECT pg_catalog.count(*)
-                             <> pg_catalog.count(DISTINCT CASE WHEN s.known THEN s.product_id END)
-                        FROM stocked s)
+       1 / CASE WHEN {counters_in_doubt}
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up

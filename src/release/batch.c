@@ -193,12 +193,12 @@ void batch_allow_no_wait(struct batch *b)
 
 static bool no_wait(const struct batch *b)
 {
+    if (!b->may_not_wait)
+        return false;
     const char *own;
     enum pg_session session = pg_link_session(b->options.link, &own);
     enum commit_wait verdict = commit_wait_judge(b->options.synchronous_commit, session,
                                                  statements_types(b->options.statements));
-    if (!b->may_not_wait)
-        return false;
     const char *notice = commit_wait_notice(verdict, own);
     if (notice != NULL && commit_wait_is_news(b->options.commit_notices, notice))
         log_event(LOG_INFO, "What SWEEPER_SYNCHRONOUS_COMMIT comes to", LOG_STR, "reason", notice,

@@ -111,7 +111,6 @@ static void decline(struct backlog *b)
 {
     backlog_plan_passed(&b->plan, false, 0, 0, clock_mono_us());
     resign(b);
-    change(b);
 }
 
 static void walk_failed(struct backlog *b, const char *cursor);

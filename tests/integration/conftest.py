@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness.checking import check, role  # noqa: E402, F401
 from harness.database import Database  # noqa: E402
+from harness.pgbouncer import PgBouncer  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.scripts import Queue  # noqa: E402
 from harness.servers import Postgres, Redis, Server  # noqa: E402
@@ -40,6 +41,15 @@ def redis_server() -> Iterator[Redis]:
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def pooler(pg_server: Postgres) -> Iterator[PgBouncer]:
+    """In transaction mode; whether it keeps names for its clients, its version decides."""
+    bouncer = PgBouncer(pg_server)
+    bouncer.start()
+    yield bouncer
+    bouncer.close()
 
 
 def made_of(kind: Callable[..., Server]) -> Iterator[Callable[..., Any]]:

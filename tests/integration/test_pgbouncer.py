@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
-import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
@@ -13,16 +10,7 @@ from harness.locks import lock_product, transaction
 from harness.pgbouncer import PgBouncer
 from harness.poll import wait_until, within
 from harness.queue import failures, is_empty, mirror
-from harness.servers import Postgres
 from harness.sweeper import Run, Start
-
-
-@pytest.fixture(scope="module")
-def pooler(pg_server: Postgres) -> Iterator[PgBouncer]:
-    bouncer = PgBouncer(pg_server)
-    bouncer.start()
-    yield bouncer
-    bouncer.close()
 
 
 def test_the_daemon(

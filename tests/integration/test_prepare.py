@@ -72,15 +72,6 @@ def names(pg_server: Postgres) -> Iterator[Names]:
         yield proxy
 
 
-@pytest.fixture(scope="module")
-def pooler(pg_server: Postgres) -> Iterator[PgBouncer]:
-    """Two server connections; whether names are kept for clients, its version decides."""
-    bouncer = PgBouncer(pg_server)
-    bouncer.start()
-    yield bouncer
-    bouncer.close()
-
-
 def releases(db: Database, redis: redis_py.Redis, product: str, n: int) -> None:
     """n of them, each in a transaction of its own."""
     for _ in range(n):

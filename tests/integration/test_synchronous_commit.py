@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import redis as redis_py
 from harness import shop
@@ -12,7 +10,6 @@ from harness.database import Database
 from harness.pgbouncer import PgBouncer
 from harness.poll import wait_until
 from harness.queue import mirror
-from harness.servers import Postgres
 from harness.sweeper import ALONE, Run, Start, Sweeper
 
 OFF = ("--synchronous-commit", "off")
@@ -39,14 +36,6 @@ TRIGGER = """
 def product(db: Database) -> str:
     db.conn.execute(WATCH)
     return shop.add_product(db, stock=1000)
-
-
-@pytest.fixture(scope="module")
-def pooler(pg_server: Postgres) -> Iterator[PgBouncer]:
-    bouncer = PgBouncer(pg_server)
-    bouncer.start()
-    yield bouncer
-    bouncer.close()
 
 
 def release(db: Database, redis: redis_py.Redis, product: str, n: int = 3) -> list[str]:
