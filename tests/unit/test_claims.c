@@ -231,6 +231,33 @@ static void test_the_earliest_put_back_is_said_until_all_are_settled(void **stat
     assert_in_range(put_back_ms, NOW_MS + SECOND_MS, NOW_MS + SECOND_MS + WITHIN_MS);
 }
 
+/* It is to be looked at again in an hour. */
+static void release_extended(void)
+{
+    struct work work;
+    assert_true(take(&work));
+    work.items[0].outcome = OUTCOME_NOT_DUE;
+    work.items[0].expires_us = NOW_US + 60 * MINUTE_US;
+    engine.source->done(engine.source->arg, &work);
+}
+
+static void test_the_earliest_of_what_is_put_back_counts(void **state)
+{
+    (void)state;
+    for (int extended_first = 0; extended_first < 2; extended_first++) {
+        claim(NOW_MS + LEASE_MS);
+        claim(NOW_MS + LEASE_MS);
+        if (extended_first)
+            release_extended();
+        release(OUTCOME_UNKNOWN);
+        if (!extended_first)
+            release_extended();
+        assert_in_range(claims_put_back_ms(claims), NOW_MS, NOW_MS + WITHIN_MS);
+        settled();
+        settled();
+    }
+}
+
 /* What could not be sent puts nothing back, whatever comes to be sent afterwards. */
 static void test_what_could_not_be_sent_is_not_put_back(void **state)
 {
@@ -424,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_the_earliest_put_back_is_said_until_all_are_settled),
+        TEST(test_the_earliest_of_what_is_put_back_counts),
         TEST(test_what_could_not_be_sent_is_not_put_back),
         TEST(test_when_a_fault_is_over),
         TEST(test_a_fault_rests_the_lane),
