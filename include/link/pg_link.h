@@ -84,17 +84,18 @@ struct pg_answer {
  * or another expression. A value is an expression too: "'5s'", "$1". */
 #define PG_SET(name, value) "pg_catalog.set_config('" name "', " value ", true)"
 #define PG_SETTINGS_1(a) "SELECT " a
-#define PG_SETTINGS_3(a, b, c) "SELECT " a ", " b ", " c
-#define PG_SETTINGS_4(a, b, c, d) PG_SETTINGS_3(a, b, c) ", " d
-#define PG_SETTINGS_6(a, b, c, d, e, f) PG_SETTINGS_4(a, b, c, d) ", " e ", " f
+#define PG_SETTINGS_2(a, b) "SELECT " a ", " b
+#define PG_SETTINGS_3(a, b, c) PG_SETTINGS_2(a, b) ", " c
+#define PG_SETTINGS_5(a, b, c, d, e) PG_SETTINGS_3(a, b, c) ", " d ", " e
 
 struct pg_query {
     const char *sql;
     const char *const *params; /* text format; NULL entries are SQL NULL */
     int nparams;
     /* Of the first: it sets READ COMMITTED itself, by set_config, which costs next to nothing, and
-     * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another. After such
-     * an answer the link sets it before, as for all others, and the same may be sent again. */
+     * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another; and no JIT,
+     * by PG_LINK_NO_JIT. After such an answer the link sets both before, as for all others, and the
+     * same may be sent again. */
     bool isolates;
     /* Not 0: its text is sent often, so it may be a named statement. Another number when it may
      * mean something else than before (another table of the same name): it is prepared anew then.
@@ -103,6 +104,7 @@ struct pg_query {
     uint64_t named;
 };
 #define PG_LINK_OTHER_LEVEL "25001"
+#define PG_LINK_NO_JIT PG_SET("jit", "'off'")
 #define PG_LINK_ISOLATE PG_SET("transaction_isolation", "'read committed'")
 
 /* What became of a request. The answer, its results and its texts end with the call. */

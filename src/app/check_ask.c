@@ -13,8 +13,8 @@
 #define DEADLINE_US (7 * SECOND_US)
 
 static const char settings[] =
-    PG_SETTINGS_4(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
-                  PG_SET("statement_timeout", "'5s'"), PG_SET("jit", "'off'"));
+    PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
+                  PG_SET("statement_timeout", "'5s'"));
 
 void check_next(struct check_database *c)
 {

@@ -32,9 +32,9 @@ enum pg_link_state {
     PG_LINK_STOPPED,
 };
 
-/* What an answer is expected for, in this order: the isolation level, DEALLOCATE ALL, each query,
- * before it what gives it a name, and whose session it is. */
-enum pg_step_kind { PG_STEP_LEVEL, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_SESSION };
+/* What an answer is expected for, in this order: the link's own two settings, DEALLOCATE ALL, each
+ * query, before it what gives it a name, and whose session it is. */
+enum pg_step_kind { PG_STEP_OWN, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_SESSION };
 
 struct pg_step {
     enum pg_step_kind kind;
@@ -49,7 +49,7 @@ struct pg_request {
     bool inside;   /* the error came out of a function of the shop's */
     bool broken;   /* the conversation cannot go on: the connection must go */
     bool finished; /* the Sync was answered: committed, or rolled back when `failed` */
-    bool own;      /* the link sets the isolation level */
+    bool own;      /* the link sets the isolation level, and no JIT */
     int nqueries;
     int nresults;
     PGresult **results;
@@ -107,8 +107,8 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
 
 /* pg_request.c */
 
-/* A request of so many statements, before which the link sets the isolation level (own), or not.
- * Returns 0, or -1: out of memory. */
+/* A request of so many statements, before which the link sets the isolation level and no JIT (own),
+ * or not. Returns 0, or -1: out of memory. */
 int pg_request_begin(struct pg_request *request, int nqueries, bool own)
     __attribute__((warn_unused_result));
 

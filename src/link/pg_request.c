@@ -26,6 +26,11 @@
  * rows are judged, and counters summed, by what was there before they were locked. Not SET
  * TRANSACTION, at which the server warns where there is no BEGIN. */
 static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
+/* Second: nothing that this program asks is worth compiling, whatever the planner thinks of tables
+ * that were never analyzed. Compiling takes longer than any of it, on a busy machine for ever. */
+static const char no_jit_sql[] = "SELECT " PG_LINK_NO_JIT;
+
+#define STEPS_MAX(nqueries) (2 * (size_t)(nqueries) + 4)
 
 static const char empty_sql[] = "DEALLOCATE ALL";
 /* At the end: a query before it would make it too late to set the isolation level. */
@@ -38,7 +43,7 @@ int pg_request_begin(struct pg_request *request, int nqueries, bool own)
     request->own = own;
     request->nqueries = nqueries;
     request->results = calloc((size_t)nqueries, sizeof(PGresult *));
-    request->steps = calloc(2 * (size_t)nqueries + 3, sizeof(struct pg_step));
+    request->steps = calloc(STEPS_MAX(nqueries), sizeof(struct pg_step));
     if (request->results == NULL || request->steps == NULL) {
         pg_request_clear(request);
         return -1;
@@ -78,7 +83,7 @@ static struct pg_query *copy_queries(const struct pg_query *queries, int n)
 
 static void expect(struct pg_request *request, enum pg_step_kind kind, int place)
 {
-    assert(request->nsteps < 2 * request->nqueries + 3);
+    assert((size_t)request->nsteps < STEPS_MAX(request->nqueries));
     request->steps[request->nsteps++] = (struct pg_step){kind, place};
 }
 
@@ -115,7 +120,8 @@ static bool send_named(struct pg_request *request, PGconn *conn, const struct pg
 static bool queue(struct pg_request *request, PGconn *conn, const struct pg_query *queries,
                   struct pg_names *names, bool asks)
 {
-    if (request->own && !send_own(request, conn, PG_STEP_LEVEL, read_committed_sql))
+    if (request->own && !(send_own(request, conn, PG_STEP_OWN, read_committed_sql) &&
+                          send_own(request, conn, PG_STEP_OWN, no_jit_sql)))
         return false;
     if (names != NULL && pg_names_empties(names) &&
         !send_own(request, conn, PG_STEP_EMPTY, empty_sql))
@@ -206,7 +212,7 @@ static void take_answer(struct pg_request *request, PGconn *conn, struct pg_name
     case PG_STEP_SESSION:
         learn_session(names, conn, res);
         break;
-    case PG_STEP_LEVEL:
+    case PG_STEP_OWN:
         break;
     }
     PQclear(res);

@@ -198,8 +198,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 static int send(struct pages *p)
 {
     /* What is late is wanted soon: a table that somebody holds locked is said, not waited for. */
-    static const char settings[] = PG_SETTINGS_3(
-        PG_SET("statement_timeout", "'20s'"), PG_SET("lock_timeout", "$1"), PG_SET("jit", "'off'"));
+    static const char settings[] =
+        PG_SETTINGS_2(PG_SET("statement_timeout", "'20s'"), PG_SET("lock_timeout", "$1"));
     const char *lock_timeout[] = {p->want_late > 0 ? "5s" : "0"};
     char from[32], ahead[32], after[32], size[16], most[16];
     const char *late[] = {"1000000", most};

@@ -15,13 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Settings of this transaction. random_page_cost and jit: with hundreds of ids, or a few of a table
- * that was never analyzed, the planner must neither read whole tables nor compile. The clock is
- * read here, before the work begins: the tighter bound (clock.h). */
+/* Settings of this transaction. random_page_cost: with hundreds of ids, or a few of a table that
+ * was never analyzed, the planner must not read whole tables. The clock is read here, before the
+ * work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
-    PG_SETTINGS_4("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
-                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"),          \
-                  PG_SET("jit", "'off'"))
+    PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
+                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 #define NO_WAIT ", " PG_SET("synchronous_commit", "'off'")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
@@ -30,7 +29,7 @@ static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 #define ALONE                                                                                      \
-    SETTINGS ", " PG_LINK_ISOLATE                                                                  \
+    SETTINGS ", " PG_LINK_ISOLATE ", " PG_LINK_NO_JIT                                              \
              ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
 static const char alone_sql[] = ALONE;
 static const char alone_no_wait_sql[] = ALONE NO_WAIT;
