@@ -1,0 +1,67 @@
+/* One queue: whose holds are released, and how, as the queues file says it, or as it is built in
+ * (../shared/interface.md, 5). What is here has been read, not proved: names may not exist, SQL may
+ * be wrong. The file's reader (queues.c) alone fills it; everything else reads.
+ *
+ * A text that was not given, and has no default, is NULL. `line` is where it stands in the file,
+ * from 1; 0 for what is built in or a default. */
+#ifndef RS_QUEUE_H
+#define RS_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QUEUE_NAME_MAX 40
+#define QUEUE_KEYS_MAX 8
+#define QUEUE_LIST_MAX 32 /* of carry, of also */
+
+struct queue_text {
+    char *text;
+    int line;
+};
+
+struct queue_table {
+    char *schema;  /* NULL: wherever the search path finds it */
+    char *name;    /* NULL: no such table was given */
+    char *written; /* as it stands in the file, for sentences */
+    int line;
+};
+
+/* A column of the hold, and the column of the counter that has the same value. */
+struct queue_key {
+    struct queue_text hold, counter;
+};
+
+enum queue_expires_unit { QUEUE_EXPIRES_TIME, QUEUE_EXPIRES_MS, QUEUE_EXPIRES_S };
+
+/* The counters. table.name NULL: there are none, and nothing else is set. */
+struct queue_stock {
+    struct queue_table table;
+    struct queue_key keys[QUEUE_KEYS_MAX]; /* in the file's order */
+    int nkeys;                             /* 1 at least */
+    struct queue_text free, held, total;   /* columns, each optional */
+    struct queue_text set;                 /* SQL assignments, optional */
+    struct queue_text counted;             /* SQL condition; NULL: as active */
+};
+
+struct queue {
+    char *name; /* its prefix in Redis, its label */
+    int line;
+    struct queue_table table;
+    struct queue_text id, expires_at;
+    struct queue_text quantity;           /* NULL: each row is one unit */
+    enum queue_expires_unit expires_unit; /* _TIME: not given, so the column has to be a time */
+    struct queue_text time_zone;          /* of a column without a zone */
+    int64_t after_us;                     /* what a row is due after its expires_at */
+    struct queue_text active;             /* SQL condition */
+    struct queue_text released;           /* SQL assignments; NULL: rows are deleted (deletes) */
+    bool deletes;
+    struct queue_stock stock;
+    struct queue_text carry[QUEUE_LIST_MAX]; /* columns */
+    int ncarry;
+    struct queue_text also[QUEUE_LIST_MAX]; /* SQL statements */
+    int nalso;
+    struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
+};
+
+#endif
