@@ -7,7 +7,7 @@ ARG BASE_IMAGE=debian:trixie-slim
 FROM ${BASE_IMAGE} AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev make pkgconf \
-        libhiredis-dev libssl-dev libpq-dev libevent-dev libjansson-dev
+        libhiredis-dev libssl-dev libpq-dev libevent-dev libjansson-dev libyaml-dev
 WORKDIR /src
 # Only what is compiled: a change elsewhere leaves this layer as it is.
 COPY Makefile ./
@@ -33,7 +33,7 @@ RUN apt-get update \
         -o DPkg::Options::=--path-exclude=/usr/share/man/* \
         -o DPkg::Options::=--path-exclude=/usr/share/locale/* \
         ca-certificates libevent-core-2.1-7t64 libevent-extra-2.1-7t64 libhiredis1.1.0 \
-        libjansson4 libpq5 \
+        libjansson4 libpq5 libyaml-0-2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* \
         /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \

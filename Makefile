@@ -21,7 +21,7 @@ all:
 # ---- Packages and libraries -----------------------------------------------------------------------
 
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf libhiredis-dev \
-    libssl-dev libpq-dev libevent-dev libjansson-dev
+    libssl-dev libpq-dev libevent-dev libjansson-dev libyaml-dev
 SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
 
 PACKAGES_unit := libcmocka-dev
@@ -160,7 +160,7 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT_OBJECTS) $(LIBRARY)
 .SECONDARY: $(UNIT_OBJECTS) $(UNIT_SUPPORT_OBJECTS)
 
 # Out of memory: the library with its allocations failing in turn, as the fuzz targets use it.
-MEMORY_TARGETS := address config conninfo reply rows
+MEMORY_TARGETS := address config conninfo queues reply rows
 MEMORY_PROGRAMS := $(MEMORY_TARGETS:%=$(BUILD)/memory/%)
 MEMORY_LIBRARY := $(BUILD)/memory/libsweeper.a
 

@@ -25,9 +25,13 @@ enum mode {
 /* What can be given as a file's name. */
 enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_SECRETS_N };
 
+struct queue;
+struct queues;
+
 struct config_file {
-    const char *path; /* borrowed from the environment; NULL: the value came from elsewhere */
-    char *text;       /* what it contained, without the newline at its end */
+    const char *path;     /* borrowed from the environment; NULL: the value came from elsewhere */
+    const char *variable; /* that holds the path */
+    char *text;           /* what it contained, without the newline at its end */
 };
 
 struct config {
@@ -36,6 +40,12 @@ struct config {
     bool repair_stock;
     char *report; /* --report FILE, NULL without */
     int64_t max_repairs;
+    char *queue_name; /* --queue NAME, NULL without: all of them */
+    bool yes;         /* go on beyond first_run_limit */
+
+    /* See config/queues.h: each queue has settings of its own. Here it is the first of them. */
+    struct queues *queues;
+    const struct queue *queue;
 
     /* As they were at the start; what is in use is asked of struct secrets. */
     struct config_file files[CONFIG_SECRETS_N];
@@ -52,6 +62,7 @@ struct config {
     int64_t lookahead_us; /* 0: off */
     int64_t feed_interval_us;
     int64_t scan_interval_us; /* 0: off */
+    int first_run_limit;      /* -1: off */
     enum pg_prepare prepare;
     bool synchronous_commit; /* false: releases need not wait for the disk */
     int64_t shutdown_grace_us;

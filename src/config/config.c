@@ -9,7 +9,8 @@
  * 5. the default, a text of the table as an operator would write it
  *
  * Wherever it comes from, it goes through setting_apply: there is one parser and one set of limits,
- * and no default that could not be set. What must hold: a value that cannot be used ends the
+ * and no default that could not be set. The queues come last (queues.c), since each has these
+ * settings with what it overrides. What must hold: a value that cannot be used ends the
  * program, with one sentence that names the flag or variable that was used; no sentence has the
  * value of a secret. --help and --version read no settings, since they must work where the
  * environment is what one needs help with. */
@@ -42,7 +43,7 @@ static int environment_find(const struct setting *s, struct origin *o,
     o->source = s->variable;
     o->text = text;
     if (path != NULL) {
-        if (config_file_read(s, path, false, &o->owned, error) != 0)
+        if (config_file_read(s->file_variable, path, false, &o->owned, error) != 0)
             return -1;
         o->source = s->file_variable;
         o->text = o->owned;
@@ -90,7 +91,9 @@ static void file_remember(struct config *c, const struct setting *s, struct orig
 {
     for (int i = 0; i < CONFIG_SECRETS_N; i++)
         if (secret_settings[i] == s && o->owned != NULL) {
-            c->files[i] = (struct config_file){config_getenv(s->file_variable), o->owned};
+            c->files[i] = (struct config_file){.path = config_getenv(s->file_variable),
+                                               .variable = s->file_variable,
+                                               .text = o->owned};
             o->owned = NULL;
         }
 }
@@ -107,18 +110,46 @@ static int settings_read(struct config *c, const struct command_line *line, stru
             return -1;
         if (i == SETTING_REDIS_URL)
             c->redis_configured = found || !o->preset;
-        if (!found && o->text != NULL &&
+        if (!found && o->text != NULL && i != SETTING_QUEUES_FILE &&
             setting_apply(c, &settings[i], o->source, o->text, error) != 0)
             return -1;
         file_remember(c, &settings[i], o);
     }
-    if (c->lookahead_us > 0 && c->feed_interval_us >= c->lookahead_us)
-        return config_fail(error,
-                           "%s: \"%.100s\" is not allowed with %s \"%.100s\": the feed must look "
-                           "more often than the look-ahead is long",
-                           origins[SETTING_FEED].source, origins[SETTING_FEED].text,
-                           origins[SETTING_LOOKAHEAD].source, origins[SETTING_LOOKAHEAD].text);
     return 0;
+}
+
+static struct config_given given(const struct origin *o)
+{
+    return (struct config_given){o->source, o->text};
+}
+
+/* The queues, which are made from the other settings. */
+static int queues_read(struct config *c, const struct command_line *line,
+                       const struct origin *origins, const struct config_error *error)
+{
+    const struct setting *s = &settings[SETTING_QUEUES_FILE];
+    const struct queues_origin origin = {
+        .file = given(&origins[SETTING_QUEUES_FILE]),
+        .inline_text = origins[SETTING_QUEUES_FILE].source == s->other_variable,
+        .prefix_given = !origins[SETTING_KEY_PREFIX].preset,
+        .lookahead = given(&origins[SETTING_LOOKAHEAD]),
+        .feed_interval = given(&origins[SETTING_FEED]),
+    };
+    if (line->settings[SETTING_QUEUES_FILE] == NULL && config_getenv(s->variable) != NULL &&
+        config_getenv(s->other_variable) != NULL)
+        return config_fail(error, "%s: not allowed together with %s: set one of them", s->variable,
+                           s->other_variable);
+    return config_queues_read(c, &origin, error);
+}
+
+static int copy_operand(const struct command_line *line, enum modifier which, char **out,
+                        const struct config_error *error)
+{
+    const char *operand = line->modifiers[which];
+    if (operand == NULL)
+        return 0;
+    *out = strdup(operand);
+    return *out == NULL ? config_fail(error, "%s: memory ran out", modifiers[which].flag) : 0;
 }
 
 static int modifiers_read(struct config *c, const struct command_line *line,
@@ -128,18 +159,18 @@ static int modifiers_read(struct config *c, const struct command_line *line,
     const char *most = line->modifiers[MODIFIER_MAX_REPAIRS];
     c->dry_run = line->modifiers[MODIFIER_DRY_RUN] != NULL;
     c->repair_stock = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL;
+    c->yes = line->modifiers[MODIFIER_YES] != NULL;
     if (parse_int(most == NULL ? MAX_REPAIRS_PRESET : most, 0, MAX_REPAIRS_MAX, &c->max_repairs) !=
         0)
         return config_fail(error,
                            "--max-repairs: \"%.100s\" is not allowed: a whole number from 0 to "
                            "1000000000",
                            most);
-    if (report == NULL)
-        return 0;
-    if (*report == '\0')
+    if (report != NULL && *report == '\0')
         return config_fail(error, "--report: \"\" is not allowed: a file's name, or - for stdout");
-    c->report = strdup(report);
-    return c->report == NULL ? config_fail(error, "--report: memory ran out") : 0;
+    if (copy_operand(line, MODIFIER_REPORT, &c->report, error) != 0)
+        return -1;
+    return copy_operand(line, MODIFIER_QUEUE, &c->queue_name, error);
 }
 
 int config_read(struct config *c, int argc, char **argv, char *error, size_t error_size)
@@ -153,12 +184,15 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
         rc = modifiers_read(c, &line, &where);
 
     /* --help must work where the environment is what one needs help with. */
-    if (rc == 0 && c->mode != MODE_HELP && c->mode != MODE_VERSION)
+    bool served = c->mode != MODE_HELP && c->mode != MODE_VERSION;
+    if (rc == 0 && served)
         rc = settings_read(c, &line, origins, &where);
 
     c->log.service = c->service_name;
     c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
                            (c->report != NULL && strcmp(c->report, "-") == 0);
+    if (rc == 0 && served)
+        rc = queues_read(c, &line, origins, &where);
     for (int i = 0; i < SETTINGS_N; i++)
         free(origins[i].owned);
     command_line_clear(&line);
@@ -169,6 +203,8 @@ void config_clear(struct config *c)
 {
     for (int i = 0; i < CONFIG_SECRETS_N; i++)
         free(c->files[i].text);
+    config_queues_clear(c);
+    free(c->queue_name);
     free(c->report);
     free(c->conninfo);
     redis_address_clear(&c->redis);

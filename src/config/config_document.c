@@ -1,5 +1,5 @@
 /* docs/CONFIGURATION.md, from the tables. */
-#include "config/config_table.h"
+#include "config/queue_keys.h"
 
 #include <limits.h>
 
@@ -20,6 +20,7 @@ static void put_intro(FILE *out)
         "\n"
         "- [Settings](#settings)\n"
         "- [Values from files](#values-from-files)\n"
+        "- [The queues file](#the-queues-file)\n"
         "- [Addresses in parts](#addresses-in-parts)\n"
         "- [Modes](#modes)\n"
         "- [Modifiers](#modifiers)\n"
@@ -102,6 +103,35 @@ static void put_files(FILE *out)
     for (int i = 0; i < SETTINGS_N; i++)
         if (settings[i].file_variable != NULL)
             fprintf(out, "| `%s` | `%s` |\n", settings[i].file_variable, settings[i].variable);
+}
+
+static void put_queues(FILE *out)
+{
+    fputs(
+        "\n"
+        "## The queues file\n"
+        "\n"
+        "A shop describes its holds in YAML, in the file that `SWEEPER_QUEUES_FILE` names. Each "
+        "key at "
+        "the top is\n"
+        "a queue; its name (1 to 40 letters, digits, `-` and `_`) is what its keys in Redis begin "
+        "with, and its\n"
+        "label in metrics and logs. Every value is text, and nothing is guessed. In SQL the hold's "
+        "row is `r`, the\n"
+        "counter's `i`; columns may stand without it. The file has at most 1 MiB and 256 queues.\n"
+        "\n"
+        "SQL stands on one line, or is a literal block (`|`). What YAML would shorten or bend is "
+        "exit "
+        "status 2,\n"
+        "with the file and the line: text behind ` #`, `--` or `/*` in SQL that is no block, a "
+        "tag, "
+        "an anchor, an\n"
+        "alias, `<<`, an empty value, a mapping or a list where SQL is wanted, a second document. "
+        "So "
+        "are a key or\n"
+        "a queue that is there twice, and an unknown key, with the nearest.\n",
+        out);
+    queue_keys_print(out);
 }
 
 static void put_part(FILE *out, const struct address_part *part, const char *url)
@@ -191,6 +221,7 @@ void config_print_document(FILE *out)
     put_settings(out);
     put_notes(out);
     put_files(out);
+    put_queues(out);
     put_parts(out);
     put_modes(out);
     put_modifiers(out);

@@ -11,11 +11,11 @@
 #define FILE_MAX_BYTES 65536
 
 /* Who puts the URL itself where its file's name belongs must not find the password in a log. */
-static int refuse(const struct setting *s, const char *path, const char *reason,
+static int refuse(const char *variable, const char *path, const char *reason,
                   const struct config_error *error)
 {
     return config_fail(error, "%s: \"%.100s\" is not allowed: a file that holds the value (%s)",
-                       s->file_variable, strstr(path, "://") == NULL ? path : "...", reason);
+                       variable, strstr(path, "://") == NULL ? path : "...", reason);
 }
 
 /* Reads to the end, or until `text` is full. Returns the length, or -1 with errno. */
@@ -49,32 +49,43 @@ static const char *why_no_value(char *text, size_t len)
     return len == 0 ? "it is empty" : NULL;
 }
 
-int config_file_read(const struct setting *s, const char *path, bool again, char **out,
-                     const struct config_error *error)
+char *config_file_content(const char *path, bool again, size_t max, size_t *len,
+                          const char **reason)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | (again ? O_NONBLOCK : 0));
-    char *text = fd < 0 ? NULL : malloc(FILE_MAX_BYTES + 1);
-    const char *reason = NULL;
+    char *text = fd < 0 ? NULL : malloc(max + 2);
     struct stat st;
-    *out = NULL;
-    if (text == NULL || fstat(fd, &st) != 0) {
-        reason = strerror(errno);
-    } else if (again && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-        free(text);
-        (void)close(fd);
-        return 0;
-    } else {
-        ssize_t len = read_all(fd, text, FILE_MAX_BYTES + 1);
-        reason = len < 0 ? strerror(errno) : why_no_value(text, (size_t)len);
+    ssize_t n = -1;
+    *reason = NULL;
+    if (text == NULL || fstat(fd, &st) != 0)
+        *reason = strerror(errno);
+    else if (!again || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+        n = read_all(fd, text, max + 1);
+        if (n < 0)
+            *reason = strerror(errno);
     }
     if (fd >= 0)
         (void)close(fd);
-    if (reason == NULL) {
-        *out = text;
-        return 0;
+    if (n < 0) {
+        free(text);
+        return NULL;
     }
+    text[n] = '\0';
+    *len = (size_t)n;
+    return text;
+}
 
-    int rc = refuse(s, path, reason, error);
+int config_file_read(const char *variable, const char *path, bool again, char **out,
+                     const struct config_error *error)
+{
+    size_t len;
+    const char *reason;
+    char *text = config_file_content(path, again, FILE_MAX_BYTES, &len, &reason);
+    if (text != NULL)
+        reason = why_no_value(text, len);
+    *out = reason == NULL ? text : NULL;
+    if (reason == NULL)
+        return 0;
     free(text);
-    return rc;
+    return refuse(variable, path, reason, error);
 }

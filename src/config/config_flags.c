@@ -131,6 +131,8 @@ static int check_modifiers(const struct command_line *line, const struct config_
         [MODIFIER_REPAIR_STOCK] = reconcile,
         [MODIFIER_REPORT] = reconcile,
         [MODIFIER_MAX_REPAIRS] = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL,
+        [MODIFIER_QUEUE] = true,
+        [MODIFIER_YES] = line->mode == MODE_DAEMON || line->mode == MODE_ONCE,
     };
     for (int i = 0; i < MODIFIERS_N; i++)
         if (line->modifiers[i] != NULL && !fits[i])

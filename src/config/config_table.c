@@ -32,51 +32,69 @@ const struct setting settings[SETTINGS_N] = {
                     "`unix:///path?db=N`",
             .offset = offsetof(struct config, redis),
         },
-    {
-        .variable = "SWEEPER_KEY_PREFIX",
-        .flag = "--key-prefix",
-        .operand = "TEXT",
-        .preset = "reservations",
-        .type = SETTING_PREFIX,
-        .help = "the hash tag that all keys in Redis begin with: `{reservations}:pending`",
-        .offset = offsetof(struct config, key_prefix),
-    },
-    {
-        .variable = "SWEEPER_BATCH_SIZE",
-        .flag = "--batch-size",
-        .operand = "N",
-        .preset = "500",
-        .type = SETTING_INT,
-        .min = "1",
-        .max = "5000",
-        .help = "most reservations in one transaction",
-        .offset = offsetof(struct config, batch_size),
-    },
-    {
-        .variable = "SWEEPER_WORKERS",
-        .flag = "--workers",
-        .operand = "N",
-        .preset = "1",
-        .type = SETTING_INT,
-        .min = "1",
-        .max = "16",
-        .help = "batches in flight at once, each on its own Postgres connection; more drain a "
-                "backlog faster, at the checkouts' cost",
-        .offset = offsetof(struct config, workers),
-    },
-    {
-        .variable = "SWEEPER_PACE",
-        .flag = "--pace",
-        .operand = "TIME",
-        .preset = "5ms",
-        .type = SETTING_DURATION,
-        .min = "0ms",
-        .max = "10s",
-        .help = "under load, the least time between the starts of two batches, so that they fill; "
+    [SETTING_QUEUES_FILE] =
+        {
+            .variable = "SWEEPER_QUEUES_FILE",
+            .other_variable = "SWEEPER_QUEUES",
+            .flag = "--queues",
+            .operand = "FILE",
+            .preset_shown = "none",
+            .type = SETTING_QUEUES,
+            .help = "the file of queues, whose text itself may be given in `SWEEPER_QUEUES`; "
+                    "without it one queue is served, `reservations`",
+        },
+    [SETTING_KEY_PREFIX] =
+        {
+            .variable = "SWEEPER_KEY_PREFIX",
+            .flag = "--key-prefix",
+            .operand = "TEXT",
+            .preset = "reservations",
+            .type = SETTING_PREFIX,
+            .help = "the hash tag that all keys in Redis begin with: `{reservations}:pending`; of "
+                    "a file's queues it is the name, `{NAME}:pending`, or both, "
+                    "`{TEXT:NAME}:pending`",
+            .offset = offsetof(struct config, key_prefix),
+        },
+    [SETTING_BATCH_SIZE] =
+        {
+            .variable = "SWEEPER_BATCH_SIZE",
+            .flag = "--batch-size",
+            .operand = "N",
+            .preset = "500",
+            .type = SETTING_INT,
+            .min = "1",
+            .max = "5000",
+            .help = "most reservations in one transaction",
+            .offset = offsetof(struct config, batch_size),
+        },
+    [SETTING_WORKERS] =
+        {
+            .variable = "SWEEPER_WORKERS",
+            .flag = "--workers",
+            .operand = "N",
+            .preset = "1",
+            .type = SETTING_INT,
+            .min = "1",
+            .max = "16",
+            .help = "batches in flight at once, each on its own Postgres connection; more drain a "
+                    "backlog faster, at the checkouts' cost",
+            .offset = offsetof(struct config, workers),
+        },
+    [SETTING_PACE] =
+        {
+            .variable = "SWEEPER_PACE",
+            .flag = "--pace",
+            .operand = "TIME",
+            .preset = "5ms",
+            .type = SETTING_DURATION,
+            .min = "0ms",
+            .max = "10s",
+            .help =
+                "under load, the least time between the starts of two batches, so that they fill; "
                 "what comes due after a quiet moment is released at once, and a full batch never "
                 "waits; `0ms`: no pacing",
-        .offset = offsetof(struct config, pace_us),
-    },
+            .offset = offsetof(struct config, pace_us),
+        },
     {
         .variable = "SWEEPER_LEASE",
         .flag = "--lease",
@@ -88,19 +106,21 @@ const struct setting settings[SETTINGS_N] = {
         .help = "how long a claimed reservation stays with the sweeper that claimed it",
         .offset = offsetof(struct config, lease_us),
     },
-    {
-        .variable = "SWEEPER_LOCK_TIMEOUT",
-        .flag = "--lock-timeout",
-        .operand = "TIME",
-        .preset = "20ms",
-        .type = SETTING_DURATION,
-        .min = "1ms",
-        .max = "900ms",
-        .note = "a wait must end before Postgres looks for deadlocks (its deadlock_timeout is 1 s "
+    [SETTING_LOCK_TIMEOUT] =
+        {
+            .variable = "SWEEPER_LOCK_TIMEOUT",
+            .flag = "--lock-timeout",
+            .operand = "TIME",
+            .preset = "20ms",
+            .type = SETTING_DURATION,
+            .min = "1ms",
+            .max = "900ms",
+            .note =
+                "a wait must end before Postgres looks for deadlocks (its deadlock_timeout is 1 s "
                 "by default)",
-        .help = "how long a release may wait for a product's row that a checkout holds",
-        .offset = offsetof(struct config, lock_timeout_us),
-    },
+            .help = "how long a release may wait for a product's row that a checkout holds",
+            .offset = offsetof(struct config, lock_timeout_us),
+        },
     {
         .variable = "SWEEPER_MAX_SLEEP",
         .flag = "--max-sleep",
@@ -138,21 +158,38 @@ const struct setting settings[SETTINGS_N] = {
             .help = "how often the feed polls Postgres; shorter than the look-ahead",
             .offset = offsetof(struct config, feed_interval_us),
         },
-    {
-        .variable = "SWEEPER_SCAN_INTERVAL",
-        .other_variable = "SWEEPER_RECONCILE_INTERVAL",
-        .flag = "--scan-interval",
-        .other_flag = "--reconcile-interval",
-        .operand = "TIME",
-        .preset = "5m",
-        .type = SETTING_DURATION,
-        .min = "1s",
-        .max = "24h",
-        .off_allowed = true,
-        .help = "how often the daemon scans Postgres for due reservations that no entry in Redis "
+    [SETTING_SCAN] =
+        {
+            .variable = "SWEEPER_SCAN_INTERVAL",
+            .other_variable = "SWEEPER_RECONCILE_INTERVAL",
+            .flag = "--scan-interval",
+            .other_flag = "--reconcile-interval",
+            .operand = "TIME",
+            .preset = "5m",
+            .type = SETTING_DURATION,
+            .min = "1s",
+            .max = "24h",
+            .off_allowed = true,
+            .help =
+                "how often the daemon scans Postgres for due reservations that no entry in Redis "
                 "leads to",
-        .offset = offsetof(struct config, scan_interval_us),
-    },
+            .offset = offsetof(struct config, scan_interval_us),
+        },
+    [SETTING_FIRST_RUN_LIMIT] =
+        {
+            .variable = "SWEEPER_FIRST_RUN_LIMIT",
+            .flag = "--first-run-limit",
+            .operand = "N",
+            .preset = "off",
+            .type = SETTING_INT,
+            .min = "0",
+            .max = "1000000000",
+            .off_allowed = true,
+            .help = "a queue that finds more than this many due when it is first served, when its "
+                    "table, `active`, `after` or expiry has changed, or with `--once`, releases "
+                    "nothing and says so, until it is started with `--yes` or a higher limit",
+            .offset = offsetof(struct config, first_run_limit),
+        },
     {
         .variable = "SWEEPER_PREPARE",
         .flag = "--prepare",
@@ -276,6 +313,9 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_MAX_REPAIRS] = {"--max-repairs", "N", "--repair-stock",
                               "beyond this many, only report counters (default " MAX_REPAIRS_PRESET
                               ")"},
+    [MODIFIER_QUEUE] = {"--queue", "NAME", "any mode", "this queue only, not all of them"},
+    [MODIFIER_YES] = {"--yes", NULL, "the daemon or --once",
+                      "go on beyond SWEEPER_FIRST_RUN_LIMIT"},
 };
 
 const char *const exit_statuses[EXIT_STATUSES_N] = {
@@ -297,6 +337,7 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
         [SETTING_NAME] = "1 to 64 bytes",
         [SETTING_TOKEN] = "at least 16 bytes, without blanks",
         [SETTING_FILE] = "a file that can be read",
+        [SETTING_QUEUES] = "a file that can be read, of at most 1 MiB",
         [SETTING_LEVEL] = "ERROR, WARN, INFO or DEBUG",
         [SETTING_FORMAT] = "json, text or auto",
         [SETTING_PREPARE] = "auto, on or off",

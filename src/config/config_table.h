@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 enum setting_type {
-    SETTING_INT,      /* int */
+    SETTING_INT,      /* int; "off" is -1 */
     SETTING_DURATION, /* int64_t, microseconds */
     SETTING_CONNINFO, /* char *, for libpq */
     SETTING_REDIS,    /* struct redis_address */
@@ -18,6 +18,7 @@ enum setting_type {
     SETTING_NAME,     /* char * */
     SETTING_TOKEN,    /* char * */
     SETTING_FILE,     /* char *, the name of a file that can be read */
+    SETTING_QUEUES,   /* read by config_queues_read, see queues.c */
     SETTING_LEVEL,    /* enum log_level */
     SETTING_FORMAT,   /* enum log_format */
     SETTING_PREPARE,  /* enum pg_prepare */
@@ -40,21 +41,29 @@ struct setting {
     const char *help; /* with `code` marked as in Markdown */
     size_t offset;    /* within struct config */
     enum setting_type type;
-    bool off_allowed;   /* DURATION: "off" is 0 */
+    bool off_allowed;   /* DURATION: "off" is 0; INT: it is -1 */
     bool empty_allowed; /* an empty value has a meaning; otherwise it counts as unset */
     bool secret;        /* never repeated in an error */
 };
 
-#define SETTINGS_N 21
+#define SETTINGS_N 23
 extern const struct setting settings[SETTINGS_N];
 
-/* Positions that cross-checks need. */
+/* Positions that cross-checks and the keys of a queue need. */
 enum {
     SETTING_DATABASE_URL = 0,
     SETTING_REDIS_URL = 1,
-    SETTING_LOOKAHEAD = 9,
-    SETTING_FEED = 10,
-    SETTING_ADMIN_TOKEN = 16,
+    SETTING_QUEUES_FILE = 2,
+    SETTING_KEY_PREFIX = 3,
+    SETTING_BATCH_SIZE = 4,
+    SETTING_WORKERS = 5,
+    SETTING_PACE = 6,
+    SETTING_LOCK_TIMEOUT = 8,
+    SETTING_LOOKAHEAD = 10,
+    SETTING_FEED = 11,
+    SETTING_SCAN = 12,
+    SETTING_FIRST_RUN_LIMIT = 13,
+    SETTING_ADMIN_TOKEN = 18,
 };
 
 /* The setting that each secret is. */
@@ -70,7 +79,14 @@ struct mode_flag {
 #define MODES_N 7
 extern const struct mode_flag modes[MODES_N];
 
-enum modifier { MODIFIER_DRY_RUN, MODIFIER_REPAIR_STOCK, MODIFIER_REPORT, MODIFIER_MAX_REPAIRS };
+enum modifier {
+    MODIFIER_DRY_RUN,
+    MODIFIER_REPAIR_STOCK,
+    MODIFIER_REPORT,
+    MODIFIER_MAX_REPAIRS,
+    MODIFIER_QUEUE,
+    MODIFIER_YES,
+};
 
 struct modifier_flag {
     const char *flag;
@@ -79,7 +95,7 @@ struct modifier_flag {
     const char *help;
 };
 
-#define MODIFIERS_N 4
+#define MODIFIERS_N 6
 extern const struct modifier_flag modifiers[MODIFIERS_N];
 
 /* What each exit status means. */
@@ -123,15 +139,26 @@ int setting_apply(struct config *c, const struct setting *s, const char *source,
  * character. blanks_allowed: tabs and line breaks may stand within it. */
 const char *config_text_fault(const char *text, bool blanks_allowed);
 
+/* Reads a file of at most `max` bytes, malloc'd and terminated; *len: how many there are, max + 1
+ * for more of them. again: nothing may block, and what is no regular file (a pipe) is not read a
+ * second time. NULL: *reason says why not, or is NULL for a pipe. */
+char *config_file_content(const char *path, bool again, size_t max, size_t *len,
+                          const char **reason) __attribute__((warn_unused_result));
+
 /* Reads the file that a setting's file variable names: what it holds, without the one line end that
- * editors leave, malloc'd. again: nothing may block, and what is no regular file (a pipe) is not
- * read a second time: *out is NULL then. Returns 0 or -1. */
-int config_file_read(const struct setting *s, const char *path, bool again, char **out,
+ * editors leave, malloc'd; NULL for a pipe that is read again. Returns 0 or -1. */
+int config_file_read(const char *variable, const char *path, bool again, char **out,
                      const struct config_error *error) __attribute__((warn_unused_result));
 
 /* The name of a setting's variable, or of its file's, that is nearest to this one (len bytes).
  * known: it is that very name. */
 const char *config_nearest_variable(const char *variable, size_t len, bool *known);
+
+/* How many letters must be put in, left out or changed to make one of the other, each counted as 2;
+ * one in the other case counts as 1. Of `a`, len bytes
+ * long, no more than CONFIG_NAME_MAX count; b is no longer than that. */
+#define CONFIG_NAME_MAX 64
+size_t config_distance(const char *a, size_t len, const char *b);
 
 /* What may stand there: "a whole number from 1 to 5000", "a duration from 1s to 24h, or off".
  * Errors and docs/CONFIGURATION.md say it in these words. */
@@ -142,6 +169,26 @@ const char *setting_preset_shown(const struct setting *s);
 
 /* An environment variable; NULL when it is unset or empty. */
 const char *config_getenv(const char *name);
+
+/* The flag or variable that a value came from, and the value as it was written there. */
+struct config_given {
+    const char *source;
+    const char *text;
+};
+
+/* What the queues are made from, beside the settings in struct config. */
+struct queues_origin {
+    struct config_given file; /* the file's name, or the text itself; text NULL: what is built in */
+    bool inline_text;         /* file.text is the text itself */
+    bool prefix_given;        /* a key prefix was set, not the default's */
+    struct config_given lookahead, feed_interval;
+};
+
+/* Reads the queues into c->queues and c->queue; all other settings are there. Keeps copies of what
+ * the origin holds. Returns 0 or -1; what was read is c's in both cases. In queues.c. */
+int config_queues_read(struct config *c, const struct queues_origin *origin,
+                       const struct config_error *error) __attribute__((warn_unused_result));
+void config_queues_clear(struct config *c);
 
 /* A variable for a part of a server's address, where the URL is not set. */
 struct address_part {

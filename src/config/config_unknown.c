@@ -3,31 +3,40 @@
 
 #include "base/log.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "SWEEPER_"
-#define NAME_MAX_LEN 64
 
 extern char **environ;
 
-/* How many letters must be put in, left out or changed to make one of the other. */
-static size_t distance(const char *a, size_t a_len, const char *b)
+static size_t difference(char a, char b)
 {
-    size_t row[NAME_MAX_LEN + 1];
+    if (a == b)
+        return 0;
+    return tolower((unsigned char)a) == tolower((unsigned char)b) ? 1 : 2;
+}
+
+size_t config_distance(const char *a, size_t len, const char *b)
+{
+    size_t row[CONFIG_NAME_MAX + 1];
+    size_t a_len = len < CONFIG_NAME_MAX ? len : CONFIG_NAME_MAX;
     size_t b_len = strlen(b);
+    assert(b_len <= CONFIG_NAME_MAX);
     for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
+        row[j] = 2 * j;
     for (size_t i = 1; i <= a_len; i++) {
         size_t diagonal = row[0];
-        row[0] = i;
+        row[0] = 2 * i;
         for (size_t j = 1; j <= b_len; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            size_t best = diagonal + difference(a[i - 1], b[j - 1]);
             diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
+            if (row[j] + 2 < best)
+                best = row[j] + 2;
+            if (row[j - 1] + 2 < best)
+                best = row[j - 1] + 2;
             row[j] = best;
         }
     }
@@ -44,7 +53,7 @@ static void consider(struct nearest *nearest, const char *name, const char *vari
     size_t d;
     if (name == NULL)
         return;
-    d = distance(variable, len, name);
+    d = config_distance(variable, len, name);
     if (nearest->name == NULL || d < nearest->distance)
         *nearest = (struct nearest){name, d};
 }
@@ -52,8 +61,6 @@ static void consider(struct nearest *nearest, const char *name, const char *vari
 const char *config_nearest_variable(const char *variable, size_t len, bool *known)
 {
     struct nearest nearest = {NULL, 0};
-    if (len > NAME_MAX_LEN)
-        len = NAME_MAX_LEN;
     for (int i = 0; i < SETTINGS_N; i++) {
         consider(&nearest, settings[i].variable, variable, len);
         consider(&nearest, settings[i].file_variable, variable, len);
@@ -67,16 +74,16 @@ void config_warn_unknown(void)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         size_t len = strcspn(*entry, "=");
-        char name[NAME_MAX_LEN + 1];
+        char name[CONFIG_NAME_MAX + 1];
         bool known;
         if (strncmp(*entry, PREFIX, sizeof(PREFIX) - 1) != 0)
             continue;
 
         const char *nearest = config_nearest_variable(*entry, len, &known);
-        if (known && len <= NAME_MAX_LEN)
+        if (known && len <= CONFIG_NAME_MAX)
             continue;
-        if (len > NAME_MAX_LEN)
-            len = NAME_MAX_LEN;
+        if (len > CONFIG_NAME_MAX)
+            len = CONFIG_NAME_MAX;
         memcpy(name, *entry, len);
         name[len] = '\0';
         log_event(LOG_WARN,

@@ -75,11 +75,20 @@ const char *config_text_fault(const char *text, bool blanks_allowed)
     return NULL;
 }
 
+static bool is_off(const struct value *v)
+{
+    return v->s->off_allowed && strcasecmp(v->text, "off") == 0;
+}
+
 static int apply_int(const struct value *v)
 {
     int64_t min;
     int64_t max;
     int64_t number;
+    if (is_off(v)) {
+        *(int *)field(v) = -1;
+        return 0;
+    }
     if (parse_int(v->s->min, INT32_MIN, INT32_MAX, &min) != 0 ||
         parse_int(v->s->max, INT32_MIN, INT32_MAX, &max) != 0 ||
         parse_int(v->text, min, max, &number) != 0)
@@ -93,7 +102,7 @@ static int apply_duration(const struct value *v)
     int64_t min_us;
     int64_t max_us;
     int64_t us;
-    if (v->s->off_allowed && strcasecmp(v->text, "off") == 0) {
+    if (is_off(v)) {
         *(int64_t *)field(v) = 0;
         return 0;
     }

@@ -77,10 +77,10 @@ static void swap_texts(char **a, char **b)
 static int take(struct secrets *s, enum config_secret which, const char *text,
                 const struct config_error *error)
 {
-    const struct setting *setting = secret_settings[which];
     struct config fresh = {0};
     struct redis_address former = s->now.redis;
-    if (setting_apply(&fresh, setting, setting->file_variable, text, error) != 0)
+    if (setting_apply(&fresh, secret_settings[which], s->config->files[which].variable, text,
+                      error) != 0)
         return -1;
     switch (which) {
     case CONFIG_POSTGRES:
@@ -120,11 +120,11 @@ static void say_changed(const struct secrets *s, enum config_secret which)
                                            : NULL;
     if (place != NULL)
         log_event(LOG_INFO, "A secret's file has changed: its new value is used from now on",
-                  LOG_STR, "variable", secret_settings[which]->file_variable, LOG_STR,
+                  LOG_STR, "variable", s->config->files[which].variable, LOG_STR,
                   which == CONFIG_POSTGRES ? "postgres" : "redis", place, LOG_END);
     else
         log_event(LOG_INFO, "A secret's file has changed: its new value is used from now on",
-                  LOG_STR, "variable", secret_settings[which]->file_variable, LOG_END);
+                  LOG_STR, "variable", s->config->files[which].variable, LOG_END);
     free(place);
 }
 
@@ -140,27 +140,27 @@ static void say_usable(struct secret_file *file, const char *variable)
 
 static void read_anew(struct secrets *s, enum config_secret which, enum log_level fault_level)
 {
-    const struct setting *setting = secret_settings[which];
     const char *path = s->config->files[which].path;
+    const char *variable = s->config->files[which].variable;
     struct secret_file *file = &s->files[which];
     char fault[512];
     const struct config_error error = {fault, sizeof(fault)};
     char *text = NULL;
     if (path == NULL)
         return;
-    if (config_file_read(setting, path, true, &text, &error) != 0) {
+    if (config_file_read(variable, path, true, &text, &error) != 0) {
         say_fault(file, fault_level, fault);
         return;
     }
     if (text == NULL) /* a pipe */
         return;
     if (strcmp(text, file->text) == 0) {
-        say_usable(file, setting->file_variable);
+        say_usable(file, variable);
     } else if (take(s, which, text, &error) != 0) {
         say_fault(file, fault_level, fault);
     } else {
         swap_texts(&file->text, &text);
-        say_usable(file, setting->file_variable);
+        say_usable(file, variable);
         say_changed(s, which);
         if (which != CONFIG_ADMIN_TOKEN)
             s->on_change(s->arg);

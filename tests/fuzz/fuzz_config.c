@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             char *value = strchr(line, '=');
             *value++ = '\0';
             (void)setenv(line, value, 1);
-        } else if (argc <= WORDS_MAX) {
+        } else if (strncmp(line, "--queues", 8) != 0 && argc <= WORDS_MAX) {
             argv[argc++] = line;
         }
     }
