@@ -1,11 +1,6 @@
 /* One queue: whose holds are released, and how, as the queues file says it, or as it is built in
-<<<<<<< Updated upstream
- * (docs/CONFIGURATION.md). What is here has been read, not proved: names may not exist, SQL may be
- * wrong. The file's reader (queues.c) alone fills it; everything else reads.
-=======
  * (docs/CONFIGURATION.md). What is here has been read, not proved: names may not exist, SQL may
  * be wrong. The file's reader (queue_read.c) alone fills it; everything else reads.
->>>>>>> Stashed changes
  *
  * A text that was not given, and has no default, is NULL. `line` is where it stands in the file,
  * from 1; 0 for what is built in or a default. */
