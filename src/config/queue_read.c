@@ -3,6 +3,7 @@
  * twice: that is noted here. What must hold between keys is looked at when a queue ends. */
 #include "config/queue_read.h"
 
+#include "config/queue_sql.h"
 #include "config/queue_text.h"
 #include "config/queue_values.h"
 
@@ -193,6 +194,16 @@ static int check_carry(const struct queue_reader *r)
     return 0;
 }
 
+/* After the defaults: what is assigned is compared with the columns. */
+static int check_sql(const struct queue_reader *r)
+{
+    char why[256];
+    int line;
+    if (queue_sql_check(&r->to->queue, &line, why, sizeof(why)) == 0)
+        return 0;
+    return queue_source_fail(&r->source, line, "queue \"%s\": %s", r->to->queue.name, why);
+}
+
 /* A default, where nothing was given. */
 static int preset(const struct queue_reader *r, struct queue_text *text, const char *value)
 {
@@ -272,7 +283,7 @@ static int queue_read(struct queue_reader *r, struct queue_list *list,
     if (check_mandatory(r, &keys) != 0 || check_stock(r) != 0 || check_active(r) != 0 ||
         check_carry(r) != 0)
         return -1;
-    return presets(r);
+    return presets(r) != 0 ? -1 : check_sql(r);
 }
 
 static int queues_read(struct queue_reader *r, struct queue_list *list)

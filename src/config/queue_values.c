@@ -238,21 +238,14 @@ static int read_statements(struct queue_reader *r, const struct queue_key_row *r
     if (want(r, row, first, QUEUE_ITEM_LIST, "each statement is an item, - | and a block") != 0)
         return -1;
     for (;;) {
-        struct queue_text *also = &q->also[q->nalso];
         struct queue_item item;
         bool end;
         if (next_of(r, row, q->nalso, QUEUE_LIST_MAX, &item, &end) != 0)
             return -1;
         if (end)
             return 0;
-        if (queue_sql_take(&r->source, row->name, &item, also) != 0)
+        if (queue_sql_take(&r->source, row->name, &item, &q->also[q->nalso]) != 0)
             return -1;
-        if (strstr(also->text, "{released}") == NULL)
-            return queue_source_fail(&r->source, item.line,
-                                     "%s: this statement does not name {released}, the relation of "
-                                     "what was released: without it, it would not know what it is "
-                                     "about",
-                                     row->name);
         q->nalso++;
     }
 }
