@@ -60,6 +60,15 @@ enum log_field {
  * Never fails the caller: a record that cannot be built or written is dropped. */
 void log_event(enum log_level level, const char *message, ...);
 
+#define LOG_QUEUE_MAX 40 /* bytes of a queue's name */
+
+/* The queue that what follows is about: every record of this thread gets its name, in the field
+ * `queue`, until another is set; NULL: none. The name is borrowed. Returns the former one, to be
+ * set again. Whoever calls back later (a timer, a link, a request) remembers the queue of its
+ * maker, and sets it for the time of the call: so nobody else passes it on. */
+const char *log_set_queue(const char *name);
+const char *log_queue(void);
+
 /* Writes "reservation-sweeper: TEXT" on stderr, which is no record, in order with those that are.
  */
 void log_plain(const char *text);

@@ -30,8 +30,8 @@ void metrics_value(struct metrics *m, double value);
 /* A family of one value without labels. */
 void metrics_single(struct metrics *m, enum metric_id id, double value);
 
-/* All of a histogram, in a family of its own: counts[i] are the observations of bucket i alone, the
- * one after the last bound being those beyond it. */
+/* All samples of a histogram, each with the labels given before: counts[i] are the observations of
+ * bucket i alone, the one after the last bound being those beyond it. */
 void metrics_histogram(struct metrics *m, const double *bounds, size_t nbounds,
                        const uint64_t *counts, double sum);
 

@@ -27,6 +27,9 @@ const char *secrets_admin_token(struct secrets *s);
 /* Reads every file anew, on SIGHUP: what is not usable is an ERROR, always. */
 void secrets_reload(struct secrets *s);
 
+/* The same for Postgres's address alone. */
+void secrets_reload_postgres(struct secrets *s);
+
 /* Where the servers are, for logs, from what was read last; malloc'd, NULL: out of memory. */
 char *secrets_describe_postgres(const struct secrets *s);
 char *secrets_describe_redis(const struct secrets *s);

@@ -3,7 +3,7 @@
  *
  * In the daemon all of it is known already when it is asked for: what the claims bring along, what
  * the feed sees at each poll, and now and then a question about Redis's sizes. No probe waits for a
- * server. */
+ * server. Each queue has a health of its own; what is said of all of them is made of theirs. */
 #ifndef RS_HEALTH_H
 #define RS_HEALTH_H
 
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct clock_watch;
 struct due_found;
 struct feed;
 struct health;
@@ -32,8 +33,9 @@ struct health_server {
     int64_t clock_offset_us; /* its clock against this host's */
 };
 
-/* Times are Postgres's. Strings are borrowed. */
+/* Of one queue. Times are Postgres's. Strings are borrowed. */
 struct health_report {
+    const char *queue;
     bool ready;
     char reason[PG_REASON_SIZE + 128]; /* when not ready */
     bool degraded;                     /* Redis cannot be used: releases go on from Postgres */
@@ -69,9 +71,13 @@ int64_t health_overdue_us(const struct health_report *r);
  * or "". */
 void health_judge(struct health_report *r, const char *unusable);
 
-/* The bodies of /status and /readyz: JSON, one line, malloc'd; NULL: out of memory. */
-char *health_status_json(const struct health_report *r);
-char *health_ready_json(const struct health_report *r);
+/* What n queues, one at least, come to: ready when each is, else for the reasons of those that are
+ * not; the oldest overdue of all; the sums of what is failed and locked, where all are known. */
+void health_sum(const struct health_report *reports, int n, struct health_report *sum);
+
+/* The bodies of /status and /readyz, of n queues: JSON, one line, malloc'd; NULL: out of memory. */
+char *health_status_json(const struct health_report *reports, int n);
+char *health_ready_json(const struct health_report *reports, int n);
 
 struct locked;
 /* The oldest of what others have locked, as it is shown, with the times at which that was first
@@ -82,10 +88,12 @@ struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int6
 struct json_t *health_failures(const struct due_found *found, size_t n);
 
 struct health_options {
+    const char *queue; /* its name */
     struct parts *parts;
     struct sweeper *sweeper;
     struct feed *feed;
-    char *const *postgres, *const *redis; /* addresses to be shown: they may change */
+    char *const *postgres, *const *redis;             /* addresses to be shown: they may change */
+    struct clock_watch *postgres_clock, *redis_clock; /* shared by all queues of the server */
 };
 
 /* All of options must outlive it. NULL: out of memory. */
@@ -103,7 +111,8 @@ void health_reconciled(struct health *h, const struct reconcile_result *result);
 /* The strings and failures of the report are good until the loop turns. */
 void health_read(struct health *h, struct health_report *report);
 
-/* The body of /metrics, malloc'd, with its length; NULL: out of memory. */
-char *health_metrics(struct health *h, size_t *len);
+/* The body of /metrics, of n queues, one at least; malloc'd, with its length; NULL: out of memory.
+ */
+char *health_metrics(struct health *const *queues, int n, size_t *len);
 
 #endif

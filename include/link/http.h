@@ -13,13 +13,22 @@ struct http;
 struct http_request;
 struct loop;
 
+#define HTTP_PARAMS_MAX 8
+
+/* A parameter of the query string. */
+struct http_param {
+    const char *name;
+    bool text; /* any text but an empty one; else true or false */
+};
+
 struct http_route {
     const char *path;
     bool changes; /* POST, with the token; else GET and HEAD, open to everyone */
-    /* Parameters that may be true or false, up to a NULL; NULL: there are none. What is none of
-     * these, given twice or neither true nor false is answered with 400 (a misspelt dryRun must not
-     * do the work). */
-    const char *const *switches;
+    /* Up to one without a name, HTTP_PARAMS_MAX at most; NULL: there are none. What is none of
+     * these, given twice or not as it may be is answered with 400 (a misspelt dryRun must not do
+     * the work).
+     */
+    const struct http_param *params;
     /* Owes the request one http_reply, now or later. */
     void (*handle)(void *arg, struct http_request *request);
 };
@@ -51,8 +60,11 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 /* {"error": message}, whole, whatever bytes it has. */
 void http_reply_error(struct http_request *request, int status, const char *message);
 
-/* Whether a switch of the request's route is on: ?name=true. Without it, or with ?name=false, it is
- * off. */
+/* Whether a parameter of the request's route that is no text is on: ?name=true. Without it, or with
+ * ?name=false, it is off. */
 bool http_switch_on(const struct http_request *request, const char *name);
+
+/* What a parameter that is a text was given; NULL: it was not. Good until the request's answer. */
+const char *http_text(const struct http_request *request, const char *name);
 
 #endif

@@ -40,7 +40,8 @@ int loop_on_signal(struct loop *loop, int signo, event_cb *cb, void *arg)
 /* A library has blocked the loop for so long: nobody was heard meanwhile. */
 void loop_blocked(struct loop *loop, int64_t us);
 
-/* A timer that is not armed; cb(arg) is called from the loop. NULL when memory ran out. */
+/* A timer that is not armed; cb(arg) is called from the loop, with the log's queue (log_set_queue)
+ * as it is now. NULL when memory ran out. */
 struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg);
 
 /* The same for the deadline of somebody else's answer: what loop_blocked is told does not count. */

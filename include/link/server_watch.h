@@ -23,7 +23,7 @@ void server_watch_free(struct server_watch *w); /* NULL is legal */
 
 /* It is out of reach, or refuses: message (a literal) says which, reason why. lasting: what was
  * tried since has failed too; else it may be a blip. To be called again whenever something is
- * known anew; repeats are cheap. */
+ * known anew; repeats are cheap. The records are about the log's queue as it is now (log.h). */
 void server_watch_down(struct server_watch *w, const char *message, const char *reason,
                        bool lasting);
 

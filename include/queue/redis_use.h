@@ -6,7 +6,10 @@
  * A connection is used after a probe has gone through (due_queue_probe). The first call of the
  * queue that Redis refuses ends the use; then the probe is made again every second, after relapses
  * every five, until it goes through. In use it is made every thirty, since some rights are needed
- * seldom. */
+ * seldom.
+ *
+ * Each queue has a use of its own, since rights may differ by key. The records are one outage for
+ * all of them: it is over when none is degraded. */
 #ifndef RS_REDIS_USE_H
 #define RS_REDIS_USE_H
 
@@ -17,25 +20,30 @@
 
 struct due_queue;
 struct loop;
+struct redis_outage;
 struct redis_use;
 
+/* address: for the records; borrowed, and may become another. NULL: out of memory. */
+struct redis_outage *redis_outage_new(struct loop *loop, struct redis_link *redis,
+                                      char *const *address);
+void redis_outage_free(struct redis_outage *o); /* after its uses; NULL is legal */
+
+/* What the link's on_state says: for all uses. */
+void redis_outage_link(struct redis_outage *o, enum redis_state state, const char *reason);
+
 struct redis_use_options {
-    struct redis_link *redis;
-    struct due_queue *queue; /* over that link; its on_refused is taken */
-    char *const *address;    /* for the records; borrowed, and may become another */
+    struct redis_outage *outage;
+    struct due_queue *queue; /* over its link; its on_refused is taken */
     event_cb *on_change;
     void *arg;
 };
 
-/* Link and address must outlive it. on_change fires on a turn of its own when redis_use_ok
+/* The outage must outlive it. on_change fires on a turn of its own when redis_use_ok
  * or redis_use_degraded has changed, and after each reconnect. NULL: out of memory. */
 struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options);
 
 /* The queue must be closed before; NULL is legal. */
 void redis_use_free(struct redis_use *u);
-
-/* What the link's on_state says. */
-void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason);
 
 /* A probe has gone through, and nothing has been refused since. */
 bool redis_use_ok(const struct redis_use *u);

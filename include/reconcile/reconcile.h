@@ -54,6 +54,9 @@ void reconcile_run(struct reconcile *r, event_cb *begun,
 /* From reconcile_run until done has been called. */
 bool reconcile_running(const struct reconcile *r);
 
+/* The record `Reconciliation completed`: of one run, or the sum of several queues'. */
+void reconcile_log_completed(const struct reconcile_result *result);
+
 /* Ends the run after the step in hand and gives the role up; done follows with !ok. */
 void reconcile_stop(struct reconcile *r);
 

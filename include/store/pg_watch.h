@@ -1,5 +1,5 @@
-/* Postgres as all links of the daemon see it: one outage, however many of them meet it. It is said
- * by server_watch.h. */
+/* Postgres as all links of the daemon see it: one outage, however many of them, of however many
+ * queues, meet it. It is said by server_watch.h, of no queue. */
 #ifndef RS_PG_WATCH_H
 #define RS_PG_WATCH_H
 
@@ -8,12 +8,20 @@
 #include <stdbool.h>
 
 struct loop;
+struct pg_outage;
 struct pg_watch;
+
+/* Of one server. address: shown in the records; borrowed, and may become another. NULL: out of
+ * memory. */
+struct pg_outage *pg_outage_new(struct loop *loop, char *const *address);
+void pg_outage_free(struct pg_outage *o); /* after its watches; NULL is legal */
+
+/* The links of one queue. */
 
 #define PG_WATCH_FEED 0 /* the feed's link; those of workers are 1, 2, ... */
 
-/* address: shown in the records; borrowed, and may become another. NULL: out of memory. */
-struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlinks);
+/* The outage must outlive it. NULL: out of memory. */
+struct pg_watch *pg_watch_new(struct pg_outage *outage, int nlinks);
 void pg_watch_free(struct pg_watch *w); /* NULL is legal */
 
 /* slept(arg) fires from inside pg_watch_link when another link is back that was lost while the

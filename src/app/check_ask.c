@@ -32,7 +32,8 @@ void check_end(struct check_database *c)
 
 void check_lost(struct check_database *c, const char *reason)
 {
-    check_fail(c->report, "Postgres at %s does not answer: %s", c->context->postgres, reason);
+    check_fail(c->report, "Postgres at %s does not answer: %s", context_postgres(c->context),
+               reason);
     check_end(c);
 }
 

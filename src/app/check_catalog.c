@@ -83,7 +83,7 @@ static void on_server(struct check_database *c, const struct pg_result *r,
         check_fail(
             c->report,
             "Postgres at %s is a hot standby and read-only: name the primary, or all servers",
-            c->context->postgres);
+            context_postgres(c->context));
         check_end(c);
         return;
     }

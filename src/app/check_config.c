@@ -63,13 +63,13 @@ static void on_limit(void *arg)
 {
     struct check *c = arg;
     if (!c->report.done[CHECK_REDIS]) {
-        check_fail(&c->report, "Redis at %s is out of reach: %s", c->context.redis,
+        check_fail(&c->report, "Redis at %s is out of reach: %s", context_redis(&c->context),
                    why(redis_link_last_error(c->context.parts.redis)));
         check_done(&c->report, CHECK_REDIS);
     }
     if (!c->database.begun) {
         c->database.begun = true;
-        check_fail(&c->report, "Postgres at %s is out of reach: %s", c->context.postgres,
+        check_fail(&c->report, "Postgres at %s is out of reach: %s", context_postgres(&c->context),
                    why(pg_link_last_error(c->database.link)));
         check_done(&c->report, CHECK_POSTGRES);
     }

@@ -63,7 +63,8 @@ void check_postgres_begin(struct check_database *c)
     snprintf(c->role, sizeof(c->role), "CURRENT_USER"); /* until it is known */
     c->tables[0] = pg_link_quote_ident(c->link, mapping_name_text(NAME_RESERVATIONS));
     c->tables[1] = pg_link_quote_ident(c->link, mapping_name_text(NAME_INVENTORY));
-    check_ok("Postgres %d.%d at %s", version / 10000, version % 10000, c->context->postgres);
+    check_ok("Postgres %d.%d at %s", version / 10000, version % 10000,
+             context_postgres(c->context));
     if (c->tables[0] == NULL || c->tables[1] == NULL)
         check_lost(c, "out of memory");
     else

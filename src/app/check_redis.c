@@ -29,9 +29,9 @@ static void on_probed(void *arg, const char *error)
         check_fail(c->report, "%s", unusable);
     } else if (error != NULL) {
         check_fail(c->report, "Redis %s at %s refuses what the sweeper asks of it: %s",
-                   info->version, c->context->redis, error);
+                   info->version, context_redis(c->context), error);
     } else {
-        check_ok("Redis %s at %s", info->version, c->context->redis);
+        check_ok("Redis %s at %s", info->version, context_redis(c->context));
         check_ok("Redis: rights, memory, types of keys");
     }
     look_at_server(info);

@@ -9,7 +9,9 @@
 
 struct drain_result;
 
+/* Of one queue. */
 struct cleanup {
+    const char *queue;
     int64_t began_us; /* monotonic */
     bool dry_run;
     uint64_t cleaned; /* reservations released, or, in a dry run, due */
@@ -21,10 +23,14 @@ struct cleanup {
 /* What a drain has come to so far. */
 void cleanup_take(struct cleanup *c, const struct drain_result *result);
 
-/* INFO: it came to its end. */
-void cleanup_completed(const struct cleanup *c);
+/* Adds another queue's: the sum has no queue. */
+void cleanup_add(struct cleanup *sum, const struct cleanup *more);
 
-/* ERROR: it did not. error: one line. */
+/* INFO: it came to its end, for n queues, 1 at least. Of several the totals, and what each has come
+ * to in `queues`. */
+void cleanup_completed(const struct cleanup *list, int n);
+
+/* ERROR: for this queue it did not. error: one line. */
 void cleanup_failed(const struct cleanup *c, const char *error);
 
 #endif

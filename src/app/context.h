@@ -1,22 +1,20 @@
-/* What every mode that talks to the servers sets up: loop, Redis, statements, shared state. */
+/* What every mode that talks to the servers sets up: for one queue, as the modes that end by
+ * themselves go through them; and the parts of one queue, as the daemon has them of each. */
 #ifndef RS_CONTEXT_H
 #define RS_CONTEXT_H
 
+#include "app/servers.h"
 #include "base/callback.h"
-#include "link/redis_link.h"
 #include "release/parts.h"
 
-struct secrets;
-
 struct context {
+    struct servers servers;
+    struct database *database;
     struct parts parts;
-    struct secrets *secrets;
-    char *postgres; /* where, for logs: as the secrets say it now */
-    char *redis;
-    unsigned postgres_moves; /* times that it was another server */
 };
 
-/* on_redis: the Redis link's on_state. 0, or -1 (out of memory; logged). */
+/* config: the queue's settings. on_redis: the Redis link's on_state. 0, or -1 (out of memory;
+ * logged). */
 int context_open(struct context *c, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
     __attribute__((warn_unused_result));
@@ -31,7 +29,19 @@ void context_close_queue(struct context *c);
 /* Frees everything; users of the loop must have been freed before. */
 void context_close(struct context *c);
 
+/* Where the servers are, for logs. */
+const char *context_postgres(const struct context *c);
+const char *context_redis(const struct context *c);
+
 /* NULL, or one sentence on why this Redis cannot be used (a Cluster). Requires that it is up. */
 const char *context_redis_unusable(const struct context *c);
+
+/* The parts of a queue. Returns 0, or -1: out of memory; to be cleared in both cases. */
+int queue_parts_init(struct parts *parts, struct servers *servers, struct database *database,
+                     const struct config *config) __attribute__((warn_unused_result));
+void queue_parts_clear(struct parts *parts);
+
+/* As many descriptors may be open as the queues need; else it is said at ERROR. */
+bool enough_files(const struct config *config, int nqueues) __attribute__((warn_unused_result));
 
 #endif

@@ -1,9 +1,10 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
 #include "app/http_routes.h"
 
-#include "app/sweep_job.h"
+#include "app/queue_run.h"
+#include "app/reconcile_all.h"
+#include "app/sweep_all.h"
 #include "base/callback.h"
-#include "base/json_text.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -12,30 +13,27 @@
 #include "link/http.h"
 #include "link/loop.h"
 #include "link/redis_link.h"
-#include "reconcile/reconcile.h"
 #include "release/parts.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define QUEUE "queue"
 #define DRY_RUN "dryRun"
 #define REPAIR_STOCK "repairStock"
 #define LAST_WORD_US (50 * MS_US) /* for an answer to leave before the loop ends */
 
 struct http_routes {
-    struct parts *parts;
-    struct health *health;
-    struct secrets *secrets;
+    struct http_routes_options options;
     struct http *http;
     struct timer *reap; /* frees what has ended, outside its callback */
 
-    struct sweep_job *job;
-    struct http_request *job_request;
-    bool job_over;
-    struct reconcile *reconcile;
+    struct sweep_all *sweep;
+    struct http_request *sweep_request;
+    bool sweep_over;
+    struct reconcile_all *reconcile;
     struct http_request *reconcile_request; /* until it has begun, or cannot */
     struct reconcile_options reconcile_options;
     bool reconcile_over;
@@ -44,6 +42,40 @@ struct http_routes {
     event_cb *done;
     void *done_arg;
 };
+
+/* The queues that a request is about: some of those that there are, one behind the other. */
+struct asked {
+    struct queue_run *const *queues;
+    int n;
+};
+
+/* False: there is no such queue, which has been answered. */
+static bool asked_for(const struct http_routes *r, struct http_request *request,
+                      struct asked *asked)
+{
+    const struct queue_runs *all = r->options.queues;
+    const char *name = http_text(request, QUEUE);
+    int i = name != NULL ? queue_runs_find(all, name) : 0;
+    char *text = NULL;
+    size_t size = 0;
+    if (i >= 0) {
+        *asked = (struct asked){&all->all[i], name != NULL ? 1 : all->n};
+        return true;
+    }
+    FILE *out = open_memstream(&text, &size);
+    if (out != NULL) {
+        fprintf(out, "unknown queue \"%s\": there %s ", name, all->n > 1 ? "are" : "is");
+        for (i = 0; i < all->n; i++)
+            fprintf(out, "%s%s", i > 0 ? ", " : "", queue_run_name(all->all[i]));
+        if (fclose(out) != 0) {
+            free(text);
+            text = NULL;
+        }
+    }
+    http_reply_error(request, 400, text != NULL ? text : "unknown queue");
+    free(text);
+    return false;
+}
 
 /* Takes text over; NULL: out of memory. */
 static void reply_text(struct http_request *request, int status, const char *type, char *text,
@@ -72,76 +104,81 @@ static void get_healthz(void *arg, struct http_request *request)
     http_reply(request, 200, NULL, body, sizeof(body) - 1);
 }
 
+/* Answers with what is known of the queues that were asked for. */
+static void reply_health(const struct http_routes *r, struct http_request *request, bool verdict)
+{
+    struct asked asked;
+    if (!asked_for(r, request, &asked))
+        return;
+    struct health_report *reports = calloc((size_t)asked.n, sizeof(*reports));
+    if (reports == NULL) {
+        http_reply_error(request, 503, "out of memory");
+        return;
+    }
+    bool ready = true;
+    for (int i = 0; i < asked.n; i++) {
+        health_read(queue_run_health(asked.queues[i]), &reports[i]);
+        ready = ready && reports[i].ready;
+    }
+    reply_json(request, verdict && !ready ? 503 : 200,
+               verdict ? health_ready_json(reports, asked.n)
+                       : health_status_json(reports, asked.n));
+    free(reports);
+}
+
 static void get_readyz(void *arg, struct http_request *request)
 {
-    struct http_routes *r = arg;
-    struct health_report report;
-    health_read(r->health, &report);
-    reply_json(request, report.ready ? 200 : 503, health_ready_json(&report));
+    reply_health(arg, request, true);
 }
 
 static void get_status(void *arg, struct http_request *request)
 {
-    struct http_routes *r = arg;
-    struct health_report report;
-    health_read(r->health, &report);
-    reply_json(request, 200, health_status_json(&report));
+    reply_health(arg, request, false);
 }
 
 static void get_metrics(void *arg, struct http_request *request)
 {
-    struct http_routes *r = arg;
+    const struct http_routes *r = arg;
+    const struct queue_runs *queues = r->options.queues;
+    struct health **healths = calloc((size_t)queues->n, sizeof(struct health *));
     size_t len = 0;
-    char *text = health_metrics(r->health, &len);
+    char *text = NULL;
+    for (int i = 0; healths != NULL && i < queues->n; i++)
+        healths[i] = queue_run_health(queues->all[i]);
+    if (healths != NULL)
+        text = health_metrics(healths, queues->n, &len);
+    free(healths);
     reply_text(request, 200, METRICS_TYPE, text, len);
 }
 
-/* With what was released all the same. */
-static char *swept_json(const struct sweep_job_result *result)
-{
-    json_t *o = json_object();
-    const char *error = result->error;
-    if (error == NULL && result->failed > 0)
-        error = "Postgres refused some reservations; see the log";
-    if (error != NULL)
-        (void)json_object_set_new(o, "error", json_text(error));
-    (void)json_object_set_new(o, "cleanedCount", json_integer((json_int_t)result->cleaned));
-    if (error != NULL)
-        (void)json_object_set_new(o, "failedCount", json_integer((json_int_t)result->failed));
-    if (error != NULL || result->skipped > 0)
-        (void)json_object_set_new(o, "skippedCount", json_integer((json_int_t)result->skipped));
-    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
-    return text;
-}
-
-static void on_swept(void *arg, const struct sweep_job_result *result)
+static void on_swept(void *arg, const struct sweep_outcome *outcomes, int n)
 {
     struct http_routes *r = arg;
-    struct http_request *request = r->job_request;
-    r->job_request = NULL;
-    r->job_over = true;
+    struct http_request *request = r->sweep_request;
+    int status;
+    char *text = sweep_outcomes_json(outcomes, n, &status);
+    r->sweep_request = NULL;
+    r->sweep_over = true;
     timer_after_us(r->reap, 0);
-    if (result->error != NULL && result->out_of_reach)
-        http_reply_error(request, 503, result->error);
-    else
-        reply_json(request, result->error == NULL && result->failed == 0 ? 200 : 500,
-                   swept_json(result));
+    reply_json(request, status, text);
 }
 
 static void post_sweep(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
+    struct asked asked;
+    if (!asked_for(r, request, &asked))
+        return;
     if (r->stopping) {
         http_reply_error(request, 503, "the sweeper is stopping");
-    } else if (r->job != NULL) {
+    } else if (r->sweep != NULL) {
         http_reply_error(request, 409, "a sweep is running");
     } else {
-        r->job = sweep_job_new(r->parts, on_swept, r);
-        if (r->job == NULL)
+        r->sweep = sweep_all_new(asked.queues, asked.n, on_swept, r);
+        if (r->sweep == NULL)
             http_reply_error(request, 503, "out of memory");
         else
-            r->job_request = request;
+            r->sweep_request = request;
     }
 }
 
@@ -157,54 +194,71 @@ static void on_reconcile_begun(void *arg)
     http_reply(request, 202, NULL, body, (size_t)n);
 }
 
-static void on_reconciled(void *arg, const struct reconcile_result *result)
+static void on_reconciled(void *arg, const struct reconcile_result *first)
 {
     struct http_routes *r = arg;
-    if (!result->taken) /* else it is another process's */
-        health_reconciled(r->health, result);
     if (r->reconcile_request != NULL) {
-        http_reply_error(r->reconcile_request, result->taken ? 409 : 503, result->error);
+        http_reply_error(r->reconcile_request, first->taken ? 409 : 503, first->error);
         r->reconcile_request = NULL;
     }
     r->reconcile_over = true;
     timer_after_us(r->reap, 0);
 }
 
-static void start_reconcile(struct http_routes *r, struct http_request *request)
+static void start_reconcile(struct http_routes *r, struct http_request *request,
+                            const struct asked *asked)
 {
     r->reconcile_options = (struct reconcile_options){
         .dry_run = http_switch_on(request, DRY_RUN),
         .repair_stock = http_switch_on(request, REPAIR_STOCK),
-        .max_repairs = r->parts->config->max_repairs,
+        .max_repairs = r->options.config->max_repairs,
     };
-    r->reconcile = reconcile_new(r->parts, &r->reconcile_options);
-    if (r->reconcile == NULL) {
+    const struct reconcile_all_options options = {
+        .loop = r->options.loop,
+        .queues = asked->queues,
+        .n = asked->n,
+        .each = r->reconcile_options,
+        .begun = on_reconcile_begun,
+        .done = on_reconciled,
+        .arg = r,
+    };
+    r->reconcile = reconcile_all_new(&options);
+    if (r->reconcile == NULL)
         http_reply_error(request, 503, "out of memory or file descriptors");
-        return;
-    }
-    r->reconcile_request = request;
-    reconcile_run(r->reconcile, on_reconcile_begun, on_reconciled, r);
+    else
+        r->reconcile_request = request;
+}
+
+static bool any_degraded(const struct asked *asked)
+{
+    for (int i = 0; i < asked->n; i++)
+        if (parts_degraded(queue_run_parts(asked->queues[i])))
+            return true;
+    return false;
 }
 
 static void post_reconcile(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
+    struct asked asked;
+    if (!asked_for(r, request, &asked))
+        return;
     if (r->stopping)
         http_reply_error(request, 503, "the sweeper is stopping");
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
-    else if (redis_link_state(r->parts->redis) != REDIS_LINK_UP)
+    else if (redis_link_state(queue_run_parts(asked.queues[0])->redis) != REDIS_LINK_UP)
         http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
-    else if (parts_degraded(r->parts))
+    else if (any_degraded(&asked))
         http_reply_error(request, 503,
                          "Redis refuses what the sweeper asks of it: nothing can be compared");
     else
-        start_reconcile(r, request);
+        start_reconcile(r, request, &asked);
 }
 
 static void check_stopped(struct http_routes *r)
 {
-    if (r->stopping && r->job == NULL && r->reconcile == NULL && r->done != NULL) {
+    if (r->stopping && r->sweep == NULL && r->reconcile == NULL && r->done != NULL) {
         event_cb *done = r->done;
         r->done = NULL;
         done(r->done_arg);
@@ -214,16 +268,16 @@ static void check_stopped(struct http_routes *r)
 static void on_reap(void *arg)
 {
     struct http_routes *r = arg;
-    bool over = r->reconcile_over || r->job_over;
+    bool over = r->reconcile_over || r->sweep_over;
     if (r->reconcile_over) {
-        reconcile_free(r->reconcile);
+        reconcile_all_free(r->reconcile);
         r->reconcile = NULL;
         r->reconcile_over = false;
     }
-    if (r->job_over) {
-        sweep_job_free(r->job);
-        r->job = NULL;
-        r->job_over = false;
+    if (r->sweep_over) {
+        sweep_all_free(r->sweep);
+        r->sweep = NULL;
+        r->sweep_over = false;
     }
     if (over && r->stopping)
         timer_after_us(r->reap, LAST_WORD_US);
@@ -231,30 +285,29 @@ static void on_reap(void *arg)
         check_stopped(r);
 }
 
-static const char *const reconcile_switches[] = {DRY_RUN, REPAIR_STOCK, NULL};
+static const struct http_param of_a_queue[] = {{QUEUE, true}, {NULL, false}};
+static const struct http_param of_reconcile[] = {
+    {QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
-    {"/healthz", false, NULL, get_healthz},
-    {"/readyz", false, NULL, get_readyz},
-    {"/metrics", false, NULL, get_metrics},
-    {"/status", false, NULL, get_status},
-    {"/sweep", true, NULL, post_sweep},
-    {"/reconcile", true, reconcile_switches, post_reconcile},
+    {"/healthz", false, NULL, get_healthz},   {"/readyz", false, of_a_queue, get_readyz},
+    {"/metrics", false, NULL, get_metrics},   {"/status", false, of_a_queue, get_status},
+    {"/sweep", true, of_a_queue, post_sweep}, {"/reconcile", true, of_reconcile, post_reconcile},
 };
 
 static const char *admin_token(void *arg)
 {
     const struct http_routes *r = arg;
-    return secrets_admin_token(r->secrets);
+    return secrets_admin_token(r->options.secrets);
 }
 
-struct http_routes *http_routes_new(struct parts *parts, struct health *health,
-                                    struct secrets *secrets, char *error, size_t error_size)
+struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
+                                    size_t error_size)
 {
     struct http_routes *r = calloc(1, sizeof(*r));
-    const struct http_options options = {
-        .host = parts->config->http_host,
-        .port = parts->config->http_port,
+    const struct http_options http = {
+        .host = options->config->http_host,
+        .port = options->config->http_port,
         .token = admin_token,
         .routes = routes,
         .nroutes = sizeof(routes) / sizeof(routes[0]),
@@ -263,12 +316,10 @@ struct http_routes *http_routes_new(struct parts *parts, struct health *health,
     snprintf(error, error_size, "out of memory");
     if (r == NULL)
         return NULL;
-    r->parts = parts;
-    r->health = health;
-    r->secrets = secrets;
-    r->reap = timer_new(parts->loop, on_reap, r);
+    r->options = *options;
+    r->reap = timer_new(options->loop, on_reap, r);
     if (r->reap != NULL)
-        r->http = http_new(parts->loop, &options, error, error_size);
+        r->http = http_new(options->loop, &http, error, error_size);
     if (r->http == NULL) {
         http_routes_free(r);
         return NULL;
@@ -281,10 +332,10 @@ void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
     r->stopping = true;
     r->done = done;
     r->done_arg = arg;
-    if (r->job != NULL)
-        sweep_job_stop(r->job);
-    if (r->reconcile != NULL && reconcile_running(r->reconcile))
-        reconcile_stop(r->reconcile);
+    if (r->sweep != NULL)
+        sweep_all_stop(r->sweep);
+    if (r->reconcile != NULL)
+        reconcile_all_stop(r->reconcile);
     timer_after_us(r->reap, 0);
 }
 
@@ -292,10 +343,10 @@ void http_routes_free(struct http_routes *r)
 {
     if (r == NULL)
         return;
-    reconcile_free(r->reconcile);
-    sweep_job_free(r->job);
-    if (r->job_request != NULL)
-        http_reply_error(r->job_request, 503, "the sweeper is stopping");
+    reconcile_all_free(r->reconcile);
+    sweep_all_free(r->sweep);
+    if (r->sweep_request != NULL)
+        http_reply_error(r->sweep_request, 503, "the sweeper is stopping");
     if (r->reconcile_request != NULL)
         http_reply_error(r->reconcile_request, 503, "the sweeper is stopping");
     http_free(r->http);

@@ -7,21 +7,28 @@
 #include <stddef.h>
 
 struct config;
-struct health;
 struct http_routes;
+struct loop;
+struct queue_runs;
 struct secrets;
-struct parts;
 
-/* Listens at the configured address; all arguments must outlive it. NULL with one sentence in
- * `error`. */
-struct http_routes *http_routes_new(struct parts *parts, struct health *health,
-                                    struct secrets *secrets, char *error, size_t error_size);
+struct http_routes_options {
+    struct loop *loop;
+    const struct config *config;
+    const struct queue_runs *queues; /* as they are when a request comes */
+    struct secrets *secrets;
+};
+
+/* Listens at the configured address; all that options names must outlive it. NULL with one sentence
+ * in `error`. */
+struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
+                                    size_t error_size);
 
 /* Ends what POST started, after the step in hand; answers go on. done(arg) fires once, on a later
  * turn. */
 void http_routes_stop(struct http_routes *r, event_cb *done, void *arg);
 
-/* The sweep's queue must have been closed before. NULL is legal. */
+/* The queues must have been closed before. NULL is legal. */
 void http_routes_free(struct http_routes *r);
 
 #endif

@@ -1,11 +1,14 @@
 /* --once: releases everything that has expired, from Postgres, and exits. The cron job's
- * replacement. */
+ * replacement. Queues go one after the other, each with connections and a loop of its own, so that
+ * what becomes of one does not matter to the next. */
 #include "app/cleanup_log.h"
 #include "app/context.h"
 #include "app/modes.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/drain.h"
@@ -20,6 +23,7 @@
 #define CONNECT_US (5 * SECOND_US)
 #define MAX_LINKS 16
 
+/* One queue. */
 struct once {
     struct context context;
     const struct config *config;
@@ -28,10 +32,12 @@ struct once {
     struct drain *drain;
     struct timer *connecting; /* 5 s for both servers */
     bool redis_decided;       /* up, or known to be out of reach */
+    bool redis_away;          /* ... the latter */
     bool connected;           /* the wait is over */
-    bool stopping;
+    bool stopping, signalled;
     bool ended; /* and said so: what links and signals still report changes nothing */
     struct cleanup cleanup;
+    bool completed; /* it came to its end */
     int status;
 };
 
@@ -47,7 +53,7 @@ static void end(struct once *o, int status)
 static void completed(struct once *o)
 {
     refusal_log_flush(o->context.parts.refusal_log);
-    cleanup_completed(&o->cleanup);
+    o->completed = true;
     end(o, o->cleanup.failed > 0 ? EXIT_FAILED : EXIT_DONE);
 }
 
@@ -133,8 +139,8 @@ static void connected(struct once *o)
     }
     o->nlinks = up;
     if (up == 0) {
-        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres", o->context.postgres,
-                  LOG_STR, "error", reason, LOG_END);
+        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres",
+                  context_postgres(&o->context), LOG_STR, "error", reason, LOG_END);
         end(o, EXIT_FAILED);
     } else if (statements_load(o->context.parts.statements, o->links[0], &o->context.parts.pg_clock,
                                on_statements, o) != 0) {
@@ -157,7 +163,9 @@ static void on_connecting_over(void *arg)
     struct once *o = arg;
     if (!o->redis_decided)
         log_event(LOG_WARN, "Redis is out of reach; its entries are left to the daemon", LOG_STR,
-                  "redis", o->context.redis, LOG_STR, "error", "no answer within 5 s", LOG_END);
+                  "redis", context_redis(&o->context), LOG_STR, "error", "no answer within 5 s",
+                  LOG_END);
+    o->redis_away = o->redis_away || !o->redis_decided;
     o->redis_decided = true;
     connected(o);
 }
@@ -173,8 +181,10 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
                   o->config->redis_configured
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
-                  LOG_STR, "redis", o->context.redis, LOG_STR, "error", unusable, LOG_END);
+                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error", unusable,
+                  LOG_END);
         redis_link_stop(o->context.parts.redis);
+        o->redis_away = true;
     }
     o->redis_decided = true;
     check_connected(o);
@@ -190,6 +200,7 @@ static void on_postgres(void *arg, bool up, const char *reason)
 static void on_signal(void *arg)
 {
     struct once *o = arg;
+    o->signalled = true;
     if (o->stopping || o->drain == NULL || !drain_running(o->drain)) {
         failed(o, "stopped by a signal");
         return;
@@ -221,33 +232,59 @@ static int set_up(struct once *o)
     return 0;
 }
 
+static void run(struct once *o)
+{
+    timer_after_us(o->connecting, CONNECT_US);
+    for (int i = 0; i < o->nlinks; i++)
+        pg_link_start(o->links[i]);
+    if (!o->redis_decided)
+        redis_link_start(o->context.parts.redis);
+    if (loop_run(o->context.parts.loop) != 0)
+        log_event(LOG_ERROR, "The event loop failed", LOG_END);
+}
+
+/* without_redis: there is nothing to tell it, or it was found out of reach by the queue before. */
+static void run_queue(struct once *o, const struct config *config, bool without_redis)
+{
+    o->config = config;
+    o->status = EXIT_FAILED;
+    o->redis_decided = without_redis;
+    o->cleanup = (struct cleanup){
+        .queue = config->queue->name, .began_us = clock_mono_us(), .dry_run = config->dry_run};
+    if (context_open(&o->context, config, on_redis, o) != 0)
+        return;
+    if (set_up(o) != 0)
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+    else
+        run(o);
+    context_close_queue(&o->context);
+    for (int i = 0; i < o->nlinks; i++)
+        pg_link_free(o->links[i]);
+    drain_free(o->drain);
+    timer_free(o->connecting);
+    context_close(&o->context);
+}
+
 int once_run(const struct config *config)
 {
-    struct once o;
-    memset(&o, 0, sizeof(o));
-    o.config = config;
-    o.status = EXIT_FAILED;
-    o.cleanup = (struct cleanup){.began_us = clock_mono_us(), .dry_run = config->dry_run};
-    if (context_open(&o.context, config, on_redis, &o) != 0)
+    int n = config_queues(config), done = 0, status = EXIT_DONE;
+    bool without_redis = config->dry_run, completed = false;
+    struct cleanup *cleanups = calloc((size_t)n, sizeof(*cleanups));
+    if (cleanups == NULL)
         return EXIT_FAILED;
-    if (set_up(&o) != 0) {
-        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
-    } else {
-        timer_after_us(o.connecting, CONNECT_US);
-        for (int i = 0; i < o.nlinks; i++)
-            pg_link_start(o.links[i]);
-        if (config->dry_run)
-            o.redis_decided = true; /* nothing to tell it */
-        else
-            redis_link_start(o.context.parts.redis);
-        if (loop_run(o.context.parts.loop) != 0)
-            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+    for (bool stopped = false; done < n && !stopped; done++) {
+        struct once o = {0};
+        const char *queue = log_set_queue(config_queue(config, done)->queue->name);
+        run_queue(&o, config_queue(config, done), without_redis);
+        (void)log_set_queue(queue);
+        cleanups[done] = o.cleanup;
+        status = o.status != EXIT_DONE ? o.status : status;
+        completed = completed || o.completed;
+        without_redis = without_redis || o.redis_away;
+        stopped = o.signalled;
     }
-    context_close_queue(&o.context);
-    for (int i = 0; i < o.nlinks; i++)
-        pg_link_free(o.links[i]);
-    drain_free(o.drain);
-    timer_free(o.connecting);
-    context_close(&o.context);
-    return o.status;
+    if (completed)
+        cleanup_completed(cleanups, done);
+    free(cleanups);
+    return status;
 }

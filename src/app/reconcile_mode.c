@@ -1,9 +1,11 @@
-/* --reconcile: one full reconciliation sweep, then the exit. */
+/* --reconcile: one full reconciliation sweep of each queue, one after the other, then the exit. */
 #include "app/context.h"
 #include "app/modes.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
 #include "link/loop.h"
 #include "reconcile/reconcile.h"
 
@@ -21,6 +23,8 @@ struct reconcile_mode {
     struct context context;
     struct reconcile *run;
     struct timer *connecting; /* Redis's 5 s */
+    struct reconcile_result result;
+    bool signalled;
     int status;
 };
 
@@ -32,16 +36,19 @@ static void end(struct reconcile_mode *m, int status)
 
 static void on_done(void *arg, const struct reconcile_result *result)
 {
+    struct reconcile_mode *m = arg;
+    m->result = *result;
+    m->result.error = "";
     if (!result->ok)
-        end(arg, EXIT_FAILED);
+        end(m, EXIT_FAILED);
     else
-        end(arg, result->counts[COUNT_REMAINING] > 0 ? EXIT_INCONSISTENT : EXIT_DONE);
+        end(m, result->counts[COUNT_REMAINING] > 0 ? EXIT_INCONSISTENT : EXIT_DONE);
 }
 
 static void out_of_reach(struct reconcile_mode *m, const char *error)
 {
-    log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", m->context.redis, LOG_STR,
-              "error", error, LOG_END);
+    log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", context_redis(&m->context),
+              LOG_STR, "error", error, LOG_END);
     end(m, EXIT_FAILED);
 }
 
@@ -54,7 +61,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
     const char *unusable = context_redis_unusable(&m->context);
     timer_clear(m->connecting);
     if (unusable != NULL) {
-        log_event(LOG_ERROR, unusable, LOG_STR, "redis", m->context.redis, LOG_END);
+        log_event(LOG_ERROR, unusable, LOG_STR, "redis", context_redis(&m->context), LOG_END);
         end(m, EXIT_USAGE);
         return;
     }
@@ -71,6 +78,7 @@ static void on_connecting_over(void *arg)
 static void on_signal(void *arg)
 {
     struct reconcile_mode *m = arg;
+    m->signalled = true;
     if (reconcile_running(m->run)) {
         reconcile_stop(m->run);
     } else {
@@ -120,34 +128,72 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
     return 0;
 }
 
+static void run_queue(struct reconcile_mode *m, const struct config *config, FILE *report)
+{
+    m->status = EXIT_FAILED;
+    if (context_open(&m->context, config, on_redis, m) != 0)
+        return;
+    if (set_up(m, config, report) == 0) {
+        timer_after_us(m->connecting, CONNECT_US);
+        redis_link_start(m->context.parts.redis);
+        if (loop_run(m->context.parts.loop) != 0)
+            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+    }
+    redis_link_stop(m->context.parts.redis);
+    reconcile_free(m->run);
+    timer_free(m->connecting);
+    context_close(&m->context);
+}
+
+/* Of several queues the worst: a failure, then what is left. */
+static int worse(int a, int b)
+{
+    if (a == EXIT_FAILED || b == EXIT_FAILED)
+        return EXIT_FAILED;
+    return a > b ? a : b;
+}
+
+/* Each of the queues, one after the other; what becomes of one does not matter to the next. */
+static int run_queues(const struct config *config, FILE *report)
+{
+    struct reconcile_result sum = {.ok = true, .error = "", .dry_run = config->dry_run};
+    int n = config_queues(config), status = EXIT_DONE;
+    bool stopped = false;
+    for (int i = 0; i < n && !stopped; i++) {
+        struct reconcile_mode m = {0};
+        const struct config *own = config_queue(config, i);
+        const char *queue = log_set_queue(own->queue->name);
+        if (n > 1 && terminal_for(config) != NULL)
+            fprintf(terminal_for(config), "%s\n", own->queue->name);
+        run_queue(&m, own, report);
+        (void)log_set_queue(queue);
+        status = worse(status, m.status);
+        stopped = m.signalled;
+        sum.ok = sum.ok && m.result.ok;
+        sum.duration_ms += m.result.duration_ms;
+        for (int j = 0; j < COUNTS; j++)
+            sum.counts[j] += m.result.counts[j];
+    }
+    if (n > 1 && sum.ok)
+        reconcile_log_completed(&sum);
+    return status;
+}
+
 int reconcile_mode_run(const struct config *config)
 {
-    struct reconcile_mode m;
     FILE *report;
-    memset(&m, 0, sizeof(m));
-    m.status = EXIT_FAILED;
+    int status;
     /* Fixed, else the library raises it, and the pages' buffers tear holes into the heap. */
     (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
     /* What one of Postgres's answers leaves, the next one takes again. */
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
     if (!open_report(config, &report))
         return EXIT_USAGE;
-    if (context_open(&m.context, config, on_redis, &m) == 0) {
-        if (set_up(&m, config, report) == 0) {
-            timer_after_us(m.connecting, CONNECT_US);
-            redis_link_start(m.context.parts.redis);
-            if (loop_run(m.context.parts.loop) != 0)
-                log_event(LOG_ERROR, "The event loop failed", LOG_END);
-        }
-        redis_link_stop(m.context.parts.redis);
-        reconcile_free(m.run);
-        timer_free(m.connecting);
-        context_close(&m.context);
-    }
-    if (report != NULL && report != stdout && fclose(report) != 0 && m.status != EXIT_FAILED) {
+    status = run_queues(config, report);
+    if (report != NULL && report != stdout && fclose(report) != 0 && status != EXIT_FAILED) {
         log_event(LOG_ERROR, "The report could not be written", LOG_STR, "error", strerror(errno),
                   LOG_END);
-        m.status = EXIT_FAILED;
+        status = EXIT_FAILED;
     }
-    return m.status;
+    return status;
 }

@@ -1,4 +1,4 @@
-/* --status: what Redis and Postgres say, without the daemon. */
+/* --status: what Redis and Postgres say of each queue, one after the other, without the daemon. */
 #include "app/context.h"
 #include "app/modes.h"
 #include "app/status_table.h"
@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
 #include "feed/overdue.h"
 #include "health/health.h"
 #include "link/loop.h"
@@ -25,8 +27,11 @@
 /* How far ahead the next expiry is looked for. */
 #define AHEAD_US (3650 * DAY_US)
 
+/* Of one queue. */
 struct status {
     struct context context;
+    const char *queue;
+    bool asked; /* the steps have been taken */
     struct pg_link *link;
     struct pages *pages;
     struct overdue *overdue;
@@ -218,7 +223,7 @@ static void fill_servers(const struct status *s, struct health_report *r)
 {
     const struct parts *parts = &s->context.parts;
     r->postgres = (struct health_server){
-        .address = s->context.postgres,
+        .address = context_postgres(&s->context),
         .up = s->error[0] == '\0',
         .error = s->error,
         .clock_known = parts->pg_clock.known,
@@ -227,7 +232,7 @@ static void fill_servers(const struct status *s, struct health_report *r)
     const char *unusable = context_redis_unusable(&s->context);
     const char *why = unusable != NULL ? unusable : redis_link_last_error(parts->redis);
     r->redis = (struct health_server){
-        .address = s->context.redis,
+        .address = context_redis(&s->context),
         .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
         .error = why[0] != '\0' ? why : NO_ANSWER,
         .clock_known = parts->redis_clock.known,
@@ -240,6 +245,7 @@ static void fill(const struct status *s, struct health_report *r)
     const struct parts *parts = &s->context.parts;
     struct overdue_view view;
     memset(r, 0, sizeof(*r));
+    r->queue = s->queue;
     fill_servers(s, r);
     overdue_read(s->overdue, &view);
     r->degraded = !s->redis_known;
@@ -265,33 +271,41 @@ static void fill(const struct status *s, struct health_report *r)
     health_judge(r, s->unusable);
 }
 
-static int print(const struct status *s)
+static void print(const struct health_report *reports, int n)
 {
-    struct health_report report;
-    fill(s, &report);
-    if (isatty(STDOUT_FILENO)) {
-        status_table_print(&report, stdout);
-    } else {
-        char *text = health_status_json(&report);
+    if (!isatty(STDOUT_FILENO)) {
+        char *text = health_status_json(reports, n);
         puts(text != NULL ? text : "{}");
         free(text);
+        return;
     }
-    if (!report.postgres.up)
-        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres", s->context.postgres,
-                  LOG_STR, "error", report.postgres.error, LOG_END);
-    if (!report.redis.up)
-        log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", s->context.redis, LOG_STR,
-                  "error", report.redis.error, LOG_END);
+    for (int i = 0; i < n; i++) {
+        if (n > 1)
+            printf("%s%-16s%s\n", i > 0 ? "\n" : "", "queue", reports[i].queue);
+        status_table_print(&reports[i], stdout);
+    }
+}
+
+/* Says what keeps this queue from being well known; its exit status. */
+static int conclude(const struct status *s, const struct health_report *report)
+{
+    if (!report->postgres.up)
+        log_event(LOG_ERROR, "Postgres is out of reach", LOG_STR, "postgres",
+                  context_postgres(&s->context), LOG_STR, "error", report->postgres.error, LOG_END);
+    if (!report->redis.up)
+        log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", context_redis(&s->context),
+                  LOG_STR, "error", report->redis.error, LOG_END);
     else if (s->refused[0] != '\0')
         log_event(LOG_ERROR, "Redis refuses what the sweeper asks of it", LOG_STR, "redis",
-                  s->context.redis, LOG_STR, "error", s->refused, LOG_END);
+                  context_redis(&s->context), LOG_STR, "error", s->refused, LOG_END);
     if (s->unusable[0] != '\0')
         log_event(LOG_ERROR, "The database cannot be used as it is", LOG_STR, "error", s->unusable,
                   LOG_END);
     if (s->unknown[0] != '\0')
         log_event(LOG_ERROR, "What is due cannot be looked for in Postgres", LOG_STR, "error",
                   s->unknown, LOG_END);
-    return report.postgres.up && !report.degraded && s->unusable[0] == '\0' && s->unknown[0] == '\0'
+    return report->postgres.up && !report->degraded && s->unusable[0] == '\0' &&
+                   s->unknown[0] == '\0'
                ? EXIT_DONE
                : EXIT_FAILED;
 }
@@ -315,30 +329,70 @@ static int set_up(struct status *s)
     return s->advance != NULL && s->overdue != NULL && s->pages != NULL ? 0 : -1;
 }
 
+/* Asks the servers; what is known then stays until status_clear. */
+static void ask(struct status *s, const struct config *config)
+{
+    s->queue = config->queue->name;
+    if (context_open(&s->context, config, on_redis, s) != 0)
+        return;
+    if (set_up(s) != 0) {
+        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
+        return;
+    }
+    timer_after_us(s->advance, CONNECT_US);
+    pg_link_start(s->link);
+    redis_link_start(s->context.parts.redis);
+    s->asked = loop_run(s->context.parts.loop) == 0;
+    if (!s->asked)
+        log_event(LOG_ERROR, "The event loop failed", LOG_END);
+}
+
+static void status_clear(struct status *s)
+{
+    context_close_queue(&s->context);
+    pg_link_free(s->link);
+    pages_free(s->pages);
+    overdue_free(s->overdue);
+    timer_free(s->advance);
+    json_decref(s->failures);
+    context_close(&s->context);
+}
+
+/* All of them, or nothing where one could not be asked at all. */
+static int report_all(struct status *all, struct health_report *reports, int n)
+{
+    int status = EXIT_DONE;
+    for (int i = 0; i < n; i++) {
+        if (!all[i].asked)
+            return EXIT_FAILED;
+        fill(&all[i], &reports[i]);
+    }
+    print(reports, n);
+    for (int i = 0; i < n; i++) {
+        const char *queue = log_set_queue(all[i].queue);
+        if (conclude(&all[i], &reports[i]) != EXIT_DONE)
+            status = EXIT_FAILED;
+        (void)log_set_queue(queue);
+    }
+    return status;
+}
+
 int status_run(const struct config *config)
 {
-    struct status s;
-    int status = EXIT_FAILED;
-    memset(&s, 0, sizeof(s));
-    if (context_open(&s.context, config, on_redis, &s) != 0)
-        return EXIT_FAILED;
-    if (set_up(&s) != 0) {
-        log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
-    } else {
-        timer_after_us(s.advance, CONNECT_US);
-        pg_link_start(s.link);
-        redis_link_start(s.context.parts.redis);
-        if (loop_run(s.context.parts.loop) == 0)
-            status = print(&s);
-        else
-            log_event(LOG_ERROR, "The event loop failed", LOG_END);
+    int n = config_queues(config), status = EXIT_FAILED;
+    struct status *all = calloc((size_t)n, sizeof(*all));
+    struct health_report *reports = calloc((size_t)n, sizeof(*reports));
+    if (all != NULL && reports != NULL) {
+        for (int i = 0; i < n; i++) {
+            const char *queue = log_set_queue(config_queue(config, i)->queue->name);
+            ask(&all[i], config_queue(config, i));
+            (void)log_set_queue(queue);
+        }
+        status = report_all(all, reports, n);
+        for (int i = 0; i < n; i++)
+            status_clear(&all[i]);
     }
-    context_close_queue(&s.context);
-    pg_link_free(s.link);
-    pages_free(s.pages);
-    overdue_free(s.overdue);
-    timer_free(s.advance);
-    json_decref(s.failures);
-    context_close(&s.context);
+    free(all);
+    free(reports);
     return status;
 }

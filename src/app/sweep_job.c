@@ -32,17 +32,10 @@ struct sweep_job {
 
 static void finish(struct sweep_job *j, const char *error, bool out_of_reach)
 {
-    const struct sweep_job_result result = {.error = error,
-                                            .out_of_reach = out_of_reach,
-                                            .cleaned = j->cleanup.cleaned,
-                                            .failed = j->cleanup.failed,
-                                            .skipped = j->cleanup.skipped};
+    const struct sweep_job_result result = {
+        .error = error, .out_of_reach = out_of_reach, .cleanup = j->cleanup};
     j->over = true;
     timer_clear(j->turn);
-    if (error == NULL)
-        cleanup_completed(&j->cleanup);
-    else
-        cleanup_failed(&j->cleanup, error);
     j->done(j->arg, &result);
 }
 

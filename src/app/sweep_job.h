@@ -1,10 +1,11 @@
-/* POST /sweep: what --once does, inside the running daemon, on a connection of its own that is made
- * for the purpose and closed afterwards. */
+/* POST /sweep for one queue: what --once does, inside the running daemon, on a connection of its
+ * own that is made for the purpose and closed afterwards. */
 #ifndef RS_SWEEP_JOB_H
 #define RS_SWEEP_JOB_H
 
+#include "app/cleanup_log.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 struct parts;
 struct sweep_job;
@@ -12,7 +13,7 @@ struct sweep_job;
 struct sweep_job_result {
     const char *error; /* NULL: it came to its end; ends with the callback */
     bool out_of_reach; /* ... Postgres was lost, or never reached */
-    uint64_t cleaned, failed, skipped;
+    struct cleanup cleanup;
 };
 
 /* Starts at once; done(arg, result) fires once, never from inside this call. parts must outlive it.

@@ -33,6 +33,21 @@ static struct {
     bool all_to_stderr;
 } state = {.level = LOG_INFO};
 
+/* Of each thread: those that write know of none. */
+static _Thread_local const char *queue_now;
+
+const char *log_set_queue(const char *name)
+{
+    const char *former = queue_now;
+    queue_now = name;
+    return former;
+}
+
+const char *log_queue(void)
+{
+    return queue_now;
+}
+
 int log_setup(const struct log_options *options)
 {
     char *service = NULL;
@@ -180,6 +195,8 @@ static json_t *record_fields(va_list *list)
 {
     json_t *fields = json_object();
     bool built = fields != NULL;
+    if (queue_now != NULL)
+        built = json_object_set_new(fields, "queue", json_text(queue_now)) == 0;
     for (int type = va_arg(*list, int); type != LOG_END && built; type = va_arg(*list, int)) {
         const char *name = va_arg(*list, const char *);
         if (type == LOG_EACH)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct metrics {
     char *labels;
     size_t labels_len;
     int nlabels;
+    bool failed; /* out of memory */
 };
 
 struct metrics *metrics_new(void)
@@ -120,25 +122,45 @@ void metrics_single(struct metrics *m, enum metric_id id, double value)
     metrics_value(m, value);
 }
 
+/* The labels that were given, for each of the samples. */
+static void put_labels_again(struct metrics *m, const char *labels, int nlabels)
+{
+    fputs(labels, m->label_out);
+    m->nlabels = nlabels;
+}
+
 void metrics_histogram(struct metrics *m, const double *bounds, size_t nbounds,
                        const uint64_t *counts, double sum)
 {
     uint64_t n = 0;
-    assert(m->family->type == METRICS_HISTOGRAM);
+    int nlabels = m->nlabels;
+    assert(m->family->type == METRICS_HISTOGRAM && m->family->labels[nlabels] == NULL);
+    bool whole = fflush(m->label_out) == 0 && m->labels != NULL;
+    char *labels = whole ? strndup(m->labels, nlabels > 0 ? m->labels_len : 0) : NULL;
+    rewind(m->label_out);
+    if (labels == NULL) {
+        m->failed = true;
+        m->nlabels = 0;
+        return;
+    }
     for (size_t i = 0; i <= nbounds; i++) {
         char bound[40];
         n += counts[i];
         snprintf(bound, sizeof(bound), "%.15g", i < nbounds ? bounds[i] : 0);
+        put_labels_again(m, labels, nlabels);
         put_label(m, "le", i < nbounds ? bound : "+Inf");
         put_sample(m, "_bucket", (double)n);
     }
+    put_labels_again(m, labels, nlabels);
     put_sample(m, "_sum", sum);
+    put_labels_again(m, labels, nlabels);
     put_sample(m, "_count", (double)n);
+    free(labels);
 }
 
 char *metrics_finish(struct metrics *m, size_t *len)
 {
-    int failed = ferror(m->out) | ferror(m->label_out);
+    int failed = (m->failed ? 1 : 0) | ferror(m->out) | ferror(m->label_out);
     failed |= fclose(m->out);
     m->out = NULL;
     char *text = m->text;

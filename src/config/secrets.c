@@ -138,7 +138,7 @@ static void say_usable(struct secret_file *file, const char *variable)
     file->fault = NULL;
 }
 
-static void read_anew(struct secrets *s, enum config_secret which, enum log_level fault_level)
+static void read_file(struct secrets *s, enum config_secret which, enum log_level fault_level)
 {
     const char *path = s->config->files[which].path;
     const char *variable = s->config->files[which].variable;
@@ -168,6 +168,14 @@ static void read_anew(struct secrets *s, enum config_secret which, enum log_leve
     free(text);
 }
 
+/* What is said of it is of no queue, whichever has asked. */
+static void read_anew(struct secrets *s, enum config_secret which, enum log_level fault_level)
+{
+    const char *queue = log_set_queue(NULL);
+    read_file(s, which, fault_level);
+    (void)log_set_queue(queue);
+}
+
 const char *secrets_conninfo(void *arg)
 {
     struct secrets *s = arg;
@@ -192,6 +200,11 @@ void secrets_reload(struct secrets *s)
 {
     for (int i = 0; i < CONFIG_SECRETS_N; i++)
         read_anew(s, (enum config_secret)i, LOG_ERROR);
+}
+
+void secrets_reload_postgres(struct secrets *s)
+{
+    read_anew(s, CONFIG_POSTGRES, LOG_ERROR);
 }
 
 char *secrets_describe_postgres(const struct secrets *s)

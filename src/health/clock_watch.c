@@ -16,8 +16,10 @@ void clock_watch_note(struct clock_watch *w, int64_t offset_us)
     if (apart == w->apart)
         return;
     w->apart = apart;
+    const char *queue = log_set_queue(NULL); /* it is the server's */
     log_event(apart ? LOG_WARN : LOG_INFO,
               apart ? "A server's clock and this host's are apart; Postgres's decides"
                     : "A server's clock and this host's agree again",
               LOG_STR, "server", w->server, LOG_INT, "clockOffsetMs", offset_us / MS_US, LOG_END);
+    (void)log_set_queue(queue);
 }

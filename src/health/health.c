@@ -10,6 +10,7 @@
 #include "base/time_units.h"
 #include "feed/feed.h"
 #include "feed/overdue.h"
+#include "health/clock_watch.h"
 #include "health/health_verdict.h"
 #include "link/loop.h"
 #include "link/redis_link.h"
@@ -89,9 +90,9 @@ static void watch_clocks(struct health *h)
 {
     const struct parts *s = h->options.parts;
     if (s->pg_clock.known)
-        clock_watch_note(&h->postgres_clock, server_clock_host_offset_us(&s->pg_clock));
+        clock_watch_note(h->options.postgres_clock, server_clock_host_offset_us(&s->pg_clock));
     if (s->redis_clock.known)
-        clock_watch_note(&h->redis_clock, server_clock_host_offset_us(&s->redis_clock));
+        clock_watch_note(h->options.redis_clock, server_clock_host_offset_us(&s->redis_clock));
 }
 
 static void on_tick(void *arg)
@@ -113,8 +114,6 @@ struct health *health_new(const struct health_options *options)
         return NULL;
     h->options = *options;
     h->began_us = clock_mono_us();
-    h->postgres_clock.server = "postgres";
-    h->redis_clock.server = "redis";
     h->tick = timer_new(options->parts->loop, on_tick, h);
     if (h->tick == NULL) {
         health_free(h);
@@ -198,6 +197,7 @@ void health_read(struct health *h, struct health_report *r)
 {
     const struct parts *s = h->options.parts;
     memset(r, 0, sizeof(*r));
+    r->queue = h->options.queue;
     read_servers(h, r);
     r->now_us = server_clock_now_us(&s->pg_clock);
     r->degraded = parts_degraded(s);

@@ -1,4 +1,4 @@
-/* The body of /metrics. */
+/* The body of /metrics: family by family, and in each the samples of all queues. */
 #include "health/health_private.h"
 
 #include "base/log.h"
@@ -10,126 +10,276 @@
 #include "sweep/sweeper.h"
 
 #include <event2/event.h>
+#include <stdlib.h>
 
-/* What is not known yet has its family, so that it can be found, and no value. */
-static void put_if(bool known, struct metrics *m, enum metric_id id, double value)
+/* A queue, as it is when the metrics are asked for. */
+struct view {
+    const struct health *health;
+    const struct parts *parts;
+    const struct stats *stats;
+    struct health_report report;
+};
+
+struct views {
+    struct metrics *m;
+    struct view *list;
+    int n;
+};
+
+/* Writes what a queue has of a family: none while it is not known. */
+typedef void put_samples(struct metrics *m, const struct view *v);
+
+static void put(const struct views *views, enum metric_id id, put_samples *samples)
 {
-    metrics_family(m, id);
-    if (known)
-        metrics_value(m, value);
+    metrics_family(views->m, id);
+    for (int i = 0; i < views->n; i++)
+        samples(views->m, &views->list[i]);
 }
 
-static void put_by(struct metrics *m, const char *label, const char *text, double value)
+static void put_value(struct metrics *m, const struct view *v, double value)
 {
+    metrics_label(m, "queue", v->report.queue);
+    metrics_value(m, value);
+}
+
+/* What is not known yet has its family, so that it can be found, and no value. */
+static void put_if(bool known, struct metrics *m, const struct view *v, double value)
+{
+    if (known)
+        put_value(m, v, value);
+}
+
+static void put_by(struct metrics *m, const char *queue, const char *label, const char *text,
+                   double value)
+{
+    metrics_label(m, "queue", queue);
     metrics_label(m, label, text);
     metrics_value(m, value);
 }
 
-static void put_histogram(struct metrics *m, enum metric_id id, const struct stats_histogram *h)
+static void put_histogram(struct metrics *m, const struct view *v, const struct stats_histogram *h)
 {
-    metrics_family(m, id);
+    metrics_label(m, "queue", v->report.queue);
     metrics_histogram(m, h->bounds, h->nbounds, h->counts, h->sum);
 }
 
-static void put_reasons(struct metrics *m, const struct stats *s)
+/* ---- what was released, and what was not ---- */
+
+static void released(struct metrics *m, const struct view *v)
 {
-    static const char *const discards[DISCARD_REASONS] = {
+    put_value(m, v, (double)v->stats->released);
+}
+
+static void released_units(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, units_real(&v->stats->released_units));
+}
+
+static void uncounted(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, (double)v->stats->uncounted);
+}
+
+static void lateness(struct metrics *m, const struct view *v)
+{
+    put_histogram(m, v, &v->stats->lateness_s);
+}
+
+static void discarded(struct metrics *m, const struct view *v)
+{
+    static const char *const reasons[DISCARD_REASONS] = {
         [DISCARD_INACTIVE] = "committed_or_released",
         [DISCARD_MISSING] = "missing",
         [DISCARD_INVALID] = "invalid",
     };
-    static const char *const reschedules[RESCHEDULE_REASONS] = {
+    for (int i = 0; i < DISCARD_REASONS; i++)
+        put_by(m, v->report.queue, "reason", reasons[i], (double)v->stats->discarded[i]);
+}
+
+static void rescheduled(struct metrics *m, const struct view *v)
+{
+    static const char *const reasons[RESCHEDULE_REASONS] = {
         [RESCHEDULE_NOT_DUE] = "not_due",
         [RESCHEDULE_EXTENDED] = "extended",
         [RESCHEDULE_LOCKED] = "locked",
         [RESCHEDULE_FAILED] = "failed",
         [RESCHEDULE_LEASE_EXPIRED] = "lease_expired",
     };
-    metrics_family(m, METRIC_DISCARDED);
-    for (int i = 0; i < DISCARD_REASONS; i++)
-        put_by(m, "reason", discards[i], (double)s->discarded[i]);
-    metrics_family(m, METRIC_RESCHEDULED);
     for (int i = 0; i < RESCHEDULE_REASONS; i++)
-        put_by(m, "reason", reschedules[i], (double)s->rescheduled[i]);
-    metrics_family(m, METRIC_FAILED);
+        put_by(m, v->report.queue, "reason", reasons[i], (double)v->stats->rescheduled[i]);
+}
+
+static void failed(struct metrics *m, const struct view *v)
+{
     for (size_t i = 0; i < STATS_SQLSTATES; i++)
-        if (s->failed[i].sqlstate[0] != '\0')
-            put_by(m, "sqlstate", s->failed[i].sqlstate, (double)s->failed[i].count);
+        if (v->stats->failed[i].sqlstate[0] != '\0')
+            put_by(m, v->report.queue, "sqlstate", v->stats->failed[i].sqlstate,
+                   (double)v->stats->failed[i].count);
 }
 
-static void put_stats(struct metrics *m, const struct stats *s)
+static void batch_seconds(struct metrics *m, const struct view *v)
 {
-    metrics_single(m, METRIC_RELEASED, (double)s->released);
-    metrics_single(m, METRIC_RELEASED_UNITS, units_real(&s->released_units));
-    metrics_single(m, METRIC_RELEASED_WITHOUT_INVENTORY, (double)s->uncounted);
-    put_histogram(m, METRIC_LATENESS, &s->lateness_s);
-    put_reasons(m, s);
-    put_histogram(m, METRIC_BATCH_SECONDS, &s->batch_s);
-    put_histogram(m, METRIC_BATCH_SIZE, &s->batch_size);
-    metrics_single(m, METRIC_UNKNOWN_COMMITS, (double)s->unknown_commits);
+    put_histogram(m, v, &v->stats->batch_s);
 }
 
-static void put_queue(struct metrics *m, const struct health_report *r)
+static void batch_size(struct metrics *m, const struct view *v)
 {
-    put_if(r->sizes_known, m, METRIC_PENDING, (double)r->pending);
-    put_if(r->sizes_known, m, METRIC_INFLIGHT, (double)r->inflight);
-    put_if(r->sizes_known, m, METRIC_FAILED_RESERVATIONS, (double)r->failed);
-    put_if(r->overdue_known, m, METRIC_OVERDUE, (double)health_overdue_us(r) / 1e6);
-    metrics_single(m, METRIC_LOCKED, (double)r->locked);
-    metrics_single(m, METRIC_LOCKED_SECONDS, (double)r->locked_us / 1e6);
-    metrics_single(m, METRIC_DEGRADED, r->degraded ? 1 : 0);
+    put_histogram(m, v, &v->stats->batch_size);
 }
 
-static void put_offset(struct metrics *m, const char *server, const struct health_server *s)
+static void unknown_commits(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, (double)v->stats->unknown_commits);
+}
+
+static void put_stats(const struct views *views)
+{
+    put(views, METRIC_RELEASED, released);
+    put(views, METRIC_RELEASED_UNITS, released_units);
+    put(views, METRIC_RELEASED_WITHOUT_INVENTORY, uncounted);
+    put(views, METRIC_LATENESS, lateness);
+    put(views, METRIC_DISCARDED, discarded);
+    put(views, METRIC_RESCHEDULED, rescheduled);
+    put(views, METRIC_FAILED, failed);
+    put(views, METRIC_BATCH_SECONDS, batch_seconds);
+    put(views, METRIC_BATCH_SIZE, batch_size);
+    put(views, METRIC_UNKNOWN_COMMITS, unknown_commits);
+}
+
+/* ---- how things stand ---- */
+
+static void pending(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.sizes_known, m, v, (double)v->report.pending);
+}
+
+static void inflight(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.sizes_known, m, v, (double)v->report.inflight);
+}
+
+static void failed_reservations(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.sizes_known, m, v, (double)v->report.failed);
+}
+
+static void overdue(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.overdue_known, m, v, (double)health_overdue_us(&v->report) / 1e6);
+}
+
+static void locked(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, (double)v->report.locked);
+}
+
+static void locked_seconds(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, (double)v->report.locked_us / 1e6);
+}
+
+static void degraded(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, v->report.degraded ? 1 : 0);
+}
+
+static void feed_last_success(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, (double)feed_last_success_us(v->health->options.feed) / 1e6);
+}
+
+static void put_standing(const struct views *views)
+{
+    put(views, METRIC_PENDING, pending);
+    put(views, METRIC_INFLIGHT, inflight);
+    put(views, METRIC_FAILED_RESERVATIONS, failed_reservations);
+    put(views, METRIC_OVERDUE, overdue);
+    put(views, METRIC_LOCKED, locked);
+    put(views, METRIC_LOCKED_SECONDS, locked_seconds);
+    put(views, METRIC_DEGRADED, degraded);
+    put(views, METRIC_FEED_LAST_SUCCESS, feed_last_success);
+}
+
+/* ---- the servers: Redis is of all queues ---- */
+
+#define NO_QUEUE "" /* to Prometheus the same as no label */
+
+static void postgres_up(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, v->report.postgres.up ? 1 : 0);
+}
+
+static void put_offset(struct metrics *m, const char *queue, const char *server,
+                       const struct health_server *s)
 {
     if (s->clock_known)
-        put_by(m, "server", server, (double)s->clock_offset_us / 1e6);
+        put_by(m, queue, "server", server, (double)s->clock_offset_us / 1e6);
 }
 
-static void put_servers(struct metrics *m, const struct health *h, const struct health_report *r)
+static void postgres_offset(struct metrics *m, const struct view *v)
 {
-    const struct health_options *o = &h->options;
-    metrics_single(m, METRIC_FEED_LAST_SUCCESS, (double)feed_last_success_us(o->feed) / 1e6);
-    metrics_single(m, METRIC_REDIS_UP, r->redis.up ? 1 : 0);
-    metrics_single(m, METRIC_POSTGRES_UP, r->postgres.up ? 1 : 0);
-    metrics_family(m, METRIC_CLOCK_OFFSET);
-    put_offset(m, "postgres", &r->postgres);
-    put_offset(m, "redis", &r->redis);
-    metrics_family(m, METRIC_RECONNECTS);
-    put_by(m, "server", "postgres",
+    put_offset(m, v->report.queue, "postgres", &v->report.postgres);
+}
+
+static void postgres_reconnects(struct metrics *m, const struct view *v)
+{
+    const struct health_options *o = &v->health->options;
+    put_by(m, v->report.queue, "server", "postgres",
            (double)(sweeper_postgres_reconnects(o->sweeper) + feed_postgres_reconnects(o->feed)));
-    put_by(m, "server", "redis", (double)redis_link_reconnects(o->parts->redis));
 }
 
-static void put_reconcile(struct metrics *m, const struct reconcile_result *r, bool known)
+static void put_servers(const struct views *views)
 {
-    const struct {
-        enum metric_id id;
-        double value;
-    } gauges[] = {
-        {METRIC_RECONCILE_SUCCESS, r->ok ? 1 : 0},
-        {METRIC_RECONCILE_DRY_RUN, r->dry_run ? 1 : 0},
-        {METRIC_RECONCILE_TIMESTAMP, (double)r->finished_us / 1e6},
-        {METRIC_RECONCILE_DURATION, (double)r->duration_ms / 1e3},
-    };
-    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
-        put_if(known, m, gauges[i].id, gauges[i].value);
-    for (int i = 0; i < COUNTS; i++)
-        if (reconcile_counters[i].metric != METRICS_N)
-            put_if(known, m, reconcile_counters[i].metric, (double)r->counts[i]);
+    const struct view *any = &views->list[0];
+    metrics_single(views->m, METRIC_REDIS_UP, any->report.redis.up ? 1 : 0);
+    put(views, METRIC_POSTGRES_UP, postgres_up);
+    put(views, METRIC_CLOCK_OFFSET, postgres_offset);
+    put_offset(views->m, NO_QUEUE, "redis", &any->report.redis);
+    put(views, METRIC_RECONNECTS, postgres_reconnects);
+    put_by(views->m, NO_QUEUE, "server", "redis", (double)redis_link_reconnects(any->parts->redis));
 }
 
-char *health_metrics(struct health *h, size_t *len)
+/* ---- the last reconciliation ---- */
+
+static void reconcile_success(struct metrics *m, const struct view *v)
 {
-    struct health_report r;
-    struct metrics *m = metrics_new();
-    if (m == NULL)
-        return NULL;
-    health_read(h, &r);
-    put_stats(m, &h->options.parts->stats);
-    put_queue(m, &r);
-    put_servers(m, h, &r);
-    put_reconcile(m, &h->reconcile, h->reconciled);
+    put_if(v->health->reconciled, m, v, v->health->reconcile.ok ? 1 : 0);
+}
+
+static void reconcile_dry_run(struct metrics *m, const struct view *v)
+{
+    put_if(v->health->reconciled, m, v, v->health->reconcile.dry_run ? 1 : 0);
+}
+
+static void reconcile_timestamp(struct metrics *m, const struct view *v)
+{
+    put_if(v->health->reconciled, m, v, (double)v->health->reconcile.finished_us / 1e6);
+}
+
+static void reconcile_duration(struct metrics *m, const struct view *v)
+{
+    put_if(v->health->reconciled, m, v, (double)v->health->reconcile.duration_ms / 1e3);
+}
+
+static void put_reconcile(const struct views *views)
+{
+    put(views, METRIC_RECONCILE_SUCCESS, reconcile_success);
+    put(views, METRIC_RECONCILE_DRY_RUN, reconcile_dry_run);
+    put(views, METRIC_RECONCILE_TIMESTAMP, reconcile_timestamp);
+    put(views, METRIC_RECONCILE_DURATION, reconcile_duration);
+    for (int i = 0; i < COUNTS; i++) {
+        if (reconcile_counters[i].metric == METRICS_N)
+            continue;
+        metrics_family(views->m, reconcile_counters[i].metric);
+        for (int j = 0; j < views->n; j++) {
+            const struct view *v = &views->list[j];
+            put_if(v->health->reconciled, views->m, v, (double)v->health->reconcile.counts[i]);
+        }
+    }
+}
+
+static void put_process(struct metrics *m)
+{
     metrics_single(m, METRIC_LOG_DROPPED, (double)log_dropped());
     metrics_family(m, METRIC_BUILD_INFO);
     metrics_label(m, "version", RS_VERSION);
@@ -138,5 +288,28 @@ char *health_metrics(struct health *h, size_t *len)
     metrics_label(m, "libevent", event_get_version());
     metrics_value(m, 1);
     metrics_process(m);
-    return metrics_finish(m, len);
+}
+
+char *health_metrics(struct health *const *queues, int n, size_t *len)
+{
+    struct views views = {metrics_new(), calloc((size_t)n, sizeof(struct view)), n};
+    char *text = NULL;
+    if (views.m == NULL || views.list == NULL) {
+        metrics_free(views.m);
+        free(views.list);
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        const struct parts *parts = queues[i]->options.parts;
+        views.list[i] = (struct view){.health = queues[i], .parts = parts, .stats = &parts->stats};
+        health_read(queues[i], &views.list[i].report);
+    }
+    put_stats(&views);
+    put_standing(&views);
+    put_servers(&views);
+    put_reconcile(&views);
+    put_process(views.m);
+    text = metrics_finish(views.m, len);
+    free(views.list);
+    return text;
 }

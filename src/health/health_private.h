@@ -5,13 +5,11 @@
 
 #include "health/health.h"
 
-#include "health/clock_watch.h"
 #include "reconcile/reconcile.h"
 
 struct health {
     struct health_options options;
     struct timer *tick;
-    struct clock_watch postgres_clock, redis_clock;
     bool asking_sizes, asking_failures;
     int64_t sizes_asked_us; /* monotonic */
     struct json_t *failures;

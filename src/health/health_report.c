@@ -88,10 +88,27 @@ static void set_verdict(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "locked", count_json(r->locked_known, (json_int_t)r->locked));
 }
 
-char *health_ready_json(const struct health_report *r)
+/* One object for each queue, filled in by `fill`. */
+static json_t *queues_json(const struct health_report *reports, int n,
+                           void (*fill)(json_t *o, const struct health_report *r))
 {
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *o = json_pack("{s:o}", "queue", json_text(reports[i].queue));
+        fill(o, &reports[i]);
+        (void)json_array_append_new(list, o);
+    }
+    return list;
+}
+
+char *health_ready_json(const struct health_report *reports, int n)
+{
+    struct health_report sum;
     json_t *o = json_object();
-    set_verdict(o, r);
+    health_sum(reports, n, &sum);
+    set_verdict(o, &sum);
+    if (n > 1)
+        (void)json_object_set_new(o, "queues", queues_json(reports, n, set_verdict));
     return dump(o);
 }
 
@@ -100,21 +117,33 @@ static json_t *list_json(json_t *list)
     return list != NULL ? json_incref(list) : json_array();
 }
 
-char *health_status_json(const struct health_report *r)
+/* All that is known of one queue. */
+static void set_queue(json_t *o, const struct health_report *r)
 {
-    json_t *o = json_object();
-    (void)json_object_set_new(o, "version", json_string(RS_VERSION));
+    bool timed = r->locked_known && (r->locked == 0 || r->locked_us > 0);
     set_verdict(o, r);
     (void)json_object_set_new(o, "pending", count_json(r->sizes_known, r->pending));
     (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
     (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
     (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
-    bool timed = r->locked_known && (r->locked == 0 || r->locked_us > 0);
     (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
-    (void)json_object_set_new(o, "redis", server_json(&r->redis));
+}
+
+char *health_status_json(const struct health_report *reports, int n)
+{
+    struct health_report sum;
+    json_t *o = json_object();
+    (void)json_object_set_new(o, "version", json_string(RS_VERSION));
+    health_sum(reports, n, &sum);
+    if (n == 1)
+        set_queue(o, &sum);
+    else
+        set_verdict(o, &sum);
+    (void)json_object_set_new(o, "redis", server_json(&sum.redis));
+    (void)json_object_set_new(o, "queues", queues_json(reports, n, set_queue));
     return dump(o);
 }
 

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 int64_t health_overdue_us(const struct health_report *r)
 {
@@ -49,6 +50,43 @@ void health_judge(struct health_report *r, const char *unusable)
                  r->overdue_id);
     else
         r->ready = true;
+}
+
+/* Which of them is not ready, and why; as far as there is room. */
+static void add_reason(struct health_report *sum, const struct health_report *r)
+{
+    size_t len = strlen(sum->reason);
+    snprintf(sum->reason + len, sizeof(sum->reason) - len, "%squeue %s: %s", len > 0 ? "; " : "",
+             r->queue, r->reason);
+}
+
+void health_sum(const struct health_report *reports, int n, struct health_report *sum)
+{
+    assert(n > 0);
+    *sum = reports[0];
+    if (n == 1)
+        return;
+    sum->reason[0] = '\0';
+    for (int i = 0; i < n; i++) {
+        const struct health_report *r = &reports[i];
+        if (!r->ready)
+            add_reason(sum, r);
+        sum->ready = sum->ready && r->ready;
+        if (!sum->degraded && r->degraded)
+            sum->degraded_reason = r->degraded_reason;
+        sum->degraded = sum->degraded || r->degraded;
+        sum->overdue_known = sum->overdue_known && r->overdue_known;
+        if (health_overdue_us(r) > health_overdue_us(sum)) {
+            sum->overdue_since_us = r->overdue_since_us;
+            sum->now_us = r->now_us;
+        }
+        sum->sizes_known = sum->sizes_known && r->sizes_known;
+        sum->locked_known = sum->locked_known && r->locked_known;
+        if (i > 0) {
+            sum->failed += r->failed;
+            sum->locked += r->locked;
+        }
+    }
 }
 
 bool health_wants_sizes(int64_t age_us, int64_t next_due_us, int64_t now_us)

@@ -65,6 +65,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
         if (buffer != NULL)
             evbuffer_free(buffer);
     }
+    http_given_clear(&r->given);
     free(r);
 }
 
@@ -91,12 +92,23 @@ static void on_connection_gone(struct evhttp_connection *connection, void *arg)
     http_slots_ended(h);
 }
 
+/* The place of a parameter that the route has. */
+static size_t param_place(const struct http_request *r, const char *name)
+{
+    size_t i = 0;
+    while (strcmp(r->route->params[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 bool http_switch_on(const struct http_request *r, const char *name)
 {
-    unsigned bit = 1;
-    for (const char *const *s = r->route->switches; strcmp(*s, name) != 0; s++)
-        bit <<= 1;
-    return (r->switches.on & bit) != 0;
+    return (r->given.on & (1U << param_place(r, name))) != 0;
+}
+
+const char *http_text(const struct http_request *r, const char *name)
+{
+    return r->given.texts[param_place(r, name)];
 }
 
 /* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
@@ -117,7 +129,7 @@ static void handle(struct http *h, const struct http_route *route, struct http_r
     r->route = route;
     if (has_form(r->evreq)) {
         http_reply_error(r, 400, "parameters belong in the query string, not in the body");
-    } else if (http_query_read(query, route->switches, &r->switches, &error) != 0) {
+    } else if (http_query_read(query, route->params, &r->given, &error) != 0) {
         http_reply_error(r, 400, error != NULL ? error : "the query string cannot be read");
         free(error);
     } else {

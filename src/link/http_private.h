@@ -44,23 +44,26 @@ struct http {
     struct event *tick; /* ends what takes too long, forgets what has ended; low priority */
 };
 
-/* Which of a route's switches were given, and which are on: bit i for number i. */
-struct http_switches {
-    unsigned seen, on;
+/* What was given of a route's parameters, each by its place among them. */
+struct http_given {
+    unsigned seen, on;            /* bit i: that it was given; that it was true */
+    char *texts[HTTP_PARAMS_MAX]; /* NULL: was not given, or is no text */
 };
 
 struct http_request {
     struct evhttp_request *evreq; /* NULL: the client is gone */
     struct http_slot *slot;
     const struct http_route *route;
-    struct http_switches switches;
+    struct http_given given;
 };
 
-/* Reads a query string (NULL: there is none) of which the switches may be part (NULL: none may),
- * each once and true or false. Returns 0, or -1 with one sentence in *error, malloc'd, that names
- * the parameter, what it was given and what is allowed; NULL when memory ran out. */
-int http_query_read(const char *query, const char *const *switches, struct http_switches *given,
+/* Reads a query string (NULL: there is none) of which the parameters may be part (NULL: none may),
+ * each once. Returns 0, or -1 with one sentence in *error, malloc'd, that names the parameter, what
+ * it was given and what is allowed; NULL when memory ran out. *given is to be cleared in both
+ * cases. */
+int http_query_read(const char *query, const struct http_param *params, struct http_given *given,
                     char **error) __attribute__((warn_unused_result));
+void http_given_clear(struct http_given *given);
 
 /* {"error": message} and a newline, malloc'd, with its length; NULL: out of memory. */
 char *http_error_body(const char *message, size_t *len);

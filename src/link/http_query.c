@@ -1,6 +1,7 @@
 /* The query string: what a request may say besides its path. */
 #include "link/http_private.h"
 
+#include <assert.h>
 #include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,49 +37,71 @@ static int read_param(struct param *p, const char *text, size_t len)
     return p->name == NULL || (equals != NULL && p->value == NULL) ? -1 : 0;
 }
 
-static void describe_unknown(FILE *out, const char *const *switches, const char *name)
+static void describe_unknown(FILE *out, const struct http_param *params, const char *name)
 {
     fprintf(out, "unknown parameter \"%s\": ", name);
-    if (switches == NULL)
+    if (params == NULL)
         fputs("none is allowed here", out);
-    for (size_t i = 0; switches != NULL && switches[i] != NULL; i++)
-        fprintf(out, "%s%s", i > 0 ? ", " : "", switches[i]);
-    if (switches != NULL)
+    for (size_t i = 0; params != NULL && params[i].name != NULL; i++)
+        fprintf(out, "%s%s", i > 0 ? ", " : "", params[i].name);
+    if (params != NULL)
         fputs(" may be given", out);
 }
 
-/* Takes one parameter; returns false with the sentence written to out. */
-static bool take(const struct param *p, const char *const *switches, struct http_switches *given,
-                 FILE *out)
+/* A parameter that is known, number i, and given for the first time. Moves its value; false: it may
+ * not have that one, with the sentence written to out. */
+static bool take_value(struct param *p, const struct http_param *param, size_t i,
+                       struct http_given *given, FILE *out)
 {
-    unsigned bit = 1;
-    size_t i = 0;
-    while (switches != NULL && switches[i] != NULL && strcmp(switches[i], p->name) != 0) {
-        i++;
-        bit <<= 1;
-    }
-    bool on = p->value != NULL && strcmp(p->value, "true") == 0;
-    if (switches == NULL || switches[i] == NULL) {
-        describe_unknown(out, switches, p->name);
-    } else if ((given->seen & bit) != 0) {
-        fprintf(out, "the parameter %s is given twice", p->name);
-    } else if (p->value == NULL || (!on && strcmp(p->value, "false") != 0)) {
-        fprintf(out, "%s is \"%s\": true and false are allowed", p->name,
-                p->value != NULL ? p->value : "");
-    } else {
-        given->seen |= bit;
-        given->on |= on ? bit : 0;
+    const char *value = p->value != NULL ? p->value : "";
+    bool on = strcmp(value, "true") == 0;
+    if (param->text && *value != '\0') {
+        given->texts[i] = p->value;
+        p->value = NULL;
         return true;
     }
+    if (!param->text && (on || strcmp(value, "false") == 0)) {
+        given->on |= on ? 1U << i : 0;
+        return true;
+    }
+    fprintf(out, "%s is \"%s\": %s", p->name, value,
+            param->text ? "it must not be empty" : "true and false are allowed");
     return false;
 }
 
-int http_query_read(const char *query, const char *const *switches, struct http_switches *given,
+/* Takes one parameter; returns false with the sentence written to out. */
+static bool take(struct param *p, const struct http_param *params, struct http_given *given,
+                 FILE *out)
+{
+    size_t i = 0;
+    while (params != NULL && params[i].name != NULL && strcmp(params[i].name, p->name) != 0)
+        i++;
+    if (params == NULL || params[i].name == NULL) {
+        describe_unknown(out, params, p->name);
+        return false;
+    }
+    assert(i < HTTP_PARAMS_MAX);
+    if ((given->seen & (1U << i)) != 0) {
+        fprintf(out, "the parameter %s is given twice", p->name);
+        return false;
+    }
+    given->seen |= 1U << i;
+    return take_value(p, &params[i], i, given, out);
+}
+
+void http_given_clear(struct http_given *given)
+{
+    for (size_t i = 0; i < HTTP_PARAMS_MAX; i++)
+        free(given->texts[i]);
+    *given = (struct http_given){0};
+}
+
+int http_query_read(const char *query, const struct http_param *params, struct http_given *given,
                     char **error)
 {
     size_t size = 0;
     bool ok = true;
-    *given = (struct http_switches){0, 0};
+    *given = (struct http_given){0};
     *error = NULL;
     FILE *out = open_memstream(error, &size);
     if (out == NULL)
@@ -89,7 +112,7 @@ int http_query_read(const char *query, const char *const *switches, struct http_
         struct param p = {NULL, NULL};
         ok = read_param(&p, at, len) == 0;
         if (ok)
-            ok = take(&p, switches, given, out);
+            ok = take(&p, params, given, out);
         else
             fputs("the query string cannot be read", out);
         free(p.name);

@@ -11,6 +11,7 @@
  * - A timer never fires inside the call that arms it, with a delay of 0 neither: on this rest all
  *   promises of a callback "on a later turn".
  * - A callback may free its own timer: nothing is done with the timer after it.
+ * - What a callback logs is about the queue that its timer was made for (log_set_queue).
  * - Some libraries block the loop (a name server that is slow). Nobody was heard meanwhile, so a
  *   deadline of somebody else's answer is put off by as long as the loop was blocked since it was
  *   armed; other timers are not.
@@ -52,6 +53,7 @@ struct timer {
     struct event *event;
     event_cb *cb;
     void *arg;
+    const char *queue; /* of the log, when it was made */
     bool deadline;
     int64_t blocked_us; /* of the loop, when it was armed */
 };
@@ -193,7 +195,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         timer_after_us(t, blocked_us);
         return;
     }
-    t->cb(t->arg); /* may have freed t: nothing may follow */
+    const char *queue = log_set_queue(t->queue);
+    t->cb(t->arg); /* may have freed t: nothing may be done with it */
+    (void)log_set_queue(queue);
 }
 
 struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg)
@@ -202,6 +206,7 @@ struct timer *timer_new(struct loop *loop, event_cb *cb, void *arg)
     if (t == NULL)
         return NULL;
     t->loop = loop;
+    t->queue = log_queue();
     t->cb = cb;
     t->arg = arg;
     t->event = evtimer_new(loop->base, on_timer, t);

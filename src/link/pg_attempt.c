@@ -18,6 +18,7 @@
 #include "link/pg_attempt.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_conninfo_private.h"
@@ -38,6 +39,7 @@ struct pg_attempt {
     bool read_only_ok;
     pg_attempt_cb *done;
     void *arg;
+    const char *queue;      /* of the log, when it was made */
     PGconn *conn;           /* NULL: no attempt is under way */
     struct event *io;       /* on conn's socket; never pending without conn */
     struct timer *deadline; /* armed while an attempt is under way, once libpq has begun it */
@@ -129,10 +131,12 @@ static void on_connecting(int fd, short what, void *arg)
     (void)what;
     assert(a->conn != NULL);
     (void)event_del(a->io);
+    const char *queue = log_set_queue(a->queue);
     int64_t asked_us = clock_mono_us();
     PostgresPollingStatusType status = PQconnectPoll(a->conn);
     loop_blocked(a->loop, clock_mono_us() - asked_us);
     proceed(a, status);
+    (void)log_set_queue(queue);
 }
 
 static void on_deadline(void *arg)
@@ -228,6 +232,7 @@ struct pg_attempt *pg_attempt_new(struct loop *loop, const struct pg_attempt_opt
     if (a == NULL)
         return NULL;
     a->loop = loop;
+    a->queue = log_queue();
     a->timeout_us = options->timeout_us;
     a->read_only_ok = options->read_only_ok;
     a->done = options->done;

@@ -19,6 +19,7 @@
 #include "link/pg_link_private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_attempt.h"
@@ -188,10 +189,8 @@ static bool flush(struct pg_link *link)
     return watch(link, writing ? EV_READ | EV_WRITE : EV_READ) == 0;
 }
 
-static void on_socket(int fd, short what, void *arg)
+static void serve_socket(struct pg_link *link, short what)
 {
-    struct pg_link *link = arg;
-    (void)fd;
     assert(link->state == PG_LINK_UP);
     /* Reading first: a server that hangs up says why, and writing to it would only fail. */
     if ((what & EV_READ) != 0 && !read_available(link)) {
@@ -206,6 +205,15 @@ static void on_socket(int fd, short what, void *arg)
         timer_clear(link->deadline);
         deliver(link, "");
     }
+}
+
+static void on_socket(int fd, short what, void *arg)
+{
+    struct pg_link *link = arg;
+    const char *queue = log_set_queue(link->queue);
+    (void)fd;
+    serve_socket(link, what);
+    (void)log_set_queue(queue);
 }
 
 static void on_attempt(void *arg, PGconn *conn, const char *reason)
@@ -289,6 +297,7 @@ struct pg_link *pg_link_new(struct loop *loop, const struct pg_link_options *opt
     if (link == NULL)
         return NULL;
     link->loop = loop;
+    link->queue = log_queue();
     link->backoff.min_us = or_usual(options->backoff_min_us, BACKOFF_MIN_US);
     link->backoff.max_us = or_usual(options->backoff_max_us, BACKOFF_MAX_US);
     link->on_state = options->on_state;

@@ -74,6 +74,7 @@ struct pg_link {
     unsigned moves; /* of the source, when it was asked last */
     pg_state_cb *on_state;
     void *arg;
+    const char *queue; /* of the log, when it was made */
 
     enum pg_link_state state; /* written by enter() in pg_link.c alone */
     struct pg_attempt *attempt;

@@ -29,6 +29,7 @@ struct redis_request {
     STAILQ_ENTRY(redis_request) entry;
     redis_link_cb *cb;
     void *arg;
+    const char *queue; /* of the log, when it was sent */
     int64_t sent_us;
     const struct lua_script *script; /* sent by its SHA1 and may have to be sent as text; or NULL */
     char *command; /* with script: the formatted EVALSHA, owned by hiredis's heap */

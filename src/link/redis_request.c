@@ -9,6 +9,7 @@
 #include "link/redis_link_private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -32,9 +33,11 @@ static void free_request(struct redis_request *request)
 static void call_back(struct redis_requests *q, struct redis_request *request,
                       const struct redis_reply *reply, const char *error)
 {
+    const char *queue = log_set_queue(request->queue);
     q->calling = true;
     request->cb(request->arg, reply, error);
     q->calling = false;
+    (void)log_set_queue(queue);
 }
 
 int64_t redis_requests_oldest_us(const struct redis_requests *q)
@@ -78,6 +81,7 @@ static int send_request(struct redis_requests *q, const struct redis_request *fr
     if (request == NULL)
         return -1;
     *request = *from;
+    request->queue = log_queue();
     len = redisFormatCommandArgv(&request->command, argc, (const char **)argv, lengths);
     if (len < 0) {
         request->command = NULL;

@@ -7,6 +7,7 @@
 #include "base/time_units.h"
 #include "link/loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define CHECK_US (500 * MS_US)
@@ -15,6 +16,7 @@ struct server_watch {
     struct server_watch_words words;
     struct outage outage;
     const char *message;
+    char queue[LOG_QUEUE_MAX + 1]; /* that the message is about; "": none */
     struct timer *check;
 };
 
@@ -35,6 +37,8 @@ static void put(const struct server_watch *w, enum log_level level, const char *
 static void say(struct server_watch *w, enum outage_say what)
 {
     const struct outage *o = &w->outage;
+    bool down = what == OUTAGE_WARN || what == OUTAGE_ERROR;
+    const char *queue = log_set_queue(down && w->queue[0] != '\0' ? w->queue : NULL);
     switch (what) {
     case OUTAGE_SILENT:
         break;
@@ -53,6 +57,7 @@ static void say(struct server_watch *w, enum outage_say what)
                   o->brief_us / SECOND_US, LOG_END);
         break;
     }
+    (void)log_set_queue(queue);
 }
 
 static void on_check(void *arg)
@@ -88,6 +93,7 @@ void server_watch_down(struct server_watch *w, const char *message, const char *
                        bool lasting)
 {
     w->message = message;
+    snprintf(w->queue, sizeof(w->queue), "%s", log_queue() != NULL ? log_queue() : "");
     say(w, outage_on(&w->outage, reason, lasting, clock_mono_us()));
     if (!timer_armed(w->check))
         timer_after_us(w->check, CHECK_US);

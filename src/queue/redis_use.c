@@ -8,9 +8,11 @@
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #define PROBE_US SECOND_US
 #define PROBE_MAX_US (5 * SECOND_US) /* after relapses: each recovery costs a full look */
@@ -19,20 +21,52 @@
 
 enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
 
-struct redis_use {
-    struct redis_use_options options;
+LIST_HEAD(redis_use_list, redis_use);
+
+struct redis_outage {
+    struct redis_link *redis;
+    char *const *address;
     struct server_watch *watch;
-    struct timer *probe;  /* armed: when it is tried again */
-    struct timer *change; /* armed: on_change is due */
+    struct redis_use_list uses;
+    bool seen; /* it was connected once */
+};
+
+struct redis_use {
+    LIST_ENTRY(redis_use) entry;
+    struct redis_use_options options;
+    const char *log_queue; /* of the log, when it was made */
+    struct timer *probe;   /* armed: when it is tried again */
+    struct timer *change;  /* armed: on_change is due */
 
     enum use_state state;
     char reason[256];
     bool probing; /* a probe has no answer yet */
-    bool seen;    /* it was connected once */
     bool lost;    /* the last DOWN followed an UP: may be a blip */
     int64_t probe_us;
     int64_t ok_us; /* monotonic: in use since */
 };
+
+static bool any_degraded(const struct redis_outage *o)
+{
+    const struct redis_use *u;
+    LIST_FOREACH(u, &o->uses, entry)
+    if (redis_use_degraded(u))
+        return true;
+    return false;
+}
+
+/* That it is out of reach is of no queue; what it refuses is a queue's. */
+static void note_down(const struct redis_use *u, bool lasting)
+{
+    bool away = u->state == USE_AWAY;
+    const char *queue = log_set_queue(away ? NULL : log_queue());
+    server_watch_down(u->options.outage->watch,
+                      away ? "Redis is out of reach; releases go on straight from Postgres"
+                           : "Redis refuses what the sweeper asks of it; releases go on straight "
+                             "from Postgres",
+                      u->reason, lasting);
+    (void)log_set_queue(queue);
+}
 
 static void enter(struct redis_use *u, enum use_state state, const char *reason)
 {
@@ -43,14 +77,10 @@ static void enter(struct redis_use *u, enum use_state state, const char *reason)
     u->state = state;
     if (state == USE_OK) {
         u->ok_us = clock_mono_us();
-        server_watch_up(u->watch);
+        if (!any_degraded(u->options.outage))
+            server_watch_up(u->options.outage->watch);
     } else if (state != USE_UNKNOWN) {
-        server_watch_down(u->watch,
-                          state == USE_AWAY
-                              ? "Redis is out of reach; releases go on straight from Postgres"
-                              : "Redis refuses what the sweeper asks of it; releases go on "
-                                "straight from Postgres",
-                          u->reason, lasting);
+        note_down(u, lasting);
     }
 }
 
@@ -82,7 +112,7 @@ static void on_probed(void *arg, const char *error)
 {
     struct redis_use *u = arg;
     u->probing = false;
-    if (redis_link_state(u->options.redis) != REDIS_LINK_UP)
+    if (redis_link_state(u->options.outage->redis) != REDIS_LINK_UP)
         return; /* the link says more */
     if (error != NULL) {
         refuse(u, error);
@@ -96,7 +126,7 @@ static void on_probed(void *arg, const char *error)
 static void probe(void *arg)
 {
     struct redis_use *u = arg;
-    if (u->probing || redis_link_state(u->options.redis) != REDIS_LINK_UP)
+    if (u->probing || redis_link_state(u->options.outage->redis) != REDIS_LINK_UP)
         return;
     u->probing = due_queue_probe(u->options.queue, on_probed, u) == 0;
     if (!u->probing)
@@ -117,24 +147,51 @@ static void on_change_due(void *arg)
     u->options.on_change(u->options.arg);
 }
 
-struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options)
+struct redis_outage *redis_outage_new(struct loop *loop, struct redis_link *redis,
+                                      char *const *address)
 {
     const struct server_watch_words words = {
         .server = "redis",
-        .address = options->address,
+        .address = address,
         .back = "Redis is back",
         .often = "Connections to Redis are often lost, and made anew at once",
         .degraded = true,
     };
+    struct redis_outage *o = calloc(1, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    LIST_INIT(&o->uses);
+    o->redis = redis;
+    o->address = address;
+    o->watch = server_watch_new(loop, &words);
+    if (o->watch == NULL) {
+        free(o);
+        return NULL;
+    }
+    return o;
+}
+
+void redis_outage_free(struct redis_outage *o)
+{
+    if (o == NULL)
+        return;
+    assert(LIST_EMPTY(&o->uses));
+    server_watch_free(o->watch);
+    free(o);
+}
+
+struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options)
+{
     struct redis_use *u = calloc(1, sizeof(*u));
     if (u == NULL)
         return NULL;
     u->options = *options;
+    u->log_queue = log_queue();
     u->probe_us = PROBE_US;
-    u->watch = server_watch_new(loop, &words);
+    LIST_INSERT_HEAD(&options->outage->uses, u, entry);
     u->probe = timer_new(loop, probe, u);
     u->change = timer_new(loop, on_change_due, u);
-    if (u->watch == NULL || u->probe == NULL || u->change == NULL) {
+    if (u->probe == NULL || u->change == NULL) {
         redis_use_free(u);
         return NULL;
     }
@@ -146,7 +203,7 @@ void redis_use_free(struct redis_use *u)
 {
     if (u == NULL)
         return;
-    server_watch_free(u->watch);
+    LIST_REMOVE(u, entry);
     timer_free(u->probe);
     timer_free(u->change);
     free(u);
@@ -154,18 +211,17 @@ void redis_use_free(struct redis_use *u)
 
 /* The first time, and after what was said: at INFO. Else sessions that end every few seconds would
  * be a line each. */
-static void say_connected(struct redis_use *u)
+static void say_connected(struct redis_outage *o)
 {
-    log_event(!u->seen || server_watch_said(u->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
-              LOG_STR, "redis", *u->options.address, LOG_STR, "version",
-              redis_link_info(u->options.redis)->version, LOG_END);
-    u->seen = true;
+    log_event(!o->seen || server_watch_said(o->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
+              LOG_STR, "redis", *o->address, LOG_STR, "version", redis_link_info(o->redis)->version,
+              LOG_END);
+    o->seen = true;
 }
 
-void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason)
+static void note_link(struct redis_use *u, enum redis_state state, const char *reason)
 {
     if (state == REDIS_LINK_UP) {
-        say_connected(u);
         u->lost = true;
         timer_clear(u->probe);
         probe(u);
@@ -173,6 +229,19 @@ void redis_use_link(struct redis_use *u, enum redis_state state, const char *rea
         timer_clear(u->probe);
         enter(u, USE_AWAY, reason);
         u->lost = false;
+    }
+}
+
+void redis_outage_link(struct redis_outage *o, enum redis_state state, const char *reason)
+{
+    struct redis_use *u;
+    if (state == REDIS_LINK_UP)
+        say_connected(o);
+    LIST_FOREACH(u, &o->uses, entry)
+    {
+        const char *queue = log_set_queue(u->log_queue);
+        note_link(u, state, reason);
+        (void)log_set_queue(queue);
     }
 }
 

@@ -27,6 +27,8 @@ void report_finding(struct reconcile *r, enum finding finding, const char *id, s
     const struct finding_row *row = &findings[finding];
     json_t *line = json_object();
     json_object_set_new(line, "kind", json_string(row->kind));
+    if (log_queue() != NULL)
+        json_object_set_new(line, "queue", json_text(log_queue()));
     json_object_set_new(line, row->of_product ? "productId" : "reservationId",
                         json_bytes(id, id_len));
     json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
@@ -117,7 +119,7 @@ static void show_table(const struct reconcile *r)
     fflush(out);
 }
 
-static void log_completed(const struct reconcile_result *s)
+void reconcile_log_completed(const struct reconcile_result *s)
 {
     json_t *counts = json_object();
     for (int i = 0; i < COUNTS; i++)
@@ -137,7 +139,7 @@ void report_end(struct reconcile *r)
     if (r->result.ok) {
         if (r->options.terminal != NULL)
             show_table(r);
-        log_completed(&r->result);
+        reconcile_log_completed(&r->result);
         return;
     }
     if (r->options.terminal != NULL)

@@ -6,13 +6,22 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 enum link_state { NOT_TRIED, LINK_UP, LINK_LOST, LINK_REFUSED };
 
-struct pg_watch {
+LIST_HEAD(pg_watch_list, pg_watch);
+
+struct pg_outage {
     struct server_watch *watch;
     char *const *address;
-    bool connected;  /* has been said */
+    bool connected; /* has been said */
+    struct pg_watch_list watches;
+};
+
+struct pg_watch {
+    LIST_ENTRY(pg_watch) entry;
+    struct pg_outage *outage;
     event_cb *slept; /* NULL: nobody wants to know */
     void *arg;
     int nlinks;
@@ -22,7 +31,7 @@ struct pg_watch {
     } links[];
 };
 
-struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlinks)
+struct pg_outage *pg_outage_new(struct loop *loop, char *const *address)
 {
     const struct server_watch_words words = {
         .server = "postgres",
@@ -30,16 +39,36 @@ struct pg_watch *pg_watch_new(struct loop *loop, char *const *address, int nlink
         .back = "Postgres is back",
         .often = "Connections to Postgres are often lost, and made anew at once",
     };
+    struct pg_outage *o = calloc(1, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    LIST_INIT(&o->watches);
+    o->address = address;
+    o->watch = server_watch_new(loop, &words);
+    if (o->watch == NULL) {
+        free(o);
+        return NULL;
+    }
+    return o;
+}
+
+void pg_outage_free(struct pg_outage *o)
+{
+    if (o == NULL)
+        return;
+    assert(LIST_EMPTY(&o->watches));
+    server_watch_free(o->watch);
+    free(o);
+}
+
+struct pg_watch *pg_watch_new(struct pg_outage *outage, int nlinks)
+{
     struct pg_watch *w = calloc(1, sizeof(*w) + (size_t)nlinks * sizeof(w->links[0]));
     if (w == NULL)
         return NULL;
-    w->address = address;
+    w->outage = outage;
     w->nlinks = nlinks;
-    w->watch = server_watch_new(loop, &words);
-    if (w->watch == NULL) {
-        free(w);
-        return NULL;
-    }
+    LIST_INSERT_HEAD(&outage->watches, w, entry);
     return w;
 }
 
@@ -55,7 +84,7 @@ void pg_watch_free(struct pg_watch *w)
 {
     if (w == NULL)
         return;
-    server_watch_free(w->watch);
+    LIST_REMOVE(w, entry);
     free(w);
 }
 
@@ -67,8 +96,10 @@ static enum link_state next_state(enum link_state before, bool up)
     return before == LINK_UP ? LINK_LOST : LINK_REFUSED;
 }
 
-static bool any(const struct pg_watch *w, enum link_state state)
+static bool any(const struct pg_outage *o, enum link_state state)
 {
+    const struct pg_watch *w;
+    LIST_FOREACH(w, &o->watches, entry)
     for (int i = 0; i < w->nlinks; i++)
         if (w->links[i].state == state)
             return true;
@@ -88,6 +119,21 @@ static bool notes_sleep(struct pg_watch *w, int link, bool up)
     return slept;
 }
 
+static void note(struct pg_outage *o, bool up, const char *reason)
+{
+    if (up && !o->connected)
+        log_event(LOG_INFO, "Postgres connected", LOG_STR, "postgres", *o->address, LOG_END);
+    o->connected = o->connected || up;
+    if (!any(o, LINK_LOST) && !any(o, LINK_REFUSED))
+        server_watch_up(o->watch);
+    else if (!up)
+        server_watch_down(o->watch,
+                          any(o, LINK_UP)
+                              ? "Postgres takes not all of the sweeper's connections"
+                              : "Postgres is out of reach; nothing is claimed until it is back",
+                          reason, any(o, LINK_REFUSED));
+}
+
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
 {
     if (w == NULL)
@@ -95,17 +141,9 @@ void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
     assert(link >= 0 && link < w->nlinks);
     bool slept = notes_sleep(w, link, up);
     w->links[link].state = next_state(w->links[link].state, up);
-    if (up && !w->connected)
-        log_event(LOG_INFO, "Postgres connected", LOG_STR, "postgres", *w->address, LOG_END);
-    w->connected = w->connected || up;
-    if (!any(w, LINK_LOST) && !any(w, LINK_REFUSED))
-        server_watch_up(w->watch);
-    else if (!up)
-        server_watch_down(w->watch,
-                          any(w, LINK_UP)
-                              ? "Postgres takes not all of the sweeper's connections"
-                              : "Postgres is out of reach; nothing is claimed until it is back",
-                          reason, any(w, LINK_REFUSED));
+    const char *queue = log_set_queue(NULL); /* it is the server's */
+    note(w->outage, up, reason);
+    (void)log_set_queue(queue);
     if (slept && w->slept != NULL)
         w->slept(w->arg);
 }

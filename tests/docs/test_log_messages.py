@@ -26,7 +26,7 @@ FORWARDED = {
 WORDS = [
     r"\.(?:back|often) = (?P<literals>.*?),\n",
     r"\} summaries\[KINDS\] = \{(?P<literals>.*?)\n\};",
-    r"\*context_redis_unusable\([^;{]*\)\n\{(?P<literals>.*?)\n\}",
+    r"\*servers_redis_unusable\([^;{]*\)\n\{(?P<literals>.*?)\n\}",
     r"const char message\[\] = (?P<literals>.*?);",
 ]
 

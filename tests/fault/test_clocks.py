@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from harness.poll import until_ready, wait_until
 from harness.queue import FEEDER, mirror
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper, run_once
+from harness.web import scrape
 
 UNCHANGED_S = 0.005
 EXACT_S = 0.5  # the latest of them, on a busy machine; a clock that is misjudged costs seconds
@@ -72,12 +72,9 @@ class Clocks:
 
 def on_view(daemon: Sweeper) -> dict[str, float]:
     """What /metrics says of both clocks."""
-    found = re.findall(
-        r'^reservation_sweeper_clock_offset_seconds\{server="(\w+)"\} (\S+)$',
-        daemon.http("/metrics")[1],
-        re.MULTILINE,
-    )
-    return {server: float(value) for server, value in found}
+    found = scrape(daemon)
+    names = {server: f'clock_offset_seconds{{server="{server}"}}' for server in ("postgres", "redis")}
+    return {server: found[name] for server, name in names.items() if name in found}
 
 
 def expected(owner: str, offset_s: float) -> dict[str, float]:

@@ -3,7 +3,6 @@ longer."""
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
@@ -12,14 +11,13 @@ from harness import shop
 from harness.poll import until_ready, wait_until
 from harness.queue import PENDING
 from harness.sweeper import Sweeper
+from harness.web import metric
 
 BACKLOG = 20_000
 
 
 def has_looked(daemon: Sweeper) -> bool:
-    gauge = r"^reservation_sweeper_feed_last_success_timestamp_seconds (\S+)$"
-    found = re.search(gauge, daemon.http("/metrics")[1], re.MULTILINE)
-    return found is not None and float(found[1]) > 0
+    return metric(daemon, "feed_last_success_timestamp_seconds") > 0
 
 
 def drain(bed: Bed, n_sweepers: int) -> float:

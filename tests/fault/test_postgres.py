@@ -19,6 +19,7 @@ from harness.poll import until_ready, wait_until, within
 from harness.proxy import CLIENT, SERVER, Connection, Proxy
 from harness.queue import PENDING, claimed, is_empty
 from harness.standby import standby_of
+from harness.web import metric
 
 HURT_S = 1.5
 BACK_S = within(5.0)
@@ -151,11 +152,11 @@ def test_hangs_while_nothing_is_due(bed: Bed) -> None:
     try:
         wait_until(lambda: daemon.http("/readyz")[0] == 503, 60, "it is not ready", step=0.5)
         assert "Postgres is out of reach" in json.loads(daemon.http("/readyz")[1])["reason"]
-        assert "reservation_sweeper_postgres_up 0" in daemon.http("/metrics")[1]
+        assert metric(daemon, "postgres_up") == 0
     finally:
         bed.pg.resume()
     until_ready(daemon)
-    assert "reservation_sweeper_postgres_up 1" in daemon.http("/metrics")[1]
+    assert metric(daemon, "postgres_up") == 1
 
 
 def test_failover(bed: Bed) -> None:

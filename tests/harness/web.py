@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -31,10 +32,35 @@ def until_settled(daemon: Sweeper, looks: int = 1) -> None:
         wait_until(looked, 20, "a look")
 
 
-def metric(daemon: Sweeper, name: str) -> float:
-    lines = daemon.http("/metrics")[1].splitlines()
-    [value] = [line.split()[1] for line in lines if line.startswith(f"reservation_sweeper_{name} ")]
-    return float(value)
+SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+
+
+def samples(text: str, queue: str = "reservations") -> dict[str, float]:
+    """What /metrics says of this queue and of the process, by name and labels but for the queue's:
+    released_total, discarded_total{reason="missing"}."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        match = SAMPLE.match(line)
+        assert match, line
+        name, labels = match[1].removeprefix("reservation_sweeper_"), match[2] or ""
+        of = re.match(r'queue="([^"]*)",?', labels)
+        if of and of[1] not in (queue, ""):
+            continue
+        labels = labels[of.end() :] if of else labels
+        key = f"{name}{{{labels}}}" if labels else name
+        assert key not in found, key
+        found[key] = float(match[3])
+    return found
+
+
+def scrape(daemon: Sweeper, queue: str = "reservations") -> dict[str, float]:
+    return samples(daemon.http("/metrics")[1], queue)
+
+
+def metric(daemon: Sweeper, name: str, queue: str = "reservations") -> float:
+    return scrape(daemon, queue)[name]
 
 
 def readyz(daemon: Sweeper) -> tuple[int, dict]:

@@ -14,6 +14,7 @@ from harness.locks import lock_product, lock_reservation, transaction
 from harness.poll import holds, wait_until
 from harness.queue import is_empty, mirror
 from harness.sweeper import ALONE, Start
+from harness.web import metric
 from test_locked_inside import add_carts, lock_cart
 
 MESSAGE = "A reservation is held locked by another transaction"
@@ -28,11 +29,6 @@ def named(conn: psycopg.Connection, name: str) -> psycopg.Connection:
 
 def status(daemon: Any) -> dict[str, Any]:
     return json.loads(daemon.http("/status")[1])
-
-
-def gauge(daemon: Any, name: str) -> float:
-    lines = daemon.http("/metrics")[1].splitlines()
-    return float(next(x for x in lines if x.startswith(f"reservation_sweeper_{name} ")).split()[1])
 
 
 def test_every_kind_of_lock_is_said_once(
@@ -84,7 +80,7 @@ def test_every_kind_of_lock_is_said_once(
         mirror(db, redis, *ids.values(), other)
         daemon = sweeper(*ALONE, http=True, dsn=db.dsn)
         wait_until(lambda: shop.count_status(db, "released") == 1, 20, "the other one")
-        wait_until(lambda: gauge(daemon, "locked_reservations") == len(kinds), 10, "counted")
+        wait_until(lambda: metric(daemon, "locked_reservations") == len(kinds), 10, "counted")
         shown = {x["reservationId"] for x in status(daemon)["lockedReservations"]}
         assert shown == set(ids.values())
         assert not daemon.find(MESSAGE)
@@ -108,10 +104,10 @@ def test_every_kind_of_lock_is_said_once(
         )
         assert entry["blockerPid"] == pids["row"] and entry["lockedSeconds"] > 30
         assert entry["lockedSince"].endswith("Z")
-        assert gauge(daemon, "locked_seconds") > 30
+        assert metric(daemon, "locked_seconds") > 30
         code, body = daemon.http("/readyz")
         assert code == 200 and json.loads(body)["locked"] == len(kinds)
-        assert gauge(daemon, "overdue_seconds") == 0
+        assert metric(daemon, "overdue_seconds") == 0
         record = without_redis.wait_for_record("A table is held locked", 5)
         assert record["table"] == "inventory_reservations"
         assert record["blockerPid"] == migration.info.backend_pid
@@ -119,8 +115,8 @@ def test_every_kind_of_lock_is_said_once(
         assert not daemon.find(OVER)
     wait_until(lambda: is_empty(redis), 15, "all are released")
     assert daemon.wait_for_record(OVER)["reservations"] == len(kinds)
-    wait_until(lambda: gauge(daemon, "locked_reservations") == 0, 5, "none is left")
-    assert gauge(daemon, "locked_seconds") == 0
+    wait_until(lambda: metric(daemon, "locked_reservations") == 0, 5, "none is left")
+    assert metric(daemon, "locked_seconds") == 0
     assert status(daemon)["lockedReservations"] == []
     shop.check_stock_adds_up(db)
     without_redis.wait_for_record("No table is held locked any more", 20)

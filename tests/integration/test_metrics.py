@@ -15,10 +15,11 @@ from harness.poll import until_ready, wait_until, within
 from harness.process import free_port
 from harness.queue import FAILED, PENDING, is_empty, mirror, script_calls
 from harness.sweeper import ROOT, Start, Sweeper
+from harness.web import SAMPLE, samples, scrape
 
 PREFIX = "reservation_sweeper_"
-# What dashboards and alerts rely on: each metric's type and, but for histograms, its labels' values
-# that are there from the first scrape on.
+# What dashboards and alerts rely on: each metric's type and, but for histograms and the label of the
+# queue, its labels' values that are there from the first scrape on.
 CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "released_total": ("counter", {}),
     "released_units_total": ("counter", {}),
@@ -52,24 +53,6 @@ LATER = (
     " reconcile_stock_checked reconcile_stock_drifted reconcile_stock_repaired"
     " reconcile_remaining"
 ).split()
-
-SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
-
-
-def scrape(daemon: Sweeper) -> dict[str, float]:
-    """By name and labels: released_total, discarded_total{reason="missing"}."""
-    found = {}
-    for line in daemon.http("/metrics")[1].splitlines():
-        if line.startswith("#"):
-            continue
-        match = SAMPLE.match(line)
-        assert match, line
-        name = match[1].removeprefix("reservation_sweeper_")
-        key = f"{name}{{{match[2]}}}" if match[2] else name
-        assert key not in found, key
-        found[key] = float(match[3])
-    return found
-
 
 def families(text: str) -> list[tuple[str, str, str]]:
     """Name, type and help of each, in order."""
@@ -141,13 +124,12 @@ def test_first_scrape(sweeper: Start) -> None:
     types = dict(re.findall(rf"^# TYPE {PREFIX}(\w+) (\w+)$", text, re.M))
     expected = {name: kind for name, (kind, _) in CONTRACT.items()}
     assert types == expected | dict.fromkeys([*LATER, "build_info"], "gauge")
+    first = samples(text)
     for name, (kind, labels) in CONTRACT.items():
         suffix = "_count" if kind == "histogram" else ""
-        found = re.findall(rf"^{PREFIX}{name}{suffix}(?:{{(\w+)=\"(.*)\"}})? \S+$", text, re.M)
-        [wanted] = [{(key, value) for value in values} for key, values in labels.items()] or [
-            {("", "")}
-        ]
-        assert set(found) == wanted and len(found) == len(wanted), name
+        found = {key for key in first if key.partition("{")[0] == name + suffix}
+        wanted = {f'{name}{{{key}="{value}"}}' for key, values in labels.items() for value in values}
+        assert found == (wanted or {name + suffix}), name
 
 
 def test_is_what_the_documents_say(sweeper: Start) -> None:
@@ -319,3 +301,23 @@ def test_idle_costs_little(db: Database, redis: redis_py.Redis, sweeper: Start) 
         statements = log.read().count("LOG:  execute ")
     assert 0 < statements <= 3 * (lasted / 2 + 1)
     assert scripts <= 4 * lasted + 3
+
+
+def test_whose_they_are(sweeper: Start) -> None:
+    """Each queue's figures have its name, with one queue too; those of the process and of Redis,
+    which all queues share, have none. promtool minds a family that is in two places."""
+    daemon = sweeper(http=True)
+    until_ready(daemon)
+    text = daemon.http("/metrics")[1]
+    assert promtool(text) == ""
+    of_process = {"log_records_dropped_total", "redis_up", "build_info"}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name = line.partition("{")[0].partition(" ")[0].removeprefix(PREFIX)
+        if name in of_process or name.startswith("process_"):
+            assert "queue=" not in line, line
+        elif 'server="redis"' in line:
+            assert '{queue="",' in line
+        else:
+            assert '{queue="reservations"' in line, line

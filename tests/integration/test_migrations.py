@@ -19,6 +19,7 @@ from harness.poll import holds, until_ready, wait_until
 from harness.queue import PENDING, is_empty
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Run, Start, Sweeper
+from harness.web import metric
 
 ZONES = ["America/New_York", "Asia/Tokyo"]
 MINUTES = (1, 10, 60, 180)
@@ -80,9 +81,7 @@ def early_entries(redis: redis_py.Redis, ids: list[str]) -> None:
 
 
 def looked(daemon: Sweeper) -> bool:
-    name = "reservation_sweeper_feed_last_success_timestamp_seconds "
-    lines = daemon.http("/metrics")[1].splitlines()
-    return any(float(line.split()[1]) > 0 for line in lines if line.startswith(name))
+    return metric(daemon, "feed_last_success_timestamp_seconds") > 0
 
 
 def changed_to(daemon: Sweeper) -> object:
@@ -415,7 +414,7 @@ def test_entries_that_are_no_ids(db: Database, redis: redis_py.Redis, sweeper: S
     until_ready(daemon)
     early_entries(redis, [f"no uuid {n}" for n in range(2000)])
     wait_until(lambda: is_empty(redis), 10, "discarded")
-    assert 'discarded_total{reason="invalid"} 2000' in daemon.http("/metrics")[1]
+    assert metric(daemon, 'discarded_total{reason="invalid"}') == 2000
     record = daemon.wait_for_record("cannot be an id")
     assert record["level"] == "WARN" and record["reservationId"].startswith("no uuid")
     assert len(daemon.find("cannot be an id")) <= 20

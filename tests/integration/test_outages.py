@@ -13,6 +13,7 @@ from harness.database import Database
 from harness.poll import holds, wait_until
 from harness.servers import Postgres, Redis
 from harness.sweeper import Record, Start, Sweeper
+from harness.web import metric
 
 OPTIONS = ("--workers", "3", "--feed-interval", "1s", "--lookahead", "5s")
 AWAY = {"postgres": "Postgres is out of reach", "redis": "Redis is out of reach"}
@@ -104,9 +105,7 @@ def test_sessions_that_postgres_ends_again_and_again(
         daemon.wait_for_record("Postgres connected")
 
         def reconnects() -> float:
-            lines = daemon.http("/metrics")[1].splitlines()
-            name = 'reservation_sweeper_reconnects_total{server="postgres"} '
-            return sum(float(x.removeprefix(name)) for x in lines if x.startswith(name))
+            return metric(daemon, 'reconnects_total{server="postgres"}')
 
         wait_until(lambda: reconnects() >= 25, 60, "it is ended again and again")
         release_one(db)

@@ -13,6 +13,7 @@ from harness.poll import wait_until, within
 from harness.queue import FAILED, LEASES, PENDING, batch, claimed, is_empty, mirror, pending
 from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Start
+from harness.web import scrape
 
 
 @pytest.mark.valgrind
@@ -169,9 +170,9 @@ def test_strangers_in_leases(db: Database, redis: redis_py.Redis, sweeper: Start
     assert shop.statuses(db) == {"released": 1}
     (said,) = {(r["level"], r["message"]) for r in daemon.records if "no claimed batch" in r["message"]}
     assert said[0] == "WARN"
-    metrics = daemon.http("/metrics")[1]
-    assert 'reservation_sweeper_discarded_total{reason="invalid"} 31\n' in metrics
-    assert 'reservation_sweeper_rescheduled_total{reason="lease_expired"} 2\n' in metrics
+    metrics = scrape(daemon)
+    assert metrics['discarded_total{reason="invalid"}'] == 31
+    assert metrics['rescheduled_total{reason="lease_expired"}'] == 2
 
 
 def test_a_grant_that_is_taken_away(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:

@@ -19,6 +19,7 @@ from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
 from harness.servers import Redis
 from harness.sweeper import Run, Start, Sweeper
+from harness.web import metric
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a-password"
@@ -186,9 +187,7 @@ def test_everything_says_the_same(
     status = json.loads(daemon.http("/status")[1])
     assert status["degraded"] is True and status["degradedReason"] == reason
     assert status["redis"]["up"] is True and status["pending"] is None
-    metrics = daemon.http("/metrics")[1]
-    assert "\nreservation_sweeper_degraded 1\n" in metrics
-    assert "\nreservation_sweeper_redis_up 1\n" in metrics
+    assert metric(daemon, "degraded") == metric(daemon, "redis_up") == 1
     done = run("--status", redis_url=url)
     mode = json.loads(done.stdout)
     assert done.status == 1 and mode["degraded"] is True and names("+time", mode["degradedReason"])

@@ -11,6 +11,7 @@ from harness.database import Database
 from harness.poll import wait_until, within
 from harness.queue import LEASES, PENDING, is_empty, mirror, pending
 from harness.sweeper import ALONE, Run, Start
+from harness.web import metric
 
 
 def released(db: Database) -> int:
@@ -178,7 +179,7 @@ def test_a_product_without_an_inventory_row(
     mirror(db, redis, id)
     daemon = sweeper(*ALONE, http=True)
     record = daemon.wait_for_record("no inventory row")
-    assert "released_without_inventory_total 1\n" in daemon.http("/metrics")[1]
+    assert metric(daemon, "released_without_inventory_total") == 1
     assert (record["level"], record["reservationId"], record["rows"]) == ("WARN", id, 1)
     wait_until(lambda: released(db) == 2, 5, "both rows")
     assert shop.stock(db, product) == (100, 100, 0)

@@ -13,7 +13,7 @@ from harness.poll import holds, until_ready, wait_until
 from harness.process import free_port
 from harness.servers import Postgres
 from harness.sweeper import Run, Start, Sweeper
-from harness.web import moment, readyz, until_settled
+from harness.web import moment, readyz, samples, until_settled
 
 UNKNOWN_S = 30  # interface: nobody knows for so long whether anything is
 
@@ -41,10 +41,9 @@ def ordinary(db: Database) -> str:
 def gauge(daemon: Sweeper) -> float | None:
     """overdue_seconds; None: there is no sample."""
     name = "reservation_sweeper_overdue_seconds"
-    lines = daemon.http("/metrics")[1].splitlines()
-    assert f"# TYPE {name} gauge" in lines
-    values = [line.split()[1] for line in lines if line.startswith(name + " ")]
-    return float(values[0]) if values else None
+    text = daemon.http("/metrics")[1]
+    assert f"# TYPE {name} gauge" in text.splitlines()
+    return samples(text).get("overdue_seconds")
 
 
 def until_unknown(daemon: Sweeper, reason: str) -> dict:

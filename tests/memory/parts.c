@@ -31,13 +31,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void write_metrics(void)
 {
+    static const double bound = 1;
+    static const uint64_t counts[] = {1, 2};
     struct metrics *m = metrics_new();
     size_t len = 0;
     if (m == NULL)
         return;
     metrics_family(m, METRIC_DISCARDED);
+    metrics_label(m, "queue", "reservations");
     metrics_label(m, "reason", "\"quoted\"");
     metrics_value(m, 3);
+    metrics_family(m, METRIC_BATCH_SIZE);
+    metrics_label(m, "queue", "reservations");
+    metrics_histogram(m, &bound, 1, counts, 2);
     metrics_process(m);
     free(metrics_finish(m, &len)); /* frees m too */
 }
@@ -47,6 +53,7 @@ static void write_reports(void)
     struct health_report r = {
         .postgres = {.address = "host=pg", .error = "it is \"gone\""},
         .redis = {.address = "redis:6379/0", .error = "", .up = true},
+        .queue = "reservations",
         .sizes_known = true,
         .now_us = INT64_C(1763082000000000),
         .overdue_since_us = INT64_C(1763081000000000),
@@ -56,8 +63,8 @@ static void write_reports(void)
         .overdue_product = "its-product",
     };
     health_judge(&r, "there is no table inventory");
-    free(health_status_json(&r));
-    free(health_ready_json(&r));
+    free(health_status_json(&r, 1));
+    free(health_ready_json(&r, 1));
 }
 
 /* One that is held locked, and who holds it; shown, then said. */
@@ -131,10 +138,12 @@ static void make_workers(struct parts *s)
 {
     const struct feed_events events = {on_mirrored, on_statements, NULL};
     char *address = NULL;
+    struct redis_outage *redis_outage = redis_outage_new(s->loop, s->redis, &address);
+    struct pg_outage *pg_outage = pg_outage_new(s->loop, &address);
     const struct redis_use_options use = {
-        .redis = s->redis, .queue = s->queue, .address = &address, .on_change = on_redis_use};
-    s->redis_use = redis_use_new(s->loop, &use);
-    s->pg_watch = pg_watch_new(s->loop, &address, s->config->workers + 1);
+        .outage = redis_outage, .queue = s->queue, .on_change = on_redis_use};
+    s->redis_use = redis_outage != NULL ? redis_use_new(s->loop, &use) : NULL;
+    s->pg_watch = pg_outage != NULL ? pg_watch_new(pg_outage, s->config->workers + 1) : NULL;
     struct sweeper *sweeper = sweeper_new(s);
     struct feed *feed = sweeper != NULL ? feed_new(s, sweeper_engine(sweeper), &events) : NULL;
     sweeper_disconnect(sweeper);
@@ -142,6 +151,8 @@ static void make_workers(struct parts *s)
     sweeper_free(sweeper);
     redis_use_free(s->redis_use);
     pg_watch_free(s->pg_watch);
+    redis_outage_free(redis_outage);
+    pg_outage_free(pg_outage);
 }
 
 static void make_all(const struct config *config)

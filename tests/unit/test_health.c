@@ -18,6 +18,7 @@
 static struct health_report healthy(void)
 {
     return (struct health_report){
+        .queue = "reservations",
         .postgres = {.address = "host=pg", .error = "", .up = true, .clock_known = true},
         .redis = {.address = "redis:6379/0", .error = "", .up = true},
         .sizes_known = true,
@@ -83,7 +84,7 @@ static void not_known(void **state)
         r.reason, "whether anything is overdue has not been known for 42 s: permission denied");
     assert_int_equal(health_overdue_us(&r), 0);
 
-    char *text = health_status_json(&r);
+    char *text = health_status_json(&r, 1);
     json_t *o = json_loads(text, 0, NULL);
     assert_true(json_is_null(json_object_get(o, "overdueSeconds")));
     assert_true(json_is_null(json_object_get(o, "oldestOverdue")));
@@ -228,7 +229,7 @@ static void without_redis_it_is_ready(void **state)
     health_judge(&r, "");
     assert_true(r.ready);
 
-    char *text = health_ready_json(&r);
+    char *text = health_ready_json(&r, 1);
     assert_non_null(text);
     assert_string_equal(text, "{\"ready\":true,\"degraded\":true,\"overdueSeconds\":0.0,"
                               "\"failed\":null,\"locked\":0}");
@@ -257,7 +258,7 @@ static void status_json(void **state)
     r.postgres.clock_offset_us = -1250;
     health_judge(&r, "");
 
-    char *text = health_status_json(&r);
+    char *text = health_status_json(&r, 1);
     json_t *o = json_loads(text, 0, NULL);
     assert_non_null(o);
     assert_int_equal(json_integer_value(json_object_get(o, "pending")), 5);
@@ -277,7 +278,7 @@ static void status_json(void **state)
 
 static json_t *status_of(const struct health_report *r)
 {
-    char *text = health_status_json(r);
+    char *text = health_status_json(r, 1);
     json_t *o = json_loads(text, 0, NULL);
     assert_non_null(o);
     free(text);
@@ -401,7 +402,7 @@ static void text_that_is_no_utf8(void **state)
     overdue_by(&r, SECOND_US);
     r.overdue_id = "a\xff\x1bz";
 
-    char *text = health_status_json(&r);
+    char *text = health_status_json(&r, 1);
     assert_non_null(text);
     assert_non_null(strstr(text, "\"reservationId\":\"a\xEF\xBF\xBD\\u001Bz\""));
     free(text);
@@ -459,6 +460,88 @@ static void foreign_failures(void **state)
     json_decref(list);
 }
 
+/* One that is late makes all of them late, and is named. */
+static void several_queues(void **state)
+{
+    struct health_report r[3] = {healthy(), healthy(), healthy()};
+    struct health_report sum;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+        r[i].queue = i == 0 ? "a" : i == 1 ? "b" : "c";
+        r[i].failed = (int64_t)i + 1;
+        r[i].locked = 2;
+        health_judge(&r[i], "");
+    }
+    health_sum(r, 3, &sum);
+    assert_true(sum.ready && !sum.degraded);
+    assert_string_equal(sum.reason, "");
+    assert_int_equal(sum.failed, 6);
+    assert_int_equal(sum.locked, 6);
+
+    overdue_by(&r[1], 31 * SECOND_US);
+    health_judge(&r[1], "");
+    r[2].stopping = true;
+    health_judge(&r[2], "");
+    r[2].degraded = true;
+    r[2].degraded_reason = "refused";
+    health_sum(r, 3, &sum);
+    assert_false(sum.ready);
+    assert_string_equal(sum.reason, "queue b: a reservation has been overdue for 31 s: the-oldest; "
+                                    "queue c: stopping");
+    assert_true(sum.degraded);
+    assert_string_equal(sum.degraded_reason, "refused");
+    assert_int_equal(health_overdue_us(&sum), 31 * SECOND_US);
+
+    char *text = health_ready_json(r, 3);
+    json_t *o = json_loads(text, 0, NULL);
+    const json_t *b = json_array_get(json_object_get(o, "queues"), 1);
+    assert_int_equal(json_array_size(json_object_get(o, "queues")), 3);
+    assert_string_equal(json_string_value(json_object_get(b, "queue")), "b");
+    assert_true(json_is_false(json_object_get(b, "ready")));
+    json_decref(o);
+    free(text);
+
+    text = health_status_json(r, 3);
+    o = json_loads(text, 0, NULL);
+    assert_null(json_object_get(o, "pending")); /* each queue's own */
+    b = json_array_get(json_object_get(o, "queues"), 1);
+    assert_int_equal(json_integer_value(json_object_get(b, "pending")), 5);
+    assert_non_null(json_object_get(b, "postgres"));
+    assert_non_null(json_object_get(o, "redis"));
+    json_decref(o);
+    free(text);
+
+    r[0].sizes_known = r[1].overdue_known = false;
+    health_sum(r, 3, &sum);
+    assert_false(sum.sizes_known || sum.overdue_known);
+}
+
+/* As it has always been; and in `queues` once more. */
+static void one_queue(void **state)
+{
+    struct health_report r = healthy();
+    (void)state;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    const json_t *own = json_array_get(json_object_get(o, "queues"), 0);
+    const char *name;
+    json_t *value;
+    assert_int_equal(json_array_size(json_object_get(o, "queues")), 1);
+    assert_string_equal(json_string_value(json_object_get(own, "queue")), "reservations");
+    json_object_foreach((json_t *)own, name, value)
+    {
+        if (strcmp(name, "queue") != 0)
+            assert_true(json_equal(value, json_object_get(o, name)));
+    }
+    assert_int_equal(json_integer_value(json_object_get(o, "pending")), 5);
+    json_decref(o);
+    health_judge(&r, "broken");
+    char *text = health_ready_json(&r, 1);
+    assert_non_null(strstr(text, "\"reason\":\"the database cannot be used as it is: broken\""));
+    assert_null(strstr(text, "queue"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +563,8 @@ int main(void)
         cmocka_unit_test(status_json),
         cmocka_unit_test(foreign_failures),
         cmocka_unit_test(text_that_is_no_utf8),
+        cmocka_unit_test(several_queues),
+        cmocka_unit_test(one_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

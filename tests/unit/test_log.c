@@ -260,6 +260,30 @@ static void test_level_names(void **state)
         assert_int_equal(log_level_parse(rows[i].name), rows[i].level);
 }
 
+/* The queue that is set comes first among a record's own fields, until it is set otherwise. */
+static void test_queue(void **state)
+{
+    (void)state;
+    static struct capture c;
+    static const char as_json[] = "\"message\":\"a\",\"queue\":\"shop-1\",\"n\":1}\n";
+    static const char as_text[] = " a queue=shop-1 n=1\n";
+    static const char without[] = " b n=2\n";
+    capture_begin(&c);
+    assert_null(log_set_queue("shop-1"));
+    setup(LOG_FORMAT_JSON, LOG_INFO, false);
+    log_event(LOG_INFO, "a", LOG_INT, "n", INT64_C(1), LOG_END);
+    setup(LOG_FORMAT_TEXT, LOG_INFO, true);
+    log_event(LOG_INFO, "a", LOG_INT, "n", INT64_C(1), LOG_END);
+    assert_string_equal(log_queue(), "shop-1");
+    assert_string_equal(log_set_queue(NULL), "shop-1");
+    log_event(LOG_INFO, "b", LOG_INT, "n", INT64_C(2), LOG_END);
+    capture_end(&c);
+    assert_non_null(strstr(c.out, as_json));
+    assert_non_null(strstr(c.err, as_text));
+    assert_non_null(strstr(c.err, without));
+    assert_null(log_queue());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_closed_stream_is_no_failure),
         cmocka_unit_test(test_auto_format),
         cmocka_unit_test(test_level_names),
+        cmocka_unit_test(test_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* The loop: precise timers, in order, from now; freed and armed in their own callbacks. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "link/loop.h"
 #include "unit.h"
 
@@ -257,6 +258,35 @@ static void deadline_does_not_count_what_blocks(void **state)
     loop_free(f.loop);
 }
 
+static const char *seen[2];
+
+static void on_fire_see(void *arg)
+{
+    *(const char **)arg = log_queue();
+}
+
+/* What a timer logs is about the queue that it was made for, whoever arms it. */
+static void a_timer_has_the_queue_of_its_maker(void **state)
+{
+    struct loop *loop = loop_new();
+    (void)state;
+    assert_null(log_set_queue("a"));
+    struct timer *a = timer_new(loop, on_fire_see, &seen[0]);
+    (void)log_set_queue("b");
+    struct timer *b = timer_new_deadline(loop, on_fire_see, &seen[1]);
+    (void)log_set_queue(NULL);
+    timer_after_us(a, 0);
+    timer_after_us(b, 0);
+    loop_stop(loop); /* after its first turn */
+    assert_int_equal(loop_run(loop), 0);
+    assert_string_equal(seen[0], "a");
+    assert_string_equal(seen[1], "b");
+    assert_null(log_queue());
+    timer_free(a);
+    timer_free(b);
+    loop_free(loop);
+}
+
 static void signal_reaches_its_callback(void **state)
 {
     struct fixture f = {.loop = loop_new()};
@@ -301,6 +331,7 @@ int main(void)
         cmocka_unit_test(soon_is_this_turn),
         cmocka_unit_test(stop_lets_the_turn_finish),
         cmocka_unit_test(deadline_does_not_count_what_blocks),
+        cmocka_unit_test(a_timer_has_the_queue_of_its_maker),
         cmocka_unit_test(signal_reaches_its_callback),
         cmocka_unit_test(signal_after_the_loop_does_nothing),
         cmocka_unit_test(freeing_nothing_is_legal),

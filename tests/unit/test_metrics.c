@@ -31,8 +31,10 @@ static void families_and_labels(void **state)
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_DISCARDED);
+    metrics_label(m, "queue", "q");
     metrics_label(m, "reason", "long enough to be cut where the next one is shorter");
     metrics_value(m, 3);
+    metrics_label(m, "queue", "q");
     metrics_label(m, "reason", "b");
     metrics_value(m, 0);
     metrics_family(m, METRIC_BUILD_INFO);
@@ -41,20 +43,21 @@ static void families_and_labels(void **state)
     metrics_label(m, "libpq", "3");
     metrics_label(m, "libevent", "4");
     metrics_value(m, 1);
-    metrics_single(m, METRIC_DEGRADED, -1.5);
+    metrics_single(m, METRIC_REDIS_UP, -1.5);
     assert_text(
         m, "# HELP reservation_sweeper_discarded_total Reservations claimed with nothing to do.\n"
            "# TYPE reservation_sweeper_discarded_total counter\n"
-           "reservation_sweeper_discarded_total{reason=\"long enough to be cut where the next "
+           "reservation_sweeper_discarded_total{queue=\"q\",reason=\"long enough to be cut where "
+           "the next "
            "one is shorter\"} 3\n"
-           "reservation_sweeper_discarded_total{reason=\"b\"} 0\n"
+           "reservation_sweeper_discarded_total{queue=\"q\",reason=\"b\"} 0\n"
            "# HELP reservation_sweeper_build_info 1; what this program is made of.\n"
            "# TYPE reservation_sweeper_build_info gauge\n"
            "reservation_sweeper_build_info{version=\"1\",hiredis=\"2\",libpq=\"3\","
            "libevent=\"4\"} 1\n"
-           "# HELP reservation_sweeper_degraded 1 while releases go on without Redis.\n"
-           "# TYPE reservation_sweeper_degraded gauge\n"
-           "reservation_sweeper_degraded -1.5\n");
+           "# HELP reservation_sweeper_redis_up 1 while Redis is connected.\n"
+           "# TYPE reservation_sweeper_redis_up gauge\n"
+           "reservation_sweeper_redis_up -1.5\n");
 }
 
 /* The last line, without its end. */
@@ -75,10 +78,11 @@ static void label_values_are_escaped(void **state)
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_RECONNECTS);
+    metrics_label(m, "queue", "");
     metrics_label(m, "server", "quote \" backslash \\ line\nend");
     metrics_value(m, 1);
     assert_last_line(m, "reservation_sweeper_reconnects_total"
-                        "{server=\"quote \\\" backslash \\\\ line\\nend\"} 1");
+                        "{queue=\"\",server=\"quote \\\" backslash \\\\ line\\nend\"} 1");
 }
 
 static void numbers_are_short_and_exact(void **state)
@@ -102,7 +106,7 @@ static void numbers_are_short_and_exact(void **state)
         struct metrics *m = metrics_new();
         size_t len = 0;
         assert_non_null(m);
-        metrics_single(m, METRIC_DEGRADED, cases[i].value);
+        metrics_single(m, METRIC_REDIS_UP, cases[i].value);
 
         char *text = metrics_finish(m, &len);
         assert_non_null(text);
@@ -115,20 +119,28 @@ static void numbers_are_short_and_exact(void **state)
 static void histograms_are_cumulative(void **state)
 {
     static const double bounds[] = {0.0005, 1};
-    static const uint64_t counts[] = {2, 0, 3};
+    static const uint64_t counts[] = {2, 0, 3}, none[] = {0, 0, 0};
     struct metrics *m = metrics_new();
     (void)state;
     assert_non_null(m);
     metrics_family(m, METRIC_BATCH_SIZE);
+    metrics_label(m, "queue", "a");
     metrics_histogram(m, bounds, 2, counts, 7.25);
+    metrics_label(m, "queue", "longer");
+    metrics_histogram(m, bounds, 2, none, 0);
     assert_text(m,
                 "# HELP reservation_sweeper_batch_size Reservations in one release transaction.\n"
                 "# TYPE reservation_sweeper_batch_size histogram\n"
-                "reservation_sweeper_batch_size_bucket{le=\"0.0005\"} 2\n"
-                "reservation_sweeper_batch_size_bucket{le=\"1\"} 2\n"
-                "reservation_sweeper_batch_size_bucket{le=\"+Inf\"} 5\n"
-                "reservation_sweeper_batch_size_sum 7.25\n"
-                "reservation_sweeper_batch_size_count 5\n");
+                "reservation_sweeper_batch_size_bucket{queue=\"a\",le=\"0.0005\"} 2\n"
+                "reservation_sweeper_batch_size_bucket{queue=\"a\",le=\"1\"} 2\n"
+                "reservation_sweeper_batch_size_bucket{queue=\"a\",le=\"+Inf\"} 5\n"
+                "reservation_sweeper_batch_size_sum{queue=\"a\"} 7.25\n"
+                "reservation_sweeper_batch_size_count{queue=\"a\"} 5\n"
+                "reservation_sweeper_batch_size_bucket{queue=\"longer\",le=\"0.0005\"} 0\n"
+                "reservation_sweeper_batch_size_bucket{queue=\"longer\",le=\"1\"} 0\n"
+                "reservation_sweeper_batch_size_bucket{queue=\"longer\",le=\"+Inf\"} 0\n"
+                "reservation_sweeper_batch_size_sum{queue=\"longer\"} 0\n"
+                "reservation_sweeper_batch_size_count{queue=\"longer\"} 0\n");
 }
 
 /* What Prometheus asks of names, and a page of the documents of a table's row. */

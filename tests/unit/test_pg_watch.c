@@ -7,6 +7,7 @@
 #define LINKS 3
 
 static struct loop *loop;
+static struct pg_outage *outage;
 static struct pg_watch *watch;
 static int slept;
 
@@ -27,7 +28,8 @@ static int set_up(void **state)
     static char *const shown = address;
     (void)state;
     loop = loop_new();
-    watch = pg_watch_new(loop, &shown, LINKS);
+    outage = pg_outage_new(loop, &shown);
+    watch = pg_watch_new(outage, LINKS);
     slept = 0;
     pg_watch_on_slept(watch, on_slept, &slept);
     for (int i = 0; i < LINKS; i++)
@@ -39,6 +41,7 @@ static int tear_down(void **state)
 {
     (void)state;
     pg_watch_free(watch);
+    pg_outage_free(outage);
     loop_free(loop);
     return 0;
 }
@@ -88,6 +91,22 @@ static void not_when_it_was_lost_too(void **state)
     }
 }
 
+/* One outage, whichever queue's link meets it first and is back last. */
+static void several_queues(void **state)
+{
+    struct pg_watch *other = pg_watch_new(outage, 2);
+    (void)state;
+    pg_watch_link(other, FEED, true, "");
+    pg_watch_link(other, 1, false, "gone");
+    say(1, false);
+    assert_int_equal(slept, 0);
+    say(1, true);
+    assert_int_equal(slept, 1); /* of its own queue's links alone */
+    pg_watch_link(other, 1, true, "");
+    assert_int_equal(slept, 1);
+    pg_watch_free(other);
+}
+
 static void nobody_asks(void **state)
 {
     (void)state;
@@ -104,10 +123,8 @@ static void nobody_asks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(not_at_first),
-        TEST(once_for_all),
-        TEST(not_when_it_was_lost_too),
-        TEST(nobody_asks),
+        TEST(not_at_first),   TEST(once_for_all), TEST(not_when_it_was_lost_too),
+        TEST(several_queues), TEST(nobody_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,150 @@
+/* The servers of all queues. */
+#include "app/servers.h"
+
+#include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
+#include "config/secrets.h"
+#include "link/loop.h"
+#include "store/pg_watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Together they keep the promises: what expires goes on being released within 2 s, also when Redis
+ * answers nothing though connected, and is exact again within 2 s of its return. */
+#define REDIS_CONNECT_US SECOND_US
+#define REDIS_COMMAND_US SECOND_US
+#define REDIS_BACKOFF_MIN_US (50 * MS_US)
+#define REDIS_BACKOFF_MAX_US (500 * MS_US)
+
+/* The former text stays when memory has run out. True when it is another server. */
+static bool describe_anew(char **text, char *description)
+{
+    if (description == NULL)
+        return false;
+    bool moved = *text == NULL || strcmp(*text, description) != 0;
+    free(*text);
+    *text = description;
+    return moved;
+}
+
+/* A server that is named no more is left at once, by all connections: half here and half there
+ * they would see two truths. */
+static void on_database(void *arg)
+{
+    struct database *d = arg;
+    if (describe_anew(&d->address, secrets_describe_postgres(d->secrets)))
+        d->moves++;
+}
+
+static void on_secrets(void *arg)
+{
+    struct servers *s = arg;
+    for (struct database *d = s->databases; d != NULL; d = d->next)
+        if (d->secrets == s->secrets)
+            on_database(d);
+    if (describe_anew(&s->redis_address, secrets_describe_redis(s->secrets)) && s->redis != NULL &&
+        redis_link_state(s->redis) == REDIS_LINK_UP)
+        redis_link_reset(s->redis, "the server's address has changed");
+}
+
+int servers_open(struct servers *s, const struct config *config,
+                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+{
+    *s = (struct servers){.config = config, .redis_clock = {.server = "redis"}};
+    s->secrets = secrets_new(config, on_secrets, s);
+    if (s->secrets == NULL)
+        return -1;
+    on_secrets(s);
+    s->loop = loop_new();
+    const struct redis_link_options options = {
+        .source = {secrets_redis, s->secrets},
+        .ca_file = config->redis_ca,
+        .connect_timeout_us = REDIS_CONNECT_US,
+        .command_timeout_us = REDIS_COMMAND_US,
+        .backoff_min_us = REDIS_BACKOFF_MIN_US,
+        .backoff_max_us = REDIS_BACKOFF_MAX_US,
+        .on_state = on_redis,
+        .arg = arg,
+    };
+    if (s->loop != NULL)
+        s->redis = redis_link_new(s->loop, &options);
+    return s->redis != NULL && s->redis_address != NULL ? 0 : -1;
+}
+
+static void database_free(struct servers *s, struct database *d)
+{
+    pg_outage_free(d->outage);
+    if (d->secrets != s->secrets)
+        secrets_free(d->secrets);
+    free(d->address);
+    free(d);
+}
+
+void servers_close(struct servers *s)
+{
+    struct database *next;
+    redis_link_free(s->redis);
+    for (struct database *d = s->databases; d != NULL; d = next) {
+        next = d->next;
+        database_free(s, d);
+    }
+    loop_free(s->loop);
+    free(s->redis_address);
+    secrets_free(s->secrets);
+    memset(s, 0, sizeof(*s));
+}
+
+static bool same_name(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+struct database *servers_database(struct servers *s, const struct config *config, bool watch)
+{
+    const char *name = config->queue->database.text;
+    struct database *d = s->databases;
+    while (d != NULL && !same_name(d->name, name))
+        d = d->next;
+    if (d != NULL)
+        return d;
+    d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return NULL;
+    d->name = name;
+    d->clock.server = "postgres";
+    d->secrets = name == NULL ? s->secrets : secrets_new(config, on_database, d);
+    if (d->secrets != NULL)
+        on_database(d);
+    if (d->address != NULL && watch)
+        d->outage = pg_outage_new(s->loop, &d->address);
+    if (d->address == NULL || (watch && d->outage == NULL)) {
+        database_free(s, d);
+        return NULL;
+    }
+    d->next = s->databases;
+    s->databases = d;
+    return d;
+}
+
+struct pg_source database_source(struct database *d)
+{
+    return (struct pg_source){secrets_conninfo, d->secrets, &d->moves};
+}
+
+void servers_reload(struct servers *s)
+{
+    secrets_reload(s->secrets);
+    for (struct database *d = s->databases; d != NULL; d = d->next)
+        if (d->secrets != s->secrets)
+            secrets_reload_postgres(d->secrets);
+}
+
+const char *servers_redis_unusable(const struct servers *s)
+{
+    return redis_link_info(s->redis)->cluster
+               ? "the Redis at REDIS_URL is a Cluster, which is not supported yet: name a single "
+                 "server"
+               : NULL;
+}

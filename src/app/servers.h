@@ -1,0 +1,58 @@
+/* The servers of all queues, and the loop that they are talked to on: one connection to Redis, and
+ * for each Postgres where it is, as the secrets say it now. */
+#ifndef RS_SERVERS_H
+#define RS_SERVERS_H
+
+#include "health/clock_watch.h"
+#include "link/pg_link.h"
+#include "link/redis_link.h"
+
+struct config;
+struct loop;
+struct pg_outage;
+struct secrets;
+
+/* A Postgres that queues are in. */
+struct database {
+    struct database *next;
+    const char *name;         /* as in the queues file; NULL: that of DATABASE_URL */
+    struct secrets *secrets;  /* that say where it is */
+    char *address;            /* ... for logs */
+    unsigned moves;           /* times that it was another server */
+    struct pg_outage *outage; /* NULL: nobody watches */
+    struct clock_watch clock;
+};
+
+struct servers {
+    const struct config *config;
+    struct loop *loop;
+    struct secrets *secrets;
+    struct redis_link *redis; /* not started */
+    char *redis_address;      /* for logs: as the secrets say it now */
+    struct clock_watch redis_clock;
+    struct database *databases;
+};
+
+/* on_redis: the Redis link's on_state. Returns 0, or -1: out of memory; to be closed in both cases.
+ */
+int servers_open(struct servers *s, const struct config *config,
+                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+    __attribute__((warn_unused_result));
+
+/* Frees everything; users of the loop and of the databases must have been freed before. */
+void servers_close(struct servers *s);
+
+/* The database of a queue, whose settings these are; the same for all queues that name the same.
+ * watch: outages of it are said. NULL: out of memory. */
+struct database *servers_database(struct servers *s, const struct config *config, bool watch);
+
+/* For links to it. */
+struct pg_source database_source(struct database *d);
+
+/* Reads the secrets' files anew. */
+void servers_reload(struct servers *s);
+
+/* NULL, or one sentence on why this Redis cannot be used (a Cluster). Requires that it is up. */
+const char *servers_redis_unusable(const struct servers *s);
+
+#endif
