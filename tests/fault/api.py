@@ -11,7 +11,6 @@ import redis as redis_py
 from bed import Bed
 from harness import shop
 from harness.database import Database
-from harness.queue import PENDING, expires_ms
 
 
 class Api(threading.Thread):
@@ -42,29 +41,30 @@ class Api(threading.Thread):
                 self.db = None
 
     def _act(self, db: Database) -> None:
+        trade = self.bed.trade
         what = self.dice.choices(("reserve", "commit", "cancel", "extend"), (70, 10, 10, 10))[0]
         if what == "reserve" or not self.recent:
             cart = self.dice.sample(self.bed.products, self.dice.choice((1, 1, 1, 3)))
-            id = shop.reserve(db, dict.fromkeys(cart, 1), self.dice.uniform(0.1, 2.0))
+            id = trade.reserve(db, cart, self.dice.uniform(0.1, 2.0))
             self.recent = [*self.recent[-30:], id]
         else:
             id = self.dice.choice(self.recent)
             if what == "commit":
-                shop.commit(db, id)
+                trade.commit(db, id)
             elif what == "cancel":
-                shop.cancel(db, id)
+                trade.cancel(db, id)
             else:
-                shop.extend(db, id, self.dice.uniform(0.1, 2.0))
+                trade.extend(db, id, self.dice.uniform(0.1, 2.0))
         self.done[what] += 1
         if self.dice.random() < 0.7:
             self._tell_redis(db, id)
 
     def _tell_redis(self, db: Database, id: str) -> None:
         try:
-            entries = expires_ms(db, [id])
+            entries = self.bed.trade.due_ms(db, [id])
             if entries:
-                self.redis.zadd(PENDING, entries)
+                self.redis.zadd(self.bed.trade.key("pending"), entries)
             else:
-                self.redis.zrem(PENDING, id)
+                self.redis.zrem(self.bed.trade.key("pending"), id)
         except redis_py.RedisError:
             pass

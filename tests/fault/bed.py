@@ -16,43 +16,10 @@ from harness import shop
 from harness.database import Database
 from harness.poll import wait_until, within
 from harness.pulse import Pulse
-from harness.queue import FAILED, INFLIGHT, LEASES, PENDING, expires_ms, ids_of
+from harness.queue import PENDING, expires_ms, ids_of
 from harness.servers import Postgres, Redis
 from harness.sweeper import Record, Sweeper
-
-# Written in the transaction that changes the row: what was rolled back is not there.
-AUDIT = """
-    CREATE TABLE audit (
-        id uuid, product_id uuid, expires_at timestamptz, sweeper boolean, legal boolean,
-        at timestamptz DEFAULT clock_timestamp(),
-        began timestamptz DEFAULT now() -- what decides; never after at, unless the clock is set back
-    );
-    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql
-        SECURITY DEFINER SET timezone = 'UTC' AS $$BEGIN -- whoever releases, and in what zone
-        INSERT INTO audit VALUES (OLD.id, OLD.product_id, OLD.expires_at,
-            current_setting('application_name') LIKE 'reservation-sweeper%', OLD.status = 'active');
-        RETURN NULL;
-    END$$;
-"""
-AUDIT_TRIGGER = """
-    CREATE TRIGGER audit AFTER UPDATE ON inventory_reservations FOR EACH ROW
-        WHEN (NEW.status = 'released' OR OLD.status = 'released') EXECUTE FUNCTION audit()
-"""
-
-OFFENCES = {
-    "released twice": """
-        SELECT id::text, count(*) FROM audit GROUP BY id, product_id HAVING count(*) > 1""",
-    "released early": """
-        SELECT id::text, began, expires_at FROM audit
-         WHERE sweeper AND (began < expires_at OR expires_at IS NULL)""",
-    "changed though not active": "SELECT id::text FROM audit WHERE NOT legal",
-    "released without a trace": """
-        SELECT id::text FROM inventory_reservations r WHERE status = 'released'
-           AND NOT EXISTS (SELECT FROM audit a WHERE (a.id, a.product_id) = (r.id, r.product_id))""",
-    "released in part": """
-        SELECT id::text FROM inventory_reservations GROUP BY id
-        HAVING count(*) FILTER (WHERE status = 'released') NOT IN (0, count(*))""",
-}
+from trade import Trade
 
 DAEMON = ("--lease", "2s")
 SOON_S = 60  # nobody reserves for longer
@@ -129,12 +96,12 @@ class Traffic:
 class Bed:
     """A fresh database and an empty Redis on servers that outlive it."""
 
-    def __init__(self, pg: Postgres, redis_server: Redis) -> None:
+    def __init__(self, pg: Postgres, redis_server: Redis, trade: Trade | None = None) -> None:
         self.pg = pg
         self.redis_server = redis_server
-        self.db = Database.create(pg)
-        self.db.conn.execute(AUDIT + AUDIT_TRIGGER)
-        self.products = shop.add_products(self.db, 20, stock=100_000)
+        self.trade = trade or Trade()
+        self.db = self.trade.create(pg)
+        self.products = self.trade.add_products(self.db)
         self.redis = redis_server.client(socket_timeout=10)
         self.redis.flushall()
         self.sweepers: list[Sweeper] = []
@@ -188,12 +155,7 @@ class Bed:
     # ---- what was seen --------------------------------------------------------------------------
 
     def overdue(self) -> int:
-        return int(
-            self.db.value(  # type: ignore[call-overload]
-                "SELECT count(*) FROM inventory_reservations"
-                " WHERE status = 'active' AND expires_at <= now()"
-            )
-        )
+        return self.trade.overdue(self.db)
 
     def lateness(self, since: float = 0.0, until: float = 4e9) -> list[float]:
         """Seconds by which releases of what expired within these moments were late, sorted."""
@@ -218,10 +180,7 @@ class Bed:
 
     def check_always(self) -> None:
         """At any moment, also in the middle of a fault."""
-        shop.check_stock_adds_up(self.db)
-        for name, query in OFFENCES.items():
-            found = self.db.query(query)
-            assert not found, f"{name}: {found[:5]} ({len(found)})"
+        self.trade.check(self.db)
 
     def settled_entries(self) -> list[str]:
         """Ids that Redis still holds though Postgres has settled them. Those that it holds for later
@@ -229,22 +188,17 @@ class Bed:
         soon_ms = (time.time() + SOON_S) * 1000
         ids = {
             id.decode()
-            for id in self.redis.zrangebyscore(PENDING, "-inf", soon_ms)
-            + self.redis.zrange(INFLIGHT, 0, -1)
-            + self.redis.hkeys(FAILED)
+            for id in self.redis.zrangebyscore(self.trade.key("pending"), "-inf", soon_ms)
+            + self.redis.zrange(self.trade.key("inflight"), 0, -1)
+            + self.redis.hkeys(self.trade.key("failed"))
         }
         odd = []
-        for member in self.redis.zrange(LEASES, 0, -1):
+        for member in self.redis.zrange(self.trade.key("leases"), 0, -1):
             try:
                 ids |= {id.decode() for id in ids_of(member)}
             except (AssertionError, KeyError):  # a stranger's, until its time has come
                 odd.append(repr(member))
-        active = self.db.query(
-            "SELECT DISTINCT id::text FROM inventory_reservations"
-            " WHERE status = 'active' AND id = ANY (%s::uuid[])",
-            (sorted(ids),),
-        )
-        return sorted(ids - {row[0] for row in active}) + odd
+        return sorted(ids - self.trade.active(self.db, sorted(ids))) + odd
 
     def check_settled(self, timeout: float = 10.0) -> None:
         """Once the faults are over: nothing is left to do, in either server."""

@@ -14,10 +14,11 @@ from api import Api
 from bed import Bed, complaints
 from clocks import Clock
 from harness.proxy import BOTH, CLIENT, SERVER, Proxy
-from harness.queue import LEASES, batch
+from harness.queue import batch
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper
 from schema_faults import SchemaFaults
+from trade import Trade
 
 SETTINGS = (
     *("--lease", "1s", "--feed-interval", "1s"),
@@ -27,8 +28,8 @@ SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 
 
 class RandomFaults(SchemaFaults):
-    def __init__(self, seed: int, only: Sequence[str] = ()) -> None:
-        """only: the names of the faults that are wanted; none: all."""
+    def __init__(self, seed: int, trade: Trade, only: Sequence[str] = ()) -> None:
+        """only: the names of the faults that are wanted; none: all that fit the shop."""
         self.only = only
         self.dice = random.Random(seed)
         self.pg = Postgres(fsync=False, max_connections=30, superuser_reserved_connections=1, timezone="UTC")
@@ -38,7 +39,7 @@ class RandomFaults(SchemaFaults):
         self.clocks = {"sweepers": Clock("sweepers"), "redis": Clock("redis")}
         self.redis_server.env = self.clocks["redis"].env()
         self.redis_server.start()
-        self.bed = Bed(self.pg, self.redis_server)
+        self.bed = Bed(self.pg, self.redis_server, trade)
         self.prepare()
         self.pg_proxy = Proxy(self.pg.port)
         self.redis_proxy = Proxy(self.redis_server.port)
@@ -50,6 +51,7 @@ class RandomFaults(SchemaFaults):
     def _sweeper(self) -> Sweeper:
         one = Sweeper(
             *SETTINGS,
+            *self.bed.trade.options,
             "--workers",
             self.dice.choice("112"),
             dsn=self.pg_proxy.through(self.sweepers_dsn),
@@ -115,14 +117,14 @@ class RandomFaults(SchemaFaults):
     @contextmanager
     def leases_written_to(self) -> Iterator[None]:
         """By a stranger: what is no batch, and batches that nobody has made, of ids that there are."""
-        ids = [row[0] for row in self.bed.db.query("SELECT id::text FROM inventory_reservations LIMIT 50")]
+        ids = self.bed.trade.some_ids(self.bed.db, 50)
         now_ms = time.time() * 1000
         for _ in range(self.dice.randint(1, 5)):
             forged = batch(*self.dice.sample(ids, min(len(ids), self.dice.randint(1, 20))))
             cut = forged[: self.dice.randrange(len(forged))]
             noise = self.dice.randbytes(self.dice.choice((0, 1, 40, 5000)))
             member = self.dice.choice((forged, cut, noise, forged + noise))
-            self.bed.redis.zadd(LEASES, {member: now_ms + self.dice.uniform(-2000, 1500)})
+            self.bed.redis.zadd(self.bed.trade.key("leases"), {member: now_ms + self.dice.uniform(-2000, 1500)})
         yield
 
     # ---- Postgres ---------------------------------------------------------------------------------
@@ -163,34 +165,21 @@ class RandomFaults(SchemaFaults):
 
     @contextmanager
     def rows_locked(self) -> Iterator[None]:
-        """Those that are free: the API takes its carts in any order, and would be a deadlock."""
         products = self.dice.sample(self.bed.products, self.dice.randint(1, 20))
         with self.bed.db.connect() as conn, conn.transaction():
-            conn.execute(
-                "SELECT FROM inventory WHERE product_id = ANY (%s::uuid[]) FOR UPDATE SKIP LOCKED",
-                (products,),
-            )
+            self.bed.trade.lock(conn, products)
+            yield
+
+    @contextmanager
+    def parents_locked(self) -> Iterator[None]:
+        with self.bed.db.connect() as conn, conn.transaction():
+            self.bed.trade.lock_parents(conn, self.dice)
             yield
 
     @contextmanager
     def counter_drifted(self) -> Iterator[None]:
-        """Its releases are refused, for as long as it is so."""
-        product = self.dice.choice(self.bed.products)
-        conn = self.bed.db.conn
-        drift = (
-            "UPDATE inventory SET reserved_stock = reserved_stock + %s,"
-            " available_stock = available_stock - %s WHERE product_id = %s"
-        )
-        with conn.transaction():  # in one statement it would be the snapshot's counter
-            units = int(
-                self.bed.db.value(  # type: ignore[call-overload]
-                    "SELECT reserved_stock FROM inventory WHERE product_id = %s FOR UPDATE",
-                    (product,),
-                )
-            )
-            conn.execute(drift, (-units, -units, product))
-        yield
-        conn.execute(drift, (units, units, product))
+        with self.bed.trade.drifted(self.bed.db, self.dice.choice(self.bed.products)):
+            yield
 
     # ---- the network ------------------------------------------------------------------------------
 
@@ -297,6 +286,7 @@ class RandomFaults(SchemaFaults):
         (postgres_paused, 2),
         (postgres_read_only, 1),
         (rows_locked, 4),
+        (parents_locked, 4),
         (counter_drifted, 3),
         (network_cut, 5),
         (network_refused, 3),
@@ -315,7 +305,12 @@ class RandomFaults(SchemaFaults):
     NO_SECOND = (*SECOND, sweeper_restarted)
 
     def hurt(self) -> None:
-        faults = [one for one in self.FAULTS if not self.only or one[0].__name__ in self.only]
+        faults = [
+            one
+            for one in self.FAULTS
+            if one[0].__name__ not in self.bed.trade.unfit
+            and (not self.only or one[0].__name__ in self.only)
+        ]
         kinds = [kind for kind, _ in faults]
         weights = [weight for _, weight in faults]
         first = self.dice.choices(kinds, weights)[0]

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 
 import psycopg
 import redis as redis_py
-from bed import AUDIT_TRIGGER, Bed
-from harness import shop
-from harness.queue import PENDING
+from bed import Bed
+from trade import AUDIT_TRIGGER
 
 ROLE = "sweeper"
 FAR = 20  # holds that last for hours, whatever Redis says of them
@@ -22,7 +21,6 @@ PATIENCE = 40  # attempts at a lock, each of 250 ms
 
 # The role is what docs/INTEGRATION.md asks for, no owner; its sessions are not in UTC. Expiries may be NULL.
 SET_UP = """
-    GRANT SELECT, UPDATE ON inventory_reservations, inventory TO {role};
     ALTER TABLE inventory_reservations ALTER expires_at DROP NOT NULL;
     CREATE TABLE shelf (product_id uuid PRIMARY KEY, released integer NOT NULL DEFAULT 0);
     INSERT INTO shelf (product_id) SELECT product_id FROM inventory;
@@ -77,11 +75,15 @@ class SchemaFaults:
         self.password = self.bed.pg.password
         conn.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.password}'")
         conn.execute(f"ALTER ROLE {ROLE} SET timezone = 'America/New_York'")
-        conn.execute(SET_UP.format(role=ROLE))  # type: ignore[arg-type]
+        self.bed.trade.grant(self.bed.db, ROLE)
+        if "foreign_lock" not in self.bed.trade.unfit:
+            conn.execute(SET_UP.format(role=ROLE))  # type: ignore[arg-type]
         self.turns = [0] * len(MIGRATIONS)
-        self.far = shop.bulk_reserve(
-            self.bed.db, FAR, self.bed.products, "now() + i * interval '9 minutes'"
-        )
+        products = self.bed.products
+        self.far = [
+            self.bed.trade.reserve(self.bed.db, [products[i % len(products)]], 540 * (1 + i))
+            for i in range(FAR)
+        ]
         self.afflicted: list[str] = []
 
     @property
@@ -93,7 +95,7 @@ class SchemaFaults:
         """Redis says that they are due, as a careless API might."""
         now_ms = int(time.time() * 1000)
         try:
-            self.bed.redis.zadd(PENDING, dict.fromkeys(self.far, now_ms))
+            self.bed.redis.zadd(self.bed.trade.key("pending"), dict.fromkeys(self.far, now_ms))
         except redis_py.RedisError:
             pass  # it is being hurt
 
@@ -192,28 +194,16 @@ class SchemaFaults:
     # ---- expiries ---------------------------------------------------------------------------------
 
     def _expiry_changes(self, to: str) -> Iterator[None]:
-        """One row each of some reservations that are soon due; moved back to this moment later."""
-        ids = [
-            row[0]
-            for row in self.bed.db.query(
-                f"UPDATE inventory_reservations SET expires_at = {to}"
-                " WHERE (id, product_id) IN (SELECT DISTINCT ON (id) id, product_id"
-                " FROM (SELECT id, product_id FROM inventory_reservations WHERE status = 'active'"
-                " AND expires_at < now() + interval '2 s' LIMIT 20 FOR UPDATE SKIP LOCKED) r)"
-                " RETURNING id::text"
-            )
-        ]
+        """Moved back to this moment later."""
+        ids = self.bed.trade.move_expiries(self.bed.db, to)
         try:
             if ids:
-                self.bed.redis.zadd(PENDING, dict.fromkeys(ids, int(time.time() * 1000)))
+                due = dict.fromkeys(ids, int(time.time() * 1000))
+                self.bed.redis.zadd(self.bed.trade.key("pending"), due)
         except redis_py.RedisError:
             pass
         yield
-        self.bed.db.conn.execute(
-            "UPDATE inventory_reservations SET expires_at = now()"
-            " WHERE id = ANY (%s::uuid[]) AND status = 'active'",
-            (ids,),
-        )
+        self.bed.trade.expire_now(self.bed.db, ids)
 
     @contextmanager
     def expiry_taken_away(self) -> Iterator[None]:

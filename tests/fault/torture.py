@@ -1,4 +1,5 @@
-"""Random faults against two sweepers and a busy API: torture.py [--faults N] [--seed N] [--only NAME,...]
+"""Random faults against two sweepers and a busy API:
+torture.py [--faults N] [--seed N] [--only NAME,...] [--shop NAME]
 
 After each fault the invariants are checked: stock adds up, every reservation is in one state,
 released once, none early, and everything on time again within seconds; now and then also that Redis
@@ -21,15 +22,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import psycopg  # noqa: E402
 import redis as redis_py  # noqa: E402
 from harness.poll import wait_until  # noqa: E402
+from other_trades import Spree, Warehouse  # noqa: E402
 from random_faults import RandomFaults  # noqa: E402
+from trade import Trade  # noqa: E402
 
+TRADES = {"default": Trade, "warehouse": Warehouse, "spree": Spree}
 ON_TIME_S = 10.0  # after the fault; 5 s are promised, the machine is busy
 PRUNE_EVERY = 50
 
 
 class Torture(RandomFaults):
-    def __init__(self, seed: int, only: Sequence[str] = ()) -> None:
-        super().__init__(seed, only)
+    def __init__(self, seed: int, trade: Trade, only: Sequence[str] = ()) -> None:
+        super().__init__(seed, trade, only)
         self.slowest = (0.0, "")
         self.released = 0
 
@@ -40,29 +44,16 @@ class Torture(RandomFaults):
                 self.end(one)
                 self.sweepers[slot] = self._sweeper()
 
-    def _late(self, but_for: Sequence[str] = ()) -> int:
-        """Reservations that should have been released more than a second ago; without those of
-        certain products."""
-        return int(
-            self.bed.db.value(  # type: ignore[call-overload]
-                "SELECT count(*) FROM (SELECT max(expires_at) AS due FROM inventory_reservations"
-                " WHERE status = 'active' GROUP BY id HAVING bool_and(expires_at IS NOT NULL)"
-                " AND NOT bool_or(product_id = ANY (%s::uuid[]))) r"
-                " WHERE due < now() - interval '1 s'",
-                (list(but_for),),
-            )
-        )
-
     def others_go_on(self) -> None:
         wait_until(
-            lambda: self._late(self.afflicted) == 0, ON_TIME_S, "the others are on time", step=0.03
+            lambda: self.bed.trade.late(self.bed.db, self.afflicted) == 0, ON_TIME_S, "the others are on time", step=0.03
         )
 
     def check(self) -> None:
         began = time.monotonic()
         self.bed.reconnect()
         self._replace_the_dead()
-        wait_until(lambda: self._late() == 0, ON_TIME_S, "on time again", step=0.03)
+        wait_until(lambda: self.bed.trade.late(self.bed.db) == 0, ON_TIME_S, "on time again", step=0.03)
         took = time.monotonic() - began
         if took > self.slowest[0]:
             self.slowest = (took, self.history[-1])
@@ -72,12 +63,7 @@ class Torture(RandomFaults):
         """Also that Redis is tidy; then forgets what is over, so that checks stay quick."""
         wait_until(lambda: not self.bed.settled_entries(), 10, "Redis is tidy", step=0.01)
         self.bed.check_always()
-        with self.bed.db.conn.transaction():
-            self.released += self.bed.db.conn.execute(
-                "DELETE FROM audit WHERE NOT EXISTS (SELECT FROM inventory_reservations r"
-                " WHERE r.id = audit.id AND status = 'active')"
-            ).rowcount
-            self.bed.db.conn.execute("DELETE FROM inventory_reservations WHERE status <> 'active'")
+        self.released += self.bed.trade.forget(self.bed.db)
 
     def run(self, faults: int) -> None:
         self.api.start()
@@ -108,9 +94,10 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     parser.add_argument("--only", metavar="NAME,...", default="", help="these faults alone")
+    parser.add_argument("--shop", choices=sorted(TRADES), default="default", help="whose tables")
     args = parser.parse_args()
-    print(f"torture: {args.faults} faults, seed {args.seed}", flush=True)
-    torture = Torture(args.seed, [name for name in args.only.split(",") if name])
+    print(f"torture: {args.faults} faults, seed {args.seed}, shop {args.shop}", flush=True)
+    torture = Torture(args.seed, TRADES[args.shop](), [name for name in args.only.split(",") if name])
     try:
         torture.run(args.faults)
         for one in torture.sweepers:
