@@ -55,6 +55,8 @@ def test_readme_lists_every_document() -> None:
         path = name(page)
         if path.startswith((".github/", "deploy/")) and path != "deploy/README.md":
             continue  # each folder of deploy is in deploy/README.md
+        if path.startswith("examples/shops/"):
+            continue  # each is in docs/SHOPS.md
         assert path == "README.md" or path in targets, path
 
 
@@ -63,6 +65,15 @@ def test_deploy_lists_every_folder() -> None:
     for page in pages():
         if re.fullmatch(r"deploy/[^/]+/README.md", name(page)):
             assert f"{page.parent.name}/" in targets, page
+
+
+def test_every_shop_is_listed_and_whole() -> None:
+    targets = set(re.findall(r"\]\(([^)#\s]+)\)", section(text_of("docs/SHOPS.md"), "Ten shops")))
+    shops = sorted((ROOT / "examples" / "shops").iterdir())
+    assert len(shops) == 10
+    for shop in shops:
+        assert f"../examples/shops/{shop.name}/README.md" in targets, shop.name
+        assert {path.name for path in shop.iterdir()} == {"schema.sql", "queues.yaml", "README.md"}
 
 
 @pytest.mark.parametrize("page", pages(), ids=name)
