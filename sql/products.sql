@@ -1,15 +1,27 @@
 -- Which products some reservations are of: asked when Postgres has refused one of them.
 --
 -- $1  the ids, an array in text form
--- Answer: for each active row's product, the position of the id in $1 from 1, and the product
+-- Answer: for each active row's key, the position of the id in $1 from 1, and the key as a text; no row
+--   where there are no counters
 --
 -- One look-up by key for each id, and by nothing else: with its conditions inside, the planner might
 -- read an index of all active rows for each of a few hundred ids.
-SELECT DISTINCT a.n, v.product_id::pg_catalog.text
-  FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+SELECT DISTINCT a.rs$n, {key} AS product
+  FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
  CROSS JOIN LATERAL (
-    SELECT r.{product_id} AS product_id, r.{status} AS status
+    SELECT {keys_of_r} {active} AS rs$active
       FROM {reservations} r
-     WHERE {typed} AND r.{id} = a.id
+     WHERE {typed} AND r.{id} = a.rs$id
     OFFSET 0) v
- WHERE v.status = {active} AND v.product_id IS NOT NULL
+ WHERE v.rs$active AND {key} IS NOT NULL
+
+--@ key if counters
+{v_key_text}
+
+--@ key
+NULL::pg_catalog.text
+
+--@ keys_of_r if counters
+{hold_keys},
+
+--@ keys_of_r

@@ -9,7 +9,7 @@
 -- Answer: a row with n = 0, and one for each id or product that there is something to say of
 --   n            position of the id in $1, from 1
 --   units        n = 0: of all that was released, NULL when nothing was
---   unheld       the product ("" for none) of a row that was released, when it has no counter; else NULL:
+--   unheld       the key ("" for none) of a row that was released, when it has no counter; else NULL:
 --                the reservation was not released
 --   adds_up      of no interest
 -- What is not named was released.
@@ -29,39 +29,43 @@
 --   sql/release_bulk.sql, which says why.
 -- * What only sql/release.sql can check fails the statement (a division by zero): triggers or row
 --   security, two counters of a product or one that is NULL, fractions, which an integer would round.
+--   So does a row that is still active. What is given back is what RETURNING says: so `released` sets
+--   nothing that this reads (mapping_allows_backlog).
 -- * Whatever fails, and what the answer says was not released, is judged by sql/release.sql.
 WITH locked AS MATERIALIZED (
-    SELECT r.ctid AS place, r.{id} AS id
+    SELECT r.ctid AS rs$place, r.{id} AS rs$id
       FROM {reservations} r
      WHERE {typed} AND r.ctid = ANY (ARRAY(SELECT pg_catalog.unnest($4::pg_catalog.tid[])))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
        AND {releasable}
-       AND r.{quantity} IS NOT NULL
+       AND {quantity} IS NOT NULL
        AND (r.{id} IN (SELECT pg_catalog.unnest($1::{id_type}[]))) IS TRUE
        FOR NO KEY UPDATE OF r SKIP LOCKED
 ), known AS MATERIALIZED (
-    SELECT l.place, l.id,
+    SELECT l.rs$place, l.rs$id,
            (SELECT pg_catalog.count(*)
-              FROM (SELECT o.{status} AS status, o.ctid AS place, o.tableoid AS part
-                      FROM {reservations} o
-                     WHERE o.{id} = l.id
+              FROM (SELECT {active} AS rs$active, r.ctid AS rs$place, r.tableoid AS rs$part
+                      FROM {reservations} r
+                     WHERE r.{id} = l.rs$id
                     OFFSET 0) o
-             WHERE o.status = {active}
-               AND (o.place <> l.place OR o.part <> {reservations_text}::pg_catalog.regclass)) AS others
+             WHERE o.rs$active
+               AND (o.rs$place <> l.rs$place
+                    OR o.rs$part <> {reservations_text}::pg_catalog.regclass)) AS rs$others
       FROM locked l
 ), partly AS MATERIALIZED (
-    SELECT k.id
+    SELECT k.rs$id
       FROM known k
-     WHERE k.others > 0
-     GROUP BY k.id
-    HAVING pg_catalog.count(*) <> pg_catalog.max(k.others) + 1
+     WHERE k.rs$others > 0
+     GROUP BY k.rs$id
+    HAVING pg_catalog.count(*) <> pg_catalog.max(k.rs$others) + 1
 ), flipped AS (
     UPDATE {reservations} r
-       {set_released}
-     WHERE r.ctid = ANY (ARRAY(SELECT k.place FROM known k
-                                WHERE k.others = 0 OR (k.id IN (SELECT p.id FROM partly p)) IS NOT TRUE))
+       SET {released}
+     WHERE r.ctid = ANY (ARRAY(SELECT k.rs$place FROM known k
+                                WHERE k.rs$others = 0
+                                   OR (k.rs$id IN (SELECT p.rs$id FROM partly p)) IS NOT TRUE))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
-    RETURNING r.{id} AS id, r.{product_id} AS product_id, r.{quantity} AS quantity
+    RETURNING r.{id} AS rs$id, {hold_keys}, {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
 ), alone AS MATERIALIZED (
     SELECT {alone_among_releases}
       FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
@@ -69,27 +73,27 @@ WITH locked AS MATERIALIZED (
     UPDATE {inventory} i
        {set_stock}
       FROM {units_in_turn}
-     WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
-    RETURNING i.{stock_product_id} AS product_id,
+     WHERE {i_is_m}
+    RETURNING {counter_keys},
               {counter_known}
-                  AS known
+                  AS rs$known
 ), asked AS MATERIALIZED (
-    SELECT a.id, a.n FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+    SELECT a.rs$id, a.rs$n FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
 )
-SELECT 0 AS n, (SELECT pg_catalog.sum(f.quantity) FROM flipped f) AS units,
+SELECT 0 AS n, (SELECT pg_catalog.sum(f.rs$units) FROM flipped f) AS units,
        NULL::pg_catalog.text AS unheld,
-       1 / CASE WHEN EXISTS (SELECT FROM flipped f WHERE f.quantity % 1 <> 0)
+       1 / CASE WHEN EXISTS (SELECT FROM flipped f WHERE f.rs$units % 1 <> 0 OR f.rs$still_active)
                   OR {counters_in_doubt}
                   OR pg_catalog.row_security_active({reservations_text})
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up
  UNION ALL
-SELECT a.n, NULL, NULL, NULL
+SELECT a.rs$n, NULL, NULL, NULL
   FROM asked a
- WHERE (a.id IN (SELECT f.id FROM flipped f)) IS NOT TRUE
+ WHERE (a.rs$id IN (SELECT f.rs$id FROM flipped f)) IS NOT TRUE
  UNION ALL
-SELECT a.n, NULL, coalesce(f.product_id::pg_catalog.text, ''), NULL
+SELECT a.rs$n, NULL, coalesce({f_key_text}, ''), NULL
   FROM flipped f
-  JOIN asked a ON a.id = f.id
- WHERE (f.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
+  JOIN asked a ON a.rs$id = f.rs$id
+ WHERE (({f_k}) IN (SELECT {s_k} FROM stocked s)) IS NOT TRUE

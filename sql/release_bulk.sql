@@ -6,9 +6,9 @@
 -- $3  the same, while it waits for another release to end
 -- Answer: one row for each row that was released; of other ids it says nothing
 --   n            position of the id in $1, from 1; of two spellings of one id, that of the first
---   expires_at   the latest of the reservation's active rows, in seconds since the epoch
---   units        the row's quantity
---   unheld       the row's product ("" for none), when it has no counter
+--   due_at       when the latest of the reservation's active rows is due, in seconds since the epoch
+--   units        the row's units
+--   unheld       the row's key ("" for none), when it has no counter
 --
 -- Why it is written so (docs/design/release-statement.md):
 -- * The counters come last, so that they are held for a moment only; and last among them those that
@@ -31,42 +31,45 @@
 -- * A row that changed between the snapshot and its lock is judged by its newest version: what
 --   makes it releasable is stated of r itself. Where the plan reads r by its place, today's
 --   Postgres drops a newer version for lying elsewhere, and these conditions are not asked
---   (sql/release.sql says more); elsewhere they decide. What is given back is what was flipped.
+--   (sql/release.sql says more); elsewhere they decide. What is given back is what was flipped, by
+--   what RETURNING says: so `released` sets nothing that this reads (mapping_allows_bulk).
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
 WITH {rows_flipped}, alone AS MATERIALIZED (
-    SELECT 1 / CASE WHEN {wrong} THEN 0 ELSE 1 END AS right,
+    SELECT 1 / CASE WHEN f.rs$still_active OR {wrong} THEN 0 ELSE 1 END AS right,
            {alone_among_releases}
-      FROM (SELECT pg_catalog.count(*) AS n_rows, pg_catalog.sum(quantity) AS units FROM flipped) f
+      FROM (SELECT pg_catalog.count(*) AS rs$rows, pg_catalog.sum(rs$units) AS rs$units,
+                   pg_catalog.bool_or(rs$still_active) AS rs$still_active
+              FROM flipped) f
 ), stocked AS (
     UPDATE {inventory} i
        {set_stock}
       FROM {units_in_turn}
-     WHERE {stock_typed} AND i.{stock_product_id} = m.product_id
-    RETURNING i.{stock_product_id} AS product_id, m.units % 1 = 0 AND {counter_known} AS known
+     WHERE {i_is_m}
+    RETURNING {counter_keys}, m.rs$units % 1 = 0 AND {counter_known} AS rs$known
 )
-SELECT g.n, extract(epoch FROM g.expires_at) AS expires_at, g.quantity AS units,
-       CASE WHEN (g.product_id IN (SELECT s.product_id FROM stocked s)) IS NOT TRUE
-            THEN coalesce(g.product_id::pg_catalog.text, '') END AS unheld,
+SELECT s.rs$n AS n, {latest_due} AS due_at, s.rs$units AS units,
+       CASE WHEN (({s_k}) IN (SELECT {c_k} FROM stocked c)) IS NOT TRUE
+            THEN coalesce({s_key_text}, '') END AS unheld,
        1 / CASE WHEN {counters_in_doubt}
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up
-  FROM gone g
+  FROM gone s
 
 -- ---- An id has one row
 
 --@ rows_flipped if id_unique
 flipped AS (
     UPDATE {reservations} r
-       {set_released}
+       SET {released}
      WHERE {typed} AND r.{id} = ANY ($1::{id_type}[])
-       AND {releasable} AND r.{quantity} IS NOT NULL
-    RETURNING r.{id} AS id, r.{expires_at} AS expires_at, r.{product_id} AS product_id,
-              r.{quantity} AS quantity
+       AND {releasable} AND {quantity} IS NOT NULL
+    RETURNING r.{id} AS rs$id, {row_expires} AS rs$expires, {hold_keys},
+              {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
 ), gone AS MATERIALIZED (
-    SELECT a.n, f.expires_at, f.product_id, f.quantity
+    SELECT a.rs$n, f.rs$expires, {f_k}, f.rs$units
       FROM flipped f
-      JOIN {asked} ON a.id = f.id
+      JOIN {asked} ON a.rs$id = f.rs$id
 )
 
 --@ wrong if id_unique
@@ -77,49 +80,49 @@ flipped AS (
 --@ rows_flipped if divided
 {seen}, flipped AS (
     UPDATE {reservations} r
-       {set_released}
+       SET {released}
       FROM seen s
-     WHERE {due} AND r.tableoid = s.part AND r.ctid = s.place AND {releasable}
-       AND r.{quantity} = s.quantity AND r.{product_id} IS NOT DISTINCT FROM s.product_id
-    RETURNING s.n, s.active_rows, s.expires_at, s.product_id, s.quantity
+     WHERE {due} AND r.tableoid = s.rs$part AND r.ctid = s.rs$place AND {releasable}
+       AND {quantity} = s.rs$units AND {hold_key} IS NOT DISTINCT FROM {s_k}
+    RETURNING s.rs$n, s.rs$active_rows, s.rs$expires, {s_k}, s.rs$units, {active} IS TRUE AS rs$still_active
 ), gone AS MATERIALIZED (
-    SELECT f.n, f.expires_at, f.product_id, f.quantity FROM flipped f
+    SELECT f.rs$n, f.rs$expires, {f_k}, f.rs$units FROM flipped f
 )
 
 --@ wrong if divided
-EXISTS (SELECT FROM flipped p WHERE p.active_rows > 1
-         GROUP BY p.n, p.active_rows HAVING pg_catalog.count(*) <> p.active_rows)
+EXISTS (SELECT FROM flipped p WHERE p.rs$active_rows > 1
+         GROUP BY p.rs$n, p.rs$active_rows HAVING pg_catalog.count(*) <> p.rs$active_rows)
 
 -- ---- All else
 
 --@ rows_flipped
 {seen}, flipped AS (
     UPDATE {reservations} r
-       {set_released}
-     WHERE r.ctid = ANY (ARRAY(SELECT s.place FROM seen s WHERE {due}))
+       SET {released}
+     WHERE r.ctid = ANY (ARRAY(SELECT s.rs$place FROM seen s WHERE {due}))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
-       AND {releasable} AND r.{quantity} IS NOT NULL
-    RETURNING r.{id} AS id, r.{product_id} AS product_id, r.{quantity} AS quantity
+       AND {releasable} AND {quantity} IS NOT NULL
+    RETURNING r.{id} AS rs$id, {hold_keys}, {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
 ), gone AS MATERIALIZED (
-    SELECT s.n, s.expires_at, s.product_id, s.quantity
+    SELECT s.rs$n, s.rs$expires, {s_k}, s.rs$units
       FROM seen s
-     WHERE (s.id IN (SELECT f.id FROM flipped f)) IS TRUE
+     WHERE (s.rs$id IN (SELECT f.rs$id FROM flipped f)) IS TRUE
 )
 
 --@ wrong
 -- All that was seen of what was flipped was flipped, and as it was seen.
-(SELECT pg_catalog.count(*) <> f.n_rows OR pg_catalog.sum(g.quantity) <> f.units FROM gone g)
+(SELECT pg_catalog.count(*) <> f.rs$rows OR pg_catalog.sum(g.rs$units) <> f.rs$units FROM gone g)
 
 -- ---- Parts of these
 
 --@ seen
 seen AS MATERIALIZED (
-    SELECT a.n, a.id, r.tableoid AS part, r.ctid AS place, r.{product_id} AS product_id,
-           r.{quantity} AS quantity, pg_catalog.count(*) OVER same AS active_rows,
-           {latest_of_active} AS expires_at
+    SELECT a.rs$n, a.rs$id, r.tableoid AS rs$part, r.ctid AS rs$place, {hold_keys},
+           {quantity} AS rs$units, pg_catalog.count(*) OVER same AS rs$active_rows,
+           {latest_of_active} AS rs$expires
       FROM {asked}
-      JOIN {reservations} r ON {typed} AND r.{id} = a.id AND r.{status} = {active}
-    WINDOW same AS (PARTITION BY a.n)
+      JOIN {reservations} r ON {typed} AND r.{id} = a.rs$id AND {active}
+    WINDOW same AS (PARTITION BY a.rs$n)
 )
 
 --@ latest_of_active if expires_nullable
@@ -131,4 +134,4 @@ CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL) OVER same
 {latest}
 
 --@ latest
-pg_catalog.max(r.{expires_at}) OVER same
+pg_catalog.max({row_expires}) OVER same

@@ -6,35 +6,68 @@
 -- $1  the ids, an array in text form
 -- Answer: no row
 --
--- What the release noted (`noted` there) is a setting of the transaction: rows, the
--- positions in $1 of what was released; counters, of each the product and its new values.
+-- What the release noted (`changes_noted` there) is a setting of the transaction: rows, the
+-- positions in $1 of what was released; counters, of each its new values (free, held), then its key.
 WITH note AS MATERIALIZED (
-    SELECT pg_catalog.current_setting('reservation_sweeper.released')::pg_catalog.jsonb AS told
+    SELECT pg_catalog.current_setting('reservation_sweeper.released')::pg_catalog.jsonb AS rs$told
 )
 SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
   FROM (
-    SELECT 'row>a row of product ' || coalesce(v.product_id::pg_catalog.text, 'NULL') || ' is active after the'
-           || ' release: a trigger or a rule of the shop''s has made it so' AS what
+    SELECT 'row>queue ' || {queue_text} || {active_again} || {of_the_key} AS what
       FROM note
-     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(note.told -> 'rows') AS t (n)
-      JOIN pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n) ON a.n = t.n::bigint
+     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(note.rs$told -> 'rows') AS t (rs$n)
+      JOIN pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n) ON a.rs$n = t.rs$n::bigint
      CROSS JOIN LATERAL (
-        SELECT r.{product_id} AS product_id, r.{status} = {active} AS active
+        SELECT {keys_of_r} {active} AS rs$active
           FROM {reservations} r
-         WHERE r.{id} = a.id
+         WHERE r.{id} = a.rs$id
         OFFSET 0) v
-     WHERE v.active
-    UNION ALL
-    SELECT 'counter>the counter of product ' || (t.c ->> 0) || ' was changed again after the'
-           || ' release: a trigger or a rule of the shop''s moves it too'
-      FROM note
-     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(note.told -> 'counters') AS t (c)
-     CROSS JOIN LATERAL (
-        SELECT pg_catalog.count(*) AS rows, pg_catalog.bool_and(i.{available_stock} = (t.c ->> 1)::numeric
-                                          AND i.{reserved_stock} = (t.c ->> 2)::numeric) AS adds_up
-          FROM {inventory} i
-         WHERE i.{stock_product_id} = (t.c ->> 0)::{stock_product_type}
-        OFFSET 0) v
-     WHERE (v.rows = 1 AND v.adds_up) IS NOT TRUE
+     WHERE v.rs$active
+    {or_counters_again}
   ) w
  LIMIT 1
+
+--@ active_again if deletes
+': a row of the id is active after it was deleted: a trigger or a rule of the shop''s has put it there'
+
+--@ active_again
+': the row is still active after `released`: a trigger or a rule of the shop''s has made it so'
+
+--@ of_the_key if counters
+' (product ' || coalesce({v_key_text}, 'NULL') || ')'
+
+--@ of_the_key
+''
+
+--@ keys_of_r if counters
+{hold_keys},
+
+--@ keys_of_r
+
+--@ or_counters_again if counters
+UNION ALL
+    SELECT 'counter>the counter of product ' || {m_key_text} || ' was changed again after the'
+           || ' release: a trigger or a rule of the shop''s moves it too'
+      FROM note
+     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(note.rs$told -> 'counters') AS t (c)
+     CROSS JOIN LATERAL (SELECT {told_keys}) m
+     CROSS JOIN LATERAL (
+        SELECT pg_catalog.count(*) AS rs$rows, pg_catalog.bool_and({free_as_told} AND {held_as_told}) AS rs$adds_up
+          FROM {inventory} i
+         WHERE {i_is_m}
+        OFFSET 0) v
+     WHERE (v.rs$rows = 1 AND v.rs$adds_up) IS NOT TRUE
+
+--@ or_counters_again
+
+--@ free_as_told if free
+i.{free} = (t.c ->> 0)::numeric
+
+--@ free_as_told
+true
+
+--@ held_as_told if held
+i.{held} = (t.c ->> 1)::numeric
+
+--@ held_as_told
+true

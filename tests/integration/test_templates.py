@@ -24,7 +24,7 @@ def unqualified(sql: str) -> list[str]:
     code = re.sub(r"^--@ [^\n]*", ";", sql, flags=re.M)  # where a part begins
     code = re.sub(r"--[^\n]*", "", code)
     code = re.sub(r"'(?:[^']|'')*'", "''", code)
-    code = re.sub(r"\bAS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\w+\s*\((?=[\w\s,]*\))", "", code)
+    code = re.sub(r"\bAS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\w+\s*\((?=[\w$\s,]*\))", "", code)
     code = re.sub(r"\b\w+\s*\([\w\s,]*\)\s+AS\b", "", code)  # a CTE with its columns' names
     calls = re.findall(r"(?<![\w.%{])([a-z_]\w*)\s*\(", code)
     casts = re.findall(r"::\s*(?:\")?([a-z_]\w*)(?![\w.])", code)
