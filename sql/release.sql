@@ -393,7 +393,7 @@ WHEN s.rs$flipped AND s.rs$held AND s.rs$adds_up IS NOT TRUE
 
 --@ or_counter_wrong
 
---@ or_hidden if waiting counters_hidden
+--@ or_hidden if counters waiting counters_hidden
 -- A counter that can be seen, and was not to be had by waiting, is kept from us by row security.
 WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
  AND ({s_k}) IN (SELECT {counter_keys} FROM {inventory} i)

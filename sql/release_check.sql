@@ -37,7 +37,8 @@ SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
 ' (product ' || coalesce({v_key_text}, 'NULL') || ')'
 
 --@ of_the_key
-''
+-- Of a constant the cast would fail when it is planned.
+CASE WHEN v.rs$active THEN '' END
 
 --@ keys_of_r if counters
 {hold_keys},
