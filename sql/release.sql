@@ -15,7 +15,7 @@
 --   due          the latest of those is due
 --   adds_up, noted  of no interest
 --
--- Columns of ours begin with rs$ wherever SQL of the operator's stands ({active}, {released}, {stock_set}):
+-- Names that the statement gives begin with rs$ wherever SQL of the operator's stands ({active}, {released}, {stock_set}):
 -- a name without a relation is then one of the shop's.
 --
 -- Why it is written so (docs/design/release-statement.md):
