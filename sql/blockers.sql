@@ -1,8 +1,8 @@
 -- Who holds the rows and counters of some reservations locked.
 --
 -- $1  the ids, an array in text form
--- Answer: for each row that is still active, once or more: its position in $1 from 1; its product;
---   "reservation" or "counter"; who holds that: pid, user, application, or of a prepared
+-- Answer: for each row that is still active, once or more: its position in $1 from 1; its product (the
+--   key of its counter, if there are any); "reservation" or "counter"; who holds that: pid, user, application, or of a prepared
 --   transaction its owner and gid. Without a holder these are NULL.
 --
 -- Nobody waits for a lock that is passed by, so that pg_blocking_pids says nothing. The locked row's
@@ -11,22 +11,19 @@
 -- has ended. A savepoint that was released has an xid that is in no list any more: then it is the one
 -- that holds a lock of the table and an xid before that, if there is but one.
 WITH asked AS MATERIALIZED (
-    SELECT a.n, v.product_id, v.held_by, v.part
-      FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+    SELECT a.rs$n, v.*
+      FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
      CROSS JOIN LATERAL (
-        SELECT r.{product_id} AS product_id, r.xmax AS held_by, r.tableoid AS part,
-               r.{status} AS status
+        SELECT r.xmax AS rs$held_by, r.tableoid AS rs$part{comma_hold_keys}, {active} AS rs$active
           FROM {reservations} r
-         WHERE {typed} AND r.{id} = a.id
+         WHERE {typed} AND r.{id} = a.rs$id
         OFFSET 0) v
-     WHERE v.status = {active}
+     WHERE v.rs$active
 ), places AS MATERIALIZED (
-    SELECT a.n, a.product_id::pg_catalog.text AS product, 'reservation' AS what, a.held_by, a.part
-      FROM asked a
-    UNION ALL
-    SELECT a.n, a.product_id::pg_catalog.text, 'counter', i.xmax, i.tableoid
-      FROM asked a
-      JOIN {inventory} i ON i.{stock_product_id} = a.product_id
+    SELECT m.rs$n AS n, {product} AS product, 'reservation' AS what, m.rs$held_by AS held_by,
+           m.rs$part AS part
+      FROM asked m
+    {and_counters}
 ), locks AS MATERIALIZED (
     SELECT l.locktype, l.relation, l.transactionid, l.virtualtransaction, l.pid, l.mode
       FROM pg_catalog.pg_locks l
@@ -73,3 +70,17 @@ SELECT p.n, p.product, p.what, f.pid, coalesce(x.owner, a.usename) AS holder, a.
   LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = f.pid
   LEFT JOIN pg_catalog.pg_prepared_xacts x
     ON f.pid IS NULL AND x.transaction::pg_catalog.text = f.transactionid
+
+--@ product if counters
+{m_key_text}
+
+--@ product
+NULL::pg_catalog.text
+
+--@ and_counters if counters
+UNION ALL
+    SELECT m.rs$n, {m_key_text}, 'counter', i.xmax, i.tableoid
+      FROM asked m
+      JOIN {inventory} i ON {i_is_m}
+
+--@ and_counters

@@ -1,6 +1,7 @@
 -- What the database says of the columns that are used, and of their tables.
 --
 -- $1, $2  arrays of equal length: table name (quoted as in SQL), column name
+-- $3      the table whose rows are deleted, quoted as in SQL; NULL: rows are updated
 -- Answer, in the order asked:
 --   kind         the column's type, of a domain its innermost base type; those of pg_catalog by
 --                their bare names (NULL: no such table or column)
@@ -14,14 +15,16 @@
 --   alone_unique a unique index has this column alone: no two rows of the table have one value, as
 --                "=" compares values of the column (an index may compare them otherwise)
 --   row_security of the table is in force for this role
---   meddled      triggers or rules of the shop's, or a table that is none (a view), may make an
---                UPDATE of the table something else than was sent; also those of its partitions
+--   meddled      triggers or rules of the shop's, or a table that is none (a view), may make an UPDATE
+--                of the table (a DELETE) something else than was sent; also those of its partitions
 --   exact        the type itself, quoted as in SQL, with its schema and without its modifier
 --   relation     the table's oid, which another one of the same name does not have
 --   relkind      as in pg_class
 --   bytes        the database's encoding is SQL_ASCII: its texts are bytes
 --   deferred     such a trigger may wait for the COMMIT
 --   divided      the table's rows may lie in several tables: partitions or children
+--   lockable     may UPDATE any column of the table
+--   deletable    may DELETE its rows
 -- meddled is asked anew inside a release (`meddled` in sql/parts.sql).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
@@ -35,13 +38,17 @@ WITH RECURSIVE asked AS (
       FROM family f JOIN pg_catalog.pg_inherits h ON h.inhparent = f.rel
 ), meddled AS (
     SELECT DISTINCT f.root
-      FROM family f JOIN pg_catalog.pg_class c ON c.oid = f.rel
+      FROM (SELECT f.root, f.rel,
+                   (f.root = pg_catalog.to_regclass($3::pg_catalog.text)::pg_catalog.oid) IS TRUE AS deleted
+              FROM family f) f
+      JOIN pg_catalog.pg_class c ON c.oid = f.rel
      WHERE c.relkind NOT IN ('r', 'p')
         OR EXISTS (SELECT FROM pg_catalog.pg_trigger t
                     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
-                      AND t.tgtype & 16 <> 0)
+                      AND t.tgtype & CASE WHEN f.deleted THEN 8 ELSE 16 END <> 0)
         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w
-                    WHERE w.ev_class = c.oid AND w.ev_type = '2' AND w.ev_enabled <> 'D')
+                    WHERE w.ev_class = c.oid AND w.ev_enabled <> 'D'
+                      AND w.ev_type = CASE WHEN f.deleted THEN '4' ELSE '2' END)
 ), base (asked, typname, typnamespace, typtype, typbasetype) AS (
     SELECT t.oid, t.typname, t.typnamespace, t.typtype, t.typbasetype
       FROM pg_catalog.pg_type t
@@ -75,7 +82,9 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
        pg_catalog.current_setting('server_encoding') = 'SQL_ASCII' AS bytes,
        EXISTS (SELECT FROM family f JOIN pg_catalog.pg_trigger t ON t.tgrelid = f.rel
                 WHERE f.root = w.tab AND NOT t.tgisinternal AND t.tgdeferrable) AS deferred,
-       (c.relkind = 'p' OR c.relhassubclass) IS TRUE AS divided
+       (c.relkind = 'p' OR c.relhassubclass) IS TRUE AS divided,
+       coalesce(pg_catalog.has_any_column_privilege(w.tab, 'UPDATE'), false) AS lockable,
+       coalesce(pg_catalog.has_table_privilege(w.tab, 'DELETE'), false) AS deletable
   FROM asked w
   LEFT JOIN pg_catalog.pg_class c ON c.oid = w.tab
   LEFT JOIN pg_catalog.pg_attribute a

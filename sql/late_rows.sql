@@ -1,31 +1,44 @@
 -- The oldest reservations that should have been released by now: what readiness looks at.
 --
--- $1  expired at least so many microseconds ago
+-- $1  due at least so many microseconds ago
 -- $2  at most so many rows
--- Answer: id, when its latest active row expired, in microseconds since the epoch, one of its products
+-- Answer: id, when it was due, in microseconds since the epoch, one of its keys (products)
 --
 -- A reservation is due when the latest of its active rows is: looked up by key, for the few rows
 -- that have expired. {and_not_endless}, OFFSET 0: see due_rows.sql; the latter also keeps a join from
 -- being planned here.
-SELECT p.id::pg_catalog.text,
-       (extract(epoch FROM greatest(v.latest, {epoch_expires})) * 1000000)::bigint,
-       v.product
-  FROM (SELECT d.id, pg_catalog.max(d.expires_at) AS expires_at
-          FROM (SELECT r.{id} AS id, r.{expires_at} AS expires_at
+SELECT p.rs$id::pg_catalog.text, {p_due_us}, {p_key}
+  FROM (SELECT d.rs$id, pg_catalog.max(d.rs$at) AS rs$at
+          FROM (SELECT r.{id} AS rs$id, {row_at} AS rs$at
                   FROM {reservations} r
                  WHERE {typed}
-                   AND r.{status} = {active}
-                   AND r.{expires_at} OPERATOR(pg_catalog.<=) {now_expires} - $1::bigint * interval '1 microsecond'
-                   {and_not_endless}
+                   AND {active}
+                   AND {row_by_now_less_1}
+                   {and_row_counts}
                 OFFSET 0) d
-         GROUP BY d.id
+         WHERE true
+           {and_not_endless}
+         GROUP BY d.rs$id
          ORDER BY 2
-         LIMIT $2::int) p
+         LIMIT $2::int) l
  CROSS JOIN LATERAL (
-    SELECT pg_catalog.max(r.{expires_at}) AS latest,
-           pg_catalog.min(r.{product_id}::pg_catalog.text) AS product
-      FROM {reservations} r
-     WHERE r.{id} = p.id AND r.{status} = {active}
-    OFFSET 0) v
- WHERE v.latest OPERATOR(pg_catalog.<=) {now_expires} - $1::bigint * interval '1 microsecond'
+    SELECT l.rs$id, pg_catalog.max(x.rs$at) AS rs$at{key_of_x}
+      FROM (SELECT {row_at} AS rs$at{comma_hold_keys}
+              FROM {reservations} r
+             WHERE r.{id} = l.rs$id
+               AND {active}
+            OFFSET 0) x
+    OFFSET 0) p
+ WHERE p.rs$at OPERATOR(pg_catalog.<=) {now_less_1}
  ORDER BY 2
+
+--@ key_of_x if counters
+, pg_catalog.min({x_key_text}) AS rs$key
+
+--@ key_of_x
+
+--@ p_key if counters
+p.rs$key
+
+--@ p_key
+NULL::pg_catalog.text

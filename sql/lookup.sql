@@ -1,19 +1,17 @@
 -- What Postgres says of some reservations, all rows of an id together.
 --
 -- $1  the ids, an array in text form
--- Answer: for each, its position in $1 from 1, how many rows, how many of them active, the latest
---   expires_at of those in seconds since the epoch (NULL: one of them has none, and never expires)
+-- Answer: for each, its position in $1 from 1, how many rows, how many of them active, when the latest of
+--   those is due, in seconds since the epoch (NULL: one of them has no expiry: it is never due)
 --
 -- One look-up by key for each id: the planner must not read the table for a few thousand of them.
-SELECT a.n, v.found, v.active, v.expires_at
-  FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (id, n)
+SELECT a.rs$n, p.rs$found, p.rs$active, {p_due_s}
+  FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
  CROSS JOIN LATERAL (
-    SELECT pg_catalog.count(*) AS found,
-           pg_catalog.count(*) FILTER (WHERE r.{status} = {active}) AS active,
-           CASE WHEN pg_catalog.bool_and(r.{expires_at} IS NOT NULL)
-                         FILTER (WHERE r.{status} = {active})
-                THEN extract(epoch FROM pg_catalog.max(r.{expires_at})
-                                        FILTER (WHERE r.{status} = {active})) END AS expires_at
+    SELECT pg_catalog.count(*) AS rs$found,
+           pg_catalog.count(*) FILTER (WHERE {active}) AS rs$active,
+           CASE WHEN pg_catalog.bool_and({row_has_end}) FILTER (WHERE {active})
+                THEN pg_catalog.max({row_at}) FILTER (WHERE {active}) END AS rs$at
       FROM {reservations} r
-     WHERE {typed} AND r.{id} = a.id
-    OFFSET 0) v
+     WHERE {typed} AND r.{id} = a.rs$id
+    OFFSET 0) p

@@ -20,8 +20,3 @@ SELECT DISTINCT a.rs$n, {key} AS product
 
 --@ key
 NULL::pg_catalog.text
-
---@ keys_of_r if counters
-{hold_keys},
-
---@ keys_of_r

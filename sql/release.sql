@@ -87,11 +87,6 @@ SELECT r.tableoid AS rs$part, r.ctid AS rs$place, {keys_of_r} {quantity} AS rs$u
               WHERE {typed} AND r.{id} = a.rs$id AND {few}
              OFFSET 0
 
---@ keys_of_r if counters
-{hold_keys},
-
---@ keys_of_r
-
 --@ and_told_of_r if also
 , {also_seen}
 

@@ -40,11 +40,6 @@ SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
 -- Of a constant the cast would fail when it is planned.
 CASE WHEN v.rs$active THEN '' END
 
---@ keys_of_r if counters
-{hold_keys},
-
---@ keys_of_r
-
 --@ or_counters_again if counters
 UNION ALL
     SELECT 'counter>the counter of product ' || {m_key_text} || ' was changed again after the'

@@ -9,36 +9,49 @@
 --
 -- What was set has to be there afterwards (a trigger, the type of a column): else the statement
 -- fails, by a cast that cannot succeed.
+{repair}
+
+--@ repair if counters !composite free held
 WITH actual AS MATERIALIZED (
-    SELECT coalesce(pg_catalog.sum(r.{quantity}), 0) AS units,
-           coalesce(pg_catalog.bool_and((r.{quantity} - r.{quantity} = 0) IS TRUE), true)
+    SELECT coalesce(pg_catalog.sum(h.rs$units), 0) AS units,
+           coalesce(pg_catalog.bool_and((h.rs$units - h.rs$units = 0) IS TRUE), true)
                AND NOT pg_catalog.row_security_active({reservations_text})
                AND NOT pg_catalog.row_security_active({inventory_text}) AS known
-      FROM {reservations} r
-     WHERE {typed} AND r.{product_id} = $1 AND r.{status} = {active}
+      FROM (SELECT {hold_keys}, {quantity} AS rs$units
+              FROM {reservations} r
+             WHERE {typed}
+               AND {active}) h
+     WHERE h.rs$k1 = $1
 ), stock AS MATERIALIZED (
-    SELECT pg_catalog.max({available_stock}) AS available,
-           pg_catalog.max({reserved_stock}) AS reserved,
-           coalesce(pg_catalog.max({total}),
-                    pg_catalog.max({available_stock}) + pg_catalog.max({reserved_stock})) AS total,
-           pg_catalog.count(*) AS counters
-      FROM {inventory}
-     WHERE {stock_product_id} = $1
+    SELECT c.rs$k1, pg_catalog.max(c.rs$available) AS rs$available,
+           pg_catalog.max(c.rs$reserved) AS rs$reserved,
+           coalesce(pg_catalog.max(c.rs$total),
+                    pg_catalog.max(c.rs$available) + pg_catalog.max(c.rs$reserved)) AS rs$total,
+           pg_catalog.count(*) AS rs$counters
+      FROM (SELECT {counter_keys}, i.{free} AS rs$available,
+                   i.{held} AS rs$reserved, {total} AS rs$total
+              FROM {inventory} i) c
+     WHERE c.rs$k1 = $1
+     GROUP BY c.rs$k1
+), righted AS MATERIALIZED (
+    SELECT s.rs$k1, a.units AS rs$units, s.rs$total - a.units AS rs$left
+      FROM actual a, stock s
+     WHERE s.rs$total - a.units >= 0 AND a.known AND s.rs$counters = 1
+       AND (s.rs$reserved IS DISTINCT FROM a.units
+            OR (s.rs$available + s.rs$reserved = s.rs$total) IS NOT TRUE)
 ), repaired AS (
     UPDATE {inventory} i
-       SET {available_stock} = s.total - a.units, {reserved_stock} = a.units,
-           {stock_updated_at} = {now_stock_updated}
-      FROM actual a, stock s
-     WHERE {stock_typed}
-       AND i.{stock_product_id} = $1
-       AND s.total - a.units >= 0 AND a.known AND s.counters = 1
-       AND (s.reserved IS DISTINCT FROM a.units
-            OR (s.available + s.reserved = s.total) IS NOT TRUE)
-    RETURNING i.{available_stock} = s.total - a.units AND i.{reserved_stock} = a.units AS adds_up
+       SET {free} = m.rs$left, {held} = m.rs$units{stock_set}
+      FROM righted m
+     WHERE {i_is_m}
+    RETURNING i.{free} = m.rs$left AND i.{held} = m.rs$units AS adds_up
 )
-SELECT a.units, s.counters = 1 AND s.reserved = a.units AND s.available + s.reserved = s.total,
+SELECT a.units, s.rs$counters = 1 AND s.rs$reserved = a.units
+                AND s.rs$available + s.rs$reserved = s.rs$total,
        EXISTS (SELECT FROM repaired),
        (SELECT pg_catalog.concat('<sweeper counter>the counter of product ', $1::pg_catalog.text,
                                  ' was not set to exactly ', a.units, '</sweeper>')::integer
           FROM repaired m WHERE m.adds_up IS NOT TRUE LIMIT 1)
   FROM actual a, stock s
+
+--@ repair

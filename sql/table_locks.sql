@@ -1,6 +1,6 @@
 -- Who holds one of the two tables locked, so that nothing of it can be released.
 --
--- $1, $2  the tables, as SQL names them
+-- $1, $2  the tables, as SQL names them; NULL: there is no second one
 -- Answer: pid, user, application, and of a prepared transaction its owner in place of the user, and
 --   its gid; the table
 --

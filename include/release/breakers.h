@@ -17,11 +17,12 @@
 
 struct breakers;
 struct item;
+struct queue;
 struct refusal_log;
 struct release_result;
 
 /* log names the products whose breaker opens, and must outlive it. NULL: out of memory. */
-struct breakers *breakers_new(struct refusal_log *log);
+struct breakers *breakers_new(const struct queue *queue, struct refusal_log *log);
 void breakers_free(struct breakers *b); /* NULL is legal */
 
 /* Somebody asks for another attempt now: all are closed, and nothing is counted any more. */
@@ -43,7 +44,7 @@ enum refusal_cause {
     CAUSE_UNCLEAR, /* either */
     CAUSE_COUNTER, /* its product's */
 };
-enum refusal_cause breakers_cause(const struct release_result *result);
+enum refusal_cause breakers_cause(const struct breakers *b, const struct release_result *result);
 
 /* An item that had never been refused before was (sqlstate and error are set), or one was released.
  * Without its products neither does anything. */

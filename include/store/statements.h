@@ -7,11 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct queue;
 struct server_clock;
 struct statements;
 
-/* Empty: statements_ready is false until the first load has succeeded. NULL: out of memory. */
-struct statements *statements_new(void);
+/* Those of a queue, which must outlive them. Empty: statements_ready is false until the first load
+ * has succeeded. NULL: out of memory. */
+struct statements *statements_new(const struct queue *queue);
 void statements_free(struct statements *s); /* NULL is legal */
 
 /* False before the first load, and while the database cannot be used as it is. */
@@ -52,7 +54,7 @@ void statements_use_bytes(struct statements *s);
 /* Whether an error of this SQLSTATE says that a text has no form in the other side's encoding. */
 bool statements_unspeakable(const char *sqlstate);
 
-/* The texts; require statements_ready. */
+/* The texts; require statements_ready. "" is one that this queue has no use for. */
 enum statement {
     STATEMENT_RELEASE_LEAN,    /* careful, in its lean form: where mapping_allows_lean */
     STATEMENT_RELEASE_CAREFUL, /* see enum release_way in release.h: in the explaining form */

@@ -48,13 +48,13 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     s->loop = servers->loop;
     s->redis = servers->redis;
     s->postgres = database_source(database);
-    s->statements = statements_new();
+    s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
     s->locked = locked_new();
     s->blockers = blockers_new(s);
     s->refusal_log = refusal_log_new(s->loop);
     if (s->refusal_log != NULL)
-        s->breakers = breakers_new(s->refusal_log);
+        s->breakers = breakers_new(s->config->queue, s->refusal_log);
     s->queue = due_queue_new(s->redis, config->key_prefix);
     return s->statements != NULL && s->counter_waits != NULL && s->breakers != NULL &&
                    s->locked != NULL && s->blockers != NULL && s->queue != NULL

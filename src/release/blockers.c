@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
+#include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/release.h"
@@ -154,12 +156,14 @@ static void on_tables(void *arg, const struct pg_answer *answer)
 
 static void ask_tables(struct blockers *b)
 {
-    char *reservations = pg_link_quote_ident(b->link, mapping_name_text(NAME_RESERVATIONS));
-    char *inventory = pg_link_quote_ident(b->link, mapping_name_text(NAME_INVENTORY));
+    const struct queue *q = b->parts->config->queue;
+    bool counters = q->stock.nkeys > 0;
+    char *reservations = mapping_table(&q->table, b->link);
+    char *inventory = counters ? mapping_table(&q->stock.table, b->link) : NULL;
     const char *params[] = {reservations, inventory};
     const struct pg_query query = {
         .sql = question_text(QUESTION_TABLE_LOCKS), .nparams = 2, .params = params};
-    if (reservations == NULL || inventory == NULL ||
+    if (reservations == NULL || (counters && inventory == NULL) ||
         pg_link_send(b->link, &query, 1, STATEMENT_US * 2, on_tables, b) != 0)
         clear(b);
     free(reservations);

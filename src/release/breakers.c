@@ -3,10 +3,10 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "config/queue.h"
 #include "release/breaker.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
-#include "store/mapping.h"
 
 #include <argz.h>
 #include <stdlib.h>
@@ -22,16 +22,19 @@ struct slot {
 };
 
 struct breakers {
+    const struct queue *queue;
     struct refusal_log *log;
     size_t n; /* slots that are taken: the first ones */
     struct slot slots[SLOTS];
 };
 
-struct breakers *breakers_new(struct refusal_log *log)
+struct breakers *breakers_new(const struct queue *queue, struct refusal_log *log)
 {
     struct breakers *b = calloc(1, sizeof(*b));
-    if (b != NULL)
+    if (b != NULL) {
+        b->queue = queue;
         b->log = log;
+    }
     return b;
 }
 
@@ -86,18 +89,18 @@ static struct slot *take(struct breakers *b, const char *product)
     return s;
 }
 
-enum refusal_cause breakers_cause(const struct release_result *result)
+enum refusal_cause breakers_cause(const struct breakers *b, const struct release_result *result)
 {
+    const char *counters = b->queue->stock.table.name;
     if (strcmp(result->sqlstate, RELEASE_WRONG_COUNTER) == 0)
         return CAUSE_COUNTER;
     if (strcmp(result->sqlstate, RELEASE_WRONG_ROW) == 0)
         return CAUSE_ROW;
     if (strncmp(result->sqlstate, "23", 2) != 0)
         return CAUSE_UNCLEAR;
-    if (strcmp(result->table, mapping_name_text(NAME_INVENTORY)) == 0)
+    if (counters != NULL && strcmp(result->table, counters) == 0)
         return CAUSE_COUNTER;
-    return strcmp(result->table, mapping_name_text(NAME_RESERVATIONS)) == 0 ? CAUSE_ROW
-                                                                            : CAUSE_UNCLEAR;
+    return strcmp(result->table, b->queue->table.name) == 0 ? CAUSE_ROW : CAUSE_UNCLEAR;
 }
 
 static void defer(struct item *item, struct slot *s, int64_t mono_us)

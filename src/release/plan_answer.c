@@ -51,7 +51,7 @@ static bool refused(struct plan *p, const struct release_result *result,
     keep_error(item, result);
     if (item->attempts > 0) /* what was refused before says nothing new */
         return false;
-    enum refusal_cause cause = breakers_cause(result);
+    enum refusal_cause cause = breakers_cause(p->options.breakers, result);
     if (p->asked) {
         breakers_refused(p->options.breakers, item, cause, mono_us);
     } else {

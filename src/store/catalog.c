@@ -1,7 +1,7 @@
 /* What the database says of the tables and columns that are used.
  *
- * One statement reads all of it (sql/catalog.sql), a row for each column, in the order of `columns`
- * below. Three functions stand one upon the other:
+ * One statement reads all of it (sql/catalog.sql), a row for each column that the queue names, in
+ * the order of catalog_list. Three functions stand one upon the other:
  * - catalog_read makes a struct of the answer: facts, not yet judged.
  * - catalog_types says what statements have to be made for, or in one sentence why the tables
  *   cannot be used as they are.
@@ -13,42 +13,15 @@
 #include "store/catalog.h"
 
 #include "base/log.h"
+#include "config/queues.h"
 #include "link/pg_array.h"
 #include "link/pg_link.h"
+#include "store/assignments.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The columns that are asked for, in the order of the answer. */
-static const struct {
-    enum mapping_name table, column;
-    bool written;
-} columns[CATALOG_COLUMNS] = {
-    {NAME_RESERVATIONS, NAME_ID, false},
-    {NAME_RESERVATIONS, NAME_PRODUCT_ID, false},
-    {NAME_RESERVATIONS, NAME_QUANTITY, false},
-    {NAME_RESERVATIONS, NAME_EXPIRES_AT, false},
-    {NAME_RESERVATIONS, NAME_STATUS, true},
-    {NAME_RESERVATIONS, NAME_UPDATED_AT, true},
-    {NAME_INVENTORY, NAME_STOCK_PRODUCT_ID, false},
-    {NAME_INVENTORY, NAME_AVAILABLE_STOCK, true},
-    {NAME_INVENTORY, NAME_RESERVED_STOCK, true},
-    {NAME_INVENTORY, NAME_STOCK_UPDATED_AT, true},
-    {NAME_INVENTORY, NAME_TOTAL_STOCK, false},
-};
-
-enum {
-    COL_ID = 0,
-    COL_QUANTITY = 2,
-    COL_EXPIRES = 3,
-    COL_UPDATED = 5,
-    COL_STOCK_PRODUCT = 6,
-    COL_AVAILABLE = 7,
-    COL_RESERVED = 8,
-    COL_STOCK_UPDATED = 9,
-    COL_TOTAL_STOCK = 10
-};
 
 /* What the answer says of each (sql/catalog.sql). */
 enum {
@@ -68,15 +41,87 @@ enum {
     FACT_BYTES,
     FACT_DEFERRED,
     FACT_DIVIDED,
+    FACT_LOCKABLE,
+    FACT_DELETABLE,
     FACTS,
 };
 
-char *catalog_names(struct pg_link *link, bool tables)
+/* ---- what is asked for ---- */
+
+static void add_name(struct catalog *c, enum catalog_use use, const char *name, int line)
+{
+    struct catalog_name *to = &c->names[c->n++];
+    *to = (struct catalog_name){.use = use, .line = line};
+    snprintf(to->name, sizeof(to->name), "%s", name);
+}
+
+static void add_text(struct catalog *c, enum catalog_use use, const struct queue_text *text)
+{
+    if (text->text != NULL)
+        add_name(c, use, text->text, text->line);
+}
+
+/* The columns that assignments set, where they are simple ones. Returns 0, or -1: out of memory. */
+static int add_set(struct catalog *c, enum catalog_use use, const struct queue_text *sql)
+{
+    struct assignments set;
+    int rc = sql->text != NULL ? assignments_read(&set, sql->text) : 1;
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    for (size_t i = 0; i < set.n && i < CATALOG_SET_MAX; i++)
+        add_name(c, use, set.list[i].column, sql->line);
+    assignments_clear(&set);
+    return 0;
+}
+
+int catalog_list(struct catalog *c, const struct queue *q)
+{
+    memset(c, 0, sizeof(*c));
+    c->queue = q;
+    add_text(c, CATALOG_ID, &q->id);
+    for (int i = 0; i < q->stock.nkeys; i++)
+        add_text(c, CATALOG_KEY, &q->stock.keys[i].hold);
+    add_text(c, CATALOG_QUANTITY, &q->quantity);
+    add_text(c, CATALOG_EXPIRES, &q->expires_at);
+    for (int i = 0; i < q->ncarry; i++)
+        add_text(c, CATALOG_CARRY, &q->carry[i]);
+    if (add_set(c, CATALOG_SET, &q->released) != 0)
+        return -1;
+    add_name(c, CATALOG_UPDATED, "updated_at", 0);
+    for (int i = 0; i < q->stock.nkeys; i++)
+        add_text(c, CATALOG_COUNTER_KEY, &q->stock.keys[i].counter);
+    add_text(c, CATALOG_FREE, &q->stock.free);
+    add_text(c, CATALOG_HELD, &q->stock.held);
+    if (add_set(c, CATALOG_STOCK_SET, &q->stock.set) != 0)
+        return -1;
+    add_text(c, CATALOG_TOTAL, &q->stock.total);
+    return 0;
+}
+
+static bool of_counters(const struct catalog_name *name)
+{
+    return name->use >= CATALOG_COUNTER_KEY;
+}
+
+static const struct queue_table *table_of(const struct catalog *c, int i)
+{
+    return of_counters(&c->names[i]) ? &c->queue->stock.table : &c->queue->table;
+}
+
+/* The first column of this use; NULL: the queue has none. */
+static const struct catalog_column *find(const struct catalog *c, enum catalog_use use)
+{
+    for (int i = 0; i < c->n; i++)
+        if (c->names[i].use == use)
+            return &c->columns[i];
+    return NULL;
+}
+
+char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables)
 {
     struct pg_array names = {0};
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
-        const char *name = mapping_name_text(tables ? columns[i].table : columns[i].column);
-        char *element = tables ? pg_link_quote_ident(link, name) : strdup(name);
+    for (int i = 0; i < c->n; i++) {
+        char *element = tables ? mapping_table(table_of(c, i), link) : strdup(c->names[i].name);
         if (element != NULL)
             pg_array_add(&names, element, strlen(element));
         names.failed = names.failed || element == NULL;
@@ -97,10 +142,9 @@ static void copy(char out[CATALOG_TYPE_MAX], const char *text)
 
 int catalog_read(struct catalog *c, const struct pg_result *r)
 {
-    memset(c, 0, sizeof(*c));
-    if (pg_result_rows(r) != CATALOG_COLUMNS || pg_result_columns(r) != FACTS)
+    if (pg_result_rows(r) != c->n || pg_result_columns(r) != FACTS)
         return -1;
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
+    for (int i = 0; i < c->n; i++) {
         struct catalog_column *column = &c->columns[i];
         column->exists = !pg_result_null(r, i, FACT_KIND);
         column->found = is_true(r, i, FACT_FOUND);
@@ -112,6 +156,8 @@ int catalog_read(struct catalog *c, const struct pg_result *r)
         column->meddled = is_true(r, i, FACT_MEDDLED);
         column->deferred = is_true(r, i, FACT_DEFERRED);
         column->divided = is_true(r, i, FACT_DIVIDED);
+        column->lockable = is_true(r, i, FACT_LOCKABLE);
+        column->deletable = is_true(r, i, FACT_DELETABLE);
         column->relkind = pg_result_text(r, i, FACT_RELKIND)[0];
         copy(column->kind, pg_result_text(r, i, FACT_KIND));
         copy(column->type, pg_result_text(r, i, FACT_TYPE));
@@ -154,45 +200,69 @@ static int id_type(struct mapping_types *types, const char *kind)
     return -1;
 }
 
-static int time_type(bool *has_zone, const char *kind)
+/* A sentence about a line of the queues file, if there is one. */
+__attribute__((format(printf, 5, 6))) static int
+fail(const struct catalog *c, int line, char *error, size_t size, const char *format, ...)
 {
-    *has_zone = strcmp(kind, "timestamptz") == 0;
-    return *has_zone || strcmp(kind, "timestamp") == 0 ? 0 : -1;
+    va_list args;
+    queue_place(c->queue, line, error, size);
+    size_t used = strlen(error);
+    va_start(args, format);
+    vsnprintf(error + used, size - used, format, args);
+    va_end(args);
+    return -1;
+}
+
+/* Of the built-in queue a total need not be there; what is called updated_at is used if it is. */
+static bool is_optional(const struct catalog *c, int i)
+{
+    enum catalog_use use = c->names[i].use;
+    return use == CATALOG_UPDATED || (use == CATALOG_TOTAL && c->queue->file == NULL);
+}
+
+static bool is_written(enum catalog_use use)
+{
+    return use == CATALOG_SET || use == CATALOG_FREE || use == CATALOG_HELD ||
+           use == CATALOG_STOCK_SET;
+}
+
+/* What the role may do with the table of the reservations. */
+static int check_rights(const struct catalog *c, char *error, size_t size)
+{
+    const struct queue_table *table = &c->queue->table;
+    const struct catalog_column *column = &c->columns[0];
+    if (c->queue->deletes && !column->deletable)
+        return fail(c, table->line, error, size, "the grant to DELETE from table %s is missing",
+                    table->written);
+    if (!column->lockable)
+        return fail(c, table->line, error, size,
+                    "the grant to UPDATE table %s is missing: rows are locked with it",
+                    table->written);
+    return 0;
 }
 
 /* Whether column number i is there and may be used; else -1 with the sentence. */
 static int check_column(const struct catalog *c, int i, char *error, size_t size)
 {
     const struct catalog_column *column = &c->columns[i];
-    const char *table = mapping_name_text(columns[i].table);
-    const char *name = mapping_name_text(columns[i].column);
+    const struct catalog_name *name = &c->names[i];
+    const struct queue_table *of = table_of(c, i);
+    const char *table = of->written;
     if (!column->found)
-        snprintf(error, size, "there is no table %s in the search path", table);
-    else if (!column->exists)
-        snprintf(error, size, "table %s has no column %s", table, name);
-    else if (columns[i].table == NAME_RESERVATIONS && strchr("vm", column->relkind) != NULL)
-        snprintf(error, size, "%s is a view: its rows cannot be locked and released one by one",
-                 table);
-    else if (!column->readable)
-        snprintf(error, size, "the grant to SELECT from table %s is missing", table);
-    else if (columns[i].written && !column->writable)
-        snprintf(error, size, "the grant to UPDATE %s.%s is missing", table, name);
-    else
-        return 0;
-    return -1;
-}
-
-/* A time's type, in both its forms. */
-static int check_time(const struct catalog *c, int i, bool *has_zone, const char **type,
-                      char *error, size_t size)
-{
-    *type = c->columns[i].exact;
-    if (time_type(has_zone, c->columns[i].kind) == 0)
-        return 0;
-    snprintf(error, size, "column %s.%s has the type %s: timestamptz and timestamp are understood",
-             mapping_name_text(columns[i].table), mapping_name_text(columns[i].column),
-             c->columns[i].kind);
-    return -1;
+        return fail(c, of->line, error, size, "there is no table %s%s", table,
+                    of->schema == NULL ? " in the search path" : "");
+    if (!column->exists)
+        return fail(c, name->line, error, size, "table %s has no column %s", table, name->name);
+    if (!of_counters(name) && strchr("vm", column->relkind) != NULL)
+        return fail(c, of->line, error, size,
+                    "%s is a view: its rows cannot be locked and released one by one", table);
+    if (!column->readable)
+        return fail(c, of->line, error, size, "the grant to SELECT from table %s is missing",
+                    table);
+    if (is_written(name->use) && !column->writable)
+        return fail(c, name->line, error, size, "the grant to UPDATE %s.%s is missing", table,
+                    name->name);
+    return 0;
 }
 
 static bool is_integer(const struct catalog_column *column)
@@ -201,58 +271,94 @@ static bool is_integer(const struct catalog_column *column)
     return strcmp(kind, "int4") == 0 || strcmp(kind, "int8") == 0 || strcmp(kind, "int2") == 0;
 }
 
+/* When a row expires: a time, or a number where the queue says its unit. */
+static int check_expires(const struct catalog *c, struct mapping_types *types, char *error,
+                         size_t size)
+{
+    const struct catalog_column *column = find(c, CATALOG_EXPIRES);
+    const struct queue *q = c->queue;
+    const char *kind = column->kind;
+    bool number = q->expires_unit != QUEUE_EXPIRES_TIME;
+    types->expires_type = column->exact;
+    types->expires_has_zone = strcmp(kind, "timestamptz") == 0;
+    if (number ? strcmp(kind, "int8") == 0
+               : types->expires_has_zone || strcmp(kind, "timestamp") == 0)
+        return 0;
+    bool bigint = strcmp(kind, "int8") == 0;
+    return fail(c, q->expires_at.line, error, size, "column %s.%s has the type %s: %s",
+                q->table.written, q->expires_at.text, kind,
+                number   ? "with expires_unit it has to be bigint"
+                : bigint ? "of a bigint expires_unit has to say what it counts, ms or s"
+                         : "timestamptz and timestamp are understood");
+}
+
 /* A float and a numeric(9,-2) round what they are given. */
 static bool holds_integers(const struct catalog_column *column)
 {
-    return is_integer(column) ||
+    return column == NULL || is_integer(column) ||
            (strncmp(column->type, "numeric", 7) == 0 && strstr(column->type, ",-") == NULL);
 }
 
-/* What may stand between an UPDATE and the rows that it means. */
+/* What may stand between a statement and the rows that it means. */
 static void read_guards(const struct catalog *c, struct mapping_types *types)
 {
-    const struct catalog_column *of = c->columns;
-    types->expires_nullable = of[COL_EXPIRES].nullable;
-    types->rows_hidden = of[COL_ID].row_security;
-    types->counters_hidden = of[COL_STOCK_PRODUCT].row_security;
-    types->meddled = of[COL_ID].meddled || of[COL_STOCK_PRODUCT].meddled;
-    types->deferred = of[COL_ID].deferred || of[COL_STOCK_PRODUCT].deferred;
-    types->counter_unique = of[COL_STOCK_PRODUCT].unique;
-    types->whole_units = is_integer(&of[COL_QUANTITY]) && holds_integers(&of[COL_AVAILABLE]) &&
-                         holds_integers(&of[COL_RESERVED]);
-    types->id_unique = of[COL_ID].unique;
-    types->rows_divided = of[COL_ID].divided;
-    types->counters_divided = of[COL_STOCK_PRODUCT].divided;
-    types->product_type = of[COL_STOCK_PRODUCT].type;
+    const struct catalog_column *id = find(c, CATALOG_ID);
+    const struct catalog_column *key = find(c, CATALOG_COUNTER_KEY);
+    const struct catalog_column *quantity = find(c, CATALOG_QUANTITY);
+    types->expires_nullable = find(c, CATALOG_EXPIRES)->nullable;
+    types->id_nullable = id->nullable;
+    types->rows_hidden = id->row_security;
+    types->counters_hidden = key != NULL && key->row_security;
+    types->meddled = id->meddled || (key != NULL && key->meddled);
+    types->deferred = id->deferred || (key != NULL && key->deferred);
+    types->counter_unique = key != NULL && c->queue->stock.nkeys == 1 && key->unique;
+    types->whole_units = (quantity == NULL || is_integer(quantity)) &&
+                         holds_integers(find(c, CATALOG_FREE)) &&
+                         holds_integers(find(c, CATALOG_HELD));
+    types->id_unique = id->unique;
+    types->rows_divided = id->divided;
+    types->counters_divided = key != NULL && key->divided;
+}
+
+/* What is there if it is, and the keys. */
+static void read_rest(const struct catalog *c, struct mapping_types *types)
+{
+    const struct catalog_column *updated = find(c, CATALOG_UPDATED);
+    const struct catalog_column *total = find(c, CATALOG_TOTAL);
+    types->updated_has_zone = strcmp(updated->kind, "timestamptz") == 0;
+    types->dated = updated->exists && updated->readable &&
+                   (types->updated_has_zone || strcmp(updated->kind, "timestamp") == 0);
+    types->has_total_stock = total != NULL && total->exists && total->readable;
+    for (int i = 0, n = 0; i < c->n; i++)
+        if (c->names[i].use == CATALOG_COUNTER_KEY)
+            types->key_types[n++] = c->columns[i].type;
 }
 
 int catalog_types(const struct catalog *c, struct mapping_types *types, char *error, size_t size)
 {
-    const struct catalog_column *total = &c->columns[COL_TOTAL_STOCK];
+    const struct catalog_column *id = &c->columns[0];
     memset(types, 0, sizeof(*types));
-    for (int i = 0; i < CATALOG_COLUMNS; i++)
-        if (i != COL_TOTAL_STOCK && check_column(c, i, error, size) != 0)
+    types->queue = c->queue;
+    for (int i = 0; i < c->n; i++)
+        if (!is_optional(c, i) && check_column(c, i, error, size) != 0)
             return -1;
-    types->id_type = c->columns[COL_ID].exact;
-    read_guards(c, types);
-    if (id_type(types, c->columns[COL_ID].kind) != 0) {
-        snprintf(error, size,
-                 "column %s.%s has the type %s: uuid, text, varchar, char, bigint, integer and "
-                 "smallint are understood",
-                 mapping_name_text(NAME_RESERVATIONS), mapping_name_text(NAME_ID),
-                 c->columns[COL_ID].kind);
+    if (check_rights(c, error, size) != 0)
         return -1;
-    }
+    if (c->queue->nalso > 0)
+        return fail(c, c->queue->also[0].line, error, size,
+                    "`also` is not served yet by this version");
+    types->id_type = id->exact;
+    if (id_type(types, id->kind) != 0)
+        return fail(c, c->queue->id.line, error, size,
+                    "column %s.%s has the type %s: uuid, text, varchar, char, bigint, integer and "
+                    "smallint are understood",
+                    c->queue->table.written, c->queue->id.text, id->kind);
     if (c->bytes)
         mapping_use_bytes(types);
-    types->has_total_stock = total->exists && total->readable;
-    if (check_time(c, COL_EXPIRES, &types->expires_has_zone, &types->expires_type, error, size) !=
-            0 ||
-        check_time(c, COL_UPDATED, &types->updated_has_zone, &types->updated_type, error, size) !=
-            0 ||
-        check_time(c, COL_STOCK_UPDATED, &types->stock_updated_has_zone, &types->stock_updated_type,
-                   error, size) != 0)
+    if (check_expires(c, types, error, size) != 0)
         return -1;
+    read_guards(c, types);
+    read_rest(c, types);
     return 0;
 }
 
@@ -267,14 +373,14 @@ static const char *describe(const struct catalog_column *c, char *out, size_t si
     return out;
 }
 
-static void log_change(int i, const struct catalog_column *before, const struct catalog_column *now)
+static void log_change(const struct catalog *c, int i, const struct catalog_column *before)
 {
+    const struct catalog_column *now = &c->columns[i];
     char from[CATALOG_TYPE_MAX + 16], to[CATALOG_TYPE_MAX + 16];
     log_event(LOG_WARN, "A column that is used has changed; the statements follow it", LOG_STR,
-              "table", mapping_name_text(columns[i].table), LOG_STR, "column",
-              mapping_name_text(columns[i].column), LOG_STR, "from",
-              describe(before, from, sizeof(from)), LOG_STR, "to", describe(now, to, sizeof(to)),
-              LOG_END);
+              "table", table_of(c, i)->written, LOG_STR, "column", c->names[i].name, LOG_STR,
+              "from", describe(before, from, sizeof(from)), LOG_STR, "to",
+              describe(now, to, sizeof(to)), LOG_END);
 }
 
 /* What an operator may have meant to change. */
@@ -289,21 +395,22 @@ static bool same_rest(const struct catalog_column *a, const struct catalog_colum
     return a->relation == b->relation && a->relkind == b->relkind && a->found == b->found &&
            a->readable == b->readable && a->writable == b->writable && a->unique == b->unique &&
            a->row_security == b->row_security && a->meddled == b->meddled &&
-           a->deferred == b->deferred && a->divided == b->divided;
+           a->deferred == b->deferred && a->divided == b->divided && a->lockable == b->lockable &&
+           a->deletable == b->deletable;
 }
 
 bool catalog_changed(const struct catalog *before, const struct catalog *now)
 {
-    bool changed = before->bytes != now->bytes;
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
+    bool changed = before->bytes != now->bytes || before->n != now->n;
+    for (int i = 0; i < now->n && i < before->n; i++) {
         const struct catalog_column *b = &before->columns[i], *n = &now->columns[i];
-        bool first = i == 0 || columns[i].table != columns[i - 1].table;
+        bool first = i == 0 || of_counters(&now->names[i]) != of_counters(&now->names[i - 1]);
         bool retyped = !same_type(b, n);
         if (first && b->relation != n->relation)
             log_event(LOG_WARN, "A table that is used has been replaced by another", LOG_STR,
-                      "table", mapping_name_text(columns[i].table), LOG_END);
+                      "table", table_of(now, i)->written, LOG_END);
         if (retyped)
-            log_change(i, b, n);
+            log_change(now, i, b);
         changed = changed || retyped || !same_rest(b, n);
     }
     return changed;

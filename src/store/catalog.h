@@ -12,15 +12,42 @@
 struct pg_link;
 struct pg_result;
 
-#define CATALOG_COLUMNS 11
+/* Most columns that a queue uses: its id, expiry, quantity and updated_at, keys of both tables,
+ * carry, three counters, and what it sets (CATALOG_SET_MAX) of each table. */
+#define CATALOG_SET_MAX 24
+#define CATALOG_COLUMNS_MAX (7 + 2 * QUEUE_KEYS_MAX + QUEUE_LIST_MAX + 2 * CATALOG_SET_MAX)
 
 /* A name of 63 bytes, quoted, with its schema. */
 #define CATALOG_TYPE_MAX 264
 
+/* What a column is to the queue. */
+enum catalog_use {
+    CATALOG_ID,
+    CATALOG_KEY,
+    CATALOG_QUANTITY,
+    CATALOG_EXPIRES,
+    CATALOG_CARRY,
+    CATALOG_SET,     /* by `released` */
+    CATALOG_UPDATED, /* updated_at, if there is one */
+    CATALOG_COUNTER_KEY,
+    CATALOG_FREE,
+    CATALOG_HELD,
+    CATALOG_STOCK_SET, /* by `stock.set` */
+    CATALOG_TOTAL,
+};
+
+/* A column that is asked for. */
+struct catalog_name {
+    enum catalog_use use;
+    char name[64];
+    int line; /* where the queue names it */
+};
+
 struct catalog_column {
-    bool found;              /* the table is there */
-    bool exists;             /* ... and the column */
-    bool readable, writable; /* by this role */
+    bool found;               /* the table is there */
+    bool exists;              /* ... and the column */
+    bool readable, writable;  /* by this role */
+    bool lockable, deletable; /* of the table: any column may be updated, rows may be deleted */
     bool nullable, unique;
     bool row_security;            /* of the table: see sql/catalog.sql */
     bool meddled, deferred;       /* ... */
@@ -33,22 +60,28 @@ struct catalog_column {
 };
 
 struct catalog {
-    struct catalog_column columns[CATALOG_COLUMNS];
+    const struct queue *queue;
+    int n; /* columns in use, those of the reservations first */
+    struct catalog_name names[CATALOG_COLUMNS_MAX];
+    struct catalog_column columns[CATALOG_COLUMNS_MAX];
     bool bytes; /* the database's encoding is SQL_ASCII: texts are bytes */
 };
 
-/* The two parameters of sql/catalog.sql, malloc'd arrays in text form: tables (quoted through
- * link) or columns. NULL when the link is down or memory ran out. */
-char *catalog_names(struct pg_link *link, bool tables);
+/* Lists the columns of a queue that are asked for. Returns 0, or -1: out of memory. */
+int catalog_list(struct catalog *c, const struct queue *queue) __attribute__((warn_unused_result));
 
-/* Reads the answer; -1: it is none. */
+/* The parameters of sql/catalog.sql for them, malloc'd arrays in text form: tables (quoted through
+ * link) or columns. NULL when the link is down or memory ran out. */
+char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables);
+
+/* Reads the answer into what catalog_list has filled; -1: it is none. */
 int catalog_read(struct catalog *c, const struct pg_result *r) __attribute__((warn_unused_result));
 
 /* Postgres's clock, of an answer that could be read. */
 int64_t catalog_clock_us(const struct pg_result *r);
 
 /* What statements have to be made for. -1 with one sentence in error when the tables cannot be used
- * as they are. types refers to c, which must outlive it. */
+ * as they are. types refers to c and its queue, which must outlive it. */
 int catalog_types(const struct catalog *c, struct mapping_types *types, char *error, size_t size)
     __attribute__((warn_unused_result));
 

@@ -1,13 +1,15 @@
-/* What the tokens of sql/ stand for: names of the shop's, and facts by which parts are chosen.
+/* What the tokens of sql/ stand for: names and SQL of the queue's, and facts by which parts are
+ * chosen.
  *
  * A statement is made out of parts (parts.c). What it says in braces is one of these, tried in this
  * order:
- * - A part, of the statement's own text or of sql/parts.sql, chosen by facts: what the catalog says
- *   of the tables, and the form of the statement.
- * - A guard, {typed} or {stock_typed}: a condition that fails the statement when a column has
- *   another type than it was made for.
- * - A value: a type; the name of a table or column, quoted as an identifier; a state, quoted as a
- *   literal.
+ * - A part, of the statement's own text or of sql/parts.sql, chosen by facts: what the queue and
+ * the catalog say of the tables, and the form of the statement.
+ * - A guard, {typed}: a condition that fails the statement when a column has another type than it
+ *   was made for.
+ * - A key of the counters: mapping_keys.c.
+ * - SQL of the operator's, on lines of its own, as it is.
+ * - A value: a type; the name of a table or column, quoted as an identifier.
  *
  * What must hold:
  * - Names reach SQL through libpq's quoting alone.
@@ -19,7 +21,9 @@
 #include "store/mapping.h"
 
 #include "link/pg_link.h"
+#include "store/mapping_keys.h"
 #include "store/parts.h"
+#include "store/released.h"
 #include "store/sql_texts.h"
 
 #include <assert.h>
@@ -77,70 +81,138 @@ bool mapping_allows_backlog(const struct mapping_types *types)
     return mapping_allows_lean(types);
 }
 
-bool mapping_allows_bulk(const struct mapping_types *types)
+/* Of the row as it was before, what RETURNING shows of the one afterwards. */
+static bool keeps_what_is_read(const struct queue *q)
 {
-    return !types->meddled && !types->counters_hidden && types->counter_unique &&
-           types->whole_units;
+    const char *released = q->released.text;
+    return !released_may_set(released, q->id.text) &&
+           !released_may_set(released, q->expires_at.text) &&
+           !released_may_set(released, q->stock.keys[0].hold.text) &&
+           (q->quantity.text == NULL || !released_may_set(released, q->quantity.text));
 }
 
-/* A table's name as SQL writes it, as a literal: for regclass, and for sentences. */
-static char *table_literal(enum mapping_name table, struct pg_link *link)
+bool mapping_allows_bulk(const struct mapping_types *types)
 {
-    char *quoted = pg_link_quote_ident(link, names[table].text);
+    const struct queue *q = types->queue;
+    bool fits = q->stock.nkeys == 1 && q->stock.free.text != NULL && q->stock.held.text != NULL &&
+                !q->deletes && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
+    return fits && keeps_what_is_read(q) && !types->meddled && !types->counters_hidden &&
+           types->counter_unique && types->whole_units;
+}
+
+char *mapping_table(const struct queue_table *table, struct pg_link *link)
+{
+    char *name = pg_link_quote_ident(link, table->name), *both = NULL;
+    if (table->schema == NULL || name == NULL)
+        return name;
+    char *schema = pg_link_quote_ident(link, table->schema);
+    if (schema == NULL || asprintf(&both, "%s.%s", schema, name) < 0)
+        both = NULL;
+    free(schema);
+    free(name);
+    return both;
+}
+
+/* ... as a literal: for regclass, and for sentences. */
+static char *table_literal(const struct queue_table *table, struct pg_link *link)
+{
+    char *quoted = mapping_table(table, link);
     char *literal = quoted != NULL ? pg_link_quote_literal(link, quoted) : NULL;
     free(quoted);
     return literal;
 }
 
-static char *name_text(const char *token, size_t len, struct pg_link *link)
+/* The name that a token stands for, quoted; NULL: out of memory, or the link is down. */
+static char *name_text(const struct queue *q, const char *token, size_t len, struct pg_link *link)
 {
+    const struct {
+        const char *token, *text;
+    } columns[] = {
+        {"id", q->id.text},
+        {"expires_at", q->expires_at.text},
+        {"free", q->stock.free.text},
+        {"held", q->stock.held.text},
+        {"total_stock", q->stock.total.text},
+        {"updated_at", "updated_at"},
+        {"status", "status"},
+        {"product_id", q->stock.keys[0].hold.text},
+        {"stock_product_id", q->stock.keys[0].counter.text},
+    };
+    if (is_token(token, len, "reservations"))
+        return mapping_table(&q->table, link);
+    if (is_token(token, len, "inventory"))
+        return mapping_table(&q->stock.table, link);
     if (is_token(token, len, "reservations_text"))
-        return table_literal(NAME_RESERVATIONS, link);
+        return table_literal(&q->table, link);
     if (is_token(token, len, "inventory_text"))
-        return table_literal(NAME_INVENTORY, link);
+        return table_literal(&q->stock.table, link);
     if (is_token(token, len, "id_text"))
-        return pg_link_quote_literal(link, names[NAME_ID].text);
-    for (size_t i = 0; i < NAME_COUNT; i++) {
-        if (!is_token(token, len, names[i].token))
-            continue;
-        return i == NAME_ACTIVE || i == NAME_RELEASED ? pg_link_quote_literal(link, names[i].text)
-                                                      : pg_link_quote_ident(link, names[i].text);
-    }
+        return pg_link_quote_literal(link, q->id.text);
+    if (is_token(token, len, "queue_text"))
+        return pg_link_quote_literal(link, q->name);
+    if (is_token(token, len, "zone"))
+        return pg_link_quote_literal(link, q->time_zone.text);
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+        if (is_token(token, len, columns[i].token))
+            return pg_link_quote_ident(link, columns[i].text);
     assert(false); /* a template names something unknown */
     return NULL;
 }
 
-static int put_name(FILE *out, const char *token, size_t len, struct pg_link *link)
+static int put_name(FILE *out, const struct queue *q, const char *token, size_t len,
+                    struct pg_link *link)
 {
-    char *quoted = name_text(token, len, link);
+    char *quoted = name_text(q, token, len, link);
     int rc = quoted == NULL || fputs(quoted, out) < 0 ? -1 : 0;
     free(quoted);
     return rc;
 }
-
-struct guard {
-    enum mapping_name column;
-    const char *type;
-};
 
 /* A condition that is true, costs nothing, and fails the statement when a column has another type
  * than it was made for. timestamp and timestamptz compare by an implicit cast that reads the
  * session's zone, so that nothing else would tell one from the other. Arrays as anyarray are cast
  * to nothing: when the statement is parsed there is an arrayoverlap for two of the same type only
  * (42883). The planner sees that nothing of it need be computed. */
-static int put_guards(FILE *out, const char *alias, const struct guard *guards, size_t n,
-                      struct pg_link *link)
+static int put_guards(FILE *out, const struct mapping_types *types, struct pg_link *link)
 {
+    const struct {
+        const char *column, *type;
+    } guards[] = {{types->queue->id.text, types->id_type},
+                  {types->queue->expires_at.text, types->expires_type}};
     fputs("(true", out);
-    for (size_t i = 0; i < n; i++) {
-        char *column = pg_link_quote_ident(link, names[guards[i].column].text);
+    for (size_t i = 0; i < sizeof(guards) / sizeof(guards[0]); i++) {
+        char *column = pg_link_quote_ident(link, guards[i].column);
         if (column == NULL)
             return -1;
-        fprintf(out, " OR pg_catalog.arrayoverlap(ARRAY[%s.%s], NULL::%s[])", alias, column,
+        fprintf(out, " OR pg_catalog.arrayoverlap(ARRAY[r.%s], NULL::%s[])", column,
                 guards[i].type);
         free(column);
     }
     return fputc(')', out) == EOF ? -1 : 0;
+}
+
+/* SQL of the operator's: on lines of its own, so that a comment in it ends there. Returns 1 when
+ * the token is no such piece. */
+static int put_sql(FILE *out, const struct queue *q, const char *token, size_t len)
+{
+    if (is_token(token, len, "active"))
+        return fprintf(out, "(\n%s\n)", q->active.text) < 0 ? -1 : 0;
+    if (is_token(token, len, "released"))
+        return fprintf(out, "\n%s\n", q->released.text) < 0 ? -1 : 0;
+    if (!is_token(token, len, "stock_set"))
+        return 1;
+    const char *set = q->stock.set.text;
+    return set != NULL && fprintf(out, ",\n%s\n", set) < 0 ? -1 : 0;
+}
+
+static int put_quantity(FILE *out, const struct queue *q, struct pg_link *link)
+{
+    if (q->quantity.text == NULL)
+        return fputc('1', out) == EOF ? -1 : 0;
+    char *column = pg_link_quote_ident(link, q->quantity.text);
+    int rc = column == NULL || fprintf(out, "r.%s", column) < 0 ? -1 : 0;
+    free(column);
+    return rc;
 }
 
 /* A statement in the making. */
@@ -154,36 +226,53 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
 {
     const struct making *making = arg;
     const struct mapping_types *types = making->types;
-    const struct guard typed[] = {{NAME_ID, types->id_type},
-                                  {NAME_EXPIRES_AT, types->expires_type},
-                                  {NAME_UPDATED_AT, types->updated_type}};
-    const struct guard stock_typed[] = {{NAME_STOCK_UPDATED_AT, types->stock_updated_type}};
+    const struct queue *q = types->queue;
+    int rc = put_sql(out, q, token, len);
+    if (rc == 1)
+        rc = mapping_keys_put(out, types, token, len, making->link);
+    if (rc != 1)
+        return rc;
     if (is_token(token, len, "typed"))
-        return put_guards(out, "r", typed, 3, making->link);
-    if (is_token(token, len, "stock_typed"))
-        return put_guards(out, "i", stock_typed, 1, making->link);
-    const char *text = is_token(token, len, "id_type")              ? types->id_cast
-                       : is_token(token, len, "stock_product_type") ? types->product_type
-                       : is_token(token, len, "release_lock")       ? MAPPING_RELEASE_LOCK
-                                                                    : NULL;
+        return put_guards(out, types, making->link);
+    if (is_token(token, len, "quantity"))
+        return put_quantity(out, q, making->link);
+    if (is_token(token, len, "after_us"))
+        return fprintf(out, "%lld", (long long)q->after_us) < 0 ? -1 : 0;
+    const char *text = is_token(token, len, "id_type")        ? types->id_cast
+                       : is_token(token, len, "release_lock") ? MAPPING_RELEASE_LOCK
+                                                              : NULL;
     if (text != NULL)
         return fputs(text, out) < 0 ? -1 : 0;
-    return put_name(out, token, len, making->link);
+    return put_name(out, q, token, len, making->link);
 }
 
 char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
                      struct pg_link *link)
 {
+    const struct queue *q = types->queue;
+    bool zoned = types->expires_has_zone, time = q->expires_unit == QUEUE_EXPIRES_TIME;
     const struct parts_fact facts[] = {
-        {"expires_zoned", types->expires_has_zone},
+        {"expires_zoned", zoned},
+        {"zone_bends", time && !zoned && strcmp(q->time_zone.text, "UTC") != 0},
+        {"bigint_times", !time},
+        {"seconds", q->expires_unit == QUEUE_EXPIRES_S},
+        {"after", q->after_us > 0},
+        {"dated", types->dated},
         {"updated_zoned", types->updated_has_zone},
-        {"stock_updated_zoned", types->stock_updated_has_zone},
         {"expires_nullable", types->expires_nullable},
+        {"id_nullable", types->id_nullable},
         {"counters_hidden", types->counters_hidden},
         {"meddled", types->meddled},
         {"id_unique", types->id_unique},
         {"divided", types->rows_divided},
+        {"counters", q->stock.nkeys > 0},
+        {"composite", q->stock.nkeys > 1},
+        {"free", q->stock.free.text != NULL},
+        {"held", q->stock.held.text != NULL},
         {"total", types->has_total_stock},
+        {"units", q->quantity.text != NULL},
+        {"deletes", q->deletes},
+        {"also", q->nalso > 0},
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},
         {"next_page", (form & MAPPING_NEXT_PAGE) != 0},

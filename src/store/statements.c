@@ -32,6 +32,7 @@
 #define ANEW_US MINUTE_US  /* ... and unasked: for changes that fail no statement */
 
 struct statements {
+    const struct queue *queue;
     bool ready;
     uint64_t generation;
     struct catalog *catalog;    /* what the texts were made for last; NULL: none were */
@@ -48,6 +49,7 @@ struct statements {
 /* One question to the catalog. */
 struct load {
     struct statements *s;
+    struct catalog *catalog; /* owned; what is asked for, then what the answer says */
     struct pg_link *link;
     struct server_clock *clock;
     int64_t asked_us;
@@ -56,9 +58,12 @@ struct load {
     char error[PG_MESSAGE_SIZE];
 };
 
-struct statements *statements_new(void)
+struct statements *statements_new(const struct queue *queue)
 {
-    return calloc(1, sizeof(struct statements));
+    struct statements *s = calloc(1, sizeof(*s));
+    if (s != NULL)
+        s->queue = queue;
+    return s;
 }
 
 static void drop_texts(struct statements *s)
@@ -128,6 +133,26 @@ const struct mapping_types *statements_types(const struct statements *s)
     return &s->types;
 }
 
+/* Some are made for one shape of queue alone. */
+static bool is_of_use(const struct mapping_types *types, enum statement which)
+{
+    switch (which) {
+    case STATEMENT_RELEASE_LEAN:
+        return mapping_allows_lean(types);
+    case STATEMENT_RELEASE_BULK:
+        return mapping_allows_bulk(types);
+    case STATEMENT_RELEASE_BACKLOG:
+        return mapping_allows_backlog(types);
+    case STATEMENT_STOCK:
+    case STATEMENT_STOCK_LOCK:
+    case STATEMENT_STOCK_REPAIR:
+        return types->queue->stock.nkeys == 1 && types->queue->stock.free.text != NULL &&
+               types->queue->stock.held.text != NULL;
+    default:
+        return true;
+    }
+}
+
 static int render(struct statements *s, struct load *load)
 {
     static const struct {
@@ -156,7 +181,9 @@ static int render(struct statements *s, struct load *load)
     };
     drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = mapping_render(sources[i].text, &s->types, sources[i].form, load->link);
+        s->texts[i] = is_of_use(&s->types, (enum statement)i)
+                          ? mapping_render(sources[i].text, &s->types, sources[i].form, load->link)
+                          : strdup("");
         if (s->texts[i] == NULL) {
             snprintf(load->error, sizeof(load->error), "out of memory");
             drop_texts(s);
@@ -171,29 +198,21 @@ static int render(struct statements *s, struct load *load)
 static int take(struct statements *s, struct load *load, const struct pg_result *r)
 {
     struct mapping_types types;
-    struct catalog *catalog = malloc(sizeof(*catalog));
-    if (catalog == NULL) {
-        snprintf(load->error, sizeof(load->error), "out of memory");
-        return -1;
-    }
-    if (catalog_read(catalog, r) != 0) {
+    if (catalog_read(load->catalog, r) != 0) {
         snprintf(load->error, sizeof(load->error), "the catalog gave an unexpected answer");
-        free(catalog);
         return -1;
     }
     s->read_us = load->asked_us;
-    if (catalog_types(catalog, &types, load->error, sizeof(load->error)) != 0) {
-        free(catalog);
+    if (catalog_types(load->catalog, &types, load->error, sizeof(load->error)) != 0) {
         drop_texts(s);
         return -1;
     }
-    bool changed = s->catalog != NULL && catalog_changed(s->catalog, catalog);
-    if (s->ready && !changed) {
-        free(catalog);
+    bool changed = s->catalog != NULL && catalog_changed(s->catalog, load->catalog);
+    if (s->ready && !changed)
         return 0;
-    }
     free(s->catalog);
-    s->catalog = catalog;
+    s->catalog = load->catalog;
+    load->catalog = NULL;
     s->types = types;
     if (s->use_bytes)
         mapping_use_bytes(&s->types);
@@ -215,6 +234,12 @@ bool statements_unspeakable(const char *sqlstate)
     return strcmp(sqlstate, "22P05") == 0 || strcmp(sqlstate, "22021") == 0;
 }
 
+static void load_free(struct load *load)
+{
+    free(load->catalog);
+    free(load);
+}
+
 static void on_catalog(void *arg, const struct pg_answer *answer)
 {
     struct load *load = arg;
@@ -231,29 +256,57 @@ static void on_catalog(void *arg, const struct pg_answer *answer)
     if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready))
         memcpy(s->problem, load->error, sizeof(s->problem));
     load->done(load->arg, load->error[0] != '\0' ? load->error : NULL);
-    free(load);
+    load_free(load);
+}
+
+/* NULL: out of memory. */
+static struct load *load_new(const struct queue *queue)
+{
+    struct load *load = calloc(1, sizeof(*load));
+    if (load == NULL)
+        return NULL;
+    load->catalog = malloc(sizeof(*load->catalog));
+    if (load->catalog != NULL && catalog_list(load->catalog, queue) == 0)
+        return load;
+    load_free(load);
+    return NULL;
+}
+
+/* Sends what load->catalog lists. */
+static int ask_catalog(struct load *load)
+{
+    const struct queue_table *table = &load->s->queue->table;
+    char *tables = catalog_names(load->catalog, load->link, true);
+    char *columns = catalog_names(load->catalog, load->link, false);
+    char *deleted = load->s->queue->deletes ? mapping_table(table, load->link) : NULL;
+    const char *params[] = {tables, columns, deleted};
+    const struct pg_query query = {.sql = sql_catalog, .nparams = 3, .params = params};
+    int rc = -1;
+    if (tables != NULL && columns != NULL && (deleted != NULL || !load->s->queue->deletes))
+        rc = pg_link_send(load->link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);
+    free(tables);
+    free(columns);
+    free(deleted);
+    return rc;
 }
 
 int statements_load(struct statements *s, struct pg_link *link, struct server_clock *clock,
                     void (*done)(void *arg, const char *error), void *arg)
 {
-    char *tables = catalog_names(link, true);
-    char *columns = catalog_names(link, false);
-    const char *params[] = {tables, columns};
-    const struct pg_query query = {.sql = sql_catalog, .nparams = 2, .params = params};
-    struct load *load = calloc(1, sizeof(*load));
-    int rc = -1;
-    if (tables != NULL && columns != NULL && load != NULL) {
-        *load = (struct load){s, link, clock, clock_mono_us(), done, arg, ""};
-        rc = pg_link_send(link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);
+    struct load *load = load_new(s->queue);
+    if (load == NULL)
+        return -1;
+    load->s = s;
+    load->link = link;
+    load->clock = clock;
+    load->asked_us = clock_mono_us();
+    load->done = done;
+    load->arg = arg;
+    if (ask_catalog(load) != 0) {
+        load_free(load);
+        return -1;
     }
-    if (rc == 0) {
-        s->loading++;
-        s->asked_us = load->asked_us;
-    } else {
-        free(load);
-    }
-    free(tables);
-    free(columns);
-    return rc;
+    s->loading++;
+    s->asked_us = load->asked_us;
+    return 0;
 }

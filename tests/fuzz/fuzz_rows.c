@@ -275,7 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     memset(&s, 0, sizeof(s));
-    s.statements = statements_new();
+    s.statements = statements_new(NULL);
     FUZZ_CHECK_MEMORY(s.statements != NULL);
     if (s.statements == NULL)
         return 0;

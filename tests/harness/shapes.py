@@ -188,7 +188,7 @@ CREDITS = Shape(
         created_at timestamptz NOT NULL, kind text NOT NULL DEFAULT 'hold', note text);
     CREATE INDEX ON bank.holds (id);
     CREATE FUNCTION hold(id int, key int, units int, s float8) RETURNS void LANGUAGE sql AS $$
-        INSERT INTO bank.holds VALUES (lpad(to_hex(id), 32, '0')::uuid, key, units + 0.125,
+        INSERT INTO bank.holds VALUES (lpad(id::text, 32, '0')::uuid, key, units + 0.125,
             now() - interval '15 min' + s * interval '1 s');
         UPDATE bank.accounts SET credit = credit - units - 0.125 WHERE account = key $$;
     CREATE FUNCTION counter(key int) RETURNS void LANGUAGE sql AS $$
@@ -355,7 +355,7 @@ class Shop:
         prepare_sent(self.db, "release", "WITH seen AS", "--once", *NO_REDIS, "--queues", str(self.file))
 
     def spelled(self, id: int) -> str:
-        return f"{id:032x}" if "uuid" in self.shape.tables else str(id)
+        return f"{id:032d}" if "uuid" in self.shape.tables else str(id)
 
     def answer(self, *ids: int | str) -> list[tuple]:
         texts = tuple(id if isinstance(id, str) else self.spelled(id) for id in ids)

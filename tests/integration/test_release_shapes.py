@@ -261,7 +261,7 @@ def test_two_spellings_of_one_id(open_shop: Open, shape: Shape) -> None:
     shop.counters(1)
     shop.hold(10, 1, 3)
     shop.hold(10, 1, 2)
-    other = "0000000000000000000000000000000A" if shape is CREDITS else "010"
+    other = f"{{{shop.spelled(10)}}}" if shape is CREDITS else "010"
     assert shop.release(10, other, 10) == ["released"] * 2
     shop.given_back(1)
 
@@ -470,9 +470,9 @@ def test_numbers_that_are_no_times(open_shop: Open) -> None:
         shop.hold(id)
     shop.hold(3)
     seconds = "extract(epoch FROM now())::bigint - 5"
+    shop.db.conn.execute(f"UPDATE holds SET until = {seconds} WHERE {last_row(EPOCH)}")  # type: ignore[arg-type]
     for id, value in ((1, seconds), (2, "9223372036854775807"), (4, "-9223372036854775808"), (5, "NULL")):
         shop.db.conn.execute(f"UPDATE holds SET until = {value} WHERE id = {id}")  # type: ignore[arg-type]
-    shop.db.conn.execute(f"UPDATE holds SET until = {seconds} WHERE {last_row(EPOCH)}")  # type: ignore[arg-type]
     assert shop.once().record("Cleanup job completed")["cleanedCount"] == 0
     assert len(shop.active()) == 5
     prepare = "UPDATE holds SET until = (extract(epoch FROM now()) * 1000)::bigint - 1 WHERE id = 3"

@@ -162,7 +162,7 @@ static void make_all(const struct config *config)
     s.config = config;
     stats_init(&s.stats);
     s.loop = loop_new();
-    s.statements = statements_new();
+    s.statements = statements_new(NULL);
     s.counter_waits = counter_waits_new();
     s.locked = locked_new();
     if (s.loop != NULL)

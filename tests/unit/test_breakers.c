@@ -4,6 +4,7 @@
 #include "release/breakers.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <argz.h>
@@ -86,7 +87,7 @@ static size_t tried(struct breakers *b, const char *product, const char *other, 
 
 static void ten_in_a_row(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     enum outcome last = OUTCOME_NONE;
     int64_t wait_us = 0;
     (void)state;
@@ -108,7 +109,7 @@ static void ten_in_a_row(void **state)
 
 static void one_trial_for_each_back_off(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     int64_t wait_us = 0;
     (void)state;
     refuse(b, "A", NULL, 10, CAUSE_COUNTER, 0);
@@ -127,7 +128,7 @@ static void one_trial_for_each_back_off(void **state)
 
 static void what_is_not_clear_takes_thirty(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     (void)state;
     refuse(b, "A", NULL, 100, CAUSE_ROW, 0);
     assert_false(breakers_any(b, 0));
@@ -143,7 +144,7 @@ static void what_is_not_clear_takes_thirty(void **state)
 /* A and B are refused together: each of them may be at fault, until one of B is released. */
 static void of_several_products(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     int64_t wait_us = 0;
     (void)state;
     refuse(b, "A", "B", 10, CAUSE_COUNTER, 0);
@@ -164,7 +165,7 @@ static void of_several_products(void **state)
 /* Some are decided already, one is of a product that is refused, one is its trial. */
 static void what_is_sifted(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     struct item items[5];
     struct item *order[5];
     size_t left = 0;
@@ -195,7 +196,7 @@ static void what_is_sifted(void **state)
 
 static void it_forgets(void **state)
 {
-    struct breakers *b = breakers_new(names);
+    struct breakers *b = breakers_new(&shop_queue, names);
     char product[16];
     (void)state;
     refuse(b, "A", NULL, 9, CAUSE_COUNTER, 0);
@@ -227,8 +228,10 @@ static void whose_fault(void **state)
     const enum refusal_cause causes[] = {CAUSE_COUNTER, CAUSE_ROW,     CAUSE_UNCLEAR, CAUSE_UNCLEAR,
                                          CAUSE_UNCLEAR, CAUSE_COUNTER, CAUSE_ROW};
     (void)state;
+    struct breakers *b = breakers_new(&shop_queue, names);
     for (size_t i = 0; i < ARRAY_LEN(results); i++)
-        assert_int_equal(breakers_cause(&results[i]), causes[i]);
+        assert_int_equal(breakers_cause(b, &results[i]), causes[i]);
+    breakers_free(b);
 }
 
 int main(void)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "link/pg_link.h"
 
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -18,20 +19,22 @@ enum {
     EXPIRES,
     STATUS,
     UPDATED,
+    DATED, /* the same, as what it is called */
     STOCK_PRODUCT,
     AVAILABLE,
     RESERVED,
     STOCK_UPDATED,
     TOTAL,
+    COLUMNS,
 };
 
 /* ---- an answer, in place of pg_result.c and pg_quote.c ---- */
 
-#define FACTS_N 16
+#define FACTS_N 18
 
 static struct {
     int rows, columns;
-    const char *cells[CATALOG_COLUMNS][FACTS_N]; /* NULL: NULL */
+    const char *cells[COLUMNS][FACTS_N]; /* NULL: NULL */
 } answer;
 
 int pg_result_rows(const struct pg_result *r)
@@ -93,6 +96,7 @@ static void column_set(struct catalog_column *c, const char *kind, const char *t
         .exists = true,
         .readable = true,
         .writable = true,
+        .lockable = true,
         .unique = true,
         .relkind = 'r',
         .relation = 16385,
@@ -105,8 +109,10 @@ static void column_set(struct catalog_column *c, const char *kind, const char *t
 /* As sql/schema.sql has it. */
 static struct catalog schema(void)
 {
-    struct catalog c = {0};
-    for (int i = 0; i < CATALOG_COLUMNS; i++)
+    struct catalog c;
+    assert_int_equal(catalog_list(&c, &shop_queue), 0);
+    assert_int_equal(c.n, COLUMNS);
+    for (int i = 0; i < COLUMNS; i++)
         column_set(&c.columns[i], "int4", "integer");
     column_set(&c.columns[ID], "uuid", "uuid");
     column_set(&c.columns[PRODUCT_ID], "uuid", "uuid");
@@ -114,7 +120,7 @@ static struct catalog schema(void)
     column_set(&c.columns[STOCK_PRODUCT], "uuid", "uuid");
     column_set(&c.columns[EXPIRES], "timestamptz", "timestamp with time zone");
     column_set(&c.columns[UPDATED], "timestamptz", "timestamp with time zone");
-    column_set(&c.columns[STOCK_UPDATED], "timestamptz", "timestamp with time zone");
+    column_set(&c.columns[DATED], "timestamptz", "timestamp with time zone");
     return c;
 }
 
@@ -143,9 +149,10 @@ static void test_the_schema(void **state)
     assert_int_equal(t.id_kind, ID_UUID);
     assert_string_equal(t.id_cast, "pg_catalog.uuid");
     assert_string_equal(t.id_type, "pg_catalog.uuid");
-    assert_string_equal(t.product_type, "uuid");
+    assert_string_equal(t.key_types[0], "uuid");
+    assert_ptr_equal(t.queue, &shop_queue);
     assert_string_equal(t.expires_type, "pg_catalog.timestamptz");
-    assert_true(t.expires_has_zone && t.updated_has_zone && t.stock_updated_has_zone);
+    assert_true(t.expires_has_zone && t.dated && t.updated_has_zone);
     assert_true(t.has_total_stock && t.counter_unique && t.whole_units);
     assert_false(t.bytes || t.expires_nullable || t.rows_hidden || t.counters_hidden);
     assert_false(t.meddled || t.deferred || t.rows_divided || t.counters_divided);
@@ -190,28 +197,69 @@ static void test_ids(void **state)
 static void test_times(void **state)
 {
     (void)state;
-    static const int times[] = {EXPIRES, UPDATED, STOCK_UPDATED};
-    static const char *const names[] = {"inventory_reservations.expires_at",
-                                        "inventory_reservations.updated_at",
-                                        "inventory.updated_at"};
-    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
-        struct catalog c = schema();
-        char sentence[160];
-        column_set(&c.columns[times[i]], "timestamp", "timestamp without time zone");
+    struct catalog c = schema();
+    column_set(&c.columns[EXPIRES], "timestamp", "timestamp without time zone");
+    struct mapping_types t = judged(&c);
+    assert_false(t.expires_has_zone);
+    assert_true(t.updated_has_zone);
+    assert_string_equal(t.expires_type, "pg_catalog.timestamp");
+    column_set(&c.columns[EXPIRES], "date", "date");
+    expect_refused(&c,
+                   "column inventory_reservations.expires_at has the type date: timestamptz and "
+                   "timestamp are understood");
 
-        struct mapping_types t = judged(&c);
-        assert_int_equal(t.expires_has_zone, times[i] != EXPIRES);
-        assert_int_equal(t.updated_has_zone, times[i] != UPDATED);
-        assert_int_equal(t.stock_updated_has_zone, times[i] != STOCK_UPDATED);
-        assert_string_equal(times[i] == EXPIRES   ? t.expires_type
-                            : times[i] == UPDATED ? t.updated_type
-                                                  : t.stock_updated_type,
-                            "pg_catalog.timestamp");
-        column_set(&c.columns[times[i]], "date", "date");
-        snprintf(sentence, sizeof(sentence),
-                 "column %s has the type date: timestamptz and timestamp are understood", names[i]);
-        expect_refused(&c, sentence);
-    }
+    c = schema();
+    column_set(&c.columns[DATED], "timestamp", "timestamp without time zone");
+    assert_true(judged(&c).dated && !judged(&c).updated_has_zone);
+    column_set(&c.columns[DATED], "date", "date");
+    assert_false(judged(&c).dated);
+    c.columns[DATED].exists = false;
+    assert_false(judged(&c).dated);
+}
+
+static void test_times_as_numbers(void **state)
+{
+    (void)state;
+    struct queue numbers = shop_queue;
+    struct catalog c = schema();
+    column_set(&c.columns[EXPIRES], "int8", "bigint");
+    expect_refused(&c, "column inventory_reservations.expires_at has the type int8: of a bigint "
+                       "expires_unit has to say what it counts, ms or s");
+    numbers.expires_unit = QUEUE_EXPIRES_MS;
+    c.queue = &numbers;
+    struct mapping_types t = judged(&c);
+    assert_false(mapping_allows_bulk(&t));
+    column_set(&c.columns[EXPIRES], "timestamptz", "timestamp with time zone");
+    expect_refused(&c, "column inventory_reservations.expires_at has the type timestamptz: with "
+                       "expires_unit it has to be bigint");
+}
+
+/* What is deleted is locked first, which takes another right. */
+static void test_rights(void **state)
+{
+    (void)state;
+    struct queue deleting = shop_queue;
+    struct catalog c = schema();
+    c.columns[0].lockable = false;
+    expect_refused(&c, "the grant to UPDATE table inventory_reservations is missing: rows are "
+                       "locked with it");
+    deleting.deletes = true;
+    deleting.released.text = NULL;
+    deleting.file = "shop.yaml";
+    deleting.table.line = 7;
+    assert_int_equal(catalog_list(&c, &deleting), 0);
+    for (int i = 0; i < c.n; i++)
+        column_set(&c.columns[i], "uuid", "uuid");
+    column_set(&c.columns[EXPIRES], "timestamptz", "timestamp with time zone");
+    expect_refused(&c, "shop.yaml:7: the grant to DELETE from table inventory_reservations is "
+                       "missing");
+    c.columns[0].deletable = true;
+    c.columns[0].lockable = false;
+    expect_refused(&c, "shop.yaml:7: the grant to UPDATE table inventory_reservations is missing: "
+                       "rows are locked with it");
+    c.columns[0].lockable = true;
+    struct mapping_types t = judged(&c);
+    assert_false(mapping_allows_bulk(&t));
 }
 
 /* What is missing is said of the first column that lacks it; the total need not be there. */
@@ -228,7 +276,7 @@ static void test_what_is_missing(void **state)
     c.columns[ID].readable = false;
     expect_refused(&c, "the grant to SELECT from table inventory_reservations is missing");
 
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
+    for (int i = 0; i < COLUMNS; i++) {
         struct mapping_types types;
         char error[256];
         bool written =
@@ -333,23 +381,38 @@ static void test_whole_units(void **state)
 
 static void answer_set(void)
 {
-    static const char *const cells[FACTS_N] = {"uuid", "t", "t", "t", "1795000000000001", "uuid",
-                                               "f",    "t", "f", "f", "pg_catalog.uuid",  "16385",
-                                               "r",    "f", "f", "f"};
-    answer.rows = CATALOG_COLUMNS;
+    static const char *const cells[FACTS_N] = {"uuid",
+                                               "t",
+                                               "t",
+                                               "t",
+                                               "1795000000000001",
+                                               "uuid",
+                                               "f",
+                                               "t",
+                                               "f",
+                                               "f",
+                                               "pg_catalog.uuid",
+                                               "16385",
+                                               "r",
+                                               "f",
+                                               "f",
+                                               "f",
+                                               "t",
+                                               "t"};
+    answer.rows = COLUMNS;
     answer.columns = FACTS_N;
-    for (int i = 0; i < CATALOG_COLUMNS; i++)
+    for (int i = 0; i < COLUMNS; i++)
         memcpy(answer.cells[i], cells, sizeof(cells));
 }
 
 static void test_reading(void **state)
 {
     (void)state;
-    struct catalog c;
+    struct catalog c = schema();
     answer_set();
     assert_int_equal(catalog_clock_us(NULL), 1795000000000001);
     assert_int_equal(catalog_read(&c, NULL), 0);
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
+    for (int i = 0; i < COLUMNS; i++) {
         const struct catalog_column *column = &c.columns[i];
         assert_true(column->exists && column->found && column->readable && column->writable);
         assert_true(column->unique);
@@ -391,9 +454,11 @@ static void test_each_fact(void **state)
         {9, offsetof(struct catalog_column, meddled)},
         {14, offsetof(struct catalog_column, deferred)},
         {15, offsetof(struct catalog_column, divided)},
+        {16, offsetof(struct catalog_column, lockable)},
+        {17, offsetof(struct catalog_column, deletable)},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct catalog c;
+        struct catalog c = schema();
         answer_set();
         for (size_t j = 0; j < ARRAY_LEN(rows); j++)
             answer.cells[3][rows[j].fact] = j == i ? "t" : "f";
@@ -421,7 +486,7 @@ static void test_changes(void **state)
         offsetof(struct catalog_column, row_security), offsetof(struct catalog_column, meddled),
         offsetof(struct catalog_column, deferred),     offsetof(struct catalog_column, divided),
     };
-    for (int i = 0; i < CATALOG_COLUMNS; i++) {
+    for (int i = 0; i < COLUMNS; i++) {
         for (size_t j = 0; j < ARRAY_LEN(flags); j++) {
             now = schema();
 
@@ -450,17 +515,18 @@ static void test_changes(void **state)
 static void test_names_asked_for(void **state)
 {
     (void)state;
-    char *tables = catalog_names(NULL, true);
-    char *columns = catalog_names(NULL, false);
+    struct catalog c = schema();
+    char *tables = catalog_names(&c, NULL, true);
+    char *columns = catalog_names(&c, NULL, false);
     assert_string_equal(columns, "{\"id\",\"product_id\",\"quantity\",\"expires_at\",\"status\","
-                                 "\"updated_at\",\"product_id\",\"available_stock\","
+                                 "\"updated_at\",\"updated_at\",\"product_id\",\"available_stock\","
                                  "\"reserved_stock\",\"updated_at\",\"total_stock\"}");
     assert_non_null(strstr(tables, "{\"\\\"inventory_reservations\\\"\",\"\\\"inv"));
     assert_non_null(strstr(tables, ",\"\\\"inventory\\\"\"}"));
     free(tables);
     free(columns);
     link_is_down = true;
-    assert_null(catalog_names(NULL, true));
+    assert_null(catalog_names(&c, NULL, true));
     link_is_down = false;
 }
 
@@ -476,7 +542,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_schema),      cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_times),           cmocka_unit_test(test_what_is_missing),
+        cmocka_unit_test(test_times),           cmocka_unit_test(test_times_as_numbers),
+        cmocka_unit_test(test_rights),          cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_views),           cmocka_unit_test(test_what_may_stand_between),
         cmocka_unit_test(test_whole_units),     cmocka_unit_test(test_reading),
         cmocka_unit_test(test_each_fact),       cmocka_unit_test(test_changes),

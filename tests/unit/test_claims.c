@@ -151,7 +151,7 @@ static int set_up(void **state)
     accounted = nothing_left = texts_freed = 0;
     put_back_ms = 0;
     config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10};
-    parts = (struct parts){.config = &config, .statements = statements_new()};
+    parts = (struct parts){.config = &config, .statements = statements_new(NULL)};
     server_clock_sample(&parts.pg_clock, NOW_US, now_us, now_us);
     claims = claims_new(&parts, &engine, &events);
     return claims != NULL && parts.statements != NULL ? 0 : -1;

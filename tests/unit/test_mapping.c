@@ -4,6 +4,7 @@
 
 #include "store/sql_texts.h"
 
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -40,29 +41,27 @@ char *pg_link_quote_literal(struct pg_link *link, const char *text)
 
 /* Tables as sql/schema.sql has them. */
 static const struct mapping_types schema = {
+    .queue = &shop_queue,
     .id_kind = ID_UUID,
     .id_cast = "pg_catalog.uuid",
     .expires_has_zone = true,
     .updated_has_zone = true,
-    .stock_updated_has_zone = true,
+    .dated = true,
     .has_total_stock = true,
     .id_type = "EXACT_ID",
     .expires_type = "EXACT_EXPIRES",
-    .updated_type = "EXACT_UPDATED",
-    .stock_updated_type = "EXACT_STOCK_UPDATED",
     .counter_unique = true,
     .whole_units = true,
-    .product_type = "PRODUCT_TYPE",
+    .key_types = {"KEY_TYPE", "KEY_TYPE_2"},
 };
 
 /* Tables in which everything is otherwise. */
 static const struct mapping_types other = {
+    .queue = &shop_queue,
     .id_kind = ID_TEXT,
     .id_cast = "pg_catalog.text",
     .id_type = "EXACT_ID",
     .expires_type = "EXACT_EXPIRES",
-    .updated_type = "EXACT_UPDATED",
-    .stock_updated_type = "EXACT_STOCK_UPDATED",
     .expires_nullable = true,
     .rows_hidden = true,
     .counters_hidden = true,
@@ -70,7 +69,7 @@ static const struct mapping_types other = {
     .deferred = true,
     .rows_divided = true,
     .counters_divided = true,
-    .product_type = "PRODUCT_TYPE",
+    .key_types = {"KEY_TYPE", "KEY_TYPE_2"},
 };
 
 static char *rendered(const char *text, const struct mapping_types *types, unsigned form)
@@ -97,41 +96,77 @@ static void test_names(void **state)
     expect("", &schema, 0, "");
     expect("SELECT 1 - 1", &schema, 0, "SELECT 1 - 1");
     expect("{reservations} r.{id}", &schema, 0, "<inventory_reservations> r.<id>");
-    expect("{product_id}{quantity}{expires_at}{status}{updated_at}", &schema, 0,
-           "<product_id><quantity><expires_at><status><updated_at>");
-    expect("{inventory} {stock_product_id} {available_stock} {reserved_stock} {total_stock}",
-           &schema, 0, "<inventory> <product_id> <available_stock> <reserved_stock> <total_stock>");
-    expect("{stock_updated_at}", &schema, 0, "<updated_at>");
-    expect("{total}", &schema, 0, "<total_stock>");
+    expect("{expires_at}|{quantity}|{inventory}", &schema, 0,
+           "<expires_at>|r.<quantity>|<inventory>");
+    expect("{free} {held} {total} {updated_at}", &schema, 0,
+           "<available_stock> <reserved_stock> <total_stock> <updated_at>");
     expect("{total}", &other, 0, "NULL::bigint");
-    expect("{active} {released}", &schema, 0, "'active' 'released'");
     expect("{reservations_text} {inventory_text}", &schema, 0,
            "'<inventory_reservations>' '<inventory>'");
-    assert_string_equal(mapping_name_text(NAME_RESERVATIONS), "inventory_reservations");
-    assert_string_equal(mapping_name_text(NAME_RELEASED), "released");
+    expect("{id_text} {queue_text} {zone} {after_us}", &schema, 0, "'id' 'reservations' 'UTC' 0");
+
+    struct queue q = shop_queue;
+    struct mapping_types t = schema;
+    t.queue = &q;
+    q.table.schema = (char[]){"shop"};
+    q.quantity.text = NULL;
+    q.after_us = 900000000;
+    expect("{reservations} {reservations_text} {quantity} {after_us}", &t, 0,
+           "<shop>.<inventory_reservations> '<shop>.<inventory_reservations>' 1 900000000");
+}
+
+/* On lines of its own, so that a comment ends there. */
+static void test_sql_of_the_operator(void **state)
+{
+    (void)state;
+    struct queue q = shop_queue;
+    struct mapping_types t = schema;
+    t.queue = &q;
+    expect("{active}", &t, 0, "(\nstatus = 'active'\n)");
+    expect("{released}", &t, 0, "\nstatus = 'released', updated_at = now()\n");
+    expect("{stock_set}", &t, 0, ",\nupdated_at = now()\n");
+    q.active.text = (char[]){"a -- {id}"};
+    q.stock.set.text = NULL;
+    expect("{active} b{stock_set}", &t, 0, "(\na -- {id}\n) b");
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    expect("{hold_keys}|{counter_keys}|{hold_key}|{counter_key}", &schema, 0,
+           "r.<product_id> AS rs$k1|i.<product_id> AS rs$k1|r.<product_id>|i.<product_id>");
+    expect("{k}|{s_k}|{i_is_m}|{s_key_text}|{m_key_texts}|{told_keys}", &schema, 0,
+           "rs$k1|s.rs$k1|i.<product_id> = m.rs$k1|s.rs$k1::pg_catalog.text|"
+           "m.rs$k1::pg_catalog.text|(t.c ->> 2)::KEY_TYPE AS rs$k1");
+
+    struct queue q = shop_queue;
+    struct mapping_types t = schema;
+    t.queue = &q;
+    q.stock.nkeys = 2;
+    q.stock.keys[1] = (struct queue_key){SHOP_TEXT("place"), SHOP_TEXT("where")};
+    expect("{hold_keys}|{counter_keys}|{k}|{h_k}", &t, 0,
+           "r.<product_id> AS rs$k1, r.<place> AS rs$k2|i.<product_id> AS rs$k1, i.<where> AS "
+           "rs$k2|rs$k1, rs$k2|h.rs$k1, h.rs$k2");
+    expect("{i_is_w}|{v_key_text}|{m_key_texts}", &t, 0,
+           "i.<product_id> = w.rs$k1 AND i.<where> = w.rs$k2|"
+           "(v.rs$k1::pg_catalog.text || ',' || v.rs$k2::pg_catalog.text)|"
+           "m.rs$k1::pg_catalog.text, m.rs$k2::pg_catalog.text");
+    expect("{told_keys}", &t, 0,
+           "(t.c ->> 2)::KEY_TYPE AS rs$k1, (t.c ->> 3)::KEY_TYPE_2 AS rs$k2");
 }
 
 static void test_types(void **state)
 {
     (void)state;
-    expect("$1::{id_type}[] {stock_product_type}", &schema, 0,
-           "$1::pg_catalog.uuid[] PRODUCT_TYPE");
-    expect("{now_expires}|{now_updated}|{now_stock_updated}|{epoch_expires}", &schema, 0,
-           "pg_catalog.now()|pg_catalog.now()|pg_catalog.now()|timestamp with time zone 'epoch'");
-    expect("{now_expires}|{now_updated}|{now_stock_updated}|{epoch_expires}", &other, 0,
+    expect("$1::{id_type}[]", &schema, 0, "$1::pg_catalog.uuid[]");
+    expect("{now_at}|{now_updated}|{epoch_at}", &schema, 0,
+           "pg_catalog.now()|pg_catalog.now()|timestamp with time zone 'epoch'");
+    expect("{now_at}|{now_updated}|{epoch_at}", &other, 0,
            "(pg_catalog.now() AT TIME ZONE 'UTC')|(pg_catalog.now() AT TIME ZONE 'UTC')|"
-           "(pg_catalog.now() AT TIME ZONE 'UTC')|timestamp 'epoch'");
-
-    struct mapping_types mixed = schema;
-    mixed.updated_has_zone = false;
-    expect("{now_expires}|{now_updated}|{now_stock_updated}", &mixed, 0,
-           "pg_catalog.now()|(pg_catalog.now() AT TIME ZONE 'UTC')|pg_catalog.now()");
+           "timestamp 'epoch'");
     expect("{typed}", &schema, 0,
            "(true OR pg_catalog.arrayoverlap(ARRAY[r.<id>], NULL::EXACT_ID[])"
-           " OR pg_catalog.arrayoverlap(ARRAY[r.<expires_at>], NULL::EXACT_EXPIRES[])"
-           " OR pg_catalog.arrayoverlap(ARRAY[r.<updated_at>], NULL::EXACT_UPDATED[]))");
-    expect("{stock_typed}", &schema, 0,
-           "(true OR pg_catalog.arrayoverlap(ARRAY[i.<updated_at>], NULL::EXACT_STOCK_UPDATED[]))");
+           " OR pg_catalog.arrayoverlap(ARRAY[r.<expires_at>], NULL::EXACT_EXPIRES[]))");
     expect("{release_lock}", &schema, 0, MAPPING_RELEASE_LOCK);
 }
 
@@ -168,7 +203,7 @@ static void test_what_may_stand_between(void **state)
     expect("{meddled}", &other, 0, "false");
     expect_part("{meddled}", &schema, "'<inventory_reservations>'::pg_catalog.regclass");
     expect("{and_not_endless}", &schema, 0, "");
-    expect_part("{and_not_endless}", &other, "e.<expires_at> IS NULL");
+    expect_part("{and_not_endless}", &other, "r.<expires_at> IS NULL");
 }
 
 static const struct {
@@ -212,9 +247,8 @@ static bool says(const char *name, const struct mapping_types *types, const char
     return found;
 }
 
-/* Whoever reads a time or an id of the reservations says which types it was made for; so does
- * whoever writes a time of a counter. release_check is in the transaction of a release, which holds
- * the table. */
+/* Whoever reads a time or an id of the reservations says which types it was made for. release_check
+ * is in the transaction of a release, which holds the table. */
 static void test_statements_are_guarded(void **state)
 {
     (void)state;
@@ -229,9 +263,6 @@ static void test_statements_are_guarded(void **state)
             if (strstr(sql, "<inventory_reservations> r") != NULL && strcmp(name, "check") != 0 &&
                 strstr(sql, "EXACT_EXPIRES") == NULL)
                 fail_msg("%s is not held to its types", name);
-            if (strstr(sql, "SET <available_stock>") != NULL &&
-                strstr(sql, "EXACT_STOCK_UPDATED") == NULL)
-                fail_msg("%s is not held to the types of its counters", name);
             free(sql);
         }
     }
@@ -265,8 +296,8 @@ static void test_failures(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "{reservations}", "{active}",      "{reservations_text}",
-        "{typed}",        "{stock_typed}", "{and_not_endless}",
+        "{reservations}", "{hold_keys}",       "{reservations_text}", "{typed}",
+        "{i_is_s}",       "{and_not_endless}", "{quantity}",          "{queue_text}",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const int enough = 100;
@@ -322,6 +353,45 @@ static void test_what_is_allowed(void **state)
     expect_allowed(t, true, true);
 }
 
+/* A queue of another shape, or whose release changes what the fast ways read afterwards. */
+static void test_which_queues_are_allowed(void **state)
+{
+    (void)state;
+    struct mapping_types t = schema;
+    struct queue q = shop_queue;
+    t.queue = &q;
+    q.quantity.text = NULL;
+    expect_allowed(t, true, true);
+    q = shop_queue;
+    q.stock.free.text = NULL;
+    expect_allowed(t, false, false);
+    q = shop_queue;
+    q.stock.held.text = NULL;
+    expect_allowed(t, false, false);
+    q = shop_queue;
+    q.stock.nkeys = 2;
+    expect_allowed(t, false, false);
+    q = shop_queue;
+    q.deletes = true;
+    q.released.text = NULL;
+    expect_allowed(t, false, false);
+    q = shop_queue;
+    q.nalso = 1;
+    expect_allowed(t, false, false);
+    q = shop_queue;
+    q.expires_unit = QUEUE_EXPIRES_S;
+    expect_allowed(t, false, false);
+    static const char *const set[] = {"quantity = 0", "product_id = NULL", "expires_at = NULL",
+                                      "id = 1"};
+    for (size_t i = 0; i < ARRAY_LEN(set); i++) {
+        q = shop_queue;
+        char text[32];
+        snprintf(text, sizeof(text), "%s", set[i]);
+        q.released.text = text;
+        expect_allowed(t, false, false);
+    }
+}
+
 static void test_bytes(void **state)
 {
     (void)state;
@@ -339,6 +409,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sql_of_the_operator),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_what_may_stand_between),
@@ -346,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_the_forms_of_a_release),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_what_is_allowed),
+        cmocka_unit_test(test_which_queues_are_allowed),
         cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

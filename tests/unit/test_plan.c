@@ -8,6 +8,7 @@
 #include "release/locked.h"
 #include "release/plan.h"
 #include "release/refusal_log.h"
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <argz.h>
@@ -490,7 +491,7 @@ static void play_world(unsigned number)
     w.dice = number * 2654435761U + 1;
     w.mono_us = 1000 * 1000 * MS;
     w.table = (struct plan_table){.ready = true, .generation = 1, .id_kind = ID_INT4};
-    w.breakers = breakers_new(names);
+    w.breakers = breakers_new(&shop_queue, names);
     w.waits = counter_waits_new();
     w.locked = locked_new();
     const struct plan_options options = {.counter_waits = w.waits,

@@ -8,6 +8,7 @@
 #include "release/locked.h"
 #include "release/plan.h"
 #include "release/refusal_log.h"
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <argz.h>
@@ -36,7 +37,7 @@ static int set_up(void **state)
     (void)state;
     loop = loop_new();
     names = loop != NULL ? refusal_log_new(loop) : NULL;
-    breakers = breakers_new(names);
+    breakers = breakers_new(&shop_queue, names);
     waits = counter_waits_new();
     locked = locked_new();
     const struct plan_options options = {.counter_waits = waits,

@@ -7,6 +7,7 @@
 #include "link/pg_link.h"
 #include "store/catalog.h"
 
+#include "shop_queue.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -42,7 +43,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int n, in
     (void)link;
     (void)deadline_us;
     assert_int_equal(n, 1);
-    assert_int_equal(queries[0].nparams, 2);
+    assert_int_equal(queries[0].nparams, 3);
     if (link_down)
         return -1;
     assert_true(nasked < MOST);
@@ -51,16 +52,23 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int n, in
     return 0;
 }
 
-char *catalog_names(struct pg_link *link, bool tables)
+int catalog_list(struct catalog *c, const struct queue *queue)
 {
+    c->queue = queue;
+    return 0;
+}
+
+char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables)
+{
+    (void)c;
     (void)link;
     return strdup(tables ? "{tables}" : "{columns}");
 }
 
 int catalog_read(struct catalog *c, const struct pg_result *r)
 {
+    (void)c;
     (void)r;
-    memset(c, 0, sizeof(*c));
     return catalog.unreadable ? -1 : 0;
 }
 
@@ -72,8 +80,8 @@ int64_t catalog_clock_us(const struct pg_result *r)
 
 int catalog_types(const struct catalog *c, struct mapping_types *types, char *error, size_t size)
 {
-    (void)c;
     memset(types, 0, sizeof(*types));
+    types->queue = c->queue;
     if (catalog.unusable == NULL)
         return 0;
     snprintf(error, size, "%s", catalog.unusable);
@@ -98,6 +106,27 @@ char *mapping_render(const char *template, const struct mapping_types *types, un
     return catalog.renders_left-- > 0 ? strdup("SELECT 1") : NULL;
 }
 
+bool mapping_allows_bulk(const struct mapping_types *types)
+{
+    return types->queue == &shop_queue;
+}
+
+bool mapping_allows_backlog(const struct mapping_types *types)
+{
+    return types->queue == &shop_queue;
+}
+
+bool mapping_allows_lean(const struct mapping_types *types)
+{
+    return types->queue == &shop_queue;
+}
+
+char *mapping_table(const struct queue_table *table, struct pg_link *link)
+{
+    (void)link;
+    return strdup(table->name);
+}
+
 void mapping_use_bytes(struct mapping_types *types)
 {
     (void)types;
@@ -119,7 +148,7 @@ static int set_up(void **state)
     nasked = 0;
     link_down = false;
     calls = 0;
-    statements = statements_new();
+    statements = statements_new(&shop_queue);
     return statements != NULL ? 0 : -1;
 }
 
