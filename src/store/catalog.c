@@ -14,9 +14,7 @@
 
 #include "base/log.h"
 #include "config/queues.h"
-#include "link/pg_array.h"
 #include "link/pg_link.h"
-#include "store/assignments.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,68 +44,6 @@ enum {
     FACTS,
 };
 
-/* ---- what is asked for ---- */
-
-static void add_name(struct catalog *c, enum catalog_use use, const char *name, int line)
-{
-    struct catalog_name *to = &c->names[c->n++];
-    *to = (struct catalog_name){.use = use, .line = line};
-    snprintf(to->name, sizeof(to->name), "%s", name);
-}
-
-static void add_text(struct catalog *c, enum catalog_use use, const struct queue_text *text)
-{
-    if (text->text != NULL)
-        add_name(c, use, text->text, text->line);
-}
-
-/* The columns that assignments set, where they are simple ones. Returns 0, or -1: out of memory. */
-static int add_set(struct catalog *c, enum catalog_use use, const struct queue_text *sql)
-{
-    struct assignments set;
-    int rc = sql->text != NULL ? assignments_read(&set, sql->text) : 1;
-    if (rc != 0)
-        return rc < 0 ? -1 : 0;
-    for (size_t i = 0; i < set.n && i < CATALOG_SET_MAX; i++)
-        add_name(c, use, set.list[i].column, sql->line);
-    assignments_clear(&set);
-    return 0;
-}
-
-int catalog_list(struct catalog *c, const struct queue *q)
-{
-    memset(c, 0, sizeof(*c));
-    c->queue = q;
-    add_text(c, CATALOG_ID, &q->id);
-    for (int i = 0; i < q->stock.nkeys; i++)
-        add_text(c, CATALOG_KEY, &q->stock.keys[i].hold);
-    add_text(c, CATALOG_QUANTITY, &q->quantity);
-    add_text(c, CATALOG_EXPIRES, &q->expires_at);
-    for (int i = 0; i < q->ncarry; i++)
-        add_text(c, CATALOG_CARRY, &q->carry[i]);
-    if (add_set(c, CATALOG_SET, &q->released) != 0)
-        return -1;
-    add_name(c, CATALOG_UPDATED, "updated_at", 0);
-    for (int i = 0; i < q->stock.nkeys; i++)
-        add_text(c, CATALOG_COUNTER_KEY, &q->stock.keys[i].counter);
-    add_text(c, CATALOG_FREE, &q->stock.free);
-    add_text(c, CATALOG_HELD, &q->stock.held);
-    if (add_set(c, CATALOG_STOCK_SET, &q->stock.set) != 0)
-        return -1;
-    add_text(c, CATALOG_TOTAL, &q->stock.total);
-    return 0;
-}
-
-static bool of_counters(const struct catalog_name *name)
-{
-    return name->use >= CATALOG_COUNTER_KEY;
-}
-
-static const struct queue_table *table_of(const struct catalog *c, int i)
-{
-    return of_counters(&c->names[i]) ? &c->queue->stock.table : &c->queue->table;
-}
-
 /* The first column of this use; NULL: the queue has none. */
 static const struct catalog_column *find(const struct catalog *c, enum catalog_use use)
 {
@@ -115,19 +51,6 @@ static const struct catalog_column *find(const struct catalog *c, enum catalog_u
         if (c->names[i].use == use)
             return &c->columns[i];
     return NULL;
-}
-
-char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables)
-{
-    struct pg_array names = {0};
-    for (int i = 0; i < c->n; i++) {
-        char *element = tables ? mapping_table(table_of(c, i), link) : strdup(c->names[i].name);
-        if (element != NULL)
-            pg_array_add(&names, element, strlen(element));
-        names.failed = names.failed || element == NULL;
-        free(element);
-    }
-    return pg_array_finish(&names);
 }
 
 static bool is_true(const struct pg_result *r, int row, int column)
@@ -246,14 +169,14 @@ static int check_column(const struct catalog *c, int i, char *error, size_t size
 {
     const struct catalog_column *column = &c->columns[i];
     const struct catalog_name *name = &c->names[i];
-    const struct queue_table *of = table_of(c, i);
+    const struct queue_table *of = catalog_table(c, i);
     const char *table = of->written;
     if (!column->found)
         return fail(c, of->line, error, size, "there is no table %s%s", table,
                     of->schema == NULL ? " in the search path" : "");
     if (!column->exists)
         return fail(c, name->line, error, size, "table %s has no column %s", table, name->name);
-    if (!of_counters(name) && strchr("vm", column->relkind) != NULL)
+    if (!catalog_of_counters(name) && strchr("vm", column->relkind) != NULL)
         return fail(c, of->line, error, size,
                     "%s is a view: its rows cannot be locked and released one by one", table);
     if (!column->readable)
@@ -378,7 +301,7 @@ static void log_change(const struct catalog *c, int i, const struct catalog_colu
     const struct catalog_column *now = &c->columns[i];
     char from[CATALOG_TYPE_MAX + 16], to[CATALOG_TYPE_MAX + 16];
     log_event(LOG_WARN, "A column that is used has changed; the statements follow it", LOG_STR,
-              "table", table_of(c, i)->written, LOG_STR, "column", c->names[i].name, LOG_STR,
+              "table", catalog_table(c, i)->written, LOG_STR, "column", c->names[i].name, LOG_STR,
               "from", describe(before, from, sizeof(from)), LOG_STR, "to",
               describe(now, to, sizeof(to)), LOG_END);
 }
@@ -404,11 +327,12 @@ bool catalog_changed(const struct catalog *before, const struct catalog *now)
     bool changed = before->bytes != now->bytes || before->n != now->n;
     for (int i = 0; i < now->n && i < before->n; i++) {
         const struct catalog_column *b = &before->columns[i], *n = &now->columns[i];
-        bool first = i == 0 || of_counters(&now->names[i]) != of_counters(&now->names[i - 1]);
+        bool first = i == 0 ||
+                     catalog_of_counters(&now->names[i]) != catalog_of_counters(&now->names[i - 1]);
         bool retyped = !same_type(b, n);
         if (first && b->relation != n->relation)
             log_event(LOG_WARN, "A table that is used has been replaced by another", LOG_STR,
-                      "table", table_of(now, i)->written, LOG_END);
+                      "table", catalog_table(now, i)->written, LOG_END);
         if (retyped)
             log_change(now, i, b);
         changed = changed || retyped || !same_rest(b, n);

@@ -70,6 +70,10 @@ struct catalog {
 /* Lists the columns of a queue that are asked for. Returns 0, or -1: out of memory. */
 int catalog_list(struct catalog *c, const struct queue *queue) __attribute__((warn_unused_result));
 
+/* Whether it is a column of the counters; the table of column number i. */
+bool catalog_of_counters(const struct catalog_name *name);
+const struct queue_table *catalog_table(const struct catalog *c, int i);
+
 /* The parameters of sql/catalog.sql for them, malloc'd arrays in text form: tables (quoted through
  * link) or columns. NULL when the link is down or memory ran out. */
 char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables);

@@ -3,6 +3,7 @@
  * The first byte says what is asked, the second how many reservations are released. Then the
  * answer: "!" and a SQLSTATE, or "?" for none, or results, separated by form feeds, of lines of
  * cells between tabs; \N is NULL. Stands in for the link: nothing is sent. */
+#include "../unit/shop_queue.h"
 #include "base/clock.h"
 #include "fuzz.h"
 #include "link/pg_link.h"
@@ -149,7 +150,7 @@ static char *usual_catalog(void)
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
         fprintf(out,
                 "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf"
-                "\tpg_catalog.uuid\t16384\tr\tf\tf",
+                "\tpg_catalog.uuid\t16384\tr\tf\tf\tf\tt\tt",
                 ftell(out) > 0 ? "\n" : "", strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
     fclose(out);
     return text;
@@ -275,7 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     memset(&s, 0, sizeof(s));
-    s.statements = statements_new(NULL);
+    s.statements = statements_new(&shop_queue);
     FUZZ_CHECK_MEMORY(s.statements != NULL);
     if (s.statements == NULL)
         return 0;

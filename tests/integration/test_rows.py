@@ -13,8 +13,8 @@ from harness.database import Database
 from harness.locks import lock_product, transaction
 from harness.statement import id_array, prepare_release, prepare_sent
 
-DUE = r"SELECT p\.id::pg_catalog\.text, \(extract\(epoch FROM greatest\(p\.expires_at,"
-LATE = r"SELECT p\.id::pg_catalog\.text,\s+\(extract\(epoch FROM greatest\(v\.latest,"
+DUE = r"SELECT p\.rs\$id::pg_catalog\.text, \(\(extract\(epoch [^\n]* AS"
+LATE = r"SELECT p\.rs\$id::pg_catalog\.text, \(\(extract\(epoch [^\n]*::bigint\),"
 SECOND_US = 1_000_000
 HOUR_S = 3600
 

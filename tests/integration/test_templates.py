@@ -39,6 +39,7 @@ def literals(source: str) -> str:
     code = re.sub(r"/\*.*?\*/", "", source, flags=re.S)
     code = re.sub(r"\"\s*(?:\\\n\s*)?\"", "", code)
     found = re.findall(r'"((?:[^"\\\n]|\\.)*)"', code)
+    found = [text for text in found if "\\n  table: " not in text]  # a queues file: the operator's SQL
     return ";\n".join(text for text in found if re.search(r"^(SELECT|WITH) |now\(|set_config", text))
 
 

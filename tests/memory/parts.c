@@ -162,7 +162,7 @@ static void make_all(const struct config *config)
     s.config = config;
     stats_init(&s.stats);
     s.loop = loop_new();
-    s.statements = statements_new(NULL);
+    s.statements = statements_new(config->queue);
     s.counter_waits = counter_waits_new();
     s.locked = locked_new();
     if (s.loop != NULL)
@@ -177,7 +177,7 @@ static void make_all(const struct config *config)
     if (s.loop != NULL)
         s.refusal_log = refusal_log_new(s.loop);
     if (s.refusal_log != NULL)
-        s.breakers = breakers_new(s.refusal_log);
+        s.breakers = breakers_new(config->queue, s.refusal_log);
     if (s.loop != NULL)
         s.redis = redis_link_new(s.loop, &options);
     if (s.redis != NULL)

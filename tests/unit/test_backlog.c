@@ -9,6 +9,7 @@
 #include "release/parts.h"
 #include "release/pass.h"
 #include "release/refusals.h"
+#include "shop_queue.h"
 #include "store/statements.h"
 #include "sweep/workers.h"
 #include "unit.h"
@@ -187,7 +188,8 @@ static int set_up(void **state)
     memset(&redis, 0, sizeof(redis));
     redis.usable = true;
     changes = 0;
-    types = (struct mapping_types){.counter_unique = true, .whole_units = true};
+    types =
+        (struct mapping_types){.queue = &shop_queue, .counter_unique = true, .whole_units = true};
     parts = (struct parts){.loop = loop_new()};
     backlog = backlog_new(&parts, NULL, on_change, NULL);
     return backlog != NULL ? 0 : -1;
