@@ -2,6 +2,7 @@
 --
 -- $1, $2  arrays of equal length: table name (quoted as in SQL), column name
 -- $3      the table whose rows are deleted, quoted as in SQL; NULL: rows are updated
+-- $4      the time zone in which times without one are read
 -- Answer, in the order asked:
 --   kind         the column's type, of a domain its innermost base type; those of pg_catalog by
 --                their bare names (NULL: no such table or column)
@@ -25,6 +26,9 @@
 --   divided      the table's rows may lie in several tables: partitions or children
 --   lockable     may UPDATE any column of the table
 --   deletable    may DELETE its rows
+--   generated    what the column holds cannot be set
+--   taken        a column of the table begins with rs$, as those do that statements make
+--   there        the time in that zone: there is one of this name, or the question is refused
 -- meddled is asked anew inside a release (`meddled` in sql/parts.sql).
 WITH RECURSIVE asked AS (
     SELECT u.n, pg_catalog.to_regclass(u.tab) AS tab, u.col
@@ -84,7 +88,12 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
                 WHERE f.root = w.tab AND NOT t.tgisinternal AND t.tgdeferrable) AS deferred,
        (c.relkind = 'p' OR c.relhassubclass) IS TRUE AS divided,
        coalesce(pg_catalog.has_any_column_privilege(w.tab, 'UPDATE'), false) AS lockable,
-       coalesce(pg_catalog.has_table_privilege(w.tab, 'DELETE'), false) AS deletable
+       coalesce(pg_catalog.has_table_privilege(w.tab, 'DELETE'), false) AS deletable,
+       (a.attgenerated <> '' OR a.attidentity = 'a') IS TRUE AS generated,
+       EXISTS (SELECT FROM pg_catalog.pg_attribute o
+                WHERE o.attrelid = w.tab AND o.attnum > 0 AND NOT o.attisdropped
+                  AND pg_catalog.starts_with(o.attname::pg_catalog.text, 'rs$')) AS taken,
+       (pg_catalog.now() AT TIME ZONE $4::pg_catalog.text) AS there
   FROM asked w
   LEFT JOIN pg_catalog.pg_class c ON c.oid = w.tab
   LEFT JOIN pg_catalog.pg_attribute a

@@ -41,6 +41,9 @@ enum {
     FACT_DIVIDED,
     FACT_LOCKABLE,
     FACT_DELETABLE,
+    FACT_GENERATED,
+    FACT_TAKEN,
+    FACT_THERE,
     FACTS,
 };
 
@@ -81,6 +84,8 @@ int catalog_read(struct catalog *c, const struct pg_result *r)
         column->divided = is_true(r, i, FACT_DIVIDED);
         column->lockable = is_true(r, i, FACT_LOCKABLE);
         column->deletable = is_true(r, i, FACT_DELETABLE);
+        column->generated = is_true(r, i, FACT_GENERATED);
+        column->taken = is_true(r, i, FACT_TAKEN);
         column->relkind = pg_result_text(r, i, FACT_RELKIND)[0];
         copy(column->kind, pg_result_text(r, i, FACT_KIND));
         copy(column->type, pg_result_text(r, i, FACT_TYPE));
@@ -164,6 +169,31 @@ static int check_rights(const struct catalog *c, char *error, size_t size)
     return 0;
 }
 
+/* kinds: " int4 int8 " */
+static bool is_among(const char *kind, const char *kinds)
+{
+    char word[CATALOG_TYPE_MAX + 2];
+    snprintf(word, sizeof(word), " %s ", kind);
+    return strstr(kinds, word) != NULL;
+}
+
+/* Whether its type can serve for what it is to the queue. Ids and expiries are judged apart. */
+static int check_kind(const struct catalog *c, int i, char *error, size_t size)
+{
+    const struct catalog_name *name = &c->names[i];
+    const char *kind = c->columns[i].kind, *wanted = NULL;
+    bool number =
+        name->use == CATALOG_QUANTITY || name->use == CATALOG_FREE || name->use == CATALOG_HELD;
+    if (number && !is_among(kind, " int2 int4 int8 numeric float4 float8 "))
+        wanted = "units have to be numbers";
+    if ((name->use == CATALOG_KEY || name->use == CATALOG_COUNTER_KEY) &&
+        is_among(kind, " json xml point line lseg box path polygon circle "))
+        wanted = "its values cannot be compared and ordered, as those of a key are";
+    return wanted == NULL ? 0
+                          : fail(c, name->line, error, size, "column %s.%s has the type %s: %s",
+                                 catalog_table(c, i)->written, name->name, kind, wanted);
+}
+
 /* Whether column number i is there and may be used; else -1 with the sentence. */
 static int check_column(const struct catalog *c, int i, char *error, size_t size)
 {
@@ -185,6 +215,13 @@ static int check_column(const struct catalog *c, int i, char *error, size_t size
     if (is_written(name->use) && !column->writable)
         return fail(c, name->line, error, size, "the grant to UPDATE %s.%s is missing", table,
                     name->name);
+    if (is_written(name->use) && column->generated)
+        return fail(c, name->line, error, size, "column %s.%s is generated: nothing can set it",
+                    table, name->name);
+    if (column->taken)
+        return fail(c, of->line, error, size,
+                    "table %s has a column that begins with rs$, as those do that statements make",
+                    table);
     return 0;
 }
 
@@ -267,6 +304,9 @@ int catalog_types(const struct catalog *c, struct mapping_types *types, char *er
             return -1;
     if (check_rights(c, error, size) != 0)
         return -1;
+    for (int i = 0; i < c->n; i++)
+        if (!is_optional(c, i) && check_kind(c, i, error, size) != 0)
+            return -1;
     if (c->queue->nalso > 0)
         return fail(c, c->queue->also[0].line, error, size,
                     "`also` is not served yet by this version");
@@ -319,7 +359,7 @@ static bool same_rest(const struct catalog_column *a, const struct catalog_colum
            a->readable == b->readable && a->writable == b->writable && a->unique == b->unique &&
            a->row_security == b->row_security && a->meddled == b->meddled &&
            a->deferred == b->deferred && a->divided == b->divided && a->lockable == b->lockable &&
-           a->deletable == b->deletable;
+           a->deletable == b->deletable && a->generated == b->generated && a->taken == b->taken;
 }
 
 bool catalog_changed(const struct catalog *before, const struct catalog *now)

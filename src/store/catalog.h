@@ -49,6 +49,8 @@ struct catalog_column {
     bool readable, writable;  /* by this role */
     bool lockable, deletable; /* of the table: any column may be updated, rows may be deleted */
     bool nullable, unique;
+    bool generated;               /* its value cannot be set */
+    bool taken;                   /* the table has a column that begins with rs$ */
     bool row_security;            /* of the table: see sql/catalog.sql */
     bool meddled, deferred;       /* ... */
     bool divided;                 /* ... */

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
+#include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/catalog.h"
 #include "store/sql_texts.h"
@@ -240,13 +241,26 @@ static void load_free(struct load *load)
     free(load);
 }
 
+/* "time zone not recognized" is all that the question can be refused for by its parameters. */
+#define SQLSTATE_PARAMETER "22023"
+
+static void refuse(struct load *load, const struct pg_answer *answer)
+{
+    const struct queue *queue = load->s->queue;
+    char *error = load->error;
+    if (strcmp(answer->sqlstate, SQLSTATE_PARAMETER) == 0)
+        queue_place(queue, queue->time_zone.line, error, sizeof(load->error));
+    size_t used = strlen(error);
+    snprintf(error + used, sizeof(load->error) - used, "%s", answer->message);
+}
+
 static void on_catalog(void *arg, const struct pg_answer *answer)
 {
     struct load *load = arg;
     struct statements *s = load->s;
     s->loading--;
     if (answer->status != PG_DONE) {
-        snprintf(load->error, sizeof(load->error), "%s", answer->message);
+        refuse(load, answer);
     } else if (load->asked_us < s->read_us) { /* a later question was answered before */
         snprintf(load->error, sizeof(load->error), "%s", s->problem);
     } else if (take(s, load, answer->results[0]) == 0) {
@@ -279,8 +293,8 @@ static int ask_catalog(struct load *load)
     char *tables = catalog_names(load->catalog, load->link, true);
     char *columns = catalog_names(load->catalog, load->link, false);
     char *deleted = load->s->queue->deletes ? mapping_table(table, load->link) : NULL;
-    const char *params[] = {tables, columns, deleted};
-    const struct pg_query query = {.sql = sql_catalog, .nparams = 3, .params = params};
+    const char *params[] = {tables, columns, deleted, load->s->queue->time_zone.text};
+    const struct pg_query query = {.sql = sql_catalog, .nparams = 4, .params = params};
     int rc = -1;
     if (tables != NULL && columns != NULL && (deleted != NULL || !load->s->queue->deletes))
         rc = pg_link_send(load->link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);

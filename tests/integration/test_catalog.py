@@ -17,7 +17,7 @@ ANY_CASE = (
 
 def fact(db: Database, name: str) -> bool:
     db.conn.execute("PREPARE catalog AS " + CATALOG)
-    answer = db.conn.execute("EXECUTE catalog ('{holds}', '{id}', NULL)")
+    answer = db.conn.execute("EXECUTE catalog ('{holds}', '{id}', NULL, NULL)")
     names = [column.name for column in answer.description or []]
     [row] = answer.fetchall()
     return bool(row[names.index(name)])

@@ -30,7 +30,7 @@ enum {
 
 /* ---- an answer, in place of pg_result.c and pg_quote.c ---- */
 
-#define FACTS_N 18
+#define FACTS_N 21
 
 static struct {
     int rows, columns;
@@ -249,7 +249,7 @@ static void test_rights(void **state)
     deleting.table.line = 7;
     assert_int_equal(catalog_list(&c, &deleting), 0);
     for (int i = 0; i < c.n; i++)
-        column_set(&c.columns[i], "uuid", "uuid");
+        column_set(&c.columns[i], "int4", "integer");
     column_set(&c.columns[EXPIRES], "timestamptz", "timestamp with time zone");
     expect_refused(&c, "shop.yaml:7: the grant to DELETE from table inventory_reservations is "
                        "missing");
@@ -437,6 +437,52 @@ static void test_reading(void **state)
     assert_int_equal(catalog_read(&c, NULL), -1);
 }
 
+static void test_what_cannot_serve(void **state)
+{
+    (void)state;
+    static const struct {
+        int column;
+        const char *kind, *said;
+    } rows[] = {
+        {QUANTITY, "text",
+         "column inventory_reservations.quantity has the type text: units have to be numbers"},
+        {QUANTITY, "int",
+         "column inventory_reservations.quantity has the type int: units have to be numbers"},
+        {QUANTITY, "numeric", NULL},
+        {AVAILABLE, "float8", NULL},
+        {AVAILABLE, "money",
+         "column inventory.available_stock has the type money: units have to be numbers"},
+        {RESERVED, "text",
+         "column inventory.reserved_stock has the type text: units have to be numbers"},
+        {PRODUCT_ID, "jsonb", NULL},
+        {PRODUCT_ID, "json",
+         "column inventory_reservations.product_id has the type json: its values cannot be "
+         "compared and ordered, as those of a key are"},
+        {STOCK_PRODUCT, "point",
+         "column inventory.product_id has the type point: its values cannot be compared and "
+         "ordered, as those of a key are"},
+        {STATUS, "json", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct catalog c = schema();
+        column_set(&c.columns[rows[i].column], rows[i].kind, rows[i].kind);
+        if (rows[i].said != NULL)
+            expect_refused(&c, rows[i].said);
+        else
+            judged(&c);
+    }
+
+    struct catalog c = schema();
+    c.columns[AVAILABLE].generated = true;
+    expect_refused(&c, "column inventory.available_stock is generated: nothing can set it");
+    c = schema();
+    c.columns[TOTAL].generated = true;
+    judged(&c);
+    c.columns[ID].taken = true;
+    expect_refused(&c, "table inventory_reservations has a column that begins with rs$, as those "
+                       "do that statements make");
+}
+
 /* Each fact of the answer has its own place. */
 static void test_each_fact(void **state)
 {
@@ -456,6 +502,8 @@ static void test_each_fact(void **state)
         {15, offsetof(struct catalog_column, divided)},
         {16, offsetof(struct catalog_column, lockable)},
         {17, offsetof(struct catalog_column, deletable)},
+        {18, offsetof(struct catalog_column, generated)},
+        {19, offsetof(struct catalog_column, taken)},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();
@@ -485,6 +533,7 @@ static void test_changes(void **state)
         offsetof(struct catalog_column, nullable),     offsetof(struct catalog_column, unique),
         offsetof(struct catalog_column, row_security), offsetof(struct catalog_column, meddled),
         offsetof(struct catalog_column, deferred),     offsetof(struct catalog_column, divided),
+        offsetof(struct catalog_column, generated),    offsetof(struct catalog_column, taken),
     };
     for (int i = 0; i < COLUMNS; i++) {
         for (size_t j = 0; j < ARRAY_LEN(flags); j++) {
@@ -547,7 +596,7 @@ int main(void)
         cmocka_unit_test(test_views),           cmocka_unit_test(test_what_may_stand_between),
         cmocka_unit_test(test_whole_units),     cmocka_unit_test(test_reading),
         cmocka_unit_test(test_each_fact),       cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_names_asked_for),
+        cmocka_unit_test(test_names_asked_for), cmocka_unit_test(test_what_cannot_serve),
     };
     return cmocka_run_group_tests(tests, quiet, NULL);
 }

@@ -43,7 +43,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int n, in
     (void)link;
     (void)deadline_us;
     assert_int_equal(n, 1);
-    assert_int_equal(queries[0].nparams, 3);
+    assert_int_equal(queries[0].nparams, 4);
     if (link_down)
         return -1;
     assert_true(nasked < MOST);
@@ -253,6 +253,26 @@ static void test_a_question_that_fails(void **state)
     assert_true(statements_ready(statements));
 }
 
+/* A time zone that nobody knows is named with its line. */
+static void test_a_question_that_is_refused_for_its_zone(void **state)
+{
+    (void)state;
+    struct queue queue = shop_queue;
+    struct statements *of_file = statements_new(&queue);
+    assert_non_null(of_file);
+    queue.file = "shop.yaml";
+    queue.time_zone.line = 7;
+    assert_int_equal(statements_load(of_file, NULL, &pg_clock, on_loaded, &calls), 0);
+    const struct pg_answer a = {.status = PG_REFUSED,
+                                .message = "time zone \"Mars\" not recognized",
+                                .sqlstate = "22023",
+                                .table = ""};
+    asked[0].cb(asked[0].arg, &a);
+    assert_string_equal(said, "shop.yaml:7: time zone \"Mars\" not recognized");
+    assert_string_equal(statements_problem(of_file), said);
+    statements_free(of_file);
+}
+
 /* What happens in the same microsecond has no order. */
 static void let_time_pass(void)
 {
@@ -338,6 +358,7 @@ int main(void)
         TEST(test_a_database_that_cannot_be_used),
         TEST(test_an_answer_that_is_none),
         TEST(test_a_question_that_fails),
+        TEST(test_a_question_that_is_refused_for_its_zone),
         TEST(test_answers_in_another_order),
         TEST(test_out_of_memory),
         TEST(test_when_it_is_due),
