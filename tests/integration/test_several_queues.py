@@ -179,6 +179,7 @@ def test_http_chooses(
     assert post("/sweep?queue=second") == (200, {"cleanedCount": 2})
     assert shop.count_status(db, "released") == 0
     assert post("/sweep") == (200, {"cleanedCount": 2, "queues": {"first": 2, "second": 0}})
+    wait_until(lambda: len(daemon.find("Cleanup job completed")) == 2, 10, "both are said")
     one, both = daemon.find("Cleanup job completed")
     assert one["queue"] == "second" and "queues" not in one
     assert "queue" not in both and both["queues"] == {"first": 2, "second": 0}
@@ -188,6 +189,20 @@ def test_http_chooses(
     )
     assert "reconcile_success" in scrape(daemon, "first")
     assert "reconcile_success" in scrape(daemon, "second")
+
+
+def test_a_sweep_of_which_one_fails(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    daemon = sweeper("--lookahead", "off", "--scan-interval", "off", env=two(NOWHERE, **WITH_TOKEN), http=True)
+    answers(daemon)
+    wait_until(lambda: readyz(daemon)[1]["queues"][0]["ready"], 20, "the first is on time")
+    hold(db, 2, ttl_s=-1)
+    status, body = daemon.http("/sweep", "POST", TOKEN)
+    found = json.loads(body)
+    assert status == 503 and "Postgres is out of reach" in found["error"]
+    assert found["cleanedCount"] == 2 and found["queues"] == {"first": 2, "second": 0}
+    wait_until(lambda: daemon.find("Cleanup job completed"), 10, "it is said")
+    assert set(about(daemon, "Cleanup job failed")) == {"second"}
+    assert [r["cleanedCount"] for r in daemon.find("Cleanup job completed")] == [2]
 
 
 def test_modes_go_through_all(
