@@ -19,7 +19,7 @@ SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(d.datname), 
           FROM pg_catalog.pg_stat_activity a
          WHERE a.datid IS NOT NULL
            AND coalesce(a.application_name, '') NOT LIKE 'reservation-sweeper%') AS room,
-       pg_catalog.current_setting('TimeZone'),
+       (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'TimeZone'),
        pg_catalog.pg_backend_pid(), pg_catalog.current_setting('synchronous_commit')
   FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
  WHERE r.rolname = session_user AND d.datname = pg_catalog.current_database()

@@ -1,8 +1,9 @@
--- What the two tables are, for --check-config.
+-- What the tables of a queue are, for --check-config.
 --
--- $1, $3  the tables of reservations and of counters, quoted as in SQL; $2, $4  without quotes
+-- $1, $3  the tables of holds and of counters, quoted as in SQL; $3 is NULL where there are no counters
+-- $2, $4  their names, without schema and quotes
 -- Answer, a row for each:
---   kind          pg_class.relkind; NULL: nothing of this name in the search path
+--   kind          pg_class.relkind; NULL: nothing of this name where it was looked for
 --   elsewhere     in which other schemas there are tables of this name, and what is missing for one
 --   foreign_part  a part of it that is a foreign table
 WITH RECURSIVE tables AS (
@@ -10,6 +11,7 @@ WITH RECURSIVE tables AS (
       FROM ROWS FROM (pg_catalog.unnest(ARRAY[$1::pg_catalog.text, $3::pg_catalog.text]),
                       pg_catalog.unnest(ARRAY[$2::pg_catalog.text, $4::pg_catalog.text]))
            WITH ORDINALITY AS u (tab, name, n)
+     WHERE u.tab IS NOT NULL
 ), family (n, tab) AS (
     SELECT t.n, t.tab FROM tables t
      UNION

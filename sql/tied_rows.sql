@@ -1,7 +1,10 @@
 -- A page of active rows that expire at the same moment, by id: where very many do, an index on
 -- expires_at does not lead to a page's beginning, and the key's does.
 --
--- Parameters and answer as in active_rows.sql.
+-- $1, $2  that moment (microseconds since the epoch), and only what comes after this id
+-- $3      at most so many rows
+-- $4      a row that changed within so many microseconds is young
+-- Answer: as of active_rows.sql
 --
 -- expires_at is hidden from its index, and the run forbids sorting, so that the key's index
 -- is what is left.

@@ -38,6 +38,10 @@ static int run(const struct config *config)
         return healthcheck_run(config);
     case MODE_CHECK_CONFIG:
         return check_config_run(config);
+    case MODE_SHOW_SQL:
+        return show_sql_run(config);
+    case MODE_REHEARSE:
+        return rehearse_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

@@ -29,4 +29,11 @@ int healthcheck_run(const struct config *config);
 /* --check-config: proves settings, servers, tables and rights; changes nothing. */
 int check_config_run(const struct config *config);
 
+/* --show-sql: prints every statement that would be sent, and the grants; changes nothing. */
+int show_sql_run(const struct config *config);
+
+/* --rehearse N: releases what is due, rolls back, prints what it would have been; EXIT_FAILED when
+ * nothing is due, or not all would be released. */
+int rehearse_run(const struct config *config);
+
 #endif

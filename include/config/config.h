@@ -18,6 +18,8 @@ enum mode {
     MODE_STATUS,
     MODE_HEALTHCHECK,
     MODE_CHECK_CONFIG,
+    MODE_SHOW_SQL,
+    MODE_REHEARSE,
     MODE_HELP,
     MODE_VERSION,
 };
@@ -40,6 +42,8 @@ struct config {
     bool repair_stock;
     char *report; /* --report FILE, NULL without */
     int64_t max_repairs;
+    int64_t rehearse; /* --rehearse N: of each queue */
+    bool json;
     char *queue_name; /* --queue NAME, NULL without: all of them */
     bool yes;         /* go on beyond first_run_limit */
 

@@ -182,6 +182,9 @@ const char *pg_result_text(const struct pg_result *r, int row, int col);
 /* The bytes of that, without the terminator. */
 size_t pg_result_len(const struct pg_result *r, int row, int col);
 
+/* How many rows a statement has inserted, updated, deleted or found. */
+int64_t pg_result_affected(const struct pg_result *r);
+
 /* 0 for NULL, or for what is no 64-bit integer. */
 int64_t pg_result_int(const struct pg_result *r, int row, int col);
 

@@ -109,6 +109,13 @@ struct release_result {
     int64_t sent_us, received_us; /* monotonic */
 };
 
+/* What an answer to a release says, but for its outcomes. sentence: room for what the statement
+ * itself says in it; *result refers to both. */
+#define RELEASE_SENTENCE 512
+struct pg_answer;
+void release_judge(struct release_result *result, const struct pg_answer *answer,
+                   char sentence[RELEASE_SENTENCE]);
+
 /* How it treats what somebody else holds. */
 enum release_way {
     RELEASE_CAREFUL, /* counters first, passing by what is locked */
@@ -120,6 +127,13 @@ enum release_way {
     RELEASE_WAYS,
 };
 
+/* What a rehearsal asks before and after the release (rehearsal.h): SQL whose one parameter is the
+ * ids. Good until it is answered. */
+struct release_rehearsal {
+    const char *before, *after;
+};
+#define RELEASE_REHEARSAL_MORE 5 /* so many queries more than a release has */
+
 struct release_options {
     struct statements *statements; /* ready */
     struct server_clock *clock;    /* Postgres's; takes a sample from each answer */
@@ -127,6 +141,7 @@ struct release_options {
     int64_t statement_timeout_us;
     enum release_way way;
     bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */
+    const struct release_rehearsal *rehearsal; /* it is rolled back; NULL: it is meant */
 };
 
 /* Sends the release of n items (1 to 5,000; 50,000 of a backlog's), which must be valid ids for
@@ -139,6 +154,9 @@ struct release_options {
 int release_send(struct pg_link *link, const struct release_options *options, struct item **items,
                  size_t n, void (*done)(void *arg, const struct release_result *result), void *arg)
     __attribute__((warn_unused_result));
+
+/* What is set before a release: of one that has counters locked first (alone), or last. */
+const char *release_settings(bool alone);
 
 /* Sends a statement whose parameter is the ids of n items, maybe 0 (what changes counters last
  * also takes the lock timeouts, and a backlog's release the places), as the second of a transaction

@@ -14,7 +14,7 @@
 
 struct server_clock;
 
-#define ASK_QUERIES_MAX 4
+#define ASK_QUERIES_MAX 9
 
 /* The sqlstate of an answer (PG_REFUSED) to a transaction whose statements were out of date: there
  * are new ones, so it is to be made anew. No server has such a code. */

@@ -27,9 +27,4 @@ void assignments_clear(struct assignments *a);
 /* Whether one of them assigns this column. */
 bool assignments_have(const struct assignments *a, const char *column);
 
-/* Finds the next literal of SQL, 'text', from *at on, and moves *at behind it: its text without the
- * quotes begins at the returned place and has *len bytes, a quote within it twice. NULL: there is
- * none any more. */
-const char *assignments_literal(const char **at, size_t *len);
-
 #endif

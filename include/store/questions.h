@@ -13,16 +13,24 @@ enum question_id {
     QUESTION_TABLES,        /* sql/check_tables.sql */
     QUESTION_GUARDS,        /* sql/check_guards.sql */
     QUESTION_STATES,        /* sql/check_states.sql */
+    QUESTION_VALUES,        /* sql/check_values.sql */
     QUESTION_TABLE_BLOCKER, /* sql/check_blocker.sql */
     QUESTION_INDEXES,       /* sql/indexes.sql */
     QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
+    QUESTION_CATALOG,       /* sql/catalog.sql */
+    QUESTION_NAMES,         /* sql/show_names.sql */
 
     /* Templates: made for this database. */
-    QUESTION_SEEN,     /* sql/check_seen.sql */
-    QUESTION_ROWS,     /* sql/check_rows.sql */
-    QUESTION_STATUSES, /* sql/check_statuses.sql */
-    QUESTION_DOUBLED,  /* sql/check_doubled.sql */
+    QUESTION_SEEN,            /* sql/check_seen.sql */
+    QUESTION_ROWS,            /* sql/check_rows.sql */
+    QUESTION_DOUBLED,         /* sql/check_doubled.sql */
+    QUESTION_TOTALS,          /* sql/check_totals.sql */
+    QUESTION_PLAN_ID,         /* sql/check_plan_id.sql */
+    QUESTION_PLAN_DUE,        /* sql/check_plan_due.sql */
+    QUESTION_PLAN_COUNTER,    /* sql/check_plan_counter.sql */
+    QUESTION_REHEARSE_BEFORE, /* sql/rehearse_before.sql */
+    QUESTION_REHEARSE_AFTER,  /* sql/rehearse_after.sql */
     QUESTIONS_N
 };
 
@@ -33,5 +41,9 @@ const char *question_text(enum question_id which);
  * NULL when the link is down or memory ran out. */
 char *question_render(enum question_id which, const struct mapping_types *types,
                       struct pg_link *link);
+
+/* What a text of sql/ is for, and its parameters, as comments of SQL; "" when it says nothing.
+ * text: as question_text or statements_source has it. */
+const char *question_head(const char *text);
 
 #endif

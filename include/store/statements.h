@@ -83,4 +83,7 @@ enum statement {
 const char *statements_text(const struct statements *s, enum statement which);
 const struct mapping_types *statements_types(const struct statements *s);
 
+/* The text of sql/ that a statement is made from; static storage. */
+const char *statements_source(enum statement which);
+
 #endif

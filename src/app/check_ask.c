@@ -3,18 +3,25 @@
 
 #include "app/context.h"
 #include "base/time_units.h"
+#include "config/queue.h"
+#include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/statements.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (7 * SECOND_US)
 
-static const char settings[] =
-    PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
-                  PG_SET("statement_timeout", "'5s'"));
+#define SETTINGS                                                                                   \
+    PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),         \
+                  PG_SET("statement_timeout", "'5s'"))                                             \
+    ", " PG_SET("TimeZone", "'UTC'")
+static const char settings_sql[] = SETTINGS;
+static const char plan_settings_sql[] = SETTINGS ", " PG_SET("enable_seqscan", "'off'");
 
 void check_next(struct check_database *c)
 {
@@ -81,19 +88,77 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         c->answered(c, answer->status == PG_DONE ? answer->results[1] : NULL, answer);
 }
 
+static void ask(struct check_database *c, const char *settings, const struct pg_query *query,
+                check_answer_cb *answered)
+{
+    const struct pg_query queries[] = {{.sql = settings}, *query};
+    c->answered = answered;
+    if (query->sql == NULL || pg_link_send(c->link, queries, 2, DEADLINE_US, on_answer, c) != 0)
+        check_lost(c, "the connection was lost");
+}
+
 void check_ask(struct check_database *c, const char *sql, int nparams, const char *const *params,
                check_answer_cb *answered)
 {
-    const struct pg_query queries[] = {{.sql = settings},
-                                       {.sql = sql, .nparams = nparams, .params = params}};
-    c->answered = answered;
-    if (sql == NULL || pg_link_send(c->link, queries, 2, DEADLINE_US, on_answer, c) != 0)
-        check_lost(c, "the connection was lost");
+    const struct pg_query query = {.sql = sql, .nparams = nparams, .params = params};
+    ask(c, settings_sql, &query, answered);
+}
+
+static void ask_template(struct check_database *c, const char *settings, enum question_id which,
+                         check_answer_cb *answered)
+{
+    char *sql = question_render(which, statements_types(c->context->parts.statements), c->link);
+    const struct pg_query query = {.sql = sql};
+    ask(c, settings, &query, answered);
+    free(sql);
 }
 
 void check_ask_template(struct check_database *c, enum question_id which, check_answer_cb *answered)
 {
-    char *sql = question_render(which, statements_types(c->context->parts.statements), c->link);
-    check_ask(c, sql, 0, NULL, answered);
-    free(sql);
+    ask_template(c, settings_sql, which, answered);
+}
+
+void check_ask_plan(struct check_database *c, enum question_id which, check_answer_cb *answered)
+{
+    ask_template(c, plan_settings_sql, which, answered);
+}
+
+const char *check_table(const struct check_database *c, int i)
+{
+    return i == 0 ? c->queue->table.written : c->queue->stock.table.written;
+}
+
+const char *check_key(const struct check_database *c, char *out, size_t size)
+{
+    const struct queue_stock *stock = &c->queue->stock;
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < stock->nkeys && used < size; i++) {
+        int n = snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "",
+                         stock->keys[i].counter.text);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return out;
+}
+
+const char *check_sql(const char *sql, char *out, size_t size)
+{
+    snprintf(out, size, "%s", sql);
+    for (char *p = out; *p != '\0'; p++)
+        if (*p == '\n' || *p == '\t')
+            *p = ' ';
+    for (size_t len = strlen(out); len > 0 && out[len - 1] == ' '; len--)
+        out[len - 1] = '\0';
+    return out;
+}
+
+void check_wrong(struct check_database *c, int line, const char *format, ...)
+{
+    char place[256], text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    queue_place(c->queue, line, place, sizeof(place));
+    check_fail(c->report, "%s%s", place, text);
 }

@@ -13,12 +13,14 @@
 #include <stdint.h>
 
 struct check_database;
+struct check_plans;
 struct check_rule;
 struct config;
 struct context;
 struct pg_answer;
 struct pg_link;
 struct pg_result;
+struct queue;
 
 /* Gets the result of a question, or NULL and the answer of the server that refused it. */
 typedef void check_answer_cb(struct check_database *c, const struct pg_result *r,
@@ -30,6 +32,7 @@ typedef void check_step(struct check_database *c);
 struct check_database {
     struct context *context;
     const struct config *config;
+    const struct queue *queue;
     struct check_report *report;
     struct pg_link *link;
     check_step *const *steps; /* in their order; ends with NULL */
@@ -37,7 +40,7 @@ struct check_database {
     int which;                /* of a step with many questions, the one under way */
     check_answer_cb *answered;
     bool begun;
-    char *tables[2];          /* quoted as in SQL: reservations, counters */
+    char *tables[2];          /* quoted as in SQL: holds, counters (NULL: there are none) */
     char role[64];            /* who we are to the database */
     char refusals[8][6];      /* SQLSTATEs that were said already */
     char time_zone[64];       /* the session's */
@@ -49,6 +52,8 @@ struct check_database {
     int64_t ndue;             /* reservations */
     struct check_rule *rules; /* check_states.c's own */
     int nrules;
+    char columns[200];         /* those that `active` names, when it is true of no row */
+    struct check_plans *plans; /* check_indexes.c's own */
 };
 
 /* On to the next step; after the last one the part is done. */
@@ -69,5 +74,22 @@ void check_ask(struct check_database *c, const char *sql, int nparams, const cha
 /* The same for a question that is a template. */
 void check_ask_template(struct check_database *c, enum question_id which,
                         check_answer_cb *answered);
+
+/* The same for one that explains, where tables are read whole only when there is no other way. */
+void check_ask_plan(struct check_database *c, enum question_id which, check_answer_cb *answered);
+
+/* The table number i as it is written, for sentences: 0 the holds', 1 the counters'. */
+const char *check_table(const struct check_database *c, int i);
+
+/* "variant_id, warehouse_id": the columns of a counter's key. Returns out. */
+const char *check_key(const struct check_database *c, char *out, size_t size);
+
+/* SQL of the file on one line, for sentences. Returns out. */
+const char *check_sql(const char *sql, char *out, size_t size);
+
+/* What keeps the queue from being served in this database, as check_fail, with the line of the file
+ * that it is about before it; 0: of what is built in. */
+void check_wrong(struct check_database *c, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

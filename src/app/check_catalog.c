@@ -4,6 +4,7 @@
 #include "app/context.h"
 
 #include "config/config.h"
+#include "config/queue.h"
 #include "link/pg_link.h"
 #include "release/commit_wait.h"
 #include "store/mapping.h"
@@ -34,11 +35,17 @@ enum {
 
 /* The columns of sql/check_tables.sql, and of sql/check_guards.sql. */
 enum { KIND, ELSEWHERE, FOREIGN_PART, TABLE_COLUMNS };
-enum { SEES, MOVES, POLICIES, TRIGGERS, RULES, FILLED, GUARD_COLUMNS };
+enum { SEES, MOVES, POLICIES, TRIGGERS, RULES, FILLED, KEYS, GUARD_COLUMNS };
 
 static bool is_true(const struct pg_result *r, int row, int column)
 {
     return pg_result_text(r, row, column)[0] == 't';
+}
+
+/* How many the queue has: that of the counters need not be there. */
+static int tables(const struct check_database *c)
+{
+    return c->tables[1] != NULL ? 2 : 1;
 }
 
 static void check_limit(struct check_database *c, const char *kind, const char *sql,
@@ -106,9 +113,41 @@ void check_server(struct check_database *c)
     check_ask(c, question_text(QUESTION_SERVER), 0, NULL, on_server);
 }
 
+/* Which table number i is, for what is wrong with it. */
+static const struct queue_table *table_of(const struct check_database *c, int i)
+{
+    return i == 0 ? &c->queue->table : &c->queue->stock.table;
+}
+
+/* The table is not where the queue says that it is. */
+static void say_missing(struct check_database *c, int i, const char *elsewhere)
+{
+    const struct queue_table *table = table_of(c, i);
+    const char *where = table->schema != NULL ? "" : " in the search path";
+    if (strstr(elsewhere, NO_USAGE) != NULL)
+        check_wrong(c, table->line,
+                    "there is no table %s%s that role %s may use; there is one in the schema %s: "
+                    "GRANT USAGE ON that SCHEMA TO %s",
+                    table->written, where, c->role, elsewhere, c->role);
+    else if (*elsewhere != '\0' && table->schema != NULL)
+        check_wrong(c, table->line,
+                    "there is no table %s; there is one in the schema %s: write it so",
+                    table->written, elsewhere);
+    else if (*elsewhere != '\0')
+        check_wrong(c, table->line,
+                    "there is no table %s in the search path; there is one in the schema %s: write "
+                    "it before the name, or put options='-c search_path=THAT' in the connection "
+                    "string, or ALTER ROLE %s SET search_path",
+                    table->written, elsewhere, c->role);
+    else
+        check_wrong(c, table->line,
+                    "there is no table %s%s, nor in another schema: write it as the catalog has "
+                    "it, or is this another database?",
+                    table->written, where);
+}
+
 /* Whether a release can be made on this kind of relation at all. */
-static bool check_kind(struct check_database *c, const struct pg_result *r, int row,
-                       const char *table)
+static bool check_kind(struct check_database *c, const struct pg_result *r, int i)
 {
     static const struct {
         char kind;
@@ -117,11 +156,11 @@ static bool check_kind(struct check_database *c, const struct pg_result *r, int 
                  {'m', "a materialized view"},
                  {'f', "a foreign table"},
                  {'S', "a sequence"}};
-    char kind = pg_result_text(r, row, KIND)[0];
-    const char *elsewhere = pg_result_text(r, row, ELSEWHERE);
-    const char *foreign = pg_result_text(r, row, FOREIGN_PART);
+    char kind = pg_result_text(r, i, KIND)[0];
+    const char *foreign = pg_result_text(r, i, FOREIGN_PART);
+    const char *table = check_table(c, i);
     const char *name = "no table";
-    if (kind == 'v' && strcmp(table, mapping_name_text(NAME_INVENTORY)) == 0) {
+    if (kind == 'v' && i == 1) {
         check_note("%s is a view: what it makes of an UPDATE is its own, so that each release is "
                    "looked at again",
                    table);
@@ -130,37 +169,21 @@ static bool check_kind(struct check_database *c, const struct pg_result *r, int 
     }
     if ((kind == 'r' || kind == 'p') && *foreign == '\0')
         return true;
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (kinds[i].kind == kind)
-            name = kinds[i].name;
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+        if (kinds[k].kind == kind)
+            name = kinds[k].name;
     if (*foreign != '\0')
-        check_fail(
-            c->report,
-            "%s, a part of table %s, is a foreign table: a release locks rows by their place, "
-            "which another server's have not: detach it",
-            foreign, table);
+        check_wrong(c, table_of(c, i)->line,
+                    "%s, a part of table %s, is a foreign table: a release locks rows by their "
+                    "place, which another server's have not: detach it",
+                    foreign, table);
     else if (kind != '\0')
-        check_fail(c->report,
-                   "%s is %s: a release locks rows by their place, which only a table has: let the "
-                   "search path find the table itself under this name",
-                   table, name);
-    else if (strstr(elsewhere, NO_USAGE) != NULL)
-        check_fail(
-            c->report,
-            "there is no table %s in the search path that role %s may use; there is one in the "
-            "schema %s: GRANT USAGE ON that SCHEMA TO %s",
-            table, c->role, elsewhere, c->role);
-    else if (*elsewhere != '\0')
-        check_fail(c->report,
-                   "there is no table %s in the search path; there is one in the schema %s: put "
-                   "options='-c search_path=THAT' in the connection string, or ALTER ROLE %s SET "
-                   "search_path",
-                   table, elsewhere, c->role);
+        check_wrong(c, table_of(c, i)->line,
+                    "%s is %s: a release locks rows by their place, which only a table has: let "
+                    "the search path find the table itself under this name",
+                    table, name);
     else
-        check_fail(c->report,
-                   "there is no table %s in the search path, nor in another schema: is this the "
-                   "database of the API?",
-                   table);
+        say_missing(c, i, pg_result_text(r, i, ELSEWHERE));
     return false;
 }
 
@@ -168,11 +191,12 @@ static void on_tables(struct check_database *c, const struct pg_result *r,
                       const struct pg_answer *answer)
 {
     bool usable = false;
-    if (r == NULL || pg_result_rows(r) != 2 || pg_result_columns(r) != TABLE_COLUMNS) {
+    if (r == NULL || pg_result_rows(r) != tables(c) || pg_result_columns(r) != TABLE_COLUMNS) {
         check_refused(c, "the question for the tables", answer);
     } else {
-        usable = check_kind(c, r, 0, mapping_name_text(NAME_RESERVATIONS));
-        usable = check_kind(c, r, 1, mapping_name_text(NAME_INVENTORY)) && usable;
+        usable = true;
+        for (int i = 0; i < tables(c); i++)
+            usable = check_kind(c, r, i) && usable;
     }
     if (usable)
         check_next(c);
@@ -182,51 +206,59 @@ static void on_tables(struct check_database *c, const struct pg_result *r,
 
 void check_tables(struct check_database *c)
 {
-    const char *params[] = {c->tables[0], mapping_name_text(NAME_RESERVATIONS), c->tables[1],
-                            mapping_name_text(NAME_INVENTORY)};
+    const char *params[] = {c->tables[0], c->queue->table.name, c->tables[1],
+                            c->queue->stock.table.name};
     check_ask(c, question_text(QUESTION_TABLES), 4, params, on_tables);
 }
 
-static void check_policies(struct check_database *c, const struct pg_result *r, int row,
-                           const char *table)
+static void check_policies(struct check_database *c, const struct pg_result *r, int i)
 {
-    bool sees = is_true(r, row, SEES);
-    const char *role = c->role;
-    if (!sees || !is_true(r, row, MOVES))
-        check_fail(
-            c->report,
+    const char *table = check_table(c, i), *role = c->role;
+    bool sees = is_true(r, i, SEES);
+    const char *change = i == 0 && c->queue->deletes ? "DELETE" : "UPDATE";
+    if (!sees || !is_true(r, i, MOVES))
+        check_wrong(
+            c, table_of(c, i)->line,
             "row security of table %s is in force for role %s, and no policy lets it %s rows: "
             "CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
-            table, role, sees ? "UPDATE" : "see", table, role, role);
+            table, role, sees ? change : "see", table, role, role);
     else
         check_note("row security of table %s is in force for role %s (policies: %s): %s", table,
-                   role, pg_result_text(r, row, POLICIES),
-                   row == 0 ? "what it hides is never released"
-                            : "a reservation whose counter it hides is refused");
+                   role, pg_result_text(r, i, POLICIES),
+                   i == 0 ? "what it hides is never released"
+                          : "a reservation whose counter it hides is refused");
+}
+
+/* What of the shop's own acts with a release. */
+static void say_guards(struct check_database *c, const struct pg_result *r, int i)
+{
+    const char *table = check_table(c, i);
+    if (!pg_result_null(r, i, TRIGGERS))
+        check_note("triggers of table %s run with each release: %s", table,
+                   pg_result_text(r, i, TRIGGERS));
+    if (!pg_result_null(r, i, RULES))
+        check_note("rules of table %s change what a release does: %s", table,
+                   pg_result_text(r, i, RULES));
+    if (!pg_result_null(r, i, KEYS))
+        check_note("foreign keys point at the rows of table %s that a release deletes: %s", table,
+                   pg_result_text(r, i, KEYS));
 }
 
 static void on_guards(struct check_database *c, const struct pg_result *r,
                       const struct pg_answer *answer)
 {
     const struct mapping_types *types = statements_types(c->context->parts.statements);
-    const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
-                                  mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
-    if (r == NULL || pg_result_rows(r) != 2 || pg_result_columns(r) != GUARD_COLUMNS) {
+    if (r == NULL || pg_result_rows(r) != tables(c) || pg_result_columns(r) != GUARD_COLUMNS) {
         check_unknown("what policies and triggers there are", answer);
         check_next(c);
         return;
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < tables(c); i++) {
         if (hidden[i])
-            check_policies(c, r, i, tables[i]);
+            check_policies(c, r, i);
         c->filled[i] = is_true(r, i, FILLED) && is_true(r, i, SEES);
-        if (!pg_result_null(r, i, TRIGGERS))
-            check_note("triggers of table %s run with each release: %s", tables[i],
-                       pg_result_text(r, i, TRIGGERS));
-        if (!pg_result_null(r, i, RULES))
-            check_note("rules of table %s change what a release does: %s", tables[i],
-                       pg_result_text(r, i, RULES));
+        say_guards(c, r, i);
     }
     const char *commits = commit_wait_notice(
         commit_wait_judge(c->config->synchronous_commit, c->session, types), c->commit);
@@ -237,26 +269,24 @@ static void on_guards(struct check_database *c, const struct pg_result *r,
 
 void check_guards(struct check_database *c)
 {
-    const char *params[] = {c->tables[0], c->tables[1]};
-    check_ask(c, question_text(QUESTION_GUARDS), 2, params, on_guards);
+    const char *params[] = {c->tables[0], c->tables[1], c->queue->deletes ? "t" : "f"};
+    check_ask(c, question_text(QUESTION_GUARDS), 3, params, on_guards);
 }
 
 static void on_seen(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
     const struct mapping_types *types = statements_types(c->context->parts.statements);
-    const char *const tables[] = {mapping_name_text(NAME_RESERVATIONS),
-                                  mapping_name_text(NAME_INVENTORY)};
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
     if (r == NULL)
         check_refused(c, "the question for rows that can be seen", answer);
-    for (int i = 0; i < 2 && r != NULL; i++)
+    for (int i = 0; i < tables(c) && r != NULL; i++)
         if (hidden[i] && c->filled[i] && !is_true(r, 0, i))
-            check_fail(
-                c->report,
+            check_wrong(
+                c, table_of(c, i)->line,
                 "role %s sees no row of table %s, which is not empty: its row security hides "
                 "them; CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
-                c->role, tables[i], tables[i], c->role, c->role);
+                c->role, check_table(c, i), check_table(c, i), c->role, c->role);
     check_next(c);
 }
 

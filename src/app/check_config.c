@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
 
@@ -101,33 +103,38 @@ static bool lines_meet_the_log(void)
            fstat(STDERR_FILENO, &log) == 0 && lines.st_rdev == log.st_rdev;
 }
 
-static int conclude(const struct check *c)
+static int conclude(const struct check_report *r)
 {
-    if (c->report.failures == 0)
+    if (r->failures == 0)
         return EXIT_DONE;
     if (!lines_meet_the_log())
         log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
-                  c->report.failure, LOG_INT, "failures", (int64_t)c->report.failures, LOG_END);
-    return EXIT_FAILED;
+                  r->failure, LOG_INT, "failures", (int64_t)r->failures, LOG_END);
+    return r->wrong_file ? EXIT_USAGE : EXIT_FAILED;
 }
 
-int check_config_run(const struct config *config)
+/* One queue, with a context of its own; what all of them share is looked at with the first. */
+static void check_queue(const struct config *config, bool first, struct check_report *all)
 {
     struct check c;
     memset(&c, 0, sizeof(c));
     c.http = (struct check_http){config, NULL, &c.report, NULL};
     c.redis = (struct check_redis){&c.context, &c.report};
-    c.database =
-        (struct check_database){.context = &c.context, .config = config, .report = &c.report};
-    if (context_open(&c.context, config, on_redis, &c) != 0)
-        return EXIT_FAILED;
+    c.database = (struct check_database){
+        .context = &c.context, .config = config, .queue = config->queue, .report = &c.report};
+    if (context_open(&c.context, config, on_redis, &c) != 0) {
+        check_fail(all, "out of memory or file descriptors");
+        return;
+    }
     if (set_up(&c) != 0) {
         check_fail(&c.report, "out of memory or file descriptors");
     } else {
-        check_ok("settings");
         timer_after_us(c.limit, CHECK_CONNECT_US);
         c.http.loop = c.context.parts.loop;
-        check_http_begin(&c.http);
+        if (first)
+            check_http_begin(&c.http);
+        else
+            check_done(&c.report, CHECK_HTTP);
         pg_link_start(c.database.link);
         redis_link_start(c.context.parts.redis);
         if (loop_run(c.context.parts.loop) != 0)
@@ -139,5 +146,17 @@ int check_config_run(const struct config *config)
     timer_free(c.limit);
     check_report_clear(&c.report);
     context_close(&c.context);
-    return conclude(&c);
+    check_report_add(all, &c.report);
+}
+
+int check_config_run(const struct config *config)
+{
+    struct check_report all = {0};
+    check_ok("settings");
+    for (int i = 0; i < config_queues(config); i++) {
+        if (config_queues(config) > 1)
+            printf("\nqueue %s\n", config_queue(config, i)->queue->name);
+        check_queue(config_queue(config, i), i == 0, &all);
+    }
+    return conclude(&all);
 }

@@ -3,6 +3,7 @@
 
 #include "app/check_steps.h"
 #include "app/context.h"
+#include "config/queue.h"
 #include "link/pg_link.h"
 #include "store/mapping.h"
 #include "store/statements.h"
@@ -10,6 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A time without a zone is read in one, and the database's sessions are in another: a name of UTC
+ * is as good as any. */
+static bool reads_other_zone(const struct check_database *c)
+{
+    const struct mapping_types *types = statements_types(c->context->parts.statements);
+    const char *zone = c->queue->time_zone.text;
+    if (c->queue->expires_unit != QUEUE_EXPIRES_TIME || types->expires_has_zone)
+        return false;
+    return strcmp(zone, c->time_zone) != 0 &&
+           !(strstr(zone, "UTC") != NULL && strstr(c->time_zone, "UTC") != NULL);
+}
 
 static void on_statements(void *arg, const char *error)
 {
@@ -23,12 +36,12 @@ static void on_statements(void *arg, const char *error)
     double offset_s = (double)server_clock_host_offset_us(&c->context->parts.pg_clock) / 1e6;
     if (offset_s > 1 || offset_s < -1)
         check_note("Postgres's clock is %+.3f s from this host's; Postgres's decides", offset_s);
-    if (!statements_types(c->context->parts.statements)->expires_has_zone &&
-        strstr(c->time_zone, "UTC") == NULL)
+    if (reads_other_zone(c))
         check_note(
-            "%s.%s has no time zone and is read as UTC, and the database's zone is %s: if the "
-            "API writes local times there, releases come early or late",
-            mapping_name_text(NAME_RESERVATIONS), mapping_name_text(NAME_EXPIRES_AT), c->time_zone);
+            "%s.%s has no time zone and is read as %s, and the database's zone is %s: if the "
+            "shop writes other times there, releases come early or late%s",
+            check_table(c, 0), c->queue->expires_at.text, c->queue->time_zone.text, c->time_zone,
+            c->queue->file != NULL ? "; `time_zone` says how they are read" : "");
     check_next(c);
 }
 
@@ -49,7 +62,8 @@ static check_step *const steps[] = {
     check_statements, /* whether Postgres takes each of them */
     check_states,     /* whether a row may become released */
     check_rows,       /* what the active rows are like */
-    check_doubled,    /* products with several counters */
+    check_doubled,    /* keys with several counters */
+    check_totals,     /* whether a total is the sum that it should be */
     check_due,        /* what would be released now */
     check_indexes,    /* advice */
     NULL,
@@ -61,11 +75,12 @@ void check_postgres_begin(struct check_database *c)
     c->begun = true;
     c->steps = steps;
     snprintf(c->role, sizeof(c->role), "CURRENT_USER"); /* until it is known */
-    c->tables[0] = pg_link_quote_ident(c->link, mapping_name_text(NAME_RESERVATIONS));
-    c->tables[1] = pg_link_quote_ident(c->link, mapping_name_text(NAME_INVENTORY));
+    c->tables[0] = mapping_table(&c->queue->table, c->link);
+    if (c->queue->stock.table.name != NULL)
+        c->tables[1] = mapping_table(&c->queue->stock.table, c->link);
     check_ok("Postgres %d.%d at %s", version / 10000, version % 10000,
              context_postgres(c->context));
-    if (c->tables[0] == NULL || c->tables[1] == NULL)
+    if (c->tables[0] == NULL || (c->tables[1] == NULL && c->queue->stock.table.name != NULL))
         check_lost(c, "out of memory");
     else
         check_next(c);
@@ -74,6 +89,7 @@ void check_postgres_begin(struct check_database *c)
 void check_postgres_clear(struct check_database *c)
 {
     check_states_clear(c);
+    check_indexes_clear(c);
     free(c->tables[0]);
     free(c->tables[1]);
 }

@@ -2,6 +2,7 @@
 #include "app/check_refusal.h"
 
 #include "app/check_ask.h"
+#include "config/queue.h"
 #include "link/pg_link.h"
 #include "store/statements.h"
 
@@ -19,21 +20,21 @@ const char *check_remedy(const char *sqlstate)
         const char *sqlstate, *text;
     } remedies[] = {
         {"0A000", "a rule of the table keeps it from being updated so: drop the rule"},
-        {"22001", "the column is too short for the sweeper's states: widen it"},
+        {"22001", "the column is too short for this value: widen it"},
         {"22P02",
-         "the column's type must know the states 'active' and 'released': ALTER TYPE ... ADD "
-         "VALUE, where it is an enum"},
-        {"23514", "'released' must be allowed: change the constraint"},
+         "the column's type does not know this value: write it as the type has it, or ALTER TYPE "
+         "... ADD VALUE, where it is an enum"},
+        {"23514", "the value must be allowed: change the constraint"},
         {"42P10", REPLICA_IDENTITY},
         {"42P17", "a policy of the table asks for the table itself: change it"},
-        {"42501",
-         "GRANT SELECT, UPDATE on both tables, USAGE on their schema, and what their policies "
-         "ask for"},
+        {"42501", "GRANT SELECT, UPDATE (where holds are deleted DELETE too) on the queue's "
+                  "tables, USAGE on "
+                  "their schema, and what their policies ask for: --show-sql prints the grants"},
         {"42703", "the sweeper reads and writes this column: is it another table?"},
         {"42704",
          "a policy or a trigger needs this setting: ALTER ROLE ... SET it for the sweeper"},
         {"42804", "the column's type cannot take what the sweeper writes: change the type"},
-        {"42883", "columns that belong together have different types (the two product ids, or a "
+        {"42883", "columns that belong together have different types (the two keys, or a "
                   "quantity and its counter): give both the same"},
         {"428C9", "a generated column cannot be written: make it an ordinary one"},
         {"55000", REPLICA_IDENTITY},
@@ -68,8 +69,8 @@ void check_refused(struct check_database *c, const char *what, const struct pg_a
         check_note("%s meets a text that has no form in UTF-8, which the sweeper reads as bytes",
                    what);
     else if (!said(c, answer->sqlstate))
-        check_fail(c->report, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
-                   answer->sqlstate, check_remedy(answer->sqlstate));
+        check_wrong(c, c->queue->line, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
+                    answer->sqlstate, check_remedy(answer->sqlstate));
 }
 
 void check_unknown(const char *what, const struct pg_answer *answer)

@@ -1,6 +1,7 @@
 /* The lines of --check-config, and when it is done. */
 #include "app/check_report.h"
 
+#include "base/terminal.h"
 #include "link/loop.h"
 
 #include <assert.h>
@@ -10,23 +11,11 @@
 static void say(const char *verdict, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* A terminal must not obey what a database says: control characters, in UTF-8 too, go. */
-static void disarm(char *text)
-{
-    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-        bool c1 = p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F;
-        if (*p < 0x20 || *p == 0x7F || c1)
-            *p = '?';
-        if (c1)
-            *++p = '?';
-    }
-}
-
 static void say(const char *verdict, const char *format, va_list args)
 {
     char text[1024];
     vsnprintf(text, sizeof(text), format, args);
-    disarm(text);
+    terminal_disarm(text);
     printf("%-4s  %s\n", verdict, text);
 }
 
@@ -69,6 +58,14 @@ void check_report_clear(struct check_report *r)
 {
     timer_free(r->end);
     r->end = NULL;
+}
+
+void check_report_add(struct check_report *all, const struct check_report *r)
+{
+    if (all->failures == 0)
+        snprintf(all->failure, sizeof(all->failure), "%s", r->failure);
+    all->failures += r->failures;
+    all->wrong_file = all->wrong_file || r->wrong_file;
 }
 
 void check_done(struct check_report *r, enum check_part part)

@@ -21,6 +21,7 @@ enum check_part {
 struct check_report {
     bool done[CHECK_PARTS];
     int failures;
+    bool wrong_file;   /* one of them is a mistake of the file, whatever the database */
     char failure[512]; /* the first one; "": none */
     struct timer *end;
 };
@@ -38,6 +39,9 @@ void check_ok(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void check_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void check_fail(struct check_report *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Adds what another report has of failures. */
+void check_report_add(struct check_report *all, const struct check_report *r);
 
 /* Nothing more comes from this part. */
 void check_done(struct check_report *r, enum check_part part);

@@ -5,9 +5,10 @@
 
 #include "base/clock.h"
 #include "base/iso_time.h"
+#include "base/sql_scan.h"
 #include "base/time_units.h"
+#include "config/queue.h"
 #include "link/pg_link.h"
-#include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
 
@@ -16,57 +17,89 @@
 #include <strings.h>
 
 /* The columns of sql/check_rows.sql. */
-enum { ACTIVE, NO_QUANTITY, NO_EXPIRY, NO_COUNTER, ROWS_COLUMNS };
+enum { ACTIVE, NO_UNITS, NO_EXPIRY, NO_COUNTER, NO_ID, IMPLAUSIBLE, ROWS_COLUMNS };
 
-/* With none active: is that a quiet moment, or is it called something else? */
-static void on_statuses(struct check_database *c, const struct pg_result *r,
-                        const struct pg_answer *answer)
+/* Whether a text of literals has this one, quoted, in this spelling or in any. */
+static bool has_literal(const char *list, const char *literal, size_t len, bool any_spelling)
 {
-    const char *active = mapping_name_text(NAME_ACTIVE);
-    const char *column = mapping_name_text(NAME_STATUS);
-    char list[512] = "";
+    for (const char *p = strchr(list, '\''); p != NULL; p = strchr(p + 1, '\'')) {
+        bool same = any_spelling ? strncasecmp(p + 1, literal, len) == 0
+                                 : strncmp(p + 1, literal, len) == 0;
+        if (same && strncmp(p + 1 + strnlen(p + 1, len), "'", 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether one of the literals of this SQL is a value that there is, or one but for capitals. */
+static bool names_value(const char *sql, const char *values, bool but_for_capitals)
+{
+    struct sql_token token = {.kind = SQL_END};
+    if (sql != NULL)
+        token = sql_scan(&sql);
+    for (; token.kind != SQL_END; token = sql_scan(&sql)) {
+        const char *literal = token.at + 1;
+        size_t len = token.len - 2;
+        if (token.kind != SQL_LITERAL || token.at[0] != '\'')
+            continue;
+        bool same = has_literal(values, literal, len, false);
+        if (but_for_capitals ? !same && has_literal(values, literal, len, true) : same)
+            return true;
+    }
+    return false;
+}
+
+/* With none active: is that a quiet moment, or is it called something else? It is quiet where rows
+ * have been released, or sold. */
+static void on_values(struct check_database *c, const struct pg_result *r,
+                      const struct pg_answer *answer)
+{
+    const struct queue *q = c->queue;
+    char list[640] = "", active[256];
     size_t used = 0;
-    bool known = false, alike = false;
+    check_sql(q->active.text, active, sizeof(active));
     if (r == NULL)
-        check_refused(c, "the question for the states", answer);
+        check_refused(c, "the question for the values that there are", answer);
     for (int i = 0; r != NULL && i < pg_result_rows(r) && used < sizeof(list); i++) {
-        const char *status = pg_result_text(r, i, 0);
-        known = known || strcmp(status, mapping_name_text(NAME_RELEASED)) == 0 ||
-                strcmp(status, "committed") == 0;
-        alike = alike || (strcasecmp(status, active) == 0 && strcmp(status, active) != 0);
-        int n = snprintf(list + used, sizeof(list) - used, "%s%s%s%s (%s)", i > 0 ? ", " : "",
-                         pg_result_null(r, i, 0) ? "NULL" : "'", status,
-                         pg_result_null(r, i, 0) ? "" : "'", pg_result_text(r, i, 1));
+        int n = snprintf(list + used, sizeof(list) - used, "%s%s (%s)", i > 0 ? ", " : "",
+                         pg_result_text(r, i, 0), pg_result_text(r, i, 1));
         used += n > 0 ? (size_t)n : 0;
     }
-    if (used > 0 && (alike || !known))
-        check_fail(c->report,
-                   "no row of table %s has %s = '%s', the only state that is ever released; there "
-                   "are %s: the API must call it so",
-                   mapping_name_text(NAME_RESERVATIONS), column, active, list);
+    bool known = names_value(q->released.text, list, false) ||
+                 has_literal(list, "committed", strlen("committed"), false);
+    if (used > 0 && (!known || names_value(q->active.text, list, true)))
+        check_wrong(
+            c, q->active.line,
+            "no row of table %s is active, %s, and nothing else is ever released; there are "
+            "%s of %s: the shop must call it so, or `active` must",
+            check_table(c, 0), active, list, c->columns);
     else if (used > 0)
-        check_note("no row of table %s has %s = '%s' now; there are %s",
-                   mapping_name_text(NAME_RESERVATIONS), column, active, list);
+        check_note("no row of table %s is active, %s now; there are %s", check_table(c, 0), active,
+                   list);
     check_next(c);
 }
 
-static void say_rows(struct check_database *c, const struct pg_result *r)
+static void on_values_question(struct check_database *c, const struct pg_result *r,
+                               const struct pg_answer *answer)
 {
-    const char *table = mapping_name_text(NAME_RESERVATIONS);
-    const char *stock = mapping_name_text(NAME_INVENTORY);
-    if (pg_result_int(r, 0, NO_QUANTITY) > 0)
-        check_note(
-            "%s active rows of table %s have no %s (NULL or NaN): their units cannot be given "
-            "back, and they are refused",
-            pg_result_text(r, 0, NO_QUANTITY), table, mapping_name_text(NAME_QUANTITY));
-    if (pg_result_int(r, 0, NO_EXPIRY) > 0)
-        check_note("%s active rows of table %s have no %s (NULL): they are never due",
-                   pg_result_text(r, 0, NO_EXPIRY), table, mapping_name_text(NAME_EXPIRES_AT));
+    if (r == NULL)
+        check_unknown("what values there are", answer);
+    if (r != NULL && pg_result_rows(r) == 1) {
+        snprintf(c->columns, sizeof(c->columns), "%s", pg_result_text(r, 0, 0));
+        check_ask(c, pg_result_text(r, 0, 1), 0, NULL, on_values);
+    } else {
+        check_next(c);
+    }
+}
+
+static void say_counters(struct check_database *c, const struct pg_result *r)
+{
+    const char *stock = check_table(c, 1);
     if (pg_result_int(r, 0, NO_COUNTER) == 0)
         return;
     if (statements_types(c->context->parts.statements)->counters_hidden)
-        check_fail(
-            c->report,
+        check_wrong(
+            c, c->queue->stock.table.line,
             "%s active rows are of products of which role %s sees no row in table %s, whose row "
             "security is in force: they are refused; let its policies show them",
             pg_result_text(r, 0, NO_COUNTER), c->role, stock);
@@ -77,9 +110,40 @@ static void say_rows(struct check_database *c, const struct pg_result *r)
             pg_result_text(r, 0, NO_COUNTER), stock);
 }
 
+static void say_rows(struct check_database *c, const struct pg_result *r)
+{
+    const struct queue *q = c->queue;
+    const char *table = check_table(c, 0);
+    int64_t active = pg_result_int(r, 0, ACTIVE), odd = pg_result_int(r, 0, IMPLAUSIBLE);
+    if (pg_result_int(r, 0, NO_UNITS) > 0)
+        check_note(
+            "%s active rows of table %s have no %s (NULL or NaN): their units cannot be given "
+            "back, and they are refused",
+            pg_result_text(r, 0, NO_UNITS), table, q->quantity.text);
+    if (pg_result_int(r, 0, NO_EXPIRY) > 0)
+        check_note("%s active rows of table %s have no %s (NULL): they are never due",
+                   pg_result_text(r, 0, NO_EXPIRY), table, q->expires_at.text);
+    if (pg_result_int(r, 0, NO_ID) > 0)
+        check_note("%s active rows of table %s have no %s (NULL): they are never due",
+                   pg_result_text(r, 0, NO_ID), table, q->id.text);
+    if (odd > 0 && odd * 2 > active - pg_result_int(r, 0, NO_EXPIRY))
+        check_wrong(
+            c, q->expires_at.line,
+            "%lld of %lld active rows of table %s have an %s that is no moment from 2001 to "
+            "9999 in %s: they are never due; `expires_unit` must be the other, ms or s",
+            (long long)odd, (long long)active, table, q->expires_at.text,
+            q->expires_unit == QUEUE_EXPIRES_MS ? "milliseconds" : "seconds");
+    else if (odd > 0)
+        check_note("%lld active rows of table %s have an %s that is no moment from 2001 to 9999: "
+                   "they are never due",
+                   (long long)odd, table, q->expires_at.text);
+    say_counters(c, r);
+}
+
 static void on_rows(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
+    const char *params[] = {c->tables[0], c->queue->active.text};
     if (r == NULL || pg_result_columns(r) != ROWS_COLUMNS) {
         check_refused(c, "the question for the active rows", answer);
         check_next(c);
@@ -87,7 +151,7 @@ static void on_rows(struct check_database *c, const struct pg_result *r,
     }
     say_rows(c, r);
     if (pg_result_int(r, 0, ACTIVE) == 0)
-        check_ask_template(c, QUESTION_STATUSES, on_statuses);
+        check_ask(c, question_text(QUESTION_VALUES), 2, params, on_values_question);
     else
         check_next(c);
 }
@@ -95,35 +159,6 @@ static void on_rows(struct check_database *c, const struct pg_result *r,
 void check_rows(struct check_database *c)
 {
     check_ask_template(c, QUESTION_ROWS, on_rows);
-}
-
-static void on_doubled(struct check_database *c, const struct pg_result *r,
-                       const struct pg_answer *answer)
-{
-    const char *table = mapping_name_text(NAME_INVENTORY);
-    const char *key = mapping_name_text(NAME_STOCK_PRODUCT_ID);
-    if (r == NULL)
-        check_refused(c, "the question for doubled counters", answer);
-    else if (pg_result_rows(r) > 0)
-        check_fail(c->report,
-                   "%s %s has %s rows in table %s%s: nobody can tell which of them holds its "
-                   "reservations, which are refused; leave one, and CREATE UNIQUE INDEX ON %s (%s)",
-                   key, pg_result_text(r, 0, 0), pg_result_text(r, 0, 1), table,
-                   pg_result_rows(r) > 1 ? ", and others have several too" : "", table, key);
-    else
-        check_note(
-            "no unique index of table %s has the key %s alone: a second row of a product would "
-            "keep its reservations from being released; CREATE UNIQUE INDEX ON %s (%s)",
-            table, key, table, key);
-    check_next(c);
-}
-
-void check_doubled(struct check_database *c)
-{
-    if (statements_types(c->context->parts.statements)->counter_unique)
-        check_next(c);
-    else
-        check_ask_template(c, QUESTION_DOUBLED, on_doubled);
 }
 
 static void on_oldest(struct check_database *c, const struct pg_result *r,

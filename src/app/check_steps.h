@@ -11,11 +11,13 @@ check_step check_seen;       /* ... what row security lets the role see */
 check_step check_statements; /* check_statements.c: each statement, by EXPLAIN */
 check_step check_states;     /* check_states.c: whether a row may become released */
 check_step check_rows;       /* check_rows.c: what is in the tables */
-check_step check_doubled;    /* ... two counters of a product */
+check_step check_doubled;    /* check_counters.c: two counters of a key */
+check_step check_totals;     /* ... totals that are no sums */
 check_step check_due;        /* ... what is due now, and since when */
 check_step check_indexes;    /* check_indexes.c: what they make cheap or dear */
 
-/* Frees what check_states keeps. */
+/* Frees what check_states keeps, and check_indexes. */
 void check_states_clear(struct check_database *c);
+void check_indexes_clear(struct check_database *c);
 
 #endif

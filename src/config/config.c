@@ -159,6 +159,7 @@ static int modifiers_read(struct config *c, const struct command_line *line,
     const char *most = line->modifiers[MODIFIER_MAX_REPAIRS];
     c->dry_run = line->modifiers[MODIFIER_DRY_RUN] != NULL;
     c->repair_stock = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL;
+    c->json = line->modifiers[MODIFIER_JSON] != NULL;
     c->yes = line->modifiers[MODIFIER_YES] != NULL;
     if (parse_int(most == NULL ? MAX_REPAIRS_PRESET : most, 0, MAX_REPAIRS_MAX, &c->max_repairs) !=
         0)
@@ -166,6 +167,11 @@ static int modifiers_read(struct config *c, const struct command_line *line,
                            "--max-repairs: \"%.100s\" is not allowed: a whole number from 0 to "
                            "1000000000",
                            most);
+    if (line->mode == MODE_REHEARSE &&
+        parse_int(line->mode_operand, 1, REHEARSE_MAX, &c->rehearse) != 0)
+        return config_fail(error,
+                           "--rehearse: \"%.100s\" is not allowed: a whole number from 1 to 10000",
+                           line->mode_operand);
     if (report != NULL && *report == '\0')
         return config_fail(error, "--report: \"\" is not allowed: a file's name, or - for stdout");
     if (copy_operand(line, MODIFIER_REPORT, &c->report, error) != 0)
@@ -190,6 +196,7 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
 
     c->log.service = c->service_name;
     c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
+                           c->mode == MODE_SHOW_SQL || c->mode == MODE_REHEARSE ||
                            (c->report != NULL && strcmp(c->report, "-") == 0);
     if (rc == 0 && served)
         rc = queues_read(c, &line, origins, &where);

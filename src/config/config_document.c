@@ -182,7 +182,8 @@ static void put_modes(FILE *out)
         fputs("| ", out);
         if (modes[i].letter != 0)
             fprintf(out, "`-%c`, ", modes[i].letter);
-        fprintf(out, "`%s` | %s |\n", modes[i].flag, modes[i].help);
+        fprintf(out, "`%s%s%s` | %s |\n", modes[i].flag, modes[i].operand == NULL ? "" : " ",
+                modes[i].operand == NULL ? "" : modes[i].operand, modes[i].help);
     }
 }
 

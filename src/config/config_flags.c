@@ -32,7 +32,7 @@ static void options_fill(struct option *options)
             *options++ = option_of(settings[i].other_flag, true, FLAG_OTHER + i);
     }
     for (int i = 0; i < MODES_N; i++)
-        *options++ = option_of(modes[i].flag, false, FLAG_MODE + i);
+        *options++ = option_of(modes[i].flag, modes[i].operand != NULL, FLAG_MODE + i);
     for (int i = 0; i < MODIFIERS_N; i++)
         *options++ = option_of(modifiers[i].flag, modifiers[i].operand != NULL, FLAG_MODIFIER + i);
     *options = (struct option){0};
@@ -49,12 +49,13 @@ static bool flag_known(const struct option *options, const char *argument, size_
     return false;
 }
 
-static int mode_set(struct command_line *line, const struct mode_flag *mode,
+static int mode_set(struct command_line *line, const struct mode_flag *mode, const char *operand,
                     const struct config_error *error)
 {
     if (line->mode_flag == NULL) {
         line->mode_flag = mode->flag;
         line->mode = mode->mode;
+        line->mode_operand = operand;
         return 0;
     }
     if (line->mode == mode->mode)
@@ -85,16 +86,17 @@ static int flag_take(struct command_line *line, const struct option *options, in
                      char *operand, const struct config_error *error)
 {
     int i = value & ~FLAG_KIND;
-    if ((value & FLAG_KIND) == FLAG_MODE)
-        return mode_set(line, &modes[i], error);
-
+    bool mode = (value & FLAG_KIND) == FLAG_MODE;
     bool modifier = (value & FLAG_KIND) == FLAG_MODIFIER;
-    const char *flag = modifier                            ? modifiers[i].flag
+    const char *flag = mode                                ? modes[i].flag
+                       : modifier                          ? modifiers[i].flag
                        : (value & FLAG_KIND) == FLAG_OTHER ? settings[i].other_flag
                                                            : settings[i].flag;
     /* --report --dry-run: a forgotten file name must not turn a dry run into a real one. */
     if (operand != NULL && flag_known(options, operand, strlen(operand)))
         return config_fail(error, "%s: its value is missing, %s is a flag", flag, operand);
+    if (mode)
+        return mode_set(line, &modes[i], operand, error);
     if (!modifier)
         return setting_set(line, i, flag, operand, error);
     line->modifiers[i] = operand == NULL ? "" : operand;
@@ -132,6 +134,7 @@ static int check_modifiers(const struct command_line *line, const struct config_
         [MODIFIER_REPORT] = reconcile,
         [MODIFIER_MAX_REPAIRS] = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL,
         [MODIFIER_QUEUE] = true,
+        [MODIFIER_JSON] = line->mode == MODE_REHEARSE,
         [MODIFIER_YES] = line->mode == MODE_DAEMON || line->mode == MODE_ONCE,
     };
     for (int i = 0; i < MODIFIERS_N; i++)

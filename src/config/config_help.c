@@ -99,7 +99,7 @@ static void put_modes(FILE *out)
             (void)snprintf(flag, sizeof(flag), "-%c, %s", modes[i].letter, modes[i].flag);
         else
             (void)snprintf(flag, sizeof(flag), "%s", modes[i].flag);
-        put_flag(out, flag, NULL, modes[i].help);
+        put_flag(out, flag, modes[i].operand, modes[i].help);
     }
     fputs("\nModifiers:\n", out);
     for (int i = 0; i < MODIFIERS_N; i++) {

@@ -289,18 +289,23 @@ const struct setting *const secret_settings[CONFIG_SECRETS_N] = {
 };
 
 const struct mode_flag modes[MODES_N] = {
-    {"--once", 0, MODE_ONCE,
+    {"--once", NULL, 0, MODE_ONCE,
      "release every expired reservation in Postgres, then exit; works without Redis"},
-    {"--reconcile", 0, MODE_RECONCILE,
+    {"--reconcile", NULL, 0, MODE_RECONCILE,
      "compare Postgres, Redis and the stock counters, repair what differs, then exit"},
-    {"--status", 0, MODE_STATUS,
+    {"--status", NULL, 0, MODE_STATUS,
      "print queue depth, what is overdue, the next due time, failures and clocks"},
-    {"--healthcheck", 0, MODE_HEALTHCHECK,
+    {"--healthcheck", NULL, 0, MODE_HEALTHCHECK,
      "ask the daemon's own /readyz on this host; exit 0 or 1"},
-    {"--check-config", 0, MODE_CHECK_CONFIG,
+    {"--check-config", NULL, 0, MODE_CHECK_CONFIG,
      "check settings, both servers, tables, columns and grants; change nothing"},
-    {"--help", 'h', MODE_HELP, "print a summary of modes and settings"},
-    {"--version", 'V', MODE_VERSION, "print the version and those of hiredis, libpq and libevent"},
+    {"--show-sql", NULL, 0, MODE_SHOW_SQL,
+     "print every statement, as made for this database, and the grants that they need"},
+    {"--rehearse", "N", 0, MODE_REHEARSE,
+     "release up to N due reservations a queue, roll back, print what would change"},
+    {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
+    {"--version", NULL, 'V', MODE_VERSION,
+     "print the version and those of hiredis, libpq and libevent"},
 };
 
 const struct modifier_flag modifiers[MODIFIERS_N] = {
@@ -316,6 +321,7 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_QUEUE] = {"--queue", "NAME", "any mode", "this queue only, not all of them"},
     [MODIFIER_YES] = {"--yes", NULL, "the daemon or --once",
                       "go on beyond SWEEPER_FIRST_RUN_LIMIT"},
+    [MODIFIER_JSON] = {"--json", NULL, "--rehearse", "JSON on a terminal too"},
 };
 
 const char *const exit_statuses[EXIT_STATUSES_N] = {

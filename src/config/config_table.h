@@ -71,12 +71,13 @@ extern const struct setting *const secret_settings[CONFIG_SECRETS_N];
 
 struct mode_flag {
     const char *flag;
-    char letter; /* 0: none */
+    const char *operand; /* NULL: takes none */
+    char letter;         /* 0: none */
     enum mode mode;
     const char *help;
 };
 
-#define MODES_N 7
+#define MODES_N 9
 extern const struct mode_flag modes[MODES_N];
 
 enum modifier {
@@ -86,6 +87,7 @@ enum modifier {
     MODIFIER_MAX_REPAIRS,
     MODIFIER_QUEUE,
     MODIFIER_YES,
+    MODIFIER_JSON,
 };
 
 struct modifier_flag {
@@ -95,13 +97,14 @@ struct modifier_flag {
     const char *help;
 };
 
-#define MODIFIERS_N 6
+#define MODIFIERS_N 7
 extern const struct modifier_flag modifiers[MODIFIERS_N];
 
 /* What each exit status means. */
 #define EXIT_STATUSES_N 4
 extern const char *const exit_statuses[EXIT_STATUSES_N];
 
+#define REHEARSE_MAX INT64_C(10000)
 #define MAX_REPAIRS_PRESET "1000"
 #define MAX_REPAIRS_MAX INT64_C(1000000000)
 
@@ -119,6 +122,7 @@ int config_fail(const struct config_error *error, const char *format, ...)
 struct command_line {
     enum mode mode;
     const char *mode_flag;              /* NULL: the daemon */
+    const char *mode_operand;           /* NULL: the mode takes none */
     const char *modifiers[MODIFIERS_N]; /* the operand, "" when it takes none; NULL: not given */
     char *settings[SETTINGS_N];         /* owned; NULL: not given */
     const char *flags[SETTINGS_N];      /* by which flag it was given */

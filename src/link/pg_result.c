@@ -46,6 +46,13 @@ size_t pg_result_len(const struct pg_result *r, int row, int col)
     return (size_t)PQgetlength(r, row, col);
 }
 
+int64_t pg_result_affected(const struct pg_result *r)
+{
+    int64_t n = 0;
+    /* Which it only reads. */
+    return parse_int(PQcmdTuples((PGresult *)r), 0, INT64_MAX, &n) == 0 ? n : 0;
+}
+
 int64_t pg_result_int(const struct pg_result *r, int row, int col)
 {
     int64_t value = 0;

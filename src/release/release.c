@@ -43,6 +43,11 @@ static const char *begin_sql(bool alone, bool no_wait)
     return no_wait ? settings_no_wait_sql : settings_sql;
 }
 
+const char *release_settings(bool alone)
+{
+    return begin_sql(alone, false);
+}
+
 /* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
 static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
@@ -134,6 +139,29 @@ static int recheck_all(struct request *q, const struct pg_answer *answer)
     return send(q, false);
 }
 
+void release_judge(struct release_result *result, const struct pg_answer *answer,
+                   char sentence[RELEASE_SENTENCE])
+{
+    *result = (struct release_result){.fault = RELEASE_OK,
+                                      .sqlstate = answer->sqlstate,
+                                      .message = answer->message,
+                                      .table = answer->table,
+                                      .sent_us = answer->sent_us,
+                                      .received_us = answer->received_us};
+    if (answer->status == PG_UNKNOWN) {
+        result->fault = RELEASE_UNKNOWN;
+    } else if (ask_is_stale(answer)) {
+        result->fault = RELEASE_STALE;
+    } else if (answer->status == PG_REFUSED) {
+        const char *refusal = read_refusal(answer, sentence, RELEASE_SENTENCE);
+        if (refusal != NULL) {
+            result->sqlstate = refusal;
+            result->message = sentence;
+        }
+        result->fault = release_classify(result->sqlstate, answer->inside && refusal == NULL);
+    }
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct request *q = arg;
@@ -146,25 +174,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         if (!outdated && send(q, true) == 0)
             return;
     }
-    char sentence[512];
-    struct release_result result = {.fault = RELEASE_OK,
-                                    .sqlstate = answer->sqlstate,
-                                    .message = answer->message,
-                                    .table = answer->table,
-                                    .sent_us = answer->sent_us,
-                                    .received_us = answer->received_us};
-    if (answer->status == PG_UNKNOWN) {
-        result.fault = RELEASE_UNKNOWN;
-    } else if (ask_is_stale(answer) || (doubtful && outdated)) {
+    char sentence[RELEASE_SENTENCE];
+    struct release_result result;
+    release_judge(&result, answer, sentence);
+    if (doubtful && outdated) {
         result.fault = RELEASE_STALE;
-    } else if (answer->status == PG_REFUSED) {
-        const char *refusal = read_refusal(answer, sentence, sizeof(sentence));
-        if (refusal != NULL) {
-            result.sqlstate = refusal;
-            result.message = sentence;
-        }
-        result.fault = release_classify(result.sqlstate, answer->inside && refusal == NULL);
-    } else if (read_outcomes(q, answer) != 0) {
+    } else if (result.fault == RELEASE_OK && read_outcomes(q, answer) != 0) {
         for (size_t i = 0; i < q->n; i++)
             q->items[i]->outcome = OUTCOME_NONE;
         result.fault = RELEASE_UNKNOWN; /* it committed, but nobody can say what */
@@ -182,6 +197,28 @@ static char *id_array(struct item *const *items, size_t n)
     for (size_t i = 0; i < n; i++)
         pg_array_add(&ids, items[i]->id, items[i]->id_len);
     return pg_array_finish(&ids);
+}
+
+/* Makes a rehearsal of n queries, the first of which are the settings: between BEGIN and ROLLBACK,
+ * with a look at the ids before and after. None of them may be sent twice. Returns how many there
+ * are then. */
+static int rehearse(struct ask_query *queries, int n, const struct release_rehearsal *rehearsal,
+                    const char *const *ids)
+{
+    const struct ask_query last[] = {
+        {.sql = "SET CONSTRAINTS ALL IMMEDIATE"}, /* what waits for a COMMIT that never comes */
+        {.sql = rehearsal->after, .nparams = 1, .params = ids},
+        {.sql = "ROLLBACK"}};
+    assert(n + RELEASE_REHEARSAL_MORE <= ASK_QUERIES_MAX);
+    memmove(queries + 3, queries + 1, ((size_t)n - 1) * sizeof(*queries));
+    queries[1] = queries[0];
+    queries[0] = (struct ask_query){.sql = "BEGIN"};
+    queries[2] = (struct ask_query){.sql = rehearsal->before, .nparams = 1, .params = ids};
+    n += 2;
+    for (int i = 0; i < n; i++)
+        queries[i].often = queries[i].isolates = false;
+    memcpy(queries + n, last, sizeof(last));
+    return n + 3;
 }
 
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
@@ -208,7 +245,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     bool small = n <= NAMED_IDS_MAX && !rows_first;
     const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
     const char *params[] = {ids, lock_timeout, alone_timeout, places};
-    struct ask_query queries[4] = {
+    struct ask_query queries[ASK_QUERIES_MAX] = {
         {.sql = begin_sql(alone, options->no_wait),
          .nparams = alone ? 3 : 2,
          .params = settings,
@@ -226,6 +263,8 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     if (explaining && types->meddled)
         queries[n_queries++] = (struct ask_query){
             .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params, .often = small};
+    if (options->rehearsal != NULL)
+        n_queries = rehearse(queries, n_queries, options->rehearsal, params);
     /* Half as long again as the server allows itself: then the connection is dead. */
     const struct ask_options ask = {.statements = options->statements,
                                     .clock = options->clock,

@@ -2,6 +2,12 @@
 #ifndef RS_SQL_TEXTS_H
 #define RS_SQL_TEXTS_H
 
+/* What stands before a text: what it is for, and its parameters, as comments of SQL. */
+struct sql_head {
+    const char *text, *head;
+};
+extern const struct sql_head sql_heads[]; /* up to one of NULLs */
+
 /* Of all statements. */
 extern const char sql_parts[];
 
@@ -31,7 +37,14 @@ extern const char sql_check_guards[];
 extern const char sql_check_seen[];
 extern const char sql_check_states[];
 extern const char sql_check_rows[];
-extern const char sql_check_statuses[];
+extern const char sql_show_names[];
+extern const char sql_check_values[];
+extern const char sql_check_totals[];
+extern const char sql_check_plan_id[];
+extern const char sql_check_plan_due[];
+extern const char sql_check_plan_counter[];
+extern const char sql_rehearse_before[];
+extern const char sql_rehearse_after[];
 extern const char sql_check_doubled[];
 extern const char sql_check_blocker[];
 

@@ -134,6 +134,37 @@ const struct mapping_types *statements_types(const struct statements *s)
     return &s->types;
 }
 
+static const struct {
+    const char *text;
+    unsigned form;
+} sources[STATEMENT_COUNT] = {
+    [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
+    [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
+    [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
+    [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
+    [STATEMENT_RELEASE_BACKLOG] = {sql_release_backlog, 0},
+    [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
+    [STATEMENT_PRODUCTS] = {sql_products, 0},
+    [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
+    [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
+    [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
+    [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
+    [STATEMENT_BEGIN] = {sql_begin, 0},
+    [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
+    [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
+    [STATEMENT_LOOKUP] = {sql_lookup, 0},
+    [STATEMENT_STOCK] = {sql_stock, 0},
+    [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
+    [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
+    [STATEMENT_BLOCKERS] = {sql_blockers, 0},
+};
+
+const char *statements_source(enum statement which)
+{
+    assert(which < STATEMENT_COUNT);
+    return sources[which].text;
+}
+
 /* Some are made for one shape of queue alone. */
 static bool is_of_use(const struct mapping_types *types, enum statement which)
 {
@@ -156,30 +187,6 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
 
 static int render(struct statements *s, struct load *load)
 {
-    static const struct {
-        const char *text;
-        unsigned form;
-    } sources[STATEMENT_COUNT] = {
-        [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
-        [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
-        [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
-        [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
-        [STATEMENT_RELEASE_BACKLOG] = {sql_release_backlog, 0},
-        [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
-        [STATEMENT_PRODUCTS] = {sql_products, 0},
-        [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
-        [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
-        [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
-        [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
-        [STATEMENT_BEGIN] = {sql_begin, 0},
-        [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
-        [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
-        [STATEMENT_LOOKUP] = {sql_lookup, 0},
-        [STATEMENT_STOCK] = {sql_stock, 0},
-        [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
-        [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
-        [STATEMENT_BLOCKERS] = {sql_blockers, 0},
-    };
     drop_texts(s);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         s->texts[i] = is_of_use(&s->types, (enum statement)i)

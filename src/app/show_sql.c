@@ -1,0 +1,173 @@
+/* --show-sql: every statement as it would be sent to this database, queue by queue, and the grants
+ * that they need. Each ends with a semicolon and has its purpose and its parameters before it, so
+ * that it can be given to PREPARE and EXPLAIN. */
+#include "app/modes.h"
+#include "app/queue_session.h"
+#include "app/statement_names.h"
+#include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
+#include "link/pg_link.h"
+#include "release/release.h"
+#include "store/assignments.h"
+#include "store/mapping.h"
+#include "store/questions.h"
+#include "store/statements.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEADLINE_US (10 * SECOND_US)
+
+struct show {
+    const struct queue *queue;
+    const char *error; /* why there are no statements; NULL */
+    char text[PG_MESSAGE_SIZE];
+    char *tables[2]; /* quoted as in SQL: holds, counters (NULL: there are none) */
+};
+
+static void print_sql(const char *sql)
+{
+    size_t len = strlen(sql);
+    while (len > 0 && (sql[len - 1] == '\n' || sql[len - 1] == ' '))
+        len--;
+    printf("%.*s\n;\n", (int)len, sql);
+}
+
+static void print_question(const char *what, enum question_id which)
+{
+    printf("\n-- %s\n--\n%s", what, question_head(question_text(which)));
+    print_sql(question_text(which));
+}
+
+static void print_statements(const struct statements *s)
+{
+    const struct mapping_types *types = statements_types(s);
+    printf("\n-- the settings of a release, before it in its transaction\n"
+           "-- $1 lock_timeout, $2 statement_timeout, $3 lock_timeout while it waits for another "
+           "release\n");
+    print_sql(release_settings(true));
+    printf("\n-- the settings of the release of a backlog\n-- $1 lock_timeout, $2 "
+           "statement_timeout\n");
+    print_sql(release_settings(false));
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        enum statement which = (enum statement)i;
+        const char *text = statements_text(s, which);
+        if (!statement_is_used(which, types, text))
+            continue;
+        printf("\n-- %s\n--\n%s", statement_name(which), question_head(statements_source(which)));
+        print_sql(text);
+    }
+    print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
+    print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
+    print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
+}
+
+/* "status", "updated_at": a column of a grant. */
+static void print_column(struct pg_link *link, const char *name, int *n)
+{
+    char *quoted = pg_link_quote_ident(link, name);
+    printf("%s%s", (*n)++ > 0 ? ", " : "", quoted != NULL ? quoted : "?");
+    free(quoted);
+}
+
+/* "UPDATE (status)", or of the whole table where the assignments do not say which columns. */
+static void print_update(struct pg_link *link, const char *sql, const char *first,
+                         const char *second)
+{
+    struct assignments changes = {0};
+    int n = 0;
+    if (sql != NULL && assignments_read(&changes, sql) != 0) {
+        printf("UPDATE");
+        return;
+    }
+    printf("UPDATE (");
+    if (first != NULL)
+        print_column(link, first, &n);
+    if (second != NULL)
+        print_column(link, second, &n);
+    for (size_t i = 0; i < changes.n; i++)
+        print_column(link, changes.list[i].column, &n);
+    printf(")");
+    assignments_clear(&changes);
+}
+
+static void print_grants(const struct show *show, struct pg_link *link, const struct pg_result *r)
+{
+    const struct queue *q = show->queue;
+    printf("\n-- the grants that these need\n");
+    for (int i = 0; i < pg_result_rows(r); i++) {
+        const char *role = pg_result_text(r, i, 0);
+        const char *table = pg_result_null(r, i, 1) ? show->tables[i] : pg_result_text(r, i, 1);
+        if (!pg_result_null(r, i, 2))
+            printf("GRANT USAGE ON SCHEMA %s TO %s;\n", pg_result_text(r, i, 2), role);
+        printf("GRANT SELECT, ");
+        if (i == 1)
+            print_update(link, q->stock.set.text, q->stock.free.text, q->stock.held.text);
+        else if (q->deletes) /* they are locked FOR UPDATE */
+            printf("UPDATE, DELETE");
+        else
+            print_update(link, q->released.text, NULL, NULL);
+        printf(" ON %s TO %s;\n", table, role);
+    }
+    if (q->nalso > 0)
+        printf("-- and what the statements of `also` read and change\n");
+}
+
+static void on_names(void *arg, const struct pg_answer *answer)
+{
+    struct queue_session *s = arg;
+    const struct show *show = s->arg;
+    if (answer->status != PG_DONE) {
+        queue_session_failed(s, answer->message);
+        return;
+    }
+    print_grants(show, s->link, answer->results[0]);
+    if (show->error != NULL)
+        queue_session_failed(s, show->error);
+    else
+        queue_session_end(s, EXIT_DONE);
+}
+
+static void begin(struct queue_session *s, const char *error)
+{
+    struct show *show = s->arg;
+    show->tables[0] = mapping_table(&show->queue->table, s->link);
+    if (show->queue->stock.table.name != NULL)
+        show->tables[1] = mapping_table(&show->queue->stock.table, s->link);
+    const char *params[] = {show->tables[0], show->tables[1]};
+    const struct pg_query query = {
+        .sql = question_text(QUESTION_NAMES), .nparams = 2, .params = params};
+    printf("-- queue %s, table %s, at %s\n", show->queue->name, show->queue->table.written,
+           context_postgres(&s->context));
+    if (error != NULL)
+        snprintf(show->text, sizeof(show->text), "%s", error);
+    show->error = error != NULL ? show->text : NULL;
+    if (error == NULL)
+        print_statements(s->context.parts.statements);
+    if (pg_link_send(s->link, &query, 1, DEADLINE_US, on_names, s) != 0)
+        queue_session_failed(s, error != NULL ? error : "the connection to Postgres was lost");
+}
+
+static void end(struct queue_session *s)
+{
+    struct show *show = s->arg;
+    free(show->tables[0]);
+    free(show->tables[1]);
+}
+
+int show_sql_run(const struct config *config)
+{
+    int status = EXIT_DONE;
+    for (int i = 0; i < config_queues(config); i++) {
+        const struct config *queue = config_queue(config, i);
+        struct show show = {.queue = queue->queue};
+        const struct queue_session_work work = {"reservation-sweeper show-sql", begin, end, &show};
+        if (i > 0)
+            printf("\n");
+        status = queue_session_worse(status, queue_session_run(queue, &work));
+    }
+    return status;
+}

@@ -1,0 +1,34 @@
+/* What each statement is for, in words. */
+#include "app/statement_names.h"
+
+static const char *const names[STATEMENT_COUNT] = {
+    [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
+    [STATEMENT_RELEASE_CAREFUL] = "the release",
+    [STATEMENT_RELEASE_WAITING] = "the release that waits",
+    [STATEMENT_RELEASE_BULK] = "the release of a backlog",
+    [STATEMENT_RELEASE_BACKLOG] = "the release of a backlog by places",
+    [STATEMENT_RELEASE_CHECK] = "the check of a release",
+    [STATEMENT_PRODUCTS] = "the question for the products of reservations",
+    [STATEMENT_DUE_ROWS] = "the feed's poll",
+    [STATEMENT_DUE_ROWS_NEXT] = "the feed's next page",
+    [STATEMENT_DUE_COUNT] = "the count of what is due",
+    [STATEMENT_LATE_ROWS] = "the question for what is late",
+    [STATEMENT_BEGIN] = "the beginning of a reconciliation",
+    [STATEMENT_ACTIVE_ROWS] = "a reconciliation's page",
+    [STATEMENT_TIED_ROWS] = "a reconciliation's page of one moment",
+    [STATEMENT_LOOKUP] = "a reconciliation's lookup of ids",
+    [STATEMENT_STOCK] = "the comparison of counters",
+    [STATEMENT_STOCK_LOCK] = "the lock of a counter",
+    [STATEMENT_STOCK_REPAIR] = "the repair of a counter",
+    [STATEMENT_BLOCKERS] = "the question for who holds a lock",
+};
+
+const char *statement_name(enum statement which)
+{
+    return names[which] != NULL ? names[which] : "a statement";
+}
+
+bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)
+{
+    return text[0] != '\0' && (which != STATEMENT_RELEASE_CHECK || types->meddled);
+}
