@@ -42,6 +42,7 @@ struct queue_stock {
     struct queue_text free, held, total;   /* columns, each optional */
     struct queue_text set;                 /* SQL assignments, optional */
     struct queue_text counted;             /* SQL condition; NULL: as active */
+    bool shared; /* another queue of the file, whether served or not, has its counters there too */
 };
 
 struct queue {

@@ -49,6 +49,7 @@ struct health_report {
     int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
+    const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
     bool stopping;
     bool starting; /* too early to say, and for too short a time to mind */
 

@@ -33,10 +33,15 @@ struct reconcile_result {
     const char *error;      /* one sentence, "" when ok; ends with the callback */
     bool taken;             /* !ok: another reconciliation is running, which `error` names */
     int64_t counts[COUNTS]; /* by enum reconcile_count */
+    const char *stock_unchecked; /* why counters were not compared, so that their figures are none;
+                                    static storage; NULL: they were, or there are none */
     bool dry_run;
     int64_t finished_us; /* the host's wall clock */
     int64_t duration_ms;
 };
+
+/* Whether a figure says anything: those of counters that were not compared do not. */
+bool reconcile_counted(const struct reconcile_result *result, enum reconcile_count count);
 
 /* parts must outlive it. NULL: out of memory or file descriptors. */
 struct reconcile *reconcile_new(struct parts *parts, const struct reconcile_options *options);

@@ -14,6 +14,7 @@
 struct breakers;
 struct blockers;
 struct config;
+struct first_run;
 struct locked;
 struct loop;
 struct pg_watch;
@@ -37,6 +38,7 @@ struct parts {
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
     struct blockers *blockers;
+    struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */
     struct server_clock redis_clock; /* for display only */

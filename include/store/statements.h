@@ -66,6 +66,8 @@ enum statement {
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */
     STATEMENT_DUE_COUNT,
+    STATEMENT_DUE_FIRST, /* what is due at the start */
+    STATEMENT_ODD_ROWS,  /* where an id may be NULL, or times are numbers */
     STATEMENT_LATE_ROWS,
     STATEMENT_BEGIN,
     STATEMENT_ACTIVE_ROWS,

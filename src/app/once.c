@@ -12,6 +12,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "release/drain.h"
+#include "release/first_run.h"
 #include "release/refusal_log.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -29,6 +30,7 @@ struct once {
     const struct config *config;
     struct pg_link *links[MAX_LINKS];
     int nlinks;
+    struct first_run *first_run;
     struct drain *drain;
     struct timer *connecting; /* 5 s for both servers */
     bool redis_decided;       /* up, or known to be out of reach */
@@ -95,6 +97,28 @@ static void on_count(void *arg, const struct pg_answer *answer)
     completed(o);
 }
 
+static void start(struct once *o)
+{
+    const struct drain_options drain = {
+        .parts = &o->context.parts, .links = o->links, .nlinks = o->nlinks};
+    o->drain = drain_new(&drain);
+    if (o->drain == NULL)
+        failed(o, "out of memory");
+    else
+        drain_run(o->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, o);
+}
+
+static void on_first_run(void *arg)
+{
+    struct once *o = arg;
+    if (o->ended)
+        return;
+    if (first_run_may_release(o->first_run))
+        start(o);
+    else
+        failed(o, first_run_reason(o->first_run));
+}
+
 static void on_statements(void *arg, const char *error)
 {
     struct once *o = arg;
@@ -113,13 +137,7 @@ static void on_statements(void *arg, const char *error)
             failed(o, "the connection to Postgres was lost");
         return;
     }
-    const struct drain_options drain = {
-        .parts = &o->context.parts, .links = o->links, .nlinks = o->nlinks};
-    o->drain = drain_new(&drain);
-    if (o->drain == NULL)
-        failed(o, "out of memory");
-    else
-        drain_run(o->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, o);
+    first_run_ask(o->first_run, o->links[0], on_first_run, o);
 }
 
 /* Works with the connections that are up; one is enough. */
@@ -227,7 +245,9 @@ static int set_up(struct once *o)
         if (o->links[o->nlinks] == NULL)
             return -1;
     }
-    if (o->connecting == NULL || context_on_end(&o->context, on_signal, o) != 0)
+    o->first_run = first_run_new(&o->context.parts, true);
+    if (o->connecting == NULL || o->first_run == NULL ||
+        context_on_end(&o->context, on_signal, o) != 0)
         return -1;
     return 0;
 }
@@ -261,6 +281,7 @@ static void run_queue(struct once *o, const struct config *config, bool without_
     for (int i = 0; i < o->nlinks; i++)
         pg_link_free(o->links[i]);
     drain_free(o->drain);
+    first_run_free(o->first_run);
     timer_free(o->connecting);
     context_close(&o->context);
 }

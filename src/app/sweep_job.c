@@ -9,6 +9,7 @@
 #include "link/pg_link.h"
 #include "release/breakers.h"
 #include "release/drain.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 #include "store/statements.h"
 
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 
 #define CONNECT_US (5 * SECOND_US)
+#define OUT_OF_REACH "Postgres is out of reach"
 #define STATEMENTS_US (50 * MS_US) /* between looks whether a worker has made them */
 
 struct sweep_job {
@@ -67,14 +69,22 @@ static void on_turn(void *arg)
 {
     struct sweep_job *j = arg;
     int64_t left_us = j->cleanup.began_us + CONNECT_US - clock_mono_us();
+    const struct first_run *first = j->parts->first_run;
+    bool may = first_run_may_release(first);
     if (j->stopping)
         finish(j, "the sweeper is stopping", true);
-    else if (pg_link_up(j->link) && statements_ready(j->parts->statements))
+    else if (first_run_stopped(first))
+        finish(j, first_run_reason(first), true);
+    else if (pg_link_up(j->link) && statements_ready(j->parts->statements) && may)
         start(j);
     else if (pg_link_up(j->link) && statements_problem(j->parts->statements)[0] != '\0')
         finish(j, statements_problem(j->parts->statements), true);
     else if (left_us <= 0)
-        finish(j, j->reason[0] != '\0' ? j->reason : "Postgres is out of reach", true);
+        finish(j,
+               j->reason[0] != '\0' ? j->reason
+               : may                ? OUT_OF_REACH
+                                    : first_run_reason(first),
+               true);
     else
         timer_after_us(j->turn, pg_link_up(j->link) ? STATEMENTS_US : left_us);
 }
@@ -82,7 +92,7 @@ static void on_turn(void *arg)
 static void on_state(void *arg, bool up, const char *reason)
 {
     struct sweep_job *j = arg;
-    snprintf(j->reason, sizeof(j->reason), "%s%s", up ? "" : "Postgres is out of reach: ", reason);
+    snprintf(j->reason, sizeof(j->reason), "%s%s", up ? "" : OUT_OF_REACH ": ", reason);
     if (up && !j->over && j->drain == NULL)
         timer_after_us(j->turn, 0);
 }

@@ -6,6 +6,7 @@
 
 #include "config/queue_read.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,10 +265,34 @@ static int refuse_name(const struct queue_list *list, const char *name,
                        name, names);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* A table without a schema may be that of any. */
+static bool same_counters(const struct queue *a, const struct queue *b)
+{
+    const struct queue_table *x = &a->stock.table, *y = &b->stock.table;
+    return x->name != NULL && same_text(x->name, y->name) &&
+           (x->schema == NULL || y->schema == NULL || same_text(x->schema, y->schema)) &&
+           same_text(a->database.text, b->database.text);
+}
+
+/* Of all queues, before some are left out. */
+static void note_shared(struct queue_list *list)
+{
+    for (int i = 0; i < list->n; i++)
+        for (int j = 0; j < list->n; j++)
+            if (i != j && same_counters(&list->all[i]->queue, &list->all[j]->queue))
+                list->all[i]->queue.stock.shared = true;
+}
+
 /* Takes the queues out of the list, or the one that is asked for. */
 static int list_take(struct queues *q, struct queue_list *list, const char *name,
                      const struct config_error *error)
 {
+    assert(list->n > 0);
     q->all = calloc((size_t)list->n, sizeof(*q->all));
     if (q->all == NULL)
         return config_fail(error, "memory ran out");
@@ -313,6 +338,8 @@ int config_queues_read(struct config *c, const struct queues_origin *origin,
         return config_fail(error, "memory ran out");
 
     int rc = text_parse(q, &list, error);
+    if (rc == 0)
+        note_shared(&list);
     if (rc == 0)
         rc = list_take(q, &list, c->queue_name, error);
     queue_list_clear(&list);

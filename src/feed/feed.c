@@ -1,9 +1,10 @@
 /* The feed: keeps the due queue true to Postgres, and releases without it while it cannot be used.
  *
- * It does one thing at a time, over one connection: read the catalog, ask Redis for the feeder's
- * role, poll, or release straight from Postgres. Which is next is feed_plan.c's to say, of
- * wake-ups with a reason each; poke() asks it, and starts what it says. Every event (an answer, a
- * timer, a server that comes or goes) changes the plan, and then pokes.
+ * It does one thing at a time, over one connection: read the catalog, ask once what is due at the
+ * start (release/first_run.h), ask Redis for the feeder's role, poll, or release straight from
+ * Postgres. Which is next is feed_plan.c's to say, of wake-ups with a reason each; poke() asks it,
+ * and starts what it says. Every event (an answer, a timer, a server that comes or goes) changes
+ * the plan, and then pokes.
  *
  * The parts: poll.c reads Postgres page by page and mirrors each page (mirror.c); direct.c runs the
  * passes; overdue.c judges what the polls find late, and names what nothing in Redis leads to,
@@ -21,13 +22,14 @@
 #include "feed/data_loss.h"
 #include "feed/direct.h"
 #include "feed/failing.h"
-#include "feed/feed_plan.h"
+#include "feed/feed_private.h"
 #include "feed/feeder.h"
 #include "feed/lost.h"
 #include "feed/overdue.h"
 #include "feed/poll.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
@@ -37,28 +39,6 @@
 
 #define BACKOFF_MAX_US (5 * SECOND_US)
 #define RENEW_GAP_US (5 * SECOND_US) /* however often other connections are lost */
-
-struct feed {
-    struct parts *parts;
-    struct feed_events events;
-    struct pg_link *link;
-    struct poll *poll;
-    struct direct *direct;
-    struct overdue *overdue;
-    struct feeder *feeder;
-    struct lost *lost;
-    struct data_loss *data_loss;
-    struct timer *wake;
-    struct timer *stopped;
-
-    struct feed_plan plan;
-    int64_t renewed_us;      /* when the link was last given up for another's loss; 0: never */
-    int64_t last_success_us; /* Postgres's time */
-    struct outage failing;   /* polls or passes, by no fault of a server that is out of reach */
-
-    event_cb *done; /* of feed_stop; NULL: not asked for, or called */
-    void *done_arg;
-};
 
 /* What was under way is over, as the plan knows. */
 static void go_on(struct feed *f)
@@ -103,6 +83,17 @@ static void start_catalog(struct feed *f)
         return;
     feed_plan_idle(&f->plan);
     timer_after_us(f->wake, FEED_RETRY_US);
+}
+
+/* What waited for it goes on, too. */
+static void on_first_run(void *arg)
+{
+    struct feed *f = arg;
+    bool may = first_run_may_release(f->first_run);
+    feed_plan_first(&f->plan, first_run_wants_again(f->first_run), !may, clock_mono_us());
+    if (may)
+        f->events.on_statements(f->events.arg);
+    go_on(f);
 }
 
 static void note_poll_failure(struct feed *f, const char *error)
@@ -189,6 +180,9 @@ static void poke(struct feed *f)
         break;
     case STEP_CATALOG:
         start_catalog(f);
+        break;
+    case STEP_FIRST:
+        first_run_ask(f->first_run, f->link, on_first_run, f);
         break;
     case STEP_PASS:
         direct_run(f->direct, 0, on_pass, f);
@@ -306,8 +300,9 @@ static int make_parts(struct feed *f, struct engine *lanes)
     f->overdue = overdue_new(parts, &overdue);
     f->lost = lost_new(parts, on_mirrored, f);
     f->feeder = feeder_new(parts, &feeder);
+    f->first_run = parts->first_run = first_run_new(parts, false);
     if (f->link == NULL || f->wake == NULL || f->stopped == NULL || f->data_loss == NULL ||
-        f->overdue == NULL || f->lost == NULL || f->feeder == NULL)
+        f->overdue == NULL || f->lost == NULL || f->feeder == NULL || f->first_run == NULL)
         return -1;
     const struct poll_options poll = {
         .overdue = f->overdue, .on_mirrored = on_mirrored, .on_done = on_polled, .arg = f};
@@ -349,6 +344,8 @@ void feed_free(struct feed *f)
     data_loss_free(f->data_loss);
     lost_free(f->lost);
     feeder_free(f->feeder);
+    f->parts->first_run = NULL;
+    first_run_free(f->first_run);
     free(f);
 }
 
@@ -362,7 +359,7 @@ void feed_redis_changed(struct feed *f)
     overdue_redis_changed(f->overdue);
     data_loss_redis_changed(f->data_loss);
     if (parts_redis_usable(f->parts))
-        feed_plan_redis_usable(&f->plan, clock_mono_us());
+        feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run), clock_mono_us());
     poke(f);
 }
 

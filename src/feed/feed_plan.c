@@ -30,6 +30,8 @@ static const struct {
 } rules[NUM_WAKEUPS] = {
     /* statements.h says when: after a reconnect, a failed statement, and now and then. */
     [WAKEUP_CATALOG] = {.step = STEP_CATALOG, .redis = ANY, .unready = true},
+    /* Once, before anything is released; Redis may know that this queue was accepted before. */
+    [WAKEUP_FIRST] = {.step = STEP_FIRST, .redis = USABLE | DEGRADED, .first = true},
     /* Direct mode. Its time is kept while Redis is used: due at once when it is not any more. */
     [WAKEUP_DIRECT] = {.step = STEP_PASS, .redis = DEGRADED},
     /* Something may have been missed. */
@@ -101,7 +103,7 @@ enum feed_step feed_plan_next(const struct feed_plan *p, const struct feed_sight
             return rules[i].step;
         if (at_us < *wake_us)
             *wake_us = at_us;
-        if (rules[i].first && at_us != FEED_NEVER)
+        if ((rules[i].first && at_us != FEED_NEVER) || (i == WAKEUP_FIRST && p->held))
             break;
     }
     return STEP_WAIT;
@@ -129,6 +131,10 @@ void feed_plan_begin(struct feed_plan *p, enum feed_step step, int64_t now_us)
     case STEP_CATALOG:
         p->doing = FEED_CATALOG;
         break;
+    case STEP_FIRST:
+        p->doing = FEED_FIRST;
+        p->wakeup_us[WAKEUP_FIRST] = FEED_NEVER;
+        break;
     case STEP_PASS:
     case STEP_CLAIMS:
         p->doing = FEED_PASS;
@@ -152,6 +158,15 @@ void feed_plan_begin(struct feed_plan *p, enum feed_step step, int64_t now_us)
     case STEP_STOPPED:
         assert(false);
     }
+}
+
+void feed_plan_first(struct feed_plan *p, bool again, bool held, int64_t now_us)
+{
+    assert(p->doing == FEED_FIRST);
+    p->doing = FEED_IDLE;
+    p->held = held;
+    if (again)
+        p->wakeup_us[WAKEUP_FIRST] = now_us + FEED_RETRY_US;
 }
 
 void feed_plan_idle(struct feed_plan *p)
@@ -242,8 +257,10 @@ void feed_plan_postgres(struct feed_plan *p, bool up, int64_t now_us)
     }
 }
 
-void feed_plan_redis_usable(struct feed_plan *p, int64_t now_us)
+void feed_plan_redis_usable(struct feed_plan *p, bool asks, int64_t now_us)
 {
+    if (asks)
+        p->wakeup_us[WAKEUP_FIRST] = now_us;
     want_full(p, now_us + FEED_CLAIM_FIRST_US, now_us);
     if (p->redis_was_used)
         p->wakeup_us[WAKEUP_CLAIMS] = now_us;

@@ -31,6 +31,7 @@
 enum feed_doing {
     FEED_IDLE,    /* nothing: a wake-up or an event decides what comes next */
     FEED_CATALOG, /* reads the catalog */
+    FEED_FIRST,   /* asks what is due at the start, and whether it may be released */
     FEED_ROLE,    /* asks Redis for the feeder's role, or gives it back */
     FEED_POLL,    /* polls Postgres (of which kind: feed_plan.kind) */
     FEED_PASS,    /* releases straight from Postgres */
@@ -39,6 +40,7 @@ enum feed_doing {
 /* Why it wakes up, by precedence. feed_plan.c has what each leads to, and when. */
 enum wakeup {
     WAKEUP_CATALOG,
+    WAKEUP_FIRST,
     WAKEUP_DIRECT,
     WAKEUP_FULL,
     WAKEUP_CLAIMS,
@@ -52,6 +54,7 @@ enum wakeup {
 enum feed_step {
     STEP_WAIT,      /* for the wake-up or an event */
     STEP_CATALOG,   /* read the catalog */
+    STEP_FIRST,     /* ask what is due at the start, and whether it may be released */
     STEP_PASS,      /* release all that is due */
     STEP_CLAIMS,    /* release what is overdue by FEED_UNANSWERED_US */
     STEP_ROLE,      /* ask for the feeder's role: a poll follows */
@@ -91,6 +94,7 @@ struct feed_plan {
     int64_t long_ids_us; /* when a pass was last wanted for ids that Redis cannot hold; 0: never */
     bool feeder;         /* this one has the role */
     bool redis_was_used; /* it may have claims there */
+    bool held;           /* by the first-run limit: nothing is done but to read the catalog */
     bool stopping;
 };
 
@@ -112,6 +116,10 @@ bool feed_plan_due(const struct feed_plan *p, enum wakeup why, int64_t now_us);
 /* A step that feed_plan_next has just said begins. For STEP_WAIT and STEP_STOPPED it is not told.
  */
 void feed_plan_begin(struct feed_plan *p, enum feed_step step, int64_t now_us);
+
+/* What is due at the start was asked for. again: it could not be found out; held: nothing may be
+ * released. */
+void feed_plan_first(struct feed_plan *p, bool again, bool held, int64_t now_us);
 
 /* The catalog was read, or not; the role was given back, or not. */
 void feed_plan_idle(struct feed_plan *p);
@@ -139,8 +147,9 @@ void feed_plan_passed(struct feed_plan *p, bool ok, int64_t now_us);
 /* Postgres is connected (nobody polled meanwhile), or no longer. */
 void feed_plan_postgres(struct feed_plan *p, bool up, int64_t now_us);
 
-/* Redis can be used, for the first time or again. */
-void feed_plan_redis_usable(struct feed_plan *p, int64_t now_us);
+/* Redis can be used, for the first time or again. asks: what is due at the start is to be asked for
+ * again, since it may know that this was accepted. */
+void feed_plan_redis_usable(struct feed_plan *p, bool asks, int64_t now_us);
 
 /* Redis has lost its data: entries and claims. */
 void feed_plan_data_lost(struct feed_plan *p, int64_t now_us);

@@ -16,6 +16,7 @@
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "queue/repair.h"
+#include "release/first_run.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "store/statements.h"
@@ -215,5 +216,6 @@ void health_read(struct health *h, struct health_report *r)
     h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);
     r->starting = health_is_starting(h->started, clock_mono_us() - h->began_us);
     r->stopping = h->stopping;
+    r->held = first_run_reason(s->first_run);
     health_judge(r, statements_problem(s->statements));
 }

@@ -273,7 +273,9 @@ static void put_reconcile(const struct views *views)
         metrics_family(views->m, reconcile_counters[i].metric);
         for (int j = 0; j < views->n; j++) {
             const struct view *v = &views->list[j];
-            put_if(v->health->reconciled, views->m, v, (double)v->health->reconcile.counts[i]);
+            const struct reconcile_result *r = &v->health->reconcile;
+            put_if(v->health->reconciled && reconcile_counted(r, (enum reconcile_count)i), views->m,
+                   v, (double)r->counts[i]);
         }
     }
 }

@@ -1,6 +1,7 @@
 /* The verdict, on time or not, and what else health decides.
  *
- * It is not ready while it cannot release (Postgres, or its tables), while it begins or ends, while
+ * It is not ready while it cannot release (Postgres, or its tables), or may not (the first-run
+ * limit), while it begins or ends, while
  * what is overdue is not known, and when something has been overdue for longer than 30 s; the first
  * of these that holds is the reason that is given. Redis is none: releases go on without it. */
 #include "health/health_verdict.h"
@@ -40,6 +41,8 @@ void health_judge(struct health_report *r, const char *unusable)
     else if (unusable[0] != '\0')
         snprintf(r->reason, sizeof(r->reason), "the database cannot be used as it is: %s",
                  unusable);
+    else if (r->held != NULL && r->held[0] != '\0' && !r->stopping)
+        snprintf(r->reason, sizeof(r->reason), "%s", r->held);
     else if (r->stopping || r->starting)
         snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
     else if (!r->overdue_known)

@@ -19,6 +19,7 @@ struct due_single {
         due_found_cb *pending;
         due_error_cb *add;
         due_mark_cb *mark;
+        due_accepted_cb *accepted;
     } cb;
     void *arg;
 };

@@ -1,6 +1,8 @@
 /* The tables of findings and counters. */
 #include "reconcile/findings.h"
 
+#include "reconcile/reconcile.h"
+
 #include <stddef.h>
 
 const struct finding_row findings[FINDINGS] = {
@@ -62,3 +64,10 @@ const struct reconcile_counter reconcile_counters[COUNTS] = {
     [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 10,
                          "inconsistencies that remain", NULL},
 };
+
+bool reconcile_counted(const struct reconcile_result *result, enum reconcile_count count)
+{
+    bool of_stock = count == COUNT_STOCK_CHECKED || count == COUNT_STOCK_DRIFTED ||
+                    count == COUNT_STOCK_REPAIRED;
+    return !of_stock || result->stock_unchecked == NULL;
+}

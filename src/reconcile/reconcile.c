@@ -16,6 +16,7 @@
 #include "reconcile/run.h"
 #include "reconcile/seen.h"
 #include "reconcile/stock.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 
 #include <assert.h>
@@ -115,6 +116,38 @@ static void begin(struct reconcile *r)
     run_ask(r, STATEMENT_BEGIN, 0, NULL, on_begun);
 }
 
+static void begin_if(struct reconcile *r, const struct first_run *f)
+{
+    if (first_run_may_release(f))
+        begin(r);
+    else
+        run_fail(r, first_run_reason(f));
+}
+
+static void on_first_run(void *arg)
+{
+    struct reconcile *r = arg;
+    if (run_answered(r, NULL))
+        begin_if(r, r->first_run);
+}
+
+/* What a daemon may not release, a reconciliation inside it may not either. Without one it asks
+ * itself, both servers. */
+static void begin_if_allowed(struct reconcile *r)
+{
+    if (r->parts->first_run != NULL) {
+        begin_if(r, r->parts->first_run);
+        return;
+    }
+    r->first_run = first_run_new(r->parts, false);
+    if (r->first_run == NULL) {
+        run_fail(r, "out of memory");
+        return;
+    }
+    run_sent(r, 0);
+    first_run_ask(r->first_run, r->link, on_first_run, r);
+}
+
 static void on_statements(void *arg, const char *error)
 {
     struct reconcile *r = arg;
@@ -122,8 +155,10 @@ static void on_statements(void *arg, const char *error)
         timer_after_us(r->turn, 0);
     else if (error != NULL)
         run_fail(r, error);
-    else
+    else if (r->options.dry_run)
         begin(r);
+    else
+        begin_if_allowed(r);
 }
 
 /* As soon as the role is ours and Postgres is there: reads the catalog, since nobody may have read
@@ -192,6 +227,7 @@ static void free_rest(struct reconcile *r)
     rows_free(r->rows);
     bulk_free(r->bulk);
     entries_free(r->entries);
+    first_run_free(r->first_run);
     free(r);
 }
 

@@ -40,6 +40,16 @@ void report_finding(struct reconcile *r, enum finding finding, const char *id, s
         run_fail(r, "the report could not be written");
 }
 
+void report_unchecked(struct reconcile *r)
+{
+    json_t *line = json_pack("{s:s, s:s, s:s}", "kind", "notCheckable", "found",
+                             r->result.stock_unchecked, "done", "nothing");
+    if (line == NULL || json_dumpf(line, r->options.report, JSON_COMPACT) != 0 ||
+        fputc('\n', r->options.report) == EOF)
+        run_fail(r, "the report could not be written");
+    json_decref(line);
+}
+
 /* ---- progress ---- */
 
 struct pace {
@@ -113,8 +123,11 @@ static void show_table(const struct reconcile *r)
         enum reconcile_count count = counter_of(line);
         const struct reconcile_counter *c = &reconcile_counters[count];
         bool dry = r->result.dry_run && c->dry_words != NULL;
-        fprintf(out, "  %-36s %12" PRId64 "\n", dry ? c->dry_words : c->words,
-                r->result.counts[count]);
+        if (reconcile_counted(&r->result, count))
+            fprintf(out, "  %-36s %12" PRId64 "\n", dry ? c->dry_words : c->words,
+                    r->result.counts[count]);
+        else
+            fprintf(out, "  %-36s %12s\n", c->words, "not checked");
     }
     fflush(out);
 }
@@ -123,9 +136,13 @@ void reconcile_log_completed(const struct reconcile_result *s)
 {
     json_t *counts = json_object();
     for (int i = 0; i < COUNTS; i++)
-        (void)json_object_set_new(counts, reconcile_counters[i].field, json_integer(s->counts[i]));
-    log_event(LOG_INFO, "Reconciliation completed", LOG_EACH, "", counts, LOG_BOOL, "dryRun",
-              s->dry_run, LOG_INT, "durationMs", s->duration_ms, LOG_END);
+        (void)json_object_set_new(counts, reconcile_counters[i].field,
+                                  reconcile_counted(s, (enum reconcile_count)i)
+                                      ? json_integer(s->counts[i])
+                                      : json_null());
+    log_event(LOG_INFO, "Reconciliation completed", LOG_EACH, "", counts, LOG_STR, "notCheckable",
+              s->stock_unchecked, LOG_BOOL, "dryRun", s->dry_run, LOG_INT, "durationMs",
+              s->duration_ms, LOG_END);
     json_decref(counts);
 }
 

@@ -19,6 +19,9 @@ bool report_wanted(const struct reconcile *r);
 void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,
                     json_t *expected, json_t *found, const char *done);
 
+/* The line that says why counters are not compared. Only when report_wanted. */
+void report_unchecked(struct reconcile *r);
+
 /* To be called every quarter of a second: the display on a terminal, or a record every 10 s. */
 void report_progress(struct reconcile *r, const char *phase);
 

@@ -17,6 +17,7 @@
 #include "reconcile/reconcile.h"
 #include "store/statements.h"
 
+struct first_run;
 struct pg_result;
 struct timer;
 
@@ -64,8 +65,9 @@ struct reconcile {
 
     /* reconcile.c's own. */
     struct timer *waiting, *progress;
-    bool stopped;       /* the phase under way has been told */
-    event_cb *begun_cb; /* or NULL */
+    bool stopped;                /* the phase under way has been told */
+    struct first_run *first_run; /* asked by this run itself, where nobody else does; or NULL */
+    event_cb *begun_cb;          /* or NULL */
     void (*done_cb)(void *arg, const struct reconcile_result *result);
     void *done_arg;
 };

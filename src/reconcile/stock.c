@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "reconcile/comparable.h"
 #include "reconcile/drift.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -305,8 +307,24 @@ static void step(struct reconcile *r)
         run_next(r);
 }
 
+/* Never as none that drifted. */
+static void say_unchecked(struct reconcile *r)
+{
+    log_event(LOG_WARN, "Stock counters are not compared", LOG_STR, "reason",
+              r->result.stock_unchecked, LOG_END);
+    if (report_wanted(r))
+        report_unchecked(r);
+}
+
 void stock_start(struct reconcile *r)
 {
+    r->result.stock_unchecked = comparable_why_not(r->parts->config);
+    if (r->result.stock_unchecked != NULL)
+        say_unchecked(r);
+    if (r->result.stock_unchecked != NULL || r->parts->config->queue->stock.table.name == NULL) {
+        run_next(r);
+        return;
+    }
     r->total = r->products;
     r->stock->counting = r->options.repair_stock && !r->options.dry_run;
     r->stock->said = 0;

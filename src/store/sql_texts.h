@@ -18,6 +18,8 @@ extern const char sql_release_check[];
 extern const char sql_products[];
 extern const char sql_due_rows[];
 extern const char sql_due_count[];
+extern const char sql_due_first[];
+extern const char sql_odd_rows[];
 extern const char sql_late_rows[];
 extern const char sql_begin[];
 extern const char sql_active_rows[];

@@ -148,6 +148,8 @@ static const struct {
     [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
     [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
     [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
+    [STATEMENT_DUE_FIRST] = {sql_due_first, 0},
+    [STATEMENT_ODD_ROWS] = {sql_odd_rows, 0},
     [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
     [STATEMENT_BEGIN] = {sql_begin, 0},
     [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},

@@ -13,6 +13,7 @@
 #include "link/loop.h"
 #include "link/redis_link.h"
 #include "release/engine.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
@@ -77,7 +78,8 @@ static void poke(struct sweeper *s)
         return;
     }
     (void)pace_expect(&s->pace, claims_put_back_ms(s->claims));
-    if (s->asked || !parts_redis_usable(s->parts) || !has_room(s))
+    if (s->asked || !parts_redis_usable(s->parts) || !has_room(s) ||
+        !first_run_may_release(s->parts->first_run))
         return; /* poked again when that is otherwise */
     int64_t wake_us;
     int64_t at_us = pace_next_us(&s->pace, due_us(s));

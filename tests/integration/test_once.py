@@ -99,7 +99,10 @@ def test_entries_of_what_stays(db: Database, redis: redis_py.Redis, run: Run) ->
 def test_nothing_to_do(db: Database, run: Run) -> None:
     done = run("--once")
     assert done.status == 0 and counts(done) == (0, 0, 0)
-    assert [r["level"] for r in done.records] == ["INFO"]
+    assert [(r["level"], r["message"]) for r in done.records] == [
+        ("INFO", "Reservations that are due at the start"),
+        ("INFO", "Cleanup job completed"),
+    ]
 
 
 def test_beside_the_daemon(

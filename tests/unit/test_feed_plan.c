@@ -19,6 +19,7 @@ static void at_rest(void)
     feed_plan_init(&plan, INTERVAL_US, SCAN_US, true);
     plan.wakeup_us[WAKEUP_CATALOG] = T0 + 1000 * SECOND_US;
     plan.wakeup_us[WAKEUP_OVERDUE] = T0 + 500 * SECOND_US;
+    plan.wakeup_us[WAKEUP_FIRST] = FEED_NEVER;
     plan.wakeup_us[WAKEUP_REGULAR] = T0 + INTERVAL_US;
     plan.wakeup_us[WAKEUP_SCAN] = T0 + SCAN_US;
     plan.polled_us = POSTGRES_US;
@@ -84,6 +85,7 @@ static void each_wakeup_leads_to_its_step(void **state)
         enum feed_step usable, degraded, unheard, unready;
     } rows[] = {
         {WAKEUP_CATALOG, STEP_CATALOG, STEP_CATALOG, STEP_CATALOG, STEP_CATALOG},
+        {WAKEUP_FIRST, STEP_FIRST, STEP_FIRST, STEP_WAIT, STEP_WAIT},
         {WAKEUP_DIRECT, STEP_WAIT, STEP_PASS, STEP_WAIT, STEP_WAIT},
         {WAKEUP_FULL, STEP_POLL_FULL, STEP_WAIT, STEP_WAIT, STEP_WAIT},
         {WAKEUP_CLAIMS, STEP_CLAIMS, STEP_WAIT, STEP_WAIT, STEP_WAIT},
@@ -123,9 +125,10 @@ static void precedence(void **state)
         enum wakeup why;
         enum feed_step step;
     } order[] = {
-        {WAKEUP_CATALOG, STEP_CATALOG}, {WAKEUP_FULL, STEP_POLL_FULL},
-        {WAKEUP_CLAIMS, STEP_CLAIMS},   {WAKEUP_REGULAR, STEP_ROLE},
-        {WAKEUP_SCAN, STEP_ROLE},       {WAKEUP_OVERDUE, STEP_POLL_AGAIN},
+        {WAKEUP_CATALOG, STEP_CATALOG},    {WAKEUP_FIRST, STEP_FIRST},
+        {WAKEUP_FULL, STEP_POLL_FULL},     {WAKEUP_CLAIMS, STEP_CLAIMS},
+        {WAKEUP_REGULAR, STEP_ROLE},       {WAKEUP_SCAN, STEP_ROLE},
+        {WAKEUP_OVERDUE, STEP_POLL_AGAIN},
     };
     at_rest();
     for (size_t i = 0; i < ARRAY_LEN(order); i++)
@@ -158,9 +161,9 @@ static void what_it_does_is_one_thing(void **state)
         enum feed_step step;
         enum feed_doing doing;
     } rows[] = {
-        {STEP_CATALOG, FEED_CATALOG}, {STEP_PASS, FEED_PASS},      {STEP_CLAIMS, FEED_PASS},
-        {STEP_ROLE, FEED_ROLE},       {STEP_POLL_FULL, FEED_POLL}, {STEP_POLL_AGAIN, FEED_POLL},
-        {STEP_RESIGN, FEED_ROLE},
+        {STEP_CATALOG, FEED_CATALOG}, {STEP_FIRST, FEED_FIRST}, {STEP_PASS, FEED_PASS},
+        {STEP_CLAIMS, FEED_PASS},     {STEP_ROLE, FEED_ROLE},   {STEP_POLL_FULL, FEED_POLL},
+        {STEP_POLL_AGAIN, FEED_POLL}, {STEP_RESIGN, FEED_ROLE},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         at_rest();
@@ -175,6 +178,51 @@ static void what_it_does_is_one_thing(void **state)
     assert_int_equal(plan.doing, FEED_IDLE);
 }
 
+/* ---- what is due at the start ---- */
+
+static void all_due(void)
+{
+    at_rest();
+    for (int w = 0; w < NUM_WAKEUPS; w++)
+        plan.wakeup_us[w] = T0;
+}
+
+static void nothing_is_begun_before_it_is_known(void **state)
+{
+    (void)state;
+    all_due();
+    plan.wakeup_us[WAKEUP_CATALOG] = FEED_NEVER;
+    begin(STEP_FIRST);
+    feed_plan_first(&plan, true, true, T0);
+    assert_int_equal(next(), STEP_WAIT);
+    assert_int_equal(wake_us, T0 + FEED_RETRY_US);
+    assert_int_equal(next_at(T0 + FEED_RETRY_US), STEP_FIRST);
+    begin(STEP_FIRST);
+    feed_plan_first(&plan, false, false, T0);
+    assert_int_equal(next(), STEP_POLL_FULL);
+}
+
+static void while_it_is_held_only_the_catalog_is_read(void **state)
+{
+    (void)state;
+    all_due();
+    plan.wakeup_us[WAKEUP_CATALOG] = T0 + HOUR_US;
+    begin(STEP_FIRST);
+    feed_plan_first(&plan, false, true, T0);
+    for (int redis = FEED_REDIS_UNHEARD; redis <= FEED_REDIS_DEGRADED; redis++) {
+        sight.redis = (enum feed_redis)redis;
+        assert_int_equal(next(), STEP_WAIT);
+        assert_int_equal(wake_us, T0 + HOUR_US);
+    }
+    assert_int_equal(next_at(T0 + HOUR_US), STEP_CATALOG);
+    plan.wakeup_us[WAKEUP_CATALOG] = FEED_NEVER;
+    sight.redis = FEED_REDIS_USABLE;
+    feed_plan_redis_usable(&plan, true, sight.now_us); /* it may have been accepted before */
+    begin(STEP_FIRST);
+    feed_plan_first(&plan, false, false, sight.now_us);
+    assert_int_not_equal(next_at(sight.now_us + FEED_CLAIM_FIRST_US), STEP_WAIT);
+}
+
 /* ---- full polls ---- */
 
 /* It begins idle: the first connect, and the moment from which Redis can be used, bring the poll.
@@ -185,10 +233,11 @@ static void a_new_one(void **state)
     at_rest();
     feed_plan_init(&plan, INTERVAL_US, SCAN_US, true);
     plan.wakeup_us[WAKEUP_CATALOG] = plan.wakeup_us[WAKEUP_OVERDUE] = FEED_NEVER;
+    plan.wakeup_us[WAKEUP_FIRST] = FEED_NEVER;
     feed_plan_postgres(&plan, true, T0);
     sight.redis = FEED_REDIS_UNHEARD;
     assert_int_equal(next_at(T0 + HOUR_US), STEP_WAIT);
-    feed_plan_redis_usable(&plan, T0);
+    feed_plan_redis_usable(&plan, false, T0);
     sight.redis = FEED_REDIS_USABLE;
     assert_int_equal(next_at(T0), STEP_WAIT);
     assert_int_equal(wake_us, T0 + FEED_CLAIM_FIRST_US);
@@ -200,7 +249,7 @@ static void a_new_one(void **state)
     assert_int_equal(wake_us, sight.now_us + INTERVAL_US);
     assert_int_equal(plan.wakeup_us[WAKEUP_SCAN], sight.now_us + SCAN_US);
     assert_int_equal(plan.polled_us, POSTGRES_US);
-    feed_plan_redis_usable(&plan, sight.now_us); /* the second time there may be */
+    feed_plan_redis_usable(&plan, false, sight.now_us); /* the second time there may be */
     sight.now_us += FEED_CLAIM_FIRST_US;
     poll_full_ends();
     begin(STEP_CLAIMS);
@@ -222,7 +271,7 @@ static void after_redis_is_back(void **state)
 {
     (void)state;
     at_rest();
-    feed_plan_redis_usable(&plan, T0);
+    feed_plan_redis_usable(&plan, false, T0);
     assert_int_equal(next_at(T0), STEP_WAIT); /* the pass does not come first */
     sight.now_us = T0 + FEED_CLAIM_FIRST_US;
     poll_full_ends();
@@ -553,6 +602,8 @@ int main(void)
         cmocka_unit_test(precedence),
         cmocka_unit_test(without_statements_it_looks_for_them_soon),
         cmocka_unit_test(what_it_does_is_one_thing),
+        cmocka_unit_test(nothing_is_begun_before_it_is_known),
+        cmocka_unit_test(while_it_is_held_only_the_catalog_is_read),
         cmocka_unit_test(a_new_one),
         cmocka_unit_test(after_postgres_is_back),
         cmocka_unit_test(after_redis_is_back),

@@ -58,6 +58,15 @@ static void verdicts(void **state)
     assert_string_equal(r.reason, "a reservation has been overdue for 31 s: the-oldest");
 
     r = healthy();
+    r.held = "more than 5 reservations are due";
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, r.held);
+    r.stopping = true;
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "stopping");
+
+    r = healthy();
     health_judge(&r, "there is no table inventory");
     assert_false(r.ready);
     assert_non_null(strstr(r.reason, "there is no table inventory"));

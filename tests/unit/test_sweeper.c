@@ -7,6 +7,7 @@
 #include "link/loop.h"
 #include "link/redis_link.h"
 #include "release/engine.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
@@ -37,7 +38,7 @@ static struct {
     bool on;         /* no claim may be made */
     bool idle;
 } backlog;
-static bool redis_usable;
+static bool redis_usable, may_release;
 
 struct backlog *backlog_new(struct parts *parts, struct workers *workers, event_cb *on_change,
                             void *arg)
@@ -212,6 +213,12 @@ bool parts_redis_usable(const struct parts *s)
     return redis_usable;
 }
 
+bool first_run_may_release(const struct first_run *f)
+{
+    (void)f;
+    return may_release;
+}
+
 void redis_link_hold(struct redis_link *link, int64_t until_us)
 {
     (void)link;
@@ -247,7 +254,7 @@ static void begin(int64_t pace_us)
     claims.idle = backlog.idle = true;
     backlog.on = false;
     lanes.idle = 1;
-    redis_usable = true;
+    redis_usable = may_release = true;
     config = (struct config){.max_sleep_us = 500 * MS_US, .pace_us = pace_us};
     loop = loop_new();
     parts.loop = loop;
