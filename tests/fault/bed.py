@@ -131,9 +131,16 @@ class Bed:
         return shop.bulk_reserve(self.db, n, self.products, expires)
 
     def reconnect(self) -> None:
-        """After Postgres was away."""
-        wait_until(self.pg._answers, 30, "Postgres answers")
-        self.db.reconnect()
+        """After Postgres was away. It may answer once, before it knows that a backend has died."""
+
+        def connected() -> bool:
+            try:
+                self.db.reconnect()
+                return True
+            except psycopg.OperationalError:
+                return False
+
+        wait_until(connected, 30, "Postgres answers")
 
     def close(self) -> None:
         """Every sweeper that still runs must end in order."""
