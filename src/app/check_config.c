@@ -110,7 +110,7 @@ static int conclude(const struct check_report *r)
     if (!lines_meet_the_log())
         log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
                   r->failure, LOG_INT, "failures", (int64_t)r->failures, LOG_END);
-    return r->wrong_file ? EXIT_USAGE : EXIT_FAILED;
+    return EXIT_FAILED;
 }
 
 /* One queue, with a context of its own; what all of them share is looked at with the first. */

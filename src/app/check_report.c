@@ -65,7 +65,6 @@ void check_report_add(struct check_report *all, const struct check_report *r)
     if (all->failures == 0)
         snprintf(all->failure, sizeof(all->failure), "%s", r->failure);
     all->failures += r->failures;
-    all->wrong_file = all->wrong_file || r->wrong_file;
 }
 
 void check_done(struct check_report *r, enum check_part part)

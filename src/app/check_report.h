@@ -21,7 +21,6 @@ enum check_part {
 struct check_report {
     bool done[CHECK_PARTS];
     int failures;
-    bool wrong_file;   /* one of them is a mistake of the file, whatever the database */
     char failure[512]; /* the first one; "": none */
     struct timer *end;
 };

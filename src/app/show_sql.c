@@ -101,7 +101,8 @@ static void print_grants(const struct show *show, struct pg_link *link, const st
     for (int i = 0; i < pg_result_rows(r); i++) {
         const char *role = pg_result_text(r, i, 0);
         const char *table = pg_result_null(r, i, 1) ? show->tables[i] : pg_result_text(r, i, 1);
-        if (!pg_result_null(r, i, 2))
+        if (!pg_result_null(r, i, 2) &&
+            (i == 0 || strcmp(pg_result_text(r, 0, 2), pg_result_text(r, i, 2)) != 0))
             printf("GRANT USAGE ON SCHEMA %s TO %s;\n", pg_result_text(r, i, 2), role);
         printf("GRANT SELECT, ");
         if (i == 1)
