@@ -42,6 +42,8 @@ static int run(const struct config *config)
         return show_sql_run(config);
     case MODE_REHEARSE:
         return rehearse_run(config);
+    case MODE_INIT:
+        return init_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

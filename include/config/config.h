@@ -20,6 +20,7 @@ enum mode {
     MODE_CHECK_CONFIG,
     MODE_SHOW_SQL,
     MODE_REHEARSE,
+    MODE_INIT,
     MODE_HELP,
     MODE_VERSION,
 };

@@ -20,6 +20,7 @@ enum question_id {
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
     QUESTION_CATALOG,       /* sql/catalog.sql */
     QUESTION_NAMES,         /* sql/show_names.sql */
+    QUESTION_INIT_TABLES,   /* sql/init_tables.sql */
 
     /* Templates: made for this database. */
     QUESTION_SEEN,            /* sql/check_seen.sql */

@@ -128,9 +128,12 @@ static int queues_read(struct config *c, const struct command_line *line,
                        const struct origin *origins, const struct config_error *error)
 {
     const struct setting *s = &settings[SETTING_QUEUES_FILE];
+    /* --init must work where the file is a draft that still has blanks. */
+    bool drafts = c->mode == MODE_INIT && c->queue_name == NULL;
+    const struct config_given none = {0};
     const struct queues_origin origin = {
-        .file = given(&origins[SETTING_QUEUES_FILE]),
-        .inline_text = origins[SETTING_QUEUES_FILE].source == s->other_variable,
+        .file = drafts ? none : given(&origins[SETTING_QUEUES_FILE]),
+        .inline_text = !drafts && origins[SETTING_QUEUES_FILE].source == s->other_variable,
         .prefix_given = !origins[SETTING_KEY_PREFIX].preset,
         .lookahead = given(&origins[SETTING_LOOKAHEAD]),
         .feed_interval = given(&origins[SETTING_FEED]),
@@ -197,6 +200,7 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
     c->log.service = c->service_name;
     c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
                            c->mode == MODE_SHOW_SQL || c->mode == MODE_REHEARSE ||
+                           c->mode == MODE_INIT ||
                            (c->report != NULL && strcmp(c->report, "-") == 0);
     if (rc == 0 && served)
         rc = queues_read(c, &line, origins, &where);

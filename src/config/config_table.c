@@ -303,6 +303,8 @@ const struct mode_flag modes[MODES_N] = {
      "print every statement, as made for this database, and the grants that they need"},
     {"--rehearse", "N", 0, MODE_REHEARSE,
      "release up to N due reservations a queue, roll back, print what would change"},
+    {"--init", NULL, 0, MODE_INIT,
+     "print a draft of a queues file for the tables that look like holds; change nothing"},
     {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
     {"--version", NULL, 'V', MODE_VERSION,
      "print the version and those of hiredis, libpq and libevent"},

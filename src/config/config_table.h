@@ -77,7 +77,7 @@ struct mode_flag {
     const char *help;
 };
 
-#define MODES_N 9
+#define MODES_N 10
 extern const struct mode_flag modes[MODES_N];
 
 enum modifier {

@@ -19,6 +19,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_WAITED_FOR] = sql_waited_for,
     [QUESTION_CATALOG] = sql_catalog,
     [QUESTION_NAMES] = sql_show_names,
+    [QUESTION_INIT_TABLES] = sql_init_tables,
     [QUESTION_SEEN] = sql_check_seen,
     [QUESTION_ROWS] = sql_check_rows,
     [QUESTION_DOUBLED] = sql_check_doubled,

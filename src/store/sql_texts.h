@@ -49,5 +49,6 @@ extern const char sql_rehearse_before[];
 extern const char sql_rehearse_after[];
 extern const char sql_check_doubled[];
 extern const char sql_check_blocker[];
+extern const char sql_init_tables[];
 
 #endif

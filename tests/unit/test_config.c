@@ -98,6 +98,7 @@ static void test_modes(void **state)
         {"--show-sql", MODE_SHOW_SQL, true},
         {"--rehearse 10", MODE_REHEARSE, true},
         {"--rehearse=1 --json", MODE_REHEARSE, true},
+        {"--init", MODE_INIT, true},
         {"--help", MODE_HELP, false},
         {"-h", MODE_HELP, false},
         {"--version", MODE_VERSION, false},
