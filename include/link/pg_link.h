@@ -74,6 +74,7 @@ struct pg_answer {
     const struct pg_result *const *results;
     char sqlstate[6];             /* PG_REFUSED; "" otherwise */
     bool inside;                  /* PG_REFUSED: met in a function, a trigger's for one */
+    int refused; /* PG_REFUSED: the place of the query that was, from 0; nqueries: the COMMIT */
     const char *message;          /* PG_REFUSED, PG_UNKNOWN: one line; primary message only */
     const char *table;            /* PG_REFUSED: table of a constraint, or "" */
     int64_t sent_us, received_us; /* monotonic: first byte sent, last answer read */
@@ -102,6 +103,8 @@ struct pg_query {
      * The same for all queries of a transaction that have one. As long as it is the same, no other
      * text stands where this one does. */
     uint64_t named;
+    bool parse_only; /* it is not executed: the server says whether it is a statement, one alone, of
+                        names and types that there are. It has a result without rows */
 };
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_NO_JIT PG_SET("jit", "'off'")

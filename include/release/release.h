@@ -111,10 +111,20 @@ struct release_result {
 
 /* What an answer to a release says, but for its outcomes. sentence: room for what the statement
  * itself says in it; *result refers to both. */
-#define RELEASE_SENTENCE 512
+#define RELEASE_SENTENCE 1024
 struct pg_answer;
 void release_judge(struct release_result *result, const struct pg_answer *answer,
                    char sentence[RELEASE_SENTENCE]);
+
+/* Where the statements of `also` begin in a release's transaction, each behind a query that says
+ * what time it has. */
+#define RELEASE_ALSO_PLACE 2
+
+/* Afterwards: if it was one of the queue's statements of `also` that was refused, which begin at
+ * place `first`, the sentence says which, and where that stands. When they ran out of their time
+ * the fault is that of a lock. */
+void release_judge_also(struct release_result *result, const struct pg_answer *answer, int first,
+                        const struct queue *queue, char sentence[RELEASE_SENTENCE]);
 
 /* How it treats what somebody else holds. */
 enum release_way {
@@ -138,6 +148,8 @@ struct release_options {
     struct statements *statements; /* ready */
     struct server_clock *clock;    /* Postgres's; takes a sample from each answer */
     int64_t lock_timeout_us;
+    int64_t longest_lock_us; /* the setting: ten of it are what all statements of `also` have, 200
+                                ms at least, and statement_timeout_us at most */
     int64_t statement_timeout_us;
     enum release_way way;
     bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */

@@ -34,6 +34,14 @@ enum mapping_name {
 /* The names of the queue that is built in; static storage. */
 const char *mapping_name_text(enum mapping_name name);
 
+/* A column of {released}, what the operator's own statements (`also`) are told of each row. */
+struct mapping_told {
+    const char *name;   /* there */
+    const char *column; /* of the hold; NULL: it is 1 */
+    const char *type;   /* exact, as id_type */
+};
+#define MAPPING_TOLD_MAX (3 + QUEUE_KEYS_MAX + QUEUE_LIST_MAX)
+
 /* A queue, and what the catalog says of its tables: decides casts, how times are read, and which
  * ways to release there are. The texts belong to the queue and to the catalog. */
 struct mapping_types {
@@ -58,6 +66,8 @@ struct mapping_types {
     bool rows_divided;     /* the reservations lie in several tables, where ctid repeats */
     bool counters_divided; /* ... the counters */
     const char *key_types[QUEUE_KEYS_MAX]; /* of the counters' key columns, as SQL writes them */
+    struct mapping_told told[MAPPING_TOLD_MAX];
+    int n_told;
 };
 
 /* Texts travel as the bytes that they are in the database. */

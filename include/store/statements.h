@@ -83,6 +83,9 @@ enum statement {
 /* A statement for this database, and the types it was made for: while they are ready, and good
  * until they are made anew. */
 const char *statements_text(const struct statements *s, enum statement which);
+
+/* The operator's own statement number i, from 0, of the queue's `also`; as statements_text. */
+const char *statements_also(const struct statements *s, int i);
 const struct mapping_types *statements_types(const struct statements *s);
 
 /* The text of sql/ that a statement is made from; static storage. */

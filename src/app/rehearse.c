@@ -24,6 +24,7 @@
 /* A rehearsal may wait for locks, and for triggers, as long as it likes to be looked at. */
 #define TIMEOUT_US (30 * SECOND_US)
 #define AGAIN_US (20 * MS_US) /* between two looks whether the link is up again */
+#define ALSO_MOST 100         /* at a time, where statements of `also` follow */
 #define LOST "the connection to Postgres was lost"
 #define NOTHING "nothing is due: nothing was proved"
 
@@ -66,6 +67,7 @@ static void go_on(void *arg)
     const struct release_options options = {.statements = parts->statements,
                                             .clock = &parts->pg_clock,
                                             .lock_timeout_us = h->config->lock_timeout_us,
+                                            .longest_lock_us = h->config->lock_timeout_us,
                                             .statement_timeout_us = TIMEOUT_US,
                                             .way = RELEASE_CAREFUL};
     if (h->at == h->n) {
@@ -116,7 +118,7 @@ static int take_ids(struct rehearse *h, const struct pg_result *ids)
             return -1;
         h->list[h->n++] = &h->items[i];
     }
-    h->step = n;
+    h->step = h->config->queue->nalso > 0 && n > ALSO_MOST ? ALSO_MOST : n;
     return 0;
 }
 

@@ -60,6 +60,10 @@ static void print_statements(const struct statements *s)
         printf("\n-- %s\n--\n%s", statement_name(which), question_head(statements_source(which)));
         print_sql(text);
     }
+    for (int i = 0; i < types->queue->nalso; i++) {
+        printf("\n-- also, statement %d: in the transaction of a release, after it\n", i + 1);
+        print_sql(statements_also(s, i));
+    }
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);

@@ -47,6 +47,7 @@ struct pg_request {
     bool active;   /* its callback is still owed */
     bool failed;   /* the server reported an error: the fields below hold the first one */
     bool inside;   /* the error came out of a function of the shop's */
+    int refused;   /* so many queries were answered before it */
     bool broken;   /* the conversation cannot go on: the connection must go */
     bool finished; /* the Sync was answered: committed, or rolled back when `failed` */
     bool own;      /* the link sets the isolation level, and no JIT */

@@ -91,6 +91,8 @@ static bool send_plain(struct pg_request *request, PGconn *conn, enum pg_step_ki
                        const struct pg_query *q)
 {
     expect(request, kind, -1);
+    if (q->parse_only)
+        return PQsendPrepare(conn, "", q->sql, q->nparams, NULL) == 1;
     return PQsendQueryParams(conn, q->sql, q->nparams, NULL, q->params, NULL, NULL, 0) == 1;
 }
 
@@ -173,6 +175,7 @@ static void keep_first_error(struct pg_request *request, const PGresult *res)
     if (request->failed)
         return;
     request->failed = true;
+    request->refused = request->nresults;
     request->inside = PQresultErrorField(res, PG_DIAG_CONTEXT) != NULL;
     copy_field(request->sqlstate, sizeof(request->sqlstate), res, PG_DIAG_SQLSTATE);
     copy_field(request->table, sizeof(request->table), res, PG_DIAG_TABLE_NAME);
@@ -330,6 +333,7 @@ struct pg_answer pg_request_answer(const struct pg_request *request, const char 
         answer.message = request->message;
         answer.table = request->table;
         answer.inside = request->inside;
+        answer.refused = request->refused;
         memcpy(answer.sqlstate, request->sqlstate, sizeof(answer.sqlstate));
     } else {
         assert(request->nresults == request->nqueries);

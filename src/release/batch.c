@@ -100,6 +100,7 @@ static struct plan_table table_of(const struct batch *b)
         .bulk = mapping_allows_bulk(types),
         .backlog = mapping_allows_backlog(types),
         .bytes = types->bytes,
+        .also = types->queue->nalso > 0,
     };
 }
 
@@ -214,6 +215,7 @@ static int send(struct batch *b, const struct plan_step *todo)
         .statements = b->options.statements,
         .clock = b->options.clock,
         .lock_timeout_us = todo->lock_timeout_us,
+        .longest_lock_us = b->options.lock_timeout_us,
         .statement_timeout_us = b->options.statement_timeout_us,
         .way = todo->way,
     };

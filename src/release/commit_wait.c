@@ -10,7 +10,7 @@ enum commit_wait commit_wait_judge(bool synchronous, enum pg_session session,
 {
     if (synchronous)
         return COMMIT_AS_SERVER;
-    if (types->meddled)
+    if (types->meddled || types->queue->nalso > 0)
         return COMMIT_MEDDLED;
     switch (session) {
     case PG_SESSION_OURS:
@@ -37,8 +37,8 @@ const char *commit_wait_notice(enum commit_wait verdict, const char *own)
         return "releases wait for the disk: off is not used through a pooler, where a crash of "
                "Postgres may not be noticed";
     if (verdict == COMMIT_MEDDLED)
-        return "releases wait for the disk: off is not used where triggers or rules of the shop's "
-               "take part in them";
+        return "releases wait for the disk: off is not used where triggers or rules of the shop's, "
+               "or statements of `also`, take part in them";
     return NULL;
 }
 

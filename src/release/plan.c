@@ -180,7 +180,8 @@ static void go_on(struct plan *p, int64_t mono_us)
 static void cut(struct plan *p)
 {
     struct range r = p->current;
-    if (r.n <= PLAN_CAREFUL_MOST || r.way != RELEASE_CAREFUL)
+    bool limited = r.way == RELEASE_CAREFUL || (r.way == RELEASE_WAITING && p->also);
+    if (r.n <= PLAN_CAREFUL_MOST || !limited)
         return;
     plan_push(
         p, (struct range){r.first + PLAN_CAREFUL_MOST, r.n - PLAN_CAREFUL_MOST, r.way, r.search});

@@ -32,6 +32,7 @@ struct plan_table {
     bool bulk;    /* mapping_allows_bulk */
     bool backlog; /* mapping_allows_backlog */
     bool bytes;   /* its texts travel as bytes already */
+    bool also;    /* statements of the operator's follow each release */
 };
 
 enum plan_action {

@@ -23,6 +23,7 @@ struct request {
     struct item **items;
     size_t n;
     int nalso;
+    const struct queue *queue;
     struct release_rehearsal looks;
     char *before, *after;
     void (*done)(void *arg, const struct rehearsal_result *result);
@@ -43,6 +44,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct release_result release;
     struct rehearsal_result result = {.release = &release};
     release_judge(&release, answer, sentence);
+    release_judge_also(&release, answer, RELEASED + 1, q->queue, sentence);
     if (release.fault == RELEASE_OK &&
         (answer->nresults < ALSO(q->nalso) + 1 ||
          outcomes_read(RELEASE_CAREFUL, q->items, q->n, answer->results[RELEASED]) != 0)) {
@@ -67,7 +69,8 @@ int rehearsal_send(struct pg_link *link, const struct release_options *options, 
     struct release_options rehearsed = *options;
     if (q == NULL)
         return -1;
-    *q = (struct request){.items = items, .n = n, .nalso = nalso, .done = done, .arg = arg};
+    *q = (struct request){
+        .items = items, .n = n, .nalso = nalso, .queue = types->queue, .done = done, .arg = arg};
     q->before = question_render(QUESTION_REHEARSE_BEFORE, types, link);
     q->after = question_render(QUESTION_REHEARSE_AFTER, types, link);
     q->looks = (struct release_rehearsal){q->before, q->after};

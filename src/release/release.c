@@ -8,6 +8,7 @@
 #include "link/pg_link.h"
 #include "release/outcomes.h"
 #include "store/ask.h"
+#include "store/fragment.h"
 #include "store/statements.h"
 
 #include <assert.h>
@@ -52,14 +53,31 @@ const char *release_settings(bool alone)
  * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
 static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
 
+/* The operator's statements (`also`) have one time together, in which counters are locked: the lock
+ * timeout is for each lock, of which a statement may wait for many. Without a round trip: each is
+ * told how much is left by the query before it. At least 1 ms: to Postgres 0 means for ever. */
+#define NOW_MS "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
+#define ALSO_ENDS "reservation_sweeper.also_ends"
+static const char also_first_sql[] =
+    PG_SETTINGS_2(PG_SET(ALSO_ENDS, "(" NOW_MS " + $1::bigint)::pg_catalog.text"),
+                  PG_SET("statement_timeout", "$1::bigint::pg_catalog.text"));
+static const char also_next_sql[] = PG_SETTINGS_1(
+    PG_SET("statement_timeout", "greatest(1, pg_catalog.current_setting('" ALSO_ENDS "')::bigint"
+                                " - " NOW_MS ")::pg_catalog.text"));
+static const char also_done_sql[] = PG_SETTINGS_1(PG_SET("statement_timeout", "$1"));
+#define ALSO_NAMED_MOST 12 /* a session has not many names (pg_prepare.h) */
+
 /* Parsing and planning are half of a release of a few, and nothing beside one of hundreds, for
  * which a plan of its own is the safer one. */
 #define NAMED_IDS_MAX 100
 
+#define ALSO_LEAST_US (200 * MS_US)
+
 struct request {
     struct pg_link *link;
     struct release_options options;
-    bool lean;     /* what was sent last */
+    bool lean;                 /* what was sent last */
+    const struct queue *queue; /* ... with its statements behind */
     bool isolated; /* after an answer that there is another default of the isolation level */
     uint64_t generation;
     struct item **items;
@@ -162,6 +180,23 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
     }
 }
 
+void release_judge_also(struct release_result *result, const struct pg_answer *answer, int first,
+                        const struct queue *queue, char sentence[RELEASE_SENTENCE])
+{
+    int place = answer->refused - first;
+    bool theirs = place >= 0 && place < 2 * queue->nalso;
+    if (answer->status != PG_REFUSED || ask_is_stale(answer) || !theirs)
+        return;
+    fragment_also_place(queue, place / 2, sentence, RELEASE_SENTENCE);
+    size_t len = strlen(sentence);
+    snprintf(sentence + len, RELEASE_SENTENCE - len, "%s", answer->message);
+    result->message = sentence;
+    result->sqlstate = answer->sqlstate;
+    result->fault = strcmp(answer->sqlstate, "57014") == 0
+                        ? RELEASE_RETRY
+                        : release_classify(answer->sqlstate, answer->inside);
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct request *q = arg;
@@ -177,6 +212,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[RELEASE_SENTENCE];
     struct release_result result;
     release_judge(&result, answer, sentence);
+    release_judge_also(&result, answer, RELEASE_ALSO_PLACE, q->queue, sentence);
     if (doubtful && outdated) {
         result.fault = RELEASE_STALE;
     } else if (result.fault == RELEASE_OK && read_outcomes(q, answer) != 0) {
@@ -221,6 +257,37 @@ static int rehearse(struct ask_query *queries, int n, const struct release_rehea
     return n + 3;
 }
 
+/* How long all of the operator's statements may take; 0: there are none. */
+static int64_t also_time_us(const struct release_options *options)
+{
+    if (statements_types(options->statements)->queue->nalso == 0)
+        return 0;
+    int64_t us = 10 * options->longest_lock_us;
+    us = us > ALSO_LEAST_US ? us : ALSO_LEAST_US;
+    return us < options->statement_timeout_us ? us : options->statement_timeout_us;
+}
+
+/* Puts them behind the first n; params: their time, then that of what follows. Returns how many
+ * there are then. */
+static int add_also(const struct statements *s, struct ask_query *queries, int n,
+                    const char *const params[2])
+{
+    const int n_also = statements_types(s)->queue->nalso;
+    assert(n_also == 0 || n == RELEASE_ALSO_PLACE);
+    for (int i = 0; i < n_also; i++) {
+        queries[n++] = (struct ask_query){.sql = i == 0 ? also_first_sql : also_next_sql,
+                                          .nparams = i == 0 ? 1 : 0,
+                                          .params = params,
+                                          .often = true};
+        queries[n++] =
+            (struct ask_query){.sql = statements_also(s, i), .often = i < ALSO_NAMED_MOST};
+    }
+    if (n_also > 0)
+        queries[n++] = (struct ask_query){
+            .sql = also_done_sql, .nparams = 1, .params = params + 1, .often = true};
+    return n;
+}
+
 int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
                 struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
 {
@@ -258,6 +325,12 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     };
     int n_queries = 2;
     const struct mapping_types *types = statements_types(options->statements);
+    int64_t also_us = explaining ? also_time_us(options) : 0;
+    char also_ms[32];
+    snprintf(also_ms, sizeof(also_ms), "%lld", (long long)(also_us / MS_US));
+    const char *const also_params[] = {also_ms, statement_timeout};
+    if (explaining)
+        n_queries = add_also(options->statements, queries, n_queries, also_params);
     if (explaining && types->deferred)
         queries[n_queries++] = (struct ask_query){.sql = early_sql};
     if (explaining && types->meddled)
@@ -269,7 +342,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     const struct ask_options ask = {.statements = options->statements,
                                     .clock = options->clock,
                                     .link = link,
-                                    .deadline_us = options->statement_timeout_us * 3 / 2};
+                                    .deadline_us = options->statement_timeout_us * 3 / 2 + also_us};
     rc = ask_send(&ask, queries, n_queries, cb, arg);
 out:
     free(ids);
@@ -289,6 +362,7 @@ static int send(struct request *q, bool may_be_lean)
     q->lean = may_be_lean && q->options.way == RELEASE_CAREFUL &&
               mapping_allows_lean(statements_types(s));
     q->generation = statements_generation(s);
+    q->queue = statements_types(s)->queue;
     return release_ask(q->link, &q->options,
                        q->lean ? STATEMENT_RELEASE_LEAN : release[q->options.way], q->items, q->n,
                        on_answer, q);

@@ -67,7 +67,8 @@ static void deliver(struct ask *a, const struct pg_answer *answer)
         ask_free(a);
         cb(arg, &without);
     } else {
-        cb(arg, answer); /* which may be a's own */
+        without.refused -= a->extra;
+        cb(arg, &without); /* whose texts may be a's own */
         ask_free(a);
     }
 }

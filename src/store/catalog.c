@@ -307,9 +307,6 @@ int catalog_types(const struct catalog *c, struct mapping_types *types, char *er
     for (int i = 0; i < c->n; i++)
         if (!is_optional(c, i) && check_kind(c, i, error, size) != 0)
             return -1;
-    if (c->queue->nalso > 0)
-        return fail(c, c->queue->also[0].line, error, size,
-                    "`also` is not served yet by this version");
     types->id_type = id->exact;
     if (id_type(types, id->kind) != 0)
         return fail(c, c->queue->id.line, error, size,

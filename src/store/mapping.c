@@ -21,6 +21,7 @@
 #include "store/mapping.h"
 
 #include "link/pg_link.h"
+#include "store/also.h"
 #include "store/mapping_keys.h"
 #include "store/parts.h"
 #include "store/released.h"
@@ -230,6 +231,8 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
     int rc = put_sql(out, q, token, len);
     if (rc == 1)
         rc = mapping_keys_put(out, types, token, len, making->link);
+    if (rc == 1)
+        rc = also_put(out, types, token, len, making->link);
     if (rc != 1)
         return rc;
     if (is_token(token, len, "typed"))

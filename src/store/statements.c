@@ -11,8 +11,9 @@
  * an answer to an earlier question is out of date once a later one has been answered (read_us).
  *
  * What must hold: while `ready`, all texts are there, made from `catalog`, which `types` borrows
- * from. Who keeps what was derived from a text compares statements_generation, which is another
- * number after each change, also when there are no statements any more. */
+ * from, and all SQL of a queues file has been proved (fragment.h). Who keeps what was derived from
+ * a text compares statements_generation, which is another number after each change, also when there
+ * are no statements any more. */
 #include "store/statements.h"
 
 #include "base/clock.h"
@@ -20,7 +21,9 @@
 #include "base/time_units.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
+#include "store/also.h"
 #include "store/catalog.h"
+#include "store/fragment.h"
 #include "store/sql_texts.h"
 
 #include <assert.h>
@@ -39,6 +42,7 @@ struct statements {
     struct catalog *catalog;    /* what the texts were made for last; NULL: none were */
     struct mapping_types types; /* refers to it */
     char *texts[STATEMENT_COUNT];
+    char *also[QUEUE_LIST_MAX];
     char problem[PG_MESSAGE_SIZE];
     bool use_bytes;     /* whatever the catalog says of the encoding */
     int loading;        /* questions under way */
@@ -54,6 +58,7 @@ struct load {
     struct pg_link *link;
     struct server_clock *clock;
     int64_t asked_us;
+    uint64_t generation; /* of the texts that it has made; 0: none */
     void (*done)(void *arg, const char *error);
     void *arg;
     char error[PG_MESSAGE_SIZE];
@@ -72,6 +77,10 @@ static void drop_texts(struct statements *s)
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         free(s->texts[i]);
         s->texts[i] = NULL;
+    }
+    for (int i = 0; i < QUEUE_LIST_MAX; i++) {
+        free(s->also[i]);
+        s->also[i] = NULL;
     }
     s->ready = false;
     s->generation++;
@@ -126,6 +135,12 @@ const char *statements_text(const struct statements *s, enum statement which)
 {
     assert(s->ready && which < STATEMENT_COUNT);
     return s->texts[which];
+}
+
+const char *statements_also(const struct statements *s, int i)
+{
+    assert(s->ready && i < s->queue->nalso);
+    return s->also[i];
 }
 
 const struct mapping_types *statements_types(const struct statements *s)
@@ -200,7 +215,16 @@ static int render(struct statements *s, struct load *load)
             return -1;
         }
     }
-    s->ready = true;
+    for (int i = 0; i < s->queue->nalso; i++) {
+        s->also[i] = also_render(&s->types, i, load->link);
+        if (s->also[i] == NULL) {
+            snprintf(load->error, sizeof(load->error), "out of memory");
+            drop_texts(s);
+            return -1;
+        }
+    }
+    load->generation = s->generation;
+    s->ready = s->queue->file == NULL;
     return 0;
 }
 
@@ -217,6 +241,7 @@ static int take(struct statements *s, struct load *load, const struct pg_result 
         drop_texts(s);
         return -1;
     }
+    also_read(load->catalog, &types);
     bool changed = s->catalog != NULL && catalog_changed(s->catalog, load->catalog);
     if (s->ready && !changed)
         return 0;
@@ -263,11 +288,34 @@ static void refuse(struct load *load, const struct pg_answer *answer)
     snprintf(error + used, sizeof(load->error) - used, "%s", answer->message);
 }
 
+static void conclude(struct load *load)
+{
+    load->s->loading--;
+    load->done(load->arg, load->error[0] != '\0' ? load->error : NULL);
+    load_free(load);
+}
+
+/* What SQL of the operator's there is has been proved, or is refused: without the proof nothing is
+ * sent, and the next reading of the catalog makes the statements anew. */
+static void on_proof(void *arg, const char *error)
+{
+    struct load *load = arg;
+    struct statements *s = load->s;
+    if (error != NULL)
+        snprintf(load->error, sizeof(load->error), "%s", error);
+    if (s->generation == load->generation) {
+        if (error != NULL)
+            drop_texts(s);
+        s->ready = error == NULL;
+        memcpy(s->problem, load->error, sizeof(s->problem));
+    }
+    conclude(load);
+}
+
 static void on_catalog(void *arg, const struct pg_answer *answer)
 {
     struct load *load = arg;
     struct statements *s = load->s;
-    s->loading--;
     if (answer->status != PG_DONE) {
         refuse(load, answer);
     } else if (load->asked_us < s->read_us) { /* a later question was answered before */
@@ -276,10 +324,15 @@ static void on_catalog(void *arg, const struct pg_answer *answer)
         server_clock_sample(load->clock, catalog_clock_us(answer->results[0]), answer->sent_us,
                             answer->received_us);
     }
+    if (load->generation != 0 && !s->ready) {
+        if (fragment_prove(&s->types, load->link, on_proof, load) == 0)
+            return;
+        snprintf(load->error, sizeof(load->error), "out of memory, or the connection is lost");
+        drop_texts(s);
+    }
     if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready))
         memcpy(s->problem, load->error, sizeof(s->problem));
-    load->done(load->arg, load->error[0] != '\0' ? load->error : NULL);
-    load_free(load);
+    conclude(load);
 }
 
 /* NULL: out of memory. */

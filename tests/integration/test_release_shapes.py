@@ -537,7 +537,6 @@ ALSO = """  carry: [note]
 """
 
 
-@pytest.mark.xfail(strict=True, reason="`also` is not served yet by this version")
 def test_what_was_released_is_noted(open_shop: Open) -> None:
     """Each column an array of texts, as it was before; empty when nothing was released."""
     shop = open_shop(WAREHOUSE)

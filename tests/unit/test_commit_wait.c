@@ -10,21 +10,23 @@ static void judged(void **state)
     static const struct {
         enum pg_session session;
         enum commit_wait verdict;
-        bool synchronous, meddled;
+        bool synchronous, meddled, also;
     } rows[] = {
-        {PG_SESSION_OURS, COMMIT_NO_WAIT, false, false},
-        {PG_SESSION_OURS, COMMIT_MEDDLED, false, true},
-        {PG_SESSION_POOLED, COMMIT_POOLED, false, false},
-        {PG_SESSION_POOLED, COMMIT_MEDDLED, false, true},
-        {PG_SESSION_UNASKED, COMMIT_UNASKED, false, false},
-        {PG_SESSION_UNASKED, COMMIT_MEDDLED, false, true},
-        {PG_SESSION_OURS, COMMIT_AS_SERVER, true, false},
-        {PG_SESSION_POOLED, COMMIT_AS_SERVER, true, true},
-        {PG_SESSION_UNASKED, COMMIT_AS_SERVER, true, false},
+        {PG_SESSION_OURS, COMMIT_NO_WAIT, false, false, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, true, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, false, true},
+        {PG_SESSION_POOLED, COMMIT_POOLED, false, false, false},
+        {PG_SESSION_POOLED, COMMIT_MEDDLED, false, true, false},
+        {PG_SESSION_UNASKED, COMMIT_UNASKED, false, false, false},
+        {PG_SESSION_UNASKED, COMMIT_MEDDLED, false, true, false},
+        {PG_SESSION_OURS, COMMIT_AS_SERVER, true, false, false},
+        {PG_SESSION_POOLED, COMMIT_AS_SERVER, true, true, false},
+        {PG_SESSION_UNASKED, COMMIT_AS_SERVER, true, false, false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const struct mapping_types types = {.meddled = rows[i].meddled};
+        const struct queue queue = {.nalso = rows[i].also};
+        const struct mapping_types types = {.queue = &queue, .meddled = rows[i].meddled};
         assert_int_equal(commit_wait_judge(rows[i].synchronous, rows[i].session, &types),
                          rows[i].verdict);
     }

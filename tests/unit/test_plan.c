@@ -226,6 +226,7 @@ static void check_sent(const struct plan_step *step)
 {
     check(!w.over);
     check(step->n > 0 && step->n <= w.n);
+    check(!w.table.also || step->n <= 100);
     w.statements++;
     for (size_t i = 0; i < step->n; i++) {
         struct item *item = step->items[i];
@@ -471,6 +472,7 @@ static void play_batch(void)
     w.singles_since_us = 0;
     w.table.bulk = roll(4) > 0;
     w.table.backlog = w.table.bulk && roll(4) > 0;
+    w.table.also = !w.table.bulk && roll(2) > 0;
     for (size_t p = 0; p < PRODUCTS; p++)
         w.held[p] = roll(12) == 0;
     make_items(evils[roll(ARRAY_LEN(evils))]);

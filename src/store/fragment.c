@@ -1,0 +1,216 @@
+/* Proofs of the operator's SQL.
+ *
+ * The file's reader has looked at each piece by itself (config/queue_sql.h): brackets are closed,
+ * nothing has an open end. What it is only Postgres can say, which parses it within something that
+ * goes on behind it:
+ * - A condition as an element of an array, and as a condition in brackets: "a) OR (1=1" passes the
+ *   brackets and no array, "a, true" the other way round.
+ * - Assignments before others, so that no FROM, WHERE or RETURNING follows them, of the columns
+ * that they must leave alone: no column is assigned twice.
+ * - A statement of `also` as it is sent: the protocol takes one in a message.
+ *
+ * Each piece stands on lines of its own, since it may end in a comment. They are parsed and not
+ * executed: there is no EXPLAIN that a text could make an EXPLAIN ANALYZE of. */
+#include "store/fragment.h"
+
+#include "base/time_units.h"
+#include "config/queues.h"
+#include "link/pg_link.h"
+#include "store/also.h"
+#include "store/mapping.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEADLINE_US (5 * SECOND_US)
+
+/* A table may be locked by a migration. A backslash in a literal is one only so: the reader goes by
+ * that. */
+static const char settings_sql[] =
+    PG_SETTINGS_3("pg_catalog.current_setting('standard_conforming_strings')",
+                  PG_SET("lock_timeout", "'1s'"), PG_SET("statement_timeout", "'4s'"));
+
+static int add(struct fragment *list, int n, enum fragment_wrap wrap, const struct queue_text *text,
+               const char *key)
+{
+    if (text->text == NULL)
+        return n;
+    list[n] = (struct fragment){.wrap = wrap, .text = text, .key = key};
+    return n + 1;
+}
+
+int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
+{
+    int n = 0;
+    if (q->file == NULL)
+        return 0;
+    n = add(list, n, FRAGMENT_ELEMENT, &q->active, "active");
+    n = add(list, n, FRAGMENT_CONDITION, &q->active, "active");
+    n = add(list, n, FRAGMENT_RELEASED, &q->released, "released");
+    n = add(list, n, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
+    n = add(list, n, FRAGMENT_ELEMENT, &q->stock.counted, "stock.counted");
+    n = add(list, n, FRAGMENT_CONDITION, &q->stock.counted, "stock.counted");
+    for (int i = 0; i < q->nalso; i++) {
+        n = add(list, n, FRAGMENT_ALSO, &q->also[i], "also");
+        list[n - 1].number = i + 1;
+    }
+    return n;
+}
+
+/* Columns of which each is assigned once. */
+struct kept {
+    const char *list[QUEUE_KEYS_MAX + 3];
+    int n;
+};
+
+static void keep(struct kept *kept, const struct queue_text *column)
+{
+    bool known = column->text == NULL;
+    for (int i = 0; i < kept->n && !known; i++)
+        known = strcmp(kept->list[i], column->text) == 0;
+    if (!known)
+        kept->list[kept->n++] = column->text;
+}
+
+static int put_assignments(FILE *out, const char *sql, const struct kept *kept,
+                           struct pg_link *link)
+{
+    fprintf(out, "\n%s\n", sql);
+    for (int i = 0; i < kept->n; i++) {
+        char *column = pg_link_quote_ident(link, kept->list[i]);
+        if (column == NULL)
+            return -1;
+        fprintf(out, ", %s = DEFAULT", column);
+        free(column);
+    }
+    return fputs(" WHERE false", out) < 0 ? -1 : 0;
+}
+
+static int put_released(FILE *out, const struct queue *q, const char *table, struct pg_link *link)
+{
+    struct kept kept = {.n = 0};
+    keep(&kept, &q->id);
+    keep(&kept, &q->quantity);
+    for (int i = 0; i < q->stock.nkeys; i++)
+        keep(&kept, &q->stock.keys[i].hold);
+    fprintf(out, "UPDATE %s r SET ", table);
+    return put_assignments(out, q->released.text, &kept, link);
+}
+
+static int put_stock_set(FILE *out, const struct queue *q, const char *table, struct pg_link *link)
+{
+    struct kept kept = {.n = 0};
+    keep(&kept, &q->stock.free);
+    keep(&kept, &q->stock.held);
+    keep(&kept, &q->stock.total);
+    for (int i = 0; i < q->stock.nkeys; i++)
+        keep(&kept, &q->stock.keys[i].counter);
+    fprintf(out, "UPDATE %s i SET ", table);
+    return put_assignments(out, q->stock.set.text, &kept, link);
+}
+
+static int put_proof(FILE *out, const struct fragment *f, const struct queue *q, const char *table,
+                     struct pg_link *link)
+{
+    if (f->wrap == FRAGMENT_RELEASED)
+        return put_released(out, q, table, link);
+    if (f->wrap == FRAGMENT_STOCK_SET)
+        return put_stock_set(out, q, table, link);
+    if (f->wrap == FRAGMENT_ELEMENT)
+        return fprintf(out, "SELECT ARRAY[\n%s\n] FROM %s r", f->text->text, table) < 0 ? -1 : 0;
+    return fprintf(out, "SELECT FROM %s r WHERE (\n%s\n)", table, f->text->text) < 0 ? -1 : 0;
+}
+
+char *fragment_proof(const struct fragment *f, const struct mapping_types *types,
+                     struct pg_link *link)
+{
+    const struct queue *q = types->queue;
+    char *sql = NULL;
+    size_t size = 0;
+    if (f->wrap == FRAGMENT_ALSO)
+        return also_render(types, f->number - 1, link);
+    char *table = mapping_table(f->wrap == FRAGMENT_STOCK_SET ? &q->stock.table : &q->table, link);
+    FILE *out = table != NULL ? open_memstream(&sql, &size) : NULL;
+    int rc = out != NULL ? put_proof(out, f, q, table, link) : -1;
+    free(table);
+    if (out == NULL || fclose(out) != 0 || rc != 0) {
+        free(sql);
+        return NULL;
+    }
+    return sql;
+}
+
+void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
+{
+    queue_place(q, q->also[i].line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
+}
+
+void fragment_refusal(const struct queue *q, const struct fragment *f, const char *message,
+                      char *out, size_t size)
+{
+    char place[256];
+    if (f->wrap == FRAGMENT_ALSO) {
+        fragment_also_place(q, f->number - 1, place, sizeof(place));
+    } else {
+        queue_place(q, f->text->line, place, sizeof(place));
+        size_t len = strlen(place);
+        (void)snprintf(place + len, sizeof(place) - len, "%s: ", f->key);
+    }
+    (void)snprintf(out, size, "%sPostgres refuses it: %s", place, message);
+}
+
+/* ---- All of a queue's */
+
+struct proving {
+    const struct queue *queue;
+    struct fragment list[FRAGMENTS_MAX];
+    int n;
+    void (*done)(void *arg, const char *error);
+    void *arg;
+};
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct proving *p = arg;
+    char sentence[PG_MESSAGE_SIZE] = "";
+    int place = answer->refused - 1; /* behind the settings */
+    if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
+        fragment_refusal(p->queue, &p->list[place], answer->message, sentence, sizeof(sentence));
+    else if (answer->status != PG_DONE)
+        (void)snprintf(sentence, sizeof(sentence), "%s", answer->message);
+    else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)
+        (void)snprintf(sentence, sizeof(sentence),
+                       "standard_conforming_strings is off for this role or database: SQL of a "
+                       "queues file is read as it is on");
+    p->done(p->arg, sentence[0] != '\0' ? sentence : NULL);
+    free(p);
+}
+
+int fragment_prove(const struct mapping_types *types, struct pg_link *link,
+                   void (*done)(void *arg, const char *error), void *arg)
+{
+    struct pg_query queries[1 + FRAGMENTS_MAX] = {{.sql = settings_sql}};
+    char *proofs[FRAGMENTS_MAX];
+    int rc = 0;
+    struct proving *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return -1;
+    *p = (struct proving){.queue = types->queue, .done = done, .arg = arg};
+    p->n = fragment_list(types->queue, p->list);
+    for (int i = 0; i < p->n; i++) {
+        proofs[i] = fragment_proof(&p->list[i], types, link);
+        queries[1 + i] = (struct pg_query){.sql = proofs[i], .parse_only = true};
+        rc = proofs[i] == NULL ? -1 : rc;
+    }
+    if (rc == 0)
+        rc = pg_link_send(link, queries, 1 + p->n, DEADLINE_US, on_answer, p);
+    for (int i = 0; i < p->n; i++)
+        free(proofs[i]);
+    if (rc != 0)
+        free(p);
+    return rc;
+}
