@@ -55,6 +55,7 @@ struct world {
     struct locked *locked;
     bool drifted[PRODUCTS]; /* refused for every reservation */
     bool held[PRODUCTS];    /* a checkout has the counter */
+    bool crowded;           /* all are of one product, which is held */
     bool suspect[PRODUCTS]; /* some refusal may have been its fault */
     struct plan_table table;
     struct item items[MOST];
@@ -423,7 +424,8 @@ static void make_items(unsigned evil)
         w.items[i].n_places = w.placed ? 1 : 0;
         w.items[i].attempts = roll(1000) < evil / 4 ? 1 + roll(5) : 0;
         struct truth *t = &w.truth[i];
-        *t = (struct truth){.nature = nature, .product = roll(PRODUCTS), .other = PRODUCTS};
+        *t = (struct truth){
+            .nature = nature, .product = w.crowded ? 0 : roll(PRODUCTS), .other = PRODUCTS};
         if (roll(8) == 0)
             t->other = (t->product + 1 + roll(PRODUCTS - 1)) % PRODUCTS;
     }
@@ -473,8 +475,9 @@ static void play_batch(void)
     w.table.bulk = roll(4) > 0;
     w.table.backlog = w.table.bulk && roll(4) > 0;
     w.table.also = !w.table.bulk && roll(2) > 0;
+    w.crowded = roll(8) == 0;
     for (size_t p = 0; p < PRODUCTS; p++)
-        w.held[p] = roll(12) == 0;
+        w.held[p] = (p == 0 && w.crowded) || roll(12) == 0;
     make_items(evils[roll(ARRAY_LEN(evils))]);
     check(plan_begin(w.plan, w.items, w.n, w.backlog, &w.table, w.mono_us) == 0);
     drive();
