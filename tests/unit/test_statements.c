@@ -6,6 +6,7 @@
 #include "base/time_units.h"
 #include "link/pg_link.h"
 #include "store/catalog.h"
+#include "store/fragment.h"
 
 #include "shop_queue.h"
 #include "unit.h"
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 4
+#define MOST 8
 
 /* What the next answer says. */
 static struct {
@@ -54,6 +55,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int n, in
 
 int catalog_list(struct catalog *c, const struct queue *queue)
 {
+    memset(c, 0, sizeof(*c));
     c->queue = queue;
     return 0;
 }
@@ -121,6 +123,25 @@ bool mapping_allows_lean(const struct mapping_types *types)
     return types->queue == &shop_queue;
 }
 
+/* The proof of the operator's SQL that has no answer yet. */
+static struct {
+    void (*done)(void *arg, const char *error);
+    void *arg;
+} proof;
+
+int fragment_prove(const struct mapping_types *types, struct pg_link *link,
+                   void (*done)(void *arg, const char *error), void *arg)
+{
+    (void)link;
+    assert_non_null(types->queue->file);
+    assert_null(proof.done);
+    if (link_down)
+        return -1;
+    proof.done = done;
+    proof.arg = arg;
+    return 0;
+}
+
 char *mapping_table(const struct queue_table *table, struct pg_link *link)
 {
     (void)link;
@@ -155,6 +176,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    shop_queue.file = NULL;
+    proof.done = NULL;
     statements_free(statements);
     return 0;
 }
@@ -349,6 +372,77 @@ static void test_bytes_are_a_change(void **state)
     assert_true(statements_generation(statements) != generation);
 }
 
+static void answer_catalog(void)
+{
+    const struct pg_result *results[] = {NULL};
+    const struct pg_answer a = {
+        .status = PG_DONE, .nresults = 1, .results = results, .message = "", .table = ""};
+    size_t question = ask();
+    asked[question].cb(asked[question].arg, &a);
+}
+
+static void answer_proof(const char *error)
+{
+    void (*done)(void *, const char *) = proof.done;
+    assert_non_null(done);
+    proof.done = NULL;
+    done(proof.arg, error);
+}
+
+/* SQL of a file is proved before there are statements, whenever they are made. */
+static void test_sql_that_is_to_be_proved(void **state)
+{
+    (void)state;
+    shop_queue.file = "shop.yaml";
+    answer_catalog();
+    assert_false(statements_ready(statements));
+    assert_int_equal(calls, 0);
+    assert_true(statements_due_us(statements) == INT64_MAX);
+    answer_proof("shop.yaml:3: active: no");
+    assert_false(statements_ready(statements));
+    assert_string_equal(said, "shop.yaml:3: active: no");
+    assert_string_equal(statements_problem(statements), said);
+
+    answer_catalog();
+    answer_proof(NULL);
+    assert_true(statements_ready(statements));
+    assert_string_equal(said, "-");
+    assert_string_equal(statements_problem(statements), "");
+    load(); /* nothing has changed */
+    assert_true(statements_ready(statements));
+
+    catalog.changed = true;
+    answer_catalog();
+    assert_false(statements_ready(statements));
+    answer_proof(NULL);
+    assert_true(statements_ready(statements));
+}
+
+static void test_a_proof_that_comes_too_late_or_never(void **state)
+{
+    (void)state;
+    shop_queue.file = "shop.yaml";
+    answer_catalog();
+    void (*former)(void *, const char *) = proof.done;
+    void *former_arg = proof.arg;
+    proof.done = NULL;
+    answer_catalog();
+    former(former_arg, NULL); /* of statements that are gone */
+    assert_false(statements_ready(statements));
+    answer_proof(NULL);
+    assert_true(statements_ready(statements));
+
+    catalog.changed = true;
+    size_t question = ask();
+    link_down = true;
+    const struct pg_result *results[] = {NULL};
+    const struct pg_answer a = {
+        .status = PG_DONE, .nresults = 1, .results = results, .message = "", .table = ""};
+    asked[question].cb(asked[question].arg, &a);
+    assert_false(statements_ready(statements));
+    assert_string_not_equal(said, "-");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -364,6 +458,8 @@ int main(void)
         TEST(test_when_it_is_due),
         TEST(test_nothing_can_be_sent),
         TEST(test_bytes_are_a_change),
+        TEST(test_sql_that_is_to_be_proved),
+        TEST(test_a_proof_that_comes_too_late_or_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
