@@ -359,6 +359,28 @@ def test_a_piece_that_does_not_fit(
     assert shop.active() == {1: 1} and not outbox(db)
 
 
+def test_rehearsal_and_shown_sql(open_shop: Open, db: Database) -> None:
+    """What `also` would do is rehearsed, and the statement that it is sent as is shown."""
+    shop = open_shop(OUTBOX, LAST_HOLD)
+    shop.counters(1, 2)
+    order(shop, 1, 1, 2)
+    order(shop, 2, 1)
+    files = ("--queues", str(shop.file))
+    rehearsed = json.loads(shop.run("--rehearse", "5", *files).stdout)
+    assert (rehearsed["released"], [one["rows"] for one in rehearsed["also"]]) == (2, [3, 2])
+    assert shop.active() == {1: 2, 2: 1} and not outbox(db)
+    shown = shop.run("--show-sql", *files).stdout
+    assert "FROM rs$released" in shown and "WITH rs$released" in shown
+    assert shop.run("--check-config", *files).status == 0
+    shop.write(shop.file.read_text().replace("units)", "unites)"))
+    checked = shop.run("--check-config", *files)
+    assert checked.status == 1 and "also (statement 1): Postgres refuses it" in checked.stdout + checked.stderr
+    db.conn.execute("ALTER TABLE orders ADD CHECK (status <> 'expired') NOT VALID")
+    shop.write(shop.file.read_text().replace("unites)", "units)"))
+    rehearsal = shop.run("--rehearse", "5", *files)
+    assert rehearsal.status == 1 and "also (statement 2): new row" in rehearsal.stdout, rehearsal.stdout
+
+
 def test_a_piece_that_fits_no_more(open_shop: Open, db: Database, sweeper: Start) -> None:
     """The outbox is altered: nothing is released, and the reason is said; then it goes on."""
     shop = open_shop(OUTBOX)

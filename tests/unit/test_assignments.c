@@ -3,6 +3,7 @@
 
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* "column := value" of each, separated by "; "; NULL: of another form. */
