@@ -161,7 +161,9 @@ static char *join_values(const json_t *values)
     if (out == NULL)
         return NULL;
     json_array_foreach(values, i, value)
+    {
         fprintf(out, "%s'%s'", i > 0 ? ", " : "", json_string_value(value));
+    }
     if (fclose(out) == 0)
         return text;
     free(text);
