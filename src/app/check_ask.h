@@ -49,7 +49,6 @@ struct check_database {
     bool clean;               /* nothing was refused since the statements were looked at */
     bool stock_is_view;       /* the counters are no table: no index can be advised */
     bool filled[2];           /* the table has pages, so probably rows */
-    int64_t ndue;             /* reservations */
     struct check_rule *rules; /* check_states.c's own */
     int nrules;
     char columns[200];         /* those that `active` names, when it is true of no row */

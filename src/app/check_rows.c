@@ -161,41 +161,36 @@ void check_rows(struct check_database *c)
     check_ask_template(c, QUESTION_ROWS, on_rows);
 }
 
-static void on_oldest(struct check_database *c, const struct pg_result *r,
-                      const struct pg_answer *answer)
+/* More are not counted. */
+#define DUE_MOST 100000
+
+static void on_due(struct check_database *c, const struct pg_result *r,
+                   const struct pg_answer *answer)
 {
     char text[ISO_TIME_SIZE];
-    if (r == NULL || pg_result_rows(r) == 0) {
-        check_ok("due now: %lld", (long long)c->ndue);
-        if (r == NULL)
-            check_refused(c, "the question for what is late", answer);
+    int64_t due = r != NULL ? pg_result_int(r, 0, 0) : 0;
+    const char *more = due > DUE_MOST ? "more than " : "";
+    due = due > DUE_MOST ? DUE_MOST : due;
+    if (r == NULL) {
+        check_refused(c, "the count of what is due", answer);
+    } else if (due == 0) {
+        check_ok("due now: none");
+    } else if (pg_result_null(r, 0, 1)) {
+        check_ok("due now: %s%lld", more, (long long)due);
     } else {
         int64_t since_us = pg_result_int(r, 0, 1);
         int64_t age_us = server_clock_now_us(&c->context->parts.pg_clock) - since_us;
-        check_ok("due now: %lld, the oldest since %s (%lld s ago)", (long long)c->ndue,
+        check_ok("due now: %s%lld, the oldest since %s (%lld s ago)", more, (long long)due,
                  iso_time_seconds(since_us, text), (long long)(age_us / SECOND_US));
     }
     check_next(c);
 }
 
-static void on_due(struct check_database *c, const struct pg_result *r,
-                   const struct pg_answer *answer)
-{
-    static const char *const params[] = {"0", "100"};
-    c->ndue = r != NULL ? pg_result_int(r, 0, 0) : 0;
-    if (r == NULL)
-        check_refused(c, "the count of what is due", answer);
-    else if (c->ndue == 0)
-        check_ok("due now: none");
-    if (c->ndue == 0)
-        check_next(c);
-    else
-        check_ask(c, statements_text(c->context->parts.statements, STATEMENT_LATE_ROWS), 2, params,
-                  on_oldest);
-}
-
 void check_due(struct check_database *c)
 {
-    check_ask(c, statements_text(c->context->parts.statements, STATEMENT_DUE_COUNT), 0, NULL,
+    char most[24];
+    const char *params[] = {most};
+    snprintf(most, sizeof(most), "%d", DUE_MOST + 1);
+    check_ask(c, statements_text(c->context->parts.statements, STATEMENT_DUE_FIRST), 1, params,
               on_due);
 }

@@ -1,6 +1,8 @@
 /* What each statement is for, in words. */
 #include "app/statement_names.h"
 
+#include <assert.h>
+
 static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
     [STATEMENT_RELEASE_CAREFUL] = "the release",
@@ -12,6 +14,8 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_DUE_ROWS] = "the feed's poll",
     [STATEMENT_DUE_ROWS_NEXT] = "the feed's next page",
     [STATEMENT_DUE_COUNT] = "the count of what is due",
+    [STATEMENT_DUE_FIRST] = "the count of what is due at the start",
+    [STATEMENT_ODD_ROWS] = "the question for rows that can never be due",
     [STATEMENT_LATE_ROWS] = "the question for what is late",
     [STATEMENT_BEGIN] = "the beginning of a reconciliation",
     [STATEMENT_ACTIVE_ROWS] = "a reconciliation's page",
@@ -25,7 +29,8 @@ static const char *const names[STATEMENT_COUNT] = {
 
 const char *statement_name(enum statement which)
 {
-    return names[which] != NULL ? names[which] : "a statement";
+    assert(names[which] != NULL);
+    return names[which];
 }
 
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 from typing import Any
 
 from harness import shop
 from harness.database import Database
 from harness.locks import transaction
-from harness.sweeper import Finished, Run
+from harness.servers import Redis
+from harness.sweeper import Finished, Run, binary, environment
 
 
 def rehearsed(done: Finished) -> dict[str, Any]:
@@ -119,6 +124,39 @@ def test_numbers_are_whole(db: Database, run: Run) -> None:
     db.conn.execute("ALTER TABLE inventory ADD worth numeric NOT NULL DEFAULT 12345678901234567890.125")
     shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
     assert '"worth": 12345678901234567890.125' in run("--rehearse", "1").stdout
+
+
+def test_for_people(db: Database, redis_server: Redis) -> None:
+    """Lines on a terminal, which is not told to obey."""
+    product = shop.add_product(db, stock=10)
+    shop.reserve(db, {product: 3}, ttl_s=-1)
+    db.conn.execute("ALTER TABLE inventory_reservations ADD note text DEFAULT E'a\\x1b[2Jb'")
+    db.conn.execute(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := E'c\\x1b'; RETURN NEW; END $$;"
+        "CREATE TRIGGER t BEFORE UPDATE ON inventory_reservations FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    leader, follower = pty.openpty()
+    done = subprocess.run(
+        [binary(), "--rehearse", "1"],
+        env=environment(db.dsn, redis_server.url(), {}),
+        stdout=follower,
+        stderr=subprocess.DEVNULL,
+        timeout=30,
+        check=False,
+    )
+    os.close(follower)
+    said = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(leader, 65536):
+            said += data
+    os.close(leader)
+    lines = [line.strip() for line in said.decode().splitlines()]
+    assert done.returncode == 0
+    assert "1 rehearsed, 1 released, 0 refused; all of it is rolled back" in lines[0]
+    for line in ("- status = active", "+ status = released", "- reserved_stock = 3", "+ reserved_stock = 0"):
+        assert line in lines, lines
+    assert f"counter {product} of inventory:" in lines
+    assert "- note = a?[2Jb" in lines and b"\x1b" not in said
 
 
 def test_what_is_allowed(run: Run) -> None:
