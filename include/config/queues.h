@@ -4,6 +4,7 @@
 #ifndef RS_QUEUES_H
 #define RS_QUEUES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -23,6 +24,9 @@ const struct config *config_queue(const struct config *config, int i);
 int config_reload(struct config *fresh, const struct config *config, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void config_reload_clear(struct config *fresh);
+
+/* Whether two queues, whose settings these are, are the same but for the lines where they stand. */
+bool config_queue_same(const struct config *a, const struct config *b);
 
 /* What a sentence about a line of the file begins with: "shop.yaml:12: ". "" for what is built in
  * and for a line of 0. */

@@ -31,6 +31,9 @@ void redis_outage_free(struct redis_outage *o); /* after its uses; NULL is legal
 /* What the link's on_state says: for all uses. */
 void redis_outage_link(struct redis_outage *o, enum redis_state state, const char *reason);
 
+/* A use has been freed: what was said for it alone is over, or said of those that still are so. */
+void redis_outage_judge(struct redis_outage *o);
+
 struct redis_use_options {
     struct redis_outage *outage;
     struct due_queue *queue; /* over its link; its on_refused is taken */
@@ -41,6 +44,9 @@ struct redis_use_options {
 /* The outage must outlive it. on_change fires on a turn of its own when redis_use_ok
  * or redis_use_degraded has changed, and after each reconnect. NULL: out of memory. */
 struct redis_use *redis_use_new(struct loop *loop, const struct redis_use_options *options);
+
+/* Once, if the link may have been started already: takes what it has said so far. */
+void redis_use_start(struct redis_use *u);
 
 /* The queue must be closed before; NULL is legal. */
 void redis_use_free(struct redis_use *u);

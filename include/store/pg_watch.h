@@ -16,6 +16,9 @@ struct pg_watch;
 struct pg_outage *pg_outage_new(struct loop *loop, char *const *address);
 void pg_outage_free(struct pg_outage *o); /* after its watches; NULL is legal */
 
+/* A watch has been freed: what was down only for it is so no more. */
+void pg_outage_judge(struct pg_outage *o);
+
 /* The links of one queue. */
 
 #define PG_WATCH_FEED 0 /* the feed's link; those of workers are 1, 2, ... */

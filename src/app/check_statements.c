@@ -4,27 +4,11 @@
 #include "app/check_steps.h"
 #include "app/context.h"
 #include "app/statement_names.h"
-#include "base/sql_scan.h"
 
 #include "link/pg_link.h"
 #include "store/statements.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PARAMS_MAX 16
-
-/* How many parameters a statement has: the highest number after a $. */
-static int count_params(const char *sql)
-{
-    int highest = 0;
-    for (struct sql_token t = sql_scan(&sql); t.kind != SQL_END; t = sql_scan(&sql)) {
-        int n = t.kind == SQL_PARAMETER ? (int)strtol(t.at + 1, NULL, 10) : 0;
-        highest = n > highest ? n : highest;
-    }
-    return highest < PARAMS_MAX ? highest : PARAMS_MAX;
-}
 
 static void explain(struct check_database *c);
 
@@ -42,8 +26,6 @@ static void on_plan(struct check_database *c, const struct pg_result *r,
 
 static void explain(struct check_database *c)
 {
-    static const char *const nulls[PARAMS_MAX];
-    static const char verb[] = "EXPLAIN (COSTS OFF) ";
     const struct statements *s = c->context->parts.statements;
     while (c->which < STATEMENT_COUNT &&
            !statement_is_used((enum statement)c->which, statements_types(s),
@@ -55,12 +37,10 @@ static void explain(struct check_database *c)
         check_next(c);
         return;
     }
-    const char *text = statements_text(s, (enum statement)c->which);
-    size_t size = sizeof(verb) + strlen(text);
-    char *sql = malloc(size);
-    if (sql != NULL)
-        snprintf(sql, size, "%s%s", verb, text);
-    check_ask(c, sql, count_params(text), nulls, on_plan);
+    static const char *const nulls[STATEMENT_PARAMS_MAX];
+    int nparams;
+    char *sql = statement_explain(statements_text(s, (enum statement)c->which), &nparams);
+    check_ask(c, sql, nparams, nulls, on_plan);
     free(sql);
 }
 

@@ -4,11 +4,11 @@
 #include "app/modes.h"
 #include "app/notify.h"
 #include "app/queue_run.h"
+#include "app/reload.h"
 #include "app/servers.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
-#include "config/queue.h"
 #include "config/queues.h"
 #include "health/health.h"
 #include "link/loop.h"
@@ -20,6 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the queues have come to, all together. */
+struct totals {
+    uint64_t released, failed, unknown_commits;
+    struct units units;
+    int64_t pending, inflight, refused;
+};
+
 struct service {
     struct servers servers;
     struct redis_outage *redis_outage;
@@ -27,7 +34,9 @@ struct service {
     struct queue_runs queues;
     struct http_routes *http; /* NULL: none is wanted */
     struct notify *notify;    /* NULL: nobody asks */
-    struct timer *grace;      /* an orderly stop's end */
+    struct reload *reload;
+    struct totals gone;  /* of queues that are no longer served */
+    struct timer *grace; /* an orderly stop's end */
     bool redis_seen;
     bool stopping, abandoned;
     int waiting_for; /* the queues and what POST started, while stopping */
@@ -89,42 +98,53 @@ static void on_signal(void *arg)
     }
     s->stopping = true;
     log_event(LOG_INFO, "Stopping", LOG_END);
-    s->waiting_for = s->queues.n + (s->http != NULL ? 1 : 0);
+    s->waiting_for = 1;
     notify_stopping(s->notify);
     timer_after_us(s->grace, s->config->shutdown_grace_us * 3 / 4);
     for (int i = 0; i < s->queues.n; i++)
-        queue_run_stop(s->queues.all[i], on_part_stopped, s);
-    if (s->http != NULL)
+        if (!reload_stops(s->reload, s->queues.all[i])) {
+            s->waiting_for++;
+            queue_run_stop(s->queues.all[i], on_part_stopped, s);
+        }
+    reload_stop(s->reload, on_part_stopped, s);
+    if (s->http != NULL) {
+        s->waiting_for++;
         http_routes_stop(s->http, on_part_stopped, s);
+    }
 }
 
-/* SIGHUP. Connections stay as they are: the next attempt uses what was read. */
+/* SIGHUP. Connections stay as they are: the next attempt uses what was read of secrets. */
 static void on_reload(void *arg)
 {
     struct service *s = arg;
+    if (s->stopping)
+        return;
     servers_reload(&s->servers);
-    log_event(LOG_INFO, "Reloaded", LOG_STR, "read", "secrets' files", LOG_END);
+    reload_begin(s->reload);
     notify_reloaded(s->notify);
 }
 
-/* What the queues have come to, all together. */
-struct totals {
-    uint64_t released, failed, unknown_commits;
-    struct units units;
-    int64_t pending, inflight, refused;
-};
+static void add_totals(struct totals *t, struct queue_run *q)
+{
+    const struct stats *stats = &queue_run_parts(q)->stats;
+    t->released += stats->released;
+    t->failed += stats_failed_total(stats);
+    t->unknown_commits += stats->unknown_commits;
+    units_add(&t->units, &stats->released_units);
+}
 
 static struct totals totals_of(const struct service *s)
 {
-    struct totals t = {0};
-    for (int i = 0; i < s->queues.n; i++) {
-        const struct stats *stats = &queue_run_parts(s->queues.all[i])->stats;
-        t.released += stats->released;
-        t.failed += stats_failed_total(stats);
-        t.unknown_commits += stats->unknown_commits;
-        units_add(&t.units, &stats->released_units);
-    }
+    struct totals t = s->gone;
+    for (int i = 0; i < s->queues.n; i++)
+        add_totals(&t, s->queues.all[i]);
     return t;
+}
+
+static void on_gone(void *arg, struct queue_run *q)
+{
+    struct service *s = arg;
+    add_totals(&s->gone, q);
 }
 
 /* Until when the batches of all queues have their answers, as it is promised. */
@@ -205,7 +225,17 @@ static int set_up(struct service *s)
     struct loop *loop = s->servers.loop;
     s->redis_outage = redis_outage_new(loop, s->servers.redis, &s->servers.redis_address);
     s->grace = timer_new(loop, on_grace_over, s);
-    if (s->redis_outage == NULL || s->grace == NULL || make_queues(s) != 0 ||
+    const struct reload_options reload = {
+        .servers = &s->servers,
+        .outage = s->redis_outage,
+        .config = s->config,
+        .queues = &s->queues,
+        .http = &s->http,
+        .on_gone = on_gone,
+        .arg = s,
+    };
+    s->reload = reload_new(&reload);
+    if (s->redis_outage == NULL || s->grace == NULL || s->reload == NULL || make_queues(s) != 0 ||
         loop_on_signal(loop, SIGTERM, on_signal, s) != 0 ||
         loop_on_signal(loop, SIGINT, on_signal, s) != 0 ||
         loop_on_signal(loop, SIGHUP, on_reload, s) != 0) {
@@ -218,24 +248,21 @@ static int set_up(struct service *s)
 /* With one queue it is told with the start. */
 static void log_start(struct service *s)
 {
-    for (int i = 0; i < s->queues.n; i++) {
-        const struct config *c = config_queue(s->config, i);
-        const char *postgres = servers_database(&s->servers, c, true)->address;
-        const char *queue = log_set_queue(c->queue->name);
-        if (s->queues.n == 1)
-            log_event(LOG_INFO, "Started", LOG_STR, "version", RS_VERSION, LOG_STR, "postgres",
-                      postgres, LOG_STR, "redis", s->servers.redis_address, LOG_STR, "keyPrefix",
-                      c->key_prefix, LOG_INT, "workers", (int64_t)c->workers, LOG_INT, "batchSize",
-                      (int64_t)c->batch_size, LOG_END);
-        else
-            log_event(LOG_INFO, "Serving a queue", LOG_STR, "postgres", postgres, LOG_STR,
-                      "keyPrefix", c->key_prefix, LOG_INT, "workers", (int64_t)c->workers, LOG_INT,
-                      "batchSize", (int64_t)c->batch_size, LOG_END);
+    struct queue_run *first = s->queues.all[0];
+    const struct config *c = queue_run_config(first);
+    if (s->queues.n == 1) {
+        const char *queue = log_set_queue(queue_run_name(first));
+        log_event(LOG_INFO, "Started", LOG_STR, "version", RS_VERSION, LOG_STR, "postgres",
+                  queue_run_postgres(first), LOG_STR, "redis", s->servers.redis_address, LOG_STR,
+                  "keyPrefix", c->key_prefix, LOG_INT, "workers", (int64_t)c->workers, LOG_INT,
+                  "batchSize", (int64_t)c->batch_size, LOG_END);
         (void)log_set_queue(queue);
+        return;
     }
-    if (s->queues.n > 1)
-        log_event(LOG_INFO, "Started", LOG_STR, "version", RS_VERSION, LOG_STR, "redis",
-                  s->servers.redis_address, LOG_INT, "queues", (int64_t)s->queues.n, LOG_END);
+    for (int i = 0; i < s->queues.n; i++)
+        queue_run_say(s->queues.all[i]);
+    log_event(LOG_INFO, "Started", LOG_STR, "version", RS_VERSION, LOG_STR, "redis",
+              s->servers.redis_address, LOG_INT, "queues", (int64_t)s->queues.n, LOG_END);
 }
 
 static void log_stop(const struct service *s)
@@ -253,6 +280,7 @@ static void clear(struct service *s)
 {
     if (s->servers.redis != NULL)
         redis_link_stop(s->servers.redis);
+    reload_close(s->reload);
     for (int i = 0; i < s->queues.n; i++)
         queue_run_close(s->queues.all[i]);
     http_routes_free(s->http);
@@ -261,6 +289,7 @@ static void clear(struct service *s)
     for (int i = 0; i < s->queues.n; i++)
         queue_run_free(s->queues.all[i]);
     free(s->queues.all);
+    reload_free(s->reload);
     redis_outage_free(s->redis_outage);
     servers_close(&s->servers);
 }

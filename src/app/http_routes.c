@@ -23,6 +23,7 @@
 #define QUEUE "queue"
 #define DRY_RUN "dryRun"
 #define REPAIR_STOCK "repairStock"
+
 #define LAST_WORD_US (50 * MS_US) /* for an answer to leave before the loop ends */
 
 struct http_routes {
@@ -170,7 +171,7 @@ static void post_sweep(void *arg, struct http_request *request)
     if (!asked_for(r, request, &asked))
         return;
     if (r->stopping) {
-        http_reply_error(request, 503, "the sweeper is stopping");
+        http_reply_error(request, 503, QUEUE_STOPPING);
     } else if (r->sweep != NULL) {
         http_reply_error(request, 409, "a sweep is running");
     } else {
@@ -244,7 +245,7 @@ static void post_reconcile(void *arg, struct http_request *request)
     if (!asked_for(r, request, &asked))
         return;
     if (r->stopping)
-        http_reply_error(request, 503, "the sweeper is stopping");
+        http_reply_error(request, 503, QUEUE_STOPPING);
     else if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
     else if (redis_link_state(queue_run_parts(asked.queues[0])->redis) != REDIS_LINK_UP)
@@ -339,6 +340,11 @@ void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
     timer_after_us(r->reap, 0);
 }
 
+void http_routes_resume(struct http_routes *r)
+{
+    r->stopping = false;
+}
+
 void http_routes_free(struct http_routes *r)
 {
     if (r == NULL)
@@ -346,9 +352,9 @@ void http_routes_free(struct http_routes *r)
     reconcile_all_free(r->reconcile);
     sweep_all_free(r->sweep);
     if (r->sweep_request != NULL)
-        http_reply_error(r->sweep_request, 503, "the sweeper is stopping");
+        http_reply_error(r->sweep_request, 503, QUEUE_STOPPING);
     if (r->reconcile_request != NULL)
-        http_reply_error(r->reconcile_request, 503, "the sweeper is stopping");
+        http_reply_error(r->reconcile_request, 503, QUEUE_STOPPING);
     http_free(r->http);
     timer_free(r->reap);
     free(r);

@@ -28,6 +28,9 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
  * turn. */
 void http_routes_stop(struct http_routes *r, event_cb *done, void *arg);
 
+/* Takes orders again after that. */
+void http_routes_resume(struct http_routes *r);
+
 /* The queues must have been closed before. NULL is legal. */
 void http_routes_free(struct http_routes *r);
 

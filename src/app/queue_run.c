@@ -22,7 +22,9 @@
 
 struct queue_run {
     const struct config *config;
-    const char *name;
+    const char *name; /* outlives it: servers_log_name */
+    struct servers *servers;
+    struct database *database;
     struct parts parts;
     struct sweeper *sweeper;
     struct feed *feed;
@@ -65,9 +67,10 @@ static void on_report(void *arg)
     timer_after_us(q->report, REPORT_US);
 }
 
-static int make_parts(struct queue_run *q, struct servers *servers, struct redis_outage *outage)
+static int make_parts(struct queue_run *q, struct redis_outage *outage)
 {
-    struct database *database = servers_database(servers, q->config, true);
+    struct servers *servers = q->servers;
+    struct database *database = q->database = servers_database(servers, q->config, true);
     struct parts *parts = &q->parts;
     const struct feed_events events = {on_mirrored, on_statements, q};
     if (database == NULL || queue_parts_init(parts, servers, database, q->config) != 0)
@@ -104,9 +107,10 @@ struct queue_run *queue_run_new(struct servers *servers, struct redis_outage *ou
     if (q == NULL)
         return NULL;
     q->config = config;
-    q->name = config->queue->name;
+    q->servers = servers;
+    q->name = servers_log_name(servers, config->queue->name);
     const char *queue = log_set_queue(q->name);
-    if (make_parts(q, servers, outage) != 0) {
+    if (q->name == NULL || make_parts(q, outage) != 0) {
         queue_run_free(q);
         q = NULL;
     }
@@ -136,13 +140,32 @@ void queue_run_free(struct queue_run *q)
     redis_use_free(q->parts.redis_use);
     pg_watch_free(q->parts.pg_watch);
     queue_parts_clear(&q->parts);
+    if (q->database != NULL)
+        servers_release(q->servers, q->database);
     free(q);
+    (void)log_set_queue(queue);
+}
+
+void queue_run_take_over(struct queue_run *q, struct queue_run *former)
+{
+    q->parts.stats = former->parts.stats;
+    q->reported = former->reported;
+}
+
+void queue_run_say(struct queue_run *q)
+{
+    const struct config *c = q->config;
+    const char *queue = log_set_queue(q->name);
+    log_event(LOG_INFO, "Serving a queue", LOG_STR, "postgres", q->database->address, LOG_STR,
+              "keyPrefix", c->key_prefix, LOG_INT, "workers", (int64_t)c->workers, LOG_INT,
+              "batchSize", (int64_t)c->batch_size, LOG_END);
     (void)log_set_queue(queue);
 }
 
 void queue_run_start(struct queue_run *q)
 {
     const char *queue = log_set_queue(q->name);
+    redis_use_start(q->parts.redis_use);
     timer_after_us(q->report, REPORT_US);
     sweeper_start(q->sweeper);
     feed_start(q->feed);
@@ -180,6 +203,16 @@ void queue_run_flush_log(struct queue_run *q)
     const char *queue = log_set_queue(q->name);
     refusal_log_flush(q->parts.refusal_log);
     (void)log_set_queue(queue);
+}
+
+const struct config *queue_run_config(const struct queue_run *q)
+{
+    return q->config;
+}
+
+const char *queue_run_postgres(const struct queue_run *q)
+{
+    return q->database->address;
 }
 
 const char *queue_run_name(const struct queue_run *q)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define QUEUE_STOPPING "the sweeper is stopping, or its queues are being changed"
+
 struct config;
 struct health;
 struct parts;
@@ -29,6 +31,13 @@ struct queue_run *queue_run_new(struct servers *servers, struct redis_outage *ou
 void queue_run_close(struct queue_run *q);
 void queue_run_free(struct queue_run *q); /* NULL is legal */
 
+/* Of a queue that takes the place of another of its name: what that has counted goes on. Before its
+ * start. */
+void queue_run_take_over(struct queue_run *q, struct queue_run *former);
+
+/* INFO: it is served, and where it is. */
+void queue_run_say(struct queue_run *q);
+
 /* Begins to connect to Postgres, and to release. */
 void queue_run_start(struct queue_run *q);
 
@@ -42,6 +51,8 @@ void queue_run_abandon(struct queue_run *q);
 /* Writes what the log was spared so far: before the last record. */
 void queue_run_flush_log(struct queue_run *q);
 
+const struct config *queue_run_config(const struct queue_run *q);
+const char *queue_run_postgres(const struct queue_run *q); /* its address, for logs */
 const char *queue_run_name(const struct queue_run *q);
 struct parts *queue_run_parts(struct queue_run *q);
 struct health *queue_run_health(struct queue_run *q);

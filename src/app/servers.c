@@ -73,6 +73,28 @@ int servers_open(struct servers *s, const struct config *config,
     return s->redis != NULL && s->redis_address != NULL ? 0 : -1;
 }
 
+/* Few in the life of a process: those of the queues files that there have been. */
+struct log_name {
+    struct log_name *next;
+    char text[];
+};
+
+const char *servers_log_name(struct servers *s, const char *name)
+{
+    struct log_name *kept = s->log_names;
+    while (kept != NULL && strcmp(kept->text, name) != 0)
+        kept = kept->next;
+    if (kept != NULL)
+        return kept->text;
+    kept = malloc(sizeof(*kept) + strlen(name) + 1);
+    if (kept == NULL)
+        return NULL;
+    memcpy(kept->text, name, strlen(name) + 1);
+    kept->next = s->log_names;
+    s->log_names = kept;
+    return kept->text;
+}
+
 static void database_free(struct servers *s, struct database *d)
 {
     pg_outage_free(d->outage);
@@ -91,6 +113,10 @@ void servers_close(struct servers *s)
         database_free(s, d);
     }
     loop_free(s->loop);
+    for (struct log_name *name = s->log_names, *after; name != NULL; name = after) {
+        after = name->next;
+        free(name);
+    }
     free(s->redis_address);
     secrets_free(s->secrets);
     memset(s, 0, sizeof(*s));
@@ -107,12 +133,16 @@ struct database *servers_database(struct servers *s, const struct config *config
     struct database *d = s->databases;
     while (d != NULL && !same_name(d->name, name))
         d = d->next;
-    if (d != NULL)
+    if (d != NULL) {
+        d->users++;
         return d;
+    }
     d = calloc(1, sizeof(*d));
     if (d == NULL)
         return NULL;
+    d->config = config;
     d->name = name;
+    d->users = 1;
     d->clock.server = "postgres";
     d->secrets = name == NULL ? s->secrets : secrets_new(config, on_database, d);
     if (d->secrets != NULL)
@@ -126,6 +156,23 @@ struct database *servers_database(struct servers *s, const struct config *config
     d->next = s->databases;
     s->databases = d;
     return d;
+}
+
+void servers_release(struct servers *s, struct database *d)
+{
+    struct database **at = &s->databases;
+    if (--d->users > 0)
+        return;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    database_free(s, d);
+}
+
+void servers_judge(struct servers *s)
+{
+    for (struct database *d = s->databases; d != NULL; d = d->next)
+        pg_outage_judge(d->outage);
 }
 
 struct pg_source database_source(struct database *d)

@@ -15,13 +15,17 @@ struct secrets;
 /* A Postgres that queues are in. */
 struct database {
     struct database *next;
-    const char *name;         /* as in the queues file; NULL: that of DATABASE_URL */
+    const struct config *config; /* of the queue that named it first; borrowed */
+    const char *name;            /* as in the queues file; NULL: that of DATABASE_URL */
+    int users;
     struct secrets *secrets;  /* that say where it is */
     char *address;            /* ... for logs */
     unsigned moves;           /* times that it was another server */
     struct pg_outage *outage; /* NULL: nobody watches */
     struct clock_watch clock;
 };
+
+struct log_name;
 
 struct servers {
     const struct config *config;
@@ -31,6 +35,7 @@ struct servers {
     char *redis_address;      /* for logs: as the secrets say it now */
     struct clock_watch redis_clock;
     struct database *databases;
+    struct log_name *log_names;
 };
 
 /* on_redis: the Redis link's on_state. Returns 0, or -1: out of memory; to be closed in both cases.
@@ -43,8 +48,19 @@ int servers_open(struct servers *s, const struct config *config,
 void servers_close(struct servers *s);
 
 /* The database of a queue, whose settings these are; the same for all queues that name the same.
- * watch: outages of it are said. NULL: out of memory. */
+ * The settings must outlive it. watch: outages of it are said. NULL: out of memory. */
 struct database *servers_database(struct servers *s, const struct config *config, bool watch);
+
+/* One who asked for it is done with it, and has no links to it any more: it ends with its last
+ * user, or with servers_close. */
+void servers_release(struct servers *s, struct database *d);
+
+/* A queue's name for log_set_queue, good until servers_close: who remembers it may outlive the
+ * queue. NULL: out of memory. */
+const char *servers_log_name(struct servers *s, const char *name);
+
+/* A queue has left: outages that were its own are over. */
+void servers_judge(struct servers *s);
 
 /* For links to it. */
 struct pg_source database_source(struct database *d);

@@ -1,7 +1,12 @@
-/* What each statement is for, in words. */
+/* What each statement is for, in words, and its trial. */
 #include "app/statement_names.h"
 
+#include "base/sql_scan.h"
+
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
@@ -36,4 +41,26 @@ const char *statement_name(enum statement which)
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)
 {
     return text[0] != '\0' && (which != STATEMENT_RELEASE_CHECK || types->meddled);
+}
+
+/* How many parameters a statement has: the highest number after a $. */
+static int count_params(const char *sql)
+{
+    int highest = 0;
+    for (struct sql_token t = sql_scan(&sql); t.kind != SQL_END; t = sql_scan(&sql)) {
+        int n = t.kind == SQL_PARAMETER ? (int)strtol(t.at + 1, NULL, 10) : 0;
+        highest = n > highest ? n : highest;
+    }
+    return highest < STATEMENT_PARAMS_MAX ? highest : STATEMENT_PARAMS_MAX;
+}
+
+char *statement_explain(const char *text, int *nparams)
+{
+    static const char verb[] = "EXPLAIN (COSTS OFF) ";
+    size_t size = sizeof(verb) + strlen(text);
+    char *sql = malloc(size);
+    *nparams = count_params(text);
+    if (sql != NULL)
+        snprintf(sql, size, "%s%s", verb, text);
+    return sql;
 }

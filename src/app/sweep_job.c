@@ -2,6 +2,7 @@
 #include "app/sweep_job.h"
 
 #include "app/cleanup_log.h"
+#include "app/queue_run.h"
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -48,7 +49,7 @@ static void on_drained(void *arg, const struct drain_result *result)
     if (!result->ok)
         finish(j, result->error, !pg_link_up(j->link));
     else if (j->stopping)
-        finish(j, "the sweeper is stopping", true);
+        finish(j, QUEUE_STOPPING, true);
     else
         finish(j, NULL, false);
 }
@@ -72,7 +73,7 @@ static void on_turn(void *arg)
     const struct first_run *first = j->parts->first_run;
     bool may = first_run_may_release(first);
     if (j->stopping)
-        finish(j, "the sweeper is stopping", true);
+        finish(j, QUEUE_STOPPING, true);
     else if (first_run_stopped(first))
         finish(j, first_run_reason(first), true);
     else if (pg_link_up(j->link) && statements_ready(j->parts->statements) && may)

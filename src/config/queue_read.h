@@ -12,7 +12,7 @@
 
 /* A queue as it was read. */
 struct queue_read {
-    struct queue queue;
+    struct queue queue;                      /* the first: see config_queue_same */
     struct queue_text overrides[SETTINGS_N]; /* settings as the file says them; NULL: not there */
 };
 

@@ -28,7 +28,8 @@ struct redis_outage {
     char *const *address;
     struct server_watch *watch;
     struct redis_use_list uses;
-    bool seen; /* it was connected once */
+    bool seen;        /* it was connected once */
+    char reason[256]; /* why the link is down; "": it is not, or nobody has said so */
 };
 
 struct redis_use {
@@ -237,12 +238,40 @@ void redis_outage_link(struct redis_outage *o, enum redis_state state, const cha
     struct redis_use *u;
     if (state == REDIS_LINK_UP)
         say_connected(o);
+    snprintf(o->reason, sizeof(o->reason), "%s", state == REDIS_LINK_DOWN ? reason : "");
     LIST_FOREACH(u, &o->uses, entry)
     {
         const char *queue = log_set_queue(u->log_queue);
         note_link(u, state, reason);
         (void)log_set_queue(queue);
     }
+}
+
+void redis_use_start(struct redis_use *u)
+{
+    const struct redis_outage *o = u->options.outage;
+    if (redis_link_state(o->redis) == REDIS_LINK_UP)
+        note_link(u, REDIS_LINK_UP, "");
+    else if (o->reason[0] != '\0')
+        note_link(u, REDIS_LINK_DOWN, o->reason);
+}
+
+void redis_outage_judge(struct redis_outage *o)
+{
+    const struct redis_use *u;
+    bool ok = false;
+    LIST_FOREACH(u, &o->uses, entry)
+    {
+        if (redis_use_degraded(u)) {
+            const char *queue = log_set_queue(u->log_queue);
+            note_down(u, true);
+            (void)log_set_queue(queue);
+            return;
+        }
+        ok = ok || redis_use_ok(u);
+    }
+    if (ok)
+        server_watch_up(o->watch);
 }
 
 bool redis_use_ok(const struct redis_use *u)

@@ -134,6 +134,12 @@ static void note(struct pg_outage *o, bool up, const char *reason)
                           reason, any(o, LINK_REFUSED));
 }
 
+void pg_outage_judge(struct pg_outage *o)
+{
+    if (any(o, LINK_UP) && !any(o, LINK_LOST) && !any(o, LINK_REFUSED))
+        server_watch_up(o->watch);
+}
+
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)
 {
     if (w == NULL)

@@ -1,0 +1,61 @@
+/* Whether a queue that was read anew is the one that is served. */
+#include "config/queue_read.h"
+#include "config/queues.h"
+
+#include <string.h>
+
+static bool same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool same_text(const struct queue_text *a, const struct queue_text *b)
+{
+    return same(a->text, b->text);
+}
+
+static bool same_texts(const struct queue_text *a, int na, const struct queue_text *b, int nb)
+{
+    bool all = na == nb;
+    for (int i = 0; all && i < na; i++)
+        all = same_text(&a[i], &b[i]);
+    return all;
+}
+
+static bool same_table(const struct queue_table *a, const struct queue_table *b)
+{
+    return same(a->schema, b->schema) && same(a->name, b->name);
+}
+
+static bool same_stock(const struct queue_stock *a, const struct queue_stock *b)
+{
+    bool keys = a->nkeys == b->nkeys;
+    for (int i = 0; keys && i < a->nkeys; i++)
+        keys = same_text(&a->keys[i].hold, &b->keys[i].hold) &&
+               same_text(&a->keys[i].counter, &b->keys[i].counter);
+    return keys && same_table(&a->table, &b->table) && same_text(&a->free, &b->free) &&
+           same_text(&a->held, &b->held) && same_text(&a->total, &b->total) &&
+           same_text(&a->set, &b->set) && same_text(&a->counted, &b->counted);
+}
+
+static bool same_queue(const struct queue *a, const struct queue *b)
+{
+    return same(a->name, b->name) && same_table(&a->table, &b->table) &&
+           same_text(&a->id, &b->id) && same_text(&a->expires_at, &b->expires_at) &&
+           same_text(&a->quantity, &b->quantity) && a->expires_unit == b->expires_unit &&
+           same_text(&a->time_zone, &b->time_zone) && a->after_us == b->after_us &&
+           same_text(&a->active, &b->active) && same_text(&a->released, &b->released) &&
+           a->deletes == b->deletes && same_stock(&a->stock, &b->stock) &&
+           same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
+           same_texts(a->also, a->nalso, b->also, b->nalso) &&
+           same_text(&a->database, &b->database);
+}
+
+bool config_queue_same(const struct config *a, const struct config *b)
+{
+    /* What the settings of a queue name as their queue is part of what was read (queues.c). */
+    const struct queue_read *read_a = (const struct queue_read *)(const void *)a->queue;
+    const struct queue_read *read_b = (const struct queue_read *)(const void *)b->queue;
+    return same_queue(a->queue, b->queue) &&
+           same_texts(read_a->overrides, SETTINGS_N, read_b->overrides, SETTINGS_N);
+}

@@ -1,0 +1,359 @@
+"""SIGHUP: the queues file is read anew, and what it says is served, while reservations go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_py
+from harness import shop
+from harness.database import Database
+from harness.poll import until_ready, wait_until
+from harness.process import free_port
+from harness.servers import Postgres
+from harness.sweeper import Record, Run, Start, Sweeper
+from harness.web import TOKEN, readyz, scrape
+
+QUEUE = """
+{name}:
+  table: {table}
+  active: {active}
+  released: status = 'released', updated_at = now()
+  quantity: quantity
+  feed_interval: 1s
+  stock:
+    table: inventory
+    key: {{product_id: product_id}}
+    free: available_stock
+    held: reserved_stock
+    total: total_stock
+"""
+
+
+def queue(
+    name: str = "first",
+    *more: str,
+    active: str = "status = 'active'",
+    table: str = "inventory_reservations",
+) -> str:
+    text = QUEUE.format(name=name, active=active, table=table)
+    return text + "".join(f"  {line}\n" for line in more)
+
+
+class Served:
+    """A daemon and its queues file."""
+
+    def __init__(self, file: Path, start: Start, *queues: str, **env: str) -> None:
+        self.file = file
+        self.write(*queues)
+        self.daemon: Sweeper = start("--queues", str(file), env=env, http=True)
+        until_ready(self.daemon)
+
+    def write(self, *queues: str) -> None:
+        self.file.write_text("".join(queues), encoding="utf-8")
+
+    def hangup(self) -> None:
+        os.kill(self.daemon.pid, signal.SIGHUP)
+
+    def read_anew(self, *queues: str) -> Record:
+        since = len(self.daemon.records)
+        self.write(*queues)
+        self.hangup()
+        record = self.daemon.wait_for_record("Reloaded", 20, since=since)
+        until_ready(self.daemon)
+        return record
+
+    def refuse(self, *queues: str) -> str:
+        since = len(self.daemon.records)
+        self.write(*queues)
+        self.hangup()
+        record = self.daemon.wait_for_record("The queues file cannot be used", 20, since=since)
+        assert record["level"] == "ERROR" and not self.daemon.find("Reloaded", since)
+        return str(record["error"])
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, db: Database, redis: redis_py.Redis, sweeper: Start
+) -> Iterator[Served]:
+    one = Served(tmp_path / "shop.yaml", sweeper, queue(), SWEEPER_ADMIN_TOKEN=TOKEN)
+    yield one
+    if one.daemon.running:
+        assert one.daemon.stop() == 0
+
+
+@pytest.fixture
+def other(pg_server: Postgres) -> Iterator[Database]:
+    database = Database.create(pg_server)
+    yield database
+    database.drop()
+
+
+def names(daemon: Sweeper) -> list[str]:
+    return [q["queue"] for q in json.loads(daemon.http("/status")[1])["queues"]]
+
+
+def hold(db: Database, n: int = 1, ttl_s: float = 0.3) -> None:
+    product = shop.add_product(db, stock=1000)
+    for _ in range(n):
+        shop.reserve(db, {product: 1}, ttl_s=ttl_s)
+
+
+def all_released(db: Database, n: int) -> None:
+    wait_until(lambda: shop.count_status(db, "released") == n, 30, f"{n} are released")
+    assert db.value("SELECT count(*) FROM inventory WHERE reserved_stock <> 0") == 0
+
+
+def early(db: Database) -> int:
+    return int(
+        db.value(
+            "SELECT count(*) FROM inventory_reservations"
+            " WHERE status = 'released' AND updated_at < expires_at"
+        )
+    )
+
+
+@contextlib.contextmanager
+def stream(db: Database) -> Iterator[list[int]]:
+    """Holds that are made all the while, over a connection of their own; how many there were."""
+    made = [0]
+    over = threading.Event()
+
+    def make() -> None:
+        with db.connect() as conn:
+            product = shop.add_product(conn, stock=100_000)
+            while not over.is_set():
+                shop.reserve(conn, {product: 1}, ttl_s=0.2)
+                made[0] += 1
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        yield made
+    finally:
+        over.set()
+        thread.join()
+
+
+def all_right(db: Database, n: int) -> None:
+    """All were released, none early, and each once: the counters add up."""
+    wait_until(lambda: shop.count_status(db, "released") == n, 30, f"{n} are released")
+    shop.check_stock_adds_up(db)
+    assert db.value("SELECT sum(reserved_stock) FROM inventory") == 0
+    assert not db.query(
+        "SELECT id FROM inventory_reservations WHERE status = 'released' AND updated_at < expires_at"
+    )
+
+
+def test_changes_under_a_stream_of_reservations(served: Served, db: Database) -> None:
+    """Tuning, also of the connections, and SQL: what was counted goes on being counted."""
+    with stream(db) as made:
+        for change in (
+            queue("first", "batch_size: 7"),
+            queue("first", "batch_size: 7", "workers: 3"),
+            queue(active="status = 'active' AND quantity > 0"),
+            queue("first", "after: 100ms", "lookahead: 30s"),
+            queue(),
+        ):
+            before = scrape(served.daemon, "first")["released_total"]
+            assert served.read_anew(change)["changed"] == 1
+            assert scrape(served.daemon, "first")["released_total"] >= before
+    assert made[0] > 10
+    all_right(db, made[0])
+    assert scrape(served.daemon, "first")["released_total"] == made[0]
+    assert served.daemon.stop() == 0
+    [stopped] = served.daemon.find("Stopped")
+    assert stopped["releasedTotal"] == made[0] and stopped["failedTotal"] == 0
+
+
+def test_what_has_not_changed_goes_on(
+    served: Served, db: Database, redis: redis_py.Redis
+) -> None:
+    """Also when its lines are others: its connections stay."""
+    pids = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'reservation-sweeper%'"
+    before = set(db.query(pids))
+    record = served.read_anew("# one more line", queue())
+    assert record["changed"] == 0 and record["queues"] == 1
+    served.read_anew("# two\n# more", queue(), queue("second", active="status = 'never'"))
+    assert before <= set(db.query(pids))
+    wait_until(lambda: redis.exists("{second}:feeder"), 20, "the new one uses Redis too")
+    served.read_anew(queue())
+    wait_until(lambda: set(db.query(pids)) == before, 20, "those of the other are closed")
+
+
+def test_the_grace_holds_from_the_change_on(served: Served, db: Database) -> None:
+    """None that was mirrored for an earlier time is released before the new one."""
+    hold(db, 5, ttl_s=3)
+    served.read_anew(queue("first", "after: 3s"))
+    all_right(db, 5)
+    assert not db.query(
+        "SELECT id FROM inventory_reservations WHERE updated_at < expires_at + interval '3 s'"
+    )
+
+
+def test_a_queue_is_removed_and_one_is_added(served: Served, db: Database) -> None:
+    """A backlog is under way in the one that goes; the other takes what is left. It has other keys
+    and figures, and nothing is said or shown of the former one any more."""
+    products = shop.add_products(db, 20, stock=1000)
+    shop.bulk_reserve(db, 20_000, products)
+    wait_until(lambda: shop.count_status(db, "released") > 0, 20, "the backlog is under way")
+    since = len(served.daemon.records)
+    record = served.read_anew(queue("renamed"))
+    assert record["changed"] == 2 and record["queues"] == 1
+    assert [r["queue"] for r in served.daemon.find("no longer served", since)] == ["first"]
+    assert [r["queue"] for r in served.daemon.find("Serving a queue", since)] == ["renamed"]
+    total = shop.count_status(db, "active") + shop.count_status(db, "released")
+    all_right(db, total)
+    text = served.daemon.http("/metrics")[1]
+    assert 'queue="renamed"' in text and 'queue="first"' not in text
+    assert names(served.daemon) == ["renamed"]
+    assert served.daemon.http("/status?queue=first")[0] == 400
+    assert not [r for r in served.daemon.records[since:] if r["level"] in ("WARN", "ERROR")]
+    assert served.daemon.stop() == 0
+    assert served.daemon.find("Stopped")[0]["releasedTotal"] == total
+
+
+def test_another_table_and_another_type_of_id(served: Served, db: Database) -> None:
+    """The entries of the former table mean nothing to the new one."""
+    hold(db, 3, ttl_s=60)
+    db.conn.execute(
+        "CREATE TABLE others (id bigint PRIMARY KEY, product_id uuid, quantity integer,"
+        " status text, expires_at timestamptz, updated_at timestamptz)"
+    )
+    product = shop.add_product(db, stock=10)
+    db.conn.execute("UPDATE inventory SET reserved_stock = 1, available_stock = 9"
+                    " WHERE product_id = %s", (product,))
+    db.conn.execute("INSERT INTO others VALUES (7, %s, 1, 'active', now(), now())", (product,))
+    served.read_anew(queue(table="others"))
+    wait_until(lambda: db.value("SELECT status FROM others") == "released", 20, "it is released")
+    assert shop.stock(db, product) in ((10, 0, 10), (10, 10, 0))
+    assert shop.count_status(db, "active") == 3
+
+
+WRONG = {
+    "no YAML": ("first: {", "shop.yaml:"),
+    "an unknown key": (queue("first", "expiry: until"), "shop.yaml:14: "),
+    "no such column": (queue("first", "id: number"), "number"),
+    "no such column in SQL": (queue(active="state = 'active'"), '"state"'),
+    "no such table": (queue(table="elsewhere"), "shop.yaml:16: "),
+    "a type that cannot serve": (queue("first", "expires_at: product_id"), "shop.yaml:14: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_hold_changes_nothing(case: str, served: Served, db: Database) -> None:
+    """Nor does a good queue before it in the same file, or the one with the fault."""
+    bad, named = WRONG[case]
+    error = served.refuse(queue("good"), bad)
+    assert "shop.yaml:" in error and named.removeprefix("shop.yaml:14: ") in error
+    assert readyz(served.daemon)[0] == 200
+    assert names(served.daemon) == ["first"]
+    hold(db, 2)
+    all_right(db, 2)
+    assert served.read_anew(queue("first", "batch_size: 5"))["changed"] == 1
+
+
+def test_a_file_that_is_away(served: Served, db: Database) -> None:
+    served.file.unlink()
+    served.hangup()
+    record = served.daemon.wait_for_record("The queues file cannot be used", 20)
+    assert "SWEEPER_QUEUES_FILE" in record["error"] or "--queues" in record["error"]
+    hold(db)
+    all_right(db, 1)
+
+
+def test_another_database(
+    tmp_path: Path, db: Database, other: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Back again too; and one that is out of reach changes nothing."""
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    env = {"OTHER_DATABASE_URL": other.dsn, "NOWHERE_DATABASE_URL": nowhere}
+    served = Served(tmp_path / "shop.yaml", sweeper, queue(), **env)
+    served.read_anew(queue("first", "database: OTHER"))
+    hold(db)
+    hold(other)
+    all_right(other, 1)
+    assert shop.count_status(db, "active") == 1
+    assert "out of reach" in served.refuse(queue("first", "database: NOWHERE"))
+    assert "UNKNOWN_DATABASE_URL" in served.refuse(queue("first", "database: UNKNOWN"))
+    served.read_anew(queue())
+    all_right(db, 1)
+    open_links = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE %s"
+    wait_until(
+        lambda: other.value(open_links + " AND datname = %s", ("reservation%", other.name)) == 0,
+        20,
+        "it is left",
+    )
+
+
+def test_the_outage_of_a_queue_that_goes_is_over(
+    tmp_path: Path, db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Rights of one queue's keys are missing in Redis: with it the outage goes."""
+    redis.set("{second}:pending", "no sorted set")
+    served = Served(tmp_path / "shop.yaml", sweeper, queue(), queue("second"))
+    record = served.daemon.wait_for_record("Redis refuses", 20)
+    assert record["queue"] == "second" and readyz(served.daemon)[1]["degraded"] is True
+    served.read_anew(queue())
+    assert served.daemon.find("Redis is back")
+    wait_until(lambda: readyz(served.daemon)[1].get("degraded", False) is False, 20, "on time")
+
+
+def test_twenty_signals_in_a_row(served: Served, db: Database) -> None:
+    """The last file is the one that holds in the end."""
+    with stream(db) as made:
+        for i in range(20):
+            served.write(queue("first", f"batch_size: {i + 1}"), queue(f"q{i % 3}"))
+            served.hangup()
+        wait_until(
+            lambda: names(served.daemon) == ["first", "q1"],
+            30,
+            "the last file is served",
+        )
+        until_ready(served.daemon)
+    all_right(db, made[0])
+    said = [r for r in served.daemon.find("Serving a queue") if r["queue"] == "first"]
+    wait_until(lambda: said[-1]["batchSize"] == 20, 20, "its last settings")
+
+
+@pytest.mark.parametrize("delay_s", (0, 0.005, 0.02, 0.05, 0.1))
+def test_the_end_at_once(
+    served: Served, db: Database, redis: redis_py.Redis, run: Run, delay_s: float
+) -> None:
+    """SIGTERM wherever the change is: an orderly stop, and the next sweeper has all of it."""
+    with stream(db) as made:
+        wait_until(lambda: made[0] > 5, 20, "holds")
+        served.write(queue("first", "workers: 2"), queue("second"))
+        served.hangup()
+        threading.Event().wait(delay_s)
+        assert served.daemon.stop() == 0
+    assert served.daemon.find("Stopped") and redis.zcard("{first}:leases") == 0
+    due = "SELECT count(*) FROM inventory_reservations WHERE expires_at > now()"
+    wait_until(lambda: db.value(due) == 0, 20, "all are due")
+    assert run("--once", "--queues", str(served.file)).status == 0
+    all_right(db, made[0])
+
+
+def test_a_sweep_that_is_under_way(served: Served, db: Database) -> None:
+    """POST /sweep ends after the step in hand, and takes orders again afterwards."""
+    with db.connect() as locked, locked.transaction():
+        hold(db, 2, ttl_s=0.1)
+        locked.execute("SELECT 1 FROM inventory FOR UPDATE")
+        answers: list[tuple[int, str]] = []
+        thread = threading.Thread(
+            target=lambda: answers.append(
+                served.daemon.http("/sweep", method="POST", token=TOKEN)
+            )
+        )
+        thread.start()
+        served.read_anew(queue("first", "batch_size: 9"))
+        thread.join()
+        assert answers[0][0] in (200, 500, 503)
+    all_right(db, 2)
+    assert served.daemon.http("/sweep", method="POST", token=TOKEN)[0] == 200

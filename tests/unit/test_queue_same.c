@@ -1,0 +1,138 @@
+/* A queues file that is read anew: which of its queues have changed. */
+#include "config/queues.h"
+
+#include "config_line.h"
+
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char base[] = "seats:\n"
+                           "  table: shop.seats\n"
+                           "  id: cart\n"
+                           "  expires_at: until\n"
+                           "  expires_unit: ms\n"
+                           "  time_zone: UTC\n"
+                           "  after: 15m\n"
+                           "  quantity: units\n"
+                           "  active: a\n"
+                           "  released: b = 1\n"
+                           "  stock:\n"
+                           "    table: stocks\n"
+                           "    key: {v: w}\n"
+                           "    free: f\n"
+                           "    held: h\n"
+                           "    total: t\n"
+                           "    set: s = 1\n"
+                           "    counted: c\n"
+                           "  carry: [one, two]\n"
+                           "  also:\n"
+                           "    - SELECT 1 FROM {released}\n"
+                           "  database: SHOP\n"
+                           "  batch_size: 7\n"
+                           "  workers: 2\n";
+
+static char path[40];
+
+/* The file has `now` where base has `was`. */
+static void write_file(const char *was, const char *now)
+{
+    FILE *out = fopen(path, "w");
+    const char *at = strstr(base, was);
+    assert_non_null(out);
+    assert_non_null(at);
+    assert_true(fprintf(out, "%.*s%s%s", (int)(at - base), base, now, at + strlen(was)) > 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void begin(void)
+{
+    snprintf(path, sizeof(path), "/tmp/test_queue_same.XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    write_file("", "");
+    setenv("SWEEPER_QUEUES_FILE", path, 1);
+    setenv("SHOP_DATABASE_URL", "host=a", 1);
+    setenv("MALL_DATABASE_URL", "host=b", 1);
+    expect_taken("");
+}
+
+static bool same_after(const char *was, const char *now)
+{
+    struct config fresh;
+    char error[512] = "";
+    write_file(was, now);
+    int rc = config_reload(&fresh, &config, error, sizeof(error));
+    assert_string_equal(error, "");
+    assert_int_equal(rc, 0);
+    bool same = config_queue_same(config_queue(&config, 0), config_queue(&fresh, 0));
+    config_reload_clear(&fresh);
+    return same;
+}
+
+static void test_same(void **state)
+{
+    (void)state;
+    begin();
+    assert_true(same_after("", ""));
+    assert_true(same_after("", "# a line more\n\n"));
+    assert_true(same_after("  after: 15m\n", "  after: 900s\n"));
+    assert_true(same_after("  active: a\n", "  active: |\n    a\n"));
+    unlink(path);
+}
+
+static void test_every_change(void **state)
+{
+    static const char *const changes[][2] = {
+        {"seats:", "chairs:"},
+        {"shop.seats", "seats"},
+        {"shop.seats", "mall.seats"},
+        {"shop.seats", "shop.chairs"},
+        {"id: cart", "id: id"},
+        {"until", "then"},
+        {"ms", "s"},
+        {"UTC", "CET"},
+        {"15m", "16m"},
+        {"quantity: units", "quantity: 1"},
+        {"active: a", "active: b"},
+        {"released: b = 1", "released: b = 2"},
+        {"released: b = 1", "released: delete"},
+        {"stocks", "stock"},
+        {"{v: w}", "{v: x}"},
+        {"{v: w}", "{x: w}"},
+        {"{v: w}", "{v: w, x: x}"},
+        {"free: f", "free: g"},
+        {"held: h", "held: i"},
+        {"total: t", "total: u"},
+        {"    set: s = 1\n", ""},
+        {"counted: c", "counted: d"},
+        {"[one, two]", "[one]"},
+        {"[one, two]", "[two, one]"},
+        {"SELECT 1", "SELECT 2"},
+        {"  also:\n    - SELECT 1 FROM {released}\n", ""},
+        {"SHOP", "MALL"},
+        {"  database: SHOP\n", ""},
+        {"batch_size: 7", "batch_size: 8"},
+        {"  workers: 2\n", ""},
+        {"  workers: 2\n", "  workers: 2\n  pace: 1ms\n"},
+    };
+    (void)state;
+    begin();
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        if (same_after(changes[i][0], changes[i][1]))
+            fail_msg("%s for %s is no change", changes[i][1], changes[i][0]);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_same, config_setup, config_teardown),
+        cmocka_unit_test_setup_teardown(test_every_change, config_setup, config_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
