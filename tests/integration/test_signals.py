@@ -62,6 +62,8 @@ def once_under_way(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # The tests themselves may be run by nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     wait_until(lambda: sweepers(db, SLOW), 20, "a release is under way", step=0.005)
     return job
