@@ -93,10 +93,10 @@ struct pg_query {
     const char *sql;
     const char *const *params; /* text format; NULL entries are SQL NULL */
     int nparams;
-    /* Of the first: it sets READ COMMITTED itself, by set_config, which costs next to nothing, and
-     * which the server refuses, with PG_LINK_OTHER_LEVEL, where the default is another; and no JIT,
-     * by PG_LINK_NO_JIT. After such an answer the link sets both before, as for all others, and the
-     * same may be sent again. */
+    /* Of the first: it sets by itself, with PG_LINK_OWN, what the link sets else: READ COMMITTED
+     * and no JIT. By set_config, which costs next to nothing, and which the server refuses, with
+     * PG_LINK_OTHER_LEVEL, where the default is another level. After such an answer the link sets
+     * both before, as for all others, and the same may be sent again. */
     bool isolates;
     /* Not 0: its text is sent often, so it may be a named statement. Another number when it may
      * mean something else than before (another table of the same name): it is prepared anew then.
@@ -108,7 +108,7 @@ struct pg_query {
 };
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_NO_JIT PG_SET("jit", "'off'")
-#define PG_LINK_ISOLATE PG_SET("transaction_isolation", "'read committed'")
+#define PG_LINK_OWN PG_SET("transaction_isolation", "'read committed'") ", " PG_LINK_NO_JIT
 
 /* What became of a request. The answer, its results and its texts end with the call. */
 typedef void pg_answer_cb(void *arg, const struct pg_answer *answer);

@@ -32,7 +32,7 @@ static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 #define ALONE                                                                                      \
-    SETTINGS ", " PG_LINK_ISOLATE ", " PG_LINK_NO_JIT                                              \
+    SETTINGS ", " PG_LINK_OWN                                                                      \
              ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
 static const char alone_sql[] = ALONE;
 static const char alone_no_wait_sql[] = ALONE NO_WAIT;

@@ -98,7 +98,7 @@ def test_stopped_beyond_the_lease(bed: Bed) -> None:
                 lambda h=held: not h & leases(bed), LEASE_S + 5, "its leases have passed to the other"
             )
             # Whose rows the one that is stopped still has locked comes back after 5 s at most.
-            wait_until(lambda: bed.overdue() == 0, 5 + 5, f"the other released them ({turn})")
+            wait_until(lambda: bed.overdue() == 0, 5 + 15, f"the other released them ({turn})")
         finally:
             os.kill(first.pid, signal.SIGCONT)
         more = mirrored(bed, 50, rate=200)

@@ -240,10 +240,10 @@ def test_a_connection_lost_at_the_last_page(db: Database, sweeper: Start) -> Non
     """A whole page is released, and whether there is more cannot be known: that is no success."""
     products = shop.add_products(db, 5, stock=10_000)
     shop.bulk_reserve(db, 5000, products)
-    slow_releases(db, within(0.05))
+    slow_releases(db, within(0.15))
     job = sweeper("--once", "--batch-size", "5000")
     job.expected_status = 1
-    wait_until(lambda: shop.statuses(db).get("released") == 4900, 20, "the last of it", step=0.002)
+    wait_until(lambda: shop.statuses(db).get("released") == 4900, 40, "the last of it", step=0.002)
     with transaction(db, ("LOCK TABLE inventory_reservations", ())):  # as soon as it has committed
         wait_until(lambda: waiting(db), 20, "the next page is asked for")
         end_connections(db)

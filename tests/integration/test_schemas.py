@@ -9,6 +9,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
+from harness.locks import sweepers
 from harness.poll import wait_until
 from harness.queue import is_empty, mirror
 from harness.sweeper import Run, Start
@@ -126,15 +127,9 @@ def test_schema_once(db: Database, run: Run, schema: str) -> None:
     check(db)
 
 
-def compilers_loaded(db: Database, name: str) -> set[bool]:
-    """Of each connection of that name: whether it has compiled something. The server loads its
-    compiler with the first."""
-    pids = db.conn.execute(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND"
-        " application_name LIKE %s",
-        (f"{name}%",),
-    ).fetchall()
-    return {"llvmjit.so" in Path(f"/proc/{pid}/maps").read_text() for (pid,) in pids}
+def has_compiled(pid: int) -> bool:
+    """Whether this backend has compiled anything: the server loads its compiler with the first."""
+    return "llvmjit.so" in Path(f"/proc/{pid}/maps").read_text()
 
 
 def test_never_analyzed(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
@@ -153,11 +148,11 @@ def test_never_analyzed(db: Database, redis: redis_py.Redis, sweeper: Start) -> 
     sweeper("--lookahead", "off")
     wait_until(lambda: shop.count_status(db, "released") == 5000, 60, "all releases")
     shop.check_stock_adds_up(db)
-    assert compilers_loaded(db, "reservation-sweeper") == {False}
-    with db.server.connect(db.name, application_name="shop") as other:
+    assert {has_compiled(pid) for pid in sweepers(db)} == {False}
+    with db.server.connect(db.name) as other:
         if other.execute("SELECT pg_jit_available()").fetchone() == (True,):
             shop.count_status(other, "released")
-            assert compilers_loaded(db, "shop") == {True}
+            assert has_compiled(other.info.backend_pid)
 
 
 @pytest.mark.parametrize("columns", [False, True], ids=["tables", "columns"])

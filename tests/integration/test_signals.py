@@ -48,10 +48,12 @@ def test_hangup_reloads(db: Database, redis: redis_py.Redis, sweeper: Start) -> 
     assert daemon.stop() == 0
 
 
-def once_under_way(db: Database, redis_server: Redis, *prefix: str) -> subprocess.Popen[str]:
-    """A --once that has a release under way, and another one before it."""
+def once_under_way(
+    db: Database, redis_server: Redis, *prefix: str, of: int = 2
+) -> subprocess.Popen[str]:
+    """A --once that has a release under way, and others before it, of so many."""
     slow_releases(db, 1)
-    for product in shop.add_products(db, 2):
+    for product in shop.add_products(db, of):
         shop.reserve(db, {product: 1}, ttl_s=0)
     job = subprocess.Popen(
         [*prefix, binary(), "--once", "--batch-size", "1"],
@@ -60,6 +62,8 @@ def once_under_way(db: Database, redis_server: Redis, *prefix: str) -> subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # The tests themselves may be run by nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     wait_until(lambda: sweepers(db, SLOW), 20, "a release is under way", step=0.005)
     return job
@@ -67,11 +71,12 @@ def once_under_way(db: Database, redis_server: Redis, *prefix: str) -> subproces
 
 def test_hangup_ends_once(db: Database, redis: redis_py.Redis, redis_server: Redis) -> None:
     """In order, as SIGTERM does: a terminal that closes."""
-    with once_under_way(db, redis_server) as job:
+    # On a busy machine the signal may come some releases later.
+    with once_under_way(db, redis_server, of=10) as job:
         os.kill(job.pid, signal.SIGHUP)
         said = job.communicate(timeout=20)[0]
     assert job.returncode == 1 and "stopped by a signal" in said
-    assert shop.count_status(db, "released") == 1, "what was under way is finished"
+    assert 0 < shop.count_status(db, "released") < 10, "what was under way is finished"
     shop.check_stock_adds_up(db)
 
 

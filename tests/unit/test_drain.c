@@ -5,7 +5,8 @@
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "release/parts.h"
-#include "release/pass.h"
+
+#include "recorded_pass.h"
 #include "unit.h"
 
 #include <string.h>
@@ -13,14 +14,9 @@
 #define ALWAYS_US MINUTE_US
 
 static struct {
-    int runs;
-    int64_t min_overdue_us;
-    bool running, stopped;
-    void (*done)(void *arg, const struct pass_result *result);
-    void *arg;
     void (*on_item)(void *arg, const struct item *item);
-    void *item_arg;
-} pass;
+    void *arg;
+} watch;
 static struct loop *loop;
 static struct timer *limit;
 static struct parts parts;
@@ -28,40 +24,6 @@ static struct drain *drain;
 static int items, last_ones; /* that were told of */
 static bool over;
 static struct drain_result result;
-
-struct pass *pass_new(const struct pass_options *options)
-{
-    (void)options;
-    return (struct pass *)&pass;
-}
-
-void pass_free(struct pass *p)
-{
-    (void)p;
-}
-
-void pass_run(struct pass *p, int64_t min_overdue_us,
-              void (*done)(void *arg, const struct pass_result *result), void *arg)
-{
-    (void)p;
-    pass.runs++;
-    pass.min_overdue_us = min_overdue_us;
-    pass.running = true;
-    pass.done = done;
-    pass.arg = arg;
-}
-
-bool pass_running(const struct pass *p)
-{
-    (void)p;
-    return pass.running;
-}
-
-void pass_stop(struct pass *p)
-{
-    (void)p;
-    pass.stopped = true;
-}
 
 const char *pass_oldest(const struct pass *p, int64_t *since_us)
 {
@@ -79,8 +41,8 @@ int64_t pass_heard_us(const struct pass *p)
 void pass_watch(struct pass *p, void (*on_item)(void *arg, const struct item *item), void *arg)
 {
     (void)p;
-    pass.on_item = on_item;
-    pass.item_arg = arg;
+    watch.on_item = on_item;
+    watch.arg = arg;
 }
 
 static void stop(void *arg)
@@ -126,12 +88,6 @@ static int tear_down(void **state)
     timer_free(limit);
     loop_free(loop);
     return 0;
-}
-
-static void pass_over(const struct pass_result *r)
-{
-    pass.running = false;
-    pass.done(pass.arg, r);
 }
 
 /* Longer than the pause before what was locked is tried again. */
@@ -243,7 +199,7 @@ static void test_what_is_said_of_each(void **state)
     const struct pass_result locked = {.ok = true, .error = "", .locked = 1};
     (void)state;
     drain_run(drain, DRAIN_NOW, ALWAYS_US, on_done, &over);
-    pass.on_item(pass.item_arg, NULL);
+    watch.on_item(watch.arg, NULL);
     pass_over(&locked);
     assert_int_equal(items, 1);
     assert_int_equal(last_ones, 0);
@@ -255,7 +211,7 @@ static void test_what_is_said_of_each(void **state)
     assert_true(over);
     over = false;
     drain_run(drain, DRAIN_NOW, 0, on_done, &over);
-    pass.on_item(pass.item_arg, NULL);
+    watch.on_item(watch.arg, NULL);
     assert_int_equal(items, 2);
     assert_int_equal(last_ones, 1);
 }
