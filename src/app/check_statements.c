@@ -5,6 +5,7 @@
 #include "app/context.h"
 #include "app/statement_names.h"
 #include "base/sql_scan.h"
+#include "config/queue.h"
 
 #include "link/pg_link.h"
 #include "store/statements.h"
@@ -28,34 +29,50 @@ static int count_params(const char *sql)
 
 static void explain(struct check_database *c);
 
+/* The statements of `also` come behind the others. */
 static void on_plan(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
     bool needed = c->which != STATEMENT_BLOCKERS; /* releases go on without it */
-    if (r == NULL && !needed && c->clean)
+    if (r == NULL && c->which >= STATEMENT_COUNT) {
+        char what[64];
+        int i = c->which - STATEMENT_COUNT;
+        snprintf(what, sizeof(what), "statement %d of `also`", i + 1);
+        check_refused_at(c, c->queue->also[i].line, what, answer);
+    } else if (r == NULL && !needed && c->clean) {
         check_unknown("who holds a reservation locked", answer);
-    else if (r == NULL && needed)
+    } else if (r == NULL && needed) {
         check_refused(c, statement_name((enum statement)c->which), answer);
+    }
     c->which++;
     explain(c);
+}
+
+/* The next one that is ever sent; NULL: there is none. */
+static const char *next_text(struct check_database *c)
+{
+    const struct statements *s = c->context->parts.statements;
+    for (; c->which < STATEMENT_COUNT; c->which++) {
+        const char *text = statements_text(s, (enum statement)c->which);
+        if (statement_is_used((enum statement)c->which, statements_types(s), text))
+            return text;
+    }
+    return c->which < STATEMENT_COUNT + c->queue->nalso
+               ? statements_also(s, c->which - STATEMENT_COUNT)
+               : NULL;
 }
 
 static void explain(struct check_database *c)
 {
     static const char *const nulls[PARAMS_MAX];
     static const char verb[] = "EXPLAIN (COSTS OFF) ";
-    const struct statements *s = c->context->parts.statements;
-    while (c->which < STATEMENT_COUNT &&
-           !statement_is_used((enum statement)c->which, statements_types(s),
-                              statements_text(s, (enum statement)c->which)))
-        c->which++;
-    if (c->which == STATEMENT_COUNT) {
+    const char *text = next_text(c);
+    if (text == NULL) {
         if (c->clean)
             check_ok("statements: all are accepted (EXPLAIN)");
         check_next(c);
         return;
     }
-    const char *text = statements_text(s, (enum statement)c->which);
     size_t size = sizeof(verb) + strlen(text);
     char *sql = malloc(size);
     if (sql != NULL)
