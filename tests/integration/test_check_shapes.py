@@ -394,10 +394,12 @@ ALSO = FILE + """\
       WITH mine AS (SELECT o.id FROM orders o WHERE o.id IN (SELECT g.id FROM {released} g) ORDER BY o.id FOR UPDATE)
       UPDATE orders o SET state = 'ENDED' FROM mine WHERE o.id = mine.id
     - INSERT INTO events (of_order) SELECT DISTINCT id FROM {released} ON CONFLICT (of_order) DO UPDATE SET n = events.n + 1
+    - SELECT 1 FROM desks d WHERE d.order_id IN (SELECT g.id FROM {released} g) FOR UPDATE
 """
 ORDERS = """
     CREATE TABLE orders (id bigint PRIMARY KEY, state text); INSERT INTO orders VALUES (5, 'OPEN');
     CREATE TABLE events (of_order bigint PRIMARY KEY, n int DEFAULT 1);
+    CREATE TABLE desks (order_id bigint);
 """
 
 
@@ -406,7 +408,7 @@ def test_what_also_needs(shop: Database, mode: Mode, role: str) -> None:
     shop.conn.execute(ORDERS)
     me = shop.value("SELECT quote_ident(current_user)")
     shown = [g for g in mode(ALSO, "--show-sql").stdout.splitlines() if g.startswith("GRANT ")]
-    for_also = [g for g in shown if "orders" in g or "events" in g]
+    for_also = [g for g in shown if re.search("orders|events|desks", g)]
     for grant in shown:
         if grant not in for_also:
             shop.conn.execute(grant.replace(f" TO {me};", f" TO {role};"))
