@@ -41,12 +41,12 @@ struct config {
     enum mode mode;
     bool dry_run;
     bool repair_stock;
+    bool json;
+    bool yes;     /* go on beyond first_run_limit */
     char *report; /* --report FILE, NULL without */
     int64_t max_repairs;
     int64_t rehearse; /* --rehearse N: of each queue */
-    bool json;
     char *queue_name; /* --queue NAME, NULL without: all of them */
-    bool yes;         /* go on beyond first_run_limit */
 
     /* See config/queues.h: each queue has settings of its own. Here it is the first of them. */
     struct queues *queues;

@@ -13,6 +13,9 @@
 #include <stdint.h>
 
 struct check_database;
+/* A statement of `also` is planned as if nothing had been released. */
+#define CHECK_NOTHING_RELEASED PG_SET("reservation_sweeper.holds", "'{}'")
+
 struct check_plans;
 struct check_rule;
 struct config;

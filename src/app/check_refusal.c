@@ -62,6 +62,12 @@ static bool said(struct check_database *c, const char *sqlstate)
 
 void check_refused(struct check_database *c, const char *what, const struct pg_answer *answer)
 {
+    check_refused_at(c, c->queue->line, what, answer);
+}
+
+void check_refused_at(struct check_database *c, int line, const char *what,
+                      const struct pg_answer *answer)
+{
     c->clean = false;
     if (strcmp(answer->sqlstate, "57014") == 0)
         check_note("%s took longer than 5 s and was given up", what);
@@ -69,7 +75,7 @@ void check_refused(struct check_database *c, const char *what, const struct pg_a
         check_note("%s meets a text that has no form in UTF-8, which the sweeper reads as bytes",
                    what);
     else if (!said(c, answer->sqlstate))
-        check_wrong(c, c->queue->line, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
+        check_wrong(c, line, "%s is refused: %s (SQLSTATE %s): %s", what, answer->message,
                     answer->sqlstate, check_remedy(answer->sqlstate));
 }
 

@@ -9,6 +9,10 @@ struct pg_answer;
  * long is a note. Nothing is `clean` any more. */
 void check_refused(struct check_database *c, const char *what, const struct pg_answer *answer);
 
+/* The same for what stands in this line of the file. */
+void check_refused_at(struct check_database *c, int line, const char *what,
+                      const struct pg_answer *answer);
+
 /* Notes that the check itself could not find something out. */
 void check_unknown(const char *what, const struct pg_answer *answer);
 

@@ -16,22 +16,20 @@ static void on_plan(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
     bool needed = c->which != STATEMENT_BLOCKERS; /* releases go on without it */
-    if (r == NULL && !needed && c->clean)
+    char what[160];
+    int line = statement_place(c->context->parts.statements, c->which, what, sizeof(what));
+    if (r == NULL && needed)
+        check_refused_at(c, line, what, answer);
+    else if (r == NULL && c->clean)
         check_unknown("who holds a reservation locked", answer);
-    else if (r == NULL && needed)
-        check_refused(c, statement_name((enum statement)c->which), answer);
     c->which++;
     explain(c);
 }
 
 static void explain(struct check_database *c)
 {
-    const struct statements *s = c->context->parts.statements;
-    while (c->which < STATEMENT_COUNT &&
-           !statement_is_used((enum statement)c->which, statements_types(s),
-                              statements_text(s, (enum statement)c->which)))
-        c->which++;
-    if (c->which == STATEMENT_COUNT) {
+    const char *text = statement_next(c->context->parts.statements, &c->which);
+    if (text == NULL) {
         if (c->clean)
             check_ok("statements: all are accepted (EXPLAIN)");
         check_next(c);
@@ -39,7 +37,7 @@ static void explain(struct check_database *c)
     }
     static const char *const nulls[STATEMENT_PARAMS_MAX];
     int nparams;
-    char *sql = statement_explain(statements_text(s, (enum statement)c->which), &nparams);
+    char *sql = statement_explain(text, &nparams);
     check_ask(c, sql, nparams, nulls, on_plan);
     free(sql);
 }

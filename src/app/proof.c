@@ -56,25 +56,26 @@ static void try_next(struct proof *p);
 static void on_tried(void *arg, const struct pg_answer *answer)
 {
     struct proof *p = arg;
-    enum statement which = (enum statement)p->which++;
-    char what[160];
+    int which = p->which++;
     /* Releases go on without knowing who holds a lock. */
     if (answer->status == PG_DONE ||
         (answer->status == PG_REFUSED && which == STATEMENT_BLOCKERS)) {
         try_next(p);
         return;
     }
-    snprintf(what, sizeof(what), "queue \"%s\", %s: ", p->queue->name, statement_name(which));
-    refuse(p, p->queue->line, what, answer->message);
+    char name[160];
+    char what[sizeof(name) + 80];
+    int line = statement_place(p->statements, which, name, sizeof(name));
+    snprintf(what, sizeof(what), "queue \"%s\", %s: ", p->queue->name, name);
+    refuse(p, line, what, answer->message);
 }
 
-static int try_one(struct proof *p)
+static int try_one(struct proof *p, const char *text)
 {
     static const char settings[] =
         PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
                       PG_SET("statement_timeout", "'5s'"));
     static const char *const nulls[STATEMENT_PARAMS_MAX];
-    const char *text = statements_text(p->statements, (enum statement)p->which);
     int nparams;
     char *sql = statement_explain(text, &nparams);
     const struct pg_query queries[] = {{.sql = settings},
@@ -86,14 +87,10 @@ static int try_one(struct proof *p)
 
 static void try_next(struct proof *p)
 {
-    const struct statements *s = p->statements;
-    while (p->which < STATEMENT_COUNT &&
-           !statement_is_used((enum statement)p->which, statements_types(s),
-                              statements_text(s, (enum statement)p->which)))
-        p->which++;
-    if (p->which == STATEMENT_COUNT)
+    const char *text = statement_next(p->statements, &p->which);
+    if (text == NULL)
         finish(p);
-    else if (try_one(p) != 0)
+    else if (try_one(p, text) != 0)
         refuse(p, p->queue->line, "", "the connection to Postgres was lost");
 }
 

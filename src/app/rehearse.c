@@ -109,7 +109,7 @@ static int take_ids(struct rehearse *h, const struct pg_result *ids)
 {
     size_t n = (size_t)pg_result_rows(ids);
     h->items = calloc(n, sizeof(*h->items));
-    h->list = calloc(n, sizeof(*h->list));
+    h->list = calloc(n, sizeof(struct item *));
     if (h->items == NULL || h->list == NULL)
         return -1;
     for (size_t i = 0; i < n; i++) {

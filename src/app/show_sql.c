@@ -3,6 +3,7 @@
  * that it can be given to PREPARE and EXPLAIN. */
 #include "app/modes.h"
 #include "app/queue_session.h"
+#include "app/show_grants.h"
 #include "app/statement_names.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -10,7 +11,6 @@
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "release/release.h"
-#include "store/assignments.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -25,6 +25,8 @@ struct show {
     const struct queue *queue;
     const char *error; /* why there are no statements; NULL */
     char text[PG_MESSAGE_SIZE];
+    char role[132];
+    int also;        /* the statement of `also` that is looked at */
     char *tables[2]; /* quoted as in SQL: holds, counters (NULL: there are none) */
 };
 
@@ -69,71 +71,56 @@ static void print_statements(const struct statements *s)
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
 }
 
-/* "status", "updated_at": a column of a grant. */
-static void print_column(struct pg_link *link, const char *name, int *n)
+static void ask_also(struct queue_session *s);
+
+static void on_also(void *arg, const struct pg_answer *answer)
 {
-    char *quoted = pg_link_quote_ident(link, name);
-    printf("%s%s", (*n)++ > 0 ? ", " : "", quoted != NULL ? quoted : "?");
-    free(quoted);
+    struct queue_session *s = arg;
+    struct show *show = s->arg;
+    if (answer->status == PG_DONE)
+        show_grants_of_plan(answer->results[1], show->role);
+    else
+        printf("-- what statement %d of also needs: %s\n", show->also + 1, answer->message);
+    show->also++;
+    ask_also(s);
 }
 
-/* "UPDATE (status)", or of the whole table where the assignments do not say which columns. */
-static void print_update(struct pg_link *link, const char *sql, const char *first,
-                         const char *second)
+/* What each statement of `also` reads and changes its plan says. */
+static void ask_also(struct queue_session *s)
 {
-    struct assignments changes = {0};
-    int n = 0;
-    if (sql != NULL && assignments_read(&changes, sql) != 0) {
-        printf("UPDATE");
+    static const char settings[] = PG_SETTINGS_2(PG_SET("transaction_read_only", "'on'"),
+                                                 PG_SET("reservation_sweeper.holds", "'{}'"));
+    struct show *show = s->arg;
+    char *sql = NULL;
+    if (show->error != NULL) {
+        queue_session_failed(s, show->error);
         return;
     }
-    printf("UPDATE (");
-    if (first != NULL)
-        print_column(link, first, &n);
-    if (second != NULL)
-        print_column(link, second, &n);
-    for (size_t i = 0; i < changes.n; i++)
-        print_column(link, changes.list[i].column, &n);
-    printf(")");
-    assignments_clear(&changes);
-}
-
-static void print_grants(const struct show *show, struct pg_link *link, const struct pg_result *r)
-{
-    const struct queue *q = show->queue;
-    printf("\n-- the grants that these need\n");
-    for (int i = 0; i < pg_result_rows(r); i++) {
-        const char *role = pg_result_text(r, i, 0);
-        const char *table = pg_result_null(r, i, 1) ? show->tables[i] : pg_result_text(r, i, 1);
-        if (!pg_result_null(r, i, 2) &&
-            (i == 0 || strcmp(pg_result_text(r, 0, 2), pg_result_text(r, i, 2)) != 0))
-            printf("GRANT USAGE ON SCHEMA %s TO %s;\n", pg_result_text(r, i, 2), role);
-        printf("GRANT SELECT, ");
-        if (i == 1)
-            print_update(link, q->stock.set.text, q->stock.free.text, q->stock.held.text);
-        else if (q->deletes) /* they are locked FOR UPDATE */
-            printf("UPDATE, DELETE");
-        else
-            print_update(link, q->released.text, NULL, NULL);
-        printf(" ON %s TO %s;\n", table, role);
+    if (show->also == show->queue->nalso) {
+        queue_session_end(s, EXIT_DONE);
+        return;
     }
-    if (q->nalso > 0)
-        printf("-- and what the statements of `also` read and change\n");
+    if (asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s",
+                 statements_also(s->context.parts.statements, show->also)) < 0)
+        sql = NULL;
+    const struct pg_query queries[] = {{.sql = settings}, {.sql = sql}};
+    if (sql == NULL || pg_link_send(s->link, queries, 2, DEADLINE_US, on_also, s) != 0)
+        queue_session_failed(s, "the connection to Postgres was lost");
+    free(sql);
 }
 
 static void on_names(void *arg, const struct pg_answer *answer)
 {
     struct queue_session *s = arg;
-    const struct show *show = s->arg;
+    struct show *show = s->arg;
     if (answer->status != PG_DONE) {
         queue_session_failed(s, answer->message);
         return;
     }
-    print_grants(show, s->link, answer->results[0]);
-    if (show->error != NULL)
-        queue_session_failed(s, show->error);
-    else
-        queue_session_end(s, EXIT_DONE);
+    printf("\n-- the grants that these need\n");
+    snprintf(show->role, sizeof(show->role), "%s", pg_result_text(answer->results[0], 0, 0));
+    show_grants(show->queue, show->tables, answer->results[0], s->link);
+    ask_also(s);
 }
 
 static void begin(struct queue_session *s, const char *error)

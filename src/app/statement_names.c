@@ -2,6 +2,7 @@
 #include "app/statement_names.h"
 
 #include "base/sql_scan.h"
+#include "config/queue.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -41,6 +42,29 @@ const char *statement_name(enum statement which)
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)
 {
     return text[0] != '\0' && (which != STATEMENT_RELEASE_CHECK || types->meddled);
+}
+
+const char *statement_next(const struct statements *s, int *which)
+{
+    const struct mapping_types *types = statements_types(s);
+    for (; *which < STATEMENT_COUNT; (*which)++) {
+        const char *text = statements_text(s, (enum statement)*which);
+        if (statement_is_used((enum statement)*which, types, text))
+            return text;
+    }
+    int also = *which - STATEMENT_COUNT;
+    return also < types->queue->nalso ? statements_also(s, also) : NULL;
+}
+
+int statement_place(const struct statements *s, int which, char *what, size_t size)
+{
+    const struct queue *q = statements_types(s)->queue;
+    if (which < STATEMENT_COUNT) {
+        snprintf(what, size, "%s", statement_name((enum statement)which));
+        return q->line;
+    }
+    snprintf(what, size, "statement %d of `also`", which - STATEMENT_COUNT + 1);
+    return q->also[which - STATEMENT_COUNT].line;
 }
 
 /* How many parameters a statement has: the highest number after a $. */

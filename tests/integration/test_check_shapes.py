@@ -142,7 +142,7 @@ DATABASE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "DROP INDEX holds_due; CREATE TYPE state AS ENUM ('HELD', 'SOLD');"
         "ALTER TABLE holds ALTER state DROP DEFAULT, ALTER state TYPE state USING state::state",
         "",
-        ("ENDED", "22P02"),
+        ("released: ", "invalid input value for enum state", "ENDED"),
     ),
 }
 FILES: dict[str, tuple[Change, tuple[str, ...]]] = {
@@ -386,3 +386,41 @@ def test_what_is_refused_at_the_end(mode: Mode, shop: Database) -> None:
     )
     done = mode(DELETES, "--rehearse", "3")
     assert done.status == 1 and "of_hold" in done.record("rehearsal")["error"]
+
+
+ALSO = FILE + """\
+  also:
+    - |
+      WITH mine AS (SELECT o.id FROM orders o WHERE o.id IN (SELECT g.id FROM {released} g) ORDER BY o.id FOR UPDATE)
+      UPDATE orders o SET state = 'ENDED' FROM mine WHERE o.id = mine.id
+    - INSERT INTO events (of_order) SELECT DISTINCT id FROM {released} ON CONFLICT (of_order) DO UPDATE SET n = events.n + 1
+    - SELECT 1 FROM desks d WHERE d.order_id IN (SELECT g.id FROM {released} g) FOR UPDATE
+"""
+ORDERS = """
+    CREATE TABLE orders (id bigint PRIMARY KEY, state text); INSERT INTO orders VALUES (5, 'OPEN');
+    CREATE TABLE events (of_order bigint PRIMARY KEY, n int DEFAULT 1);
+    CREATE TABLE desks (order_id bigint);
+"""
+
+
+def test_what_also_needs(shop: Database, mode: Mode, role: str) -> None:
+    """Its grants are shown; without them it is said before the first release."""
+    shop.conn.execute(ORDERS)
+    me = shop.value("SELECT quote_ident(current_user)")
+    shown = [g for g in mode(ALSO, "--show-sql").stdout.splitlines() if g.startswith("GRANT ")]
+    for_also = [g for g in shown if re.search("orders|events|desks", g)]
+    for grant in shown:
+        if grant not in for_also:
+            shop.conn.execute(grant.replace(f" TO {me};", f" TO {role};"))
+    done = mode(ALSO, "--check-config", dsn=dsn_of(shop))
+    (failure,) = verdicts(done, "FAIL")
+    assert "statement 1 of `also` is refused: permission denied for table orders" in failure
+    assert f"shop.yaml:{line_of(ALSO, '    - |')}: " in failure
+    for grant in for_also:
+        shop.conn.execute(grant.replace(f" TO {me};", f" TO {role};"))
+    well = mode(ALSO, "--check-config", dsn=dsn_of(shop))
+    assert well.status == 0, (well.stdout, for_also)
+    rehearsed = mode(ALSO, "--rehearse", "1", dsn=dsn_of(shop))
+    assert rehearsed.status == 0, rehearsed.stdout
+    assert mode(ALSO, "--once", dsn=dsn_of(shop)).record("Cleanup job completed")["cleanedCount"] == 1
+    assert shop.query("SELECT o.state, e.n FROM orders o, events e") == [("ENDED", 1)]

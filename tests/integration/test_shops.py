@@ -20,11 +20,8 @@ DUE = 60
 BACKLOG = 400
 SOON_DUE = ("--lookahead", "3s", "--feed-interval", "1s", "--scan-interval", "1s")
 
-# Those whose statements of `also` are served.
-SERVED = [n for n in shops.NAMES if "  also:" not in (shops.EXAMPLES / n / "queues.yaml").read_text()]
 
-
-@pytest.fixture(params=SERVED)
+@pytest.fixture(params=shops.NAMES)
 def shop(request: pytest.FixtureRequest, pg_server: Postgres, redis: redis_py.Redis) -> Iterator[Shop]:
     with shops.opened(request.param, pg_server) as one:
         yield one
