@@ -304,7 +304,7 @@ const struct mode_flag modes[MODES_N] = {
     {"--rehearse", "N", 0, MODE_REHEARSE,
      "release up to N due reservations a queue, roll back, print what would change"},
     {"--init", NULL, 0, MODE_INIT,
-     "print a draft of a queues file for the tables that look like holds; change nothing"},
+     "print a draft of a queues file for tables that look like holds, and exit"},
     {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
     {"--version", NULL, 'V', MODE_VERSION,
      "print the version and those of hiredis, libpq and libevent"},
