@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted(p for p in (ROOT / "sql").glob("*.sql") if p.name != "schema.sql")
 SOURCES = sorted((ROOT / "src").rglob("*.c")) + sorted((ROOT / "include").rglob("*.h"))
+# The draft of a queues file (--init): the operator's SQL, which these print and nobody sends.
+DRAFTS = {"init_draft.c", "init_stock.c"}
 
 # What the grammar itself knows, wherever search_path leads: no function's or type's name.
 GRAMMAR = set(
@@ -58,7 +60,11 @@ def test_templates(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_statements_in_c(path: Path) -> None:
-    assert not unqualified(literals(path.read_text(encoding="utf-8")))
+    source = path.read_text(encoding="utf-8")
+    if path.name in DRAFTS:
+        assert not re.search(r'#include "(?:link|store)/', source), "it may send what it prints"
+    else:
+        assert not unqualified(literals(source))
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
