@@ -185,8 +185,8 @@ int due_queue_role_release(struct due_queue *q, const char *role, const char *na
 /* text: "" when nothing was accepted. */
 typedef void due_accepted_cb(void *arg, const char *text, const char *error);
 
-/* {prefix}:accepted, a text that outlives the sweeper: what a first run was accepted with. Reads it;
- * writes it. Returns as due_queue_sizes. */
+/* {prefix}:accepted, a text that outlives the sweeper: what a first run was accepted with. Reads
+ * it; writes it. Returns as due_queue_sizes. */
 int due_queue_accepted(struct due_queue *q, due_accepted_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 int due_queue_accept(struct due_queue *q, const char *text, due_error_cb *cb, void *arg)

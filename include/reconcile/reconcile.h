@@ -29,10 +29,10 @@ struct reconcile_options {
 
 /* In a dry run the figures say what would have been done. */
 struct reconcile_result {
-    bool ok;                /* it came to its end; else `error` says why not */
-    const char *error;      /* one sentence, "" when ok; ends with the callback */
-    bool taken;             /* !ok: another reconciliation is running, which `error` names */
-    int64_t counts[COUNTS]; /* by enum reconcile_count */
+    bool ok;                     /* it came to its end; else `error` says why not */
+    const char *error;           /* one sentence, "" when ok; ends with the callback */
+    bool taken;                  /* !ok: another reconciliation is running, which `error` names */
+    int64_t counts[COUNTS];      /* by enum reconcile_count */
     const char *stock_unchecked; /* why counters were not compared, so that their figures are none;
                                     static storage; NULL: they were, or there are none */
     bool dry_run;
