@@ -25,7 +25,8 @@ int config_reload(struct config *fresh, const struct config *config, char *error
     __attribute__((warn_unused_result));
 void config_reload_clear(struct config *fresh);
 
-/* Whether two queues, whose settings these are, are the same but for the lines where they stand. */
+/* Whether two queues, whose settings these are, are the same but for the lines where they stand:
+ * by what their file says of the others, too, where that counts for them (stock.shared). */
 bool config_queue_same(const struct config *a, const struct config *b);
 
 /* What a sentence about a line of the file begins with: "shop.yaml:12: ". "" for what is built in

@@ -35,7 +35,8 @@ static bool same_stock(const struct queue_stock *a, const struct queue_stock *b)
                same_text(&a->keys[i].counter, &b->keys[i].counter);
     return keys && same_table(&a->table, &b->table) && same_text(&a->free, &b->free) &&
            same_text(&a->held, &b->held) && same_text(&a->total, &b->total) &&
-           same_text(&a->set, &b->set) && same_text(&a->counted, &b->counted);
+           same_text(&a->set, &b->set) && same_text(&a->counted, &b->counted) &&
+           a->shared == b->shared;
 }
 
 static bool same_queue(const struct queue *a, const struct queue *b)
