@@ -92,14 +92,15 @@ static void put_counter(FILE *out, const struct init_counter *c)
 /* The same as comments, line by line. */
 static void put_counter_idea(FILE *out, const struct init_counter *c)
 {
-    char *text = NULL;
+    char *text = NULL, *rest = NULL;
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL)
         return;
     put_counter(memory, c);
     if (fclose(memory) == 0)
-        for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+             line = strtok_r(NULL, "\n", &rest))
             init_yaml_idea(out, INDENT, line + strlen(INDENT));
     free(text);
 }

@@ -185,6 +185,7 @@ struct queues_origin {
     struct config_given file; /* the file's name, or the text itself; text NULL: what is built in */
     bool inline_text;         /* file.text is the text itself */
     bool prefix_given;        /* a key prefix was set, not the default's */
+    bool again;               /* nothing may block: what is no regular file was read before */
     struct config_given lookahead, feed_interval;
 };
 

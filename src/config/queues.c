@@ -14,6 +14,7 @@
 #define NAMED_MAX 100 /* bytes of a file's name in sentences */
 #define PREFIX_MAX 64
 #define SOURCE_SIZE 192
+#define ONCE "a pipe can be read only once"
 
 struct served {
     struct queue_read *read;
@@ -158,8 +159,8 @@ static int prefix_set(struct served *s, const struct queues_origin *origin,
 }
 
 /* NAME_DATABASE_URL, or the file that NAME_DATABASE_URL_FILE names. */
-static int database_find(struct served *s, const struct setting *setting, const char **text,
-                         const struct config_error *error)
+static int database_find(struct served *s, const struct setting *setting, bool again,
+                         const char **text, const struct config_error *error)
 {
     const struct queue *q = &s->read->queue;
     const char *path = config_getenv(setting->file_variable);
@@ -174,15 +175,17 @@ static int database_find(struct served *s, const struct setting *setting, const 
                            setting->variable, setting->file_variable);
     if (path == NULL)
         return 0;
-    if (config_file_read(setting->file_variable, path, false, &s->conninfo_file, error) != 0)
+    if (config_file_read(setting->file_variable, path, again, &s->conninfo_file, error) != 0)
         return -1;
+    if (s->conninfo_file == NULL)
+        return config_fail(error, "%s: %s is not allowed: " ONCE, source, setting->file_variable);
     *text = s->conninfo_file;
     s->config.files[CONFIG_POSTGRES] = (struct config_file){
         .path = path, .variable = setting->file_variable, .text = s->conninfo_file};
     return 0;
 }
 
-static int database_set(struct served *s, const struct config_error *error)
+static int database_set(struct served *s, bool again, const struct config_error *error)
 {
     const char *name = s->read->queue.database.text;
     struct setting setting = settings[SETTING_DATABASE_URL];
@@ -199,7 +202,7 @@ static int database_set(struct served *s, const struct config_error *error)
     setting.file_variable = s->variables[1];
     s->config.conninfo = NULL;
     s->config.files[CONFIG_POSTGRES] = (struct config_file){0};
-    if (database_find(s, &setting, &text, error) != 0)
+    if (database_find(s, &setting, again, &text, error) != 0)
         return -1;
 
     const char *source = s->conninfo_file == NULL ? setting.variable : setting.file_variable;
@@ -216,7 +219,7 @@ static int served_set(struct served *s, const struct config *c, const struct que
     if (override_settings(s, error) != 0 || check_feed(s, origin, error) != 0 ||
         prefix_set(s, origin, error) != 0)
         return -1;
-    return database_set(s, error);
+    return database_set(s, origin->again, error);
 }
 
 /* ---- All queues --------------------------------------------------------------------------------
@@ -243,10 +246,10 @@ static int text_parse(struct queues *q, struct queue_list *list, const struct co
     if (q->origin.inline_text)
         return queues_parse(list, q->file, file->text, strlen(file->text), error);
 
-    char *text = config_file_content(file->text, false, QUEUES_FILE_MAX, &len, &reason);
+    char *text = config_file_content(file->text, q->origin.again, QUEUES_FILE_MAX, &len, &reason);
     if (text == NULL)
         return config_fail(error, "%s: \"%s\" is not allowed: a file that can be read (%s)",
-                           file->source, q->file, reason);
+                           file->source, q->file, reason == NULL ? ONCE : reason);
     int rc = queues_parse(list, q->file, text, len, error);
     free(text);
     return rc;
@@ -353,10 +356,12 @@ int config_queues_read(struct config *c, const struct queues_origin *origin,
 int config_reload(struct config *fresh, const struct config *config, char *error, size_t error_size)
 {
     const struct config_error where = {error, error_size};
+    struct queues_origin origin = config->queues->origin;
+    origin.again = true;
     *fresh = *config;
     fresh->queues = NULL;
     fresh->queue = NULL;
-    return config_queues_read(fresh, &config->queues->origin, &where);
+    return config_queues_read(fresh, &origin, &where);
 }
 
 void config_reload_clear(struct config *fresh)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEAST "table: t, active: a, released: delete"
@@ -275,6 +276,14 @@ static void test_database_of_a_queue(void **state)
         "allow, prefer, require, verify-ca or verify-full");
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_true(fputs(text, out) >= 0);
+    assert_int_equal(fclose(out), 0);
+}
+
 static void test_file(void **state)
 {
     char path[] = "/tmp/test_queues.XXXXXX";
@@ -322,6 +331,38 @@ static void test_file(void **state)
     expect_refused("--queues /", "--queues: \"/\" is not allowed: a file that can be read (Is a "
                                  "directory)");
     expect_taken("--help");
+}
+
+/* SIGHUP waits for no writer: what has become a pipe is refused, not opened until somebody does. */
+static void test_reload_never_blocks(void **state)
+{
+    char folder[] = "/tmp/test_queues.XXXXXX", file[64], database[64], words[80], error[200];
+    struct config fresh;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(file, sizeof(file), "%s/queues", folder);
+    (void)snprintf(database, sizeof(database), "%s/database", folder);
+    (void)snprintf(words, sizeof(words), "--queues %s", file);
+    write_text(file, "a: {" LEAST ", database: SHARD}\n");
+    write_text(database, "host=x\n");
+    setenv("SHARD_DATABASE_URL_FILE", database, 1);
+    expect_taken(words);
+
+    assert_int_equal(unlink(database), 0);
+    assert_int_equal(mkfifo(database, 0600), 0);
+    (void)alarm(10);
+    assert_int_equal(config_reload(&fresh, &config, error, sizeof(error)), -1);
+    assert_non_null(
+        strstr(error, "SHARD_DATABASE_URL_FILE is not allowed: a pipe can be read only"));
+    config_reload_clear(&fresh);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(mkfifo(file, 0600), 0);
+    assert_int_equal(config_reload(&fresh, &config, error, sizeof(error)), -1);
+    assert_non_null(strstr(error, "a file that can be read (a pipe can be read only once)"));
+    config_reload_clear(&fresh);
+    (void)alarm(0);
+    unsetenv("SHARD_DATABASE_URL_FILE");
+    assert_int_equal(unlink(file) + unlink(database) + rmdir(folder), 0);
 }
 
 /* The keys of the interface, each known to the reader and in the document; and no others. */
@@ -385,6 +426,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_queue_of_several, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_database_of_a_queue, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_file, config_setup, config_teardown),
+        cmocka_unit_test_setup_teardown(test_reload_never_blocks, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_keys_and_document, config_setup, config_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
