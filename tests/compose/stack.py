@@ -74,6 +74,7 @@ class Stack:
         self.project = f"rs-test-{os.getpid()}"
         self.ports = {name: free_port() for name in ("POSTGRES", "REDIS", "SWEEPER", "API")}
         self.env_file = folder / "env"
+        self.files = [ROOT / "docker-compose.yml"]
         lines = {
             "POSTGRES_PASSWORD": f"'{PASSWORD}'",
             "SWEEPER_ADMIN_TOKEN": TOKEN,
@@ -86,8 +87,9 @@ class Stack:
         self.env_file.write_text(text, encoding="utf-8")
 
     def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        files = ["--env-file", str(self.env_file), "-f", str(ROOT / "docker-compose.yml")]
-        return run([*compose_command(), "-p", self.project, *files, *words], check)
+        files = [word for path in self.files for word in ("-f", str(path))]
+        options = ["-p", self.project, "--env-file", str(self.env_file), *files]
+        return run([*compose_command(), *options, *words], check)
 
     def container(self, service: str) -> dict:
         """What docker inspect says, also of a container that has stopped."""
