@@ -248,7 +248,10 @@ class Warehouse(Example):
                  WHERE (g.variant_id, g.warehouse_id) = (s.variant_id, s.warehouse_id)
                 """
             )
-            db.conn.execute("DELETE FROM inventory_reservations WHERE reservation_status <> 'RESERVED'")
+            # Not what was paid since: it is not shipped, and stays reserved.
+            db.conn.execute(
+                "DELETE FROM inventory_reservations WHERE reservation_status IN ('SHIPPED', 'RELEASED')"
+            )
             n = db.conn.execute(
                 "DELETE FROM audit"
                 " WHERE NOT EXISTS (SELECT FROM inventory_reservations WHERE order_id = audit.id)"

@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psycopg
 import redis as redis_py
 from bed import Bed
-from trade import AUDIT_TRIGGER
+from trade import AUDIT_TRIGGER, patiently
 
 ROLE = "sweeper"
 FAR = 20  # holds that last for hours, whatever Redis says of them
-PATIENCE = 40  # attempts at a lock, each of 250 ms
 
 # The role is what docs/INTEGRATION.md asks for, no owner; its sessions are not in UTC. Expiries may be NULL.
 SET_UP = """
@@ -101,17 +99,14 @@ class SchemaFaults:
 
     def _change(self, *statements: str) -> None:
         """As a migration tool does it: not for long in the way of others, and again."""
-        for attempt in range(PATIENCE):
-            try:
-                with self.bed.db.conn.transaction():
-                    self.bed.db.conn.execute("SET LOCAL lock_timeout = '250ms'")
-                    for statement in statements:
-                        self.bed.db.conn.execute(statement)  # type: ignore[arg-type]
-                return
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                if attempt == PATIENCE - 1:
-                    raise
-                time.sleep(0.05 * self.dice.random())
+
+        def change() -> None:
+            with self.bed.db.conn.transaction():
+                self.bed.db.conn.execute("SET LOCAL lock_timeout = '250ms'")
+                for statement in statements:
+                    self.bed.db.conn.execute(statement)  # type: ignore[arg-type]
+
+        patiently(change)
 
     def _some(self, most: int) -> list[str]:
         return self.dice.sample(self.bed.products, self.dice.randint(1, most))
@@ -195,7 +190,7 @@ class SchemaFaults:
 
     def _expiry_changes(self, to: str) -> Iterator[None]:
         """Moved back to this moment later."""
-        ids = self.bed.trade.move_expiries(self.bed.db, to)
+        ids = patiently(lambda: self.bed.trade.move_expiries(self.bed.db, to))
         try:
             if ids:
                 due = dict.fromkeys(ids, int(time.time() * 1000))
@@ -203,7 +198,7 @@ class SchemaFaults:
         except redis_py.RedisError:
             pass
         yield
-        self.bed.trade.expire_now(self.bed.db, ids)
+        patiently(lambda: self.bed.trade.expire_now(self.bed.db, ids))
 
     @contextmanager
     def expiry_taken_away(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ import redis as redis_py  # noqa: E402
 from harness.poll import wait_until  # noqa: E402
 from other_trades import Spree, Warehouse  # noqa: E402
 from random_faults import RandomFaults  # noqa: E402
-from trade import Trade  # noqa: E402
+from trade import Trade, patiently  # noqa: E402
 
 TRADES = {"default": Trade, "warehouse": Warehouse, "spree": Spree}
 ON_TIME_S = 10.0  # after the fault; 5 s are promised, the machine is busy
@@ -63,7 +63,7 @@ class Torture(RandomFaults):
         """Also that Redis is tidy; then forgets what is over, so that checks stay quick."""
         wait_until(lambda: not self.bed.settled_entries(), 10, "Redis is tidy", step=0.01)
         self.bed.check_always()
-        self.released += self.bed.trade.forget(self.bed.db)
+        self.released += patiently(lambda: self.bed.trade.forget(self.bed.db))
 
     def run(self, faults: int) -> None:
         self.api.start()

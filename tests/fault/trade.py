@@ -4,8 +4,10 @@ the one that is served without a queues file; what differs for others is in othe
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
 from harness import queue, shop
@@ -47,6 +49,19 @@ OFFENCES = {
 }
 
 Db = Database | psycopg.Connection
+T = TypeVar("T")
+PATIENCE = 40  # attempts at a lock
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """One transaction, and again where it met a lock that it does not wait for, or a deadlock: the API
+    takes its carts in any order, and whoever writes beside it may be the victim."""
+    for _ in range(PATIENCE - 1):
+        try:
+            return work()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            time.sleep(0.05 * random.random())
+    return work()
 
 
 class Trade:
