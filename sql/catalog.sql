@@ -3,6 +3,7 @@
 -- $1, $2  arrays of equal length: table name (quoted as in SQL), column name
 -- $3      the table whose rows are deleted, quoted as in SQL; NULL: rows are updated
 -- $4      the time zone in which times without one are read
+-- $5      the columns that are the key of a counter
 -- Answer, in the order asked:
 --   kind         the column's type, of a domain its innermost base type; those of pg_catalog by
 --                their bare names (NULL: no such table or column)
@@ -16,6 +17,7 @@
 --   alone_unique a unique index has this column alone: no two rows of the table have one value, as
 --                "=" compares values of the column (an index may compare them otherwise)
 --   row_security of the table is in force for this role
+--   key_unique   a unique index of the table has none but columns of that key: no two rows have one key
 --   meddled      triggers or rules of the shop's, or a table that is none (a view), may make an UPDATE
 --                of the table (a DELETE) something else than was sent; also those of its partitions
 --   exact        the type itself, quoted as in SQL, with its schema and without its modifier
@@ -53,6 +55,21 @@ WITH RECURSIVE asked AS (
         OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w
                     WHERE w.ev_class = c.oid AND w.ev_enabled <> 'D'
                       AND w.ev_type = CASE WHEN f.deleted THEN '4' ELSE '2' END)
+), sound (rel, columns) AS ( -- unique indexes, of all rows at all times, as "=" compares them
+    SELECT x.indrelid, pg_catalog.array_agg(o.attname::pg_catalog.text)
+      FROM pg_catalog.pg_index x
+      JOIN pg_catalog.pg_class c ON c.oid = x.indrelid
+     CROSS JOIN LATERAL pg_catalog.generate_series(0, x.indnkeyatts - 1) AS k (n)
+      LEFT JOIN pg_catalog.pg_attribute o
+        ON o.attrelid = x.indrelid AND o.attnum = x.indkey[k.n]
+       AND o.attcollation = x.indcollation[k.n]
+       AND EXISTS (SELECT FROM pg_catalog.pg_opclass p
+                    WHERE p.oid = x.indclass[k.n] AND p.opcdefault)
+     WHERE x.indrelid IN (SELECT w.tab FROM asked w)
+       AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL
+       AND NOT (c.relkind = 'r' AND c.relhassubclass)
+     GROUP BY x.indrelid, x.indexrelid
+    HAVING pg_catalog.bool_and(o.attname IS NOT NULL)
 ), base (asked, typname, typnamespace, typtype, typbasetype) AS (
     SELECT t.oid, t.typname, t.typnamespace, t.typtype, t.typbasetype
       FROM pg_catalog.pg_type t
@@ -72,13 +89,12 @@ SELECT CASE WHEN k.nspname = 'pg_catalog' THEN b.typname::pg_catalog.text
        (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint AS clock,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
        (a.attnotnull OR t.typnotnull) IS NOT TRUE AS nullable,
-       EXISTS (SELECT FROM pg_catalog.pg_index x
-                WHERE x.indrelid = w.tab AND x.indisunique AND x.indisvalid AND x.indimmediate
-                  AND x.indnkeyatts = 1 AND x.indkey[0] = a.attnum AND x.indpred IS NULL
-                  AND x.indcollation[0] = a.attcollation
-                  AND EXISTS (SELECT FROM pg_catalog.pg_opclass o
-                               WHERE o.oid = x.indclass[0] AND o.opcdefault))
-           AND NOT (c.relkind = 'r' AND c.relhassubclass) AS alone_unique,
+       EXISTS (SELECT FROM sound s
+                WHERE s.rel = w.tab
+                  AND s.columns = ARRAY[a.attname::pg_catalog.text]) AS alone_unique,
+       EXISTS (SELECT FROM sound s
+                WHERE s.rel = w.tab
+                  AND s.columns <@ $5::pg_catalog.text[]) AS key_unique,
        coalesce(pg_catalog.row_security_active(w.tab::pg_catalog.oid), false) AS row_security,
        w.tab::pg_catalog.oid IN (SELECT m.root FROM meddled m) AS meddled,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) AS exact,

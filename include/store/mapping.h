@@ -60,7 +60,7 @@ struct mapping_types {
     bool counters_hidden;  /* ... of the counters */
     bool meddled;          /* triggers or rules of the shop's may change what a statement does */
     bool deferred;         /* ... when the transaction ends */
-    bool counter_unique;   /* no product has two counter rows; of a key of one column */
+    bool counter_unique;   /* no key has two counter rows */
     bool whole_units;      /* units are integers, and the counters hold any integer */
     bool id_unique;        /* a reservation has one row */
     bool rows_divided;     /* the reservations lie in several tables, where ctid repeats */

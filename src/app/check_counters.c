@@ -26,10 +26,11 @@ static void on_doubled(struct check_database *c, const struct pg_result *r,
             "reservations, which are refused; leave one, and CREATE UNIQUE INDEX ON %s (%s)",
             key, pg_result_text(r, 0, 0), pg_result_text(r, 0, 1), table,
             pg_result_rows(r) > 1 ? ", and others have several too" : "", table, key);
-    else
+    else if (!c->stock_is_view)
         check_note(
-            "no unique index of table %s has the key %s alone: a second row of a product would "
-            "keep its reservations from being released; CREATE UNIQUE INDEX ON %s (%s)",
+            "no unique index of table %s keeps a key (%s) from having two rows, whatever else they "
+            "hold and at any time: then its reservations would not be released; CREATE UNIQUE "
+            "INDEX ON %s (%s)",
             table, key, table, key);
     check_next(c);
 }

@@ -31,6 +31,7 @@ enum {
     FACT_TYPE,
     FACT_NULLABLE,
     FACT_UNIQUE,
+    FACT_KEY_UNIQUE,
     FACT_ROW_SECURITY,
     FACT_MEDDLED,
     FACT_EXACT,
@@ -78,6 +79,7 @@ int catalog_read(struct catalog *c, const struct pg_result *r)
         column->writable = is_true(r, i, FACT_WRITABLE);
         column->nullable = is_true(r, i, FACT_NULLABLE);
         column->unique = is_true(r, i, FACT_UNIQUE);
+        column->key_unique = is_true(r, i, FACT_KEY_UNIQUE);
         column->row_security = is_true(r, i, FACT_ROW_SECURITY);
         column->meddled = is_true(r, i, FACT_MEDDLED);
         column->deferred = is_true(r, i, FACT_DEFERRED);
@@ -271,7 +273,7 @@ static void read_guards(const struct catalog *c, struct mapping_types *types)
     types->counters_hidden = key != NULL && key->row_security;
     types->meddled = id->meddled || (key != NULL && key->meddled);
     types->deferred = id->deferred || (key != NULL && key->deferred);
-    types->counter_unique = key != NULL && c->queue->stock.nkeys == 1 && key->unique;
+    types->counter_unique = key != NULL && key->key_unique;
     types->whole_units = (quantity == NULL || is_integer(quantity)) &&
                          holds_integers(find(c, CATALOG_FREE)) &&
                          holds_integers(find(c, CATALOG_HELD));
@@ -354,9 +356,10 @@ static bool same_rest(const struct catalog_column *a, const struct catalog_colum
 {
     return a->relation == b->relation && a->relkind == b->relkind && a->found == b->found &&
            a->readable == b->readable && a->writable == b->writable && a->unique == b->unique &&
-           a->row_security == b->row_security && a->meddled == b->meddled &&
-           a->deferred == b->deferred && a->divided == b->divided && a->lockable == b->lockable &&
-           a->deletable == b->deletable && a->generated == b->generated && a->taken == b->taken;
+           a->key_unique == b->key_unique && a->row_security == b->row_security &&
+           a->meddled == b->meddled && a->deferred == b->deferred && a->divided == b->divided &&
+           a->lockable == b->lockable && a->deletable == b->deletable &&
+           a->generated == b->generated && a->taken == b->taken;
 }
 
 bool catalog_changed(const struct catalog *before, const struct catalog *now)

@@ -49,6 +49,7 @@ struct catalog_column {
     bool readable, writable;  /* by this role */
     bool lockable, deletable; /* of the table: any column may be updated, rows may be deleted */
     bool nullable, unique;
+    bool key_unique;              /* of the table: no two rows have one key of a counter */
     bool generated;               /* its value cannot be set */
     bool taken;                   /* the table has a column that begins with rs$ */
     bool row_security;            /* of the table: see sql/catalog.sql */
@@ -79,6 +80,9 @@ const struct queue_table *catalog_table(const struct catalog *c, int i);
 /* The parameters of sql/catalog.sql for them, malloc'd arrays in text form: tables (quoted through
  * link) or columns. NULL when the link is down or memory ran out. */
 char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables);
+
+/* ... and the columns of a counter's key. NULL: memory ran out. */
+char *catalog_key(const struct catalog *c);
 
 /* Reads the answer into what catalog_list has filled; -1: it is none. */
 int catalog_read(struct catalog *c, const struct pg_result *r) __attribute__((warn_unused_result));

@@ -80,3 +80,12 @@ char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables)
     }
     return pg_array_finish(&names);
 }
+
+char *catalog_key(const struct catalog *c)
+{
+    struct pg_array names = {0};
+    for (int i = 0; i < c->n; i++)
+        if (c->names[i].use == CATALOG_COUNTER_KEY)
+            pg_array_add(&names, c->names[i].name, strlen(c->names[i].name));
+    return pg_array_finish(&names);
+}

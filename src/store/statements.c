@@ -355,14 +355,17 @@ static int ask_catalog(struct load *load)
     char *tables = catalog_names(load->catalog, load->link, true);
     char *columns = catalog_names(load->catalog, load->link, false);
     char *deleted = load->s->queue->deletes ? mapping_table(table, load->link) : NULL;
-    const char *params[] = {tables, columns, deleted, load->s->queue->time_zone.text};
-    const struct pg_query query = {.sql = sql_catalog, .nparams = 4, .params = params};
+    char *key = catalog_key(load->catalog);
+    const char *params[] = {tables, columns, deleted, load->s->queue->time_zone.text, key};
+    const struct pg_query query = {.sql = sql_catalog, .nparams = 5, .params = params};
     int rc = -1;
-    if (tables != NULL && columns != NULL && (deleted != NULL || !load->s->queue->deletes))
+    if (tables != NULL && columns != NULL && key != NULL &&
+        (deleted != NULL || !load->s->queue->deletes))
         rc = pg_link_send(load->link, &query, 1, CATALOG_DEADLINE_US, on_catalog, load);
     free(tables);
     free(columns);
     free(deleted);
+    free(key);
     return rc;
 }
 

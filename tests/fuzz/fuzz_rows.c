@@ -17,7 +17,7 @@
 #include <stdio.h>
 
 #define RESULTS_MAX 8
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX 32
 #define ITEMS_MAX 8
 
 /* The request that waits for its answer. */
@@ -25,7 +25,7 @@ static struct {
     pg_answer_cb *cb;
     void *arg;
     int nqueries;
-    char columns[1024]; /* the catalog's second parameter */
+    char columns[1024]; /* the second parameter of the catalog, which has five */
 } request;
 
 int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nqueries,
@@ -40,7 +40,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
     request.arg = arg;
     request.nqueries = nqueries;
     request.columns[0] = '\0';
-    if (nqueries == 1 && queries[0].nparams == 2)
+    if (nqueries == 1 && queries[0].nparams == 5)
         snprintf(request.columns, sizeof(request.columns), "%s", queries[0].params[1]);
     return 0;
 }
@@ -139,6 +139,13 @@ static void answer(char *text)
         PQclear(results[i]);
 }
 
+static const char *usual_kind(const char *column)
+{
+    if (strstr(column, "_at") != NULL)
+        return "timestamptz";
+    return strstr(column, "quantity") != NULL || strstr(column, "stock") != NULL ? "int4" : "uuid";
+}
+
 /* What a database of sql/schema.sql says of the columns that were asked for. */
 static char *usual_catalog(void)
 {
@@ -149,9 +156,9 @@ static char *usual_catalog(void)
     FUZZ_CHECK(out != NULL);
     for (char *column = next(&rest, ','); column != NULL; column = next(&rest, ','))
         fprintf(out,
-                "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tf\tf"
-                "\tpg_catalog.uuid\t16384\tr\tf\tf\tf\tt\tt",
-                ftell(out) > 0 ? "\n" : "", strstr(column, "_at") != NULL ? "timestamptz" : "uuid");
+                "%s%s\tt\tt\tt\t1763942400000000\tuuid\tf\tt\tt\tf\tf"
+                "\tpg_catalog.uuid\t16384\tr\tf\tf\tf\tt\tt\tf\tf\t2025-11-24",
+                ftell(out) > 0 ? "\n" : "", usual_kind(column));
     fclose(out);
     return text;
 }
@@ -183,6 +190,8 @@ static bool load(struct parts *s, struct pg_link *link, char *text)
     if (text == NULL)
         text = usual = usual_catalog();
     answer(text);
+    if (usual != NULL)
+        FUZZ_CHECK_MEMORY(ready);
     free(usual);
     FUZZ_CHECK(ready == statements_ready(s->statements));
     for (int i = 0; ready && i < STATEMENT_COUNT; i++)

@@ -15,9 +15,9 @@ ANY_CASE = (
 )
 
 
-def fact(db: Database, name: str) -> bool:
+def fact(db: Database, name: str, key: str = "{}") -> bool:
     db.conn.execute("PREPARE catalog AS " + CATALOG)
-    answer = db.conn.execute("EXECUTE catalog ('{holds}', '{id}', NULL, NULL)")
+    answer = db.conn.execute(f"EXECUTE catalog ('{{holds}}', '{{id}}', NULL, NULL, '{key}')")
     names = [column.name for column in answer.description or []]
     [row] = answer.fetchall()
     return bool(row[names.index(name)])
@@ -58,6 +58,51 @@ def test_alone_unique(db: Database, tables: str) -> None:
 def test_not_unique(db: Database, tables: str) -> None:
     db.conn.execute(NOT_UNIQUE[tables])
     assert not fact(db, "alone_unique")
+
+
+COUNTERS = "CREATE TABLE holds (id text, other text, more text);"
+KEYED = {
+    "a primary key": COUNTERS + "ALTER TABLE holds ADD PRIMARY KEY (id, other)",
+    "in another order": COUNTERS + "CREATE UNIQUE INDEX ON holds (other, id)",
+    "more in it": COUNTERS + "CREATE UNIQUE INDEX ON holds (id, other) INCLUDE (more)",
+    "one of its columns": COUNTERS + "CREATE UNIQUE INDEX ON holds (other)",
+    "one of two indexes": COUNTERS + "CREATE UNIQUE INDEX ON holds (more);"
+    "CREATE UNIQUE INDEX ON holds (id, other)",
+    "of partitions": "CREATE TABLE holds (id text, other text, PRIMARY KEY (id, other)) PARTITION BY HASH (id);"
+    "CREATE TABLE part PARTITION OF holds FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+}
+NOT_KEYED = {
+    "an index": COUNTERS + "CREATE INDEX ON holds (id, other)",
+    "with another column": COUNTERS + "CREATE UNIQUE INDEX ON holds (id, other, more)",
+    "another column": COUNTERS + "CREATE UNIQUE INDEX ON holds (more)",
+    "some rows": COUNTERS + "CREATE UNIQUE INDEX ON holds (id, other) WHERE more = 'a'",
+    "an expression": COUNTERS + "CREATE UNIQUE INDEX ON holds (id, lower(other))",
+    "at the end of the transaction": COUNTERS + "ALTER TABLE holds ADD UNIQUE (id, other) DEFERRABLE",
+    "as another collation compares": ANY_CASE + 'CREATE UNIQUE INDEX ON holds (other, id COLLATE "C")',
+    "as another operator class compares": COUNTERS
+    + "CREATE UNIQUE INDEX ON holds (id, other text_pattern_ops)",
+    "a child, which it does not bind": COUNTERS
+    + "ALTER TABLE holds ADD PRIMARY KEY (id, other); CREATE TABLE child () INHERITS (holds)",
+    "not ready": COUNTERS + "CREATE UNIQUE INDEX holds_id ON holds (id, other);"
+    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'holds_id'::regclass",
+}
+
+
+@pytest.mark.parametrize("tables", KEYED)
+def test_key_unique(db: Database, tables: str) -> None:
+    db.conn.execute(KEYED[tables])
+    assert fact(db, "key_unique", "{id,other}")
+
+
+@pytest.mark.parametrize("tables", NOT_KEYED)
+def test_key_not_unique(db: Database, tables: str) -> None:
+    db.conn.execute(NOT_KEYED[tables])
+    assert not fact(db, "key_unique", "{id,other}")
+
+
+def test_without_counters_no_key(db: Database) -> None:
+    db.conn.execute(COUNTERS + "ALTER TABLE holds ADD PRIMARY KEY (id)")
+    assert not fact(db, "key_unique")
 
 
 DIVIDED = {

@@ -86,6 +86,20 @@ def test_all_is_well(mode: Mode) -> None:
     assert "a row may be released" in "\n".join(verdicts(mode(FILE, "--check-config"), "ok"))
 
 
+UNIQUE = "ALTER TABLE stocks DROP CONSTRAINT stocks_pkey;"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ("SELECT", UNIQUE + "CREATE UNIQUE INDEX ON stocks (place, variant)"),
+    ids=("a primary key", "in another order"),
+)
+def test_keys_that_are_unique(shop: Database, mode: Mode, sql: str) -> None:
+    """Of several columns too."""
+    shop.conn.execute(sql)
+    assert "UNIQUE" not in mode(FILE, "--check-config").stdout
+
+
 # The mistake in the database, or that of the file (a line and what stands there); the line that is named,
 # and the words of the sentence.
 Change = tuple[str, str]
@@ -288,6 +302,16 @@ NOTES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         FILE,
         "DROP INDEX holds_due; CREATE INDEX ON holds (ends_at) WHERE state = 'SOLD'",
         ("CREATE INDEX CONCURRENTLY ON holds (ends_at) WHERE state = 'HELD'",),
+    ),
+    "no unique index of counters": (
+        FILE,
+        UNIQUE + "CREATE INDEX ON stocks (variant, place)",
+        ("no unique index of table stocks keeps a key (variant, place)", "UNIQUE INDEX ON stocks (variant, place)"),
+    ),
+    "a key that waits": (
+        FILE,
+        UNIQUE + "ALTER TABLE stocks ADD UNIQUE (variant, place) DEFERRABLE",
+        ("no unique index of table stocks keeps a key (variant, place)", "at any time"),
     ),
     "no index of counters": (
         FILE,

@@ -30,7 +30,7 @@ enum {
 
 /* ---- an answer, in place of pg_result.c and pg_quote.c ---- */
 
-#define FACTS_N 21
+#define FACTS_N 22
 
 static struct {
     int rows, columns;
@@ -98,6 +98,7 @@ static void column_set(struct catalog_column *c, const char *kind, const char *t
         .writable = true,
         .lockable = true,
         .unique = true,
+        .key_unique = true,
         .relkind = 'r',
         .relation = 16385,
     };
@@ -336,7 +337,7 @@ static void test_what_may_stand_between(void **state)
         assert_int_equal(judged(&c).counters_divided, i != ID);
     }
     c = schema();
-    c.columns[STOCK_PRODUCT].unique = false;
+    c.columns[STOCK_PRODUCT].key_unique = false;
     assert_false(judged(&c).counter_unique);
     assert_true(judged(&c).id_unique);
     c = schema();
@@ -389,6 +390,7 @@ static void answer_set(void)
                                                "uuid",
                                                "f",
                                                "t",
+                                               "t",
                                                "f",
                                                "f",
                                                "pg_catalog.uuid",
@@ -415,7 +417,7 @@ static void test_reading(void **state)
     for (int i = 0; i < COLUMNS; i++) {
         const struct catalog_column *column = &c.columns[i];
         assert_true(column->exists && column->found && column->readable && column->writable);
-        assert_true(column->unique);
+        assert_true(column->unique && column->key_unique);
         assert_false(column->nullable || column->row_security || column->meddled);
         assert_false(column->deferred || column->divided);
         assert_int_equal(column->relkind, 'r');
@@ -426,7 +428,7 @@ static void test_reading(void **state)
     }
     assert_false(c.bytes);
     answer.cells[TOTAL][0] = NULL;
-    answer.cells[0][13] = "t";
+    answer.cells[0][14] = "t";
     assert_int_equal(catalog_read(&c, NULL), 0);
     assert_false(c.columns[TOTAL].exists);
     assert_true(c.bytes);
@@ -496,14 +498,15 @@ static void test_each_fact(void **state)
         {3, offsetof(struct catalog_column, writable)},
         {6, offsetof(struct catalog_column, nullable)},
         {7, offsetof(struct catalog_column, unique)},
-        {8, offsetof(struct catalog_column, row_security)},
-        {9, offsetof(struct catalog_column, meddled)},
-        {14, offsetof(struct catalog_column, deferred)},
-        {15, offsetof(struct catalog_column, divided)},
-        {16, offsetof(struct catalog_column, lockable)},
-        {17, offsetof(struct catalog_column, deletable)},
-        {18, offsetof(struct catalog_column, generated)},
-        {19, offsetof(struct catalog_column, taken)},
+        {8, offsetof(struct catalog_column, key_unique)},
+        {9, offsetof(struct catalog_column, row_security)},
+        {10, offsetof(struct catalog_column, meddled)},
+        {15, offsetof(struct catalog_column, deferred)},
+        {16, offsetof(struct catalog_column, divided)},
+        {17, offsetof(struct catalog_column, lockable)},
+        {18, offsetof(struct catalog_column, deletable)},
+        {19, offsetof(struct catalog_column, generated)},
+        {20, offsetof(struct catalog_column, taken)},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog c = schema();
@@ -534,6 +537,7 @@ static void test_changes(void **state)
         offsetof(struct catalog_column, row_security), offsetof(struct catalog_column, meddled),
         offsetof(struct catalog_column, deferred),     offsetof(struct catalog_column, divided),
         offsetof(struct catalog_column, generated),    offsetof(struct catalog_column, taken),
+        offsetof(struct catalog_column, key_unique),
     };
     for (int i = 0; i < COLUMNS; i++) {
         for (size_t j = 0; j < ARRAY_LEN(flags); j++) {
@@ -572,6 +576,9 @@ static void test_names_asked_for(void **state)
                                  "\"reserved_stock\",\"updated_at\",\"total_stock\"}");
     assert_non_null(strstr(tables, "{\"\\\"inventory_reservations\\\"\",\"\\\"inv"));
     assert_non_null(strstr(tables, ",\"\\\"inventory\\\"\"}"));
+    char *key = catalog_key(&c);
+    assert_string_equal(key, "{\"product_id\"}");
+    free(key);
     free(tables);
     free(columns);
     link_is_down = true;

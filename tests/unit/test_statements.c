@@ -44,7 +44,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int n, in
     (void)link;
     (void)deadline_us;
     assert_int_equal(n, 1);
-    assert_int_equal(queries[0].nparams, 4);
+    assert_int_equal(queries[0].nparams, 5);
     if (link_down)
         return -1;
     assert_true(nasked < MOST);
@@ -65,6 +65,12 @@ char *catalog_names(const struct catalog *c, struct pg_link *link, bool tables)
     (void)c;
     (void)link;
     return strdup(tables ? "{tables}" : "{columns}");
+}
+
+char *catalog_key(const struct catalog *c)
+{
+    (void)c;
+    return strdup("{key}");
 }
 
 int catalog_read(struct catalog *c, const struct pg_result *r)
