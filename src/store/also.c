@@ -52,30 +52,35 @@ static int put_and_free(FILE *out, char *quoted)
     return rc;
 }
 
+/* Between the elements of a list. */
+static int put_between(FILE *out, int i, const char *text)
+{
+    return i > 0 && fputs(text, out) < 0 ? -1 : 0;
+}
+
+static int put_column(FILE *out, const struct mapping_told *told, struct pg_link *link)
+{
+    if (told->column == NULL)
+        return fputc('1', out) == EOF ? -1 : 0;
+    return fputs("r.", out) < 0 ? -1 : put_and_free(out, pg_link_quote_ident(link, told->column));
+}
+
 static int put_seen(FILE *out, const struct mapping_types *types, struct pg_link *link)
 {
-    for (int i = 0; i < types->n_told; i++) {
-        const struct mapping_told *told = &types->told[i];
-        fputs(i > 0 ? ", " : "", out);
-        if (told->column == NULL)
-            fputc('1', out);
-        else if (fputs("r.", out) < 0 ||
-                 put_and_free(out, pg_link_quote_ident(link, told->column)) != 0)
+    for (int i = 0; i < types->n_told; i++)
+        if (put_between(out, i, ", ") != 0 || put_column(out, &types->told[i], link) != 0 ||
+            fprintf(out, "::pg_catalog.text AS rs$a%d", i + 1) < 0)
             return -1;
-        if (fprintf(out, "::pg_catalog.text AS rs$a%d", i + 1) < 0)
-            return -1;
-    }
     return 0;
 }
 
 static int put_told(FILE *out, const struct mapping_types *types, struct pg_link *link)
 {
-    for (int i = 0; i < types->n_told; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        if (put_and_free(out, pg_link_quote_literal(link, types->told[i].name)) != 0 ||
+    for (int i = 0; i < types->n_told; i++)
+        if (put_between(out, i, ", ") != 0 ||
+            put_and_free(out, pg_link_quote_literal(link, types->told[i].name)) != 0 ||
             fprintf(out, ", coalesce(pg_catalog.json_agg(s.rs$a%d), '[]')", i + 1) < 0)
             return -1;
-    }
     return 0;
 }
 
@@ -89,31 +94,50 @@ int also_put(FILE *out, const struct mapping_types *types, const char *token, si
     return 1;
 }
 
+/* "a", "b": the columns by the names that the operator's SQL knows. */
+static int put_names(FILE *out, const struct mapping_types *types, struct pg_link *link)
+{
+    for (int i = 0; i < types->n_told; i++)
+        if (put_between(out, i, ", ") != 0 ||
+            put_and_free(out, pg_link_quote_ident(link, types->told[i].name)) != 0)
+            return -1;
+    return 0;
+}
+
+static int put_casts(FILE *out, const struct mapping_types *types)
+{
+    for (int i = 0; i < types->n_told; i++)
+        if (put_between(out, i, ", ") != 0 ||
+            fprintf(out, "t.rs$a%d::%s", i + 1, types->told[i].type) < 0)
+            return -1;
+    return 0;
+}
+
+/* Each column's array as rows. */
+static int put_arrays(FILE *out, const struct mapping_types *types, struct pg_link *link)
+{
+    for (int i = 0; i < types->n_told; i++)
+        if (put_between(out, i, ",\n") != 0 ||
+            fputs("pg_catalog.json_array_elements_text(s.rs$holds OPERATOR(pg_catalog.->) ", out) <
+                0 ||
+            put_and_free(out, pg_link_quote_literal(link, types->told[i].name)) != 0 ||
+            fputc(')', out) == EOF)
+            return -1;
+    return 0;
+}
+
 static int put_relation(FILE *out, const struct mapping_types *types, struct pg_link *link)
 {
-    fputs(RELATION " (", out);
-    for (int i = 0; i < types->n_told; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        if (put_and_free(out, pg_link_quote_ident(link, types->told[i].name)) != 0)
-            return -1;
-    }
-    fputs(") AS MATERIALIZED (\nSELECT ", out);
+    if (fputs(RELATION " (", out) < 0 || put_names(out, types, link) != 0 ||
+        fputs(") AS MATERIALIZED (\nSELECT ", out) < 0 || put_casts(out, types) != 0 ||
+        fputs("\n  FROM (SELECT pg_catalog.current_setting('reservation_sweeper.holds')"
+              "::pg_catalog.json AS rs$holds OFFSET 0) s\n CROSS JOIN LATERAL ROWS FROM (",
+              out) < 0 ||
+        put_arrays(out, types, link) != 0 || fputs(") AS t (", out) < 0)
+        return -1;
     for (int i = 0; i < types->n_told; i++)
-        fprintf(out, "%st.rs$a%d::%s", i > 0 ? ", " : "", i + 1, types->told[i].type);
-    fputs(
-        "\n  FROM (SELECT pg_catalog.current_setting('reservation_sweeper.holds')::pg_catalog.json"
-        " AS rs$holds OFFSET 0) s\n CROSS JOIN LATERAL ROWS FROM (",
-        out);
-    for (int i = 0; i < types->n_told; i++) {
-        fputs(i > 0 ? ",\n" : "", out);
-        fputs("pg_catalog.json_array_elements_text(s.rs$holds OPERATOR(pg_catalog.->) ", out);
-        if (put_and_free(out, pg_link_quote_literal(link, types->told[i].name)) != 0)
+        if (put_between(out, i, ", ") != 0 || fprintf(out, "rs$a%d", i + 1) < 0)
             return -1;
-        fputc(')', out);
-    }
-    fputs(") AS t (", out);
-    for (int i = 0; i < types->n_told; i++)
-        fprintf(out, "%srs$a%d", i > 0 ? ", " : "", i + 1);
     return fputs("))", out) < 0 ? -1 : 0;
 }
 
@@ -124,7 +148,8 @@ static int put_statement(FILE *out, const char *text)
     for (struct sql_token t = sql_scan(&rest); t.kind != SQL_END; t = sql_scan(&rest)) {
         if (t.kind != SQL_PLACE)
             continue;
-        fprintf(out, "%.*s" RELATION, (int)(t.at - done), done);
+        if (fprintf(out, "%.*s" RELATION, (int)(t.at - done), done) < 0)
+            return -1;
         done = rest;
     }
     return fputs(done, out) < 0 ? -1 : 0;
@@ -143,10 +168,9 @@ static int put_all(FILE *out, const struct mapping_types *types, const char *tex
         recursive = sql_token_is(&first, "recursive");
         text = recursive ? rest : text;
     }
-    fputs(recursive ? "WITH RECURSIVE " : "WITH ", out);
-    if (put_relation(out, types, link) != 0)
+    if (fputs(recursive ? "WITH RECURSIVE " : "WITH ", out) < 0 ||
+        put_relation(out, types, link) != 0 || fputs(with ? ",\n" : "\n", out) < 0)
         return -1;
-    fputs(with ? ",\n" : "\n", out);
     return put_statement(out, text);
 }
 

@@ -77,15 +77,13 @@ static void keep(struct kept *kept, const struct queue_text *column)
 static int put_assignments(FILE *out, const char *sql, const struct kept *kept,
                            struct pg_link *link)
 {
-    fprintf(out, "\n%s\n", sql);
-    for (int i = 0; i < kept->n; i++) {
+    int rc = fprintf(out, "\n%s\n", sql) < 0 ? -1 : 0;
+    for (int i = 0; i < kept->n && rc == 0; i++) {
         char *column = pg_link_quote_ident(link, kept->list[i]);
-        if (column == NULL)
-            return -1;
-        fprintf(out, ", %s = DEFAULT", column);
+        rc = column == NULL || fprintf(out, ", %s = DEFAULT", column) < 0 ? -1 : 0;
         free(column);
     }
-    return fputs(" WHERE false", out) < 0 ? -1 : 0;
+    return rc != 0 || fputs(" WHERE false", out) < 0 ? -1 : 0;
 }
 
 static int put_released(FILE *out, const struct queue *q, const char *table, struct pg_link *link)
@@ -95,8 +93,9 @@ static int put_released(FILE *out, const struct queue *q, const char *table, str
     keep(&kept, &q->quantity);
     for (int i = 0; i < q->stock.nkeys; i++)
         keep(&kept, &q->stock.keys[i].hold);
-    fprintf(out, "UPDATE %s r SET ", table);
-    return put_assignments(out, q->released.text, &kept, link);
+    return fprintf(out, "UPDATE %s r SET ", table) < 0
+               ? -1
+               : put_assignments(out, q->released.text, &kept, link);
 }
 
 static int put_stock_set(FILE *out, const struct queue *q, const char *table, struct pg_link *link)
@@ -107,8 +106,9 @@ static int put_stock_set(FILE *out, const struct queue *q, const char *table, st
     keep(&kept, &q->stock.total);
     for (int i = 0; i < q->stock.nkeys; i++)
         keep(&kept, &q->stock.keys[i].counter);
-    fprintf(out, "UPDATE %s i SET ", table);
-    return put_assignments(out, q->stock.set.text, &kept, link);
+    return fprintf(out, "UPDATE %s i SET ", table) < 0
+               ? -1
+               : put_assignments(out, q->stock.set.text, &kept, link);
 }
 
 static int put_proof(FILE *out, const struct fragment *f, const struct queue *q, const char *table,

@@ -180,16 +180,15 @@ static int put_guards(FILE *out, const struct mapping_types *types, struct pg_li
         const char *column, *type;
     } guards[] = {{types->queue->id.text, types->id_type},
                   {types->queue->expires_at.text, types->expires_type}};
-    fputs("(true", out);
-    for (size_t i = 0; i < sizeof(guards) / sizeof(guards[0]); i++) {
+    int rc = fputs("(true", out) < 0 ? -1 : 0;
+    for (size_t i = 0; i < sizeof(guards) / sizeof(guards[0]) && rc == 0; i++) {
         char *column = pg_link_quote_ident(link, guards[i].column);
-        if (column == NULL)
-            return -1;
-        fprintf(out, " OR pg_catalog.arrayoverlap(ARRAY[r.%s], NULL::%s[])", column,
-                guards[i].type);
+        if (column == NULL || fprintf(out, " OR pg_catalog.arrayoverlap(ARRAY[r.%s], NULL::%s[])",
+                                      column, guards[i].type) < 0)
+            rc = -1;
         free(column);
     }
-    return fputc(')', out) == EOF ? -1 : 0;
+    return rc != 0 || fputc(')', out) == EOF ? -1 : 0;
 }
 
 /* SQL of the operator's: on lines of its own, so that a comment in it ends there. Returns 1 when

@@ -116,7 +116,8 @@ int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *t
             continue;
         int keys = kinds[n].first ? 1 : types->queue->stock.nkeys;
         bool whole = keys > 1 && strcmp(kinds[n].between, " || ',' || ") == 0;
-        fputs(whole ? "(" : "", out);
+        if (fputs(whole ? "(" : "", out) < 0)
+            return -1;
         for (int i = 0; i < keys; i++)
             if (fputs(i > 0 ? kinds[n].between : "", out) < 0 || kinds[n].put(&list, i) != 0)
                 return -1;
