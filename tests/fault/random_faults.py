@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from api import Api
-from bed import Bed, complaints
+from bed import Bed, answers, complaints
 from clocks import Clock
+from harness.poll import wait_until
 from harness.proxy import BOTH, CLIENT, SERVER, Proxy
 from harness.queue import batch
 from harness.servers import Postgres, Redis
@@ -139,7 +140,11 @@ class RandomFaults(SchemaFaults):
     def postgres_backend_killed(self) -> Iterator[None]:
         pids = self.bed.db.query(f"SELECT pid FROM pg_stat_activity WHERE {SWEEPERS}")
         if pids:
-            os.kill(self.dice.choice(pids)[0], signal.SIGKILL)
+            try:
+                os.kill(self.dice.choice(pids)[0], signal.SIGKILL)
+                wait_until(lambda: not answers(self.bed.db), 10, "all backends are gone")
+            except ProcessLookupError:
+                pass  # a dead sweeper's, which has ended by itself
         yield
 
     @contextmanager

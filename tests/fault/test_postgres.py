@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
-from bed import Bed, Fault, complaints
+from bed import Bed, Fault, answers, complaints
 from harness import process, shop
 from harness.database import Database
 from harness.poll import until_ready, wait_until, within
@@ -27,13 +27,6 @@ EXACT_S = 0.1
 RELEASE = b"WITH seen"
 ALONE = ("--lookahead", "off", "--feed-interval", "1h", "--max-sleep", "20ms")
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
-
-
-def answers(db: Database) -> bool:
-    try:
-        return bool(db.value("SELECT true"))
-    except psycopg.OperationalError:
-        return False
 
 
 @contextmanager
