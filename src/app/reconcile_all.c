@@ -15,13 +15,13 @@
 
 struct reconcile_all {
     struct reconcile_all_options options;
-    struct queue_run **queues;
-    int at; /* which is under way */
+    int at; /* which of the queues is under way */
     struct reconcile *run;
     struct timer *next;            /* to the next one, outside the callback of the last */
     struct reconcile_result first; /* ... with its error below */
     char error[512];
     bool begun, stopped;
+    struct queue_run *queues[]; /* options.n */
 };
 
 static void take(struct reconcile_all *a, const struct reconcile_result *result)
@@ -87,18 +87,14 @@ static void on_next(void *arg)
 
 struct reconcile_all *reconcile_all_new(const struct reconcile_all_options *options)
 {
-    struct reconcile_all *a = calloc(1, sizeof(*a));
+    size_t size = (size_t)options->n * sizeof(struct queue_run *);
+    struct reconcile_all *a = calloc(1, sizeof(*a) + size);
     if (a == NULL)
         return NULL;
     a->options = *options;
+    memcpy(a->queues, options->queues, size);
     a->next = timer_new(options->loop, on_next, a);
-    a->queues = calloc((size_t)options->n, sizeof(struct queue_run *));
-    if (a->next == NULL || a->queues == NULL) {
-        reconcile_all_free(a);
-        return NULL;
-    }
-    memcpy(a->queues, options->queues, (size_t)options->n * sizeof(struct queue_run *));
-    if (!start(a)) {
+    if (a->next == NULL || !start(a)) {
         reconcile_all_free(a);
         return NULL;
     }
@@ -119,6 +115,5 @@ void reconcile_all_free(struct reconcile_all *a)
     if (a->run != NULL)
         end_run(a);
     timer_free(a->next);
-    free(a->queues);
     free(a);
 }
