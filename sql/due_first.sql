@@ -5,7 +5,9 @@
 --   none is, or it is none of the first thousand rows)
 --
 -- Of the rows of an id that are due, the last one is counted: streamed, so that it ends with $1. OFFSET 0
--- keeps it so, and of a walk through the history: see due_rows.sql.
+-- keeps it so, and of a walk through the history: see due_rows.sql. What else an id has is one look-up by key,
+-- and by nothing else: of a table that was never analyzed the planner would read an index of all active rows
+-- for each.
 SELECT (SELECT pg_catalog.count(*)
           FROM (SELECT
                   FROM ({due}) d
@@ -32,9 +34,12 @@ SELECT r.{id} AS rs$id, {row_at} AS rs$at, r.tableoid AS rs$part, r.ctid AS rs$p
 true
 
 --@ is_last_of_its_id
-NOT EXISTS (SELECT FROM {reservations} r
-                                    WHERE r.{id} = d.rs$id
-                                      AND {active}
-                                      AND ({row_is_endless}
-                                           OR ({row_at}, r.tableoid, r.ctid) > (d.rs$at, d.rs$part, d.rs$place))
-                                   OFFSET 0)
+NOT EXISTS (SELECT
+                                     FROM (SELECT {active} AS rs$active, {row_is_endless} AS rs$endless,
+                                                  {row_at} AS rs$at, r.tableoid AS rs$part, r.ctid AS rs$place
+                                             FROM {reservations} r
+                                            WHERE r.{id} = d.rs$id
+                                           OFFSET 0) x
+                                    WHERE x.rs$active
+                                      AND (x.rs$endless
+                                           OR (x.rs$at, x.rs$part, x.rs$place) > (d.rs$at, d.rs$part, d.rs$place)))

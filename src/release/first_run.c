@@ -273,6 +273,6 @@ void first_run_ask(struct first_run *f, struct pg_link *link, event_cb *done, vo
     f->done = done;
     f->arg = arg;
     snprintf(most, sizeof(most), "%" PRId64, count_most(f));
-    if (ask(f, STATEMENT_DUE_FIRST, 1, params, "20s", on_count) != 0)
+    if (ask(f, STATEMENT_DUE_FIRST, 1, params, limit_of(f) >= 0 ? "20s" : "5s", on_count) != 0)
         fail(f, "the connection to Postgres was lost");
 }

@@ -50,6 +50,13 @@ def test_it_is_always_said(db: Database, run: Run) -> None:
     assert run("--once").record(DUE)["dueCount"] == 0
 
 
+def test_many_of_a_table_that_was_never_analyzed(db: Database, run: Run) -> None:
+    """An index of all that is active is not read for each of them."""
+    overdue(db, 20_000)
+    record = run("--once").record(DUE)
+    assert (record["dueCount"], record["orMore"]) == (10_000, True)
+
+
 def test_rows_of_one_id_count_once_and_only_when_all_are_due(db: Database, run: Run) -> None:
     products = shop.add_products(db, 3, stock=100)
     shop.reserve(db, dict.fromkeys(products, 1), ttl_s=-60)
@@ -137,8 +144,11 @@ def test_redis_that_comes_later_remembers(
 ) -> None:
     overdue(db, 1)
     server = private_redis()
-    sweeper("--first-run-limit", "5", redis_url=server.url())
+    first = sweeper("--first-run-limit", "5", redis_url=server.url())
     wait_until(lambda: released(db) == 1, 20, "it is accepted")
+    assert first.stop() == 0  # else it would go on without Redis
+    with server.client() as client:
+        assert client.exists(ACCEPTED)
     server.pause()
     overdue(db, 6)
     daemon = sweeper("--first-run-limit", "5", redis_url=server.url(), http=True)
