@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from . import shop
 from .database import Database
 
 
@@ -30,6 +31,19 @@ def lock_product(product: str, mode: str = "UPDATE") -> tuple[str, object]:
 
 def lock_reservation(id: str, mode: str = "UPDATE") -> tuple[str, object]:
     return (f"SELECT FROM inventory_reservations WHERE id = %s FOR {mode}", (id,))
+
+
+@contextmanager
+def behind_a_lock(db: Database, n: int) -> Iterator[None]:
+    """So many reservations are due of which none can be released until this is over: what keeps a
+    backlog from its end."""
+    [product] = shop.add_products(db, 1)
+    shop.bulk_reserve(db, n, [product], "now() + interval '1 h'")
+    with transaction(db, lock_product(product)):
+        db.conn.execute(
+            "UPDATE inventory_reservations SET expires_at = now() WHERE product_id = %s", (product,)
+        )
+        yield
 
 
 def slow_releases(db: Database, seconds: float) -> None:

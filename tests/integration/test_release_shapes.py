@@ -493,10 +493,16 @@ def test_never_early(open_shop: Open, redis: redis_py.Redis, sweeper: Start) -> 
     shop.counters(1)
     for id in range(1, 11):
         shop.hold(id, s=0.5 + id * 0.05)
+    due = dict(shop.db.query("SELECT id, created_at + interval '15 min' FROM bank.holds"))
     sweeper("--queues", str(shop.file), "--feed-interval", "200ms", "--lookahead", "1s")
-    early = "SELECT count(*) FROM bank.holds WHERE created_at + interval '15 min' > clock_timestamp()"
-    while (left := shop.db.query(f"SELECT count(*), ({early}) FROM bank.holds")[0])[0]:
-        assert left[0] >= left[1]
+
+    def none_is_left() -> bool:
+        ids, now = shop.db.query("SELECT array_agg(id), clock_timestamp() FROM bank.holds")[0]
+        gone = due.keys() - set(ids or [])
+        assert all(due[id] <= now for id in gone), (now, {id: due[id] for id in gone})
+        return gone == due.keys()
+
+    wait_until(none_is_left, 30, "all are released")
     shop.given_back()
 
 

@@ -14,11 +14,12 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
+from harness.locks import behind_a_lock, sweepers, transaction
 from harness.poll import until_ready, wait_until
 from harness.process import free_port
 from harness.servers import Postgres
 from harness.sweeper import Record, Run, Start, Sweeper
-from harness.web import TOKEN, readyz, scrape
+from harness.web import TOKEN, in_background, readyz, scrape
 
 QUEUE = """
 {name}:
@@ -105,20 +106,6 @@ def hold(db: Database, n: int = 1, ttl_s: float = 0.3) -> None:
         shop.reserve(db, {product: 1}, ttl_s=ttl_s)
 
 
-def all_released(db: Database, n: int) -> None:
-    wait_until(lambda: shop.count_status(db, "released") == n, 30, f"{n} are released")
-    assert db.value("SELECT count(*) FROM inventory WHERE reserved_stock <> 0") == 0
-
-
-def early(db: Database) -> int:
-    return int(
-        db.value(
-            "SELECT count(*) FROM inventory_reservations"
-            " WHERE status = 'released' AND updated_at < expires_at"
-        )
-    )
-
-
 @contextlib.contextmanager
 def stream(db: Database) -> Iterator[list[int]]:
     """Holds that are made all the while, over a connection of their own; how many there were."""
@@ -176,21 +163,27 @@ def test_what_has_not_changed_goes_on(
     served: Served, db: Database, redis: redis_py.Redis
 ) -> None:
     """Also when its lines are others: its connections stay."""
-    pids = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'reservation-sweeper%'"
-    before = set(db.query(pids))
+    wait_until(lambda: len(sweepers(db)) == 2, 20, "the worker's connection, and the feed's")
+    before = set(sweepers(db))
     record = served.read_anew("# one more line", queue())
     assert record["changed"] == 0 and record["queues"] == 1
-    served.read_anew("# two\n# more", queue(), queue("second", active="status = 'never'"))
-    assert before <= set(db.query(pids))
+    second = queue("second", active="status = 'never'").partition("  stock:")[0]
+    served.read_anew("# two\n# more", queue(), second)
+    assert before <= set(sweepers(db))
     wait_until(lambda: redis.exists("{second}:feeder"), 20, "the new one uses Redis too")
     served.read_anew(queue())
-    wait_until(lambda: set(db.query(pids)) == before, 20, "those of the other are closed")
+    wait_until(lambda: set(sweepers(db)) == before, 20, "those of the other are closed")
 
 
-def test_the_grace_holds_from_the_change_on(served: Served, db: Database) -> None:
+def test_the_grace_holds_from_the_change_on(
+    served: Served, db: Database, redis: redis_py.Redis
+) -> None:
     """None that was mirrored for an earlier time is released before the new one."""
-    hold(db, 5, ttl_s=3)
+    hold(db, 5, ttl_s=30)
+    wait_until(lambda: redis.zcard("{first}:pending") == 5, 20, "all are mirrored")
     served.read_anew(queue("first", "after: 3s"))
+    db.conn.execute("UPDATE inventory_reservations SET expires_at = now()")
+    redis.zadd("{first}:pending", dict.fromkeys(redis.zrange("{first}:pending", 0, -1), 1))
     all_right(db, 5)
     assert not db.query(
         "SELECT id FROM inventory_reservations WHERE updated_at < expires_at + interval '3 s'"
@@ -200,23 +193,22 @@ def test_the_grace_holds_from_the_change_on(served: Served, db: Database) -> Non
 def test_a_queue_is_removed_and_one_is_added(served: Served, db: Database) -> None:
     """A backlog is under way in the one that goes; the other takes what is left. It has other keys
     and figures, and nothing is said or shown of the former one any more."""
-    products = shop.add_products(db, 20, stock=1000)
-    shop.bulk_reserve(db, 20_000, products)
-    wait_until(lambda: shop.count_status(db, "released") > 0, 20, "the backlog is under way")
-    since = len(served.daemon.records)
-    record = served.read_anew(queue("renamed"))
+    with behind_a_lock(db, 100):
+        shop.bulk_reserve(db, 20_000, shop.add_products(db, 20, stock=1000))
+        wait_until(lambda: shop.count_status(db, "released") > 0, 20, "the backlog is under way")
+        since = len(served.daemon.records)
+        record = served.read_anew(queue("renamed"))
     assert record["changed"] == 2 and record["queues"] == 1
     assert [r["queue"] for r in served.daemon.find("no longer served", since)] == ["first"]
     assert [r["queue"] for r in served.daemon.find("Serving a queue", since)] == ["renamed"]
-    total = shop.count_status(db, "active") + shop.count_status(db, "released")
-    all_right(db, total)
+    all_right(db, 20_100)
     text = served.daemon.http("/metrics")[1]
     assert 'queue="renamed"' in text and 'queue="first"' not in text
     assert names(served.daemon) == ["renamed"]
     assert served.daemon.http("/status?queue=first")[0] == 400
     assert not [r for r in served.daemon.records[since:] if r["level"] in ("WARN", "ERROR")]
     assert served.daemon.stop() == 0
-    assert served.daemon.find("Stopped")[0]["releasedTotal"] == total
+    assert served.daemon.find("Stopped")[0]["releasedTotal"] == 20_100
 
 
 def test_another_table_and_another_type_of_id(served: Served, db: Database) -> None:
@@ -232,26 +224,28 @@ def test_another_table_and_another_type_of_id(served: Served, db: Database) -> N
     db.conn.execute("INSERT INTO others VALUES (7, %s, 1, 'active', now(), now())", (product,))
     served.read_anew(queue(table="others"))
     wait_until(lambda: db.value("SELECT status FROM others") == "released", 20, "it is released")
-    assert shop.stock(db, product) in ((10, 0, 10), (10, 10, 0))
+    assert shop.stock(db, product) == (10, 10, 0)
     assert shop.count_status(db, "active") == 3
 
 
+# The file's second queue, the line of it that is named, and what else.
 WRONG = {
-    "no YAML": ("first: {", "shop.yaml:"),
-    "an unknown key": (queue("first", "expiry: until"), "shop.yaml:14: "),
-    "no such column": (queue("first", "id: number"), "number"),
-    "no such column in SQL": (queue(active="state = 'active'"), '"state"'),
-    "no such table": (queue(table="elsewhere"), "shop.yaml:16: "),
-    "a type that cannot serve": (queue("first", "expires_at: product_id"), "shop.yaml:14: "),
+    "no YAML": ("first: }", "first: }", "YAML"),
+    "an unknown key": (queue("first", "expires: until"), "expires:", '"expires_at"'),
+    "no such column": (queue("first", "id: number"), "id: number", "no column number"),
+    "no such column in SQL": (queue(active="state = 'active'"), "active:", '"state"'),
+    "no such table": (queue(table="elsewhere"), "table: elsewhere", "no table elsewhere"),
+    "a type that cannot serve": (queue("first", "expires_at: product_id"), "expires_at:", "product_id"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_hold_changes_nothing(case: str, served: Served, db: Database) -> None:
     """Nor does a good queue before it in the same file, or the one with the fault."""
-    bad, named = WRONG[case]
+    bad, at, words = WRONG[case]
+    line = (queue("good") + bad[: bad.index(at)]).count("\n") + 1
     error = served.refuse(queue("good"), bad)
-    assert "shop.yaml:" in error and named.removeprefix("shop.yaml:14: ") in error
+    assert f"shop.yaml:{line}: " in error and words in error
     assert readyz(served.daemon)[0] == 200
     assert names(served.daemon) == ["first"]
     hold(db, 2)
@@ -301,7 +295,7 @@ def test_the_outage_of_a_queue_that_goes_is_over(
     record = served.daemon.wait_for_record("Redis refuses", 20)
     assert record["queue"] == "second" and readyz(served.daemon)[1]["degraded"] is True
     served.read_anew(queue())
-    assert served.daemon.find("Redis is back")
+    served.daemon.wait_for_record("Redis is back")
     wait_until(lambda: readyz(served.daemon)[1].get("degraded", False) is False, 20, "on time")
 
 
@@ -318,8 +312,12 @@ def test_twenty_signals_in_a_row(served: Served, db: Database) -> None:
         )
         until_ready(served.daemon)
     all_right(db, made[0])
-    said = [r for r in served.daemon.find("Serving a queue") if r["queue"] == "first"]
-    wait_until(lambda: said[-1]["batchSize"] == 20, 20, "its last settings")
+
+    def last_size() -> int:
+        said = [r for r in served.daemon.find("Serving a queue") if r["queue"] == "first"]
+        return int(said[-1]["batchSize"])
+
+    wait_until(lambda: last_size() == 20, 20, "its last settings")
 
 
 @pytest.mark.parametrize("delay_s", (0, 0.005, 0.02, 0.05, 0.1))
@@ -342,18 +340,17 @@ def test_the_end_at_once(
 
 def test_a_sweep_that_is_under_way(served: Served, db: Database) -> None:
     """POST /sweep ends after the step in hand, and takes orders again afterwards."""
-    with db.connect() as locked, locked.transaction():
-        hold(db, 2, ttl_s=0.1)
-        locked.execute("SELECT 1 FROM inventory FOR UPDATE")
-        answers: list[tuple[int, str]] = []
-        thread = threading.Thread(
-            target=lambda: answers.append(
-                served.daemon.http("/sweep", method="POST", token=TOKEN)
-            )
+    hold(db, 2, ttl_s=60)
+    with transaction(db) as checkout:
+        checkout.execute("SELECT FROM inventory FOR UPDATE")
+        db.conn.execute("UPDATE inventory_reservations SET expires_at = now()")
+        thread, answers = in_background(
+            lambda: served.daemon.http("/sweep", method="POST", token=TOKEN, timeout=60)
         )
-        thread.start()
+        sweep = "application_name = 'reservation-sweeper sweep'"
+        wait_until(lambda: sweepers(db, sweep), 20, "it is under way")
         served.read_anew(queue("first", "batch_size: 9"))
         thread.join()
-        assert answers[0][0] in (200, 500, 503)
+        assert answers[0][0] == 503 and shop.count_status(db, "active") == 2
     all_right(db, 2)
     assert served.daemon.http("/sweep", method="POST", token=TOKEN)[0] == 200

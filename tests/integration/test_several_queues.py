@@ -11,6 +11,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
+from harness.locks import behind_a_lock
 from harness.poll import until_ready, wait_until, within
 from harness.process import free_port
 from harness.servers import Postgres
@@ -150,7 +151,7 @@ def test_both_fail_at_once(
     answers(daemon)
     refused = "Postgres refused to release a reservation"
     wait_until(
-        lambda: all(scrape(daemon, q)['failed_total{sqlstate="23514"}'] > 0 for q in ("first", "second")),
+        lambda: all(scrape(daemon, q).get('failed_total{sqlstate="23514"}') for q in ("first", "second")),
         20,
         "both are refused",
     )
@@ -158,7 +159,7 @@ def test_both_fail_at_once(
     for queue, database in (("first", db), ("second", other)):
         ids = {row[0] for row in database.query("SELECT id::text FROM inventory_reservations")}
         assert {r["reservationId"] for r in about(daemon, refused)[queue]} <= ids
-    assert all(r.get("queue") is None for r in daemon.find("Redis connected"))
+    assert set(about(daemon, "Redis connected")) == {None}
 
 
 def test_http_chooses(
@@ -261,12 +262,13 @@ def test_a_backlog_of_one_does_not_make_the_other_late(
 def test_stop_while_both_are_busy(
     db: Database, other: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
-    for one in (db, other):
-        shop.bulk_reserve(one, 20_000, shop.add_products(one, 20, stock=10_000))
-    daemon = sweeper(env=two(other))
-    for one in (db, other):
-        wait_until(lambda one=one: shop.count_status(one, "released") > 0, 30, "it releases")
-    assert daemon.stop() == 0
+    with behind_a_lock(db, 100), behind_a_lock(other, 100):
+        for one in (db, other):
+            shop.bulk_reserve(one, 20_000, shop.add_products(one, 20, stock=10_000))
+        daemon = sweeper(env=two(other))
+        for one in (db, other):
+            wait_until(lambda one=one: shop.count_status(one, "released") > 0, 30, "it releases")
+        assert daemon.stop() == 0
     for one, name in ((db, "first"), (other, "second")):
         shop.check_stock_adds_up(one)
         assert redis.zcard(f"{{{name}}}:leases") == 0

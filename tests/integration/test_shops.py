@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import redis as redis_py
 from harness import shops
-from harness.locks import sweepers
+from harness.locks import SLOW, sweepers
 from harness.poll import wait_until
 from harness.servers import Postgres, Redis
 from harness.shops import Shop, differences
@@ -102,27 +103,34 @@ def test_daemon(shop: Shop, desk: Desk) -> None:
     shop.check()
 
 
-def slow(shop: Shop, seconds: float) -> None:
-    """From now on each statement that releases takes that long."""
+@contextmanager
+def held_in_the_middle(shop: Shop, statements: int) -> Iterator[None]:
+    """So many statements change holds, and then none comes to its end until this has."""
     (table,) = {t for t in re.findall(r"^  table: (.*)$", shop.file.read_text(), flags=re.M)}
     shop.db.conn.execute(
-        "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END$$;"
-        f" CREATE TRIGGER slow AFTER UPDATE OR DELETE ON {table.strip(chr(39))}"
-        " EXECUTE FUNCTION public.slow()"
+        "CREATE SEQUENCE public.changes;"
+        " CREATE FUNCTION public.hold_it() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        f" $$BEGIN IF nextval('public.changes') > {statements} THEN PERFORM pg_sleep(600); END IF;"
+        " RETURN NULL; END$$;"
+        f" CREATE TRIGGER hold_it AFTER UPDATE OR DELETE ON {table.strip(chr(39))}"
+        " EXECUTE FUNCTION public.hold_it()"
     )
+    yield
+    for pid in sweepers(shop.db):
+        shop.db.conn.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    wait_until(lambda: not sweepers(shop.db), 20, "its sessions have ended")
+    shop.db.conn.execute("DROP FUNCTION public.hold_it CASCADE; DROP SEQUENCE public.changes")
 
 
 def test_killed_in_the_middle(shop: Shop, desk: Desk) -> None:
     shop.fill(BACKLOG)
     wanted, due = shop.released(), shop.left()
-    slow(shop, 0.05)
-    daemon = desk.start("--batch-size", "10", "--lease", "1s", *SOON_DUE)
-    wait_until(lambda: shop.left() < due, 20, "the first releases", step=0.005)
-    daemon.kill()
-    wait_until(lambda: not sweepers(shop.db), 20, "its sessions have ended")
+    with held_in_the_middle(shop, 2):
+        daemon = desk.start("--batch-size", "10", "--lease", "1s", *SOON_DUE)
+        wait_until(lambda: shop.left() < due and sweepers(shop.db, SLOW), 20, "it is in the middle")
+        daemon.kill()
     shop.check()
-    assert 0 < shop.left() < due, "it was killed in the middle"
+    assert 0 < shop.left() < due
     desk.start("--lease", "1s", *SOON_DUE)
     wait_until(lambda: shop.left() == 0, 30, "all releases")
     assert not differences(shop.books(), wanted)
