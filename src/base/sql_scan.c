@@ -52,9 +52,8 @@ static const char *past_quoted(const char *p, bool escapes)
 {
     const char quote = *p++;
     for (;;) {
-        if (escapes && p[0] == '\\' && p[1] != '\0')
-            p += 2;
-        else if (p[0] == quote && p[1] == quote)
+        bool escaped = escapes && p[0] == '\\' && p[1] != '\0';
+        if (escaped || (p[0] == quote && p[1] == quote))
             p += 2;
         else if (p[0] == quote)
             return p + 1;

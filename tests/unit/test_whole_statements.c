@@ -83,14 +83,16 @@ static struct mapping_types types;
 
 static int begin(void **state)
 {
+    static char delete[] = "DELETE FROM a USING {released} r WHERE a.id = r.id";
+    static char with[] = "WITH RECURSIVE w AS (SELECT 1) SELECT id FROM {released}";
     (void)state;
     queue = shop_queue;
     queue.file = "f";
     queue.stock.keys[1] = queue.stock.keys[0];
     queue.stock.nkeys = 2;
     queue.stock.counted = queue.active;
-    queue.also[0].text = (char[]){"DELETE FROM a USING {released} r WHERE a.id = r.id"};
-    queue.also[1].text = (char[]){"WITH RECURSIVE w AS (SELECT 1) SELECT id FROM {released}"};
+    queue.also[0].text = delete;
+    queue.also[1].text = with;
     queue.nalso = 2;
     types = (struct mapping_types){
         .queue = &queue,
