@@ -42,7 +42,6 @@ struct check_database {
     int step;                 /* the next one */
     int which;                /* of a step with many questions, the one under way */
     check_answer_cb *answered;
-    bool begun;
     char *tables[2];          /* quoted as in SQL: holds, counters (NULL: there are none) */
     char role[64];            /* who we are to the database */
     char refusals[8][6];      /* SQLSTATEs that were said already */

@@ -72,7 +72,6 @@ static check_step *const steps[] = {
 void check_postgres_begin(struct check_database *c)
 {
     int version = pg_link_server_version(c->link);
-    c->begun = true;
     c->steps = steps;
     snprintf(c->role, sizeof(c->role), "CURRENT_USER"); /* until it is known */
     c->tables[0] = mapping_table(&c->queue->table, c->link);

@@ -21,24 +21,30 @@ static void look_at_server(const struct redis_server_info *info)
 static void on_probed(void *arg, const char *error)
 {
     struct check_redis *c = arg;
-    const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
-    const char *unusable = context_redis_unusable(c->context);
-    if (c->report->done[CHECK_REDIS] || redis_link_state(c->context->parts.redis) != REDIS_LINK_UP)
+    if (c->report->done[CHECK_KEYS] || redis_link_state(c->context->parts.redis) != REDIS_LINK_UP)
         return; /* it is tried again, until the limit */
-    if (unusable != NULL) {
-        check_fail(c->report, "%s", unusable);
-    } else if (error != NULL) {
-        check_fail(c->report, "Redis %s at %s refuses what the sweeper asks of it: %s",
-                   info->version, context_redis(c->context), error);
-    } else {
-        check_ok("Redis %s at %s", info->version, context_redis(c->context));
+    if (error != NULL)
+        check_fail(c->report, "Redis at %s refuses what the sweeper asks of it: %s",
+                   context_redis(c->context), error);
+    else
         check_ok("Redis: rights, memory, types of keys");
-    }
-    look_at_server(info);
-    check_done(c->report, CHECK_REDIS);
+    check_done(c->report, CHECK_KEYS);
 }
 
-void check_redis_begin(struct check_redis *c)
+bool check_redis_server(struct check_redis *c)
+{
+    const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
+    const char *unusable = context_redis_unusable(c->context);
+    if (unusable != NULL)
+        check_fail(c->report, "%s", unusable);
+    else
+        check_ok("Redis %s at %s", info->version, context_redis(c->context));
+    look_at_server(info);
+    check_done(c->report, CHECK_REDIS);
+    return unusable == NULL;
+}
+
+void check_redis_keys(struct check_redis *c)
 {
     if (due_queue_probe(c->context->parts.queue, on_probed, c) != 0)
         on_probed(c, "out of memory");

@@ -2,6 +2,8 @@
 #ifndef RS_CHECK_REDIS_H
 #define RS_CHECK_REDIS_H
 
+#include <stdbool.h>
+
 struct check_report;
 struct context;
 
@@ -10,8 +12,12 @@ struct check_redis {
     struct check_report *report;
 };
 
-/* The link is up: looks at the server, and asks it for all that the sweeper asks; then the part is
- * done. To be called again after a connection that was lost before. */
-void check_redis_begin(struct check_redis *r);
+/* The link is up: says what the server is like, as far as the link knows; CHECK_REDIS is done.
+ * false: it cannot be used. */
+bool check_redis_server(struct check_redis *r);
+
+/* ... and asks it for all that the sweeper asks of the queue's keys; then CHECK_KEYS is done. To be
+ * called again after a connection that was lost before. */
+void check_redis_keys(struct check_redis *r);
 
 #endif

@@ -48,16 +48,16 @@ void check_fail(struct check_report *r, const char *format, ...)
     va_end(args);
 }
 
-int check_report_init(struct check_report *r, struct loop *loop, event_cb *on_end, void *arg)
+int check_report_init(struct check_report *r, struct loop *loop, event_cb *go_on, void *arg)
 {
-    r->end = timer_new(loop, on_end, arg);
-    return r->end != NULL ? 0 : -1;
+    r->turn = timer_new(loop, go_on, arg);
+    return r->turn != NULL ? 0 : -1;
 }
 
 void check_report_clear(struct check_report *r)
 {
-    timer_free(r->end);
-    r->end = NULL;
+    timer_free(r->turn);
+    r->turn = NULL;
 }
 
 void check_report_add(struct check_report *all, const struct check_report *r)
@@ -71,8 +71,13 @@ void check_done(struct check_report *r, enum check_part part)
 {
     assert(part < CHECK_PARTS && !r->done[part]);
     r->done[part] = true;
-    for (int i = 0; i < CHECK_PARTS; i++)
-        if (!r->done[i])
-            return;
-    timer_after_us(r->end, 0);
+    timer_after_us(r->turn, 0);
+}
+
+enum check_part check_report_part(const struct check_report *r)
+{
+    enum check_part part = 0;
+    while (part < CHECK_PARTS && r->done[part])
+        part++;
+    return part;
 }

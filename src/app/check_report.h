@@ -10,10 +10,11 @@
 struct loop;
 struct timer;
 
-/* The parts run beside each other; each reports its own end. */
+/* The parts, one after the other; each reports its own end. The first two are of all queues. */
 enum check_part {
     CHECK_HTTP,
     CHECK_REDIS,
+    CHECK_KEYS, /* those of the queue in Redis */
     CHECK_POSTGRES,
     CHECK_PARTS,
 };
@@ -22,12 +23,12 @@ struct check_report {
     bool done[CHECK_PARTS];
     int failures;
     char failure[512]; /* the first one; "": none */
-    struct timer *end;
+    struct timer *turn;
 };
 
-/* on_end(arg) fires once, on a later turn, when all parts are done. Returns 0, or -1: out of memory
- * or descriptors. To be cleared in both cases. */
-int check_report_init(struct check_report *r, struct loop *loop, event_cb *on_end, void *arg)
+/* go_on(arg) fires on a later turn when parts are done. Returns 0, or -1: out of memory or
+ * descriptors. To be cleared in both cases. */
+int check_report_init(struct check_report *r, struct loop *loop, event_cb *go_on, void *arg)
     __attribute__((warn_unused_result));
 /* NULL parts are legal: also after a failure of check_report_init. */
 void check_report_clear(struct check_report *r);
@@ -44,5 +45,8 @@ void check_report_add(struct check_report *all, const struct check_report *r);
 
 /* Nothing more comes from this part. */
 void check_done(struct check_report *r, enum check_part part);
+
+/* The first part that is not done; CHECK_PARTS: all are. */
+enum check_part check_report_part(const struct check_report *r);
 
 #endif

@@ -372,10 +372,29 @@ def test_several_queues(mode: Mode, shop: Database) -> None:
     done = mode(two, "--check-config")
     assert done.status == 1
     first, second = re.split(r"^queue other$", done.stdout, flags=re.M)
-    assert re.search(r"^queue shop$", first, flags=re.M)
+    of_all, first = re.split(r"^queue shop$", first, flags=re.M)
+    assert [line.split(" at ")[0].split()[:2] for line in of_all.splitlines() if line] == [
+        *(["ok", "settings"], ["ok", "HTTP"], ["ok", "Redis"]),
+    ]
+    for own in (first, second):
+        assert [line.split()[1] for line in own.splitlines() if line][:2] == ["Redis:", "Postgres"]
     assert "FAIL" not in first and "no table stock" in second
     alone = mode(two, "--check-config", "--queue", "shop")
     assert alone.status == 0 and "queue " not in alone.stdout
+    said = [[line.split()[:3] for line in text.splitlines() if line] for text in (of_all + first, alone.stdout)]
+    assert said[0] == said[1]
+
+
+def test_several_queues_without_redis(mode: Mode) -> None:
+    """It is said once, and before the queues, that it is away; they are looked at in any case."""
+    two = FILE + FILE.replace("shop:", "other:")
+    done = mode(two, "--check-config", "--redis-url", f"redis://127.0.0.1:{free_port()}/0")
+    assert done.status == 1
+    assert re.findall(r"^FAIL.*|^queue .*|^ok +Postgres|due now", done.stdout, flags=re.M)[1:] == [
+        *("queue shop", "ok    Postgres", "due now", "queue other", "ok    Postgres", "due now"),
+    ]
+    (failure,) = verdicts(done, "FAIL")
+    assert "out of reach" in failure and done.stdout.index("FAIL") < done.stdout.index("queue shop")
 
 
 def test_a_release_that_leaves_it_active(mode: Mode, shop: Database) -> None:
