@@ -20,6 +20,10 @@ struct pg_link;
  * NULL: out of memory. */
 struct first_run *first_run_new(struct parts *parts, bool always);
 
+/* f is of a queue that takes the place of another: what that was allowed holds for it too, if the
+ * same rows are due. Before the first question. */
+void first_run_take_over(struct first_run *f, const struct first_run *former);
+
 /* The queue and the link must have been closed before: they may have been asked something. NULL is
  * legal. */
 void first_run_free(struct first_run *f);

@@ -10,6 +10,7 @@
 #include "health/health.h"
 #include "link/loop.h"
 #include "queue/redis_use.h"
+#include "release/first_run.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 #include "store/pg_watch.h"
@@ -150,6 +151,7 @@ void queue_run_take_over(struct queue_run *q, struct queue_run *former)
 {
     q->parts.stats = former->parts.stats;
     q->reported = former->reported;
+    first_run_take_over(q->parts.first_run, former->parts.first_run);
 }
 
 void queue_run_say(struct queue_run *q)

@@ -31,8 +31,8 @@ struct queue_run *queue_run_new(struct servers *servers, struct redis_outage *ou
 void queue_run_close(struct queue_run *q);
 void queue_run_free(struct queue_run *q); /* NULL is legal */
 
-/* Of a queue that takes the place of another of its name: what that has counted goes on. Before its
- * start. */
+/* Of a queue that takes the place of another of its name: what that has counted, and was allowed to
+ * release, goes on. Before its start. */
 void queue_run_take_over(struct queue_run *q, struct queue_run *former);
 
 /* INFO: it is served, and where it is. */

@@ -361,6 +361,7 @@ int config_reload(struct config *fresh, const struct config *config, char *error
     *fresh = *config;
     fresh->queues = NULL;
     fresh->queue = NULL;
+    fresh->yes = false; /* which was said of what was served at the start */
     return config_queues_read(fresh, &origin, &where);
 }
 

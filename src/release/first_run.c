@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DEADLINE_US (30 * SECOND_US)
 #define COUNT_MOST 10000 /* without a limit */
@@ -24,6 +25,7 @@
 struct first_run {
     struct parts *parts;
     bool always;
+    bool yes; /* it is allowed however much is due */
     enum { STATE_ASKING, STATE_AGAIN, STATE_STOPPED, STATE_OPEN } state;
     enum first_run_memory memory;
     bool said;
@@ -47,6 +49,7 @@ struct first_run *first_run_new(struct parts *parts, bool always)
         return NULL;
     f->parts = parts;
     f->always = always;
+    f->yes = parts->config->yes;
     if (limit_of(f) < 0)
         f->state = STATE_OPEN;
     else
@@ -61,6 +64,14 @@ struct first_run *first_run_new(struct parts *parts, bool always)
 void first_run_free(struct first_run *f)
 {
     free(f);
+}
+
+void first_run_take_over(struct first_run *f, const struct first_run *former)
+{
+    bool same = strcmp(f->mapping, former->mapping) == 0;
+    f->yes = f->yes || (same && (former->yes || former->state == STATE_OPEN));
+    if (same && former->state == STATE_OPEN)
+        f->state = STATE_OPEN;
 }
 
 bool first_run_may_release(const struct first_run *f)
@@ -117,7 +128,7 @@ static void stop(struct first_run *f)
     snprintf(f->reason, sizeof(f->reason),
              "more than %" PRId64
              " reservations are due, the first-run limit: nothing is released until it is started "
-             "with --yes or a higher SWEEPER_FIRST_RUN_LIMIT",
+             "anew with --yes or a higher SWEEPER_FIRST_RUN_LIMIT",
              limit_of(f));
     log_event(LOG_ERROR, "More is due than the first-run limit allows: nothing is released",
               LOG_INT, "dueCount", f->due, LOG_INT, "firstRunLimit", limit_of(f), LOG_STR,
@@ -146,7 +157,7 @@ static void on_remembered(void *arg, const char *error)
 static void remember(struct first_run *f)
 {
     char text[FIRST_RUN_MAPPING_SIZE + 48];
-    first_run_text(f->mapping, f->due, f->parts->config->yes, text, sizeof(text));
+    first_run_text(f->mapping, f->due, f->yes, text, sizeof(text));
     if (f->memory == FIRST_RUN_UNKNOWN ||
         due_queue_accept(f->parts->queue, text, on_remembered, NULL) != 0)
         log_event(LOG_DEBUG, "That this queue was accepted is not remembered", LOG_END);
@@ -155,7 +166,7 @@ static void remember(struct first_run *f)
 static void decide(struct first_run *f)
 {
     int64_t limit = limit_of(f);
-    switch (first_run_judge(limit, f->due, f->parts->config->yes, f->memory)) {
+    switch (first_run_judge(limit, f->due, f->yes, f->memory)) {
     case FIRST_RUN_STOP:
         stop(f);
         break;

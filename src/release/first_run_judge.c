@@ -17,7 +17,8 @@ int first_run_mapping(const struct queue *q, char mapping[FIRST_RUN_MAPPING_SIZE
     if (out == NULL)
         return -1;
     /* Names have no line ends, conditions may: so that stands last. */
-    fprintf(out, "%s\n%s\n%s\n%d\n%s\n%" PRId64 "\n%s",
+    fprintf(out, "%s\n%s\n%s\n%s\n%d\n%s\n%" PRId64 "\n%s",
+            q->database.text != NULL ? q->database.text : "",
             q->table.schema != NULL ? q->table.schema : "", q->table.name, q->expires_at.text,
             (int)q->expires_unit, q->time_zone.text != NULL ? q->time_zone.text : "", q->after_us,
             q->active.text);

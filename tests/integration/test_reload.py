@@ -50,10 +50,19 @@ def queue(
 class Served:
     """A daemon and its queues file."""
 
-    def __init__(self, file: Path, start: Start, *queues: str, **env: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        start: Start,
+        *queues: str,
+        args: tuple[str, ...] = (),
+        redis_url: str | None = None,
+        **env: str,
+    ) -> None:
         self.file = file
         self.write(*queues)
-        self.daemon: Sweeper = start("--queues", str(file), env=env, http=True)
+        more = {} if redis_url is None else {"redis_url": redis_url}
+        self.daemon: Sweeper = start("--queues", str(file), *args, env=env, http=True, **more)
         until_ready(self.daemon)
 
     def write(self, *queues: str) -> None:
@@ -354,3 +363,59 @@ def test_a_sweep_that_is_under_way(served: Served, db: Database) -> None:
         assert answers[0][0] == 503 and shop.count_status(db, "active") == 2
     all_right(db, 2)
     assert served.daemon.http("/sweep", method="POST", token=TOKEN)[0] == 200
+
+
+STOPPED = "More is due than the first-run limit allows"
+
+
+def overdue(db: Database, n: int, status: str) -> None:
+    product = shop.add_product(db, stock=1000)
+    db.conn.execute("ALTER TABLE inventory_reservations DROP CONSTRAINT IF EXISTS"
+                    " inventory_reservations_status_check")
+    for _ in range(n):
+        id = shop.reserve(db, {product: 1}, ttl_s=-5)
+        db.conn.execute("UPDATE inventory_reservations SET status = %s WHERE id = %s", (status, id))
+
+
+def served_with_yes(file: Path, start: Start, redis_url: str | None = None) -> Served:
+    return Served(file, start, queue(), args=("--yes",), redis_url=redis_url, SWEEPER_FIRST_RUN_LIMIT="3")
+
+
+def test_a_yes_is_for_what_was_served_then(
+    tmp_path: Path, db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """Not for another condition, nor for another queue."""
+    overdue(db, 5, "active")
+    served = served_with_yes(tmp_path / "shop.yaml", sweeper)
+    wait_until(lambda: shop.count_status(db, "released") == 5, 20, "they are released")
+    overdue(db, 5, "history")
+    everything = "status <> 'released'"
+    for queues in ((queue(active=everything),), (queue(), queue("second", active=everything))):
+        since = len(served.daemon.records)
+        served.write(*queues)
+        served.hangup()
+        record = served.daemon.wait_for_record(STOPPED, 20, since=since)
+        assert "--yes" in record["error"] and record["queue"] == ("first", "second")[len(queues) - 1]
+        assert readyz(served.daemon)[0] == 503
+        hold(db)
+        if len(queues) == 2:
+            wait_until(lambda: shop.count_status(db, "released") == 7, 20, "the first goes on")
+        assert shop.count_status(db, "history") == 5
+        served.read_anew(queue())
+    wait_until(lambda: shop.count_status(db, "released") == 7, 20, "as before")
+
+
+@pytest.mark.parametrize("nowhere", (False, True), ids=("with Redis", "without"))
+def test_a_yes_holds_for_the_same_rows(
+    tmp_path: Path, db: Database, redis: redis_py.Redis, sweeper: Start, nowhere: bool
+) -> None:
+    """Whatever else of the queue is changed, and though nobody may have remembered it."""
+    url = f"redis://127.0.0.1:{free_port()}/0" if nowhere else None
+    overdue(db, 5, "active")
+    with db.connect() as locked, locked.transaction():
+        locked.execute("SELECT 1 FROM inventory_reservations FOR UPDATE")
+        served = served_with_yes(tmp_path / "shop.yaml", sweeper, redis_url=url)
+        for line in ("batch_size: 9", "pace: 6ms"):
+            assert served.read_anew(queue("first", line))["changed"] == 1
+    all_right(db, 5)
+    assert not served.daemon.find(STOPPED)

@@ -57,7 +57,7 @@ static void another_mapping(void **state)
     char before[FIRST_RUN_MAPPING_SIZE], now[FIRST_RUN_MAPPING_SIZE];
     struct queue q = shop();
     mapping_of(&q, before);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         q = shop();
         switch (i) {
         case 0:
@@ -76,6 +76,9 @@ static void another_mapping(void **state)
             q.time_zone = TEXT("Europe/Berlin");
             break;
         case 5:
+            q.database = TEXT("OTHER");
+            break;
+        case 6:
             q.after_us = 1;
             break;
         default:
