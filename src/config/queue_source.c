@@ -13,7 +13,7 @@
 
 #define BOM "\xEF\xBB\xBF"
 
-int queue_source_fail(const struct queue_source *s, int line, const char *format, ...)
+int queue_source_say(const struct queue_source *s, int line, const char *format, ...)
 {
     char sentence[512];
     va_list list;

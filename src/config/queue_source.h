@@ -51,8 +51,10 @@ void queue_source_close(struct queue_source *s);
 int queue_source_next(struct queue_source *s, struct queue_item *item)
     __attribute__((warn_unused_result));
 
-/* Writes the sentence, with the file and the line before it, and returns -1. */
-int queue_source_fail(const struct queue_source *s, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4), warn_unused_result));
+/* Writes the sentence, with the file and the line before it. Returns -1: queue_source_fail is that
+ * for whoever reads the caller alone, compilers and analyzers too. */
+int queue_source_say(const struct queue_source *s, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#define queue_source_fail(...) (queue_source_say(__VA_ARGS__), -1)
 
 #endif

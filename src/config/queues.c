@@ -291,20 +291,33 @@ static void note_shared(struct queue_list *list)
                 list->all[i]->queue.stock.shared = true;
 }
 
+/* -1: no queue has this name. */
+static int list_find(const struct queue_list *list, const char *name)
+{
+    for (int i = 0; i < list->n; i++)
+        if (strcmp(list->all[i]->queue.name, name) == 0)
+            return i;
+    return -1;
+}
+
 /* Takes the queues out of the list, or the one that is asked for. */
 static int list_take(struct queues *q, struct queue_list *list, const char *name,
                      const struct config_error *error)
 {
-    assert(list->n > 0);
-    q->all = calloc((size_t)list->n, sizeof(*q->all));
+    int first = name == NULL ? 0 : list_find(list, name);
+    int end = name == NULL ? list->n : first + 1;
+    if (first < 0)
+        return refuse_name(list, name, error);
+    assert(end > first);
+    q->all = calloc((size_t)(end - first), sizeof(*q->all));
     if (q->all == NULL)
         return config_fail(error, "memory ran out");
-    for (int i = 0; i < list->n; i++)
-        if (name == NULL || strcmp(list->all[i]->queue.name, name) == 0) {
-            q->all[q->n++].read = list->all[i];
-            list->all[i] = NULL;
-        }
-    return q->n > 0 ? 0 : refuse_name(list, name, error);
+    q->n = 0;
+    for (int i = first; i < end; i++) {
+        q->all[q->n++].read = list->all[i];
+        list->all[i] = NULL;
+    }
+    return 0;
 }
 
 /* NULL stays NULL. False: memory ran out. */

@@ -9,6 +9,7 @@
 #include "release/parts.h"
 #include "sweep/sweeper.h"
 
+#include <assert.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -296,6 +297,7 @@ char *health_metrics(struct health *const *queues, int n, size_t *len)
 {
     struct views views = {metrics_new(), calloc((size_t)n, sizeof(struct view)), n};
     char *text = NULL;
+    assert(n > 0);
     if (views.m == NULL || views.list == NULL) {
         metrics_free(views.m);
         free(views.list);
