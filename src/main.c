@@ -24,7 +24,7 @@ static int print_version(void)
 static int run(const struct config *config)
 {
     if (config->mode != MODE_HELP && config->mode != MODE_VERSION)
-        config_warn_unknown();
+        config_warn_unknown(config);
     switch (config->mode) {
     case MODE_DAEMON:
         return daemon_run(config);

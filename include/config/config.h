@@ -87,9 +87,9 @@ struct config {
 int config_read(struct config *c, int argc, char **argv, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* Says at WARN of each variable that begins with SWEEPER_ and is no setting what it may have been
- * meant for. The log must have been set up. */
-void config_warn_unknown(void);
+/* Says at WARN of each variable that begins with SWEEPER_ and is neither a setting nor named by a
+ * queue's `database` what it may have been meant for. The log must have been set up. */
+void config_warn_unknown(const struct config *config);
 
 /* Frees all that config_read put into *c, whatever it returned, and zeroes it. */
 void config_clear(struct config *c);

@@ -2,6 +2,9 @@
 #include "config/config_table.h"
 
 #include "base/log.h"
+#include "config/config.h"
+#include "config/queue.h"
+#include "config/queues.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -70,7 +73,33 @@ const char *config_nearest_variable(const char *variable, size_t len, bool *know
     return nearest.name;
 }
 
-void config_warn_unknown(void)
+/* Whether the text, of a length, is the name of such a variable behind "NAME_". */
+static bool is_database_of(const char *text, size_t len, const char *name)
+{
+    const struct setting *setting = &settings[SETTING_DATABASE_URL];
+    const char *const ends[] = {setting->variable, setting->file_variable};
+    for (int i = 0; i < 2; i++) {
+        size_t end = strlen(ends[i]), begin = len - end;
+        if (len > end + 1 && text[begin - 1] == '_' && memcmp(text + begin, ends[i], end) == 0 &&
+            (name == NULL || (strlen(name) == begin - 1 && memcmp(text, name, begin - 1) == 0)))
+            return true;
+    }
+    return false;
+}
+
+/* A queue's own database, by the variable that it names; nobody knows what queues that are left out
+ * (--queue) name. */
+static bool is_of_queue(const struct config *config, const char *variable, size_t len)
+{
+    for (int i = 0; i < config_queues(config); i++) {
+        const char *name = config_queue(config, i)->queue->database.text;
+        if (name != NULL && is_database_of(variable, len, name))
+            return true;
+    }
+    return config->queue_name != NULL && is_database_of(variable, len, NULL);
+}
+
+void config_warn_unknown(const struct config *config)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         size_t len = strcspn(*entry, "=");
@@ -80,7 +109,7 @@ void config_warn_unknown(void)
             continue;
 
         const char *nearest = config_nearest_variable(*entry, len, &known);
-        if (known && len <= CONFIG_NAME_MAX)
+        if ((known && len <= CONFIG_NAME_MAX) || is_of_queue(config, *entry, len))
             continue;
         if (len > CONFIG_NAME_MAX)
             len = CONFIG_NAME_MAX;

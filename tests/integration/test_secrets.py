@@ -263,3 +263,21 @@ def test_of_several_hosts_the_primary_is_used(
         assert done.status == 0, done.stdout + done.stderr
     told = run("--once", dsn=f"{options} target_session_attrs=any", env=env)
     assert told.status == 1 and "read-only" in told.record("Postgres is out of reach")["error"]
+
+
+def test_a_variable_that_a_queue_names(run: Run) -> None:
+    """That begins as settings do, and as the names of databases may."""
+    text = """
+{}:
+  database: SWEEPER_X
+  table: holds
+  active: state = 'HELD'
+  released: state = 'ENDED'
+"""
+    env = {"SWEEPER_QUEUES": text.format("one") + text.replace("_X", "_Y").format("two"),
+           "SWEEPER_X_DATABASE_URL": "postgresql://127.0.0.1:1/x",
+           "SWEEPER_Y_DATABASE_URL": "postgresql://127.0.0.1:1/y"}
+    for args, named in (((), "SWEEPER_Z_DATABASE_URL"), (("--queue", "one"), "SWEEPER_Z_DATABASE_URI")):
+        done = run("--once", *args, env=env | {named: "postgresql://127.0.0.1:1/z"})
+        warned = [r["variable"] for r in done.records if "is no setting" in r["message"]]
+        assert warned == [named], done.stderr
