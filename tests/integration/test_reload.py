@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 from harness import shop
+from harness.checking import dsn_of, role_of
 from harness.database import Database
 from harness.locks import behind_a_lock, sweepers, transaction
 from harness.poll import until_ready, wait_until
@@ -57,11 +58,12 @@ class Served:
         *queues: str,
         args: tuple[str, ...] = (),
         redis_url: str | None = None,
+        dsn: str | None = None,
         **env: str,
     ) -> None:
         self.file = file
         self.write(*queues)
-        more = {} if redis_url is None else {"redis_url": redis_url}
+        more = {name: value for name, value in (("redis_url", redis_url), ("dsn", dsn)) if value}
         self.daemon: Sweeper = start("--queues", str(file), *args, env=env, http=True, **more)
         until_ready(self.daemon)
 
@@ -260,6 +262,50 @@ def test_what_does_not_hold_changes_nothing(case: str, served: Served, db: Datab
     hold(db, 2)
     all_right(db, 2)
     assert served.read_anew(queue("first", "batch_size: 5"))["changed"] == 1
+
+
+ALSO = """\
+  also:
+    - INSERT INTO events (hold) SELECT id FROM {released}
+    - UPDATE events SET {what} FROM {released} g WHERE hold = g.id
+"""
+
+
+def test_statements_of_also_are_proved(served: Served, db: Database) -> None:
+    """Each as it is sent: what Postgres refuses is named by its line and number; what it takes runs."""
+    db.conn.execute("CREATE TABLE events (hold uuid, seen boolean)")
+    for wrong, words in (("sen = true", '"sen"'), ("seen = 7", "integer")):
+        file = queue() + ALSO.replace("{what}", wrong)
+        error = served.refuse(file)
+        line = file[: file.index("    - UPDATE")].count("\n") + 1
+        assert f"shop.yaml:{line}: " in error and words in error, error
+    hold(db)
+    all_right(db, 1)
+    assert db.value("SELECT count(*) FROM events") == 0
+    assert served.read_anew(queue() + ALSO.replace("{what}", "seen = true"))["changed"] == 1
+    hold(db)
+    all_right(db, 2)
+    assert db.query("SELECT seen FROM events") == [(True,)]
+
+
+def test_a_right_that_also_lacks(
+    tmp_path: Path, db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    """No name is wrong and no type: only the trial of the statement finds it."""
+    role = role_of(db)
+    db.conn.execute(
+        f"CREATE ROLE {role} LOGIN PASSWORD 'pw'; CREATE TABLE events (hold uuid);"
+        f" GRANT SELECT, UPDATE ON inventory, inventory_reservations TO {role}"
+    )
+    try:
+        served = Served(tmp_path / "shop.yaml", sweeper, queue(), dsn=dsn_of(db))
+        file = queue() + ALSO[: ALSO.index("    - UPDATE")]
+        error = served.refuse(file)
+        assert f"shop.yaml:{file.count(chr(10))}: " in error, error
+        assert "statement 1 of `also`: permission denied for table events" in error, error
+        assert served.daemon.stop() == 0
+    finally:
+        db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_a_file_that_is_away(served: Served, db: Database) -> None:
