@@ -72,8 +72,8 @@ struct pg_answer {
     enum pg_status status;
     int nresults; /* PG_DONE: as many as statements */
     const struct pg_result *const *results;
-    char sqlstate[6];             /* PG_REFUSED; "" otherwise */
-    bool inside;                  /* PG_REFUSED: met in a function, a trigger's for one */
+    char sqlstate[6]; /* PG_REFUSED; "" otherwise */
+    bool inside;      /* PG_REFUSED: met in a function, a trigger's for one */
     int refused; /* PG_REFUSED: the place of the query that was, from 0; nqueries: the COMMIT */
     const char *message;          /* PG_REFUSED, PG_UNKNOWN: one line; primary message only */
     const char *table;            /* PG_REFUSED: table of a constraint, or "" */
@@ -98,13 +98,13 @@ struct pg_query {
      * PG_LINK_OTHER_LEVEL, where the default is another level. After such an answer the link sets
      * both before, as for all others, and the same may be sent again. */
     bool isolates;
+    bool parse_only; /* it is not executed: the server says whether it is a statement, one alone, of
+                        names and types that there are. It has a result without rows */
     /* Not 0: its text is sent often, so it may be a named statement. Another number when it may
      * mean something else than before (another table of the same name): it is prepared anew then.
      * The same for all queries of a transaction that have one. As long as it is the same, no other
      * text stands where this one does. */
     uint64_t named;
-    bool parse_only; /* it is not executed: the server says whether it is a statement, one alone, of
-                        names and types that there are. It has a result without rows */
 };
 #define PG_LINK_OTHER_LEVEL "25001"
 #define PG_LINK_NO_JIT PG_SET("jit", "'off'")

@@ -16,6 +16,7 @@
 #include "config/queues.h"
 #include "link/pg_link.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,14 @@ static const struct catalog_column *find(const struct catalog *c, enum catalog_u
         if (c->names[i].use == use)
             return &c->columns[i];
     return NULL;
+}
+
+/* ... of those that each queue has. */
+static const struct catalog_column *always(const struct catalog *c, enum catalog_use use)
+{
+    const struct catalog_column *column = find(c, use);
+    assert(column != NULL);
+    return column;
 }
 
 static bool is_true(const struct pg_result *r, int row, int column)
@@ -237,7 +246,7 @@ static bool is_integer(const struct catalog_column *column)
 static int check_expires(const struct catalog *c, struct mapping_types *types, char *error,
                          size_t size)
 {
-    const struct catalog_column *column = find(c, CATALOG_EXPIRES);
+    const struct catalog_column *column = always(c, CATALOG_EXPIRES);
     const struct queue *q = c->queue;
     const char *kind = column->kind;
     bool number = q->expires_unit != QUEUE_EXPIRES_TIME;
@@ -264,10 +273,10 @@ static bool holds_integers(const struct catalog_column *column)
 /* What may stand between a statement and the rows that it means. */
 static void read_guards(const struct catalog *c, struct mapping_types *types)
 {
-    const struct catalog_column *id = find(c, CATALOG_ID);
+    const struct catalog_column *id = always(c, CATALOG_ID);
     const struct catalog_column *key = find(c, CATALOG_COUNTER_KEY);
     const struct catalog_column *quantity = find(c, CATALOG_QUANTITY);
-    types->expires_nullable = find(c, CATALOG_EXPIRES)->nullable;
+    types->expires_nullable = always(c, CATALOG_EXPIRES)->nullable;
     types->id_nullable = id->nullable;
     types->rows_hidden = id->row_security;
     types->counters_hidden = key != NULL && key->row_security;
@@ -285,7 +294,7 @@ static void read_guards(const struct catalog *c, struct mapping_types *types)
 /* What is there if it is, and the keys. */
 static void read_rest(const struct catalog *c, struct mapping_types *types)
 {
-    const struct catalog_column *updated = find(c, CATALOG_UPDATED);
+    const struct catalog_column *updated = always(c, CATALOG_UPDATED);
     const struct catalog_column *total = find(c, CATALOG_TOTAL);
     types->updated_has_zone = strcmp(updated->kind, "timestamptz") == 0;
     types->dated = updated->exists && updated->readable &&

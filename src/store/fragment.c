@@ -194,7 +194,7 @@ int fragment_prove(const struct mapping_types *types, struct pg_link *link,
                    void (*done)(void *arg, const char *error), void *arg)
 {
     struct pg_query queries[1 + FRAGMENTS_MAX] = {{.sql = settings_sql}};
-    char *proofs[FRAGMENTS_MAX];
+    char *proofs[FRAGMENTS_MAX] = {NULL};
     int rc = 0;
     struct proving *p = calloc(1, sizeof(*p));
     if (p == NULL)
