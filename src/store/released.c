@@ -3,30 +3,29 @@
  * stay as they were (mapping_allows_bulk). To say so too often only costs the fast way. */
 #include "store/released.h"
 
-#include <string.h>
-#include <strings.h>
+#include "base/sql_scan.h"
 
-/* What a name goes on with; bytes of letters beyond ASCII too. */
-static bool in_word(char c)
+#include <string.h>
+
+/* Whether a piece is this name in quotes. One with escapes (U&"...") may be any. */
+static bool is_quoted(const struct sql_token *token, const char *column)
 {
-    unsigned char u = (unsigned char)c;
-    return (u >= '0' && u <= '9') || (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z') || u == '_' ||
-           u == '$' || u >= 0x80;
+    size_t len = strlen(column);
+    return token->kind == SQL_NAME && token->len == len + 2 &&
+           memcmp(token->at + 1, column, len) == 0;
 }
 
-static bool has_word(const char *text, const char *word)
+static bool escapes_names(const struct sql_token *token)
 {
-    size_t len = strlen(word);
-    for (const char *at = text; *at != '\0'; at++) {
-        bool begins = at == text || !in_word(at[-1]);
-        if (begins && strncasecmp(at, word, len) == 0 && !in_word(at[len]))
-            return true;
-    }
-    return false;
+    return sql_token_is(token, "u") && token->at[1] == '&';
 }
 
 bool released_may_set(const char *released, const char *column)
 {
-    return strchr(column, '"') != NULL || strstr(released, "U&") != NULL ||
-           strstr(released, "u&") != NULL || has_word(released, column);
+    bool may = strchr(column, '"') != NULL;
+    struct sql_token token = sql_scan(&released);
+    for (; token.kind != SQL_END; token = sql_scan(&released))
+        may = may || token.kind == SQL_UNENDED || sql_token_is(&token, column) ||
+              is_quoted(&token, column) || escapes_names(&token);
+    return may;
 }

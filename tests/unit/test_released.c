@@ -20,6 +20,8 @@ static void test_a_column_that_is_not_named(void **state)
     assert_false(released_may_set("status = 'released', updated_at = now()", "quantity"));
     assert_false(released_may_set("status = 'void', order_id = NULL, id2 = 1, idle = 1", "id"));
     assert_false(released_may_set("id$ = 1, \xC3\xA4id = 1, id\xC3\xA4 = 1", "id"));
+    assert_false(released_may_set("note = 'id', b = $$id$$ -- id", "id"));
+    assert_false(released_may_set("\"Id\" = 1, \"an id\" = 2", "id"));
     assert_false(released_may_set("", "id"));
     assert_false(released_may_set("i", "id"));
 }
@@ -30,6 +32,7 @@ static void test_what_nobody_can_tell(void **state)
     assert_true(released_may_set("U&\"quantit\\0079\" = 0", "quantity"));
     assert_true(released_may_set("a = 1, u&\"quantit\\0079\" = 0", "quantity"));
     assert_true(released_may_set("status = 1", "a\"b"));
+    assert_true(released_may_set("status = 'unended", "id"));
 }
 
 int main(void)
