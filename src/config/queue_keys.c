@@ -40,7 +40,9 @@ const struct setting queue_after = {
 const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     {"table", QUEUE_KEY_TABLE, true, AT(table), 0, "name", NULL,
      "the table of the holds: `table` or `schema.table`, as the catalog has it (`Booking`, "
-     "`public.Booking`); a name with a dot in SQL's quotes within YAML's: `'\"my.table\"'`"},
+     "`public.Booking`); a name with a dot in SQL's quotes within YAML's: `'\"my.table\"'`. None "
+     "of "
+     "its columns may begin with `rs$`, as those do that statements make"},
     {"id", QUEUE_KEY_COLUMN, false, AT(id), 0, "column", "id",
      "what one reservation is: the row's own id, or that of the cart or order, with several rows. "
      "`uuid`, `text`, `varchar`, `char`, `bigint`, `integer` or `smallint`"},
