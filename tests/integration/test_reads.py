@@ -186,6 +186,20 @@ def test_without_an_expiry_or_an_id(db: Database, run: Run) -> None:
     assert done.record("A hold without an id is never due")["level"] == "WARN"
 
 
+def test_beside_very_many_that_never_are_due(db: Database, run: Run) -> None:
+    """Of a table that was never analyzed too, not each row is compared with each."""
+    time = TIMES["zoned, at once"]
+    db.conn.execute(
+        "CREATE TABLE holds (id integer PRIMARY KEY, at timestamptz, status text, paid text);"
+        "CREATE INDEX ON holds (at) WHERE status = 'held';"
+        "INSERT INTO holds SELECT i, CASE WHEN i % 2 = 0 THEN now() - interval '1 h' END, 'held'"
+        " FROM generate_series(1, 60000) AS i"
+    )
+    file = queue(time)["SWEEPER_QUEUES"].replace("'held'", "'held' AND paid IS NULL")
+    found = json.loads(run("--status", "--lookahead", "off", env=env(file)).stdout)
+    assert 3600 <= found["overdueSeconds"] < 4000, found
+
+
 # ---- reconciliation ----
 
 STOCK = {
