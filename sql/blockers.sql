@@ -10,7 +10,7 @@
 -- way. Nothing tells the two apart but their ranges; what is neither is left by a transaction that
 -- has ended. A savepoint that was released has an xid that is in no list any more: then it is the one
 -- that holds a lock of the table and an xid before that, if there is but one.
-WITH asked AS MATERIALIZED (
+WITH rs$asked AS MATERIALIZED (
     SELECT a.rs$n, v.*
       FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
      CROSS JOIN LATERAL (
@@ -19,23 +19,23 @@ WITH asked AS MATERIALIZED (
          WHERE {typed} AND r.{id} = a.rs$id
         OFFSET 0) v
      WHERE v.rs$active
-), places AS MATERIALIZED (
+), rs$places AS MATERIALIZED (
     SELECT m.rs$n AS n, {product} AS product, 'reservation' AS what, m.rs$held_by AS held_by,
            m.rs$part AS part
-      FROM asked m
+      FROM rs$asked m
     {and_counters}
-), locks AS MATERIALIZED (
+), rs$locks AS MATERIALIZED (
     SELECT l.locktype, l.relation, l.transactionid, l.virtualtransaction, l.pid, l.mode
       FROM pg_catalog.pg_locks l
      WHERE l.granted AND l.locktype IN ('relation', 'transactionid')
        AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
-), members AS MATERIALIZED (
+), rs$members AS MATERIALIZED (
     SELECT p.n, p.what, p.part, p.held_by AS xid
-      FROM places p
+      FROM rs$places p
      WHERE p.held_by <> '0'
     UNION ALL
     SELECT p.n, p.what, p.part, m.xid
-      FROM places p
+      FROM rs$places p
      CROSS JOIN (SELECT pg_catalog.max(pg_catalog.mxid_age(d.datminmxid)) AS oldest
                    FROM pg_catalog.pg_database d) known
      CROSS JOIN LATERAL pg_catalog.pg_get_multixact_members(
@@ -43,30 +43,30 @@ WITH asked AS MATERIALIZED (
                  AND pg_catalog.mxid_age(p.held_by) BETWEEN 1 AND known.oldest
                 THEN p.held_by END) m
      WHERE m.mode <> 'keysh'
-), holders AS MATERIALIZED (
+), rs$holders AS MATERIALIZED (
     SELECT m.n, m.what, l.pid, l.transactionid
-      FROM members m
-      JOIN locks l ON l.locktype = 'transactionid' AND l.transactionid = m.xid
-), nested AS MATERIALIZED (
+      FROM rs$members m
+      JOIN rs$locks l ON l.locktype = 'transactionid' AND l.transactionid = m.xid
+), rs$nested AS MATERIALIZED (
     SELECT m.n, m.what, pg_catalog.min(l.pid) AS pid,
            pg_catalog.min(l.transactionid::pg_catalog.text) AS transactionid
-      FROM members m
-      JOIN locks t ON t.locktype = 'relation' AND t.relation = m.part
-      JOIN locks l ON l.locktype = 'transactionid' AND l.virtualtransaction = t.virtualtransaction
+      FROM rs$members m
+      JOIN rs$locks t ON t.locktype = 'relation' AND t.relation = m.part
+      JOIN rs$locks l ON l.locktype = 'transactionid' AND l.virtualtransaction = t.virtualtransaction
        AND pg_catalog.age(l.transactionid) > pg_catalog.age(m.xid)
      WHERE t.mode IN ('RowShareLock', 'RowExclusiveLock')
-       AND NOT EXISTS (SELECT FROM holders h WHERE h.n = m.n AND h.what = m.what)
+       AND NOT EXISTS (SELECT FROM rs$holders h WHERE h.n = m.n AND h.what = m.what)
      GROUP BY m.n, m.what
     HAVING pg_catalog.count(DISTINCT l.virtualtransaction) = 1
-), found AS (
-    SELECT h.n, h.what, h.pid, h.transactionid::pg_catalog.text AS transactionid FROM holders h
+), rs$found AS (
+    SELECT h.n, h.what, h.pid, h.transactionid::pg_catalog.text AS transactionid FROM rs$holders h
     UNION ALL
-    SELECT e.n, e.what, e.pid, e.transactionid FROM nested e
+    SELECT e.n, e.what, e.pid, e.transactionid FROM rs$nested e
 )
 SELECT p.n, p.product, p.what, f.pid, coalesce(x.owner, a.usename) AS holder, a.application_name,
        x.gid
-  FROM places p
-  LEFT JOIN found f ON f.n = p.n AND f.what = p.what
+  FROM rs$places p
+  LEFT JOIN rs$found f ON f.n = p.n AND f.what = p.what
   LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = f.pid
   LEFT JOIN pg_catalog.pg_prepared_xacts x
     ON f.pid IS NULL AND x.transaction::pg_catalog.text = f.transactionid
@@ -80,7 +80,7 @@ NULL::pg_catalog.text
 --@ and_counters if counters
 UNION ALL
     SELECT m.rs$n, {m_key_text}, 'counter', i.xmax, i.tableoid
-      FROM asked m
+      FROM rs$asked m
       JOIN {inventory} i ON {i_is_m}
 
 --@ and_counters

@@ -307,13 +307,13 @@ pg_catalog.set_config('lock_timeout', $3, true),
 --@ units_in_turn
 -- The counters that most of what was flipped wants come last of all.
 (SELECT {k}, pg_catalog.sum(rs$units) AS rs$units
-              FROM alone CROSS JOIN flipped GROUP BY {k} ORDER BY pg_catalog.count(*)) m
+              FROM rs$alone CROSS JOIN rs$flipped GROUP BY {k} ORDER BY pg_catalog.count(*)) m
 
 --@ counters_in_doubt
 -- Two counters of a product, or one that is not known.
 (SELECT pg_catalog.count(*)
                              <> pg_catalog.count(DISTINCT CASE WHEN s.rs$known THEN {s_k} END)
-                        FROM stocked s)
+                        FROM rs$stocked s)
 
 -- ---- Doubts
 

@@ -45,22 +45,22 @@
 --   now: as many rows were flipped as were taken, in no other table than this one, and none is still active;
 --   no row security, no triggers, no fractions, no second counter, none that is NULL. Else it fails (a
 --   division by zero), and is sent again in the explaining form, which is right for any tables.
-WITH seen AS MATERIALIZED (
+WITH rs$seen AS MATERIALIZED (
     SELECT a.rs$n, r.*, {of_its_reservation}
 ), {counters_locked} wanted AS MATERIALIZED (
     SELECT s.rs$part, s.rs$place
-      FROM seen s
+      FROM rs$seen s
      WHERE s.rs$active AND {due}
        {and_counter_held}
-), picked AS MATERIALIZED (
+), rs$picked AS MATERIALIZED (
     SELECT r.tableoid AS rs$part, r.ctid AS rs$place
       FROM {reservations} r
      WHERE {rows_wanted}
        AND {releasable}
        FOR {row_lock} OF r SKIP LOCKED
-), taken AS MATERIALIZED (
+), rs$taken AS MATERIALIZED (
     {taken}
-), flipped AS (
+), rs$flipped AS (
     {flip}
 ){and_stocked}
 {answer}
@@ -113,9 +113,9 @@ pg_catalog.max(r.rs$row_expires) FILTER (WHERE r.rs$active) OVER same
 
 --@ counters_locked if composite
 -- One look-up for each key, in their order; with several columns there is no = ANY.
-held AS MATERIALIZED (
+rs$held AS MATERIALIZED (
     SELECT h.*
-      FROM (SELECT DISTINCT {s_k} FROM seen s WHERE s.rs$active AND {due} ORDER BY {k}) w
+      FROM (SELECT DISTINCT {s_k} FROM rs$seen s WHERE s.rs$active AND {due} ORDER BY {k}) w
      CROSS JOIN LATERAL (
         SELECT {counter_keys}{counters_before}
           FROM {inventory} i
@@ -124,10 +124,10 @@ held AS MATERIALIZED (
 ),
 
 --@ counters_locked if counters
-held AS MATERIALIZED (
+rs$held AS MATERIALIZED (
     SELECT {counter_keys}{counters_before}
       FROM {inventory} i
-     WHERE {counter_key} = ANY (ARRAY(SELECT {s_k} FROM seen s
+     WHERE {counter_key} = ANY (ARRAY(SELECT {s_k} FROM rs$seen s
                                               WHERE s.rs$active AND {due}))
      ORDER BY {counter_key}
        FOR NO KEY UPDATE OF i {skip_locked}
@@ -158,7 +158,7 @@ i.{held}
 NULL::numeric
 
 --@ and_counter_held if counters
-AND (({s_k}) IN (SELECT {h_k} FROM held h)
+AND (({s_k}) IN (SELECT {h_k} FROM rs$held h)
             OR {no_counter})
 
 --@ and_counter_held
@@ -190,15 +190,15 @@ r.tableoid = {reservations_text}::pg_catalog.regclass AND r.ctid = ANY
 
 --@ taken if lean id_unique
 SELECT s.rs$n, s.rs$part, s.rs$place, {s_k}, s.rs$units
-      FROM seen s
-     WHERE (s.rs$place IN (SELECT p.rs$place FROM picked p)) IS TRUE
+      FROM rs$seen s
+     WHERE (s.rs$place IN (SELECT p.rs$place FROM rs$picked p)) IS TRUE
 
 --@ taken
 -- As many of its rows are locked as are active.
 SELECT s.rs$n, s.rs$part, s.rs$place, {keys_of_s} s.rs$units
       FROM (SELECT s.*, pg_catalog.count(*) OVER (PARTITION BY s.rs$n) AS rs$locked_rows
-              FROM seen s
-             WHERE ((s.rs$part, s.rs$place) IN (SELECT p.rs$part, p.rs$place FROM picked p)) IS TRUE) s
+              FROM rs$seen s
+             WHERE ((s.rs$part, s.rs$place) IN (SELECT p.rs$part, p.rs$place FROM rs$picked p)) IS TRUE) s
      WHERE s.rs$locked_rows = s.rs$active_rows
 
 --@ keys_of_s if counters
@@ -209,7 +209,7 @@ SELECT s.rs$n, s.rs$part, s.rs$place, {keys_of_s} s.rs$units
 --@ flip if lean
 UPDATE {reservations} r
        SET {released}
-     WHERE {rows_at_one} (ARRAY(SELECT t.rs$place FROM taken t))
+     WHERE {rows_at_one} (ARRAY(SELECT t.rs$place FROM rs$taken t))
     RETURNING {active} IS TRUE AS rs$still_active
 
 --@ flip if deletes
@@ -223,7 +223,7 @@ UPDATE {reservations} r
 
 --@ of_taken
 -- A join, since it has to say which row it did not change.
-{from_taken} taken t
+{from_taken} rs$taken t
      WHERE r.tableoid = t.rs$part AND r.ctid = t.rs$place
     RETURNING t.rs$n, t.rs$part, t.rs$place, {keys_of_t} t.rs$units
 
@@ -241,38 +241,38 @@ FROM
 -- ---- The lean form
 
 --@ and_stocked if lean
-, stocked AS (
+, rs$stocked AS (
     UPDATE {inventory} i
        {set_stock}
-      FROM (SELECT {k}, pg_catalog.sum(rs$units) AS rs$units FROM taken GROUP BY {k}) m
+      FROM (SELECT {k}, pg_catalog.sum(rs$units) AS rs$units FROM rs$taken GROUP BY {k}) m
      WHERE {i_is_m}
     RETURNING {m_k}, {counter_known} AS rs$known
 )
 
 --@ answer if lean
 SELECT s.rs$n AS n, {latest_due} AS due_at,
-       CASE WHEN s.rs$active AND s.rs$n IN (SELECT t.rs$n FROM taken t) THEN s.rs$units END AS units,
-       CASE WHEN s.rs$active AND (({s_k}) IN (SELECT {h_k} FROM held h)) IS NOT TRUE
+       CASE WHEN s.rs$active AND s.rs$n IN (SELECT t.rs$n FROM rs$taken t) THEN s.rs$units END AS units,
+       CASE WHEN s.rs$active AND (({s_k}) IN (SELECT {h_k} FROM rs$held h)) IS NOT TRUE
             THEN coalesce({s_key_text}, '') END AS unheld,
        s.rs$place IS NOT NULL AS found, coalesce(s.rs$active_rows, 0) AS active_rows, {due} AS due,
        1 / CASE WHEN s.rs$active AND (s.rs$units % 1 = 0) IS NOT TRUE
                   OR s.rs$part <> {reservations_text}::pg_catalog.regclass
                   OR {one_row_each}
-                  OR (SELECT pg_catalog.count(*) FROM taken)
-                     <> (SELECT pg_catalog.count(*) FROM flipped f WHERE NOT f.rs$still_active)
+                  OR (SELECT pg_catalog.count(*) FROM rs$taken)
+                     <> (SELECT pg_catalog.count(*) FROM rs$flipped f WHERE NOT f.rs$still_active)
                   OR {meddled}
                   OR (SELECT pg_catalog.row_security_active({reservations_text})
                              OR pg_catalog.row_security_active({inventory_text})
                              OR pg_catalog.count(*)
                                 <> pg_catalog.count(DISTINCT CASE WHEN c.rs$known THEN {c_k} END)
-                        FROM stocked c)
+                        FROM rs$stocked c)
                 THEN 0 ELSE 1 END AS adds_up,
        0 AS noted
-  FROM seen s
+  FROM rs$seen s
 
 --@ one_row_each if id_unique
 -- The index that promised it may have been dropped.
-(SELECT pg_catalog.count(*) <> pg_catalog.count(DISTINCT x.rs$n) FROM seen x)
+(SELECT pg_catalog.count(*) <> pg_catalog.count(DISTINCT x.rs$n) FROM rs$seen x)
 
 --@ one_row_each
 false
@@ -280,21 +280,21 @@ false
 -- ---- The explaining form
 
 --@ and_stocked if counters
-, moved AS MATERIALIZED (
+, rs$moved AS MATERIALIZED (
     SELECT {b_k}, pg_catalog.sum(b.rs$units) AS rs$units, pg_catalog.count(b.rs$counter) AS rs$counters,
            pg_catalog.min(b.rs$free) AS rs$free, pg_catalog.min(b.rs$held) AS rs$held
       FROM (SELECT {f_k}, 1 AS rs$flipped, f.rs$units, NULL AS rs$counter, NULL AS rs$free,
                    NULL AS rs$held
-              FROM flipped f
+              FROM rs$flipped f
              UNION ALL
             SELECT {h_k}, NULL, NULL, 1, h.rs$free, h.rs$held
-              FROM held h) b
+              FROM rs$held h) b
      GROUP BY {b_k}
     HAVING pg_catalog.count(b.rs$flipped) > 0
-), stocked AS (
+), rs$stocked AS (
     UPDATE {inventory} i
        {set_stock}
-      FROM moved m
+      FROM rs$moved m
      WHERE {i_is_m} AND m.rs$counters > 0 AND m.rs$units - m.rs$units = 0
     RETURNING {m_k}, m.rs$counters = 1 {and_free_adds_up}
                             {and_held_adds_up} AS rs$adds_up
@@ -319,8 +319,8 @@ SELECT s.rs$n AS n, {latest_due} AS due_at,
        s.rs$place IS NOT NULL AS found, s.rs$active_rows AS active_rows, {due} AS due,
        CASE WHEN s.rs$active
                  AND (s.rs$flipped AND NOT s.rs$still_active AND s.rs$units - s.rs$units = 0) IS NOT TRUE
-                 AND (SELECT pg_catalog.count(*) FROM taken)
-                     <> (SELECT pg_catalog.count(*) FROM flipped f
+                 AND (SELECT pg_catalog.count(*) FROM rs$taken)
+                     <> (SELECT pg_catalog.count(*) FROM rs$flipped f
                           WHERE NOT f.rs$still_active AND f.rs$units - f.rs$units = 0)
             THEN pg_catalog.concat(
                      '<sweeper row>queue ', {queue_text},
@@ -339,10 +339,10 @@ SELECT s.rs$n AS n, {latest_due} AS due_at,
              END AS adds_up,
        {noted} AS noted
   FROM (SELECT s.*, {counters_of_s}
-               ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM flipped f)) IS TRUE AS rs$flipped,
-               ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM flipped f
+               ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM rs$flipped f)) IS TRUE AS rs$flipped,
+               ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM rs$flipped f
                                              WHERE f.rs$still_active)) IS TRUE AS rs$still_active
-          FROM seen s
+          FROM rs$seen s
         OFFSET 0) s
 
 --@ unheld if counters
@@ -364,8 +364,8 @@ NULL::pg_catalog.text
 --@ of_the_key
 
 --@ counters_of_s if counters
-({s_k}) IN (SELECT {h_k} FROM held h) AS rs$held,
-               ({s_k}) IN (SELECT {c_k} FROM stocked c
+({s_k}) IN (SELECT {h_k} FROM rs$held h) AS rs$held,
+               ({s_k}) IN (SELECT {c_k} FROM rs$stocked c
                                  GROUP BY {c_k}
                                 HAVING pg_catalog.count(*) = 1
                                    AND pg_catalog.bool_and(c.rs$adds_up)) AS rs$adds_up,
@@ -417,13 +417,13 @@ WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
 -- has a row for each reservation.
 (SELECT pg_catalog.length(pg_catalog.set_config('reservation_sweeper.released',
  pg_catalog.jsonb_build_object(
-'rows', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT f.rs$n), '[]') FROM flipped f),
+'rows', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT f.rs$n), '[]') FROM rs$flipped f),
  'counters', {counters_noted})::pg_catalog.text, true)))
 
 --@ counters_noted if counters
 (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
 m.rs$free + m.rs$units, m.rs$held - m.rs$units, {m_key_texts})), '[]')
- FROM moved m WHERE m.rs$counters > 0)
+ FROM rs$moved m WHERE m.rs$counters > 0)
 
 --@ counters_noted
 '[]'::pg_catalog.jsonb
@@ -433,5 +433,5 @@ m.rs$free + m.rs$units, m.rs$held - m.rs$units, {m_key_texts})), '[]')
 -- an element. They are the values from before.
 (SELECT pg_catalog.length(pg_catalog.set_config('reservation_sweeper.holds',
  pg_catalog.json_build_object({also_told})::pg_catalog.text, true))
- FROM seen s
- WHERE ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM flipped f)) IS TRUE)
+ FROM rs$seen s
+ WHERE ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM rs$flipped f)) IS TRUE)

@@ -32,7 +32,7 @@
 --   So does a row that is still active. What is given back is what RETURNING says: so `released` sets
 --   nothing that this reads (mapping_allows_backlog).
 -- * Whatever fails, and what the answer says was not released, is judged by sql/release.sql.
-WITH locked AS MATERIALIZED (
+WITH rs$locked AS MATERIALIZED (
     SELECT r.ctid AS rs$place, r.{id} AS rs$id
       FROM {reservations} r
      WHERE {typed} AND r.ctid = ANY (ARRAY(SELECT pg_catalog.unnest($4::pg_catalog.tid[])))
@@ -41,7 +41,7 @@ WITH locked AS MATERIALIZED (
        AND {quantity} IS NOT NULL
        AND (r.{id} IN (SELECT pg_catalog.unnest($1::{id_type}[]))) IS TRUE
        FOR NO KEY UPDATE OF r SKIP LOCKED
-), known AS MATERIALIZED (
+), rs$known AS MATERIALIZED (
     SELECT l.rs$place, l.rs$id,
            (SELECT pg_catalog.count(*)
               FROM (SELECT {active} AS rs$active, r.ctid AS rs$place, r.tableoid AS rs$part
@@ -51,25 +51,25 @@ WITH locked AS MATERIALIZED (
              WHERE o.rs$active
                AND (o.rs$place <> l.rs$place
                     OR o.rs$part <> {reservations_text}::pg_catalog.regclass)) AS rs$others
-      FROM locked l
-), partly AS MATERIALIZED (
+      FROM rs$locked l
+), rs$partly AS MATERIALIZED (
     SELECT k.rs$id
-      FROM known k
+      FROM rs$known k
      WHERE k.rs$others > 0
      GROUP BY k.rs$id
     HAVING pg_catalog.count(*) <> pg_catalog.max(k.rs$others) + 1
-), flipped AS (
+), rs$flipped AS (
     UPDATE {reservations} r
        SET {released}
-     WHERE r.ctid = ANY (ARRAY(SELECT k.rs$place FROM known k
+     WHERE r.ctid = ANY (ARRAY(SELECT k.rs$place FROM rs$known k
                                 WHERE k.rs$others = 0
-                                   OR (k.rs$id IN (SELECT p.rs$id FROM partly p)) IS NOT TRUE))
+                                   OR (k.rs$id IN (SELECT p.rs$id FROM rs$partly p)) IS NOT TRUE))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
     RETURNING r.{id} AS rs$id, {hold_keys}, {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
-), alone AS MATERIALIZED (
+), rs$alone AS MATERIALIZED (
     SELECT {alone_among_releases}
-      FROM (SELECT pg_catalog.count(*) FROM flipped) all_of_it
-), stocked AS (
+      FROM (SELECT pg_catalog.count(*) FROM rs$flipped) all_of_it
+), rs$stocked AS (
     UPDATE {inventory} i
        {set_stock}
       FROM {units_in_turn}
@@ -77,12 +77,12 @@ WITH locked AS MATERIALIZED (
     RETURNING {counter_keys},
               {counter_known}
                   AS rs$known
-), asked AS MATERIALIZED (
+), rs$asked AS MATERIALIZED (
     SELECT a.rs$id, a.rs$n FROM pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n)
 )
-SELECT 0 AS n, (SELECT pg_catalog.sum(f.rs$units) FROM flipped f) AS units,
+SELECT 0 AS n, (SELECT pg_catalog.sum(f.rs$units) FROM rs$flipped f) AS units,
        NULL::pg_catalog.text AS unheld,
-       1 / CASE WHEN EXISTS (SELECT FROM flipped f WHERE f.rs$units % 1 <> 0 OR f.rs$still_active)
+       1 / CASE WHEN EXISTS (SELECT FROM rs$flipped f WHERE f.rs$units % 1 <> 0 OR f.rs$still_active)
                   OR {counters_in_doubt}
                   OR pg_catalog.row_security_active({reservations_text})
                   OR pg_catalog.row_security_active({inventory_text})
@@ -90,10 +90,10 @@ SELECT 0 AS n, (SELECT pg_catalog.sum(f.rs$units) FROM flipped f) AS units,
                 THEN 0 ELSE 1 END AS adds_up
  UNION ALL
 SELECT a.rs$n, NULL, NULL, NULL
-  FROM asked a
- WHERE (a.rs$id IN (SELECT f.rs$id FROM flipped f)) IS NOT TRUE
+  FROM rs$asked a
+ WHERE (a.rs$id IN (SELECT f.rs$id FROM rs$flipped f)) IS NOT TRUE
  UNION ALL
 SELECT a.rs$n, NULL, coalesce({f_key_text}, ''), NULL
-  FROM flipped f
-  JOIN asked a ON a.rs$id = f.rs$id
- WHERE (({f_k}) IN (SELECT {s_k} FROM stocked s)) IS NOT TRUE
+  FROM rs$flipped f
+  JOIN rs$asked a ON a.rs$id = f.rs$id
+ WHERE (({f_k}) IN (SELECT {s_k} FROM rs$stocked s)) IS NOT TRUE

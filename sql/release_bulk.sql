@@ -34,13 +34,13 @@
 --   (sql/release.sql says more); elsewhere they decide. What is given back is what was flipped, by
 --   what RETURNING says: so `released` sets nothing that this reads (mapping_allows_bulk).
 -- * Whatever fails, and whatever the answer does not name, is judged by sql/release.sql.
-WITH {rows_flipped}, alone AS MATERIALIZED (
+WITH {rows_flipped}, rs$alone AS MATERIALIZED (
     SELECT 1 / CASE WHEN f.rs$still_active OR {wrong} THEN 0 ELSE 1 END AS right,
            {alone_among_releases}
       FROM (SELECT pg_catalog.count(*) AS rs$rows, pg_catalog.sum(rs$units) AS rs$units,
                    pg_catalog.bool_or(rs$still_active) AS rs$still_active
-              FROM flipped) f
-), stocked AS (
+              FROM rs$flipped) f
+), rs$stocked AS (
     UPDATE {inventory} i
        {set_stock}
       FROM {units_in_turn}
@@ -48,27 +48,27 @@ WITH {rows_flipped}, alone AS MATERIALIZED (
     RETURNING {counter_keys}, m.rs$units % 1 = 0 AND {counter_known} AS rs$known
 )
 SELECT s.rs$n AS n, {latest_due} AS due_at, s.rs$units AS units,
-       CASE WHEN (({s_k}) IN (SELECT {c_k} FROM stocked c)) IS NOT TRUE
+       CASE WHEN (({s_k}) IN (SELECT {c_k} FROM rs$stocked c)) IS NOT TRUE
             THEN coalesce({s_key_text}, '') END AS unheld,
        1 / CASE WHEN {counters_in_doubt}
                   OR pg_catalog.row_security_active({inventory_text})
                   OR {meddled}
                 THEN 0 ELSE 1 END AS adds_up
-  FROM gone s
+  FROM rs$gone s
 
 -- ---- An id has one row
 
 --@ rows_flipped if id_unique
-flipped AS (
+rs$flipped AS (
     UPDATE {reservations} r
        SET {released}
      WHERE {typed} AND r.{id} = ANY ($1::{id_type}[])
        AND {releasable} AND {quantity} IS NOT NULL
     RETURNING r.{id} AS rs$id, {row_expires} AS rs$expires, {hold_keys},
               {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
-), gone AS MATERIALIZED (
+), rs$gone AS MATERIALIZED (
     SELECT a.rs$n, f.rs$expires, {f_k}, f.rs$units
-      FROM flipped f
+      FROM rs$flipped f
       JOIN {asked} ON a.rs$id = f.rs$id
 )
 
@@ -78,45 +78,45 @@ flipped AS (
 -- ---- The rows lie in several tables, where places repeat
 
 --@ rows_flipped if divided
-{seen}, flipped AS (
+{seen}, rs$flipped AS (
     UPDATE {reservations} r
        SET {released}
-      FROM seen s
+      FROM rs$seen s
      WHERE {due} AND r.tableoid = s.rs$part AND r.ctid = s.rs$place AND {releasable}
        AND {quantity} = s.rs$units AND {hold_key} IS NOT DISTINCT FROM {s_k}
     RETURNING s.rs$n, s.rs$active_rows, s.rs$expires, {s_k}, s.rs$units, {active} IS TRUE AS rs$still_active
-), gone AS MATERIALIZED (
-    SELECT f.rs$n, f.rs$expires, {f_k}, f.rs$units FROM flipped f
+), rs$gone AS MATERIALIZED (
+    SELECT f.rs$n, f.rs$expires, {f_k}, f.rs$units FROM rs$flipped f
 )
 
 --@ wrong if divided
-EXISTS (SELECT FROM flipped p WHERE p.rs$active_rows > 1
+EXISTS (SELECT FROM rs$flipped p WHERE p.rs$active_rows > 1
          GROUP BY p.rs$n, p.rs$active_rows HAVING pg_catalog.count(*) <> p.rs$active_rows)
 
 -- ---- All else
 
 --@ rows_flipped
-{seen}, flipped AS (
+{seen}, rs$flipped AS (
     UPDATE {reservations} r
        SET {released}
-     WHERE r.ctid = ANY (ARRAY(SELECT s.rs$place FROM seen s WHERE {due}))
+     WHERE r.ctid = ANY (ARRAY(SELECT s.rs$place FROM rs$seen s WHERE {due}))
        AND r.tableoid = {reservations_text}::pg_catalog.regclass
        AND {releasable} AND {quantity} IS NOT NULL
     RETURNING r.{id} AS rs$id, {hold_keys}, {quantity} AS rs$units, {active} IS TRUE AS rs$still_active
-), gone AS MATERIALIZED (
+), rs$gone AS MATERIALIZED (
     SELECT s.rs$n, s.rs$expires, {s_k}, s.rs$units
-      FROM seen s
-     WHERE (s.rs$id IN (SELECT f.rs$id FROM flipped f)) IS TRUE
+      FROM rs$seen s
+     WHERE (s.rs$id IN (SELECT f.rs$id FROM rs$flipped f)) IS TRUE
 )
 
 --@ wrong
 -- All that was seen of what was flipped was flipped, and as it was seen.
-(SELECT pg_catalog.count(*) <> f.rs$rows OR pg_catalog.sum(g.rs$units) <> f.rs$units FROM gone g)
+(SELECT pg_catalog.count(*) <> f.rs$rows OR pg_catalog.sum(g.rs$units) <> f.rs$units FROM rs$gone g)
 
 -- ---- Parts of these
 
 --@ seen
-seen AS MATERIALIZED (
+rs$seen AS MATERIALIZED (
     SELECT a.rs$n, a.rs$id, r.tableoid AS rs$part, r.ctid AS rs$place, {hold_keys},
            {quantity} AS rs$units, pg_catalog.count(*) OVER same AS rs$active_rows,
            {latest_of_active} AS rs$expires

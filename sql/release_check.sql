@@ -8,14 +8,14 @@
 --
 -- What the release noted (`changes_noted` there) is a setting of the transaction: rows, the
 -- positions in $1 of what was released; counters, of each its new values (free, held), then its key.
-WITH note AS MATERIALIZED (
+WITH rs$note AS MATERIALIZED (
     SELECT pg_catalog.current_setting('reservation_sweeper.released')::pg_catalog.jsonb AS rs$told
 )
 SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
   FROM (
     SELECT 'row>queue ' || {queue_text} || {active_again} || {of_the_key} AS what
-      FROM note
-     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(note.rs$told -> 'rows') AS t (rs$n)
+      FROM rs$note
+     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(rs$note.rs$told -> 'rows') AS t (rs$n)
       JOIN pg_catalog.unnest($1::{id_type}[]) WITH ORDINALITY AS a (rs$id, rs$n) ON a.rs$n = t.rs$n::bigint
      CROSS JOIN LATERAL (
         SELECT {keys_of_r} {active} AS rs$active
@@ -44,8 +44,8 @@ CASE WHEN v.rs$active THEN '' END
 UNION ALL
     SELECT 'counter>the counter of product ' || {m_key_text} || ' was changed again after the'
            || ' release: a trigger or a rule of the shop''s moves it too'
-      FROM note
-     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(note.rs$told -> 'counters') AS t (c)
+      FROM rs$note
+     CROSS JOIN LATERAL pg_catalog.jsonb_array_elements(rs$note.rs$told -> 'counters') AS t (c)
      CROSS JOIN LATERAL (SELECT {told_keys}) m
      CROSS JOIN LATERAL (
         SELECT pg_catalog.count(*) AS rs$rows, pg_catalog.bool_and({free_as_told} AND {held_as_told}) AS rs$adds_up

@@ -10,7 +10,7 @@
 {stock}
 
 --@ stock if counters !composite free held
-WITH page AS MATERIALIZED (
+WITH rs$page AS MATERIALIZED (
     SELECT c.rs$k1, pg_catalog.sum(c.rs$available) AS available,
            pg_catalog.sum(c.rs$reserved) AS reserved, pg_catalog.sum(c.rs$total) AS total,
            pg_catalog.count(*) AS counters
@@ -21,26 +21,26 @@ WITH page AS MATERIALIZED (
      GROUP BY c.rs$k1
      ORDER BY c.rs$k1
      LIMIT $2::int
-), sums AS MATERIALIZED (
+), rs$sums AS MATERIALIZED (
     SELECT h.rs$k1, pg_catalog.sum(h.rs$units) AS units,
            pg_catalog.bool_and((h.rs$units - h.rs$units = 0) IS TRUE) AS known
       FROM (SELECT {hold_keys}, {quantity} AS rs$units
               FROM {reservations} r
              WHERE {typed}
                AND {active}) h
-     WHERE h.rs$k1 >= (SELECT p.rs$k1 FROM page p ORDER BY p.rs$k1 LIMIT 1)
-       AND h.rs$k1 <= (SELECT p.rs$k1 FROM page p ORDER BY p.rs$k1 DESC LIMIT 1)
+     WHERE h.rs$k1 >= (SELECT p.rs$k1 FROM rs$page p ORDER BY p.rs$k1 LIMIT 1)
+       AND h.rs$k1 <= (SELECT p.rs$k1 FROM rs$page p ORDER BY p.rs$k1 DESC LIMIT 1)
      GROUP BY h.rs$k1
 )
 SELECT a.n, a.last, d.*
   FROM (SELECT pg_catalog.count(*) AS n,
-               (SELECT p.rs$k1::pg_catalog.text FROM page p ORDER BY p.rs$k1 DESC LIMIT 1) AS last
-          FROM page) a
+               (SELECT p.rs$k1::pg_catalog.text FROM rs$page p ORDER BY p.rs$k1 DESC LIMIT 1) AS last
+          FROM rs$page) a
   LEFT JOIN (
     SELECT p.rs$k1::pg_catalog.text, p.available, p.reserved, p.total,
            coalesce(s.units, 0), p.counters, coalesce(s.known, true)
-      FROM page p
-      LEFT JOIN sums s ON s.rs$k1 = p.rs$k1
+      FROM rs$page p
+      LEFT JOIN rs$sums s ON s.rs$k1 = p.rs$k1
      WHERE p.reserved IS DISTINCT FROM coalesce(s.units, 0)
         OR p.available IS NULL OR p.available + p.reserved <> p.total
         OR p.counters > 1 OR NOT s.known) d ON true

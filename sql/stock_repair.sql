@@ -12,7 +12,7 @@
 {repair}
 
 --@ repair if counters !composite free held
-WITH actual AS MATERIALIZED (
+WITH rs$actual AS MATERIALIZED (
     SELECT coalesce(pg_catalog.sum(h.rs$units), 0) AS units,
            coalesce(pg_catalog.bool_and((h.rs$units - h.rs$units = 0) IS TRUE), true)
                AND NOT pg_catalog.row_security_active({reservations_text})
@@ -22,7 +22,7 @@ WITH actual AS MATERIALIZED (
              WHERE {typed}
                AND {active}) h
      WHERE h.rs$k1 = $1
-), stock AS MATERIALIZED (
+), rs$stock AS MATERIALIZED (
     SELECT c.rs$k1, pg_catalog.max(c.rs$available) AS rs$available,
            pg_catalog.max(c.rs$reserved) AS rs$reserved,
            coalesce(pg_catalog.max(c.rs$total),
@@ -33,25 +33,25 @@ WITH actual AS MATERIALIZED (
               FROM {inventory} i) c
      WHERE c.rs$k1 = $1
      GROUP BY c.rs$k1
-), righted AS MATERIALIZED (
+), rs$righted AS MATERIALIZED (
     SELECT s.rs$k1, a.units AS rs$units, s.rs$total - a.units AS rs$left
-      FROM actual a, stock s
+      FROM rs$actual a, rs$stock s
      WHERE s.rs$total - a.units >= 0 AND a.known AND s.rs$counters = 1
        AND (s.rs$reserved IS DISTINCT FROM a.units
             OR (s.rs$available + s.rs$reserved = s.rs$total) IS NOT TRUE)
-), repaired AS (
+), rs$repaired AS (
     UPDATE {inventory} i
        SET {free} = m.rs$left, {held} = m.rs$units{stock_set}
-      FROM righted m
+      FROM rs$righted m
      WHERE {i_is_m}
     RETURNING i.{free} = m.rs$left AND i.{held} = m.rs$units AS adds_up
 )
 SELECT a.units, s.rs$counters = 1 AND s.rs$reserved = a.units
                 AND s.rs$available + s.rs$reserved = s.rs$total,
-       EXISTS (SELECT FROM repaired),
+       EXISTS (SELECT FROM rs$repaired),
        (SELECT pg_catalog.concat('<sweeper counter>the counter of product ', $1::pg_catalog.text,
                                  ' was not set to exactly ', a.units, '</sweeper>')::integer
-          FROM repaired m WHERE m.adds_up IS NOT TRUE LIMIT 1)
-  FROM actual a, stock s
+          FROM rs$repaired m WHERE m.adds_up IS NOT TRUE LIMIT 1)
+  FROM rs$actual a, rs$stock s
 
 --@ repair

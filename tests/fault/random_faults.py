@@ -230,7 +230,7 @@ class RandomFaults(SchemaFaults):
     @contextmanager
     def cut_in_the_middle(self) -> Iterator[None]:
         proxy, when = self.dice.choice(
-            ((self.pg_proxy, b"WITH seen"), (self.redis_proxy, b"EVALSHA"))
+            ((self.pg_proxy, b"WITH rs$seen"), (self.redis_proxy, b"EVALSHA"))
         )
         sender = self.dice.choice(BOTH)
         trap = proxy.cut_after(

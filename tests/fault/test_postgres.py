@@ -24,7 +24,7 @@ from harness.web import metric
 HURT_S = 1.5
 BACK_S = within(5.0)
 EXACT_S = 0.1
-RELEASE = b"WITH seen"
+RELEASE = b"WITH rs$seen"
 ALONE = ("--lookahead", "off", "--feed-interval", "1h", "--max-sleep", "20ms")
 SWEEPERS = "application_name LIKE 'reservation-sweeper%'"
 

@@ -352,7 +352,7 @@ class Shop:
         """The careful release."""
         self.counters(99)
         self.hold(99, 99)
-        prepare_sent(self.db, "release", "WITH seen AS", "--once", *NO_REDIS, "--queues", str(self.file))
+        prepare_sent(self.db, "release", r"WITH rs\$seen AS", "--once", *NO_REDIS, "--queues", str(self.file))
 
     def spelled(self, id: int) -> str:
         return f"{id:032d}" if "uuid" in self.shape.tables else str(id)

@@ -34,7 +34,7 @@ def prepare_sent(db: Database, name: str, first: str, *options: str) -> dict[str
 def prepare_release(db: Database) -> None:
     """The careful release, of an array of ids in text form."""
     shop.bulk_reserve(db, 1, [shop.add_product(db)])
-    prepare_sent(db, "release", "WITH seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
+    prepare_sent(db, "release", r"WITH rs\$seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
 
 
 def prepare_explained(db: Database, run: Run, *, by_places: bool) -> None:

@@ -199,6 +199,14 @@ def test_a_file_that_does_not_fit(mode: Mode, mistake: str) -> None:
     assert f"shop.yaml:{line_of(file, after)}: " in failures[0]
 
 
+def test_a_default_that_does_not_fit(mode: Mode) -> None:
+    """It stands in no line of the file; the queue does."""
+    file = FILE.replace("  id: order_id\n", "").replace("  expires_at: ends_at\n", "")
+    assert file.count("\n") == FILE.count("\n") - 2
+    failures = verdicts(mode(file, "--check-config"), "FAIL")
+    assert failures and all(f"shop.yaml:{line_of(file, 'shop:')}: " in failure for failure in failures), failures
+
+
 # By themselves wrong: they are not even asked about.
 ALONE = {
     "it breaks out of brackets": ("active: state = 'HELD'", "active: \"state = 'HELD') OR (1 = 1\""),

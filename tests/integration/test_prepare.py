@@ -46,7 +46,7 @@ class Names(Proxy):
 
     def _from_client(self, connection: Connection, data: bytes) -> bytes:
         self.prepared += [(connection, name) for name in PREPARED.findall(data)]
-        self.releases += data.count(b"WITH seen")
+        self.releases += data.count(b"WITH rs$seen")
         self.emptied += data.count(b"DEALLOCATE ALL\x00")
         found = list(EXECUTED.finditer(data))
         self.executed += [one[1] for one in found]

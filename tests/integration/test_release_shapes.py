@@ -21,6 +21,7 @@ from harness.shapes import (
     DEFAULT_LIKE,
     EIGHT,
     EPOCH,
+    NO_REDIS,
     RAFFLE,
     SHAPES,
     SPREE,
@@ -100,6 +101,29 @@ def test_what_becomes_of_each(open_shop: Open, shape: Shape) -> None:
     assert shop.release(2, 1, 3) == ["not due", "released", "missing"]
     assert shop.release(1) == ["missing" if shape.deletes else "settled"]
     assert shop.active() == {2: 1}
+
+
+@pytest.mark.parametrize("table, counters", [("seen", "held"), ("flipped", "stocked"), ("locked", "page")])
+def test_tables_with_names_that_statements_could_have(
+    open_shop: Open, table: str, counters: str
+) -> None:
+    """They are themselves, in the operator's SQL too."""
+    shop = open_shop(DEFAULT_LIKE)
+    shop.counters(1)
+    shop.hold(1, 1, 2)
+    shop.db.conn.execute(f'ALTER TABLE holds RENAME TO {table}; ALTER TABLE "counter" RENAME TO {counters}')
+    shop.db.conn.execute("CREATE TABLE taken (n int); INSERT INTO taken VALUES (7)")
+    shop.write(
+        DEFAULT_LIKE.file.replace("table: holds", f"table: {table}")
+        .replace("table: counter", f"table: {counters}")
+        .replace("place = NULL", "place = NULL, note = (SELECT max(n) FROM taken)")
+    )
+    for mode in ("--check-config", "--once"):
+        done = shop.run(mode, *NO_REDIS, "--queues", str(shop.file))
+        assert mode != "--once" or done.status == 0, done.stderr
+        assert "42703" not in done.stdout + done.stderr
+    assert shop.db.query(f"SELECT active, note FROM {table}") == [(False, "7")]
+    shop.given_back()
 
 
 # ---- What others hold ----------------------------------------------------------------------------------

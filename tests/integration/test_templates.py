@@ -73,3 +73,13 @@ def test_times_have_a_zone(path: Path) -> None:
     code = re.sub(r"--[^\n]*", "", path.read_text(encoding="utf-8"))
     for literal in re.findall(r"'(\d{4}-[^']*)'", code):
         assert literal.endswith("+00"), literal
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_no_relation_hides_a_table_of_the_shop(path: Path) -> None:
+    """A WITH that is called as a table is what the name means from there on, in SQL of the operator's too."""
+    code = re.sub(r"--[^\n]*", "", path.read_text(encoding="utf-8"))
+    if "{reservations}" in code or "{inventory}" in code:
+        names = re.findall(r"([\w$]+)\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(", code)
+        windows = {"wanted", "same"}  # no relations
+        assert [n for n in names if not n.startswith("rs$") and n not in windows] == []
