@@ -204,11 +204,11 @@ static int check_sql(const struct queue_reader *r)
     return queue_source_fail(&r->source, line, "queue \"%s\": %s", r->to->queue.name, why);
 }
 
-/* A default, where nothing was given. */
+/* A default, where nothing was given: sentences about it name the queue's line. */
 static int preset(const struct queue_reader *r, struct queue_text *text, const char *value)
 {
     if (text->text == NULL)
-        text->text = strdup(value);
+        *text = (struct queue_text){strdup(value), r->to->queue.line};
     return text->text == NULL ? queue_source_fail(&r->source, 0, "memory ran out") : 0;
 }
 
