@@ -61,7 +61,11 @@ extract(epoch FROM s.rs$expires)
 -- bound beside it, wider than any such change, serves the index.
 
 --@ row_at if zone_bends
-(r.{expires_at} AT TIME ZONE {zone})
+-- Near the ends of what a timestamp can be (the greatest one, for "never") no zone can move it: there it is
+-- taken for infinite, since a single row would fail every statement.
+(CASE WHEN r.{expires_at} > timestamp 'epoch' + interval '280000 years' THEN 'infinity'
+      WHEN r.{expires_at} < timestamp 'epoch' - interval '5000 years' THEN '-infinity'
+      ELSE r.{expires_at} END AT TIME ZONE {zone})
 
 --@ row_at
 r.{expires_at}

@@ -152,6 +152,39 @@ def test_where_clocks_are_put_back_nothing_is_early(db: Database, run: Run) -> N
         assert db.query(text.replace("pg_catalog.now()", at))[0][0] == due, moment
 
 
+ENDS = {
+    "zoned": TIMES["zoned"],
+    "utc": TIMES["utc"],
+    "west": Time("timestamp", "time_zone: America/St_Johns", "m AT TIME ZONE 'America/St_Johns'"),
+    "east": Time("timestamp", "time_zone: Pacific/Auckland", "m AT TIME ZONE 'Pacific/Auckland'"),
+}
+
+
+@pytest.mark.parametrize("time", ENDS.values(), ids=ENDS)
+def test_the_ends_of_what_a_time_can_be(
+    db: Database, redis: redis_py.Redis, run: Run, sweeper: Start, time: Time
+) -> None:
+    """The greatest, which an ORM writes for "never", keeps no other from being released; nor the least."""
+    table(db, time)
+    ends = ("294276-12-31 23:59:59.999999", "infinity", "4713-01-01 BC", "-infinity")
+    for id, at in enumerate(ends, start=1):
+        db.conn.execute(f"INSERT INTO holds VALUES (%s, '{at}')", (id,))
+    hold(db, time, 5, -1)
+    hold(db, time, 6, 600)
+    free = {1: "held", 2: "held", 3: "free", 4: "free", 5: "free", 6: "held"}
+    redis.zadd("{shop}:pending", {str(id): 1000 for id in range(1, 7)})
+    daemon = sweeper(env=queue(time), http=True)
+    wait_until(lambda: states(db) == free, 20, "what is due is released")
+    wait_until(lambda: redis.zscore("{shop}:pending", "6") not in (None, 1000), 20, "looked at")
+    assert daemon.http("/status")[0] == 200 and daemon.stop() == 0
+    assert [r for r in daemon.records if r["level"] == "ERROR"] == []
+    db.conn.execute("UPDATE holds SET status = 'held' WHERE id = 5")
+    for mode in ("--status", "--reconcile", "--once"):
+        done = run(mode, env=queue(time))
+        assert done.status == 0, done.stderr
+    assert states(db) == free
+
+
 def test_what_is_no_time_is_never_due_and_named(db: Database, run: Run, sweeper: Start) -> None:
     time = TIMES["ms"]
     table(db, time)
