@@ -157,7 +157,7 @@ static void test_forms(void **state)
     assert_true(queue_of(0)->deletes);
     expect_text(&queue_of(0)->released, NULL, 0);
     expect_text(&queue_of(0)->quantity, NULL, 0);
-    expect_text(&queue_of(0)->id, "id", 0);
+    expect_text(&queue_of(0)->id, "id", 1);
 
     /* Nothing is guessed: these are texts, whatever YAML's types would say. */
     expect_queues(
