@@ -42,9 +42,8 @@ struct health_report {
     const char *degraded_reason;       /* Redis's own words; NULL or "" when it is not */
     struct health_server postgres, redis;
 
-    bool sizes_known;
+    bool sizes_known, locked_known; /* the next three; the three behind these */
     int64_t pending, inflight, failed;
-    bool locked_known;
     size_t locked;          /* locked by others */
     int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */

@@ -22,9 +22,9 @@ enum fragment_wrap {
 };
 
 struct fragment {
-    enum fragment_wrap wrap;
     const struct queue_text *text; /* the queue's */
     const char *key;               /* "active" */
+    enum fragment_wrap wrap;
     int number;                    /* of `also`, from 1; else 0 */
 };
 

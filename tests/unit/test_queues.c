@@ -316,8 +316,10 @@ static void test_file(void **state)
 
     unsetenv("SWEEPER_QUEUES");
     setenv("SWEEPER_QUEUES_FILE", path, 1);
-    expect_refused("", strcat(strcpy(error, path), ":3: queue \"b\" is there twice, first in line "
-                                                   "2: give one of them another name"));
+    (void)snprintf(
+        error, sizeof(error),
+        "%s:3: queue \"b\" is there twice, first in line 2: give one of them another name", path);
+    expect_refused("", error);
     expect_variable_refused(
         "SWEEPER_QUEUES", "q: x",
         "SWEEPER_QUEUES_FILE: not allowed together with SWEEPER_QUEUES: set one "
