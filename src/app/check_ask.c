@@ -15,6 +15,7 @@
 
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (7 * SECOND_US)
+#define NAME_MAX_BYTES 64 /* with its end */
 
 #define SETTINGS                                                                                   \
     PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),         \
@@ -138,6 +139,64 @@ const char *check_key(const struct check_database *c, char *out, size_t size)
                          stock->keys[i].counter.text);
         used += n > 0 ? (size_t)n : 0;
     }
+    return out;
+}
+
+/* Whether SQL takes this name without quotes, as itself: neither folded nor a reserved word
+ * (PostgreSQL manual, appendix C). */
+static bool is_plain(const char *name)
+{
+    static const char reserved[] =
+        " all analyse analyze and any array as asc asymmetric authorization binary both case cast "
+        "check collate collation column concurrently constraint create cross current_catalog "
+        "current_date current_role current_schema current_time current_timestamp current_user "
+        "default deferrable desc distinct do else end except false fetch for foreign freeze from "
+        "full grant group having ilike in initially inner intersect into is isnull join lateral "
+        "leading left like limit localtime localtimestamp natural not notnull null offset on only "
+        "or order outer overlaps placing primary references returning right select session_user "
+        "similar some symmetric system_user table tablesample then to trailing true union unique "
+        "user using variadic verbose when where window with ";
+    char word[NAME_MAX_BYTES + 2];
+    size_t len = strlen(name);
+    snprintf(word, sizeof(word), " %s ", name);
+    return strspn(name, "0123456789") == 0 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == len &&
+           strstr(reserved, word) == NULL;
+}
+
+/* Adds a name as SQL takes it, and what stands before it; as far as there is room. */
+static void add_name(const struct check_database *c, const char *before, const char *name,
+                     char *out, size_t size)
+{
+    size_t used = strlen(out);
+    char *quoted = is_plain(name) ? NULL : pg_link_quote_ident(c->link, name);
+    snprintf(out + used, size - used, "%s%s", before, quoted != NULL ? quoted : name);
+    free(quoted);
+}
+
+const char *check_sql_table(const struct check_database *c, int i, char *out, size_t size)
+{
+    const struct queue_table *table = i == 0 ? &c->queue->table : &c->queue->stock.table;
+    out[0] = '\0';
+    if (table->schema != NULL)
+        add_name(c, "", table->schema, out, size);
+    add_name(c, table->schema != NULL ? "." : "", table->name, out, size);
+    return out;
+}
+
+const char *check_sql_name(const struct check_database *c, const char *name, char *out, size_t size)
+{
+    out[0] = '\0';
+    add_name(c, "", name, out, size);
+    return out;
+}
+
+const char *check_sql_key(const struct check_database *c, char *out, size_t size)
+{
+    const struct queue_stock *stock = &c->queue->stock;
+    out[0] = '\0';
+    for (int i = 0; i < stock->nkeys; i++)
+        add_name(c, i > 0 ? ", " : "", stock->keys[i].counter.text, out, size);
     return out;
 }
 

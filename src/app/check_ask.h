@@ -85,6 +85,13 @@ const char *check_table(const struct check_database *c, int i);
 /* "variant_id, warehouse_id": the columns of a counter's key. Returns out. */
 const char *check_key(const struct check_database *c, char *out, size_t size);
 
+/* The table number i, a column, the columns of a counter's key, as SQL takes them: in quotes where
+ * they need those. For statements that are to be pasted. Return out. */
+const char *check_sql_table(const struct check_database *c, int i, char *out, size_t size);
+const char *check_sql_name(const struct check_database *c, const char *name, char *out,
+                           size_t size);
+const char *check_sql_key(const struct check_database *c, char *out, size_t size);
+
 /* SQL of the file on one line, for sentences. Returns out. */
 const char *check_sql(const char *sql, char *out, size_t size);
 

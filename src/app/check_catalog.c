@@ -179,9 +179,11 @@ static bool check_kind(struct check_database *c, const struct pg_result *r, int 
                     foreign, table);
     else if (kind != '\0')
         check_wrong(c, table_of(c, i)->line,
-                    "%s is %s: a release locks rows by their place, which only a table has: let "
-                    "the search path find the table itself under this name",
-                    table, name);
+                    "%s is %s: a release locks rows by their place, which only a table has: %s",
+                    table, name,
+                    c->queue->file != NULL
+                        ? "name the table that it reads"
+                        : "let the search path find the table itself under this name");
     else
         say_missing(c, i, pg_result_text(r, i, ELSEWHERE));
     return false;
@@ -214,6 +216,7 @@ void check_tables(struct check_database *c)
 static void check_policies(struct check_database *c, const struct pg_result *r, int i)
 {
     const char *table = check_table(c, i), *role = c->role;
+    char sql_table[256];
     bool sees = is_true(r, i, SEES);
     const char *change = i == 0 && c->queue->deletes ? "DELETE" : "UPDATE";
     if (!sees || !is_true(r, i, MOVES))
@@ -221,7 +224,8 @@ static void check_policies(struct check_database *c, const struct pg_result *r, 
             c, table_of(c, i)->line,
             "row security of table %s is in force for role %s, and no policy lets it %s rows: "
             "CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
-            table, role, sees ? change : "see", table, role, role);
+            table, role, sees ? change : "see", check_sql_table(c, i, sql_table, sizeof(sql_table)),
+            role, role);
     else
         check_note("row security of table %s is in force for role %s (policies: %s): %s", table,
                    role, pg_result_text(r, i, POLICIES),
@@ -278,6 +282,7 @@ static void on_seen(struct check_database *c, const struct pg_result *r,
 {
     const struct mapping_types *types = statements_types(c->context->parts.statements);
     const bool hidden[] = {types->rows_hidden, types->counters_hidden};
+    char table[256];
     if (r == NULL)
         check_refused(c, "the question for rows that can be seen", answer);
     for (int i = 0; i < tables(c) && r != NULL; i++)
@@ -286,7 +291,8 @@ static void on_seen(struct check_database *c, const struct pg_result *r,
                 c, table_of(c, i)->line,
                 "role %s sees no row of table %s, which is not empty: its row security hides "
                 "them; CREATE POLICY sweeper ON %s TO %s USING (true), or ALTER ROLE %s BYPASSRLS",
-                c->role, check_table(c, i), check_table(c, i), c->role, c->role);
+                c->role, check_table(c, i), check_sql_table(c, i, table, sizeof(table)), c->role,
+                c->role);
     check_next(c);
 }
 

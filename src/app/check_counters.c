@@ -14,9 +14,11 @@
 static void on_doubled(struct check_database *c, const struct pg_result *r,
                        const struct pg_answer *answer)
 {
-    char key[256];
+    char key[256], sql_table[256], sql_key[512];
     const char *table = check_table(c, 1);
     check_key(c, key, sizeof(key));
+    check_sql_table(c, 1, sql_table, sizeof(sql_table));
+    check_sql_key(c, sql_key, sizeof(sql_key));
     if (r == NULL)
         check_refused(c, "the question for doubled counters", answer);
     else if (pg_result_rows(r) > 0)
@@ -25,13 +27,13 @@ static void on_doubled(struct check_database *c, const struct pg_result *r,
             "%s %s has %s rows in table %s%s: nobody can tell which of them holds its "
             "reservations, which are refused; leave one, and CREATE UNIQUE INDEX ON %s (%s)",
             key, pg_result_text(r, 0, 0), pg_result_text(r, 0, 1), table,
-            pg_result_rows(r) > 1 ? ", and others have several too" : "", table, key);
+            pg_result_rows(r) > 1 ? ", and others have several too" : "", sql_table, sql_key);
     else if (!c->stock_is_view)
         check_note(
             "no unique index of table %s keeps a key (%s) from having two rows, whatever else they "
             "hold and at any time: then its reservations would not be released; CREATE UNIQUE "
             "INDEX ON %s (%s)",
-            table, key, table, key);
+            table, key, sql_table, sql_key);
     check_next(c);
 }
 

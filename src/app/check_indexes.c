@@ -124,8 +124,9 @@ static bool indexes_all_expiries(const struct check_database *c)
 
 static void advise_due(const struct check_database *c)
 {
-    char active[512];
-    const char *table = check_table(c, 0), *expires = c->queue->expires_at.text;
+    char active[512], table[256], expires[132];
+    check_sql_table(c, 0, table, sizeof(table));
+    check_sql_name(c, c->queue->expires_at.text, expires, sizeof(expires));
     check_sql(c->queue->active.text, active, sizeof(active));
     if (strcmp(active, "true") == 0)
         check_note("an index for what is due makes the feed and the scans cheap: CREATE INDEX "
@@ -154,10 +155,11 @@ static void advise(struct check_database *c)
     if (!due)
         advise_due(c);
     if (state != NULL || (all && p->due.filtered))
-        check_note("an index on %s%s%s of %s has to be maintained by each release; with the one "
-                   "for what is due the sweeper needs neither",
-                   state != NULL ? state : "", state != NULL && all ? " and " : "",
-                   all ? expires : "", table);
+        check_note(
+            "an index on %s%s%s of %s is written by each release; beside the one for what is "
+            "due the sweeper has no use for it: drop it, unless the shop has",
+            state != NULL ? state : "", state != NULL && all ? " and " : "", all ? expires : "",
+            table);
     else if (by_id && by_key && due)
         check_ok("indexes: nothing to gain");
 }

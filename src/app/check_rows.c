@@ -71,7 +71,7 @@ static void on_values(struct check_database *c, const struct pg_result *r,
         check_wrong(
             c, q->active.line,
             "no row of table %s is active, %s, and nothing else is ever released; there are "
-            "%s of %s: the shop must call it so, or `active` must",
+            "%s of %s: write in `active` what the shop writes there",
             check_table(c, 0), active, list, c->columns);
     else if (used > 0)
         check_note("no row of table %s is active, %s now; there are %s", check_table(c, 0), active,
@@ -130,9 +130,10 @@ static void say_rows(struct check_database *c, const struct pg_result *r)
         check_wrong(
             c, q->expires_at.line,
             "%lld of %lld active rows of table %s have an %s that is no moment from 2001 to "
-            "9999 in %s: they are never due; `expires_unit` must be the other, ms or s",
+            "9999 in %s: they are never due; is it `expires_unit: %s`?",
             (long long)odd, (long long)active, table, q->expires_at.text,
-            q->expires_unit == QUEUE_EXPIRES_MS ? "milliseconds" : "seconds");
+            q->expires_unit == QUEUE_EXPIRES_MS ? "milliseconds" : "seconds",
+            q->expires_unit == QUEUE_EXPIRES_MS ? "s" : "ms");
     else if (odd > 0)
         check_note("%lld active rows of table %s have an %s that is no moment from 2001 to 9999: "
                    "they are never due",

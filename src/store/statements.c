@@ -277,15 +277,17 @@ static void load_free(struct load *load)
 
 /* "time zone not recognized" is all that the question can be refused for by its parameters. */
 #define SQLSTATE_PARAMETER "22023"
+#define ZONES ": a name of pg_timezone_names is wanted, such as Europe/Berlin"
 
 static void refuse(struct load *load, const struct pg_answer *answer)
 {
     const struct queue *queue = load->s->queue;
     char *error = load->error;
-    if (strcmp(answer->sqlstate, SQLSTATE_PARAMETER) == 0)
+    bool zone = strcmp(answer->sqlstate, SQLSTATE_PARAMETER) == 0;
+    if (zone)
         queue_place(queue, queue->time_zone.line, error, sizeof(load->error));
     size_t used = strlen(error);
-    snprintf(error + used, sizeof(load->error) - used, "%s", answer->message);
+    snprintf(error + used, sizeof(load->error) - used, "%s%s", answer->message, zone ? ZONES : "");
 }
 
 static void conclude(struct load *load)

@@ -100,6 +100,26 @@ def test_keys_that_are_unique(shop: Database, mode: Mode, sql: str) -> None:
     assert "UNIQUE" not in mode(FILE, "--check-config").stdout
 
 
+def test_advice_can_be_pasted(shop: Database, mode: Mode, role: str) -> None:
+    """Names that SQL folds, and those that are its words, stand in quotes; no others do."""
+    shop.conn.execute(
+        UNIQUE + 'ALTER TABLE stocks RENAME place TO "Place"; ALTER TABLE stocks RENAME TO "order";'
+        'CREATE SCHEMA "Shop"; ALTER TABLE "order" SET SCHEMA "Shop"; ALTER TABLE holds SET SCHEMA "Shop";'
+        'ALTER TABLE "Shop".holds RENAME ends_at TO "endsAt"; DROP INDEX "Shop".holds_due'
+    )
+    shop.conn.execute(f'GRANT USAGE ON SCHEMA "Shop" TO {role}')  # type: ignore[arg-type]
+    file = FILE.replace("table: holds", "table: Shop.holds").replace("table: stocks", "table: Shop.order")
+    file = file.replace("ends_at", "endsAt").replace("place: place", "place: Place")
+    said = verdicts(mode(file, "--check-config"), "note")
+    advice = [note[note.index("CREATE ") :] for note in said if "CREATE " in note]
+    assert advice == [
+        'CREATE UNIQUE INDEX ON "Shop"."order" (variant, "Place")',
+        """CREATE INDEX CONCURRENTLY ON "Shop".holds ("endsAt") WHERE state = 'HELD'""",
+    ]
+    for statement in advice:
+        shop.conn.execute(statement)  # type: ignore[arg-type]
+
+
 # The mistake in the database, or that of the file (a line and what stands there); the line that is named,
 # and the words of the sentence.
 Change = tuple[str, str]
@@ -371,7 +391,7 @@ def test_times_in_another_unit(mode: Mode, shop: Database) -> None:
         assert done.status == status, done.stdout
         if status == 1:
             (failure,) = verdicts(done, "FAIL")
-            assert "2 of 2 active rows" in failure and "`expires_unit`" in failure and "shop.yaml:4: " in failure
+            assert "2 of 2 active rows" in failure and "`expires_unit: ms`" in failure and "shop.yaml:4: " in failure
 
 
 def test_several_queues(mode: Mode, shop: Database) -> None:

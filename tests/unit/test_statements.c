@@ -297,7 +297,8 @@ static void test_a_question_that_is_refused_for_its_zone(void **state)
                                 .sqlstate = "22023",
                                 .table = ""};
     asked[0].cb(asked[0].arg, &a);
-    assert_string_equal(said, "shop.yaml:7: time zone \"Mars\" not recognized");
+    assert_string_equal(said, "shop.yaml:7: time zone \"Mars\" not recognized: a name of "
+                              "pg_timezone_names is wanted, such as Europe/Berlin");
     assert_string_equal(statements_problem(of_file), said);
     statements_free(of_file);
 }
