@@ -182,7 +182,7 @@ static bool check_kind(struct check_database *c, const struct pg_result *r, int 
                     "%s is %s: a release locks rows by their place, which only a table has: %s",
                     table, name,
                     c->queue->file != NULL
-                        ? "name the table that it reads"
+                        ? "name the table itself"
                         : "let the search path find the table itself under this name");
     else
         say_missing(c, i, pg_result_text(r, i, ELSEWHERE));
