@@ -34,8 +34,10 @@ void health_judge(struct health_report *r, const char *unusable)
 {
     int64_t overdue_us = health_overdue_us(r);
     assert(overdue_us >= 0);
+    /* A first attempt that has not failed is no outage. */
+    bool connecting = r->starting && !r->postgres.up && r->postgres.error[0] == '\0';
     r->ready = false;
-    if (!r->postgres.up)
+    if (!r->postgres.up && !connecting)
         snprintf(r->reason, sizeof(r->reason), "Postgres is out of reach%s%s",
                  r->postgres.error[0] != '\0' ? ": " : "", r->postgres.error);
     else if (unusable[0] != '\0')

@@ -133,7 +133,15 @@ static void reasons_in_order(void **state)
     r.starting = r.stopping = true;
     health_judge(&r, "");
     assert_string_equal(r.reason, "stopping");
-    r.postgres.up = false;
+    r.stopping = r.postgres.up = false; /* it has not failed yet */
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason, "starting");
+    r.postgres.error = "refused";
+    health_judge(&r, "");
+    assert_string_equal(r.reason, "Postgres is out of reach: refused");
+    r.postgres.error = "";
+    r.starting = false;
     health_judge(&r, "");
     assert_string_equal(r.reason, "Postgres is out of reach");
     r = healthy(); /* to the second it is on time */
