@@ -1,6 +1,7 @@
 /* The grants that a queue needs. */
 #include "app/show_grants.h"
 
+#include "app/statement_names.h"
 #include "config/queue.h"
 #include "link/pg_link.h"
 #include "store/assignments.h"
@@ -86,6 +87,25 @@ static const char *read_table(const char *line)
     return table != NULL && strchr(line, ':') == NULL ? table + strlen(" on ") : NULL;
 }
 
+/* Each sequence of the plan once. */
+static void grant_sequences(const struct pg_result *plan, const char *role)
+{
+    const char *said[16];
+    size_t n = 0;
+    int len;
+    for (int i = 0; i < pg_result_rows(plan); i++)
+        for (const char *line = pg_result_text(plan, i, 0), *name;
+             (name = statement_sequence(&line, &len)) != NULL;) {
+            bool known = false;
+            for (size_t k = 0; k < n; k++)
+                known = known || strncmp(said[k], name, (size_t)len + 1) == 0;
+            if (known || n == sizeof(said) / sizeof(said[0]))
+                continue;
+            said[n++] = name;
+            printf("GRANT USAGE ON SEQUENCE %.*s TO %s;\n", len, name, role);
+        }
+}
+
 void show_grants_of_plan(const struct pg_result *plan, const char *role)
 {
     static const struct {
@@ -111,4 +131,5 @@ void show_grants_of_plan(const struct pg_result *plan, const char *role)
         if (table != NULL)
             grant(locks ? "SELECT, UPDATE" : "SELECT", table, role);
     }
+    grant_sequences(plan, role);
 }

@@ -48,8 +48,8 @@ const char *statement_next(const struct statements *s, int *which)
 {
     const struct mapping_types *types = statements_types(s);
     for (; *which < STATEMENT_COUNT; (*which)++) {
-        const char *text = statements_text(s, (enum statement)*which);
-        if (statement_is_used((enum statement)*which, types, text))
+        const char *text = statements_text(s, (enum statement) * which);
+        if (statement_is_used((enum statement) * which, types, text))
             return text;
     }
     int also = *which - STATEMENT_COUNT;
@@ -80,11 +80,24 @@ static int count_params(const char *sql)
 
 char *statement_explain(const char *text, int *nparams)
 {
-    static const char verb[] = "EXPLAIN (COSTS OFF) ";
+    static const char verb[] = "EXPLAIN (VERBOSE, COSTS OFF) ";
     size_t size = sizeof(verb) + strlen(text);
     char *sql = malloc(size);
     *nparams = count_params(text);
     if (sql != NULL)
         snprintf(sql, size, "%s%s", verb, text);
     return sql;
+}
+
+const char *statement_sequence(const char **line, int *len)
+{
+    static const char call[] = "nextval('", cast[] = "'::regclass)";
+    const char *name = strstr(*line, call);
+    const char *end = name != NULL ? strstr(name, cast) : NULL;
+    if (end == NULL)
+        return NULL;
+    name += strlen(call);
+    *line = end;
+    *len = (int)(end - name);
+    return name;
 }

@@ -469,7 +469,8 @@ ALSO = FILE + """\
 """
 ORDERS = """
     CREATE TABLE orders (id bigint PRIMARY KEY, state text); INSERT INTO orders VALUES (5, 'OPEN');
-    CREATE TABLE events (of_order bigint PRIMARY KEY, n int DEFAULT 1);
+    CREATE TABLE events (of_order bigint PRIMARY KEY, n int DEFAULT 1, line serial,
+        row_id bigint GENERATED ALWAYS AS IDENTITY);
     CREATE TABLE desks (order_id bigint);
 """
 
@@ -487,8 +488,15 @@ def test_what_also_needs(shop: Database, mode: Mode, role: str) -> None:
     (failure,) = verdicts(done, "FAIL")
     assert "statement 1 of `also` is refused: permission denied for table orders" in failure
     assert f"shop.yaml:{line_of(ALSO, '    - |')}: " in failure
+    numbers = [grant for grant in for_also if "SEQUENCE" in grant]
+    assert numbers == [f"GRANT USAGE ON SEQUENCE events_line_seq TO {me};"]
     for grant in for_also:
-        shop.conn.execute(grant.replace(f" TO {me};", f" TO {role};"))
+        if grant not in numbers:
+            shop.conn.execute(grant.replace(f" TO {me};", f" TO {role};"))
+    (failure,) = verdicts(mode(ALSO, "--check-config", dsn=dsn_of(shop)), "FAIL")
+    needed = failure[failure.index("GRANT ") :]
+    assert "statement 2 of `also` takes a number from" in failure and "events_line_seq" in needed
+    shop.conn.execute(needed)  # type: ignore[arg-type]
     well = mode(ALSO, "--check-config", dsn=dsn_of(shop))
     assert well.status == 0, (well.stdout, for_also)
     rehearsed = mode(ALSO, "--rehearse", "1", dsn=dsn_of(shop))
