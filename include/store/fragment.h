@@ -25,7 +25,7 @@ struct fragment {
     const struct queue_text *text; /* the queue's */
     const char *key;               /* "active" */
     enum fragment_wrap wrap;
-    int number;                    /* of `also`, from 1; else 0 */
+    int number; /* of `also`, from 1; else 0 */
 };
 
 #define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX)
