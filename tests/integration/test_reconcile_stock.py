@@ -28,6 +28,7 @@ def test_stock_is_reported(db: Any, redis: Any, found: Check) -> None:
     assert report == [
         {
             "kind": "stockDrifted",
+            "queue": "reservations",
             "productId": products[1],
             "expected": {"totalStock": 100, "availableStock": 100, "reservedStock": 0},
             "found": {"totalStock": 100, "availableStock": 97, "reservedStock": 3},

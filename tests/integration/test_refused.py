@@ -99,7 +99,7 @@ def test_refused_and_healed(
     assert kept[1]["firstFailedAt"] <= kept[1]["lastFailedAt"]
     assert 1000 <= kept[1]["retryAt"] - kept[1]["lastFailedAt"] <= 2000
     now_ms = float(db.value("SELECT extract(epoch FROM now()) * 1000"))  # type: ignore[arg-type]
-    assert now_ms - 20_000 < kept[1]["lastFailedAt"] < now_ms + 1
+    assert now_ms - 20_000 < kept[1]["lastFailedAt"] < now_ms + 1000  # a clock that is estimated
     assert redis.zscore(PENDING, refused) == kept[1]["retryAt"]
     db.conn.execute(fix)
     wait_until(lambda: shop.count_status(db, "released") == 41, 20, "healed")
