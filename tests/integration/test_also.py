@@ -198,7 +198,8 @@ def test_many_rows_of_one_id(open_shop: Open, db: Database) -> None:
         " SELECT 1, 1, 'w1', 1, now() AT TIME ZONE 'UTC' - interval '1 s' FROM generate_series(1, 20000);"
         "UPDATE stocks SET quantity_reserved = 20000 WHERE variant_id = 1"
     )
-    assert shop.once(env={"SWEEPER_LOCK_TIMEOUT": "1s"}).status == 0  # ten of these for `also`
+    # The time of `also` is ten of these: 20,000 rows take long on a machine that is busy.
+    assert shop.once(env={"SWEEPER_LOCK_TIMEOUT": "900ms"}).status == 0
     assert db.value("SELECT count(*) FROM outbox") == 20000
 
 
@@ -301,8 +302,14 @@ def test_two_sweepers_and_kills(open_shop: Open, db: Database, sweeper: Start) -
     stop = threading.Event()
 
     def kill_backends() -> None:
+        left = "SELECT count(*) FROM holds WHERE reservation_status = 'active'"
+        before = None
         with psycopg.connect(db.dsn, autocommit=True) as conn:
             while not stop.wait(0.25):
+                active = conn.execute(left).fetchone()
+                if active == before:
+                    continue  # a busy machine: nobody has had the time to release anything since
+                before = active
                 conn.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND application_name LIKE 'reservation-sweeper%'"
