@@ -18,6 +18,7 @@
 #include "app/http_routes.h"
 #include "app/proof.h"
 #include "app/queue_run.h"
+#include "app/readings.h"
 #include "app/servers.h"
 #include "base/log.h"
 #include "base/time_units.h"
@@ -33,19 +34,13 @@
 
 #define HAND_BACK_US (2 * SECOND_US) /* for what was abandoned */
 
-/* A file as it was read once. */
-struct reading {
-    struct reading *next;
-    struct config config;
-};
-
 enum phase { IDLE, PROVING, HOLDING, STOPPING, CLOSED };
 
 struct reload {
     struct reload_options options;
     enum phase phase;
     bool again;               /* another signal has come meanwhile */
-    struct reading *readings; /* the one under way is the first */
+    struct readings readings; /* the one under way is the latest */
     struct queue_runs next;   /* to be served: those that stay, and new ones */
     struct proof *proof;
     int proving; /* which of the file's queues */
@@ -77,46 +72,6 @@ static struct queue_run *unchanged(const struct reload *r, const struct config *
     return q != NULL && config_queue_same(queue_run_config(q), config) ? q : NULL;
 }
 
-static bool is_of(const struct reading *reading, const struct config *config)
-{
-    for (int i = 0; i < config_queues(&reading->config); i++)
-        if (config_queue(&reading->config, i) == config)
-            return true;
-    return false;
-}
-
-static bool is_used(const struct reload *r, const struct reading *reading)
-{
-    const struct queue_runs *queues = r->options.queues;
-    for (int i = 0; i < queues->n; i++)
-        if (is_of(reading, queue_run_config(queues->all[i])))
-            return true;
-    for (const struct database *d = r->options.servers->databases; d != NULL; d = d->next)
-        if (is_of(reading, d->config))
-            return true;
-    return false;
-}
-
-static void reading_free(struct reading *reading)
-{
-    config_reload_clear(&reading->config);
-    free(reading);
-}
-
-static void free_unused(struct reload *r)
-{
-    struct reading **at = &r->readings;
-    while (*at != NULL) {
-        struct reading *reading = *at;
-        if (is_used(r, reading)) {
-            at = &reading->next;
-        } else {
-            *at = reading->next;
-            reading_free(reading);
-        }
-    }
-}
-
 /* Drops what was made for a list that is not served. */
 static void drop_next(struct reload *r)
 {
@@ -127,7 +82,7 @@ static void drop_next(struct reload *r)
             queue_run_free(r->next.all[i]);
     free(r->next.all);
     r->next = (struct queue_runs){0};
-    free_unused(r);
+    readings_free_unused(&r->readings, r->options.queues, r->options.servers);
 }
 
 static void end(struct reload *r)
@@ -254,7 +209,7 @@ static void on_held(void *arg)
 /* Makes the list to be served. Returns 0, or -1: out of memory or descriptors. */
 static int make_next(struct reload *r)
 {
-    const struct config *fresh = &r->readings->config;
+    const struct config *fresh = readings_latest(&r->readings);
     int n = config_queues(fresh);
     r->next.all = calloc((size_t)n, sizeof(struct queue_run *));
     if (r->next.all == NULL || !enough_files(fresh, n))
@@ -311,7 +266,7 @@ static void on_proved(void *arg, const char *error)
 
 static void prove_next(struct reload *r)
 {
-    const struct config *fresh = &r->readings->config;
+    const struct config *fresh = readings_latest(&r->readings);
     while (r->proving < config_queues(fresh) &&
            unchanged(r, config_queue(fresh, r->proving)) != NULL)
         r->proving++;
@@ -334,15 +289,9 @@ void reload_begin(struct reload *r)
     if (r->again)
         return;
     timer_clear(r->turn);
-    struct reading *reading = calloc(1, sizeof(*reading));
-    if (reading == NULL) {
-        refuse(r, "out of memory");
-    } else if (config_reload(&reading->config, r->options.config, error, sizeof(error)) != 0) {
-        reading_free(reading);
+    if (readings_add(&r->readings, r->options.config, error, sizeof(error)) != 0) {
         refuse(r, error);
     } else {
-        reading->next = r->readings;
-        r->readings = reading;
         r->phase = PROVING;
         r->proving = 0;
         prove_next(r);
@@ -389,10 +338,7 @@ void reload_free(struct reload *r)
 {
     if (r == NULL)
         return;
-    for (struct reading *reading = r->readings, *next; reading != NULL; reading = next) {
-        next = reading->next;
-        reading_free(reading);
-    }
+    readings_clear(&r->readings);
     timer_free(r->turn);
     timer_free(r->grace);
     free(r);
