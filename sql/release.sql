@@ -400,14 +400,11 @@ WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
 
 -- ---- What is told to the statements that follow in the transaction
 
---@ noted if meddled also
+--@ noted if also
 {changes_noted} + {holds_noted}
 
 --@ noted if meddled
 {changes_noted}
-
---@ noted if also
-{holds_noted}
 
 --@ noted
 0
@@ -420,7 +417,7 @@ WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
 'rows', (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT f.rs$n), '[]') FROM rs$flipped f),
  'counters', {counters_noted})::pg_catalog.text, true)))
 
---@ counters_noted if counters
+--@ counters_noted if counters meddled
 (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(
 m.rs$free + m.rs$units, m.rs$held - m.rs$units, {m_key_texts})), '[]')
  FROM rs$moved m WHERE m.rs$counters > 0)

@@ -1,5 +1,5 @@
--- After sql/release.sql, in its transaction, where triggers or rules of the shop's may have changed
--- again what it changed: it fails, as that does, when a released reservation has an active row, or
+-- After sql/release.sql, in its transaction, where triggers or rules of the shop's, or statements of
+-- `also`, may have changed again what it changed: it fails, as that does, when a released reservation has an active row, or
 -- a counter is not what the release made of it. What somebody else committed meanwhile is not seen:
 -- rows and counters are locked.
 --
@@ -7,7 +7,8 @@
 -- Answer: no row
 --
 -- What the release noted (`changes_noted` there) is a setting of the transaction: rows, the
--- positions in $1 of what was released; counters, of each its new values (free, held), then its key.
+-- positions in $1 of what was released; counters, of each its new values (free, held), then its key. Of
+-- tables without triggers and rules there are none: what `also` does to a counter is the operator's word.
 WITH rs$note AS MATERIALIZED (
     SELECT pg_catalog.current_setting('reservation_sweeper.released')::pg_catalog.jsonb AS rs$told
 )
@@ -28,10 +29,16 @@ SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
  LIMIT 1
 
 --@ active_again if deletes
-': a row of the id is active after it was deleted: a trigger or a rule of the shop''s has put it there'
+': a row of the id is active after it was deleted: ' || {by_whom} || ' has put it there'
 
 --@ active_again
-': the row is still active after `released`: a trigger or a rule of the shop''s has made it so'
+': the row is still active after `released`: ' || {by_whom} || ' has made it so'
+
+--@ by_whom if also
+'a statement of `also`, a trigger or a rule of the shop''s'
+
+--@ by_whom
+'a trigger or a rule of the shop''s'
 
 --@ of_the_key if counters
 ' (product ' || coalesce({v_key_text}, 'NULL') || ')'

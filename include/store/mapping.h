@@ -89,6 +89,10 @@ bool mapping_allows_bulk(const struct mapping_types *types);
  * table. */
 bool mapping_allows_backlog(const struct mapping_types *types);
 
+/* Whether something of the shop's runs in a release behind its statement, and may change what that
+ * changed: triggers, rules, `also`. Then it is looked at once more (sql/release_check.sql). */
+bool mapping_looks_again(const struct mapping_types *types);
+
 /* Whether nothing stands between an UPDATE of the two tables and the rows that it means: then the
  * release can do with its lean form (sql/release.sql). */
 bool mapping_allows_lean(const struct mapping_types *types);

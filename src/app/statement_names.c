@@ -41,7 +41,7 @@ const char *statement_name(enum statement which)
 
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)
 {
-    return text[0] != '\0' && (which != STATEMENT_RELEASE_CHECK || types->meddled);
+    return text[0] != '\0' && (which != STATEMENT_RELEASE_CHECK || mapping_looks_again(types));
 }
 
 const char *statement_next(const struct statements *s, int *which)

@@ -10,7 +10,7 @@ enum commit_wait commit_wait_judge(bool synchronous, enum pg_session session,
 {
     if (synchronous)
         return COMMIT_AS_SERVER;
-    if (types->meddled || types->queue->nalso > 0)
+    if (mapping_looks_again(types))
         return COMMIT_MEDDLED;
     switch (session) {
     case PG_SESSION_OURS:

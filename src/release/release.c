@@ -333,7 +333,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
         n_queries = add_also(options->statements, queries, n_queries, also_params);
     if (explaining && types->deferred)
         queries[n_queries++] = (struct ask_query){.sql = early_sql};
-    if (explaining && types->meddled)
+    if (explaining && mapping_looks_again(types))
         queries[n_queries++] = (struct ask_query){
             .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params, .often = small};
     if (options->rehearsal != NULL)

@@ -71,6 +71,11 @@ void mapping_use_bytes(struct mapping_types *types)
         types->id_kind = ID_BYTES;
 }
 
+bool mapping_looks_again(const struct mapping_types *types)
+{
+    return types->meddled || types->queue->nalso > 0;
+}
+
 bool mapping_allows_lean(const struct mapping_types *types)
 {
     return mapping_allows_bulk(types) && !types->rows_hidden && !types->rows_divided &&

@@ -92,6 +92,23 @@ def test_an_order_expires_with_its_last_hold(open_shop: Open) -> None:
     assert shop.db.query("SELECT key, held FROM counters_seen WHERE held > 0") == [(1, 2)]
 
 
+def test_one_that_makes_a_row_active_again(open_shop: Open) -> None:
+    """It would be given back for ever. There are no triggers that would have it looked at."""
+    shop = open_shop(
+        "UPDATE holds h SET reservation_status = 'active' FROM {released} x WHERE h.order_id = x.id AND x.id = 2"
+    )
+    shop.counters(1)
+    for id in (1, 2, 3):
+        order(shop, id, 1)
+    for _ in range(2):
+        done = shop.once()
+        refused = done.record("Postgres refused to release a reservation")
+        assert (done.status, refused["reservationId"], refused["sqlstate"]) == (1, "2", "RS002")
+        assert "active after `released`: a statement of `also`" in refused["error"]
+        assert shop.active() == {2: 1}
+        assert shop.db.value("SELECT held FROM counters_seen WHERE key = 1") == 2
+
+
 def test_what_was_kept_back_is_not_told(open_shop: Open) -> None:
     """Locked, extended or settled meanwhile: nothing of it, and an empty relation where all are."""
     shop = open_shop(
