@@ -102,7 +102,7 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
         NO_STATUS_RULES + HELD.replace("'active'", "'HELD'"),
         ("no row", "status = 'active'", "'HELD' (2)"),
     ),
-    "states in capitals": (
+    "states-in-capitals": (
         NO_STATUS_RULES + HELD.replace("'active'", "CASE n WHEN 1 THEN 'ACTIVE' ELSE 'released' END"),
         ("'ACTIVE' (1)", "'released' (1)"),
     ),
