@@ -115,20 +115,20 @@ static int refuse_syntax(struct queue_source *s)
 }
 
 /* What YAML can do and a queues file must not, since it would give a value that does not stand
- * there. `at` is where the item begins: an empty tag is no part of the event. */
+ * there. */
 static int refuse_property(const struct queue_source *s, const char *anchor, const char *tag,
-                           size_t at, int line)
+                           int line)
 {
     if (anchor != NULL)
         return queue_source_fail(s, line,
                                  "\"&%.60s\" is an anchor, which is not allowed here: a value that "
                                  "begins with & is to be quoted; SQL: write it as a | block",
                                  anchor);
-    if (tag != NULL || (at < s->len && s->text[at] == '!'))
+    if (tag != NULL)
         return queue_source_fail(s, line,
                                  "\"%.60s\" is a tag, which is not allowed here: a value that "
                                  "begins with ! is to be quoted; SQL: write it as a | block",
-                                 tag == NULL ? "!" : tag);
+                                 tag);
     return 0;
 }
 
@@ -144,9 +144,8 @@ static int take_text(struct queue_source *s, struct queue_item *item)
 {
     const yaml_event_t *e = &s->event;
     yaml_scalar_style_t style = e->data.scalar.style;
-    size_t start = byte_of(s, e->start_mark.index);
     if (refuse_property(s, (const char *)e->data.scalar.anchor, (const char *)e->data.scalar.tag,
-                        start, item->line) != 0)
+                        item->line) != 0)
         return -1;
     item->kind = QUEUE_ITEM_TEXT;
     item->text = (const char *)e->data.scalar.value;
@@ -166,8 +165,7 @@ static int take_collection(struct queue_source *s, struct queue_item *item)
     const yaml_char_t *anchor =
         mapping ? e->data.mapping_start.anchor : e->data.sequence_start.anchor;
     const yaml_char_t *tag = mapping ? e->data.mapping_start.tag : e->data.sequence_start.tag;
-    size_t at = byte_of(s, e->start_mark.index);
-    if (refuse_property(s, (const char *)anchor, (const char *)tag, at, item->line) != 0)
+    if (refuse_property(s, (const char *)anchor, (const char *)tag, item->line) != 0)
         return -1;
     item->kind = mapping ? QUEUE_ITEM_MAPPING : QUEUE_ITEM_LIST;
     return 0;

@@ -54,6 +54,7 @@ static void test_refused(void **state)
         {Q "  id:\n", ":3: id has no value", "out"},
         {Q "  active: !done x\n", ":3: \"!done\" is a tag", BLOCK},
         {Q "  active: ! x\n", ":3: \"!\" is a tag", BLOCK},
+        {Q "  stock: ! {free: x}\n", ":3: \"!\" is a tag", BLOCK},
         {Q "  active: !!str x\n", ":3: \"tag:yaml.org,2002:str\" is a tag", BLOCK},
         {Q "  active: &a x\n", ":3: \"&a\" is an anchor", BLOCK},
         {"q: &a\n  table: t\n", ":1: \"&a\" is an anchor", BLOCK},
