@@ -45,7 +45,7 @@ def prepare_explained(db: Database, run: Run, *, by_places: bool) -> None:
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)
-        texts = re.findall(r"EXPLAIN \(COSTS OFF\) (.*?)\n\d{4}-", log.read(), re.DOTALL)
+        texts = re.findall(r"EXPLAIN \([^)]*\) (.*?)\n\d{4}-", log.read(), re.DOTALL)
     (text,) = {one for one in texts if "alone AS" in one and ("$4" in one) == by_places}
     db.conn.execute(f"PREPARE {'by_places' if by_places else 'release'} AS {text}")
 
