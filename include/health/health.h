@@ -39,21 +39,21 @@ struct health_report {
     bool ready;
     char reason[PG_REASON_SIZE + 128]; /* when not ready */
     bool degraded;                     /* Redis cannot be used: releases go on from Postgres */
-    const char *degraded_reason;       /* Redis's own words; NULL or "" when it is not */
+    bool stopping;
+    bool starting;               /* too early to say, and for too short a time to mind */
+    bool sizes_known;            /* pending, inflight, failed */
+    bool locked_known;           /* what is locked */
+    bool overdue_known;          /* whether anything is; else overdue_unknown says why not */
+    const char *degraded_reason; /* Redis's own words; NULL or "" when it is not */
     struct health_server postgres, redis;
 
-    bool sizes_known, locked_known; /* the next three; the three behind these */
     int64_t pending, inflight, failed;
     size_t locked;          /* locked by others */
     int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
     const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
-    bool stopping;
-    bool starting; /* too early to say, and for too short a time to mind */
-
-    bool overdue_known;          /* whether anything is; else the reason why not: */
-    const char *overdue_unknown; /* the last error, "" for none */
+    const char *overdue_unknown; /* the last error then, "" for none */
     int64_t silent_us;           /* for how long it has not been known; 0: that is not known */
 
     int64_t now_us;           /* 0: not known */
