@@ -201,7 +201,8 @@ def test_a_sweep_of_which_one_fails(db: Database, redis: redis_py.Redis, sweeper
     found = json.loads(body)
     assert status == 503 and "Postgres is out of reach" in found["error"]
     assert found["cleanedCount"] == 2 and found["queues"] == {"first": 2, "second": 0}
-    wait_until(lambda: daemon.find("Cleanup job completed"), 10, "it is said")
+    for message in ("Cleanup job completed", "Cleanup job failed"):  # of one stream and of the other
+        daemon.wait_for_record(message)
     assert set(about(daemon, "Cleanup job failed")) == {"second"}
     assert [r["cleanedCount"] for r in daemon.find("Cleanup job completed")] == [2]
 
