@@ -236,11 +236,14 @@ AND r.{id} IS NOT NULL
 --@ and_not_endless
 
 --@ and_no_endless_row
--- Only ids of which no active row lacks an expiry.
-AND NOT EXISTS (SELECT FROM {reservations} r
-                       WHERE r.{id} = d.rs$id
-                         AND {row_is_endless}
-                         AND {active})
+-- Only ids of which no active row lacks an expiry. One look-up by key for each row that is due, and by
+-- nothing else (OFFSET 0): of a table that was never analyzed the planner would compare each row with each
+-- that has no end, and where there are very many of those, hash them all for the few that are due.
+AND NOT EXISTS (SELECT FROM (SELECT {row_is_endless} AS rs$endless, {active} AS rs$active
+                                    FROM {reservations} r
+                                   WHERE r.{id} = d.rs$id
+                                  OFFSET 0) x
+                       WHERE x.rs$endless AND x.rs$active)
 
 -- p.rs$at: when it is due, in microseconds since the epoch (what lies before it: 0), and in seconds
 

@@ -197,14 +197,10 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 
 static int send(struct pages *p)
 {
-    /* What is late is wanted soon: a table that somebody holds locked is said, not waited for.
-     * A first page is of all that is due: beside ids that never are due (and_no_endless_row) it is
-     * hashed, where of a table that was never analyzed each row would be compared with each. That
-     * rule's price, which is no cost, is nothing to compile for. */
+    /* What is late is wanted soon: a table that somebody holds locked is said, not waited for. */
     static const char settings[] =
-        PG_SETTINGS_4(PG_SET("statement_timeout", "'20s'"), PG_SET("lock_timeout", "$1"),
-                      PG_SET("enable_nestloop", "$2"), PG_SET("jit", "'off'"));
-    const char *set[] = {p->want_late > 0 ? "5s" : "0", p->after_us > 0 ? "on" : "off"};
+        PG_SETTINGS_2(PG_SET("statement_timeout", "'20s'"), PG_SET("lock_timeout", "$1"));
+    const char *lock_timeout[] = {p->want_late > 0 ? "5s" : "0"};
     char from[32], ahead[32], after[32], size[16], most[16];
     const char *late[] = {"1000000", most};
     /* What lies before the last page's end has been read, so the index need not be asked for it
@@ -223,7 +219,7 @@ static int send(struct pages *p)
                             p->want_places ? "t" : "f"};
     enum statement which = p->after_us > 0 ? STATEMENT_DUE_ROWS_NEXT : STATEMENT_DUE_ROWS;
     const struct ask_query queries[] = {
-        {.sql = settings, .nparams = 2, .params = set, .often = true},
+        {.sql = settings, .nparams = 1, .params = lock_timeout, .often = true},
         {.statement = which, .nparams = 6, .params = params, .often = true},
         {.statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = late},
     };
