@@ -37,11 +37,11 @@ def prepare_release(db: Database) -> None:
     prepare_sent(db, "release", r"WITH rs\$seen AS", "--once", "--redis-url", "redis://127.0.0.1:1")
 
 
-def prepare_explained(db: Database, run: Run, *, by_places: bool) -> None:
+def prepare_explained(db: Database, run: Run, *settings: str, by_places: bool) -> None:
     """The bulk release, or the backlog's by places, as --check-config explains it."""
     db.conn.execute(f"ALTER DATABASE {db.name} SET log_statement = 'all'")
     seen = db.server.log_file.stat().st_size
-    run("--check-config")
+    run("--check-config", *settings)
     db.conn.execute(f"ALTER DATABASE {db.name} RESET log_statement")
     with open(db.server.log_file, encoding="utf-8", errors="replace") as log:
         log.seek(seen)

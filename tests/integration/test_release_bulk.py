@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +17,18 @@ from harness.sweeper import Run
 
 RELEASES = ("SELECT pg_advisory_xact_lock(1920169843)", None)  # docs/ARCHITECTURE.md
 COUNTERS_MS, OTHERS_MS = 100, 20_000
+LEAVES_IT_ACTIVE = """
+shop:
+  table: inventory_reservations
+  quantity: quantity
+  active: status = 'active'
+  released: updated_at = now()
+  stock:
+    table: inventory
+    key: {product_id: product_id}
+    free: available_stock
+    held: reserved_stock
+"""
 
 
 def test_the_times_it_is_sent_with(db: Database) -> None:
@@ -38,6 +51,18 @@ def test_it_waits_for_a_counter_but_shortly(db: Database, run: Run) -> None:
             release_in_bulk(db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS)
         assert COUNTERS_MS <= (time.monotonic() - start) * 1000 < OTHERS_MS / 2
     assert release_in_bulk(db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS) == 3
+    shop.check_stock_adds_up(db)
+
+
+def test_what_stays_active_fails_it(db: Database, run: Run, tmp_path: Path) -> None:
+    """Else its units would be given back again and again. A pass tries places first, and never comes here."""
+    file = tmp_path / "shop.yaml"
+    file.write_text(LEAVES_IT_ACTIVE, encoding="utf-8")
+    product = shop.add_product(db)
+    ids = [shop.reserve(db, {product: 1}, ttl_s=-1) for _ in range(3)]
+    prepare_explained(db, run, "--queues", str(file), by_places=False)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        release_in_bulk(db, *ids, counters_ms=COUNTERS_MS, others_ms=OTHERS_MS)
     shop.check_stock_adds_up(db)
 
 

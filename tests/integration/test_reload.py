@@ -346,11 +346,13 @@ def test_the_outage_of_a_queue_that_goes_is_over(
 ) -> None:
     """Rights of one queue's keys are missing in Redis: with it the outage goes."""
     redis.set("{second}:pending", "no sorted set")
-    served = Served(tmp_path / "shop.yaml", sweeper, queue(), queue("second"))
+    second = queue("second", "database: OTHER")  # of other counters: the first one is as it was
+    served = Served(tmp_path / "shop.yaml", sweeper, queue(), second, OTHER_DATABASE_URL=db.dsn)
     record = served.daemon.wait_for_record("Redis refuses", 20)
     assert record["queue"] == "second" and readyz(served.daemon)[1]["degraded"] is True
     served.read_anew(queue())
-    served.daemon.wait_for_record("Redis is back")
+    messages = [r["message"] for r in served.daemon.records]
+    assert any("Redis is back" in m for m in messages[: messages.index("Reloaded")]), "with it, not later"
     wait_until(lambda: readyz(served.daemon)[1].get("degraded", False) is False, 20, "on time")
 
 
