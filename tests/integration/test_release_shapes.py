@@ -484,6 +484,7 @@ def test_a_right_that_is_missing(open_shop: Open) -> None:
 def test_numbers_that_are_no_times(open_shop: Open) -> None:
     """Seconds among milliseconds, and the largest number, are never due, nor is what has such a row."""
     shop = open_shop(EPOCH)
+    shop.prepare()
     shop.counters(1)
     for id in range(1, 6):
         shop.hold(id)
@@ -496,6 +497,7 @@ def test_numbers_that_are_no_times(open_shop: Open) -> None:
     assert done.record("Cleanup job completed")["cleanedCount"] == 0
     assert done.status == 0 and not [r for r in done.records if "refuse" in r["message"]]
     assert len(shop.active()) == 5
+    assert shop.release(1, 2, 3, 4, 5) == ["not due"] * 6  # by their ids, as Redis knows them
     prepare = "UPDATE holds SET until = (extract(epoch FROM now()) * 1000)::bigint - 1 WHERE id = 3"
     shop.db.conn.execute(prepare)
     assert shop.once().record("Cleanup job completed")["cleanedCount"] == 1
