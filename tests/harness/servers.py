@@ -17,6 +17,7 @@ import psycopg
 import redis as redis_py
 
 from . import process
+from .in_memory import folder as folder_in_memory
 from .poll import wait_until, within
 
 START_TIMEOUT_S = 60.0
@@ -153,6 +154,7 @@ class Postgres(Server):
     """A cluster of its own. As root it runs as the user postgres, since it refuses root.
 
     Settings are given by name: Postgres(max_connections=200, default_transaction_read_only="on").
+    Without fsync its folder lies in memory, where there is room.
     """
 
     name = "postgres"
@@ -162,7 +164,9 @@ class Postgres(Server):
     def __init__(
         self, folder: Path | str | None = None, *, fsync: bool = True, **settings: object
     ) -> None:
-        super().__init__(folder)
+        in_memory = None if fsync or folder else folder_in_memory(f"rs-{self.name}-")
+        super().__init__(folder or in_memory)
+        self.temporary = folder is None
         self.bin = newest_postgres()
         self.account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if self.account:
@@ -178,6 +182,7 @@ class Postgres(Server):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.socket_dir,
             "log_line_prefix": "%m [%p] ",
+            **({"max_wal_size": "256MB"} if in_memory else {}),
             **settings,
         }
         self._databases = 0
