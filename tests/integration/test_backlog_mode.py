@@ -279,16 +279,30 @@ def test_a_stop_in_the_middle(db: Database, redis: redis_py.Redis, sweeper: Star
     drained(db, redis)
 
 
+def backend(db: Database) -> int:
+    """That of the first worker."""
+    (found,) = wait_until(
+        lambda: db.query(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'reservation-sweeper worker 1'"
+        ),
+        20,
+        "the worker is connected",
+        step=0.001,
+    )
+    return int(found[0])
+
+
 def test_the_connection_is_lost_in_the_middle(
     db: Database, redis: redis_py.Redis, sweeper: Start
 ) -> None:
     reserve(db, redis, LARGE)
     daemon = sweeper("--batch-size", "20", "--workers", "2")
     wait_until(lambda: daemon.find(ENTERED), 20, "it has entered", step=0.001)
-    db.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'reservation-sweeper worker 1'"
-    )
+    worker = backend(db)
+    os.kill(worker, signal.SIGSTOP)  # in the middle, however busy the machine
+    db.query("SELECT pg_terminate_backend(%s)", (worker,))
+    os.kill(worker, signal.SIGCONT)
     left: Any = daemon.wait_for_record(LEFT)
     assert left["error"]
     drained(db, redis)
@@ -298,10 +312,7 @@ def test_readyz_and_sweep_beside_it(db: Database, redis: redis_py.Redis, sweeper
     reserve(db, redis, LARGE, apart="0.1 ms")  # nothing is overdue for long
     daemon = sweeper("--batch-size", "20", http=True, env={"SWEEPER_ADMIN_TOKEN": TOKEN})
     wait_until(lambda: daemon.find(ENTERED), 20, "it has entered", step=0.001)
-    worker = db.query(
-        "SELECT pid FROM pg_stat_activity"
-        " WHERE application_name = 'reservation-sweeper worker 1' AND datname = current_database()"
-    )[0][0]
+    worker = backend(db)
     os.kill(worker, signal.SIGSTOP)  # so that it stays in the middle, however busy the machine
     try:
         wait_until(lambda: daemon.http("/readyz")[0] == 200, 20, "it is ready")
