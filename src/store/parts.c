@@ -25,6 +25,7 @@
 
 #define MARK "--@ "
 #define DEPTH_MAX 8
+#define PARTS_MAX 200 /* of a text */
 
 /* A piece of a text, not terminated. */
 struct span {
@@ -61,13 +62,23 @@ static bool holds(const struct parts *p, struct span fact)
     return false;
 }
 
-/* Whether a part's first line, without its mark, is that of this name, and all of it holds. */
-static bool is_meant(const struct parts *p, struct span line, struct span name)
+struct part {
+    struct span name, facts, body; /* facts: with their `if`, or empty */
+};
+
+/* The parts of a text. Found once for a rendering: tokens are many, and so are parts. */
+struct index {
+    struct part all[PARTS_MAX];
+    size_t n;
+};
+
+/* Whether it is the part of this name, and all of its facts hold. */
+static bool is_meant(const struct parts *p, const struct part *part, struct span name)
 {
-    struct span word = next_word(&line);
-    if (word.len != name.len || memcmp(word.at, name.at, name.len) != 0)
+    struct span line = part->facts;
+    if (part->name.len != name.len || memcmp(part->name.at, name.at, name.len) != 0)
         return false;
-    word = next_word(&line);
+    struct span word = next_word(&line);
     assert(word.len == 0 || is(word, "if"));
     for (word = next_word(&line); word.len > 0; word = next_word(&line))
         if (!holds(p, word))
@@ -98,23 +109,35 @@ static struct span between(const char *begin, const char *end)
     return (struct span){begin, (size_t)(end - begin)};
 }
 
-/* The part of this name in a text; at is NULL when there is none. */
-static struct span find(const struct parts *p, const char *text, struct span name)
+static void read_parts(const char *text, struct index *index)
 {
+    index->n = 0;
     for (const char *mark = next_mark(text); *mark != '\0';) {
         const char *line = mark + strlen(MARK);
         struct span head = {line, strcspn(line, "\n")};
-        const char *end = next_mark(line + head.len);
-        if (is_meant(p, head, name))
-            return between(line + head.len, end);
-        mark = end;
+        const char *body = line + head.len;
+        assert(index->n < PARTS_MAX);
+        struct part *part = &index->all[index->n++];
+        mark = next_mark(body);
+        part->name = next_word(&head);
+        part->facts = head;
+        part->body = between(body, mark);
     }
+}
+
+/* The part of this name; at is NULL when there is none. */
+static struct span find(const struct parts *p, const struct index *index, struct span name)
+{
+    for (size_t i = 0; i < index->n; i++)
+        if (is_meant(p, &index->all[i], name))
+            return index->all[i].body;
     return (struct span){NULL, 0};
 }
 
 struct rendering {
     const struct parts *parts;
-    const char *own; /* the text whose parts come first */
+    struct index own; /* the text's, which come first */
+    struct index shared;
     FILE *out;
 };
 
@@ -131,9 +154,9 @@ static struct cursor beginning(struct span text)
 /* *inner: the part that the token names, if it names one. */
 static int put_token(const struct rendering *r, struct span token, struct cursor *inner)
 {
-    struct span part = find(r->parts, r->own, token);
+    struct span part = find(r->parts, &r->own, token);
     if (part.at == NULL)
-        part = find(r->parts, r->parts->shared, token);
+        part = find(r->parts, &r->shared, token);
     if (part.at == NULL)
         return r->parts->put_value(r->parts->arg, r->out, token.at, token.len);
     *inner = beginning(part);
@@ -198,9 +221,11 @@ char *parts_render(const char *text, const struct parts *parts)
 {
     char *sql = NULL;
     size_t size = 0;
-    struct rendering r = {.parts = parts, .own = text, .out = open_memstream(&sql, &size)};
+    struct rendering r = {.parts = parts, .out = open_memstream(&sql, &size)};
     if (r.out == NULL)
         return NULL;
+    read_parts(text, &r.own);
+    read_parts(parts->shared, &r.shared);
     int rc = put(&r, between(text, next_mark(text)));
     if (fclose(r.out) != 0 || rc != 0) {
         free(sql);
