@@ -248,7 +248,7 @@ class Learning(Proxy):
     name = b""
 
     def judge(self, connection: Connection, sender: str, data: bytes) -> bytes:
-        found = re.search(rb"(sweeper_[0-9a-f]{16}_)\d+\x00[^\x00]*" + RELEASE, data)
+        found = re.search(rb"(sweeper_[0-9a-f]{16}_)\d+\x00[^\x00]*" + re.escape(RELEASE), data)
         self.name = found[1] if found else self.name
         return super().judge(connection, sender, data)
 
