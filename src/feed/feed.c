@@ -73,7 +73,8 @@ static void on_catalog(void *arg, const char *error)
     (void)error; /* of the tables the note tells, of the connection its own record */
     feed_plan_idle(&f->plan);
     parts_note_catalog(f->parts);
-    f->events.on_statements(f->events.arg);
+    if (!f->closed)
+        f->events.on_statements(f->events.arg);
     go_on(f);
 }
 
@@ -91,7 +92,7 @@ static void on_first_run(void *arg)
     struct feed *f = arg;
     bool may = first_run_may_release(f->first_run);
     feed_plan_first(&f->plan, first_run_wants_again(f->first_run), !may, clock_mono_us());
-    if (may)
+    if (may && !f->closed)
         f->events.on_statements(f->events.arg);
     go_on(f);
 }
@@ -332,7 +333,7 @@ void feed_free(struct feed *f)
 {
     if (f == NULL)
         return;
-    f->plan.stopping = true;
+    f->plan.stopping = f->closed = true;
     f->done = NULL;
     pg_watch_on_slept(f->parts->pg_watch, NULL, NULL);
     pg_link_free(f->link);

@@ -20,6 +20,7 @@ struct feed {
     struct first_run *first_run;
     struct timer *wake;
     struct timer *stopped;
+    bool closed; /* feed_free ends what is under way: whoever listens has lost its links by then */
 
     struct feed_plan plan;
     int64_t renewed_us;      /* when the link was last given up for another's loss; 0: never */

@@ -152,6 +152,21 @@ def test_a_second_signal_ends_at_once(
     assert shop.stock(own_db, product) == (100, 100, 0)
 
 
+@pytest.mark.parametrize("table", ["pg_catalog.pg_trigger", "inventory_reservations"])
+def test_a_second_signal_at_the_start(
+    db: Database, redis: redis_py.Redis, sweeper: Start, table: str
+) -> None:
+    """While the catalog is read, or what is due is counted: nobody listens to the answer any more."""
+    with db.connect() as other, other.transaction():
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]
+        daemon = sweeper(*ALONE)
+        wait_until(lambda: sweepers(db, "wait_event_type = 'Lock'"), 20, "it waits", step=0.005)
+        os.kill(daemon.pid, signal.SIGTERM)
+        daemon.wait_for_record("Stopping")
+        daemon.expected_status = None  # there may have been no need for the second
+        assert daemon.stop() in (0, 1)
+
+
 def test_redis_does_not_answer(
     db: Database, private_redis: Callable[..., Redis], sweeper: Start
 ) -> None:
