@@ -21,7 +21,7 @@ from harness.sweeper import Sweeper
 from measure import cpu_s, spent
 from runner import Figures, Measurement, Variant
 
-N, N_QUICK = 20_000, 4_000
+N, N_QUICK = 12_000, 4_000
 HALF, HALF_QUICK = 50_000, 10_000
 # The tables of sql/schema.sql, said in a file.
 QUEUE = """
@@ -119,7 +119,7 @@ def right(db: Database, n: int) -> None:
 
 SHOPS = Measurement(
     name="drain-shops",
-    title="20,000 stale in each queue of examples/shops (--quick: 4,000)",
+    title="12,000 stale in each queue of examples/shops (--quick: 4,000)",
     variants={name: shop_drain(name) for name in shops.NAMES},
 )
 QUEUES = Measurement(

@@ -29,7 +29,7 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "drain-uniform-unique": ("100,000 stale, the same, the id is unique", DRAIN),
     "drain-uniform-api": ("100,000 stale, an API's own indexes", DRAIN),
-    "drain-shops": ("20,000 stale in each queue of examples/shops", DRAIN),
+    "drain-shops": ("12,000 stale in each queue of examples/shops", DRAIN),
     "queues": ("50,000 stale in each queue, all in one daemon", DRAIN),
     "lateness": (
         "fall due evenly; ms late, by Postgres's commit timestamps",
