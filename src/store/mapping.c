@@ -140,9 +140,6 @@ static char *name_text(const struct queue *q, const char *token, size_t len, str
         {"held", q->stock.held.text},
         {"total_stock", q->stock.total.text},
         {"updated_at", "updated_at"},
-        {"status", "status"},
-        {"product_id", q->stock.keys[0].hold.text},
-        {"stock_product_id", q->stock.keys[0].counter.text},
     };
     if (is_token(token, len, "reservations"))
         return mapping_table(&q->table, link);
