@@ -12,28 +12,6 @@
 
 struct pg_link;
 
-enum mapping_name {
-    NAME_RESERVATIONS,
-    NAME_ID,
-    NAME_PRODUCT_ID,
-    NAME_QUANTITY,
-    NAME_EXPIRES_AT,
-    NAME_STATUS,
-    NAME_UPDATED_AT,
-    NAME_INVENTORY,
-    NAME_STOCK_PRODUCT_ID,
-    NAME_AVAILABLE_STOCK,
-    NAME_RESERVED_STOCK,
-    NAME_TOTAL_STOCK, /* need not exist */
-    NAME_STOCK_UPDATED_AT,
-    NAME_ACTIVE,   /* a status: quoted as a literal */
-    NAME_RELEASED, /* a status: quoted as a literal */
-    NAME_COUNT,
-};
-
-/* The names of the queue that is built in; static storage. */
-const char *mapping_name_text(enum mapping_name name);
-
 /* A column of {released}, what the operator's own statements (`also`) are told of each row. */
 struct mapping_told {
     const char *name;   /* there */

@@ -32,33 +32,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *token; /* as it stands in a template, without braces */
-    const char *text;
-} names[NAME_COUNT] = {
-    [NAME_RESERVATIONS] = {"reservations", "inventory_reservations"},
-    [NAME_ID] = {"id", "id"},
-    [NAME_PRODUCT_ID] = {"product_id", "product_id"},
-    [NAME_QUANTITY] = {"quantity", "quantity"},
-    [NAME_EXPIRES_AT] = {"expires_at", "expires_at"},
-    [NAME_STATUS] = {"status", "status"},
-    [NAME_UPDATED_AT] = {"updated_at", "updated_at"},
-    [NAME_INVENTORY] = {"inventory", "inventory"},
-    [NAME_STOCK_PRODUCT_ID] = {"stock_product_id", "product_id"},
-    [NAME_AVAILABLE_STOCK] = {"available_stock", "available_stock"},
-    [NAME_RESERVED_STOCK] = {"reserved_stock", "reserved_stock"},
-    [NAME_TOTAL_STOCK] = {"total_stock", "total_stock"},
-    [NAME_STOCK_UPDATED_AT] = {"stock_updated_at", "updated_at"},
-    [NAME_ACTIVE] = {"active", "active"},
-    [NAME_RELEASED] = {"released", "released"},
-};
-
-const char *mapping_name_text(enum mapping_name name)
-{
-    assert(name < NAME_COUNT);
-    return names[name].text;
-}
-
 static bool is_token(const char *token, size_t len, const char *text)
 {
     return strlen(text) == len && memcmp(text, token, len) == 0;
