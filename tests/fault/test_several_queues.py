@@ -170,8 +170,8 @@ class Two:
 
 
 def mirrored(bed: Bed, n: int) -> list[str]:
-    """Some that no feed has to find."""
-    ids = bed.stream(n, rate=40, delay_s=0.3)
+    """Some that no feed has to find, known for longer than a sweeper sleeps at most (half a second)."""
+    ids = bed.stream(n, rate=40, delay_s=0.7)
     bed.redis.zadd(bed.trade.key("pending"), bed.trade.due_ms(bed.db, ids))
     return ids
 
