@@ -379,3 +379,9 @@ EXISTS (SELECT FROM pg_catalog.pg_index x
 
 --@ total
 NULL::bigint
+
+--@ free_of_i if free
+i.{free}
+
+--@ free_of_i
+NULL::bigint

@@ -11,9 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define QUEUES_MAX 256 /* of a file */
 #define QUEUE_NAME_MAX 40
 #define QUEUE_KEYS_MAX 8
 #define QUEUE_LIST_MAX 32 /* of carry, of also */
+
+#define QUEUE_SHARERS_MAX 16
+
+struct queue;
 
 struct queue_text {
     char *text;
@@ -42,7 +47,12 @@ struct queue_stock {
     struct queue_text free, held, total;   /* columns, each optional */
     struct queue_text set;                 /* SQL assignments, optional */
     struct queue_text counted;             /* SQL condition; NULL: as active */
-    bool shared; /* another queue of the file, whether served or not, has its counters there too */
+    /* Other queues of the file, served or not, whose holds the same column counts, as far as names
+     * tell; they live as long as this one. */
+    const struct queue *sharers[QUEUE_SHARERS_MAX];
+    int nsharers;
+    bool too_many; /* there are more */
+    bool crossed;  /* there is one that finds the counters by other columns */
 };
 
 struct queue {

@@ -22,13 +22,15 @@ enum fragment_wrap {
 };
 
 struct fragment {
-    const struct queue_text *text; /* the queue's */
+    const struct queue *queue;     /* whose it is: the one that is proved, or one that shares its
+                                      counters, whose holds it counts too */
+    const struct queue_text *text; /* that queue's */
     const char *key;               /* "active" */
     enum fragment_wrap wrap;
     int number; /* of `also`, from 1; else 0 */
 };
 
-#define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX)
+#define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX + 2 * QUEUE_SHARERS_MAX)
 
 /* Lists what is to be proved of a queue; returns how many. What is built in needs no proof: 0. */
 int fragment_list(const struct queue *queue, struct fragment list[FRAGMENTS_MAX]);
@@ -38,8 +40,7 @@ char *fragment_proof(const struct fragment *fragment, const struct mapping_types
                      struct pg_link *link) __attribute__((warn_unused_result));
 
 /* The sentence for one that Postgres refuses with this message: file, line and key before it. */
-void fragment_refusal(const struct queue *queue, const struct fragment *fragment,
-                      const char *message, char *out, size_t size);
+void fragment_refusal(const struct fragment *fragment, const char *message, char *out, size_t size);
 
 /* What a sentence about a statement of `also` begins with, from 0: "shop.yaml:12: also (2nd): ". */
 void fragment_also_place(const struct queue *queue, int i, char *out, size_t size);

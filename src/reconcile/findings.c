@@ -69,5 +69,5 @@ bool reconcile_counted(const struct reconcile_result *result, enum reconcile_cou
 {
     bool of_stock = count == COUNT_STOCK_CHECKED || count == COUNT_STOCK_DRIFTED ||
                     count == COUNT_STOCK_REPAIRED;
-    return !of_stock || result->stock_unchecked == NULL;
+    return !of_stock || !result->stock_uncounted;
 }

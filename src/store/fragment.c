@@ -14,6 +14,7 @@
 #include "store/fragment.h"
 
 #include "base/time_units.h"
+#include "config/queue_stock.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/also.h"
@@ -32,13 +33,28 @@ static const char settings_sql[] =
     PG_SETTINGS_3("pg_catalog.current_setting('standard_conforming_strings')",
                   PG_SET("lock_timeout", "'1s'"), PG_SET("statement_timeout", "'4s'"));
 
-static int add(struct fragment *list, int n, enum fragment_wrap wrap, const struct queue_text *text,
-               const char *key)
+static int add(struct fragment *list, int n, const struct queue *queue, enum fragment_wrap wrap,
+               const struct queue_text *text, const char *key)
 {
     if (text->text == NULL)
         return n;
-    list[n] = (struct fragment){.wrap = wrap, .text = text, .key = key};
+    list[n] = (struct fragment){.queue = queue, .wrap = wrap, .text = text, .key = key};
     return n + 1;
+}
+
+static int add_condition(struct fragment *list, int n, const struct queue *queue,
+                         const struct queue_text *text, const char *key)
+{
+    n = add(list, n, queue, FRAGMENT_ELEMENT, text, key);
+    return add(list, n, queue, FRAGMENT_CONDITION, text, key);
+}
+
+/* Of a queue that shares the counters only which holds they count. */
+static int add_sharer(struct fragment *list, int n, const struct queue *sharer)
+{
+    if (sharer->stock.counted.text != NULL)
+        return add_condition(list, n, sharer, &sharer->stock.counted, "stock.counted");
+    return add_condition(list, n, sharer, &sharer->active, "active");
 }
 
 int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
@@ -46,14 +62,14 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     int n = 0;
     if (q->file == NULL)
         return 0;
-    n = add(list, n, FRAGMENT_ELEMENT, &q->active, "active");
-    n = add(list, n, FRAGMENT_CONDITION, &q->active, "active");
-    n = add(list, n, FRAGMENT_RELEASED, &q->released, "released");
-    n = add(list, n, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
-    n = add(list, n, FRAGMENT_ELEMENT, &q->stock.counted, "stock.counted");
-    n = add(list, n, FRAGMENT_CONDITION, &q->stock.counted, "stock.counted");
+    n = add_condition(list, n, q, &q->active, "active");
+    n = add(list, n, q, FRAGMENT_RELEASED, &q->released, "released");
+    n = add(list, n, q, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
+    n = add_condition(list, n, q, &q->stock.counted, "stock.counted");
+    for (int i = 0; i < q->stock.nsharers && queue_not_comparable(q) == NULL; i++)
+        n = add_sharer(list, n, q->stock.sharers[i]);
     for (int i = 0; i < q->nalso; i++) {
-        n = add(list, n, FRAGMENT_ALSO, &q->also[i], "also");
+        n = add(list, n, q, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;
     }
     return n;
@@ -126,7 +142,7 @@ static int put_proof(FILE *out, const struct fragment *f, const struct queue *q,
 char *fragment_proof(const struct fragment *f, const struct mapping_types *types,
                      struct pg_link *link)
 {
-    const struct queue *q = types->queue;
+    const struct queue *q = f->queue;
     char *sql = NULL;
     size_t size = 0;
     if (f->wrap == FRAGMENT_ALSO)
@@ -149,9 +165,9 @@ void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
     (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
 }
 
-void fragment_refusal(const struct queue *q, const struct fragment *f, const char *message,
-                      char *out, size_t size)
+void fragment_refusal(const struct fragment *f, const char *message, char *out, size_t size)
 {
+    const struct queue *q = f->queue;
     char place[256];
     if (f->wrap == FRAGMENT_ALSO) {
         fragment_also_place(q, f->number - 1, place, sizeof(place));
@@ -166,7 +182,6 @@ void fragment_refusal(const struct queue *q, const struct fragment *f, const cha
 /* ---- All of a queue's */
 
 struct proving {
-    const struct queue *queue;
     struct fragment list[FRAGMENTS_MAX];
     int n;
     void (*done)(void *arg, const char *error);
@@ -179,7 +194,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[PG_MESSAGE_SIZE] = "";
     int place = answer->refused - 1; /* behind the settings */
     if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
-        fragment_refusal(p->queue, &p->list[place], answer->message, sentence, sizeof(sentence));
+        fragment_refusal(&p->list[place], answer->message, sentence, sizeof(sentence));
     else if (answer->status != PG_DONE)
         (void)snprintf(sentence, sizeof(sentence), "%s", answer->message);
     else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)
@@ -199,7 +214,7 @@ int fragment_prove(const struct mapping_types *types, struct pg_link *link,
     struct proving *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return -1;
-    *p = (struct proving){.queue = types->queue, .done = done, .arg = arg};
+    *p = (struct proving){.done = done, .arg = arg};
     p->n = fragment_list(types->queue, p->list);
     for (int i = 0; i < p->n; i++) {
         proofs[i] = fragment_proof(&p->list[i], types, link);

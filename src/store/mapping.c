@@ -20,8 +20,10 @@
  *   all statements are made at once. */
 #include "store/mapping.h"
 
+#include "config/queue_stock.h"
 #include "link/pg_link.h"
 #include "store/also.h"
+#include "store/counted.h"
 #include "store/mapping_keys.h"
 #include "store/parts.h"
 #include "store/released.h"
@@ -106,28 +108,6 @@ bool mapping_allows_bulk(const struct mapping_types *types)
            types->counter_unique && types->whole_units;
 }
 
-char *mapping_table(const struct queue_table *table, struct pg_link *link)
-{
-    char *name = pg_link_quote_ident(link, table->name), *both = NULL;
-    if (table->schema == NULL || name == NULL)
-        return name;
-    char *schema = pg_link_quote_ident(link, table->schema);
-    if (schema == NULL || asprintf(&both, "%s.%s", schema, name) < 0)
-        both = NULL;
-    free(schema);
-    free(name);
-    return both;
-}
-
-/* ... as a literal: for regclass, and for sentences. */
-static char *table_literal(const struct queue_table *table, struct pg_link *link)
-{
-    char *quoted = mapping_table(table, link);
-    char *literal = quoted != NULL ? pg_link_quote_literal(link, quoted) : NULL;
-    free(quoted);
-    return literal;
-}
-
 /* The name that a token stands for, quoted; NULL: out of memory, or the link is down. */
 static char *name_text(const struct queue *q, const char *token, size_t len, struct pg_link *link)
 {
@@ -149,9 +129,9 @@ static char *name_text(const struct queue *q, const char *token, size_t len, str
     if (is_token(token, len, "inventory"))
         return mapping_table(&q->stock.table, link);
     if (is_token(token, len, "reservations_text"))
-        return table_literal(&q->table, link);
+        return mapping_table_literal(&q->table, link);
     if (is_token(token, len, "inventory_text"))
-        return table_literal(&q->stock.table, link);
+        return mapping_table_literal(&q->stock.table, link);
     if (is_token(token, len, "id_text"))
         return pg_link_quote_literal(link, q->id.text);
     if (is_token(token, len, "queue_text"))
@@ -202,6 +182,8 @@ static int put_sql(FILE *out, const struct queue *q, const char *token, size_t l
 {
     if (is_token(token, len, "active"))
         return fprintf(out, "(\n%s\n)", q->active.text) < 0 ? -1 : 0;
+    if (is_token(token, len, "counted"))
+        return fprintf(out, "(\n%s\n)", queue_counted(q)) < 0 ? -1 : 0;
     if (is_token(token, len, "released"))
         return fprintf(out, "\n%s\n", q->released.text) < 0 ? -1 : 0;
     if (!is_token(token, len, "stock_set"))
@@ -224,6 +206,7 @@ static int put_quantity(FILE *out, const struct queue *q, struct pg_link *link)
 struct making {
     const struct mapping_types *types;
     struct pg_link *link;
+    struct counted counted;
 };
 
 /* Writes what a token that is no part stands for; -1 when memory ran out or the link is down. */
@@ -237,6 +220,8 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
         rc = mapping_keys_put(out, types, token, len, making->link);
     if (rc == 1)
         rc = also_put(out, types, token, len, making->link);
+    if (rc == 1)
+        rc = counted_put(out, types, &making->counted, token, len, making->link);
     if (rc != 1)
         return rc;
     if (is_token(token, len, "typed"))
@@ -253,9 +238,9 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
     return put_name(out, q, token, len, making->link);
 }
 
-char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
-                     struct pg_link *link)
+static char *render(const char *text, struct making *making, unsigned form)
 {
+    const struct mapping_types *types = making->types;
     const struct queue *q = types->queue;
     bool zoned = types->expires_has_zone, time = q->expires_unit == QUEUE_EXPIRES_TIME;
     const struct parts_fact facts[] = {
@@ -283,12 +268,49 @@ char *mapping_render(const char *text, const struct mapping_types *types, unsign
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},
         {"next_page", (form & MAPPING_NEXT_PAGE) != 0},
+        {"one_key", (form & MAPPING_ONE_KEY) != 0},
+        {"sharer", making->counted.place > 0},
     };
-    struct making making = {types, link};
     const struct parts parts = {.shared = sql_parts,
                                 .facts = facts,
                                 .n_facts = sizeof(facts) / sizeof(facts[0]),
                                 .put_value = put_value,
-                                .arg = &making};
+                                .arg = making};
     return parts_render(text, &parts);
+}
+
+/* One sum for each of the queues that share the counters. */
+static int put_sums(FILE *out, const struct mapping_types *types, unsigned form,
+                    struct pg_link *link)
+{
+    int rc = 0;
+    for (int i = 0; i <= types->queue->stock.nsharers && rc == 0; i++) {
+        struct queue queue;
+        struct mapping_types of = *types;
+        struct making making = {&of, link, {.owner = types->queue, .place = i}};
+        queue_with_keys_of(counted_queue(types->queue, i), types->queue, &queue);
+        of.queue = &queue;
+        char *sql = render(sql_stock_sum, &making, form);
+        rc = sql == NULL || fprintf(out, "%s%s", i > 0 ? "\nUNION ALL\n" : "", sql) < 0 ? -1 : 0;
+        free(sql);
+    }
+    return rc;
+}
+
+char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
+                     struct pg_link *link)
+{
+    struct making making = {.types = types, .link = link};
+    char *sums = NULL, *sql = NULL;
+    size_t size = 0;
+    if (strstr(text, "{sums}") == NULL)
+        return render(text, &making, form);
+    FILE *out = open_memstream(&sums, &size);
+    int rc = out != NULL ? put_sums(out, types, form, link) : -1;
+    if (out != NULL && fclose(out) == 0 && rc == 0) {
+        making.counted.sums = sums;
+        sql = render(text, &making, form);
+    }
+    free(sums);
+    return sql;
 }

@@ -28,6 +28,7 @@ extern const char sql_lookup[];
 extern const char sql_stock[];
 extern const char sql_stock_lock[];
 extern const char sql_stock_repair[];
+extern const char sql_stock_sum[];
 extern const char sql_blockers[];
 extern const char sql_table_locks[];
 extern const char sql_waited_for[];

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
+#include "config/queue_stock.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/also.h"
@@ -172,7 +173,7 @@ static const struct {
     [STATEMENT_LOOKUP] = {sql_lookup, 0},
     [STATEMENT_STOCK] = {sql_stock, 0},
     [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
-    [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
+    [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, MAPPING_ONE_KEY},
     [STATEMENT_BLOCKERS] = {sql_blockers, 0},
 };
 
@@ -195,8 +196,7 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
     case STATEMENT_STOCK:
     case STATEMENT_STOCK_LOCK:
     case STATEMENT_STOCK_REPAIR:
-        return types->queue->stock.nkeys == 1 && types->queue->stock.free.text != NULL &&
-               types->queue->stock.held.text != NULL;
+        return types->queue->stock.nkeys > 0 && queue_not_comparable(types->queue) == NULL;
     default:
         return true;
     }
