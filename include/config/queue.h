@@ -14,7 +14,7 @@
 #define QUEUES_MAX 256 /* of a file */
 #define QUEUE_NAME_MAX 40
 #define QUEUE_KEYS_MAX 8
-#define QUEUE_LIST_MAX 32 /* of carry, of also */
+#define QUEUE_LIST_MAX 32 /* of carry, of also, of verify */
 
 #define QUEUE_SHARERS_MAX 16
 
@@ -73,6 +73,8 @@ struct queue {
     int ncarry;
     struct queue_text also[QUEUE_LIST_MAX]; /* SQL statements */
     int nalso;
+    struct queue_text verify[QUEUE_LIST_MAX]; /* SQL queries */
+    int nverify;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
 };
 

@@ -87,6 +87,7 @@ struct pg_answer {
 #define PG_SETTINGS_1(a) "SELECT " a
 #define PG_SETTINGS_2(a, b) "SELECT " a ", " b
 #define PG_SETTINGS_3(a, b, c) PG_SETTINGS_2(a, b) ", " c
+#define PG_SETTINGS_4(a, b, c, d) PG_SETTINGS_3(a, b, c) ", " d
 #define PG_SETTINGS_5(a, b, c, d, e) PG_SETTINGS_3(a, b, c) ", " d ", " e
 
 struct pg_query {

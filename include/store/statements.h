@@ -86,6 +86,11 @@ const char *statements_text(const struct statements *s, enum statement which);
 
 /* The operator's own statement number i, from 0, of the queue's `also`; as statements_text. */
 const char *statements_also(const struct statements *s, int i);
+
+/* ... and query number i, from 0, of its `verify`, which begins as verify_render says
+ * (src/store/verify.h). */
+const char *statements_verify(const struct statements *s, int i);
+
 const struct mapping_types *statements_types(const struct statements *s);
 
 /* The text of sql/ that a statement is made from; static storage. */

@@ -52,8 +52,10 @@ const char *statement_next(const struct statements *s, int *which)
         if (statement_is_used((enum statement) * which, types, text))
             return text;
     }
-    int also = *which - STATEMENT_COUNT;
-    return also < types->queue->nalso ? statements_also(s, also) : NULL;
+    int also = *which - STATEMENT_COUNT, verify = also - types->queue->nalso;
+    if (also < types->queue->nalso)
+        return statements_also(s, also);
+    return verify < types->queue->nverify ? statements_verify(s, verify) : NULL;
 }
 
 int statement_place(const struct statements *s, int which, char *what, size_t size)
@@ -63,8 +65,13 @@ int statement_place(const struct statements *s, int which, char *what, size_t si
         snprintf(what, size, "%s", statement_name((enum statement)which));
         return q->line;
     }
-    snprintf(what, size, "statement %d of `also`", which - STATEMENT_COUNT + 1);
-    return q->also[which - STATEMENT_COUNT].line;
+    int also = which - STATEMENT_COUNT, verify = also - q->nalso;
+    if (also < q->nalso) {
+        snprintf(what, size, "statement %d of `also`", also + 1);
+        return q->also[also].line;
+    }
+    snprintf(what, size, "query %d of `verify`", verify + 1);
+    return q->verify[verify].line;
 }
 
 /* How many parameters a statement has: the highest number after a $. */

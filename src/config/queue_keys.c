@@ -86,6 +86,9 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "run in the same transaction, in order, after rows and counters have changed. Each names "
      "`{released}`, a relation: `id`, the key columns, `quantity`, `expires_at` and what `carry` "
      "names, as they were before the release"},
+    {"verify", QUEUE_KEY_QUERIES, false, 0, 0, "list of SQL queries, 1 to 32", NULL,
+     "for `--reconcile`: each row is a finding, reported only. They run at its end, each in a "
+     "transaction that can only read, for 50 s at most"},
     {"database", QUEUE_KEY_DATABASE, false, AT(database), 0, "name (`A-Z`, digits, `_`)", NULL,
      "the queue's Postgres is `NAME_DATABASE_URL`, or `NAME_DATABASE_URL_FILE`, in place of "
      "`DATABASE_URL`"},
@@ -102,7 +105,6 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     LATER("call"),
     LATER("settings"),
     LATER("notify"),
-    LATER("verify"),
 };
 
 /* A key's name within its group. */

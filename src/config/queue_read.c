@@ -47,6 +47,7 @@ void queue_read_free(struct queue_read *read)
     }
     texts_free(q->carry, QUEUE_LIST_MAX);
     texts_free(q->also, QUEUE_LIST_MAX);
+    texts_free(q->verify, QUEUE_LIST_MAX);
     texts_free(read->overrides, SETTINGS_N);
     free(read);
 }

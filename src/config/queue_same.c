@@ -61,6 +61,7 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            same_sharers(&a->stock, &b->stock) &&
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
            same_texts(a->also, a->nalso, b->also, b->nalso) &&
+           same_texts(a->verify, a->nverify, b->verify, b->nverify) &&
            same_text(&a->database, &b->database);
 }
 

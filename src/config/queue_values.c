@@ -231,23 +231,37 @@ static int read_columns(struct queue_reader *r, const struct queue_key_row *row,
     }
 }
 
-static int read_statements(struct queue_reader *r, const struct queue_key_row *row,
-                           const struct queue_item *first)
+static int read_texts(struct queue_reader *r, const struct queue_key_row *row,
+                      const struct queue_item *first, struct queue_text list[QUEUE_LIST_MAX],
+                      int *n)
 {
-    struct queue *q = &r->to->queue;
-    if (want(r, row, first, QUEUE_ITEM_LIST, "each statement is an item, - | and a block") != 0)
+    if (want(r, row, first, QUEUE_ITEM_LIST, "each of them is an item, - | and a block") != 0)
         return -1;
     for (;;) {
         struct queue_item item;
         bool end;
-        if (next_of(r, row, q->nalso, QUEUE_LIST_MAX, &item, &end) != 0)
+        if (next_of(r, row, *n, QUEUE_LIST_MAX, &item, &end) != 0)
             return -1;
         if (end)
             return 0;
-        if (queue_sql_take(&r->source, row->name, &item, &q->also[q->nalso]) != 0)
+        if (queue_sql_take(&r->source, row->name, &item, &list[*n]) != 0)
             return -1;
-        q->nalso++;
+        (*n)++;
     }
+}
+
+static int read_statements(struct queue_reader *r, const struct queue_key_row *row,
+                           const struct queue_item *first)
+{
+    struct queue *q = &r->to->queue;
+    return read_texts(r, row, first, q->also, &q->nalso);
+}
+
+static int read_queries(struct queue_reader *r, const struct queue_key_row *row,
+                        const struct queue_item *first)
+{
+    struct queue *q = &r->to->queue;
+    return read_texts(r, row, first, q->verify, &q->nverify);
 }
 
 int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
@@ -268,6 +282,7 @@ int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
         [QUEUE_KEY_DATABASE] = read_database,
         [QUEUE_KEY_SETTING] = read_setting,
         [QUEUE_KEY_STATEMENTS] = read_statements,
+        [QUEUE_KEY_QUERIES] = read_queries,
     };
     return readers[row->kind](r, row, item);
 }

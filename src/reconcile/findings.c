@@ -38,6 +38,8 @@ const struct finding_row findings[FINDINGS] = {
      * --repair-stock. */
     [FINDING_STOCK] = {SUSPECT_NOBODY, "stockDrifted", NULL, "repaired", COUNT_STOCK_DRIFTED, false,
                        true},
+    /* A row of a query of the operator's. Reported only. */
+    [FINDING_VERIFY] = {SUSPECT_NOBODY, "verify", NULL, "nothing", COUNT_VERIFY, false, false},
 };
 
 const struct reconcile_counter reconcile_counters[COUNTS] = {
@@ -61,7 +63,8 @@ const struct reconcile_counter reconcile_counters[COUNTS] = {
                              "stock counters that drifted", NULL},
     [COUNT_STOCK_REPAIRED] = {"stockRepaired", METRIC_RECONCILE_STOCK_REPAIRED, 7,
                               "  of these repaired", NULL},
-    [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 10,
+    [COUNT_VERIFY] = {"verifyFound", METRICS_N, 10, "found by verify", NULL},
+    [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 11,
                          "inconsistencies that remain", NULL},
 };
 

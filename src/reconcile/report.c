@@ -52,6 +52,16 @@ void report_finding(struct reconcile *r, enum finding finding, const char *id, s
     write_line(r, line, done);
 }
 
+void report_verify(struct reconcile *r, int query, json_t *row)
+{
+    const struct finding_row *finding = &findings[FINDING_VERIFY];
+    json_t *line = begin_line(finding->kind);
+    json_object_set_new(line, "query", json_integer(query));
+    json_object_set_new(line, "expected", json_null());
+    json_object_set_new(line, "found", row);
+    write_line(r, line, finding->done);
+}
+
 void report_unchecked(struct reconcile *r)
 {
     json_t *line = begin_line("notCheckable");

@@ -8,6 +8,7 @@
  * - Assignments before others, so that no FROM, WHERE or RETURNING follows them, of the columns
  * that they must leave alone: no column is assigned twice.
  * - A statement of `also` as it is sent: the protocol takes one in a message.
+ * - A query of `verify` by itself, and within another, as it is sent.
  *
  * Each piece stands on lines of its own, since it may end in a comment. They are parsed and not
  * executed: there is no EXPLAIN that a text could make an EXPLAIN ANALYZE of. */
@@ -19,6 +20,7 @@
 #include "link/pg_link.h"
 #include "store/also.h"
 #include "store/mapping.h"
+#include "store/verify.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -71,6 +73,11 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     for (int i = 0; i < q->nalso; i++) {
         n = add(list, n, q, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;
+    }
+    for (int i = 0; i < q->nverify; i++) {
+        n = add(list, n, q, FRAGMENT_QUERY, &q->verify[i], "verify");
+        n = add(list, n, q, FRAGMENT_VERIFY, &q->verify[i], "verify");
+        list[n - 2].number = list[n - 1].number = i + 1;
     }
     return n;
 }
@@ -147,6 +154,10 @@ char *fragment_proof(const struct fragment *f, const struct mapping_types *types
     size_t size = 0;
     if (f->wrap == FRAGMENT_ALSO)
         return also_render(types, f->number - 1, link);
+    if (f->wrap == FRAGMENT_QUERY)
+        return strdup(f->text->text);
+    if (f->wrap == FRAGMENT_VERIFY)
+        return verify_render(q, f->number - 1);
     char *table = mapping_table(f->wrap == FRAGMENT_STOCK_SET ? &q->stock.table : &q->table, link);
     FILE *out = table != NULL ? open_memstream(&sql, &size) : NULL;
     int rc = out != NULL ? put_proof(out, f, q, table, link) : -1;
@@ -165,12 +176,21 @@ void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
     (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
 }
 
+void fragment_verify_place(const struct queue *q, int i, char *out, size_t size)
+{
+    queue_place(q, q->verify[i].line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "verify (query %d): ", i + 1);
+}
+
 void fragment_refusal(const struct fragment *f, const char *message, char *out, size_t size)
 {
     const struct queue *q = f->queue;
     char place[256];
     if (f->wrap == FRAGMENT_ALSO) {
         fragment_also_place(q, f->number - 1, place, sizeof(place));
+    } else if (f->number > 0) {
+        fragment_verify_place(q, f->number - 1, place, sizeof(place));
     } else {
         queue_place(q, f->text->line, place, sizeof(place));
         size_t len = strlen(place);

@@ -26,6 +26,7 @@
 #include "store/catalog.h"
 #include "store/fragment.h"
 #include "store/sql_texts.h"
+#include "store/verify.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct statements {
     struct mapping_types types; /* refers to it */
     char *texts[STATEMENT_COUNT];
     char *also[QUEUE_LIST_MAX];
+    char *verify[QUEUE_LIST_MAX];
     char problem[PG_MESSAGE_SIZE];
     bool use_bytes;     /* whatever the catalog says of the encoding */
     int loading;        /* questions under way */
@@ -81,7 +83,8 @@ static void drop_texts(struct statements *s)
     }
     for (int i = 0; i < QUEUE_LIST_MAX; i++) {
         free(s->also[i]);
-        s->also[i] = NULL;
+        free(s->verify[i]);
+        s->also[i] = s->verify[i] = NULL;
     }
     s->ready = false;
     s->generation++;
@@ -144,6 +147,12 @@ const char *statements_also(const struct statements *s, int i)
     return s->also[i];
 }
 
+const char *statements_verify(const struct statements *s, int i)
+{
+    assert(s->ready && i < s->queue->nverify);
+    return s->verify[i];
+}
+
 const struct mapping_types *statements_types(const struct statements *s)
 {
     assert(s->ready);
@@ -202,26 +211,34 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
     }
 }
 
+/* False: memory ran out, or the link is down. */
+static bool make_texts(struct statements *s, struct pg_link *link)
+{
+    bool whole = true;
+    for (int i = 0; i < STATEMENT_COUNT && whole; i++) {
+        s->texts[i] = is_of_use(&s->types, (enum statement)i)
+                          ? mapping_render(sources[i].text, &s->types, sources[i].form, link)
+                          : strdup("");
+        whole = s->texts[i] != NULL;
+    }
+    for (int i = 0; i < s->queue->nalso && whole; i++) {
+        s->also[i] = also_render(&s->types, i, link);
+        whole = s->also[i] != NULL;
+    }
+    for (int i = 0; i < s->queue->nverify && whole; i++) {
+        s->verify[i] = verify_render(s->queue, i);
+        whole = s->verify[i] != NULL;
+    }
+    return whole;
+}
+
 static int render(struct statements *s, struct load *load)
 {
     drop_texts(s);
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = is_of_use(&s->types, (enum statement)i)
-                          ? mapping_render(sources[i].text, &s->types, sources[i].form, load->link)
-                          : strdup("");
-        if (s->texts[i] == NULL) {
-            snprintf(load->error, sizeof(load->error), "out of memory");
-            drop_texts(s);
-            return -1;
-        }
-    }
-    for (int i = 0; i < s->queue->nalso; i++) {
-        s->also[i] = also_render(&s->types, i, load->link);
-        if (s->also[i] == NULL) {
-            snprintf(load->error, sizeof(load->error), "out of memory");
-            drop_texts(s);
-            return -1;
-        }
+    if (!make_texts(s, load->link)) {
+        snprintf(load->error, sizeof(load->error), "out of memory");
+        drop_texts(s);
+        return -1;
     }
     load->generation = s->generation;
     s->ready = s->queue->file == NULL;

@@ -27,6 +27,8 @@ static void check_queue(const struct queue *q, int line)
         check_text(&q->carry[i], line);
     for (int i = 0; i < q->nalso; i++)
         FUZZ_CHECK(strstr(q->also[i].text, "{released}") != NULL);
+    for (int i = 0; i < q->nverify; i++)
+        check_text(&q->verify[i], line);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -31,6 +31,7 @@ static const char base[] = "seats:\n"
                            "  carry: [one, two]\n"
                            "  also:\n"
                            "    - SELECT 1 FROM {released}\n"
+                           "  verify: [SELECT 3, SELECT 4]\n"
                            "  database: SHOP\n"
                            "  batch_size: 7\n"
                            "  workers: 2\n";
@@ -114,6 +115,8 @@ static void test_every_change(void **state)
         {"[one, two]", "[two, one]"},
         {"SELECT 1", "SELECT 2"},
         {"  also:\n    - SELECT 1 FROM {released}\n", ""},
+        {"[SELECT 3, SELECT 4]", "[SELECT 3]"},
+        {"SELECT 4", "SELECT 5"},
         {"SHOP", "MALL"},
         {"  database: SHOP\n", ""},
         {"batch_size: 7", "batch_size: 8"},

@@ -113,7 +113,10 @@ static void test_every_key(void **state)
                   "      UPDATE orders SET state = 'expired'\n"
                   "       WHERE id IN (SELECT id FROM {released})\n"
                   "    - SELECT 1 FROM {released}\n"
-                  "  workers: 3\n");
+                  "  workers: 3\n"
+                  "  verify:\n"
+                  "    - SELECT 2\n"
+                  "    - TABLE odd;\n");
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
@@ -142,6 +145,9 @@ static void test_every_key(void **state)
     expect_text(&q->carry[1], "note", 25);
     assert_int_equal(q->nalso, 2);
     expect_text(&q->also[1], "SELECT 1 FROM {released}", 30);
+    assert_int_equal(q->nverify, 2);
+    expect_text(&q->verify[0], "SELECT 2", 33);
+    expect_text(&q->verify[1], "TABLE odd;", 34);
     assert_int_equal(config_queue(&config, 0)->workers, 3);
     queue_place(q, 14, place, sizeof(place));
     assert_string_equal(place, "SWEEPER_QUEUES:14: ");
@@ -371,23 +377,40 @@ static void test_reload_never_blocks(void **state)
 static void test_keys_and_document(void **state)
 {
     static const char *const keys[] = {
-        "table",         "id",
-        "expires_at",    "expires_unit",
-        "time_zone",     "after",
-        "quantity",      "active",
-        "released",      "stock",
-        "stock.table",   "stock.key",
-        "stock.free",    "stock.held",
-        "stock.total",   "stock.set",
-        "stock.counted", "carry",
-        "also",          "database",
-        "batch_size",    "workers",
-        "pace",          "lookahead",
-        "feed_interval", "scan_interval",
-        "lock_timeout",  "first_run_limit",
-        "keep_while",    "keep",
-        "call",          "settings",
-        "notify",        "verify",
+        "table",
+        "id",
+        "expires_at",
+        "expires_unit",
+        "time_zone",
+        "after",
+        "quantity",
+        "active",
+        "released",
+        "stock",
+        "stock.table",
+        "stock.key",
+        "stock.free",
+        "stock.held",
+        "stock.total",
+        "stock.set",
+        "stock.counted",
+        "carry",
+        "also",
+        "verify",
+        "database",
+        "batch_size",
+        "workers",
+        "pace",
+        "lookahead",
+        "feed_interval",
+        "scan_interval",
+        "lock_timeout",
+        "first_run_limit",
+        "keep_while",
+        "keep",
+        "call",
+        "settings",
+        "notify",
     };
     static char text[1 << 16];
     char *found;

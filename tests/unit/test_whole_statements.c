@@ -170,7 +170,7 @@ static void test_proofs(void **state)
     (void)state;
     struct fragment list[FRAGMENTS_MAX];
     int n = fragment_list(&queue, list);
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 10);
     for (int i = 0; i < n; i++)
         assert_true(try(make_proof, i) > 0);
 }
