@@ -1,9 +1,9 @@
 -- A page of stock counters, compared in one snapshot with the holds that they count: where counters say what is
 -- held. Else there is nothing to ask.
 --
--- $1 ...    only counters whose key comes after this, the end of the last page, a parameter for each of its
---           columns; NULL: from the first
--- the last  at most so many keys
+-- $1      at most so many keys
+-- $2 ...  only counters whose key comes after this, the end of the last page, a parameter for each of its
+--         columns; NULL: from the first
 -- Answer: keys in this page; whether row security may hide rows from this role; the last key, a column for each
 --   of its; then, on a row for each key whose counter drifted (one row without, when none did): the key, what is
 --   free, held and in total (NULL: no such column), the sum of the holds, how many counters have the key (more
@@ -18,10 +18,10 @@ WITH rs$page AS MATERIALIZED (
               FROM {inventory} i) c
      -- A counter without a key is no hold's.
      WHERE ({c_k}) IS NOT NULL
-       AND (({c_k}) > ({params}) OR $1 IS NULL)
+       AND (({c_k}) > ({next_params}) OR $2 IS NULL)
      GROUP BY {c_k}
      ORDER BY {c_k}
-     LIMIT {next_param}::int
+     LIMIT $1::int
 ), rs$sums AS MATERIALIZED (
     SELECT {u_k}, pg_catalog.sum(u.rs$units) AS rs$units, pg_catalog.bool_and(u.rs$known) AS rs$known
       FROM ({sums}) u

@@ -268,9 +268,9 @@ static void ask(struct reconcile *r)
     const char *params[QUEUE_KEYS_MAX + 1];
     char size[16];
     snprintf(size, sizeof(size), "%d", PAGE_SIZE);
+    params[0] = size;
     for (int i = 0; i < s->keys; i++)
-        params[i] = s->after[i];
-    params[s->keys] = size;
+        params[1 + i] = s->after[i];
     clear_page(s);
     run_ask(r, STATEMENT_STOCK, s->keys + 1, params, on_page);
 }

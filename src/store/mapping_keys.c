@@ -106,7 +106,7 @@ static int put_param(const struct list *l, int i)
 
 static int put_next_param(const struct list *l, int i)
 {
-    return fprintf(l->out, "$%d", l->types->queue->stock.nkeys + i + 1) < 0 ? -1 : 0;
+    return fprintf(l->out, "$%d", i + 2) < 0 ? -1 : 0;
 }
 
 /* Whether it is this pattern; *alias is the letter. */
@@ -142,7 +142,7 @@ int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *t
         {"?_key_texts", ", ", put_text, false},
         {"told_keys", ", ", put_told, false},
         {"params", ", ", put_param, false},
-        {"next_param", "", put_next_param, true},
+        {"next_params", ", ", put_next_param, false},
     };
     for (size_t n = 0; n < sizeof(kinds) / sizeof(kinds[0]); n++) {
         struct list list = {out, types, link, '\0'};

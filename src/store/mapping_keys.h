@@ -22,7 +22,7 @@ char *mapping_table_literal(const struct queue_table *table, struct pg_link *lin
  *   i_is_x                    i is the counter of the key of x
  *   x_key_text, x_key_texts   the key for people, as one text; as one for each column
  *   told_keys                 the key that an array t.c has from its third element on, as such
- *   params, next_param        $1, $2, ... for a key; the parameter after these
+ *   params, next_params       $1, $2, ... for a key; from $2 on
  * Returns 0; 1: the token is none of these; -1: memory ran out, or the link is down. */
 int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *token, size_t len,
                      struct pg_link *link) __attribute__((warn_unused_result));

@@ -135,7 +135,7 @@ static char *make_mapped(int which)
     return mapping_render(
         "SELECT {typed}, {quantity}, {hold_keys}, {counter_keys}, {s_key_text},\n"
         "{told_keys}, {also_seen}, {also_told}, {after_us}, {id_type}, {inventory_text},\n"
-        "{sums}, {hidden}, {params}, {next_param}\n"
+        "{sums}, {hidden}, {params}, {next_params}\n"
         "  FROM {reservations} r WHERE {active} AND {i_is_m} SET {released}{stock_set}",
         &types, 0, NULL);
 }
