@@ -22,6 +22,7 @@
 #include "release/parts.h"
 #include "store/ask.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void report(struct reconcile *r, const struct drift *d, const char *done)
 {
     if (!report_wanted(r))
         return;
+    assert(d->product != NULL); /* a drift is noted with its product */
     const char *reason = drift_why_not(d, r->stock->hidden);
     report_finding(r, FINDING_STOCK, d->product, strlen(d->product), drift_expected(d, reason),
                    drift_found(d, reason), done);
