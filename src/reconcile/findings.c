@@ -63,7 +63,7 @@ const struct reconcile_counter reconcile_counters[COUNTS] = {
                              "stock counters that drifted", NULL},
     [COUNT_STOCK_REPAIRED] = {"stockRepaired", METRIC_RECONCILE_STOCK_REPAIRED, 7,
                               "  of these repaired", NULL},
-    [COUNT_VERIFY] = {"verifyFound", METRICS_N, 10, "found by verify", NULL},
+    [COUNT_VERIFY] = {"verifyFound", METRIC_RECONCILE_VERIFY, 10, "found by verify", NULL},
     [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 11,
                          "inconsistencies that remain", NULL},
 };
