@@ -45,6 +45,15 @@ struct queue_stock {
     bool shared; /* another queue of the file, whether served or not, has its counters there too */
 };
 
+/* What each transaction that touches the queue's tables sets of its own: names and values in turn.
+ */
+#define QUEUE_SETTINGS_MAX 16
+struct queue_settings {
+    char *all[2 * QUEUE_SETTINGS_MAX];
+    int n; /* pairs */
+    int line;
+};
+
 struct queue {
     char *name;       /* its prefix in Redis, its label */
     const char *file; /* as sentences call it (queue_place); NULL: built in */
@@ -64,6 +73,7 @@ struct queue {
     struct queue_text also[QUEUE_LIST_MAX]; /* SQL statements */
     int nalso;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
+    struct queue_settings settings;
 };
 
 #endif

@@ -76,6 +76,11 @@ static void check_connections(struct check_database *c, const struct pg_result *
 static void on_server(struct check_database *c, const struct pg_result *r,
                       const struct pg_answer *answer)
 {
+    if (answer->status == PG_REFUSED && answer->refused < 0) {
+        check_wrong(c, c->queue->settings.line, "%s", answer->message);
+        check_end(c);
+        return;
+    }
     if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != SERVER_COLUMNS) {
         check_unknown("what the server allows", answer);
         check_next(c);

@@ -47,7 +47,7 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     stats_init(&s->stats);
     s->loop = servers->loop;
     s->redis = servers->redis;
-    s->postgres = database_source(database);
+    s->postgres = database_source(database, config->queue);
     s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
     s->locked = locked_new();

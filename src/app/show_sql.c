@@ -44,6 +44,22 @@ static void print_question(const char *what, enum question_id which)
     print_sql(question_text(which));
 }
 
+/* As the link sends it, with its parameters written out. */
+static void print_own_settings(const struct queue_settings *settings, struct pg_link *link)
+{
+    if (settings->n > 0)
+        printf("\n-- the queue's settings, first in each transaction\n");
+    for (int i = 0; i < settings->n; i++) {
+        char *name = pg_link_quote_literal(link, settings->all[2 * i]);
+        char *value = pg_link_quote_literal(link, settings->all[2 * i + 1]);
+        if (name != NULL && value != NULL)
+            printf("%spg_catalog.set_config(%s, %s, true)%s", i == 0 ? "SELECT " : "       ", name,
+                   value, i + 1 < settings->n ? ",\n" : "\n;\n");
+        free(name);
+        free(value);
+    }
+}
+
 static void print_statements(const struct statements *s)
 {
     const struct mapping_types *types = statements_types(s);
@@ -137,6 +153,7 @@ static void begin(struct queue_session *s, const char *error)
     if (error != NULL)
         snprintf(show->text, sizeof(show->text), "%s", error);
     show->error = error != NULL ? show->text : NULL;
+    print_own_settings(&show->queue->settings, s->link);
     if (error == NULL)
         print_statements(s->context.parts.statements);
     if (pg_link_send(s->link, &query, 1, DEADLINE_US, on_names, s) != 0)

@@ -89,6 +89,10 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     {"database", QUEUE_KEY_DATABASE, false, AT(database), 0, "name (`A-Z`, digits, `_`)", NULL,
      "the queue's Postgres is `NAME_DATABASE_URL`, or `NAME_DATABASE_URL_FILE`, in place of "
      "`DATABASE_URL`"},
+    {"settings", QUEUE_KEY_SETTINGS, false, 0, 0, "name: value, 1 to 16", NULL,
+     "set locally in each transaction that touches the queue's tables, so that row security knows "
+     "whose they are: `app.tenant: 7`. Names with a dot, `role` and `row_security`; all others are "
+     "Postgres's own, and the program's to set"},
     OVERRIDES("batch_size", SETTING_BATCH_SIZE),
     OVERRIDES("workers", SETTING_WORKERS),
     OVERRIDES("pace", SETTING_PACE),
@@ -100,7 +104,6 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     LATER("keep_while"),
     LATER("keep"),
     LATER("call"),
-    LATER("settings"),
     LATER("notify"),
     LATER("verify"),
 };

@@ -47,6 +47,8 @@ void queue_read_free(struct queue_read *read)
     }
     texts_free(q->carry, QUEUE_LIST_MAX);
     texts_free(q->also, QUEUE_LIST_MAX);
+    for (int i = 0; i < 2 * QUEUE_SETTINGS_MAX; i++)
+        free(q->settings.all[i]);
     texts_free(read->overrides, SETTINGS_N);
     free(read);
 }

@@ -39,6 +39,14 @@ static bool same_stock(const struct queue_stock *a, const struct queue_stock *b)
            a->shared == b->shared;
 }
 
+static bool same_settings(const struct queue_settings *a, const struct queue_settings *b)
+{
+    bool all = a->n == b->n;
+    for (int i = 0; all && i < 2 * a->n; i++)
+        all = same(a->all[i], b->all[i]);
+    return all;
+}
+
 static bool same_queue(const struct queue *a, const struct queue *b)
 {
     return same(a->name, b->name) && same_table(&a->table, &b->table) &&
@@ -49,7 +57,7 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            a->deletes == b->deletes && same_stock(&a->stock, &b->stock) &&
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
            same_texts(a->also, a->nalso, b->also, b->nalso) &&
-           same_text(&a->database, &b->database);
+           same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings);
 }
 
 bool config_queue_same(const struct config *a, const struct config *b)

@@ -2,6 +2,7 @@
  * the database is. */
 #include "config/queue_values.h"
 
+#include "config/queue_settings.h"
 #include "config/queue_text.h"
 
 #include <stdlib.h>
@@ -250,6 +251,51 @@ static int read_statements(struct queue_reader *r, const struct queue_key_row *r
     }
 }
 
+/* Copies a line of the file. NULL: a sentence was said. */
+static char *take_line(struct queue_reader *r, const struct queue_key_row *row,
+                       const struct queue_item *item)
+{
+    struct queue_text text = {0};
+    return queue_line_take(&r->source, row->name, item, &text) == 0 ? text.text : NULL;
+}
+
+static int check_setting(const struct queue_reader *r, const struct queue_key_row *row,
+                         const struct queue_settings *own, int line)
+{
+    const char *name = own->all[2 * own->n];
+    const char *fault = queue_setting_fault(name);
+    for (int i = 0; i < own->n; i++)
+        if (strcasecmp(own->all[2 * i], name) == 0)
+            fault = "it is there twice: leave one of them out";
+    return fault == NULL ? 0
+                         : queue_source_fail(&r->source, line, "%s: \"%.63s\" is not allowed: %s",
+                                             row->name, name, fault);
+}
+
+static int read_settings(struct queue_reader *r, const struct queue_key_row *row,
+                         const struct queue_item *first)
+{
+    struct queue_settings *own = &r->to->queue.settings;
+    own->line = first->line;
+    if (want(r, row, first, QUEUE_ITEM_MAPPING, "{name: value}") != 0)
+        return -1;
+    for (;;) {
+        char **pair = &own->all[2 * own->n];
+        struct queue_item item;
+        bool end;
+        if (next_of(r, row, own->n, QUEUE_SETTINGS_MAX, &item, &end) != 0)
+            return -1;
+        if (end)
+            return 0;
+        if ((pair[0] = take_line(r, row, &item)) == NULL ||
+            check_setting(r, row, own, item.line) != 0 ||
+            queue_source_next(&r->source, &item) != 0 ||
+            (pair[1] = take_line(r, row, &item)) == NULL)
+            return -1;
+        own->n++;
+    }
+}
+
 int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
                      const struct queue_item *item)
 {
@@ -268,6 +314,7 @@ int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
         [QUEUE_KEY_DATABASE] = read_database,
         [QUEUE_KEY_SETTING] = read_setting,
         [QUEUE_KEY_STATEMENTS] = read_statements,
+        [QUEUE_KEY_SETTINGS] = read_settings,
     };
     return readers[row->kind](r, row, item);
 }

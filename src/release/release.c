@@ -177,6 +177,8 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
             result->message = sentence;
         }
         result->fault = release_classify(result->sqlstate, answer->inside && refusal == NULL);
+        if (answer->refused < 0) /* a setting, which is no row's fault */
+            result->fault = RELEASE_SERVER;
     }
 }
 

@@ -32,6 +32,7 @@ static const char base[] = "seats:\n"
                            "  also:\n"
                            "    - SELECT 1 FROM {released}\n"
                            "  database: SHOP\n"
+                           "  settings: {app.tenant: 7, role: shop}\n"
                            "  batch_size: 7\n"
                            "  workers: 2\n";
 
@@ -117,6 +118,9 @@ static void test_every_change(void **state)
         {"SHOP", "MALL"},
         {"  database: SHOP\n", ""},
         {"batch_size: 7", "batch_size: 8"},
+        {"tenant: 7", "tenant: 8"},
+        {"tenant: 7", "tenants: 7"},
+        {", role: shop", ""},
         {"  workers: 2\n", ""},
         {"  workers: 2\n", "  workers: 2\n  pace: 1ms\n"},
         /* Another queue with these counters: they cannot be compared any more. */

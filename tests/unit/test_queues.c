@@ -113,10 +113,18 @@ static void test_every_key(void **state)
                   "      UPDATE orders SET state = 'expired'\n"
                   "       WHERE id IN (SELECT id FROM {released})\n"
                   "    - SELECT 1 FROM {released}\n"
+                  "  settings:\n"
+                  "    app.tenant: '7'\n"
+                  "    ROLE: \"shop's\"\n"
                   "  workers: 3\n");
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
+    assert_int_equal(q->settings.n, 2);
+    assert_string_equal(q->settings.all[0], "app.tenant");
+    assert_string_equal(q->settings.all[1], "7");
+    assert_string_equal(q->settings.all[2], "ROLE");
+    assert_string_equal(q->settings.all[3], "shop's");
     assert_int_equal(q->line, 2);
     assert_string_equal(q->table.schema, "shop");
     assert_string_equal(q->table.name, "inventory_reservations");
@@ -371,23 +379,40 @@ static void test_reload_never_blocks(void **state)
 static void test_keys_and_document(void **state)
 {
     static const char *const keys[] = {
-        "table",         "id",
-        "expires_at",    "expires_unit",
-        "time_zone",     "after",
-        "quantity",      "active",
-        "released",      "stock",
-        "stock.table",   "stock.key",
-        "stock.free",    "stock.held",
-        "stock.total",   "stock.set",
-        "stock.counted", "carry",
-        "also",          "database",
-        "batch_size",    "workers",
-        "pace",          "lookahead",
-        "feed_interval", "scan_interval",
-        "lock_timeout",  "first_run_limit",
-        "keep_while",    "keep",
-        "call",          "settings",
-        "notify",        "verify",
+        "table",
+        "id",
+        "expires_at",
+        "expires_unit",
+        "time_zone",
+        "after",
+        "quantity",
+        "active",
+        "released",
+        "stock",
+        "stock.table",
+        "stock.key",
+        "stock.free",
+        "stock.held",
+        "stock.total",
+        "stock.set",
+        "stock.counted",
+        "carry",
+        "also",
+        "database",
+        "settings",
+        "batch_size",
+        "workers",
+        "pace",
+        "lookahead",
+        "feed_interval",
+        "scan_interval",
+        "lock_timeout",
+        "first_run_limit",
+        "keep_while",
+        "keep",
+        "call",
+        "notify",
+        "verify",
     };
     static char text[1 << 16];
     char *found;
