@@ -74,6 +74,7 @@ struct queue {
     int nalso;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
     struct queue_settings settings;
+    struct queue_text notify; /* a channel; NULL: nobody is told */
 };
 
 #endif

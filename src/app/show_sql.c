@@ -10,6 +10,7 @@
 #include "config/queue.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
+#include "release/announcer.h"
 #include "release/release.h"
 #include "store/mapping.h"
 #include "store/questions.h"
@@ -81,6 +82,11 @@ static void print_statements(const struct statements *s)
     for (int i = 0; i < types->queue->nalso; i++) {
         printf("\n-- also, statement %d: in the transaction of a release, after it\n", i + 1);
         print_sql(statements_also(s, i));
+    }
+    if (types->queue->notify.text != NULL) {
+        printf("\n-- after a release, in a transaction of its own\n-- $1 %s, $2 how many\n",
+               types->queue->notify.text);
+        print_sql(announcer_sql);
     }
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);

@@ -93,6 +93,12 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "set locally in each transaction that touches the queue's tables, so that row security knows "
      "whose they are: `app.tenant: 7`. Names with a dot, `role` and `row_security`; all others are "
      "Postgres's own, and the program's to set"},
+    {"notify", QUEUE_KEY_CHANNEL, false, AT(notify), 0, "channel", NULL,
+     "a NOTIFY after releases, ten a second at most, over a connection of its own; its payload is "
+     "`{\"queue\":\"NAME\",\"released\":N}`. A hint, which may be lost: who needs it with the "
+     "commit writes an `also`. The channel's name counts as written, so that `LISTEN` wants "
+     "capitals "
+     "in quotes"},
     OVERRIDES("batch_size", SETTING_BATCH_SIZE),
     OVERRIDES("workers", SETTING_WORKERS),
     OVERRIDES("pace", SETTING_PACE),
@@ -104,7 +110,6 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     LATER("keep_while"),
     LATER("keep"),
     LATER("call"),
-    LATER("notify"),
     LATER("verify"),
 };
 

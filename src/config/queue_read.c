@@ -36,8 +36,9 @@ void queue_read_free(struct queue_read *read)
     table_free(&q->table);
     table_free(&stock->table);
     struct queue_text *const single[] = {
-        &q->id,       &q->expires_at, &q->quantity,  &q->time_zone, &q->active,      &q->released,
-        &stock->free, &stock->held,   &stock->total, &stock->set,   &stock->counted, &q->database,
+        &q->id,          &q->expires_at, &q->quantity, &q->time_zone, &q->active,
+        &q->released,    &stock->free,   &stock->held, &stock->total, &stock->set,
+        &stock->counted, &q->database,   &q->notify,
     };
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         free(single[i]->text);

@@ -57,7 +57,8 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            a->deletes == b->deletes && same_stock(&a->stock, &b->stock) &&
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
            same_texts(a->also, a->nalso, b->also, b->nalso) &&
-           same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings);
+           same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings) &&
+           same_text(&a->notify, &b->notify);
 }
 
 bool config_queue_same(const struct config *a, const struct config *b)

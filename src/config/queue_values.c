@@ -86,6 +86,18 @@ static int read_zone(struct queue_reader *r, const struct queue_key_row *row,
                                    "a time zone's name, such as Europe/Berlin", out);
 }
 
+static int read_channel(struct queue_reader *r, const struct queue_key_row *row,
+                        const struct queue_item *item)
+{
+    struct queue_text *out = field(r, row);
+    if (queue_line_take(&r->source, row->name, item, out) != 0)
+        return -1;
+    return strlen(out->text) <= QUEUE_NAME_BYTES
+               ? 0
+               : queue_text_refuse(&r->source, row->name, "a channel's name, of 1 to 63 bytes",
+                                   out);
+}
+
 static int read_unit(struct queue_reader *r, const struct queue_key_row *row,
                      const struct queue_item *item)
 {
@@ -315,6 +327,7 @@ int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
         [QUEUE_KEY_SETTING] = read_setting,
         [QUEUE_KEY_STATEMENTS] = read_statements,
         [QUEUE_KEY_SETTINGS] = read_settings,
+        [QUEUE_KEY_CHANNEL] = read_channel,
     };
     return readers[row->kind](r, row, item);
 }

@@ -33,6 +33,7 @@ static const char base[] = "seats:\n"
                            "    - SELECT 1 FROM {released}\n"
                            "  database: SHOP\n"
                            "  settings: {app.tenant: 7, role: shop}\n"
+                           "  notify: told\n"
                            "  batch_size: 7\n"
                            "  workers: 2\n";
 
@@ -119,6 +120,8 @@ static void test_every_change(void **state)
         {"  database: SHOP\n", ""},
         {"batch_size: 7", "batch_size: 8"},
         {"tenant: 7", "tenant: 8"},
+        {"notify: told", "notify: tells"},
+        {"  notify: told\n", ""},
         {"tenant: 7", "tenants: 7"},
         {", role: shop", ""},
         {"  workers: 2\n", ""},

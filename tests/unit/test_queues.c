@@ -116,10 +116,12 @@ static void test_every_key(void **state)
                   "  settings:\n"
                   "    app.tenant: '7'\n"
                   "    ROLE: \"shop's\"\n"
+                  "  notify: It's released\n"
                   "  workers: 3\n");
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
+    assert_string_equal(q->notify.text, "It's released");
     assert_int_equal(q->settings.n, 2);
     assert_string_equal(q->settings.all[0], "app.tenant");
     assert_string_equal(q->settings.all[1], "7");
@@ -379,40 +381,23 @@ static void test_reload_never_blocks(void **state)
 static void test_keys_and_document(void **state)
 {
     static const char *const keys[] = {
-        "table",
-        "id",
-        "expires_at",
-        "expires_unit",
-        "time_zone",
-        "after",
-        "quantity",
-        "active",
-        "released",
-        "stock",
-        "stock.table",
-        "stock.key",
-        "stock.free",
-        "stock.held",
-        "stock.total",
-        "stock.set",
-        "stock.counted",
-        "carry",
-        "also",
-        "database",
-        "settings",
-        "batch_size",
-        "workers",
-        "pace",
-        "lookahead",
-        "feed_interval",
-        "scan_interval",
-        "lock_timeout",
-        "first_run_limit",
-        "keep_while",
-        "keep",
-        "call",
-        "notify",
-        "verify",
+        "table",         "id",
+        "expires_at",    "expires_unit",
+        "time_zone",     "after",
+        "quantity",      "active",
+        "released",      "stock",
+        "stock.table",   "stock.key",
+        "stock.free",    "stock.held",
+        "stock.total",   "stock.set",
+        "stock.counted", "carry",
+        "also",          "database",
+        "settings",      "notify",
+        "batch_size",    "workers",
+        "pace",          "lookahead",
+        "feed_interval", "scan_interval",
+        "lock_timeout",  "first_run_limit",
+        "keep_while",    "keep",
+        "call",          "verify",
     };
     static char text[1 << 16];
     char *found;
