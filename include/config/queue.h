@@ -65,7 +65,7 @@ struct queue {
     struct queue_text time_zone;          /* of a column without a zone */
     int64_t after_us;                     /* what a row is due after its expires_at */
     struct queue_text active;             /* SQL condition */
-    struct queue_text released;           /* SQL assignments; NULL: rows are deleted (deletes) */
+    struct queue_text released; /* SQL assignments; NULL: rows are deleted (deletes), or call */
     bool deletes;
     struct queue_stock stock;
     struct queue_text carry[QUEUE_LIST_MAX]; /* columns */
@@ -73,6 +73,7 @@ struct queue {
     struct queue_text also[QUEUE_LIST_MAX]; /* SQL statements */
     int nalso;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
+    struct queue_table call;    /* a function that makes the release; name NULL: there is none */
     struct queue_settings settings;
     struct queue_text notify; /* a channel; NULL: nobody is told */
 };

@@ -19,13 +19,15 @@ enum fragment_wrap {
     FRAGMENT_RELEASED,  /* assignments to the hold's columns, before others of those kept */
     FRAGMENT_STOCK_SET, /* ... to the counter's */
     FRAGMENT_ALSO,      /* a statement */
+    FRAGMENT_CALL,      /* a function's name */
 };
 
 struct fragment {
-    const struct queue_text *text; /* the queue's */
+    const struct queue_text *text; /* the queue's; NULL: a name */
     const char *key;               /* "active" */
     enum fragment_wrap wrap;
     int number; /* of `also`, from 1; else 0 */
+    int line;
 };
 
 #define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX)
@@ -43,6 +45,9 @@ void fragment_refusal(const struct queue *queue, const struct fragment *fragment
 
 /* What a sentence about a statement of `also` begins with, from 0: "shop.yaml:12: also (2nd): ". */
 void fragment_also_place(const struct queue *queue, int i, char *out, size_t size);
+
+/* ... about the call of a function: "shop.yaml:12: call: ". */
+void fragment_call_place(const struct queue *queue, char *out, size_t size);
 
 /* Proves all of them through a link that is up and not busy. done(arg, error): NULL, or one
  * sentence; fires once, never from inside this call. types must outlive it. Returns 0, or -1 when

@@ -58,7 +58,7 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
            same_texts(a->also, a->nalso, b->also, b->nalso) &&
            same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings) &&
-           same_text(&a->notify, &b->notify);
+           same_text(&a->notify, &b->notify) && same_table(&a->call, &b->call);
 }
 
 bool config_queue_same(const struct config *a, const struct config *b)

@@ -20,8 +20,8 @@ static int read_column(struct queue_reader *r, const struct queue_key_row *row,
     return queue_column_take(&r->source, row->name, item, field(r, row));
 }
 
-static int read_table(struct queue_reader *r, const struct queue_key_row *row,
-                      const struct queue_item *item)
+static int take_qualified(struct queue_reader *r, const struct queue_key_row *row,
+                          const struct queue_item *item, const char *allowed)
 {
     struct queue_table *table = field(r, row);
     struct queue_text written = {0};
@@ -39,11 +39,22 @@ static int read_table(struct queue_reader *r, const struct queue_key_row *row,
     }
     return table->name != NULL && *rest == '\0'
                ? 0
-               : queue_text_refuse(
-                     &r->source, row->name,
-                     "table or schema.table, of 1 to 63 bytes each; a name with a dot: "
-                     "'\"my.table\"'",
-                     &written);
+               : queue_text_refuse(&r->source, row->name, allowed, &written);
+}
+
+static int read_table(struct queue_reader *r, const struct queue_key_row *row,
+                      const struct queue_item *item)
+{
+    return take_qualified(r, row, item,
+                          "table or schema.table, of 1 to 63 bytes each; a name with a dot: "
+                          "'\"my.table\"'");
+}
+
+static int read_function(struct queue_reader *r, const struct queue_key_row *row,
+                         const struct queue_item *item)
+{
+    return take_qualified(r, row, item,
+                          "function or schema.function, of 1 to 63 bytes each, without brackets");
 }
 
 static int read_units(struct queue_reader *r, const struct queue_key_row *row,
@@ -327,6 +338,7 @@ int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
         [QUEUE_KEY_SETTING] = read_setting,
         [QUEUE_KEY_STATEMENTS] = read_statements,
         [QUEUE_KEY_SETTINGS] = read_settings,
+        [QUEUE_KEY_FUNCTION] = read_function,
         [QUEUE_KEY_CHANNEL] = read_channel,
     };
     return readers[row->kind](r, row, item);

@@ -32,8 +32,8 @@ enum pg_link_state {
     PG_LINK_STOPPED,
 };
 
-/* What an answer is expected for, in this order: the link's own two settings, the source's settings,
- * DEALLOCATE ALL, each query, before it what gives it a name, and whose session it is. */
+/* What an answer is expected for, in this order: the link's own two settings, the source's
+ * settings, DEALLOCATE ALL, each query, before it what gives it a name, and whose session it is. */
 enum pg_step_kind {
     PG_STEP_OWN,
     PG_STEP_SETTINGS,

@@ -7,7 +7,8 @@
  *   brackets and no array, "a, true" the other way round.
  * - Assignments before others, so that no FROM, WHERE or RETURNING follows them, of the columns
  * that they must leave alone: no column is assigned twice.
- * - A statement of `also` as it is sent: the protocol takes one in a message.
+ * - A statement of `also` as it is sent: the protocol takes one in a message. So is the call of a
+ *   function: whether there is one of this name for an array of such ids.
  *
  * Each piece stands on lines of its own, since it may end in a comment. They are parsed and not
  * executed: there is no EXPLAIN that a text could make an EXPLAIN ANALYZE of. */
@@ -18,6 +19,7 @@
 #include "link/pg_link.h"
 #include "store/also.h"
 #include "store/mapping.h"
+#include "store/sql_texts.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@ static int add(struct fragment *list, int n, enum fragment_wrap wrap, const stru
 {
     if (text->text == NULL)
         return n;
-    list[n] = (struct fragment){.wrap = wrap, .text = text, .key = key};
+    list[n] = (struct fragment){.wrap = wrap, .text = text, .key = key, .line = text->line};
     return n + 1;
 }
 
@@ -52,6 +54,8 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     n = add(list, n, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
     n = add(list, n, FRAGMENT_ELEMENT, &q->stock.counted, "stock.counted");
     n = add(list, n, FRAGMENT_CONDITION, &q->stock.counted, "stock.counted");
+    if (q->call.name != NULL)
+        list[n++] = (struct fragment){.wrap = FRAGMENT_CALL, .key = "call", .line = q->call.line};
     for (int i = 0; i < q->nalso; i++) {
         n = add(list, n, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;
@@ -131,6 +135,8 @@ char *fragment_proof(const struct fragment *f, const struct mapping_types *types
     size_t size = 0;
     if (f->wrap == FRAGMENT_ALSO)
         return also_render(types, f->number - 1, link);
+    if (f->wrap == FRAGMENT_CALL)
+        return mapping_render(sql_call, types, 0, link);
     char *table = mapping_table(f->wrap == FRAGMENT_STOCK_SET ? &q->stock.table : &q->table, link);
     FILE *out = table != NULL ? open_memstream(&sql, &size) : NULL;
     int rc = out != NULL ? put_proof(out, f, q, table, link) : -1;
@@ -149,6 +155,13 @@ void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
     (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
 }
 
+void fragment_call_place(const struct queue *q, char *out, size_t size)
+{
+    queue_place(q, q->call.line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "call: ");
+}
+
 void fragment_refusal(const struct queue *q, const struct fragment *f, const char *message,
                       char *out, size_t size)
 {
@@ -156,7 +169,7 @@ void fragment_refusal(const struct queue *q, const struct fragment *f, const cha
     if (f->wrap == FRAGMENT_ALSO) {
         fragment_also_place(q, f->number - 1, place, sizeof(place));
     } else {
-        queue_place(q, f->text->line, place, sizeof(place));
+        queue_place(q, f->line, place, sizeof(place));
         size_t len = strlen(place);
         (void)snprintf(place + len, sizeof(place) - len, "%s: ", f->key);
     }

@@ -138,11 +138,37 @@ static void test_every_change(void **state)
     unlink(path);
 }
 
+static void test_functions(void **state)
+{
+    static const char *const calls[] = {"call: f", "call: s.f", "call: s.g", "released: delete"};
+    (void)state;
+    begin();
+    for (size_t i = 0; i + 1 < ARRAY_LEN(calls); i++) {
+        struct config former, fresh;
+        char error[512] = "";
+        char queue[2][64];
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(queue[j], sizeof(queue[j]), "m: {table: m, active: true, %s}\n", calls[i + j]);
+            FILE *out = fopen(path, "w");
+            assert_non_null(out);
+            fputs(queue[j], out);
+            fclose(out);
+            assert_int_equal(
+                config_reload(j == 0 ? &former : &fresh, &config, error, sizeof(error)), 0);
+        }
+        assert_false(config_queue_same(config_queue(&former, 0), config_queue(&fresh, 0)));
+        config_reload_clear(&former);
+        config_reload_clear(&fresh);
+    }
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_every_change, config_setup, config_teardown),
+        cmocka_unit_test_setup_teardown(test_functions, config_setup, config_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
