@@ -12,6 +12,7 @@ from threading import Thread
 import psycopg
 import pytest
 from harness.checking import dsn_of, role_of, verdicts
+from harness import shop
 from harness.database import Database
 from harness.poll import wait_until
 from harness.process import free_port
@@ -191,3 +192,39 @@ def test_the_server_goes(
         wait_until(lambda: listener.listen() >= 2, 10, "nobody told")
         assert daemon.stop() == 0
         listener.conn.close()
+
+
+API = Path(__file__).parents[2] / "examples" / "api"
+
+
+def test_the_api_s_own_file(pg_server: Postgres, run: Run) -> None:
+    """examples/api: an event for each product of each release, and a hint, beside the built-in queue."""
+    database = Database.create(pg_server)
+    try:
+        database.conn.execute((API / "outbox.sql").read_text(encoding="utf-8"))  # type: ignore[arg-type]
+        listener = psycopg.connect(database.dsn, autocommit=True)
+        listener.execute("LISTEN stock_changed")
+        heard: list[str] = []
+        listener.add_notify_handler(lambda one: heard.append(one.payload))
+        products = shop.add_products(database, 2)
+        id = shop.reserve(database, {product: 3 for product in products}, -1)
+        env = {
+            "SWEEPER_QUEUES_FILE": str(API / "queues.yaml"),
+            "SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}",
+        }
+        checked = run("--check-config", dsn=database.dsn, env=env)
+        assert checked.status == 0 and not verdicts(checked, "FAIL"), checked.stdout
+        assert run("--once", *NO_REDIS, dsn=database.dsn, env=env).status == 0
+        events = database.query("SELECT event, payload FROM outbox")
+        assert {event for event, _ in events} == {"reservation.released"}
+        assert sorted(event["productId"] for _, event in events) == sorted(products)
+        assert {(event["id"], event["quantity"]) for _, event in events} == {(id, 3)}
+
+        def told() -> bool:
+            listener.execute("SELECT")
+            return heard == ['{"queue":"reservations","released":1}']
+
+        wait_until(told, 5, "nobody told")
+        listener.close()
+    finally:
+        database.drop()
