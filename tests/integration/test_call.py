@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
+import psycopg
 import pytest
 from harness.checking import dsn_of, role_of, verdicts
 from harness.database import Database
@@ -71,6 +73,13 @@ def env(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "shop.yaml"
     path.write_text(FILE, encoding="utf-8")
     return {"SWEEPER_QUEUES_FILE": str(path), "SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}
+
+
+# Waits for more than ten lock timeouts.
+LONG = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    " AND clock_timestamp() - query_start > interval '200 ms'"
+)
 
 
 Mode = Callable[..., Finished]
@@ -194,6 +203,28 @@ def test_no_lock_timeout_within(db: Database, mode: Mode) -> None:
     hold(db, 1)
     assert mode("--once", *NO_REDIS, "--lease", "20s").status == 0
     assert calls(db) == ["{1}", "0 8s"]
+
+
+def test_beside_stock(db: Database, run: Run, env: dict[str, str], tmp_path: Path) -> None:
+    """Counters are the function's alone: named in the file they are neither changed nor locked by the sweeper, and
+    one that a checkout holds is waited for, much longer than the lock timeout."""
+    make(db)
+    path = tmp_path / "stock.yaml"
+    path.write_text(FILE + "  stock:\n    table: shop.events\n    key: {event: id}\n    free: free\n", encoding="utf-8")
+    for n in (1, 2):
+        hold(db, n)
+    stock = {**env, "SWEEPER_QUEUES_FILE": str(path)}
+    ended: list[Finished] = []
+    thread = Thread(target=lambda: ended.append(run("--once", *NO_REDIS, dsn=db.dsn, env=stock)))
+    with psycopg.connect(db.dsn) as other:
+        other.execute("UPDATE shop.events SET free = free + 100 WHERE id = 1")
+        thread.start()
+        wait_until(lambda: db.value(LONG), 10, "it does not wait")
+    thread.join()
+    assert ended[0].status == 0, ended[0].stderr
+    assert (pending(db), free(db), set(calls(db))) == ([], [104, 0], {"{1,2}"})
+    done = run("--reconcile", dsn=db.dsn, env=stock)
+    assert done.status == 0 and free(db) == [104, 0], done.stderr
 
 
 def test_a_rehearsal(db: Database, mode: Mode) -> None:
