@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import SIGHUP
 
 import pytest
 from harness.checking import dsn_of, role_of, verdicts
@@ -189,4 +191,15 @@ def test_a_daemon(shop: Database, sweeper: Start, tmp_path: Path) -> None:
     daemon = sweeper("--prepare", "on", dsn=dsn_of(shop), env=env_of(tmp_path, FILE))
     wait_until(lambda: tenants(shop) == {7: 0, 8: 9}, 15, "the tenant's were not released")
     assert held(shop) == [0, 8]
+    assert daemon.stop() == 0
+
+
+def test_a_new_file(shop: Database, sweeper: Start, tmp_path: Path) -> None:
+    """Another value is a change: what proves the new file, and who serves it then, have it from the start."""
+    daemon = sweeper(dsn=dsn_of(shop), env=env_of(tmp_path, FILE))
+    wait_until(lambda: tenants(shop) == {7: 0, 8: 4}, 15, "the tenant's were not released")
+    (tmp_path / "shop.yaml").write_text(FILE.replace("tenant: 7", "tenant: 8"), encoding="utf-8")
+    os.kill(daemon.pid, SIGHUP)
+    wait_until(lambda: tenants(shop) == {7: 0, 8: 0}, 15, "the other tenant's were not released")
+    assert shop.query("SELECT tenant, count(*) FROM told GROUP BY 1 ORDER BY 1") == [("7", 4), ("8", 4)]
     assert daemon.stop() == 0
