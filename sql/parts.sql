@@ -328,6 +328,10 @@ pg_catalog.set_config('lock_timeout', $3, true),
 -- Neither counter is NULL, nor a number that is none.
 i.{free} - i.{free} + i.{held} - i.{held} = 0
 
+--@ meddled if calls
+-- It is looked at once more in any case.
+false
+
 --@ meddled if meddled
 -- It is known, and looked after.
 false

@@ -55,6 +55,15 @@ struct queue_stock {
     bool crossed;  /* there is one that finds the counters by other columns */
 };
 
+/* What each transaction that touches the queue's tables sets of its own: names and values in turn.
+ */
+#define QUEUE_SETTINGS_MAX 16
+struct queue_settings {
+    char *all[2 * QUEUE_SETTINGS_MAX];
+    int n; /* pairs */
+    int line;
+};
+
 struct queue {
     char *name;       /* its prefix in Redis, its label */
     const char *file; /* as sentences call it (queue_place); NULL: built in */
@@ -66,7 +75,7 @@ struct queue {
     struct queue_text time_zone;          /* of a column without a zone */
     int64_t after_us;                     /* what a row is due after its expires_at */
     struct queue_text active;             /* SQL condition */
-    struct queue_text released;           /* SQL assignments; NULL: rows are deleted (deletes) */
+    struct queue_text released; /* SQL assignments; NULL: rows are deleted (deletes), or call */
     bool deletes;
     struct queue_stock stock;
     struct queue_text carry[QUEUE_LIST_MAX]; /* columns */
@@ -76,6 +85,9 @@ struct queue {
     struct queue_text verify[QUEUE_LIST_MAX]; /* SQL queries */
     int nverify;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
+    struct queue_table call;    /* a function that makes the release; name NULL: there is none */
+    struct queue_settings settings;
+    struct queue_text notify; /* a channel; NULL: nobody is told */
 };
 
 #endif

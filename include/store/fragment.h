@@ -19,6 +19,7 @@ enum fragment_wrap {
     FRAGMENT_RELEASED,  /* assignments to the hold's columns, before others of those kept */
     FRAGMENT_STOCK_SET, /* ... to the counter's */
     FRAGMENT_ALSO,      /* a statement */
+    FRAGMENT_CALL,      /* a function's name */
     FRAGMENT_QUERY,     /* one by itself: one, or several */
     FRAGMENT_VERIFY,    /* within another, as it is sent: a query that only reads; together with the
                            former, one */
@@ -27,10 +28,11 @@ enum fragment_wrap {
 struct fragment {
     const struct queue *queue;     /* whose it is: the one that is proved, or one that shares its
                                       counters, whose holds it counts too */
-    const struct queue_text *text; /* that queue's */
+    const struct queue_text *text; /* that queue's; NULL: a name */
     const char *key;               /* "active" */
     enum fragment_wrap wrap;
     int number; /* of `also` and `verify`, from 1; else 0 */
+    int line;
 };
 
 #define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX + 2 * QUEUE_SHARERS_MAX + 2 * QUEUE_LIST_MAX)
@@ -50,6 +52,8 @@ void fragment_also_place(const struct queue *queue, int i, char *out, size_t siz
 
 /* ... about a query of `verify`. */
 void fragment_verify_place(const struct queue *queue, int i, char *out, size_t size);
+/* ... about the call of a function: "shop.yaml:12: call: ". */
+void fragment_call_place(const struct queue *queue, char *out, size_t size);
 
 /* Proves all of them through a link that is up and not busy. done(arg, error): NULL, or one
  * sentence; fires once, never from inside this call. types must outlive it. Returns 0, or -1 when

@@ -61,7 +61,8 @@ enum statement {
     STATEMENT_RELEASE_WAITING,
     STATEMENT_RELEASE_BULK,    /* where mapping_allows_bulk */
     STATEMENT_RELEASE_BACKLOG, /* where mapping_allows_backlog */
-    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
+    STATEMENT_CALL, /* behind the careful and the waiting one: where a function makes the release */
+    STATEMENT_RELEASE_CHECK, /* after the other two, where types->meddled */
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */

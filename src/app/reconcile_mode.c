@@ -8,6 +8,7 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "reconcile/reconcile.h"
+#include "release/announcer.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -25,13 +26,21 @@ struct reconcile_mode {
     struct timer *connecting; /* Redis's 5 s */
     struct reconcile_result result;
     bool signalled;
+    bool ended; /* but for what is told of it */
     int status;
 };
+
+static void on_told(void *arg)
+{
+    const struct reconcile_mode *m = arg;
+    loop_stop(m->context.parts.loop);
+}
 
 static void end(struct reconcile_mode *m, int status)
 {
     m->status = status;
-    loop_stop(m->context.parts.loop);
+    m->ended = true;
+    announcer_flush(m->context.parts.announcer, on_told, m);
 }
 
 static void on_done(void *arg, const struct reconcile_result *result)
@@ -56,7 +65,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
 {
     struct reconcile_mode *m = arg;
     (void)reason;
-    if (state != REDIS_LINK_UP || reconcile_running(m->run))
+    if (m->ended || state != REDIS_LINK_UP || reconcile_running(m->run))
         return;
     const char *unusable = context_redis_unusable(&m->context);
     timer_clear(m->connecting);
@@ -79,6 +88,8 @@ static void on_signal(void *arg)
 {
     struct reconcile_mode *m = arg;
     m->signalled = true;
+    if (m->ended)
+        return; /* within a second */
     if (reconcile_running(m->run)) {
         reconcile_stop(m->run);
     } else {

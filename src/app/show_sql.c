@@ -10,6 +10,7 @@
 #include "config/queue.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
+#include "release/announcer.h"
 #include "release/release.h"
 #include "store/mapping.h"
 #include "store/questions.h"
@@ -44,6 +45,22 @@ static void print_question(const char *what, enum question_id which)
     print_sql(question_text(which));
 }
 
+/* As the link sends it, with its parameters written out. */
+static void print_own_settings(const struct queue_settings *settings, struct pg_link *link)
+{
+    if (settings->n > 0)
+        printf("\n-- the queue's settings, first in each transaction\n");
+    for (int i = 0; i < settings->n; i++) {
+        char *name = pg_link_quote_literal(link, settings->all[2 * i]);
+        char *value = pg_link_quote_literal(link, settings->all[2 * i + 1]);
+        if (name != NULL && value != NULL)
+            printf("%spg_catalog.set_config(%s, %s, true)%s", i == 0 ? "SELECT " : "       ", name,
+                   value, i + 1 < settings->n ? ",\n" : "\n;\n");
+        free(name);
+        free(value);
+    }
+}
+
 static void print_statements(const struct statements *s)
 {
     const struct mapping_types *types = statements_types(s);
@@ -69,6 +86,11 @@ static void print_statements(const struct statements *s)
     for (int i = 0; i < types->queue->nverify; i++) {
         printf("\n-- verify, query %d: at the end of --reconcile, read only\n", i + 1);
         print_sql(statements_verify(s, i));
+    }
+    if (types->queue->notify.text != NULL) {
+        printf("\n-- after a release, in a transaction of its own\n-- $1 %s, $2 how many\n",
+               types->queue->notify.text);
+        print_sql(announcer_sql);
     }
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
@@ -143,6 +165,7 @@ static void begin(struct queue_session *s, const char *error)
     if (error != NULL)
         snprintf(show->text, sizeof(show->text), "%s", error);
     show->error = error != NULL ? show->text : NULL;
+    print_own_settings(&show->queue->settings, s->link);
     if (error == NULL)
         print_statements(s->context.parts.statements);
     if (pg_link_send(s->link, &query, 1, DEADLINE_US, on_names, s) != 0)

@@ -15,6 +15,7 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_WAITING] = "the release that waits",
     [STATEMENT_RELEASE_BULK] = "the release of a backlog",
     [STATEMENT_RELEASE_BACKLOG] = "the release of a backlog by places",
+    [STATEMENT_CALL] = "the call of the function",
     [STATEMENT_RELEASE_CHECK] = "the check of a release",
     [STATEMENT_PRODUCTS] = "the question for the products of reservations",
     [STATEMENT_DUE_ROWS] = "the feed's poll",
@@ -63,7 +64,7 @@ int statement_place(const struct statements *s, int which, char *what, size_t si
     const struct queue *q = statements_types(s)->queue;
     if (which < STATEMENT_COUNT) {
         snprintf(what, size, "%s", statement_name((enum statement)which));
-        return q->line;
+        return which == STATEMENT_CALL ? q->call.line : q->line;
     }
     int also = which - STATEMENT_COUNT, verify = also - q->nalso;
     if (also < q->nalso) {

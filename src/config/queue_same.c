@@ -50,6 +50,14 @@ static bool same_sharers(const struct queue_stock *a, const struct queue_stock *
     return all;
 }
 
+static bool same_settings(const struct queue_settings *a, const struct queue_settings *b)
+{
+    bool all = a->n == b->n;
+    for (int i = 0; all && i < 2 * a->n; i++)
+        all = same(a->all[i], b->all[i]);
+    return all;
+}
+
 static bool same_queue(const struct queue *a, const struct queue *b)
 {
     return same(a->name, b->name) && same_table(&a->table, &b->table) &&
@@ -62,7 +70,8 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
            same_texts(a->also, a->nalso, b->also, b->nalso) &&
            same_texts(a->verify, a->nverify, b->verify, b->nverify) &&
-           same_text(&a->database, &b->database);
+           same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings) &&
+           same_text(&a->notify, &b->notify) && same_table(&a->call, &b->call);
 }
 
 bool config_queue_same(const struct config *a, const struct config *b)

@@ -7,7 +7,8 @@
  *   brackets and no array, "a, true" the other way round.
  * - Assignments before others, so that no FROM, WHERE or RETURNING follows them, of the columns
  * that they must leave alone: no column is assigned twice.
- * - A statement of `also` as it is sent: the protocol takes one in a message.
+ * - A statement of `also` as it is sent: the protocol takes one in a message. So is the call of a
+ *   function: whether there is one of this name for an array of such ids.
  * - A query of `verify` by itself, and within another, as it is sent.
  *
  * Each piece stands on lines of its own, since it may end in a comment. They are parsed and not
@@ -20,6 +21,7 @@
 #include "link/pg_link.h"
 #include "store/also.h"
 #include "store/mapping.h"
+#include "store/sql_texts.h"
 #include "store/verify.h"
 
 #include <stdbool.h>
@@ -40,7 +42,8 @@ static int add(struct fragment *list, int n, const struct queue *queue, enum fra
 {
     if (text->text == NULL)
         return n;
-    list[n] = (struct fragment){.queue = queue, .wrap = wrap, .text = text, .key = key};
+    list[n] = (struct fragment){
+        .queue = queue, .wrap = wrap, .text = text, .key = key, .line = text->line};
     return n + 1;
 }
 
@@ -70,6 +73,9 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     n = add_condition(list, n, q, &q->stock.counted, "stock.counted");
     for (int i = 0; i < q->stock.nsharers && queue_not_comparable(q) == NULL; i++)
         n = add_sharer(list, n, q->stock.sharers[i]);
+    if (q->call.name != NULL)
+        list[n++] = (struct fragment){
+            .queue = q, .wrap = FRAGMENT_CALL, .key = "call", .line = q->call.line};
     for (int i = 0; i < q->nalso; i++) {
         n = add(list, n, q, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;
@@ -154,6 +160,8 @@ char *fragment_proof(const struct fragment *f, const struct mapping_types *types
     size_t size = 0;
     if (f->wrap == FRAGMENT_ALSO)
         return also_render(types, f->number - 1, link);
+    if (f->wrap == FRAGMENT_CALL)
+        return mapping_render(sql_call, types, 0, link);
     if (f->wrap == FRAGMENT_QUERY)
         return strdup(f->text->text);
     if (f->wrap == FRAGMENT_VERIFY)
@@ -176,6 +184,13 @@ void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
     (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
 }
 
+void fragment_call_place(const struct queue *q, char *out, size_t size)
+{
+    queue_place(q, q->call.line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "call: ");
+}
+
 void fragment_verify_place(const struct queue *q, int i, char *out, size_t size)
 {
     queue_place(q, q->verify[i].line, out, size);
@@ -192,7 +207,7 @@ void fragment_refusal(const struct fragment *f, const char *message, char *out, 
     } else if (f->number > 0) {
         fragment_verify_place(q, f->number - 1, place, sizeof(place));
     } else {
-        queue_place(q, f->text->line, place, sizeof(place));
+        queue_place(q, f->line, place, sizeof(place));
         size_t len = strlen(place);
         (void)snprintf(place + len, sizeof(place) - len, "%s: ", f->key);
     }

@@ -75,7 +75,7 @@ void mapping_use_bytes(struct mapping_types *types)
 
 bool mapping_looks_again(const struct mapping_types *types)
 {
-    return types->meddled || types->queue->nalso > 0;
+    return types->meddled || types->queue->nalso > 0 || types->queue->call.name != NULL;
 }
 
 bool mapping_allows_lean(const struct mapping_types *types)
@@ -103,7 +103,7 @@ bool mapping_allows_bulk(const struct mapping_types *types)
 {
     const struct queue *q = types->queue;
     bool fits = q->stock.nkeys == 1 && q->stock.free.text != NULL && q->stock.held.text != NULL &&
-                !q->deletes && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
+                q->released.text != NULL && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
     return fits && keeps_what_is_read(q) && !types->meddled && !types->counters_hidden &&
            types->counter_unique && types->whole_units;
 }
@@ -126,6 +126,8 @@ static char *name_text(const struct queue *q, const char *token, size_t len, str
     };
     if (is_token(token, len, "reservations"))
         return mapping_table(&q->table, link);
+    if (is_token(token, len, "call"))
+        return mapping_table(&q->call, link);
     if (is_token(token, len, "inventory"))
         return mapping_table(&q->stock.table, link);
     if (is_token(token, len, "reservations_text"))
@@ -231,6 +233,7 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
     if (is_token(token, len, "after_us"))
         return fprintf(out, "%lld", (long long)q->after_us) < 0 ? -1 : 0;
     const char *text = is_token(token, len, "id_type")        ? types->id_cast
+                       : is_token(token, len, "id_exact")     ? types->id_type
                        : is_token(token, len, "release_lock") ? MAPPING_RELEASE_LOCK
                                                               : NULL;
     if (text != NULL)
@@ -243,6 +246,7 @@ static char *render(const char *text, struct making *making, unsigned form)
     const struct mapping_types *types = making->types;
     const struct queue *q = types->queue;
     bool zoned = types->expires_has_zone, time = q->expires_unit == QUEUE_EXPIRES_TIME;
+    bool calls = q->call.name != NULL, counters = !(calls && (form & MAPPING_RELEASE) != 0);
     const struct parts_fact facts[] = {
         {"expires_zoned", zoned},
         {"zone_bends", time && !zoned && strcmp(q->time_zone.text, "UTC") != 0},
@@ -257,14 +261,15 @@ static char *render(const char *text, struct making *making, unsigned form)
         {"meddled", types->meddled},
         {"id_unique", types->id_unique},
         {"divided", types->rows_divided},
-        {"counters", q->stock.nkeys > 0},
-        {"composite", q->stock.nkeys > 1},
+        {"counters", counters && q->stock.nkeys > 0},
+        {"composite", counters && q->stock.nkeys > 1},
         {"free", q->stock.free.text != NULL},
         {"held", q->stock.held.text != NULL},
         {"total", types->has_total_stock},
         {"units", q->quantity.text != NULL},
         {"deletes", q->deletes},
         {"also", q->nalso > 0},
+        {"calls", calls},
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},
         {"next_page", (form & MAPPING_NEXT_PAGE) != 0},

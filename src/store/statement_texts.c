@@ -15,11 +15,12 @@ static const struct {
     unsigned form;
 } sources[STATEMENT_COUNT] = {
     [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
-    [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
-    [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
+    [STATEMENT_RELEASE_CAREFUL] = {sql_release, MAPPING_RELEASE},
+    [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_RELEASE | MAPPING_WAITING},
     [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
     [STATEMENT_RELEASE_BACKLOG] = {sql_release_backlog, 0},
-    [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
+    [STATEMENT_RELEASE_CHECK] = {sql_release_check, MAPPING_RELEASE},
+    [STATEMENT_CALL] = {sql_call, 0},
     [STATEMENT_PRODUCTS] = {sql_products, 0},
     [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
     [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
@@ -53,6 +54,8 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
         return mapping_allows_bulk(types);
     case STATEMENT_RELEASE_BACKLOG:
         return mapping_allows_backlog(types);
+    case STATEMENT_CALL:
+        return types->queue->call.name != NULL;
     case STATEMENT_STOCK:
     case STATEMENT_STOCK_LOCK:
     case STATEMENT_STOCK_REPAIR:

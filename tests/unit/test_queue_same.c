@@ -33,6 +33,8 @@ static const char base[] = "seats:\n"
                            "    - SELECT 1 FROM {released}\n"
                            "  verify: [SELECT 3, SELECT 4]\n"
                            "  database: SHOP\n"
+                           "  settings: {app.tenant: 7, role: shop}\n"
+                           "  notify: told\n"
                            "  batch_size: 7\n"
                            "  workers: 2\n";
 
@@ -120,6 +122,11 @@ static void test_every_change(void **state)
         {"SHOP", "MALL"},
         {"  database: SHOP\n", ""},
         {"batch_size: 7", "batch_size: 8"},
+        {"tenant: 7", "tenant: 8"},
+        {"notify: told", "notify: tells"},
+        {"  notify: told\n", ""},
+        {"tenant: 7", "tenants: 7"},
+        {", role: shop", ""},
         {"  workers: 2\n", ""},
         {"  workers: 2\n", "  workers: 2\n  pace: 1ms\n"},
         /* Another queue with these counters: its holds are added up with these. */
@@ -164,12 +171,38 @@ static void test_who_shares(void **state)
     unlink(path);
 }
 
+static void test_functions(void **state)
+{
+    static const char *const calls[] = {"call: f", "call: s.f", "call: s.g", "released: delete"};
+    (void)state;
+    begin("", "");
+    for (size_t i = 0; i + 1 < ARRAY_LEN(calls); i++) {
+        struct config former, fresh;
+        char error[512] = "";
+        char queue[2][64];
+        for (size_t j = 0; j < 2; j++) {
+            snprintf(queue[j], sizeof(queue[j]), "m: {table: m, active: true, %s}\n", calls[i + j]);
+            FILE *out = fopen(path, "w");
+            assert_non_null(out);
+            fputs(queue[j], out);
+            fclose(out);
+            assert_int_equal(
+                config_reload(j == 0 ? &former : &fresh, &config, error, sizeof(error)), 0);
+        }
+        assert_false(config_queue_same(config_queue(&former, 0), config_queue(&fresh, 0)));
+        config_reload_clear(&former);
+        config_reload_clear(&fresh);
+    }
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_every_change, config_setup, config_teardown),
         cmocka_unit_test_setup_teardown(test_who_shares, config_setup, config_teardown),
+        cmocka_unit_test_setup_teardown(test_functions, config_setup, config_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

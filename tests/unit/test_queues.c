@@ -113,6 +113,10 @@ static void test_every_key(void **state)
                   "      UPDATE orders SET state = 'expired'\n"
                   "       WHERE id IN (SELECT id FROM {released})\n"
                   "    - SELECT 1 FROM {released}\n"
+                  "  settings:\n"
+                  "    app.tenant: '7'\n"
+                  "    ROLE: \"shop's\"\n"
+                  "  notify: It's released\n"
                   "  workers: 3\n"
                   "  verify:\n"
                   "    - SELECT 2\n"
@@ -120,6 +124,12 @@ static void test_every_key(void **state)
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
+    assert_string_equal(q->notify.text, "It's released");
+    assert_int_equal(q->settings.n, 2);
+    assert_string_equal(q->settings.all[0], "app.tenant");
+    assert_string_equal(q->settings.all[1], "7");
+    assert_string_equal(q->settings.all[2], "ROLE");
+    assert_string_equal(q->settings.all[3], "shop's");
     assert_int_equal(q->line, 2);
     assert_string_equal(q->table.schema, "shop");
     assert_string_equal(q->table.name, "inventory_reservations");
@@ -146,8 +156,8 @@ static void test_every_key(void **state)
     assert_int_equal(q->nalso, 2);
     expect_text(&q->also[1], "SELECT 1 FROM {released}", 30);
     assert_int_equal(q->nverify, 2);
-    expect_text(&q->verify[0], "SELECT 2", 33);
-    expect_text(&q->verify[1], "TABLE odd;", 34);
+    expect_text(&q->verify[0], "SELECT 2", 37);
+    expect_text(&q->verify[1], "TABLE odd;", 38);
     assert_int_equal(config_queue(&config, 0)->workers, 3);
     queue_place(q, 14, place, sizeof(place));
     assert_string_equal(place, "SWEEPER_QUEUES:14: ");
@@ -377,40 +387,23 @@ static void test_reload_never_blocks(void **state)
 static void test_keys_and_document(void **state)
 {
     static const char *const keys[] = {
-        "table",
-        "id",
-        "expires_at",
-        "expires_unit",
-        "time_zone",
-        "after",
-        "quantity",
-        "active",
-        "released",
-        "stock",
-        "stock.table",
-        "stock.key",
-        "stock.free",
-        "stock.held",
-        "stock.total",
-        "stock.set",
-        "stock.counted",
-        "carry",
-        "also",
-        "verify",
-        "database",
-        "batch_size",
-        "workers",
-        "pace",
-        "lookahead",
-        "feed_interval",
-        "scan_interval",
-        "lock_timeout",
-        "first_run_limit",
-        "keep_while",
-        "keep",
-        "call",
-        "settings",
-        "notify",
+        "table",         "id",
+        "expires_at",    "expires_unit",
+        "time_zone",     "after",
+        "quantity",      "active",
+        "released",      "stock",
+        "stock.table",   "stock.key",
+        "stock.free",    "stock.held",
+        "stock.total",   "stock.set",
+        "stock.counted", "carry",
+        "also",          "verify",
+        "database",      "call",
+        "settings",      "notify",
+        "batch_size",    "workers",
+        "pace",          "lookahead",
+        "feed_interval", "scan_interval",
+        "lock_timeout",  "first_run_limit",
+        "keep_while",    "keep",
     };
     static char text[1 << 16];
     char *found;
