@@ -328,6 +328,10 @@ pg_catalog.set_config('lock_timeout', $3, true),
 -- Neither counter is NULL, nor a number that is none.
 i.{free} - i.{free} + i.{held} - i.{held} = 0
 
+--@ meddled if calls
+-- It is looked at once more in any case.
+false
+
 --@ meddled if meddled
 -- It is known, and looked after.
 false
@@ -378,4 +382,10 @@ EXISTS (SELECT FROM pg_catalog.pg_index x
 {total_stock}
 
 --@ total
+NULL::bigint
+
+--@ free_of_i if free
+i.{free}
+
+--@ free_of_i
 NULL::bigint

@@ -206,6 +206,11 @@ SELECT s.rs$n, s.rs$part, s.rs$place, {keys_of_s} s.rs$units
 
 --@ keys_of_s
 
+--@ flip if calls
+-- Nothing is changed here: a function of the shop's gets what was taken (sql/call.sql).
+SELECT t.rs$n, t.rs$part, t.rs$place, t.rs$units, false AS rs$still_active
+      FROM rs$taken t
+
 --@ flip if lean
 UPDATE {reservations} r
        SET {released}
@@ -399,6 +404,13 @@ WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
 --@ or_hidden
 
 -- ---- What is told to the statements that follow in the transaction
+
+--@ noted if calls
+-- For sql/call.sql, and what sql/release_check.sql is told where that gives nothing back.
+(SELECT pg_catalog.length(pg_catalog.set_config('reservation_sweeper.taken',
+ coalesce(pg_catalog.jsonb_agg(DISTINCT t.rs$n), '[]')::pg_catalog.text, true)) FROM rs$taken t)
+ + pg_catalog.length(pg_catalog.set_config('reservation_sweeper.released', pg_catalog.jsonb_build_object(
+ 'rows', '[]'::pg_catalog.jsonb, 'counters', '[]'::pg_catalog.jsonb)::pg_catalog.text, true))
 
 --@ noted if also
 {changes_noted} + {holds_noted}

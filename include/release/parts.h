@@ -11,6 +11,7 @@
 #include "release/commit_wait.h"
 #include "release/stats.h"
 
+struct announcer;
 struct breakers;
 struct blockers;
 struct config;
@@ -38,6 +39,7 @@ struct parts {
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
     struct blockers *blockers;
+    struct announcer *announcer;     /* NULL: the queue has no `notify` */
     struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */

@@ -120,6 +120,9 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
  * what time it has. */
 #define RELEASE_ALSO_PLACE 2
 
+/* ... and the call of a function, in their place. */
+#define RELEASE_CALL_PLACE (RELEASE_ALSO_PLACE + 1)
+
 /* Afterwards: if it was one of the queue's statements of `also` that was refused, which begin at
  * place `first`, the sentence says which, and where that stands. When they ran out of their time
  * the fault is that of a lock. */

@@ -11,6 +11,7 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "release/announcer.h"
 #include "release/drain.h"
 #include "release/first_run.h"
 #include "release/refusal_log.h"
@@ -45,11 +46,17 @@ struct once {
 
 static void connected(struct once *o);
 
+static void on_told(void *arg)
+{
+    const struct once *o = arg;
+    loop_stop(o->context.parts.loop);
+}
+
 static void end(struct once *o, int status)
 {
     o->ended = true;
     o->status = status;
-    loop_stop(o->context.parts.loop);
+    announcer_flush(o->context.parts.announcer, on_told, o);
 }
 
 static void completed(struct once *o)

@@ -60,7 +60,7 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "the units of a row; integer or numeric"},
     {"active", QUEUE_KEY_SQL, true, AT(active), 0, "SQL condition", NULL,
      "what still holds, on the row alone. `true` where a row is the hold: only with "
-     "`released: delete`"},
+     "`released: delete` or `call`"},
     {"released", QUEUE_KEY_RELEASED, true, AT(released), 0, "SQL assignments, or `delete`", NULL,
      "what a release sets; never the id, the quantity or a key. No row of the id may be `active` "
      "after it"},
@@ -86,9 +86,26 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "run in the same transaction, in order, after rows and counters have changed. Each names "
      "`{released}`, a relation: `id`, the key columns, `quantity`, `expires_at` and what `carry` "
      "names, as they were before the release"},
+    {"verify", QUEUE_KEY_QUERIES, false, 0, 0, "list of SQL queries, 1 to 32", NULL,
+     "for `--reconcile`: each row is a finding, reported only. They run at its end, each in a "
+     "transaction that can only read, for 50 s at most"},
     {"database", QUEUE_KEY_DATABASE, false, AT(database), 0, "name (`A-Z`, digits, `_`)", NULL,
      "the queue's Postgres is `NAME_DATABASE_URL`, or `NAME_DATABASE_URL_FILE`, in place of "
      "`DATABASE_URL`"},
+    {"call", QUEUE_KEY_FUNCTION, false, AT(call), 0, "name of a function", NULL,
+     "in place of `released`, and without `also`: it gets one array, of the ids that are due and "
+     "locked, and returns those that it released, as rows or as an array. The sweeper changes "
+     "neither rows nor counters then; `stock` serves `--reconcile`"},
+    {"settings", QUEUE_KEY_SETTINGS, false, 0, 0, "name: value, 1 to 16", NULL,
+     "set locally in each transaction that touches the queue's tables, so that row security knows "
+     "whose they are: `app.tenant: 7`. Names with a dot, `role` and `row_security`; all others are "
+     "Postgres's own, and the program's to set"},
+    {"notify", QUEUE_KEY_CHANNEL, false, AT(notify), 0, "channel", NULL,
+     "a NOTIFY after releases, ten a second at most, over a connection of its own; its payload is "
+     "`{\"queue\":\"NAME\",\"released\":N}`. A hint, which may be lost: who needs it with the "
+     "commit writes an `also`. The channel's name counts as written, so that `LISTEN` wants "
+     "capitals "
+     "in quotes"},
     OVERRIDES("batch_size", SETTING_BATCH_SIZE),
     OVERRIDES("workers", SETTING_WORKERS),
     OVERRIDES("pace", SETTING_PACE),
@@ -99,10 +116,6 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     OVERRIDES("first_run_limit", SETTING_FIRST_RUN_LIMIT),
     LATER("keep_while"),
     LATER("keep"),
-    LATER("call"),
-    LATER("settings"),
-    LATER("notify"),
-    LATER("verify"),
 };
 
 /* A key's name within its group. */

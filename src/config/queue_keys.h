@@ -22,7 +22,11 @@ enum queue_key_kind {
     QUEUE_KEY_KEYS,       /* stock.keys, nkeys */
     QUEUE_KEY_COLUMNS,    /* carry, ncarry */
     QUEUE_KEY_STATEMENTS, /* also, nalso */
+    QUEUE_KEY_QUERIES,    /* verify, nverify */
     QUEUE_KEY_DATABASE,   /* struct queue_text */
+    QUEUE_KEY_FUNCTION,   /* struct queue_table */
+    QUEUE_KEY_SETTINGS,   /* settings */
+    QUEUE_KEY_CHANNEL,    /* struct queue_text */
     QUEUE_KEY_SETTING,    /* the queue's own value of a setting */
     QUEUE_KEY_LATER,      /* known, and not served yet */
 };

@@ -35,9 +35,11 @@ void queue_read_free(struct queue_read *read)
     free(q->name);
     table_free(&q->table);
     table_free(&stock->table);
+    table_free(&q->call);
     struct queue_text *const single[] = {
-        &q->id,       &q->expires_at, &q->quantity,  &q->time_zone, &q->active,      &q->released,
-        &stock->free, &stock->held,   &stock->total, &stock->set,   &stock->counted, &q->database,
+        &q->id,          &q->expires_at, &q->quantity, &q->time_zone, &q->active,
+        &q->released,    &stock->free,   &stock->held, &stock->total, &stock->set,
+        &stock->counted, &q->database,   &q->notify,
     };
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         free(single[i]->text);
@@ -47,6 +49,9 @@ void queue_read_free(struct queue_read *read)
     }
     texts_free(q->carry, QUEUE_LIST_MAX);
     texts_free(q->also, QUEUE_LIST_MAX);
+    texts_free(q->verify, QUEUE_LIST_MAX);
+    for (int i = 0; i < 2 * QUEUE_SETTINGS_MAX; i++)
+        free(q->settings.all[i]);
     texts_free(read->overrides, SETTINGS_N);
     free(read);
 }
@@ -134,7 +139,8 @@ static int check_mandatory(const struct queue_reader *r, const struct keys *keys
         const struct queue_key_row *row = &queue_keys[i];
         const struct queue_key_row *group = queue_key_group(row);
         int line = group == NULL ? r->to->queue.line : keys->seen[group - queue_keys];
-        bool wanted = row->mandatory && (group == NULL || line != 0);
+        bool called = row->kind == QUEUE_KEY_RELEASED && r->to->queue.call.name != NULL;
+        bool wanted = row->mandatory && !called && (group == NULL || line != 0);
         if (wanted && keys->seen[i] == 0)
             return queue_source_fail(&r->source, line,
                                      "queue \"%s\": \"%s\" is missing: add it (%s), " SEE,
@@ -166,12 +172,28 @@ static int check_stock(const struct queue_reader *r)
 static int check_active(const struct queue_reader *r)
 {
     const struct queue *q = &r->to->queue;
-    if (q->deletes || strcasecmp(q->active.text, "true") != 0)
+    if (q->deletes || q->call.name != NULL || strcasecmp(q->active.text, "true") != 0)
         return 0;
     return queue_source_fail(&r->source, q->active.line,
                              "queue \"%s\": active: true would still hold after a release: it is "
-                             "allowed only with \"released: delete\"",
+                             "allowed only with \"released: delete\" or \"call\"",
                              q->name);
+}
+
+/* A function makes the release alone. */
+static int check_call(const struct queue_reader *r)
+{
+    const struct queue *q = &r->to->queue;
+    const char *beside = q->released.text != NULL || q->deletes ? "released"
+                         : q->nalso > 0                         ? "also"
+                                                                : NULL;
+    if (q->call.name == NULL || beside == NULL)
+        return 0;
+    return queue_source_fail(
+        &r->source, q->call.line,
+        "queue \"%s\": \"call\" is not allowed beside \"%s\": its function makes "
+        "the release; leave one of them out",
+        q->name, beside);
 }
 
 /* The columns of {released} have names that differ. */
@@ -281,7 +303,7 @@ static int queue_read(struct queue_reader *r, struct queue_list *list,
         if (key_read(r, &keys, &end) != 0)
             return -1;
     if (check_mandatory(r, &keys) != 0 || check_stock(r) != 0 || check_active(r) != 0 ||
-        check_carry(r) != 0)
+        check_call(r) != 0 || check_carry(r) != 0)
         return -1;
     return presets(r) != 0 ? -1 : check_sql(r);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "release/announcer.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -30,6 +31,7 @@ static void name_odd_id(struct parts *s, const struct item *item)
 static void account_released(struct parts *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
+    announcer_released(s->announcer);
     units_add(&s->stats.released_units, &item->units);
     if (item->expires_us != INT64_MAX)
         stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);

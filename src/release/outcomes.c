@@ -150,3 +150,24 @@ int outcomes_read(enum release_way way, struct item *const *items, size_t n,
     return way == RELEASE_BACKLOG ? read_exceptions(items, n, r)
                                   : read_rows(items, n, r, way == RELEASE_BULK);
 }
+
+int outcomes_called(struct item *const *items, size_t n, const struct pg_result *r)
+{
+    bool *gone = calloc(n + 1, sizeof(*gone));
+    int rc = gone != NULL && pg_result_columns(r) > 0 ? 0 : -1;
+    for (int row = 0; rc == 0 && row < pg_result_rows(r); row++) {
+        int64_t place = pg_result_int(r, row, 0);
+        if (place < 1 || (uint64_t)place > n || items[place - 1]->outcome != OUTCOME_RELEASED)
+            rc = -1;
+        else
+            gone[place] = true;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (items[i]->outcome != OUTCOME_RELEASED || gone[i + 1])
+            continue;
+        items[i]->units = (struct units){0, 0};
+        items[i]->outcome = OUTCOME_LOCKED; /* item->lock says LOCK_HELD */
+    }
+    free(gone);
+    return rc;
+}

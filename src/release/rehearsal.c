@@ -14,8 +14,9 @@
 
 #include <stdlib.h>
 
-/* The results of the pipeline: BEGIN, the settings, the look before, the release, of each `also`
- * its settings and itself ... and at the end the look after, and ROLLBACK. */
+/* The results of the pipeline: BEGIN, the settings, the look before, the release, of each `also`,
+ * or of the call of a function, its settings and itself ... and at the end the look after, and
+ * ROLLBACK. */
 #define RELEASED 3
 #define ALSO(i) (RELEASED + 2 * ((i) + 1))
 
@@ -47,7 +48,10 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     release_judge_also(&release, answer, RELEASED + 1, q->queue, sentence);
     if (release.fault == RELEASE_OK &&
         (answer->nresults < ALSO(q->nalso) + 1 ||
-         outcomes_read(RELEASE_CAREFUL, q->items, q->n, answer->results[RELEASED]) != 0)) {
+         outcomes_read(RELEASE_CAREFUL, q->items, q->n, answer->results[RELEASED]) != 0 ||
+         (q->queue->call.name != NULL &&
+          (answer->nresults <= ALSO(0) ||
+           outcomes_called(q->items, q->n, answer->results[ALSO(0)]) != 0)))) {
         release.fault = RELEASE_EITHER;
         release.message = "the release gave an unexpected answer";
     }

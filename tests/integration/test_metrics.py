@@ -51,7 +51,7 @@ LATER = (
     " reconcile_released reconcile_mirror_missing reconcile_mirror_misplaced"
     " reconcile_mirror_orphaned reconcile_mirror_spent reconcile_leases_expired"
     " reconcile_stock_checked reconcile_stock_drifted reconcile_stock_repaired"
-    " reconcile_remaining"
+    " reconcile_verify_found reconcile_remaining"
 ).split()
 
 def families(text: str) -> list[tuple[str, str, str]]:

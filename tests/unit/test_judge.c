@@ -289,11 +289,12 @@ static void test_each_row_of_the_tables(void **state)
         [FINDING_RECORD_STALE] = {"recordOrphaned", "removed", COUNT_STALE},
         [FINDING_RECORD_UNSCHEDULED] = {"recordUnscheduled", "scheduled", COUNT_MISSING},
         [FINDING_STOCK] = {"stockDrifted", "repaired", COUNT_STOCK_DRIFTED},
+        [FINDING_VERIFY] = {"verify", "nothing", COUNT_VERIFY},
     };
     static const char *const fields[COUNTS] = {
-        "releasedCount",   "failedCount",    "skippedCount",  "mirrorMissing",
-        "mirrorMisplaced", "mirrorOrphaned", "mirrorSpent",   "leasesExpired",
-        "stockChecked",    "stockDrifted",   "stockRepaired", "remainingCount"};
+        "releasedCount",  "failedCount", "skippedCount",  "mirrorMissing", "mirrorMisplaced",
+        "mirrorOrphaned", "mirrorSpent", "leasesExpired", "stockChecked",  "stockDrifted",
+        "stockRepaired",  "verifyFound", "remainingCount"};
     unsigned lines = 0;
     for (int i = 0; i < FINDINGS; i++) {
         assert_string_equal(findings[i].kind, rows[i].kind);

@@ -113,10 +113,23 @@ static void test_every_key(void **state)
                   "      UPDATE orders SET state = 'expired'\n"
                   "       WHERE id IN (SELECT id FROM {released})\n"
                   "    - SELECT 1 FROM {released}\n"
-                  "  workers: 3\n");
+                  "  settings:\n"
+                  "    app.tenant: '7'\n"
+                  "    ROLE: \"shop's\"\n"
+                  "  notify: It's released\n"
+                  "  workers: 3\n"
+                  "  verify:\n"
+                  "    - SELECT 2\n"
+                  "    - TABLE odd;\n");
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
+    assert_string_equal(q->notify.text, "It's released");
+    assert_int_equal(q->settings.n, 2);
+    assert_string_equal(q->settings.all[0], "app.tenant");
+    assert_string_equal(q->settings.all[1], "7");
+    assert_string_equal(q->settings.all[2], "ROLE");
+    assert_string_equal(q->settings.all[3], "shop's");
     assert_int_equal(q->line, 2);
     assert_string_equal(q->table.schema, "shop");
     assert_string_equal(q->table.name, "inventory_reservations");
@@ -142,6 +155,9 @@ static void test_every_key(void **state)
     expect_text(&q->carry[1], "note", 25);
     assert_int_equal(q->nalso, 2);
     expect_text(&q->also[1], "SELECT 1 FROM {released}", 30);
+    assert_int_equal(q->nverify, 2);
+    expect_text(&q->verify[0], "SELECT 2", 37);
+    expect_text(&q->verify[1], "TABLE odd;", 38);
     assert_int_equal(config_queue(&config, 0)->workers, 3);
     queue_place(q, 14, place, sizeof(place));
     assert_string_equal(place, "SWEEPER_QUEUES:14: ");
@@ -380,14 +396,14 @@ static void test_keys_and_document(void **state)
         "stock.free",    "stock.held",
         "stock.total",   "stock.set",
         "stock.counted", "carry",
-        "also",          "database",
+        "also",          "verify",
+        "database",      "call",
+        "settings",      "notify",
         "batch_size",    "workers",
         "pace",          "lookahead",
         "feed_interval", "scan_interval",
         "lock_timeout",  "first_run_limit",
         "keep_while",    "keep",
-        "call",          "settings",
-        "notify",        "verify",
     };
     static char text[1 << 16];
     char *found;
