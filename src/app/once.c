@@ -56,7 +56,10 @@ static void end(struct once *o, int status)
 {
     o->ended = true;
     o->status = status;
-    announcer_flush(o->context.parts.announcer, on_told, o);
+    if (o->drain != NULL && drain_running(o->drain))
+        loop_stop(o->context.parts.loop); /* a second signal: nothing more is to be released */
+    else
+        announcer_flush(o->context.parts.announcer, on_told, o);
 }
 
 static void completed(struct once *o)
