@@ -46,6 +46,7 @@ struct drain_result {
     /* As the last pass met them, so that each counts once. */
     uint64_t refused;  /* by Postgres, in this pass or an earlier one: its time has not come */
     uint64_t deferred; /* not tried, since Postgres refuses their product */
+    uint64_t kept;     /* by their queue's keep_while */
     uint64_t locked;   /* by others when they were tried */
 };
 

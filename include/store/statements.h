@@ -56,12 +56,13 @@ bool statements_unspeakable(const char *sqlstate);
 
 /* The texts; require statements_ready. "" is one that this queue has no use for. */
 enum statement {
+    STATEMENT_KEEP_LOCK,       /* before a release, where reservations may be kept */
     STATEMENT_RELEASE_LEAN,    /* careful, in its lean form: where mapping_allows_lean */
     STATEMENT_RELEASE_CAREFUL, /* see enum release_way in release.h: in the explaining form */
     STATEMENT_RELEASE_WAITING,
     STATEMENT_RELEASE_BULK,    /* where mapping_allows_bulk */
     STATEMENT_RELEASE_BACKLOG, /* where mapping_allows_backlog */
-    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
+    STATEMENT_RELEASE_CHECK,   /* after these two, where types->meddled */
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */

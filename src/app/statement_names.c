@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const char *const names[STATEMENT_COUNT] = {
+    [STATEMENT_KEEP_LOCK] = "the locks before a release",
     [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
     [STATEMENT_RELEASE_CAREFUL] = "the release",
     [STATEMENT_RELEASE_WAITING] = "the release that waits",
@@ -48,8 +49,8 @@ const char *statement_next(const struct statements *s, int *which)
 {
     const struct mapping_types *types = statements_types(s);
     for (; *which < STATEMENT_COUNT; (*which)++) {
-        const char *text = statements_text(s, (enum statement)*which);
-        if (statement_is_used((enum statement)*which, types, text))
+        const char *text = statements_text(s, (enum statement) * which);
+        if (statement_is_used((enum statement) * which, types, text))
             return text;
     }
     int also = *which - STATEMENT_COUNT;

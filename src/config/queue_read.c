@@ -36,8 +36,9 @@ void queue_read_free(struct queue_read *read)
     table_free(&q->table);
     table_free(&stock->table);
     struct queue_text *const single[] = {
-        &q->id,       &q->expires_at, &q->quantity,  &q->time_zone, &q->active,      &q->released,
-        &stock->free, &stock->held,   &stock->total, &stock->set,   &stock->counted, &q->database,
+        &q->id,          &q->expires_at, &q->quantity,       &q->time_zone, &q->active,
+        &q->released,    &stock->free,   &stock->held,       &stock->total, &stock->set,
+        &stock->counted, &q->database,   &q->keep.condition,
     };
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         free(single[i]->text);
@@ -62,6 +63,15 @@ struct keys {
     const struct queue_key_row *group; /* whose keys are read; NULL: the queue's */
     int seen[QUEUE_KEYS_N];            /* in which line each was, 1 at least; 0: not yet */
 };
+
+/* In which line a key was; 0: it was not there. */
+static int key_line(const struct keys *keys, const char *name)
+{
+    for (int i = 0; i < QUEUE_KEYS_N; i++)
+        if (strcmp(queue_keys[i].name, name) == 0)
+            return keys->seen[i];
+    return 0;
+}
 
 static int refuse_unknown(const struct queue_reader *r, const struct keys *keys,
                           const struct queue_item *item, const struct queue_key_row *nearest)
@@ -194,6 +204,34 @@ static int check_carry(const struct queue_reader *r)
     return 0;
 }
 
+/* keys: which were there. */
+static int check_keep(const struct queue_reader *r, const struct keys *keys)
+{
+    const struct queue *q = &r->to->queue;
+    int line = key_line(keys, "keep"), extend = key_line(keys, "keep.extend");
+    if (line != 0 && q->keep.condition.text == NULL)
+        return queue_source_fail(&r->source, line,
+                                 "queue \"%s\": \"keep\" says what becomes of what "
+                                 "\"keep_while\" keeps: add that, or leave it out",
+                                 q->name);
+    if (extend != 0 && key_line(keys, "keep.look_again") != 0)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": a kept reservation is either looked at again or "
+                                 "extended: leave \"keep.look_again\" or \"keep.extend\" out",
+                                 q->name);
+    if (extend != 0 && q->after_us > 0)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": \"keep.extend\" is not allowed with \"after\": "
+                                 "use \"keep.look_again\"",
+                                 q->name);
+    if (q->keep.extend_us > q->keep.at_most_us)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": \"keep.extend\" is longer than \"keep.at_most\", "
+                                 "which is how long a reservation is kept at all",
+                                 q->name);
+    return 0;
+}
+
 /* After the defaults: what is assigned is compared with the columns. */
 static int check_sql(const struct queue_reader *r)
 {
@@ -212,6 +250,15 @@ static int preset(const struct queue_reader *r, struct queue_text *text, const c
     return text->text == NULL ? queue_source_fail(&r->source, 0, "memory ran out") : 0;
 }
 
+/* A duration of 0 was not given, or is the default. */
+static int preset_duration(const struct queue_reader *r, const struct queue_key_row *row)
+{
+    const int64_t *us = (const int64_t *)(const void *)((char *)&r->to->queue + row->offset);
+    return *us == 0 && row->preset != NULL
+               ? queue_duration_set(r->to, row, row->preset, r->source.error)
+               : 0;
+}
+
 static int presets(const struct queue_reader *r)
 {
     for (int i = 0; i < QUEUE_KEYS_N; i++) {
@@ -220,6 +267,8 @@ static int presets(const struct queue_reader *r)
         if (text && row->preset != NULL &&
             preset(r, (struct queue_text *)(void *)((char *)&r->to->queue + row->offset),
                    row->preset) != 0)
+            return -1;
+        if (row->kind == QUEUE_KEY_DURATION && preset_duration(r, row) != 0)
             return -1;
     }
     return 0;
@@ -283,7 +332,7 @@ static int queue_read(struct queue_reader *r, struct queue_list *list,
     if (check_mandatory(r, &keys) != 0 || check_stock(r) != 0 || check_active(r) != 0 ||
         check_carry(r) != 0)
         return -1;
-    return presets(r) != 0 ? -1 : check_sql(r);
+    return presets(r) != 0 || check_keep(r, &keys) != 0 ? -1 : check_sql(r);
 }
 
 static int queues_read(struct queue_reader *r, struct queue_list *list)

@@ -39,6 +39,12 @@ static bool same_stock(const struct queue_stock *a, const struct queue_stock *b)
            a->shared == b->shared;
 }
 
+static bool same_keep(const struct queue_keep *a, const struct queue_keep *b)
+{
+    return same_text(&a->condition, &b->condition) && a->look_again_us == b->look_again_us &&
+           a->extend_us == b->extend_us && a->at_most_us == b->at_most_us && a->ends == b->ends;
+}
+
 static bool same_queue(const struct queue *a, const struct queue *b)
 {
     return same(a->name, b->name) && same_table(&a->table, &b->table) &&
@@ -48,7 +54,7 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            same_text(&a->active, &b->active) && same_text(&a->released, &b->released) &&
            a->deletes == b->deletes && same_stock(&a->stock, &b->stock) &&
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
-           same_texts(a->also, a->nalso, b->also, b->nalso) &&
+           same_texts(a->also, a->nalso, b->also, b->nalso) && same_keep(&a->keep, &b->keep) &&
            same_text(&a->database, &b->database);
 }
 

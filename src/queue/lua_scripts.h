@@ -8,6 +8,7 @@ extern const struct lua_script lua_claim;
 extern const struct lua_script lua_settle;
 extern const struct lua_script lua_schedule;
 extern const struct lua_script lua_drop;
+extern const struct lua_script lua_keep;
 extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
 extern const struct lua_script lua_absent;

@@ -72,6 +72,7 @@ static void account_item(struct parts *s, const struct item *item, int64_t commi
         break;
     case OUTCOME_NONE: /* nothing has become of these yet, or others count it */
     case OUTCOME_NOT_DUE:
+    case OUTCOME_KEPT:
     case OUTCOME_LOCKED:
     case OUTCOME_UNTRIED:
     case OUTCOME_DEFERRED:
@@ -88,7 +89,8 @@ static void note_fault(struct parts *s, const struct item *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         enum outcome outcome = items[i].outcome;
         if (outcome == OUTCOME_RELEASED || outcome == OUTCOME_INACTIVE ||
-            outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_FAILED) {
+            outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_KEPT ||
+            outcome == OUTCOME_FAILED) {
             s->account.fault_since_us = 0;
             return;
         }

@@ -40,6 +40,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     units_add(&d->result.units, &result->units);
     d->result.refused = result->failed + result->not_yet;
     d->result.deferred = result->deferred;
+    d->result.kept = result->kept;
     d->result.locked = result->locked;
     if (!result->ok || d->stopping || d->last || result->locked == 0)
         finish(d);

@@ -224,39 +224,16 @@ void pass_stop(struct pass *p)
 
 static void take_item(struct pass *p, const struct item *item)
 {
-    switch (item->outcome) {
-    case OUTCOME_RELEASED:
-        p->result.released++;
-        units_add(&p->result.units, &item->units);
-        break;
-    case OUTCOME_FAILED:
-        p->result.failed++;
+    struct parts *parts = p->options.parts;
+    pass_result_count(&p->result, item);
+    if (item->outcome == OUTCOME_FAILED)
         (void)refusals_note(p->refusals, item->id, clock_mono_us());
-        break;
-    case OUTCOME_DEFERRED:
-        p->result.deferred++;
-        if (refusals_meet(p->deferred, item->id))
-            refusal_log_deferred(p->options.parts->refusal_log, item);
-        break;
-    case OUTCOME_UNTRIED:
-        p->result.not_yet++;
-        break;
-    case OUTCOME_LOCKED:
-        p->result.locked++;
-        p->options.parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
-        break;
-    case OUTCOME_UNKNOWN: /* a lane's connection was lost: on_own_slice, on_lent_slice */
-        break;
-    case OUTCOME_FAULT:
+    else if (item->outcome == OUTCOME_DEFERRED && refusals_meet(p->deferred, item->id))
+        refusal_log_deferred(parts->refusal_log, item);
+    else if (item->outcome == OUTCOME_LOCKED)
+        parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
+    else if (item->outcome == OUTCOME_FAULT)
         fail(p, "Postgres cannot release at present");
-        break;
-    case OUTCOME_NONE:
-    case OUTCOME_INACTIVE:
-    case OUTCOME_MISSING:
-    case OUTCOME_INVALID:
-    case OUTCOME_NOT_DUE:
-        break;
-    }
     if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE) {
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->deferred, item->id);

@@ -52,6 +52,8 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     n = add(list, n, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
     n = add(list, n, FRAGMENT_ELEMENT, &q->stock.counted, "stock.counted");
     n = add(list, n, FRAGMENT_CONDITION, &q->stock.counted, "stock.counted");
+    n = add(list, n, FRAGMENT_ELEMENT, &q->keep.condition, "keep_while");
+    n = add(list, n, FRAGMENT_CONDITION, &q->keep.condition, "keep_while");
     for (int i = 0; i < q->nalso; i++) {
         n = add(list, n, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;

@@ -2,6 +2,7 @@
  * Redis, the engine and the accounts are stood in for. */
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
 #include "release/account.h"
 #include "release/engine.h"
 #include "release/parts.h"
@@ -44,6 +45,7 @@ static struct {
 static int accounted, nothing_left, texts_freed;
 static int64_t put_back_ms; /* before the last settlement was answered */
 static struct config config;
+static const struct queue queue;
 static struct parts parts;
 static struct claims *claims;
 
@@ -150,7 +152,7 @@ static int set_up(void **state)
     engine = (struct engine){.rested_lane = -1};
     accounted = nothing_left = texts_freed = 0;
     put_back_ms = 0;
-    config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10};
+    config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10, .queue = &queue};
     parts = (struct parts){.config = &config, .statements = statements_new(NULL)};
     server_clock_sample(&parts.pg_clock, NOW_US, now_us, now_us);
     claims = claims_new(&parts, &engine, &events);

@@ -167,9 +167,14 @@ static void test_second_look_at_redis(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct due_state redis = {text_of(rows[i].pending), text_of(rows[i].inflight),
-                                        text_of(rows[i].record)};
+                                        text_of(rows[i].record), text_of(NULL)};
+        /* What is kept is looked at at its own time too. */
+        const struct due_state kept = {redis.pending, redis.inflight, redis.kept, redis.record};
         struct judgement j;
-        bool stands = judge_redis(rows[i].what, rows[i].first, &redis, &j);
+        bool stands = judge_redis(rows[i].what, rows[i].first, &kept, &j);
+        if (rows[i].what != SUSPECT_RECORD)
+            assert_int_equal(stands, rows[i].stands);
+        stands = judge_redis(rows[i].what, rows[i].first, &redis, &j);
         if (stands != rows[i].stands)
             print_error("row %zu\n", i);
         assert_int_equal(stands, rows[i].stands);
