@@ -31,6 +31,8 @@ struct drain_options {
      * of them can release. One that loses its connection ends nothing: the others go on, and the
      * drain ends with an error when they are done. Must outlive the drain. NULL: none. */
     struct engine *lent;
+    bool spares_kept; /* what was kept a moment ago is left alone until it is to be looked at again
+                       */
     /* NULL, or called for each reservation that has been decided. last: nothing is tried again
      * after this pass. */
     void (*on_item)(void *arg, const struct item *item, bool last);

@@ -11,6 +11,10 @@ struct kept;
  * ran out. */
 char *kept_record_make(const struct kept *kept, int64_t again_ms);
 
+/* When a kept one is looked at again: when it is due again, if it was extended; else look_again_us
+ * from now. */
+int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, int64_t look_again_us);
+
 /* What a record says; what cannot be read is as if there were none. */
 void kept_record_read(struct kept *kept, const char *json, size_t len);
 

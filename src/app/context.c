@@ -11,6 +11,7 @@
 #include "release/blockers.h"
 #include "release/breakers.h"
 #include "release/counter_waits.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/refusal_log.h"
 #include "store/statements.h"
@@ -51,13 +52,14 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
     s->locked = locked_new();
+    s->keeps = keeps_new(&s->config->queue->keep);
     s->blockers = blockers_new(s);
     s->refusal_log = refusal_log_new(s->loop);
     if (s->refusal_log != NULL)
         s->breakers = breakers_new(s->config->queue, s->refusal_log);
     s->queue = due_queue_new(s->redis, config->key_prefix);
     return s->statements != NULL && s->counter_waits != NULL && s->breakers != NULL &&
-                   s->locked != NULL && s->blockers != NULL && s->queue != NULL
+                   s->locked != NULL && s->keeps != NULL && s->blockers != NULL && s->queue != NULL
                ? 0
                : -1;
 }
@@ -70,6 +72,7 @@ void queue_parts_clear(struct parts *s)
     refusal_log_free(s->refusal_log);
     blockers_free(s->blockers);
     locked_free(s->locked);
+    keeps_free(s->keeps);
     statements_free(s->statements);
 }
 

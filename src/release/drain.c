@@ -76,7 +76,8 @@ struct drain *drain_new(const struct drain_options *options)
     const struct pass_options pass = {.parts = options->parts,
                                       .links = options->links,
                                       .nlinks = options->nlinks,
-                                      .lent = options->lent};
+                                      .lent = options->lent,
+                                      .spares_kept = options->spares_kept};
     d->pass = pass_new(&pass);
     if (d->turn == NULL || d->pass == NULL) {
         drain_free(d);

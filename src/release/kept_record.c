@@ -1,6 +1,7 @@
 /* The records of :kept. */
 #include "release/kept_record.h"
 
+#include "base/time_units.h"
 #include "release/release.h"
 
 #include <jansson.h>
@@ -33,4 +34,9 @@ void kept_record_read(struct kept *kept, const char *json, size_t len)
         .attention = json_is_true(json_object_get(o, "attention")),
     };
     json_decref(o);
+}
+
+int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, int64_t look_again_us)
+{
+    return kept->due_ms > now_ms ? kept->due_ms : now_ms + look_again_us / MS_US;
 }

@@ -43,6 +43,7 @@ struct pass_options {
     struct engine *shared; /* the engine over these links, which has other sources too; NULL: the
                               pass makes one */
     struct engine *lent;   /* as drain.h has it */
+    bool spares_kept;      /* likewise */
 };
 
 /* All of that must outlive it. NULL: out of memory. */

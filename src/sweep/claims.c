@@ -9,7 +9,7 @@
 #include "release/account.h"
 #include "release/engine.h"
 #include "release/failed_record.h"
-#include "release/kept_record.h"
+#include "release/keeps.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
@@ -77,10 +77,9 @@ static void read_claim(struct claims *c, struct item *item, const struct due_cla
     item->recorded = claim->failed != NULL || claim->kept != NULL;
     if (claim->taken_over)
         c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    if (claim->kept != NULL)
-        kept_record_read(&item->kept, claim->kept, claim->kept_len);
     if (claim->failed != NULL)
         failed_record_read(item, claim->failed, claim->failed_len);
+    keeps_tell(c->parts->keeps, item, claim->kept, claim->kept_len);
 }
 
 /* Keeps what was claimed; NULL when memory ran out (the leases cover it). */

@@ -45,8 +45,7 @@ static struct settlement locked(const struct item *item, int64_t now_ms)
 static struct settlement kept(const struct item *item, int64_t now_ms, int64_t look_again_us)
 {
     struct settlement s =
-        put_back(item->kept.due_ms > now_ms ? item->kept.due_ms : now_ms + look_again_us / MS_US,
-                 RESCHEDULE_REASONS);
+        put_back(kept_again_ms(&item->kept, now_ms, look_again_us), RESCHEDULE_REASONS);
     s.verdict = DUE_KEPT;
     return s;
 }

@@ -3,19 +3,22 @@ kept, and what becomes of it."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import redis as redis_py
 from harness.database import Database
 from harness.locks import waits
 from harness.poll import wait_until
-from harness.shapes import NO_REDIS, SHAPES, Shape, Shop, name
+from harness.shapes import DEFAULT_LIKE, EPOCH, NO_REDIS, RAFFLE, SHAPES, SPREE, WAREHOUSE, Shape, Shop, name
 from harness.statement import outcome, prepare_sent
-from harness.sweeper import Run
+from harness.sweeper import Run, Start
 from psycopg.rows import namedtuple_row
 
 
@@ -27,7 +30,7 @@ def db(pg_server: object) -> Iterator[Database]:
 
 
 Open = Callable[..., Shop]
-ID = {"two columns of a key, held only, no zone": "order_id", "deleted, no counters": "order_id"}
+ID = {WAREHOUSE.name: "order_id", SPREE.name: "order_id"}
 
 
 def keep(shape: Shape, more: str = "") -> str:
@@ -242,3 +245,141 @@ def test_a_payment_between_look_and_lock(seats: Seats, customer: psycopg.Connect
             customer.commit()
             done.result()
             assert seats.judge(id) == "kept"
+
+
+# ---- How long it is kept ---------------------------------------------------------------------------------
+
+
+def record_of(redis: redis_py.Redis, id: int | str, queue: str = "seats") -> dict[str, Any] | None:
+    text = redis.hget(f"{{{queue}}}:kept", str(id))
+    return json.loads(text) if text is not None else None
+
+
+def since_epoch_ms(db: Database, id: int) -> int:
+    return db.value("SELECT floor(extract(epoch FROM expires_at) * 1000)::bigint FROM holds WHERE id = %s", (id,))
+
+
+def pay(db: Database, id: int) -> None:
+    db.conn.execute(PAY, (id,))
+
+
+def gave_up(db: Database, id: int) -> None:
+    db.conn.execute("UPDATE payments SET pending = false WHERE hold = %s", (id,))
+
+
+class Hall:
+    """Seats, a daemon's settings, and how the seats are."""
+
+    def __init__(self, db: Database, folder: Path, more: str) -> None:
+        self.db = db
+        db.conn.execute(SEATS)  # type: ignore[arg-type]
+        self.file = folder / "queues.yaml"
+        self.write(more)
+
+    def write(self, more: str) -> None:
+        self.file.write_text(SEATS_FILE + more, encoding="utf-8")
+
+    def hold(self, id: int, s: float = -1, paid: bool = True) -> None:
+        self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
+        if paid:
+            pay(self.db, id)
+
+    def held(self, id: int) -> bool:
+        return self.db.value("SELECT status FROM holds WHERE id = %s", (id,)) == "held"
+
+    def left(self, id: int) -> float:
+        """How long until it expires, in seconds."""
+        return float(self.db.value("SELECT extract(epoch FROM expires_at - now()) FROM holds WHERE id = %s", (id,)))
+
+
+Open2 = Callable[[str], Hall]
+
+
+@pytest.fixture
+def open_hall(db: Database, tmp_path: Path) -> Open2:
+    return lambda more: Hall(db, tmp_path, more)
+
+
+def test_looked_at_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None:
+    """It stays as it is, with a record, and is released when its payment has ended."""
+    hall = open_hall("  keep: {look_again: 1s}\n")
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    due = since_epoch_ms(hall.db, 1)
+    sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    wait_until(lambda: not hall.held(2), 10, "the other one is released")
+    record = record_of(redis, 1)
+    assert record is not None and hall.held(1)
+    assert record["since"] == due and record["attention"] is False
+    assert due < record["lookAgainAt"] and since_epoch_ms(hall.db, 1) == due
+    wait_until(lambda: (record_of(redis, 1) or record)["lookAgainAt"] > record["lookAgainAt"], 10, "again")
+    assert hall.held(1)
+    gave_up(hall.db, 1)
+    wait_until(lambda: not hall.held(1), 10, "it is released")
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 10, "nothing is left")
+
+
+def test_extended(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None:
+    """It expires later, again and again, and never later than at_most; then it wants attention."""
+    hall = open_hall("  keep: {extend: 1s, at_most: 4s}\n")
+    hall.hold(1, s=0)
+    due = since_epoch_ms(hall.db, 1)
+    sweeper("--queues", str(hall.file))
+    latest, seen = due, {due}
+    while (record_of(redis, 1) or {}).get("attention") is not True:
+        latest = since_epoch_ms(hall.db, 1)
+        seen.add(latest)
+        assert latest <= due + 4000 and hall.held(1)
+        record = record_of(redis, 1)
+        assert record is None or abs(record["since"] - due) <= 1
+    assert len(seen) >= 4 and latest == due + 4000 // 1
+    assert redis.zscore("{seats}:attention", "1") is not None
+    assert hall.held(1)
+    gave_up(hall.db, 1)
+    redis.zadd("{seats}:pending", {"1": 0})
+    wait_until(lambda: not hall.held(1), 10, "it is released")
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:attention"), 10, "nothing is left")
+
+
+@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1s"])
+def test_then_released(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
+    """Where the operator wrote so."""
+    hall = open_hall(f"  keep: {{{how}, at_most: 3s, then: release}}\n")
+    hall.hold(1, s=0)
+    daemon = sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    assert hall.held(1)
+    wait_until(lambda: not hall.held(1), 10, "it is released")
+    assert -hall.left(1) < 5 and daemon.running
+    wait_until(lambda: not redis.exists("{seats}:kept"), 10, "nothing is left")
+
+
+TIMES = {
+    EPOCH.name: "until / 1000.0",
+    DEFAULT_LIKE.name: "extract(epoch FROM due AT TIME ZONE 'Europe/Berlin')",
+    WAREHOUSE.name: "extract(epoch FROM expires_at AT TIME ZONE 'UTC')",
+    RAFFLE.name: 'extract(epoch FROM "reservedUntil")',
+}
+
+
+@pytest.mark.parametrize("shape", [s for s in SHAPES if "after" not in s.file], ids=name)
+def test_every_kind_of_time_is_extended(open_shop: Open, shape: Shape) -> None:
+    """All rows of the id, in the column's own kind: a minute from now, and not due before."""
+    shop = open_shop(shape, "  keep: {extend: 1m}\n")
+    shop.counters(1, 2)
+    shop.hold(1, 1)
+    shop.hold(2, 2, s=-2)
+    if shape.several:
+        shop.hold(2, 1)
+    shop.db.conn.execute("INSERT INTO payments VALUES ('2', true)")
+    record = shop.once().record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"]) == (1, 1)
+    shop.db.conn.execute("UPDATE payments SET pending = false")
+    record = shop.once().record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"]) == (0, 0), "it is not due"
+    assert shop.active() == {2: 2 if shape.several else 1}
+    time = TIMES.get(shape.name, "extract(epoch FROM expires_at)")
+    rows = shop.db.query(f"SELECT {time} - extract(epoch FROM now()) FROM {shape.holds}")  # type: ignore[arg-type]
+    ahead = [float(left) for (left,) in rows if left is not None and left > 0]
+    assert len(ahead) == (2 if shape.several else 1) and all(45 < left <= 60 for left in ahead), ahead
