@@ -254,6 +254,9 @@ static void fill(const struct status *s, struct health_report *r)
     r->pending = parts->sizes.pending;
     r->inflight = parts->sizes.inflight;
     r->failed = parts->sizes.failed;
+    r->kept_known = s->redis_known;
+    r->kept = parts->sizes.kept;
+    r->attention = parts->sizes.attention;
     r->locked = view.locked;
     r->locked_known = view.known && s->redis_known; /* which knows them */
     r->failures = s->failures;

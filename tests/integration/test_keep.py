@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.locks import waits
 from harness.poll import wait_until
 from harness.shapes import DEFAULT_LIKE, EPOCH, NO_REDIS, RAFFLE, SHAPES, SPREE, WAREHOUSE, Shape, Shop, name
 from harness.statement import outcome, prepare_sent
-from harness.sweeper import Run, Start
+from harness.sweeper import Run, Start, Sweeper
 from psycopg.rows import namedtuple_row
 
 
@@ -383,3 +384,35 @@ def test_every_kind_of_time_is_extended(open_shop: Open, shape: Shape) -> None:
     rows = shop.db.query(f"SELECT {time} - extract(epoch FROM now()) FROM {shape.holds}")  # type: ignore[arg-type]
     ahead = [float(left) for (left,) in rows if left is not None and left > 0]
     assert len(ahead) == (2 if shape.several else 1) and all(45 < left <= 60 for left in ahead), ahead
+
+
+# ---- How it is shown -------------------------------------------------------------------------------------
+
+
+def metric(daemon: Sweeper, name: str) -> float | None:
+    try:
+        text = daemon.http("/metrics")[1]
+    except OSError:
+        return None  # not yet
+    found = re.search(rf'^reservation_sweeper_{name}{{queue="seats"}} (\S+)$', text, re.M)
+    return float(found[1]) if found else None
+
+
+def test_shown_and_not_late(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run) -> None:
+    """Gauges and /status tell it; for /readyz it is not overdue, however long ago it was due."""
+    hall = open_hall("  keep: {look_again: 1s, at_most: 1h}\n")
+    hall.hold(1, s=-7200)
+    hall.hold(2, s=-60)
+    daemon = sweeper("--queues", str(hall.file), http=True)
+    wait_until(lambda: metric(daemon, "kept_reservations") == 2, 15, "both are kept")
+    wait_until(lambda: metric(daemon, "kept_attention_reservations") == 1, 15, "one for too long")
+    wait_until(lambda: daemon.http("/readyz")[0] == 200, 15, "it is ready")
+    wait_until(lambda: metric(daemon, "overdue_seconds") == 0, 20, "nothing is overdue")
+    status = json.loads(daemon.http("/status")[1])
+    assert (status["kept"], status["keptAttention"], status["ready"]) == (2, 1, True)
+    shown = json.loads(run("--status", "--queues", str(hall.file)).stdout)
+    assert (shown["kept"], shown["keptAttention"], shown["ready"]) == (2, 1, True)
+    for id in (1, 2):
+        gave_up(hall.db, id)
+    wait_until(lambda: metric(daemon, "kept_reservations") == 0, 15, "none is")
+    assert metric(daemon, "kept_attention_reservations") == 0
