@@ -11,6 +11,7 @@
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "release/release.h"
+#include "store/fragment.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -71,6 +72,8 @@ static void print_statements(const struct statements *s)
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
 }
 
+#define KEEP_WHILE (-1) /* in place of the number of a statement of `also` */
+
 static void ask_also(struct queue_session *s);
 
 static void on_also(void *arg, const struct pg_answer *answer)
@@ -79,19 +82,37 @@ static void on_also(void *arg, const struct pg_answer *answer)
     struct show *show = s->arg;
     if (answer->status == PG_DONE)
         show_grants_of_plan(answer->results[1], show->role);
+    else if (show->also == KEEP_WHILE)
+        printf("-- what keep_while needs: %s\n", answer->message);
     else
         printf("-- what statement %d of also needs: %s\n", show->also + 1, answer->message);
     show->also++;
     ask_also(s);
 }
 
-/* What each statement of `also` reads and changes its plan says. */
+/* A statement of `also`, or one with the condition; malloc'd. NULL: out of memory. */
+static char *explained(const struct queue_session *s, const struct show *show)
+{
+    const struct statements *statements = s->context.parts.statements;
+    const struct fragment keep = {.wrap = FRAGMENT_CONDITION, .text = &show->queue->keep.condition};
+    char *sql = NULL;
+    char *condition = show->also == KEEP_WHILE
+                          ? fragment_proof(&keep, statements_types(statements), s->link)
+                          : NULL;
+    const char *text =
+        show->also == KEEP_WHILE ? condition : statements_also(statements, show->also);
+    if (text == NULL || asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s", text) < 0)
+        sql = NULL;
+    free(condition);
+    return sql;
+}
+
+/* What keep_while and each statement of `also` read and change their plans say. */
 static void ask_also(struct queue_session *s)
 {
     static const char settings[] = PG_SETTINGS_2(PG_SET("transaction_read_only", "'on'"),
                                                  PG_SET("reservation_sweeper.holds", "'{}'"));
     struct show *show = s->arg;
-    char *sql = NULL;
     if (show->error != NULL) {
         queue_session_failed(s, show->error);
         return;
@@ -100,9 +121,7 @@ static void ask_also(struct queue_session *s)
         queue_session_end(s, EXIT_DONE);
         return;
     }
-    if (asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s",
-                 statements_also(s->context.parts.statements, show->also)) < 0)
-        sql = NULL;
+    char *sql = explained(s, show);
     const struct pg_query queries[] = {{.sql = settings}, {.sql = sql}};
     if (sql == NULL || pg_link_send(s->link, queries, 2, DEADLINE_US, on_also, s) != 0)
         queue_session_failed(s, "the connection to Postgres was lost");
@@ -120,6 +139,7 @@ static void on_names(void *arg, const struct pg_answer *answer)
     printf("\n-- the grants that these need\n");
     snprintf(show->role, sizeof(show->role), "%s", pg_result_text(answer->results[0], 0, 0));
     show_grants(show->queue, show->tables, answer->results[0], s->link);
+    show->also = show->queue->keep.condition.text != NULL ? KEEP_WHILE : 0;
     ask_also(s);
 }
 

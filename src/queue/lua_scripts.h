@@ -16,6 +16,7 @@ extern const struct lua_script lua_after;
 extern const struct lua_script lua_leases;
 extern const struct lua_script lua_lookup;
 extern const struct lua_script lua_repair;
+extern const struct lua_script lua_retrieve;
 extern const struct lua_script lua_mark;
 
 #endif

@@ -116,8 +116,9 @@ static void met(struct keeps *k, const struct item *item, int64_t mono_us)
     k->attention += item->kept.attention ? 1 : 0;
     known->kept = item->kept;
     known->recorded = item->claimed_ms > 0;
-    known->wait_us = mono_us + k->of->look_again_us;
-    known->stale_us = known->wait_us + k->of->extend_us + STALE_US;
+    bool extended = k->of->extend_us > 0 && !item->kept.attention;
+    known->wait_us = mono_us + (extended ? 0 : k->of->look_again_us);
+    known->stale_us = mono_us + k->of->look_again_us + k->of->extend_us + STALE_US;
     TAILQ_REMOVE(&k->by_age, known, by_age);
     TAILQ_INSERT_TAIL(&k->by_age, known, by_age);
 }

@@ -14,10 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 import redis as redis_py
+from harness.checking import dsn_of, role_of
 from harness.database import Database
-from harness.locks import waits
+from harness.locks import transaction, waits
 from harness.poll import wait_until
-from harness.shapes import DEFAULT_LIKE, EPOCH, NO_REDIS, RAFFLE, SHAPES, SPREE, WAREHOUSE, Shape, Shop, name
+from harness.process import free_port
+from harness.shapes import DEFAULT_LIKE, EPOCH, NO_REDIS, RAFFLE, SHAPES, SPREE, WAREHOUSE, Shape, Shop, last_row, name
 from harness.statement import outcome, prepare_sent
 from harness.sweeper import Run, Start, Sweeper
 from psycopg.rows import namedtuple_row
@@ -416,3 +418,260 @@ def test_shown_and_not_late(open_hall: Open2, sweeper: Start, redis: redis_py.Re
         gave_up(hall.db, id)
     wait_until(lambda: metric(daemon, "kept_reservations") == 0, 15, "none is")
     assert metric(daemon, "kept_attention_reservations") == 0
+
+
+# ---- Whatever goes away ----------------------------------------------------------------------------------
+
+
+def test_redis_lost(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None:
+    """Its records come back as they were, since this process knows them; and it is said."""
+    hall = open_hall("  keep: {extend: 1s, at_most: 1h}\n")
+    hall.hold(1, s=0)
+    daemon = sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    since = (record_of(redis, 1) or {})["since"]
+    redis.delete("{seats}:kept")
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept again")
+    assert (record_of(redis, 1) or {})["since"] == since and hall.held(1)
+    lost = daemon.wait_for_record("Redis has lost the record of a kept reservation")
+    assert (lost["level"], lost["reservationId"]) == ("WARN", "1")
+
+
+def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> None:
+    """Kept and extended all the same, for no longer than at_most; and released when it may be."""
+    server = private_redis()
+    hall = open_hall("  keep: {extend: 1s, at_most: 4s}\n")
+    daemon = sweeper("--queues", str(hall.file), redis_url=server.url(), http=True)
+    wait_until(lambda: metric(daemon, "degraded") == 0, 10, "Redis is there")
+    server.stop()
+    wait_until(lambda: metric(daemon, "degraded") == 1, 15, "Redis is gone")
+    hall.hold(1, s=0)
+    hall.hold(2, s=0, paid=False)
+    due, seen = since_epoch_ms(hall.db, 1), set()
+
+    def attention() -> bool:
+        seen.add(since_epoch_ms(hall.db, 1))
+        return metric(daemon, "kept_attention_reservations") == 1
+
+    wait_until(attention, 30, "it wants attention")
+    assert max(seen) == due + 4000 and len(seen) >= 3 and hall.held(1) and not hall.held(2)
+    assert metric(daemon, "kept_reservations") == 1
+    server.start()
+    client = server.client()
+    wait_until(lambda: (record_of(client, 1) or {}).get("attention") is True, 20, "Redis is told")
+    assert abs((record_of(client, 1) or {})["since"] - due) <= 1
+    client.close()
+
+
+def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run) -> None:
+    """Redis knows since when, for the next sweeper and for --once: neither extends it any more."""
+    hall = open_hall("  keep: {extend: 1s, at_most: 2s}\n")
+    hall.hold(1, s=0)
+    due = since_epoch_ms(hall.db, 1)
+    first = sweeper("--queues", str(hall.file))
+    wait_until(lambda: (record_of(redis, 1) or {}).get("attention") is True, 15, "it wants attention")
+    first.stop()
+    assert since_epoch_ms(hall.db, 1) == due + 2000
+    for _ in range(2):
+        record = run("--once", "--queues", str(hall.file)).record("Cleanup job completed")
+        assert (record["cleanedCount"], record["keptCount"]) == (0, 1)
+    assert since_epoch_ms(hall.db, 1) == due + 2000
+    sweeper("--queues", str(hall.file))
+    redis.zadd("{seats}:pending", {"1": 0})
+    wait_until(lambda: redis.zscore("{seats}:pending", "1") not in (0.0, None), 10, "it was looked at")
+    assert since_epoch_ms(hall.db, 1) == due + 2000 and hall.held(1)
+    assert abs((record_of(redis, 1) or {})["since"] - due) <= 1
+
+
+def test_another_hold_of_the_same_id(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
+    """A seat: what Redis has of its last hold says nothing of this one, not even where what has been kept
+    for too long is released."""
+    hall = open_hall("  keep: {extend: 1m, at_most: 1h, then: release}\n")
+    hall.hold(1)
+    record = {"since": 1_000_000_000_000, "dueAt": 1_000_003_600_000, "lookAgainAt": 1, "attention": True}
+    redis.hset("{seats}:kept", "1", json.dumps(record))
+    redis.zadd("{seats}:attention", {"1": 1})
+    due = since_epoch_ms(hall.db, 1)
+    done = run("--once", "--queues", str(hall.file)).record("Cleanup job completed")
+    assert (done["cleanedCount"], done["keptCount"]) == (0, 1)
+    assert hall.held(1) and hall.left(1) > 30
+    record = record_of(redis, 1) or {}
+    assert record["since"] == due and not record["attention"] and not redis.exists("{seats}:attention")
+
+
+@pytest.mark.parametrize("text", ["", "x", "[]", '{"since": -1, "dueAt": 1e99}', '{"since": "1"}'])
+def test_a_record_that_says_nothing(open_hall: Open2, redis: redis_py.Redis, run: Run, text: str) -> None:
+    hall = open_hall("  keep: {extend: 1m, then: release}\n")
+    hall.hold(1)
+    redis.hset("{seats}:kept", "1", text)
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 1
+    assert hall.held(1) and hall.left(1) > 30
+
+
+def test_two_sweepers(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None:
+    """Payments come and go while both are at work: none is freed that is being paid for, all others are."""
+    hall = open_hall("  keep: {extend: 1s}\n")
+    hall.db.conn.execute(
+        "CREATE TABLE freed (id integer, paying boolean);"
+        "CREATE FUNCTION freed() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+        " INSERT INTO freed VALUES (OLD.id,"
+        "  EXISTS (SELECT FROM payments p WHERE p.hold = OLD.id AND p.pending)); RETURN NULL; END$$;"
+        "CREATE TRIGGER freed AFTER UPDATE OF status ON holds FOR EACH ROW EXECUTE FUNCTION freed();"
+        "INSERT INTO holds SELECT i, 'held', now() + i % 7 * interval '0.3 s' FROM generate_series(1, 300) i"
+    )
+    for _ in range(2):
+        sweeper("--queues", str(hall.file))
+    with psycopg.connect(hall.db.dsn) as customer:
+        for id in range(1, 301):
+            if customer.execute(
+                "SELECT FROM holds WHERE id = %s AND status = 'held' FOR UPDATE SKIP LOCKED", (id,)
+            ).fetchone():
+                customer.execute(PAY, (id,))
+            customer.commit()
+    held = {id for (id,) in hall.db.query("SELECT hold FROM payments")}
+    wait_until(
+        lambda: hall.db.value("SELECT count(*) FROM holds WHERE status = 'held'") == len(held), 20, "the rest"
+    )
+    hall.db.conn.execute("UPDATE payments SET pending = false")
+    wait_until(lambda: hall.db.value("SELECT count(*) FROM holds WHERE status = 'held'") == 0, 20, "all")
+    assert hall.db.value("SELECT count(*) FROM freed WHERE paying") == 0
+    assert hall.db.value("SELECT count(*) FROM freed") == 300
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 20, "nothing is left")
+
+
+# ---- Before anything is sent -----------------------------------------------------------------------------
+
+
+def test_a_dry_run(open_hall: Open2, run: Run) -> None:
+    """It counts what would be kept, and changes nothing."""
+    hall = open_hall("  keep: {extend: 1m}\n")
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    hall.hold(3, s=600)
+    record = run("--once", "--dry-run", "--queues", str(hall.file)).record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"]) == (1, 1)
+    assert hall.held(1) and hall.held(2) and hall.left(1) < 0
+
+
+def test_a_rehearsal(open_hall: Open2, run: Run) -> None:
+    hall = open_hall("  keep: {extend: 1m}\n")
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    report = json.loads(run("--rehearse", "5", "--queues", str(hall.file)).stdout)
+    assert {(r["id"], r["outcome"]) for r in report["reservations"]} == {
+        ("1", "kept by keep_while"),
+        ("2", "released"),
+    }
+    changes = {c["id"]: (c["before"], c["after"]) for c in report["changes"]}
+    assert changes["1"][0]["expires_at"] < changes["1"][1]["expires_at"]
+    assert hall.held(1) and hall.held(2) and hall.left(1) < 0
+
+
+def test_what_it_needs_is_shown(open_hall: Open2, db: Database, run: Run) -> None:
+    """The statements can be prepared; the grants are enough, and one that is missing is named."""
+    hall = open_hall("  keep: {extend: 1m}\n")
+    shown = run("--show-sql", "--queues", str(hall.file)).stdout
+    statements = [s for s in re.split(r"^;$", shown[: shown.index("-- the grants")], flags=re.M) if s.strip()]
+    assert any("the locks before a release" in s for s in statements)
+    for i, sql in enumerate(statements):
+        db.conn.execute(f"PREPARE s{i} AS\n{sql}".encode(), prepare=False)
+    grants = [g for g in shown.splitlines() if g.startswith("GRANT ")]
+    assert any('UPDATE ("expires_at", "status")' in g for g in grants)
+    role = role_of(db)
+    db.conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'pw'")
+    me = db.value("SELECT quote_ident(current_user)")
+    for grant in grants:
+        db.conn.execute(grant.replace(f" TO {me};", f" TO {role};").encode(), prepare=False)
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    env = {"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}
+    check = run("--check-config", "--queues", str(hall.file), dsn=dsn_of(db), env=env)
+    assert check.status == 0, check.stdout
+    record = run("--once", "--queues", str(hall.file), dsn=dsn_of(db)).record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"]) == (1, 1)
+    db.conn.execute(f"REVOKE SELECT ON payments FROM {role}".encode())
+    check = run("--check-config", "--queues", str(hall.file), dsn=dsn_of(db), env=env)
+    assert check.status == 1 and "permission denied for table payments" in check.stdout
+    db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode(), prepare=False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "wanted"),
+    [
+        ("EXISTS (SELECT FROM payment)", 'relation "payment" does not exist'),
+        ("id = 1 OR paid", 'column "paid" does not exist'),
+        ("id", "must be type boolean"),
+        ("count(*) > 1", "aggregate functions are not allowed"),
+        ("(SELECT true FROM payments), true", "follows the condition"),
+        ("EXISTS (SELECT FROM payments))", "closes what nothing opened"),
+        ("EXISTS (SELECT FROM payments) GROUP BY id", 'syntax error at or near "GROUP"'),
+    ],
+)
+def test_what_is_refused(open_hall: Open2, run: Run, condition: str, wanted: str) -> None:
+    """With file and line, before anything is sent."""
+    hall = open_hall("")
+    hall.file.write_text(SEATS_FILE.replace("EXISTS (SELECT FROM payments p WHERE p.hold = r.id AND p.pending)", condition))
+    hall.hold(1)
+    done = run("--once", "--queues", str(hall.file))
+    assert done.status in (1, 2) and wanted in done.stderr.replace("\\\"", "\""), done.stderr
+    assert re.search(r"queues\.yaml:6: .*keep_while: ", done.stderr)
+    assert hall.held(1) and hall.left(1) < 0
+
+
+def test_an_expiry_that_stays(open_hall: Open2, run: Run) -> None:
+    """It cannot be extended: it is refused, and nothing else is."""
+    hall = open_hall("  keep: {extend: 1m}\n")
+    hall.hold(1)
+    hall.hold(2)
+    hall.hold(3, paid=False)
+    hall.db.conn.execute(
+        "CREATE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$;"
+        "CREATE TRIGGER stays BEFORE UPDATE ON holds FOR EACH ROW"
+        " WHEN (OLD.id = 1 AND NEW.expires_at <> OLD.expires_at) EXECUTE FUNCTION stays()"
+    )
+    done = run("--once", "--queues", str(hall.file))
+    record = done.record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"], record["failedCount"]) == (1, 1, 1)
+    refused = done.record("Postgres refused to release a reservation")
+    assert refused["sqlstate"] == "RS002" and "was not extended by `keep.extend`" in refused["error"]
+    assert hall.left(1) < 0 < hall.left(2)
+
+
+def test_an_error_in_the_condition_is_the_rows(open_hall: Open2, run: Run) -> None:
+    hall = open_hall("")
+    hall.file.write_text(SEATS_FILE.replace("p.pending)", "p.pending AND 1 / (r.id - 2) < 9)"))
+    for id in (1, 2, 3, 4):
+        hall.hold(id, paid=id in (2, 3))
+    done = run("--once", "--queues", str(hall.file))
+    record = done.record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"], record["failedCount"]) == (2, 1, 1)
+    assert done.record("Postgres refused to release a reservation")["reservationId"] == "2"
+
+
+@pytest.mark.parametrize("held", ["row", "nothing"])
+def test_extended_as_a_whole(open_shop: Open, held: str) -> None:
+    """All rows of an id, or none: while somebody has one of them locked it is tried again."""
+    shop = open_shop(WAREHOUSE, "  keep: {extend: 1m}\n")
+    shop.counters(1, 2)
+    shop.hold(1, 1)
+    shop.hold(1, 2)
+    shop.db.conn.execute("INSERT INTO payments VALUES ('1', true)")
+    mode = "NO KEY UPDATE" if held == "row" else "KEY SHARE"
+    with transaction(shop.db, (f"SELECT FROM holds WHERE {last_row(WAREHOUSE)} FOR {mode}", None)):
+        record = shop.once().record("Cleanup job completed")
+        kept = 0 if held == "row" else 1
+        assert (record["keptCount"], record["skippedCount"]) == (kept, 1 - kept)
+        soon = shop.db.query("SELECT expires_at > now() AT TIME ZONE 'UTC' FROM holds")
+        assert soon == [(held != "row",)] * 2
+
+
+def test_bought(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None:
+    """By a shop that removes its entry: its record goes too."""
+    hall = open_hall("  keep: {look_again: 1h}\n")
+    hall.hold(1)
+    sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    gave_up(hall.db, 1)
+    hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
+    redis.zrem("{seats}:pending", "1")
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")

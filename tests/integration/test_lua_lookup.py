@@ -97,3 +97,18 @@ def test_mark_is_set_once(queue: Queue) -> None:
     assert queue.client.pttl(MARK) == -1
     queue.client.flushall()
     assert queue.call("mark", "third", keys=(MARK,)) == 1
+
+
+def test_what_is_kept_and_has_no_entry_is_retrieved(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"a": NOW + 9})
+    queue.client.hset(KEPT, mapping={"a": "r", "b": "r", "c": "r", "d": "r"})
+    queue.lease(LEASE, "c")
+    queue.client.zadd(INFLIGHT, {"d": LEASE})
+    assert queue.call("retrieve", "0", NOW) == [b"0", [], []]
+    assert queue.pending() == {b"a": NOW + 9, b"b": NOW} and len(queue.kept()) == 4
+    queue.client.hset(KEPT, mapping={f"{i:070}": "r" for i in range(1500)})
+    cursor, steps = b"0", 0
+    while steps == 0 or cursor != b"0":
+        cursor = queue.call("retrieve", cursor, NOW + 1)[0]
+        steps += 1
+    assert steps > 1 and len(queue.pending()) == 1502

@@ -28,6 +28,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "repair": ("remove", "due", NOW - 9, 0, "return", "former", NOW - 1, NOW, "forget", "held", HELD, 0)
     + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW)
     + ("let go", "kept", RECORD, 0),
+    "retrieve": ("0", NOW),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
     "settle": (LEASE, CAP, CAP, 1, 1, 1, 1, 0, 2, "ours", "back", NOW + 1, "failed", NOW + 2)
@@ -125,7 +126,7 @@ def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: st
         refused = True
     finally:
         redis.config_set("maxmemory", "0")
-    assert refused == (script in ("keep", "mark", "role", "schedule"))
+    assert refused == (script in ("keep", "mark", "retrieve", "role", "schedule"))
     if refused:
         assert state(redis) == before
 
