@@ -675,3 +675,19 @@ def test_bought(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None
     hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
     redis.zrem("{seats}:pending", "1")
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
+
+
+def test_reconciled(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
+    """What is kept is no finding, in a dry run neither; what is not kept is released."""
+    hall = open_hall("  keep: {look_again: 30s}\n")
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    reconcile = ("--reconcile", "--queues", str(hall.file))
+    dry = run(*reconcile, "--dry-run", "--report", "-")
+    assert dry.status == 3 and [json.loads(line)["reservationId"] for line in dry.stdout.splitlines()] == ["2"]
+    assert run(*reconcile).record("Reconciliation completed")["releasedCount"] == 1
+    assert hall.held(1) and not hall.held(2) and record_of(redis, 1) is not None
+    again = run(*reconcile, "--dry-run")
+    assert again.status == 0, again.stderr
+    record = again.record("Reconciliation completed")
+    assert (record["releasedCount"], record["mirrorMissing"], record["mirrorMisplaced"]) == (0, 0, 0)
