@@ -691,3 +691,15 @@ def test_reconciled(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
     assert again.status == 0, again.stderr
     record = again.record("Reconciliation completed")
     assert (record["releasedCount"], record["mirrorMissing"], record["mirrorMisplaced"]) == (0, 0, 0)
+
+
+def test_what_is_kept_is_not_locked(seats: Seats, customer: psycopg.Connection) -> None:
+    """A look without a lock says so: whoever pays need not wait for the sweeper."""
+    customer.execute("SET lock_timeout = '1ms'")
+    customer.commit()
+    id = seats.due()
+    pay(seats.db, id)
+    seats.lock(id)
+    assert customer.execute("SELECT FROM holds WHERE id = %s FOR UPDATE", (id,)).fetchone() is not None
+    customer.rollback()
+    assert seats.judge(id) == "kept"
