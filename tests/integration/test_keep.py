@@ -336,7 +336,7 @@ def test_extended(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> No
         assert latest <= due + 4000 and hall.held(1)
         record = record_of(redis, 1)
         assert record is None or abs(record["since"] - due) <= 1
-    assert len(seen) >= 4 and latest == due + 4000 // 1
+    assert len(seen) >= 3 and due + 2000 < latest <= due + 4000
     assert redis.zscore("{seats}:attention", "1") is not None
     assert hall.held(1)
     gave_up(hall.db, 1)
@@ -454,7 +454,7 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
         return metric(daemon, "kept_attention_reservations") == 1
 
     wait_until(attention, 30, "it wants attention")
-    assert max(seen) == due + 4000 and len(seen) >= 3 and hall.held(1) and not hall.held(2)
+    assert due + 2000 < max(seen) <= due + 4000 and len(seen) >= 3 and hall.held(1) and not hall.held(2)
     assert metric(daemon, "kept_reservations") == 1
     server.start()
     client = server.client()
@@ -471,15 +471,16 @@ def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, 
     first = sweeper("--queues", str(hall.file))
     wait_until(lambda: (record_of(redis, 1) or {}).get("attention") is True, 15, "it wants attention")
     first.stop()
-    assert since_epoch_ms(hall.db, 1) == due + 2000
+    latest = since_epoch_ms(hall.db, 1)
+    assert due < latest <= due + 2000
     for _ in range(2):
         record = run("--once", "--queues", str(hall.file)).record("Cleanup job completed")
         assert (record["cleanedCount"], record["keptCount"]) == (0, 1)
-    assert since_epoch_ms(hall.db, 1) == due + 2000
+    assert since_epoch_ms(hall.db, 1) == latest
     sweeper("--queues", str(hall.file))
     redis.zadd("{seats}:pending", {"1": 0})
     wait_until(lambda: redis.zscore("{seats}:pending", "1") not in (0.0, None), 10, "it was looked at")
-    assert since_epoch_ms(hall.db, 1) == due + 2000 and hall.held(1)
+    assert since_epoch_ms(hall.db, 1) == latest and hall.held(1)
     assert abs((record_of(redis, 1) or {})["since"] - due) <= 1
 
 
@@ -703,3 +704,21 @@ def test_what_is_kept_is_not_locked(seats: Seats, customer: psycopg.Connection) 
     assert customer.execute("SELECT FROM holds WHERE id = %s FOR UPDATE", (id,)).fetchone() is not None
     customer.rollback()
     assert seats.judge(id) == "kept"
+
+
+def test_as_many_statements_as_there_may_be(open_hall: Open2, run: Run) -> None:
+    """Locks, release, 32 of `also`, triggers that wait, the last look: released, and rehearsed."""
+    also = "  also:\n" + "    - SELECT count(*) FROM {released}\n" * 32
+    hall = open_hall("  keep: {extend: 1m}\n" + also)
+    hall.db.conn.execute(
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER t BEFORE UPDATE ON holds FOR EACH ROW EXECUTE FUNCTION f();"
+        "CREATE CONSTRAINT TRIGGER c AFTER UPDATE ON holds DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    hall.hold(1)
+    hall.hold(2, paid=False)
+    report = json.loads(run("--rehearse", "5", "--queues", str(hall.file)).stdout)
+    assert (report["released"], report["refused"]) == (1, 0) and len(report["also"]) == 32
+    record = run("--once", "--queues", str(hall.file)).record("Cleanup job completed")
+    assert (record["cleanedCount"], record["keptCount"]) == (1, 1)
