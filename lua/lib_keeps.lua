@@ -6,7 +6,7 @@
 --   ids, entries {at_ms, id, ...}, records {id, record, ...}, wanting {since_ms, id, ...}, content {id, ...}
 local function read_keeps(kept, cap, at, n)
     local keeps = {ids = {}, entries = {}, records = {}, wanting = {}, content = {}}
-    local size, known = redis.call('HLEN', kept), {}
+    local size, known = n > 0 and redis.call('HLEN', kept) or 0, {}
     for i = 1, n do
         keeps.ids[i] = ARGV[at + 4 * (i - 1)]
     end

@@ -64,7 +64,10 @@ for i, id in ipairs(recorded) do
     at = at + 3
 end
 
-local n_keeps, n_attention = redis.call('HLEN', kept), redis.call('ZCARD', attention)
+local n_keeps, n_attention = 0, 0
+if #cured > 0 or n_kept > 0 then
+    n_keeps, n_attention = redis.call('HLEN', kept), redis.call('ZCARD', attention)
+end
 local keeps = read_keeps(kept, kept_cap, at, n_kept)
 local healthy = {unpack(cured)} -- whose record in failed goes
 for i, id in ipairs(keeps.ids) do
