@@ -7,6 +7,7 @@
 #include "config/queue_text.h"
 #include "config/queue_values.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -126,6 +127,7 @@ static int key_read(struct queue_reader *r, struct keys *keys, bool *end)
     const struct queue_key_row *row = NULL;
     if (key_find(r, keys, &item, &row) != 0)
         return -1;
+    assert(row != NULL);
     keys->seen[row - queue_keys] = item.line > 0 ? item.line : 1;
     if (queue_source_next(&r->source, &item) != 0)
         return -1;

@@ -129,7 +129,7 @@ class Seats:
         row = cursor.execute(f"EXECUTE release ('{{{id}}}')").fetchone()
         self.db.conn.execute("COMMIT")
         assert row is not None
-        return "kept" if row.kept else outcome(row)
+        return "kept" if row.kept and row.units is None else outcome(row)
 
     def held(self, id: int) -> bool:
         return self.db.value("SELECT status FROM holds WHERE id = %s", (id,)) == "held"
@@ -247,7 +247,7 @@ def test_a_payment_between_look_and_lock(seats: Seats, customer: psycopg.Connect
             customer.execute(PAY, (id,))
             customer.commit()
             done.result()
-            assert seats.judge(id) == "kept"
+            assert seats.judge(id) == "kept" and seats.held(id)
 
 
 # ---- How long it is kept ---------------------------------------------------------------------------------
@@ -429,7 +429,10 @@ def test_redis_lost(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> 
     hall.hold(1, s=0)
     daemon = sweeper("--queues", str(hall.file))
     wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
-    since = (record_of(redis, 1) or {})["since"]
+    first = record_of(redis, 1) or {}
+    since = first["since"]
+    wait_until(lambda: (record_of(redis, 1) or first)["dueAt"] > first["dueAt"], 10, "it is kept once more")
+    assert not daemon.find("Redis has lost the record")
     redis.delete("{seats}:kept")
     wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept again")
     assert (record_of(redis, 1) or {})["since"] == since and hall.held(1)
@@ -473,10 +476,12 @@ def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, 
     first.stop()
     latest = since_epoch_ms(hall.db, 1)
     assert due < latest <= due + 2000
+    place = hall.db.value("SELECT ctid FROM holds")
     for _ in range(2):
         record = run("--once", "--queues", str(hall.file)).record("Cleanup job completed")
         assert (record["cleanedCount"], record["keptCount"]) == (0, 1)
     assert since_epoch_ms(hall.db, 1) == latest
+    assert hall.db.value("SELECT ctid FROM holds") == place, "nothing is written any more"
     sweeper("--queues", str(hall.file))
     redis.zadd("{seats}:pending", {"1": 0})
     wait_until(lambda: redis.zscore("{seats}:pending", "1") not in (0.0, None), 10, "it was looked at")
