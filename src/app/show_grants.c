@@ -54,8 +54,8 @@ void show_grants(const struct queue *q, char *const tables[2], const struct pg_r
         else if (q->deletes) /* they are locked FOR UPDATE */
             printf("UPDATE, DELETE");
         else
-            print_update(link, q->released.text,
-                         q->keep.extend_us > 0 ? q->expires_at.text : NULL, NULL);
+            print_update(link, q->released.text, q->keep.extend_us > 0 ? q->expires_at.text : NULL,
+                         NULL);
         printf(" ON %s TO %s;\n", table, role);
     }
 }
