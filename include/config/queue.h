@@ -64,6 +64,15 @@ struct queue_settings {
     int line;
 };
 
+/* What keeps a due reservation from being released. */
+struct queue_keep {
+    struct queue_text condition; /* keep_while, SQL; NULL: nothing does, and the rest is not used */
+    int64_t look_again_us;
+    int64_t extend_us;  /* its rows get an expiry so far from now; 0: they stay as they are */
+    int64_t at_most_us; /* from when it was due */
+    bool ends;          /* then: release; else it stays */
+};
+
 struct queue {
     char *name;       /* its prefix in Redis, its label */
     const char *file; /* as sentences call it (queue_place); NULL: built in */
@@ -84,6 +93,7 @@ struct queue {
     int nalso;
     struct queue_text verify[QUEUE_LIST_MAX]; /* SQL queries */
     int nverify;
+    struct queue_keep keep;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
     struct queue_table call;    /* a function that makes the release; name NULL: there is none */
     struct queue_settings settings;

@@ -16,6 +16,7 @@ struct breakers;
 struct blockers;
 struct config;
 struct first_run;
+struct keeps;
 struct locked;
 struct loop;
 struct pg_watch;
@@ -38,6 +39,7 @@ struct parts {
     struct breakers *breakers;
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
+    struct keeps *keeps;
     struct blockers *blockers;
     struct announcer *announcer;     /* NULL: the queue has no `notify` */
     struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */

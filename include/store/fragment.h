@@ -35,7 +35,7 @@ struct fragment {
     int line;
 };
 
-#define FRAGMENTS_MAX (6 + QUEUE_LIST_MAX + 2 * QUEUE_SHARERS_MAX + 2 * QUEUE_LIST_MAX)
+#define FRAGMENTS_MAX (8 + QUEUE_LIST_MAX + 2 * QUEUE_SHARERS_MAX + 2 * QUEUE_LIST_MAX)
 
 /* Lists what is to be proved of a queue; returns how many. What is built in needs no proof: 0. */
 int fragment_list(const struct queue *queue, struct fragment list[FRAGMENTS_MAX]);

@@ -56,6 +56,7 @@ bool statements_unspeakable(const char *sqlstate);
 
 /* The texts; require statements_ready. "" is one that this queue has no use for. */
 enum statement {
+    STATEMENT_KEEP_LOCK,       /* before a release, where reservations may be kept */
     STATEMENT_RELEASE_LEAN,    /* careful, in its lean form: where mapping_allows_lean */
     STATEMENT_RELEASE_CAREFUL, /* see enum release_way in release.h: in the explaining form */
     STATEMENT_RELEASE_WAITING,

@@ -12,6 +12,7 @@
 #include "release/blockers.h"
 #include "release/breakers.h"
 #include "release/counter_waits.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/refusal_log.h"
 #include "store/statements.h"
@@ -52,6 +53,7 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
     s->locked = locked_new();
+    s->keeps = keeps_new(&s->config->queue->keep);
     s->blockers = blockers_new(s);
     s->refusal_log = refusal_log_new(s->loop);
     if (s->refusal_log != NULL)
@@ -60,7 +62,7 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     if (config->queue->notify.text != NULL && (s->announcer = announcer_new(s)) == NULL)
         return -1;
     return s->statements != NULL && s->counter_waits != NULL && s->breakers != NULL &&
-                   s->locked != NULL && s->blockers != NULL && s->queue != NULL
+                   s->locked != NULL && s->keeps != NULL && s->blockers != NULL && s->queue != NULL
                ? 0
                : -1;
 }
@@ -74,6 +76,7 @@ void queue_parts_clear(struct parts *s)
     refusal_log_free(s->refusal_log);
     blockers_free(s->blockers);
     locked_free(s->locked);
+    keeps_free(s->keeps);
     statements_free(s->statements);
 }
 

@@ -104,6 +104,7 @@ static void on_count(void *arg, const struct pg_answer *answer)
     o->cleanup.cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
     /* What is no number, NULL or NaN among it, is not to be told. */
     o->cleanup.units = units_parse(pg_result_text(answer->results[0], 0, 1));
+    o->cleanup.kept = (uint64_t)pg_result_int(answer->results[0], 0, 2);
     completed(o);
 }
 

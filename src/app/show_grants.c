@@ -58,7 +58,8 @@ void show_grants(const struct queue *q, char *const tables[2], const struct pg_r
         else if (q->call.name != NULL) /* they are locked */
             printf("UPDATE");
         else
-            print_update(link, q->released.text, NULL, NULL);
+            print_update(link, q->released.text, q->keep.extend_us > 0 ? q->expires_at.text : NULL,
+                         NULL);
         printf(" ON %s TO %s;\n", table, role);
     }
     char *function = q->call.name != NULL ? mapping_table(&q->call, link) : NULL;

@@ -12,6 +12,7 @@
 #include "link/pg_link.h"
 #include "release/announcer.h"
 #include "release/release.h"
+#include "store/fragment.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -97,40 +98,61 @@ static void print_statements(const struct statements *s)
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
 }
 
+#define KEEP_WHILE (-1) /* in place of such a statement's number */
+
 static void ask_own(struct queue_session *s);
 
 static void on_own(void *arg, const struct pg_answer *answer)
 {
     struct queue_session *s = arg;
     struct show *show = s->arg;
-    char what[160];
-    (void)statement_place(s->context.parts.statements, show->which, what, sizeof(what));
+    char what[160] = "`keep_while`";
+    if (show->which != KEEP_WHILE)
+        (void)statement_place(s->context.parts.statements, show->which, what, sizeof(what));
     if (answer->status == PG_DONE)
         show_grants_of_plan(answer->results[1], show->role);
     else
         printf("-- what %s needs: %s\n", what, answer->message);
-    show->which++;
+    show->which = show->which == KEEP_WHILE ? STATEMENT_COUNT : show->which + 1;
     ask_own(s);
 }
 
-/* What each statement of the operator's own reads and changes its plan says. */
+/* Such a statement, or one with keep_while, to be explained; malloc'd. *last: there is none. NULL
+ * else: out of memory. */
+static char *explained(const struct queue_session *s, struct show *show, bool *last)
+{
+    const struct statements *statements = s->context.parts.statements;
+    const struct fragment keep = {
+        .queue = show->queue, .wrap = FRAGMENT_CONDITION, .text = &show->queue->keep.condition};
+    char *sql = NULL, *condition = NULL;
+    const char *text;
+    if (show->which == KEEP_WHILE)
+        text = condition = fragment_proof(&keep, statements_types(statements), s->link);
+    else
+        text = statement_next(statements, &show->which);
+    *last = text == NULL && show->which != KEEP_WHILE;
+    if (text == NULL || asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s", text) < 0)
+        sql = NULL;
+    free(condition);
+    return sql;
+}
+
+/* What keep_while and each statement of the operator's own read and change their plans say. */
 static void ask_own(struct queue_session *s)
 {
     static const char settings[] = PG_SETTINGS_2(PG_SET("transaction_read_only", "'on'"),
                                                  PG_SET("reservation_sweeper.holds", "'{}'"));
     struct show *show = s->arg;
-    char *sql = NULL;
+    bool last;
     if (show->error != NULL) {
         queue_session_failed(s, show->error);
         return;
     }
-    const char *text = statement_next(s->context.parts.statements, &show->which);
-    if (text == NULL) {
+    char *sql = explained(s, show, &last);
+    if (last) {
         queue_session_end(s, EXIT_DONE);
         return;
     }
-    if (asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s", text) < 0)
-        sql = NULL;
     const struct pg_query queries[] = {{.sql = settings}, {.sql = sql}};
     if (sql == NULL || pg_link_send(s->link, queries, 2, DEADLINE_US, on_own, s) != 0)
         queue_session_failed(s, "the connection to Postgres was lost");
@@ -148,6 +170,7 @@ static void on_names(void *arg, const struct pg_answer *answer)
     printf("\n-- the grants that these need\n");
     snprintf(show->role, sizeof(show->role), "%s", pg_result_text(answer->results[0], 0, 0));
     show_grants(show->queue, show->tables, answer->results[0], s->link);
+    show->which = show->queue->keep.condition.text != NULL ? KEEP_WHILE : STATEMENT_COUNT;
     ask_own(s);
 }
 
@@ -184,7 +207,7 @@ int show_sql_run(const struct config *config)
     int status = EXIT_DONE;
     for (int i = 0; i < config_queues(config); i++) {
         const struct config *queue = config_queue(config, i);
-        struct show show = {.queue = queue->queue, .which = STATEMENT_COUNT};
+        struct show show = {.queue = queue->queue};
         const struct queue_session_work work = {"reservation-sweeper show-sql", begin, end, &show};
         if (i > 0)
             printf("\n");

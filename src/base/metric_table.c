@@ -85,6 +85,17 @@ const struct metric metric_table[METRICS_N] = {
                                     "Reservations whose release Postgres refused.",
                                     "records in `failed`: each is tried again at its `retryAt`. No "
                                     "value while Redis has not answered"},
+    [METRIC_KEPT] = {PREFIX "kept_reservations",
+                     METRICS_GAUGE,
+                     {QUEUE},
+                     "Reservations that are due and kept by keep_while.",
+                     "records in `kept`. Without Redis what this sweeper has kept itself; no value "
+                     "while neither is known"},
+    [METRIC_KEPT_ATTENTION] = {PREFIX "kept_attention_reservations",
+                               METRICS_GAUGE,
+                               {QUEUE},
+                               "Kept reservations that have been kept for keep.at_most or longer.",
+                               "somebody has to look whether their payments still live"},
     [METRIC_OVERDUE] =
         {PREFIX "overdue_seconds",
          METRICS_GAUGE,

@@ -19,12 +19,17 @@ const char queue_builtin[] = "reservations:\n"
                              "    total: total_stock\n"
                              "    set: updated_at = now()\n";
 
-const struct setting queue_after = {
-    .type = SETTING_DURATION,
-    .preset = "0s",
-    .min = "0s",
-    .max = "87600h",
-    .offset = offsetof(struct config, max_sleep_us),
+#define DURATION(least, most, value)                                                               \
+    {                                                                                              \
+        .type = SETTING_DURATION, .preset = (value), .min = (least), .max = (most),                \
+        .offset = offsetof(struct config, max_sleep_us)                                            \
+    }
+
+const struct setting queue_durations[QUEUE_DURATIONS] = {
+    [QUEUE_AFTER] = DURATION("0s", "87600h", "0s"),
+    [QUEUE_LOOK_AGAIN] = DURATION("1s", "24h", "30s"),
+    [QUEUE_EXTEND] = DURATION("1s", "87600h", NULL),
+    [QUEUE_AT_MOST] = DURATION("1s", "87600h", "2h"),
 };
 
 #define AT(member) offsetof(struct queue, member)
@@ -32,11 +37,6 @@ const struct setting queue_after = {
     {                                                                                              \
         .name = (key), .kind = QUEUE_KEY_SETTING, .setting = (which)                               \
     }
-#define LATER(key)                                                                                 \
-    {                                                                                              \
-        .name = (key), .kind = QUEUE_KEY_LATER                                                     \
-    }
-
 const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     {"table", QUEUE_KEY_TABLE, true, AT(table), 0, "name", NULL,
      "the table of the holds: `table` or `schema.table`, as the catalog has it (`Booking`, "
@@ -53,7 +53,7 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "after 9999 is never due"},
     {"time_zone", QUEUE_KEY_ZONE, false, AT(time_zone), 0, "name", "UTC",
      "how a `timestamp` without a zone is read"},
-    {"after", QUEUE_KEY_DURATION, false, AT(after_us), 0, "duration", "0s",
+    {"after", QUEUE_KEY_DURATION, false, AT(after_us), QUEUE_AFTER, "duration", "0s",
      "a grace, or a time to live over `created_at`: due is the latest `expires_at` of an id's "
      "active rows, and this. At most `87600h`"},
     {"quantity", QUEUE_KEY_UNITS, false, AT(quantity), 0, "column, or `1`", "1",
@@ -86,6 +86,22 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
      "run in the same transaction, in order, after rows and counters have changed. Each names "
      "`{released}`, a relation: `id`, the key columns, `quantity`, `expires_at` and what `carry` "
      "names, as they were before the release"},
+    {"keep_while", QUEUE_KEY_SQL, false, AT(keep.condition), 0, "SQL condition", NULL,
+     "a due reservation that it is true of, for any of its rows, is kept: something lives that "
+     "forbids the release, such as a payment in flight. The row is `r`, and other tables may be "
+     "read; it is judged after the rows have been locked FOR UPDATE. NULL is false"},
+    {"keep", QUEUE_KEY_GROUP, false, 0, 0, "the keys below", NULL,
+     "what becomes of a kept one; only with `keep_while`"},
+    {"keep.look_again", QUEUE_KEY_DURATION, false, AT(keep.look_again_us), QUEUE_LOOK_AGAIN,
+     "duration", "30s", "it is looked at again so much later, from `1s` to `24h`"},
+    {"keep.extend", QUEUE_KEY_DURATION, false, AT(keep.extend_us), QUEUE_EXTEND, "duration", NULL,
+     "in place of `look_again`: all its active rows get an expiry so that they are due so much "
+     "later, `1s` at least, and never later than `at_most`; not together with `after`"},
+    {"keep.at_most", QUEUE_KEY_DURATION, false, AT(keep.at_most_us), QUEUE_AT_MOST, "duration",
+     "2h", "how long it is kept so, from when it was first due, from `1s` to `87600h`"},
+    {"keep.then", QUEUE_KEY_THEN, false, AT(keep.ends), 0, "`attention` or `release`", "attention",
+     "what follows. `attention`: it is kept on, and shown; `release`: it is released, whatever "
+     "`keep_while` says"},
     {"verify", QUEUE_KEY_QUERIES, false, 0, 0, "list of SQL queries, 1 to 32", NULL,
      "for `--reconcile`: each row is a finding, reported only. They run at its end, each in a "
      "transaction that can only read, for 50 s at most"},
@@ -114,8 +130,6 @@ const struct queue_key_row queue_keys[QUEUE_KEYS_N] = {
     OVERRIDES("scan_interval", SETTING_SCAN),
     OVERRIDES("lock_timeout", SETTING_LOCK_TIMEOUT),
     OVERRIDES("first_run_limit", SETTING_FIRST_RUN_LIMIT),
-    LATER("keep_while"),
-    LATER("keep"),
 };
 
 /* A key's name within its group. */
@@ -159,10 +173,6 @@ static void put_row(FILE *out, const struct queue_key_row *row)
 {
     char allowed[320];
     fprintf(out, "| `%s` | ", row->name);
-    if (row->kind == QUEUE_KEY_LATER) {
-        fputs("| | not served yet by this version |\n", out);
-        return;
-    }
     if (row->kind == QUEUE_KEY_SETTING) {
         const struct setting *s = &settings[row->setting];
         setting_allowed(s, allowed, sizeof(allowed));

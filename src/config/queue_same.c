@@ -58,6 +58,12 @@ static bool same_settings(const struct queue_settings *a, const struct queue_set
     return all;
 }
 
+static bool same_keep(const struct queue_keep *a, const struct queue_keep *b)
+{
+    return same_text(&a->condition, &b->condition) && a->look_again_us == b->look_again_us &&
+           a->extend_us == b->extend_us && a->at_most_us == b->at_most_us && a->ends == b->ends;
+}
+
 static bool same_queue(const struct queue *a, const struct queue *b)
 {
     return same(a->name, b->name) && same_table(&a->table, &b->table) &&
@@ -68,7 +74,7 @@ static bool same_queue(const struct queue *a, const struct queue *b)
            a->deletes == b->deletes && same_counters(&a->stock, &b->stock) &&
            same_sharers(&a->stock, &b->stock) &&
            same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
-           same_texts(a->also, a->nalso, b->also, b->nalso) &&
+           same_texts(a->also, a->nalso, b->also, b->nalso) && same_keep(&a->keep, &b->keep) &&
            same_texts(a->verify, a->nverify, b->verify, b->nverify) &&
            same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings) &&
            same_text(&a->notify, &b->notify) && same_table(&a->call, &b->call);

@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum piece_kind { PIECE_CONDITION, PIECE_ASSIGNMENTS, PIECE_STATEMENT, PIECE_QUERY };
+enum piece_kind {
+    PIECE_CONDITION,
+    PIECE_QUESTION,
+    PIECE_ASSIGNMENTS,
+    PIECE_STATEMENT,
+    PIECE_QUERY
+};
 
 /* Where the look at a piece has come to. */
 struct look {
@@ -52,6 +58,7 @@ static const char *wanted(const struct look *l)
 {
     static const char *const names[] = {
         [PIECE_CONDITION] = "one condition",
+        [PIECE_QUESTION] = "one condition",
         [PIECE_ASSIGNMENTS] = "a list of assignments",
         [PIECE_STATEMENT] = "one statement",
         [PIECE_QUERY] = "one query",
@@ -95,7 +102,8 @@ static int look_at_semicolon(const struct look *l)
     return refuse(l, "a \";\" ends it before its end: %s is wanted", wanted(l));
 }
 
-static int look_at_condition(const struct look *l)
+/* On the row alone. */
+static int look_at_reads(const struct look *l)
 {
     const char *rest = l->rest;
     bool reads = is_keyword(l, "select") || is_keyword(l, "table");
@@ -108,6 +116,13 @@ static int look_at_condition(const struct look *l)
                       "%.*s reads what is not in the row: a condition on the row alone is wanted; "
                       "what depends on other rows belongs in keep_while",
                       (int)l->token.len, l->token.at);
+    return 0;
+}
+
+static int look_at_condition(const struct look *l)
+{
+    if (l->kind == PIECE_CONDITION && look_at_reads(l) != 0)
+        return -1;
     if (l->depth == 0 && sql_token_is_char(&l->token, ','))
         return refuse(l, "a \",\" follows the condition: one condition is wanted");
     return 0;
@@ -197,7 +212,7 @@ static int look_at_token(struct look *l)
     if (sql_token_is_char(&l->token, ';'))
         return look_at_semicolon(l);
     rc = look_at_bracket(l);
-    if (rc == 0 && l->kind == PIECE_CONDITION)
+    if (rc == 0 && (l->kind == PIECE_CONDITION || l->kind == PIECE_QUESTION))
         rc = look_at_condition(l);
     else if (rc == 0 && l->kind == PIECE_ASSIGNMENTS)
         rc = look_at_assignments(l);
@@ -313,6 +328,7 @@ int queue_sql_check(const struct queue *q, int *line, char *why, size_t size)
         .kind = PIECE_CONDITION, .key = "stock.counted", .why = why, .size = size};
     struct look released = {.kind = PIECE_ASSIGNMENTS, .key = "released", .why = why, .size = size};
     struct look set = {.kind = PIECE_ASSIGNMENTS, .key = "stock.set", .why = why, .size = size};
+    struct look keep = {.kind = PIECE_QUESTION, .key = "keep_while", .why = why, .size = size};
     *line = q->active.line;
     if (check_piece(&condition, q->active.text) != 0)
         return -1;
@@ -324,6 +340,9 @@ int queue_sql_check(const struct queue *q, int *line, char *why, size_t size)
         return -1;
     *line = q->stock.counted.line;
     if (q->stock.counted.text != NULL && check_piece(&counted, q->stock.counted.text) != 0)
+        return -1;
+    *line = q->keep.condition.line;
+    if (q->keep.condition.text != NULL && check_piece(&keep, q->keep.condition.text) != 0)
         return -1;
     for (int i = 0; i < q->nalso; i++) {
         struct look also = {.kind = PIECE_STATEMENT, .key = "also", .why = why, .size = size};

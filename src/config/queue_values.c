@@ -127,19 +127,41 @@ static int read_unit(struct queue_reader *r, const struct queue_key_row *row,
 }
 
 /* By the parser of settings, with its sentences. */
+int queue_duration_set(struct queue_read *to, const struct queue_key_row *row, const char *text,
+                       const struct config_error *error)
+{
+    struct config scratch = {0};
+    int rc = setting_apply(&scratch, &queue_durations[row->setting], row->name, text, error);
+    *(int64_t *)(void *)((char *)&to->queue + row->offset) = scratch.max_sleep_us;
+    return rc;
+}
+
+static int read_then(struct queue_reader *r, const struct queue_key_row *row,
+                     const struct queue_item *item)
+{
+    struct queue_text text = {0};
+    bool *ends = field(r, row);
+    if (queue_line_take(&r->source, row->name, item, &text) != 0)
+        return -1;
+    *ends = strcmp(text.text, "release") == 0;
+    int rc = *ends || strcmp(text.text, "attention") == 0
+                 ? 0
+                 : queue_text_refuse(&r->source, row->name, "attention or release", &text);
+    free(text.text);
+    return rc;
+}
+
 static int read_duration(struct queue_reader *r, const struct queue_key_row *row,
                          const struct queue_item *item)
 {
     struct queue_text text = {0};
-    struct config scratch = {0};
     char sentence[400];
     if (queue_line_take(&r->source, row->name, item, &text) != 0)
         return -1;
-    int rc = setting_apply(&scratch, &queue_after, row->name, text.text,
-                           &(struct config_error){sentence, sizeof(sentence)});
+    int rc = queue_duration_set(r->to, row, text.text,
+                                &(struct config_error){sentence, sizeof(sentence)});
     if (rc != 0)
         rc = queue_source_fail(&r->source, item->line, "%s", sentence);
-    *(int64_t *)field(r, row) = scratch.max_sleep_us;
     free(text.text);
     return rc;
 }
@@ -338,23 +360,15 @@ int queue_value_read(struct queue_reader *r, const struct queue_key_row *row,
 {
     static int (*const readers[])(struct queue_reader *, const struct queue_key_row *,
                                   const struct queue_item *) = {
-        [QUEUE_KEY_TABLE] = read_table,
-        [QUEUE_KEY_COLUMN] = read_column,
-        [QUEUE_KEY_UNITS] = read_units,
-        [QUEUE_KEY_UNIT] = read_unit,
-        [QUEUE_KEY_ZONE] = read_zone,
-        [QUEUE_KEY_DURATION] = read_duration,
-        [QUEUE_KEY_SQL] = read_sql,
-        [QUEUE_KEY_RELEASED] = read_released,
-        [QUEUE_KEY_KEYS] = read_keys,
-        [QUEUE_KEY_COLUMNS] = read_columns,
-        [QUEUE_KEY_DATABASE] = read_database,
-        [QUEUE_KEY_SETTING] = read_setting,
-        [QUEUE_KEY_STATEMENTS] = read_statements,
-        [QUEUE_KEY_QUERIES] = read_queries,
-        [QUEUE_KEY_SETTINGS] = read_settings,
-        [QUEUE_KEY_FUNCTION] = read_function,
-        [QUEUE_KEY_CHANNEL] = read_channel,
+        [QUEUE_KEY_TABLE] = read_table,       [QUEUE_KEY_COLUMN] = read_column,
+        [QUEUE_KEY_UNITS] = read_units,       [QUEUE_KEY_UNIT] = read_unit,
+        [QUEUE_KEY_ZONE] = read_zone,         [QUEUE_KEY_DURATION] = read_duration,
+        [QUEUE_KEY_THEN] = read_then,         [QUEUE_KEY_SQL] = read_sql,
+        [QUEUE_KEY_RELEASED] = read_released, [QUEUE_KEY_KEYS] = read_keys,
+        [QUEUE_KEY_COLUMNS] = read_columns,   [QUEUE_KEY_DATABASE] = read_database,
+        [QUEUE_KEY_SETTING] = read_setting,   [QUEUE_KEY_STATEMENTS] = read_statements,
+        [QUEUE_KEY_QUERIES] = read_queries,   [QUEUE_KEY_SETTINGS] = read_settings,
+        [QUEUE_KEY_FUNCTION] = read_function, [QUEUE_KEY_CHANNEL] = read_channel,
     };
     return readers[row->kind](r, row, item);
 }

@@ -55,13 +55,14 @@ enum release_fault release_classify(const char *sqlstate, bool inside)
 /* Returns 0, or -1 when the answer is not what the statements give. */
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
-    if (answer->nresults < 2 || pg_result_columns(answer->results[0]) < 1 ||
+    int place = release_place(q->queue);
+    if (answer->nresults < place + 1 || pg_result_columns(answer->results[0]) < 1 ||
         pg_result_rows(answer->results[0]) != 1 ||
-        outcomes_read(q->options.way, q->items, q->n, answer->results[1]) != 0)
+        outcomes_read(q->options.way, q->items, q->n, answer->results[place]) != 0)
         return -1;
     if (q->queue->call.name != NULL &&
-        (answer->nresults <= RELEASE_CALL_PLACE ||
-         outcomes_called(q->items, q->n, answer->results[RELEASE_CALL_PLACE]) != 0))
+        (answer->nresults <= release_call_place(q->queue) ||
+         outcomes_called(q->items, q->n, answer->results[release_call_place(q->queue)]) != 0))
         return -1;
     server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
@@ -166,7 +167,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[RELEASE_SENTENCE];
     struct release_result result;
     release_judge(&result, answer, sentence);
-    release_judge_also(&result, answer, RELEASE_ALSO_PLACE, q->queue, sentence);
+    release_judge_also(&result, answer, release_place(q->queue) + 1, q->queue, sentence);
     if (doubtful && outdated) {
         result.fault = RELEASE_STALE;
     } else if (result.fault == RELEASE_OK && read_outcomes(q, answer) != 0) {

@@ -1,4 +1,5 @@
 /* The request of one release transaction: its statements, with their parameters. */
+#include "base/int_text.h"
 #include "base/time_units.h"
 #include "link/pg_array.h"
 #include "link/pg_link.h"
@@ -131,16 +132,41 @@ static int add_also(const struct statements *s, struct ask_query *queries, int n
     return n;
 }
 
+int release_place(const struct queue *queue)
+{
+    return queue->keep.condition.text != NULL ? 2 : 1;
+}
+
+int release_call_place(const struct queue *queue)
+{
+    return release_place(queue) + 2;
+}
+
 /* The parameters of a request, as texts, until it is sent. */
 struct texts {
     char lock_timeout[32], statement_timeout[32], alone_timeout[32], also_ms[32];
-    char *ids, *places;
+    char *ids, *places, *since, *due;
 };
 
 static void texts_free(struct texts *t)
 {
     free(t->ids);
     free(t->places);
+    free(t->since);
+    free(t->due);
+}
+
+/* Since when items are kept, or when they are due as they were left, as an array; 0: nothing is
+ * known. NULL: out of memory. */
+static char *kept_array(struct item *const *items, size_t n, bool due)
+{
+    struct pg_array array = {0};
+    for (size_t i = 0; i < n; i++) {
+        char text[INT_TEXT];
+        int64_t ms = due ? items[i]->kept.due_ms : items[i]->kept.since_ms;
+        pg_array_add(&array, text, int_text(text, ms));
+    }
+    return pg_array_finish(&array);
 }
 
 static int texts_make(struct texts *t, const struct release_options *options, enum statement which,
@@ -149,6 +175,7 @@ static int texts_make(struct texts *t, const struct release_options *options, en
     /* At least 1 ms: to Postgres 0 means for ever. */
     int64_t lock_ms = options->lock_timeout_us / MS_US;
     bool by_place = which == STATEMENT_RELEASE_BACKLOG;
+    bool extends = statements_types(options->statements)->queue->keep.extend_us > 0;
     *t = (struct texts){.ids = id_array(items, n)};
     snprintf(t->lock_timeout, sizeof(t->lock_timeout), "%lldms",
              (long long)(lock_ms > 0 ? lock_ms : 1));
@@ -159,19 +186,32 @@ static int texts_make(struct texts *t, const struct release_options *options, en
     snprintf(t->also_ms, sizeof(t->also_ms), "%lld", (long long)(also_time_us(options) / MS_US));
     if (by_place)
         t->places = item_places(items, n);
-    return t->ids == NULL || (by_place && t->places == NULL) ? -1 : 0;
+    if (extends) {
+        t->since = kept_array(items, n, false);
+        t->due = kept_array(items, n, true);
+    }
+    return t->ids == NULL || (by_place && t->places == NULL) ||
+                   (extends && (t->since == NULL || t->due == NULL))
+               ? -1
+               : 0;
 }
 
-/* An explaining release, at the end of n queries, and what follows it: the operator's statements,
- * or the call of a function; triggers that wait; the last look. Returns how many there are then. */
+/* An explaining release, at the end of n queries, and what belongs to it: what locks the rows that
+ * may be kept; the operator's statements, or the call of a function; triggers that wait; the last
+ * look. Returns how many there are then. */
 static int add_explaining(const struct release_options *options, struct ask_query *queries, int n,
                           const struct ask_query *release, const char *const also_params[2])
 {
     const struct mapping_types *types = statements_types(options->statements);
+    if (types->queue->keep.condition.text != NULL) {
+        queries[n] = *release;
+        queries[n++].statement = STATEMENT_KEEP_LOCK;
+    }
+    assert(n == release_place(types->queue));
     queries[n++] = *release;
-    assert(n == RELEASE_ALSO_PLACE);
     n = add_also(options->statements, queries, n, also_params);
     if (types->queue->call.name != NULL) {
+        assert(n == release_call_place(types->queue) - 1);
         queries[n++] = (struct ask_query){.sql = call_first_sql, .often = true};
         queries[n++] = (struct ask_query){.statement = STATEMENT_CALL,
                                           .nparams = 1,
@@ -201,7 +241,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
         goto out;
     const char *settings[] = {t.lock_timeout, t.statement_timeout, t.alone_timeout};
     const char *rows_params[] = {t.ids, t.lock_timeout, t.alone_timeout, t.places};
-    const char *params[] = {t.ids};
+    const char *params[] = {t.ids, t.since, t.due};
     const char *const also_params[] = {t.also_ms, t.statement_timeout};
     struct ask_query queries[ASK_QUERIES_MAX] = {
         {.sql = begin_sql(alone, options->no_wait),
@@ -211,7 +251,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
          .often = true},
     };
     const struct ask_query query = {.statement = which,
-                                    .nparams = by_place ? 4 : (rows_first ? 3 : 1),
+                                    .nparams = by_place                        ? 4
+                                               : rows_first                    ? 3
+                                               : explaining && t.since != NULL ? 3
+                                                                               : 1,
                                     .params = rows_first ? rows_params : params,
                                     .often = n <= NAMED_IDS_MAX && !rows_first};
     int n_queries = 1;

@@ -71,6 +71,7 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     n = add(list, n, q, FRAGMENT_RELEASED, &q->released, "released");
     n = add(list, n, q, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
     n = add_condition(list, n, q, &q->stock.counted, "stock.counted");
+    n = add_condition(list, n, q, &q->keep.condition, "keep_while");
     for (int i = 0; i < q->stock.nsharers && queue_not_comparable(q) == NULL; i++)
         n = add_sharer(list, n, q->stock.sharers[i]);
     if (q->call.name != NULL)

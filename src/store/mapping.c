@@ -75,7 +75,8 @@ static bool keeps_what_is_read(const struct queue *q)
 bool mapping_allows_bulk(const struct mapping_types *types)
 {
     const struct queue *q = types->queue;
-    bool fits = q->stock.nkeys == 1 && q->stock.free.text != NULL && q->stock.held.text != NULL &&
+    bool fits = q->keep.condition.text == NULL && q->stock.nkeys == 1 &&
+                q->stock.free.text != NULL && q->stock.held.text != NULL &&
                 q->released.text != NULL && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
     return fits && keeps_what_is_read(q) && !types->meddled && !types->counters_hidden &&
            types->counter_unique && types->whole_units;
@@ -158,6 +159,8 @@ static int put_sql(FILE *out, const struct queue *q, const char *token, size_t l
         return fprintf(out, "(\n%s\n)", queue_counted(q)) < 0 ? -1 : 0;
     if (is_token(token, len, "released"))
         return fprintf(out, "\n%s\n", q->released.text) < 0 ? -1 : 0;
+    if (is_token(token, len, "keep_while"))
+        return fprintf(out, "(\n%s\n)", q->keep.condition.text) < 0 ? -1 : 0;
     if (!is_token(token, len, "stock_set"))
         return 1;
     const char *set = q->stock.set.text;
@@ -200,8 +203,15 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
         return put_guards(out, types, making->link);
     if (is_token(token, len, "quantity"))
         return put_quantity(out, q, making->link);
-    if (is_token(token, len, "after_us"))
-        return fprintf(out, "%lld", (long long)q->after_us) < 0 ? -1 : 0;
+    const struct {
+        const char *token;
+        int64_t us;
+    } durations[] = {{"after_us", q->after_us},
+                     {"extend_us", q->keep.extend_us},
+                     {"at_most_us", q->keep.at_most_us}};
+    for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+        if (is_token(token, len, durations[i].token))
+            return fprintf(out, "%lld", (long long)durations[i].us) < 0 ? -1 : 0;
     const char *text = is_token(token, len, "id_type")        ? types->id_cast
                        : is_token(token, len, "id_exact")     ? types->id_type
                        : is_token(token, len, "release_lock") ? MAPPING_RELEASE_LOCK
@@ -215,6 +225,7 @@ static char *render(const char *text, struct making *making, unsigned form)
 {
     const struct mapping_types *types = making->types;
     const struct queue *q = types->queue;
+    bool keeps = q->keep.condition.text != NULL;
     bool zoned = types->expires_has_zone, time = q->expires_unit == QUEUE_EXPIRES_TIME;
     bool calls = q->call.name != NULL, counters = !(calls && (form & MAPPING_RELEASE) != 0);
     const struct parts_fact facts[] = {
@@ -240,6 +251,9 @@ static char *render(const char *text, struct making *making, unsigned form)
         {"deletes", q->deletes},
         {"also", q->nalso > 0},
         {"calls", calls},
+        {"keeps", keeps},
+        {"extends", keeps && q->keep.extend_us > 0},
+        {"keep_ends", keeps && q->keep.ends},
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},
         {"next_page", (form & MAPPING_NEXT_PAGE) != 0},

@@ -16,6 +16,7 @@ extern const char sql_release_backlog[];
 extern const char sql_release_bulk[];
 extern const char sql_release_check[];
 extern const char sql_call[];
+extern const char sql_keep_lock[];
 extern const char sql_products[];
 extern const char sql_due_rows[];
 extern const char sql_due_count[];

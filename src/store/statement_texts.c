@@ -14,6 +14,7 @@ static const struct {
     const char *text;
     unsigned form;
 } sources[STATEMENT_COUNT] = {
+    [STATEMENT_KEEP_LOCK] = {sql_keep_lock, 0},
     [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
     [STATEMENT_RELEASE_CAREFUL] = {sql_release, MAPPING_RELEASE},
     [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_RELEASE | MAPPING_WAITING},
@@ -54,6 +55,8 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
         return mapping_allows_bulk(types);
     case STATEMENT_RELEASE_BACKLOG:
         return mapping_allows_backlog(types);
+    case STATEMENT_KEEP_LOCK:
+        return types->queue->keep.condition.text != NULL;
     case STATEMENT_CALL:
         return types->queue->call.name != NULL;
     case STATEMENT_STOCK:

@@ -89,6 +89,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("Every [15 s] the sweeper's feed", "SWEEPER_FEED_INTERVAL"),
         ("what expires within [60 s]", "SWEEPER_LOOKAHEAD"),
         ("`retryAt`; at most [10,000 records], 11,000", "DUE_QUEUE_FAILED_MAX"),
+        ("longer than `at_most`); at most [100,000 records]", "DUE_QUEUE_KEPT_MAX"),
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [

@@ -34,6 +34,10 @@ static void check_queue(const struct queue *q, int line)
         FUZZ_CHECK(queue_setting_fault(q->settings.all[2 * i]) == NULL);
     if (q->notify.text != NULL)
         check_text(&q->notify, line);
+    const struct queue_keep *keep = &q->keep;
+    FUZZ_CHECK(keep->look_again_us > 0 && keep->at_most_us > 0);
+    FUZZ_CHECK(keep->condition.text != NULL || (keep->extend_us == 0 && !keep->ends));
+    FUZZ_CHECK(keep->extend_us <= keep->at_most_us && (keep->extend_us == 0 || q->after_us == 0));
     for (int i = 0; i < q->nalso; i++)
         FUZZ_CHECK(strstr(q->also[i].text, "{released}") != NULL);
     for (int i = 0; i < q->nverify; i++)

@@ -396,14 +396,16 @@ static void test_keys_and_document(void **state)
         "stock.free",    "stock.held",
         "stock.total",   "stock.set",
         "stock.counted", "carry",
-        "also",          "verify",
+        "also",          "keep_while",
+        "keep",          "keep.look_again",
+        "keep.extend",   "keep.at_most",
+        "keep.then",     "verify",
         "database",      "call",
         "settings",      "notify",
         "batch_size",    "workers",
         "pace",          "lookahead",
         "feed_interval", "scan_interval",
         "lock_timeout",  "first_run_limit",
-        "keep_while",    "keep",
     };
     static char text[1 << 16];
     char *found;
@@ -423,8 +425,11 @@ static void test_keys_and_document(void **state)
         assert_int_equal(sscanf(row, "\n| `%31[a-z_.]`", key), 1);
         assert_string_equal(key, keys[n++]);
         const char *dot = strchr(key, '.');
-        (void)snprintf(yaml, sizeof(yaml), dot == NULL ? "q: {%s: [[]]}" : "q: {stock: {%s: [[]]}}",
-                       dot == NULL ? key : dot + 1);
+        if (dot == NULL)
+            (void)snprintf(yaml, sizeof(yaml), "q: {%s: [[]]}", key);
+        else
+            (void)snprintf(yaml, sizeof(yaml), "q: {%.*s: {%s: [[]]}}", (int)(dot - key), key,
+                           dot + 1);
         setenv("SWEEPER_QUEUES", yaml, 1);
         assert_int_equal(read_words(""), -1);
         if (strstr(sentence_said, "is no key") != NULL || strstr(sentence_said, key) == NULL)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define Q "q:\n  table: t\n"
+#define KEPT Q "  active: a\n  released: b = 1\n"
 #define BLOCK "write it as a | block"
 
 static void test_refused(void **state)
@@ -45,8 +46,32 @@ static void test_refused(void **state)
          "\"stock.table\""},
         {Q "  ? [a]\n  : b\n", ":3: a key is a list", "CONFIGURATION.md"},
         {Q "  <<: {id: x}\n", ":3: \"<<\" is not allowed", "bring"},
-        {Q "  keep_while: x\n", ":3: queue \"q\": \"keep_while\" is not served yet by this version",
-         "out"},
+        {Q "  keep_while: [x]\n", ":3: keep_while is a list to YAML", BLOCK},
+        {Q "  keep: 5m\n", ":3: keep: a mapping is wanted", "CONFIGURATION.md"},
+        {Q "  keep: {extends: 5m}\n", ":3: queue \"q\": \"keep.extends\" is no key",
+         "\"keep.extend\""},
+        {Q "  extend: 5m\n", ":3: queue \"q\": \"extend\" is no key", "\"keep.extend\""},
+        {Q "  keep: {extend: 5}\n", ":3: keep.extend: \"5\" is not allowed: its unit", "87600h"},
+        {Q "  keep: {extend: 500ms}\n", ":3: keep.extend: \"500ms\" is not allowed", "87600h"},
+        {Q "  keep: {look_again: 0s}\n", ":3: keep.look_again: \"0s\" is not allowed", "24h"},
+        {Q "  keep: {at_most: off}\n", ":3: keep.at_most: \"off\" is not allowed", "87600h"},
+        {Q "  keep: {then: wait}\n", ":3: keep.then: \"wait\" is not allowed: attention or release",
+         ""},
+        {KEPT "  keep: {then: release}\n",
+         ":5: queue \"q\": \"keep\" says what becomes of what \"keep_while\" keeps", "out"},
+        {KEPT "  keep_while: a\n  keep:\n    look_again: 5s\n    extend: 1m\n",
+         ":8: queue \"q\": a kept reservation is either looked at again or extended", "out"},
+        {KEPT "  after: 1m\n  keep_while: a\n  keep: {extend: 1m}\n",
+         ":7: queue \"q\": \"keep.extend\" is not allowed with \"after\"", "\"keep.look_again\""},
+        {KEPT "  keep_while: a\n  keep: {extend: 1m, at_most: 59s}\n",
+         ":6: queue \"q\": \"keep.extend\" is longer than \"keep.at_most\"", "all"},
+        {KEPT "  keep_while: a\n  keep: {extend: 121m}\n",
+         ":6: queue \"q\": \"keep.extend\" is longer than \"keep.at_most\"", "all"},
+        {KEPT "  keep_while: a, b\n", ":5: queue \"q\": keep_while: a \",\" follows the condition",
+         "wanted"},
+        {KEPT "  keep_while: a) OR (b\n", ":5: queue \"q\": keep_while: a \")\" closes", ""},
+        {KEPT "  keep_while: id = $1\n", ":5: queue \"q\": keep_while: $1 is a parameter", ""},
+        {KEPT "  keep_while: a; b\n", ":5: queue \"q\": keep_while: a \";\" ends it", ""},
         {Q "  notify: ''\n", ":3: notify has no value", "out"},
         {Q "  notify: [a]\n", ":3: notify is a list", "colon"},
         {Q "  notify: 0123456789012345678901234567890123456789012345678901234567890123\n",
