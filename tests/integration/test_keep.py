@@ -110,9 +110,9 @@ class Seats:
         self.file.write_text(SEATS_FILE + more, encoding="utf-8")
         self.due()
         options = ("--once", *NO_REDIS, "--queues", str(self.file))
-        prepare_sent(db, "lock", "WITH seen AS", *options)
+        prepare_sent(db, "lock", r"WITH rs\$seen AS", *options)
         self.due()
-        prepare_sent(db, "release", "WITH ours AS", *options)
+        prepare_sent(db, "release", r"WITH rs\$ours AS", *options)
 
     def due(self) -> int:
         """A hold that is."""
