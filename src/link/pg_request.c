@@ -27,9 +27,9 @@
  * rows are judged, and counters summed, by what was there before they were locked. Not SET
  * TRANSACTION, at which the server warns where there is no BEGIN. */
 static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
-/* Second: nothing that this program asks is worth compiling, whatever the planner thinks of tables
- * that were never analyzed: on a busy machine it takes for ever. And a time without a zone that SQL
- * of the operator's compares with a clock is read in the same zone everywhere. */
+/* Second: nothing that this program asks is worth compiling (on a busy machine that takes for
+ * ever), and what SQL of the operator's compares with a clock is read in the same zone everywhere.
+ */
 static const char ever_sql[] = "SELECT " PG_LINK_EVER;
 
 #define STEPS_MAX(nqueries) (2 * (size_t)(nqueries) + 5)
