@@ -28,8 +28,7 @@
  * TRANSACTION, at which the server warns where there is no BEGIN. */
 static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
 /* Second: nothing that this program asks is worth compiling (on a busy machine that takes for
- * ever), and what SQL of the operator's compares with a clock is read in the same zone everywhere.
- */
+ * ever), and a time that the operator's SQL compares with a clock has one zone everywhere. */
 static const char ever_sql[] = "SELECT " PG_LINK_EVER;
 
 #define STEPS_MAX(nqueries) (2 * (size_t)(nqueries) + 5)
