@@ -420,6 +420,18 @@ def test_shown_and_not_late(open_hall: Open2, sweeper: Start, redis: redis_py.Re
     assert metric(daemon, "kept_attention_reservations") == 0
 
 
+def test_what_is_late_behind_many_that_are_kept(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
+    hall = open_hall("")
+    hall.db.conn.execute(
+        "INSERT INTO holds SELECT i, 'held', now() - interval '1 h' FROM generate_series(1, 600) i;"
+        "INSERT INTO payments SELECT i FROM generate_series(1, 600) i"
+    )
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 600
+    hall.hold(1000, s=-60, paid=False)
+    shown = json.loads(run("--status", "--queues", str(hall.file)).stdout)
+    assert (shown["kept"], shown["ready"]) == (600, False) and 60 <= shown["overdueSeconds"] < 600, shown
+
+
 # ---- Whatever goes away ----------------------------------------------------------------------------------
 
 
