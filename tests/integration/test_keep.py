@@ -345,7 +345,7 @@ def test_extended(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> No
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:attention"), 10, "nothing is left")
 
 
-@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1s"])
+@pytest.mark.parametrize("how", ["look_again: 1s", "look_again: 1h", "extend: 1s"])
 def test_then_released(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
     """Where the operator wrote so."""
     hall = open_hall(f"  keep: {{{how}, at_most: 3s, then: release}}\n")
@@ -476,6 +476,15 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: (record_of(client, 1) or {}).get("attention") is True, 20, "Redis is told")
     assert abs((record_of(client, 1) or {})["since"] - due) <= 1
     client.close()
+
+
+def test_redis_away_and_looked_at_seldom(open_hall: Open2, sweeper: Start) -> None:
+    """No longer than at_most either."""
+    hall = open_hall("  keep: {look_again: 1h, at_most: 3s, then: release}\n")
+    hall.hold(1, s=0)
+    sweeper("--queues", str(hall.file), redis_url=NO_REDIS[1], http=True)
+    wait_until(lambda: not hall.held(1), 15, "it is released")
+    assert 3 <= -hall.left(1)
 
 
 def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run) -> None:
