@@ -284,9 +284,11 @@ class Hall:
         self.file.write_text(SEATS_FILE + more, encoding="utf-8")
 
     def hold(self, id: int, s: float = -1, paid: bool = True) -> None:
-        self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
-        if paid:
-            pay(self.db, id)
+        """A sweeper that runs sees the hold with its payment."""
+        with self.db.conn.transaction():
+            self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
+            if paid:
+                pay(self.db, id)
 
     def held(self, id: int) -> bool:
         return self.db.value("SELECT status FROM holds WHERE id = %s", (id,)) == "held"
@@ -461,8 +463,8 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: metric(daemon, "degraded") == 0, 10, "Redis is there")
     server.stop()
     wait_until(lambda: metric(daemon, "degraded") == 1, 15, "Redis is gone")
-    hall.hold(1, s=0)
-    hall.hold(2, s=0, paid=False)
+    hall.hold(1, s=2)
+    hall.hold(2, s=2, paid=False)
     due, seen = since_epoch_ms(hall.db, 1), set()
 
     def attention() -> bool:
