@@ -13,11 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* With others row security may show each of them rows of its own: a queue a tenant. */
+static bool same_settings(const struct queue_settings *a, const struct queue_settings *b)
+{
+    bool same = a->n == b->n;
+    for (int i = 0; i < 2 * a->n && same; i++)
+        same = strcmp(a->all[i], b->all[i]) == 0;
+    return same;
+}
+
 static bool in_one_table(const struct queue *a, const struct queue *b)
 {
     const char *x = a->database.text, *y = b->database.text;
     bool one_database = x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
-    return one_database && queue_tables_alike(&a->table, &b->table);
+    return one_database && queue_tables_alike(&a->table, &b->table) &&
+           same_settings(&a->settings, &b->settings);
 }
 
 /* The next queue behind this one in the file that has its table, from c->which on; NULL: none. */

@@ -521,5 +521,7 @@ def test_a_row_of_two_queues(shop: Database, mode: Mode) -> None:
     notes = verdicts(mode(one + with_block + apart, "--check-config"), "note")
     (said,) = [note for note in notes if "in queue" in note]
     assert "a row of table holds is active in queue other too (order_id 5)" in said
+    tenants = one + "  settings: {app.tenant: 1}\n" + with_block + "  settings: {app.tenant: 2}\n"
+    assert not [note for note in verdicts(mode(tenants, "--check-config"), "note") if "in queue" in note]
     notes = verdicts(mode(one + with_block.replace("-- both", "AND place <> 'a'") + apart, "--check-config"), "note")
     assert not [note for note in notes if "in queue" in note]
