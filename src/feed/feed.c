@@ -37,7 +37,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define BACKOFF_MAX_US (5 * SECOND_US)
 #define RENEW_GAP_US (5 * SECOND_US) /* however often other connections are lost */
 
 /* What was under way is over, as the plan knows. */
@@ -284,7 +283,6 @@ static int make_parts(struct feed *f, struct engine *lanes)
         .source = parts->postgres,
         .prepare = parts->config->prepare,
         .application_name = "reservation-sweeper feed",
-        .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
         .arg = f,
     };

@@ -1,11 +1,12 @@
-/* One attempt to connect to Postgres, turn by turn.
+/* One attempt to connect to Postgres, turn by turn: one host after the other.
  *
  * PQconnectPoll says what it waits for, and the loop waits for that. What must hold:
  * - The socket may be another one after each PQconnectPoll (the next host, or the same without
  *   encryption), perhaps of the same number. So the event is taken from the loop before libpq is
  *   asked, and made anew for the socket that there is then.
- * - libpq's connect_timeout counts in its blocking calls alone: the deadline is a timer here,
- *   for all hosts together.
+ * - libpq's connect_timeout counts in its blocking calls alone: the deadline is a timer here. A
+ * host that takes connections and says nothing (a primary that hangs) keeps no other from being
+ * tried.
  * - libpq resolves host names with a blocking getaddrinfo, in PQconnectStartParams and in
  *   PQconnectPoll: the loop stands still for as long as the resolver's own timeouts allow
  *   (resolv.conf), at a connect only; an address or a local resolver avoids it. What others wait
@@ -21,7 +22,7 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "link/loop.h"
-#include "link/pg_conninfo_private.h"
+#include "link/pg_hosts.h"
 #include "link/pg_link_private.h"
 
 #include <assert.h>
@@ -31,21 +32,29 @@
 #include <string.h>
 
 #define SERVER_VERSION_MIN 120000
+#define HOST_LEAST_US SECOND_US /* what a host has, however many there are */
 
 struct pg_attempt {
     struct loop *loop;
     char *application_name;
+    struct pg_place *place;
     int64_t timeout_us;
     bool read_only_ok;
     pg_attempt_cb *done;
     void *arg;
-    const char *queue;      /* of the log, when it was made */
-    PGconn *conn;           /* NULL: no attempt is under way */
-    struct event *io;       /* on conn's socket; never pending without conn */
+    const char *queue;             /* of the log, when it was made */
+    char *conninfo;                /* of the attempt that is under way */
+    struct pg_hosts hosts;         /* ... and its hosts */
+    size_t first, tried;           /* of them: where it began, and how many are of no use */
+    char reasons[PG_MESSAGE_SIZE]; /* ... why not */
+    char server[PG_SERVER_SIZE];   /* the one that is tried now; "": there is but one */
+    PGconn *conn;                  /* NULL: no attempt is under way */
+    struct event *io;              /* on conn's socket; never pending without conn */
     struct timer *deadline; /* armed while an attempt is under way, once libpq has begun it */
 };
 
 static void on_connecting(int fd, short what, void *arg);
+static void try_hosts(struct pg_attempt *a);
 
 /* Takes the connection from the attempt, which is over. */
 static PGconn *take(struct pg_attempt *a)
@@ -57,19 +66,38 @@ static PGconn *take(struct pg_attempt *a)
     return conn;
 }
 
-static void fail(struct pg_attempt *a, const char *reason)
+/* The end. The callback may begin the next attempt, for which all is as new. */
+static void end(struct pg_attempt *a, PGconn *conn, const char *text)
 {
-    char copy[PG_MESSAGE_SIZE]; /* it may live in the connection */
-    pg_one_line(copy, sizeof(copy), reason);
-    PQfinish(take(a));
-    a->done(a->arg, NULL, copy);
+    free(a->conninfo);
+    a->conninfo = NULL;
+    pg_hosts_clear(&a->hosts);
+    a->done(a->arg, conn, text);
 }
 
-static void fail_with_library_error(struct pg_attempt *a)
+/* The attempt has failed, whatever hosts are left. */
+static void fail(struct pg_attempt *a, const char *reason)
+{
+    PQfinish(take(a));
+    end(a, NULL, reason);
+}
+
+/* This host is of no use. */
+static void leave_host(struct pg_attempt *a, const char *reason)
+{
+    size_t said = strlen(a->reasons);
+    (void)snprintf(a->reasons + said, sizeof(a->reasons) - said, "%s%s", said > 0 ? "; " : "",
+                   reason);
+    PQfinish(take(a));
+    a->tried++;
+}
+
+/* For what libpq says of it. */
+static void leave_failed_host(struct pg_attempt *a)
 {
     char reason[PG_MESSAGE_SIZE];
     pg_one_line(reason, sizeof(reason), PQerrorMessage(a->conn));
-    fail(a, reason[0] != '\0' ? reason : "the connection failed");
+    leave_host(a, reason[0] != '\0' ? reason : "the connection failed");
 }
 
 /* NULL, or why not. */
@@ -100,9 +128,15 @@ static void succeed(struct pg_attempt *a)
     if (reason != NULL)
         fail(a, reason);
     else if (PQsetnonblocking(a->conn, 1) != 0 || PQenterPipelineMode(a->conn) != 1)
-        fail_with_library_error(a);
+        fail(a, "the connection could not be set up");
     else
-        a->done(a->arg, take(a), "");
+        end(a, take(a), a->server);
+}
+
+static void wait_for(struct pg_attempt *a, short what)
+{
+    if (pg_socket_watch(a->io, a->loop, a->conn, what, on_connecting, a) != 0)
+        fail(a, "the event loop refused the socket");
 }
 
 static void proceed(struct pg_attempt *a, PostgresPollingStatusType status)
@@ -112,14 +146,14 @@ static void proceed(struct pg_attempt *a, PostgresPollingStatusType status)
         succeed(a);
         return;
     case PGRES_POLLING_READING:
+        wait_for(a, EV_READ);
+        return;
     case PGRES_POLLING_WRITING:
-        if (pg_socket_watch(a->io, a->loop, a->conn,
-                            status == PGRES_POLLING_READING ? EV_READ : EV_WRITE, on_connecting,
-                            a) != 0)
-            fail(a, "the event loop refused the socket");
+        wait_for(a, EV_WRITE);
         return;
     default:
-        fail_with_library_error(a);
+        leave_failed_host(a);
+        try_hosts(a);
         return;
     }
 }
@@ -139,13 +173,23 @@ static void on_connecting(int fd, short what, void *arg)
     (void)log_set_queue(queue);
 }
 
+static int64_t host_time_us(const struct pg_attempt *a)
+{
+    int64_t part_us = a->hosts.n > 0 ? a->timeout_us / (int64_t)a->hosts.n : a->timeout_us;
+    return part_us > HOST_LEAST_US || a->hosts.n == 0 ? part_us : HOST_LEAST_US;
+}
+
 static void on_deadline(void *arg)
 {
     struct pg_attempt *a = arg;
-    char reason[64];
-    (void)snprintf(reason, sizeof(reason), "no connection within %lld ms",
-                   (long long)(a->timeout_us / MS_US));
-    fail(a, reason);
+    const char *queue = log_set_queue(a->queue);
+    char reason[PG_SERVER_SIZE + 64];
+    (void)snprintf(reason, sizeof(reason), "%s%sno connection within %lld ms", a->server,
+                   a->server[0] != '\0' ? ": " : "", (long long)(host_time_us(a) / MS_US));
+    pg_place_silent(a->place, a->server);
+    leave_host(a, reason);
+    try_hosts(a);
+    (void)log_set_queue(queue);
 }
 
 /* Nothing in it announces the end of a connection that works: that comes later, to its owner. */
@@ -156,48 +200,43 @@ static void on_notice(void *arg, const PGresult *res)
     (void)pg_notice_log(res, message, sizeof(message));
 }
 
-/* Of several hosts the one that can be written to is meant, unless somebody says otherwise: the
- * first that answers may be a standby, at every attempt. */
-static bool wants_primary(const char *conninfo)
-{
-    PQconninfoOption *given;
-    PQconninfoOption *effective;
-    const char *mode;
-    bool told;
-    bool several;
-    if (getenv("PGTARGETSESSIONATTRS") != NULL)
-        return false;
-    given = PQconninfoParse(conninfo, NULL);
-    effective = pg_conninfo_effective(conninfo);
-    mode = pg_conninfo_value(effective, "target_session_attrs");
-    told = pg_conninfo_value(given, "target_session_attrs") != NULL ||
-           (mode != NULL && strcmp(mode, "any") != 0); /* a service may say so */
-    several = pg_conninfo_hosts(effective) > 1;
-    PQconninfoFree(given);
-    PQconninfoFree(effective);
-    return several && !told;
-}
-
 /* The connection string stands after the defaults that it may override and before those it may
  * not: ids are sent as UTF-8 whatever the environment says. A peer that vanished without a word is
- * given up within seconds, also while its SYN is unanswered, so that a second host is tried within
- * the attempt. */
-static PGconn *begin(const struct pg_attempt *a, const char *conninfo)
+ * given up within seconds, also while its SYN is unanswered: a host's name may have two addresses.
+ */
+static PGconn *begin(struct pg_attempt *a)
 {
-    const char *const keywords[] = {"fallback_application_name", "keepalives",
-                                    "keepalives_idle",           "keepalives_interval",
-                                    "keepalives_count",          "tcp_user_timeout",
-                                    "target_session_attrs",      "dbname",
-                                    "client_encoding",           NULL};
+    static const struct pg_host as_given;
+    const struct pg_host *host = &as_given;
+    if (a->hosts.n > 0) {
+        host = &a->hosts.list[(a->first + a->tried) % a->hosts.n];
+        pg_host_name(host, a->server, sizeof(a->server));
+    }
+    const char *const keywords[] = {"fallback_application_name",
+                                    "keepalives",
+                                    "keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "tcp_user_timeout",
+                                    "target_session_attrs",
+                                    "dbname",
+                                    "client_encoding",
+                                    "host",
+                                    "hostaddr",
+                                    "port",
+                                    NULL};
     const char *const values[] = {a->application_name,
                                   "1",
                                   "5",
                                   "2",
                                   "3",
                                   "3000",
-                                  wants_primary(conninfo) ? "read-write" : NULL,
-                                  conninfo,
+                                  a->hosts.primary ? "read-write" : NULL,
+                                  a->conninfo,
                                   "UTF8",
+                                  host->host,
+                                  host->address,
+                                  host->port,
                                   NULL};
     int64_t asked_us = clock_mono_us();
     PGconn *conn = PQconnectStartParams(keywords, values, 1);
@@ -205,25 +244,48 @@ static PGconn *begin(const struct pg_attempt *a, const char *conninfo)
     return conn;
 }
 
+/* Begins with the next host that can be begun with; with none left the attempt has failed. */
+static void try_hosts(struct pg_attempt *a)
+{
+    size_t n = a->hosts.n > 0 ? a->hosts.n : 1;
+    while (a->tried < n) {
+        a->conn = begin(a);
+        if (a->conn == NULL) {
+            leave_host(a, "out of memory");
+            continue;
+        }
+        timer_after_us(a->deadline, host_time_us(a));
+        (void)PQsetNoticeReceiver(a->conn, on_notice, NULL);
+        if (PQstatus(a->conn) != CONNECTION_BAD) {
+            wait_for(a, EV_WRITE); /* as if PQconnectPoll had said so (the manual) */
+            return;
+        }
+        leave_failed_host(a);
+    }
+    end(a, NULL, a->reasons);
+}
+
 void pg_attempt_start(struct pg_attempt *a, const char *conninfo)
 {
-    assert(a->conn == NULL);
-    a->conn = begin(a, conninfo);
-    if (a->conn == NULL) {
+    assert(a->conn == NULL && a->conninfo == NULL);
+    a->reasons[0] = a->server[0] = '\0';
+    a->tried = 0;
+    a->conninfo = strdup(conninfo);
+    if (a->conninfo == NULL) {
         fail(a, "out of memory");
         return;
     }
-    timer_after_us(a->deadline, a->timeout_us);
-    (void)PQsetNoticeReceiver(a->conn, on_notice, NULL);
-    if (PQstatus(a->conn) == CONNECTION_BAD)
-        fail_with_library_error(a);
-    else
-        proceed(a, PGRES_POLLING_WRITING); /* as if PQconnectPoll had said so (the manual) */
+    pg_hosts_read(&a->hosts, conninfo);
+    a->first = pg_hosts_first(&a->hosts, a->place);
+    try_hosts(a);
 }
 
 void pg_attempt_cancel(struct pg_attempt *a)
 {
     PQfinish(take(a));
+    free(a->conninfo);
+    a->conninfo = NULL;
+    pg_hosts_clear(&a->hosts);
 }
 
 struct pg_attempt *pg_attempt_new(struct loop *loop, const struct pg_attempt_options *options)
@@ -233,6 +295,7 @@ struct pg_attempt *pg_attempt_new(struct loop *loop, const struct pg_attempt_opt
         return NULL;
     a->loop = loop;
     a->queue = log_queue();
+    a->place = options->place;
     a->timeout_us = options->timeout_us;
     a->read_only_ok = options->read_only_ok;
     a->done = options->done;
@@ -254,6 +317,8 @@ void pg_attempt_free(struct pg_attempt *a)
     if (a->io != NULL)
         event_free(a->io);
     PQfinish(a->conn);
+    free(a->conninfo);
+    pg_hosts_clear(&a->hosts);
     timer_free(a->deadline);
     free(a->application_name);
     free(a);
