@@ -69,6 +69,8 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("tried again each second; WARN, ERROR after [30 s]", "outage.c:ERROR_US"),
         ("Reconnect at once, then after [50 ms] to 1 s", "pg_link.c:BACKOFF_MIN_US"),
         ("at once, then after 50 ms to [1 s]", "pg_link.c:BACKOFF_MAX_US"),
+        ("its part of the [5 s] of an attempt", "pg_link.c:CONNECT_US"),
+        ("of an attempt, [1 s] at least", "HOST_LEAST_US"),
         ("poll notices, after [30 s], and", "pages.c:DEADLINE_US"),
         ("says so [10 s] later", "FEED_OUT_OF_REACH_US"),
         ("comes back in [20 ms] to 5 s", "LOCKED_MIN_US"),
