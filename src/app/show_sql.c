@@ -69,6 +69,7 @@ static void print_statements(const struct statements *s)
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
+    print_question("whether a release waits for a synchronous standby", QUESTION_STANDBY_WAIT);
 }
 
 static void ask_also(struct queue_session *s);

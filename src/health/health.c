@@ -16,6 +16,7 @@
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "queue/repair.h"
+#include "release/blockers.h"
 #include "release/first_run.h"
 #include "release/locked.h"
 #include "release/parts.h"
@@ -164,6 +165,8 @@ static void read_locked(struct health *h, struct health_report *r)
 {
     const struct locked *l = h->options.parts->locked;
     int64_t now_us = clock_mono_us();
+    int64_t waits_us = blockers_standby_wait_us(h->options.parts->blockers);
+    r->standby_wait_us = waits_us > 0 ? now_us - waits_us : 0;
     r->locked = locked_count(l);
     r->locked_known = r->locked > 0 || r->overdue_known;
     if (r->locked == 0)

@@ -160,6 +160,9 @@ static void on_released(void *arg, const struct release_result *result)
     count(b->options.stats, result, b->sent);
     if (result->fault == RELEASE_OK)
         fault_is_over(b->options.fault);
+    else if (result->fault == RELEASE_UNKNOWN &&
+             result->received_us - result->sent_us >= b->options.statement_timeout_us)
+        blockers_suspect(b->options.blockers); /* no error, no loss: it hangs */
     b->outdated = b->outdated || is_outdated(result->sqlstate);
     if (plan_answer(b->plan, result, &table, clock_mono_us()))
         statements_use_bytes(b->options.statements);

@@ -5,17 +5,20 @@ With -s each test prints how late it was."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from bed import Bed
 from harness import shop
 from harness.database import Database
 from harness.poll import holds, wait_until, within
-from harness.queue import is_empty
 from harness.servers import Postgres, Redis
 from harness.standby import Pair
+from harness.web import metric
 
 RATE = 40
 BACK_S = within(2.0)  # on time again, from the moment that there is a primary, if none hangs
@@ -35,6 +38,8 @@ def pair() -> Iterator[Pair]:
 def bed(pair: Pair, hurt_redis: Redis) -> Iterator[Bed]:
     one = Bed(pair.first, hurt_redis)
     yield one
+    if pair.primary.running:
+        pair.wait_for_standby("")  # dropping the database would
     one.close()
 
 
@@ -45,11 +50,11 @@ def move(bed: Bed, server: Postgres) -> None:
     bed.db = Database(server, bed.db.name, server.connect(bed.db.name))
 
 
-def begin(bed: Bed, pair: Pair, seconds: float, *args: str) -> int:
+def begin(bed: Bed, pair: Pair, seconds: float, *args: str, **options: Any) -> int:
     """Reservations that expire one after the other, of which some are released. Returns how many."""
     n = int(seconds * RATE)
     bed.stream(n, RATE, delay_s=0.5)
-    daemon = bed.start(*args, dsn=pair.dsn(bed.db.name))
+    daemon = bed.start(*args, dsn=pair.dsn(bed.db.name), **options)
     daemon.wait_for_record("Postgres connected")
     wait_until(lambda: len(bed.lateness()) > RATE / 2, 10, "releases at the first one")
     pair.wait_until_level()
@@ -116,3 +121,105 @@ def test_the_primary_hangs(bed: Bed, pair: Pair) -> None:
         after = conn.execute("SELECT count(*) FROM audit").fetchone()
         assert before and after and after[0] - before[0] <= 5
     wait_until(lambda: sessions(pair.first) == 0, 5, "nobody is at the former one")
+
+
+@pytest.mark.parametrize("back", ["rewind", "back_up"])
+def test_there_and_back(bed: Bed, pair: Pair, back: str) -> None:
+    """In order: the primary is stopped, the other one promoted, the former one made its standby; and
+    the same again. Its sessions end with each server that is stopped."""
+    n = begin(bed, pair, 8)
+    for _ in range(2):
+        old = pair.primary
+        old.stop()
+        new = pair.promote()
+        since = time.time()
+        move(bed, new)
+        getattr(pair, back)()
+        wait_until(lambda: bed.lateness(since + 0.5), 10, "releases there", step=0.05)
+        pair.wait_until_level()
+    check_back(bed, n, since, BACK_S, "there and back")
+    assert len(bed.sweepers[0].find("Another of Postgres's hosts is used")) == 2
+    assert sessions(pair.standby) == 0
+
+
+@pytest.mark.parametrize("lost_s", [1.0])
+def test_the_last_second_is_lost(bed: Bed, pair: Pair, lost_s: float) -> None:
+    """Asynchronous replication: what was released then is due again on the new one, and Redis has no
+    entry for it any more. It is found at once, and released once there."""
+    n = begin(bed, pair, 6)
+    with pair.primary.connect("postgres") as conn:
+        conn.execute("SELECT 1")
+        sender = conn.execute("SELECT pid FROM pg_stat_replication").fetchone()
+    assert sender
+    os.kill(sender[0], signal.SIGSTOP)
+    cut = time.time()
+    wait_until(lambda: len(bed.lateness(cut)) > RATE * lost_s, 10, "releases that nobody else has")
+    ids = {r[0] for r in bed.db.query("SELECT id::text FROM audit")}
+    pair.first.kill9()
+    new = pair.promote()
+    since = time.time()
+    move(bed, new)
+    undone = ids - {r[0] for r in bed.db.query("SELECT id::text FROM audit WHERE at < to_timestamp(%s)", (since,))}
+    assert len(undone) >= RATE * lost_s / 2
+    check_back(bed, n, since, BACK_S, f"{len(undone)} releases lost")
+
+
+def waiting(server: Postgres) -> int:
+    """Sessions of sweepers that wait for a standby."""
+    with server.connect("postgres") as conn:
+        row = conn.execute(
+            f"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND {SWEEPERS}"
+        ).fetchone()
+    return row[0] if row else 0
+
+
+def comes_back(pair: Pair) -> None:
+    pair.standby.resume()
+
+
+def is_given_up(pair: Pair) -> None:
+    """What waits goes on when the setting is read anew."""
+    pair.wait_for_standby("")
+
+
+def is_cancelled(pair: Pair) -> None:
+    """By somebody who did not know what else to do: committed here all the same, with a warning."""
+    pair.wait_for_standby("")
+    with pair.primary.connect("postgres") as conn:
+        conn.execute(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        )
+
+
+@pytest.mark.parametrize("end", [comes_back, is_given_up, is_cancelled], ids=lambda f: f.__name__)
+def test_a_synchronous_standby_is_gone(
+    bed: Bed, pair: Pair, end: Callable[[Pair], None]
+) -> None:
+    """COMMIT waits without end. One session does, whatever the sweeper tries; it is said."""
+    n = begin(bed, pair, 15, "--workers", "3", http=True)
+    daemon = bed.sweepers[0]
+    pair.wait_for_standby("*")
+    pair.standby.pause()
+    daemon.wait_for_record("A release waits at its COMMIT for a synchronous standby", 20)
+    holds(lambda: waiting(pair.first) == 1, 2.0, "one session waits")
+    assert sessions(pair.first) <= 3 + 1 + 1 + 1  # workers, feed, who asks, who waits
+    since = time.time()
+    end(pair)
+    daemon.wait_for_record("Releases wait for no synchronous standby any more", 10)
+    check_back(bed, n, since, BACK_S, end.__name__)
+    released = metric(daemon, "released_total")
+    assert released <= n <= released + metric(daemon, "unknown_commits_total")
+    pair.standby.resume()
+
+
+def test_releases_that_wait_for_no_standby(bed: Bed, pair: Pair) -> None:
+    """With synchronous_commit off for them they go on."""
+    bed.db.conn.execute("DROP TRIGGER audit ON inventory_reservations")
+    pair.wait_for_standby("*")
+    pair.standby.pause()
+    with bed.db.connect() as conn:
+        conn.execute("SET synchronous_commit = local")
+        ids = shop.bulk_reserve(Database(pair.first, bed.db.name, conn), 40, bed.products, "now()")
+    daemon = bed.start("--synchronous-commit", "off")
+    wait_until(lambda: shop.count_status(bed.db, "released") == len(ids), 10, "all are released")
+    assert not daemon.find("A release waits at its COMMIT")
