@@ -117,6 +117,7 @@ struct release_result {
     const char *message;          /* "" when none */
     const char *table;            /* whose constraint was violated; "" when none */
     int64_t sent_us, received_us; /* monotonic */
+    int64_t server_us; /* RELEASE_OK: when the server was started; another one, another time */
 };
 
 /* What an answer to a release says, but for its outcomes. sentence: room for what the statement
@@ -166,7 +167,8 @@ struct release_options {
                                 ms at least, and statement_timeout_us at most */
     int64_t statement_timeout_us;
     enum release_way way;
-    bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */
+    bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h), if the session
+                     is not a pooler's */
     const struct release_rehearsal *rehearsal; /* it is rolled back; NULL: it is meant */
 };
 

@@ -15,6 +15,7 @@ import pytest
 from bed import Bed
 from harness import shop
 from harness.database import Database
+from harness.pgbouncer import PgBouncer
 from harness.poll import holds, wait_until, within
 from harness.servers import Postgres, Redis
 from harness.standby import Pair
@@ -54,7 +55,8 @@ def begin(bed: Bed, pair: Pair, seconds: float, *args: str, **options: Any) -> i
     """Reservations that expire one after the other, of which some are released. Returns how many."""
     n = int(seconds * RATE)
     bed.stream(n, RATE, delay_s=0.5)
-    daemon = bed.start(*args, dsn=pair.dsn(bed.db.name), **options)
+    options.setdefault("dsn", pair.dsn(bed.db.name))
+    daemon = bed.start(*args, **options)
     daemon.wait_for_record("Postgres connected")
     wait_until(lambda: len(bed.lateness()) > RATE / 2, 10, "releases at the first one")
     pair.wait_until_level()
@@ -142,16 +144,20 @@ def test_there_and_back(bed: Bed, pair: Pair, back: str) -> None:
     assert sessions(pair.standby) == 0
 
 
+def stop_sending(pair: Pair) -> None:
+    """The standby gets nothing more, as by a slow network."""
+    with pair.primary.connect("postgres") as conn:
+        row = conn.execute("SELECT pid FROM pg_stat_replication").fetchone()
+    assert row
+    os.kill(row[0], signal.SIGSTOP)
+
+
 @pytest.mark.parametrize("lost_s", [1.0])
 def test_the_last_second_is_lost(bed: Bed, pair: Pair, lost_s: float) -> None:
     """Asynchronous replication: what was released then is due again on the new one, and Redis has no
     entry for it any more. It is found at once, and released once there."""
     n = begin(bed, pair, 6)
-    with pair.primary.connect("postgres") as conn:
-        conn.execute("SELECT 1")
-        sender = conn.execute("SELECT pid FROM pg_stat_replication").fetchone()
-    assert sender
-    os.kill(sender[0], signal.SIGSTOP)
+    stop_sending(pair)
     cut = time.time()
     wait_until(lambda: len(bed.lateness(cut)) > RATE * lost_s, 10, "releases that nobody else has")
     ids = {r[0] for r in bed.db.query("SELECT id::text FROM audit")}
@@ -223,3 +229,49 @@ def test_releases_that_wait_for_no_standby(bed: Bed, pair: Pair) -> None:
     daemon = bed.start("--synchronous-commit", "off")
     wait_until(lambda: shop.count_status(bed.db, "released") == len(ids), 10, "all are released")
     assert not daemon.find("A release waits at its COMMIT")
+
+
+@pytest.fixture
+def pooler(pair: Pair, bed: Bed) -> Iterator[PgBouncer]:
+    one = PgBouncer(pair.first, server_login_retry=1)
+    one.names = [bed.db.name]
+    one.start()
+    yield one
+    one.close()
+
+
+def dies(pair: Pair, pooler: PgBouncer) -> None:
+    """Whoever sees to it tells the pooler afterwards."""
+    pair.first.kill9()
+    pooler.move(pair.promote())
+
+
+def in_order(pair: Pair, pooler: PgBouncer) -> None:
+    """Nobody's connection ends: the pooler holds them until the new primary is there."""
+    pooler.tell("PAUSE")
+    pair.first.stop()
+    pooler.move(pair.promote())
+    pooler.tell("RESUME")
+
+
+def unnoticed(pair: Pair, pooler: PgBouncer) -> None:
+    """The pooler moves between two transactions, to one that has not got the last second."""
+    stop_sending(pair)
+    time.sleep(1.0)
+    pooler.move(pair.promote())
+
+
+@pytest.mark.parametrize("how", [dies, in_order, unnoticed], ids=lambda f: f.__name__)
+def test_a_pooler_moves(
+    bed: Bed, pair: Pair, pooler: PgBouncer, how: Callable[[Pair, PgBouncer], None]
+) -> None:
+    """The sweeper's connections to it may stay. What tells of the other server is its answers."""
+    n = begin(bed, pair, 12, dsn=pooler.dsn(bed.db.name))
+    asked = time.time()
+    how(pair, pooler)
+    move(bed, pair.primary)
+    since = asked + (1.0 if how is unnoticed else 0.0)
+    check_back(bed, n, since, BACK_S, f"pooler, {how.__name__}")
+    told = bed.sweepers[0].find("Another Postgres is behind the same connection")
+    lost = bed.sweepers[0].find("Postgres is out of reach")
+    assert (len(told), bool(lost)) == {dies: (0, True), in_order: (1, False), unnoticed: (1, False)}[how]
