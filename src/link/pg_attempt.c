@@ -14,7 +14,9 @@
  *   attempts for ever. The deadline is armed after the first call, so that a slow resolver does
  *   not use it up.
  * - What connects is not yet what can be used: a server that is too old, or cannot be written to,
- *   is refused here, before anybody sees the connection.
+ *   is refused here, before anybody sees the connection. That it cannot be written to is asked,
+ * since what a pooler reports may be of another server, or of a standby that has been promoted
+ * since: libpq would believe it for ever.
  * - PQfinish on every way out: the connection is given away or closed, never kept. */
 #include "link/pg_attempt.h"
 
@@ -32,7 +34,8 @@
 #include <string.h>
 
 #define SERVER_VERSION_MIN 120000
-#define HOST_LEAST_US SECOND_US /* what a host has, however many there are */
+#define REPORTS_READ_ONLY 140000 /* from this version on */
+#define HOST_LEAST_US SECOND_US  /* what a host has, however many there are */
 
 struct pg_attempt {
     struct loop *loop;
@@ -48,6 +51,7 @@ struct pg_attempt {
     size_t first, tried;           /* of them: where it began, and how many are of no use */
     char reasons[PG_MESSAGE_SIZE]; /* ... why not */
     char server[PG_SERVER_SIZE];   /* the one that is tried now; "": there is but one */
+    bool asking;                   /* connected, and asked whether it can be written to */
     PGconn *conn;                  /* NULL: no attempt is under way */
     struct event *io;              /* on conn's socket; never pending without conn */
     struct timer *deadline; /* armed while an attempt is under way, once libpq has begun it */
@@ -63,6 +67,7 @@ static PGconn *take(struct pg_attempt *a)
     timer_clear(a->deadline);
     (void)event_del(a->io); /* before libpq closes the descriptor */
     a->conn = NULL;
+    a->asking = false;
     return conn;
 }
 
@@ -100,37 +105,55 @@ static void leave_failed_host(struct pg_attempt *a)
     leave_host(a, reason[0] != '\0' ? reason : "the connection failed");
 }
 
-/* NULL, or why not. */
-static const char *why_unusable(const struct pg_attempt *a, char *buffer, size_t size)
+/* Which setting says that it cannot be written to, as reported at the connect; NULL: none does, as
+ * before PostgreSQL 14. */
+static const char *reported_read_only(const struct pg_attempt *a)
 {
-    static const char *const read_only[] = {"in_hot_standby", "default_transaction_read_only"};
-    if (PQserverVersion(a->conn) < SERVER_VERSION_MIN) {
-        const char *version = PQparameterStatus(a->conn, "server_version");
-        (void)snprintf(buffer, size, "the server is PostgreSQL %.20s: 12 or later is needed",
-                       version != NULL ? version : "(unknown)");
-        return buffer;
-    }
-    /* Reported by PostgreSQL 14 and later; an older one says 25006 to the first change. */
-    for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]) && !a->read_only_ok; i++) {
-        const char *value = PQparameterStatus(a->conn, read_only[i]);
-        if (value != NULL && strcmp(value, "on") == 0) {
-            (void)snprintf(buffer, size, "the server is read-only (%s is on)", read_only[i]);
-            return buffer;
-        }
+    static const char *const settings[] = {"in_hot_standby", "default_transaction_read_only"};
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const char *value = PQparameterStatus(a->conn, settings[i]);
+        if (value != NULL && strcmp(value, "on") == 0)
+            return settings[i];
     }
     return NULL;
 }
 
+/* Of several hosts an older server has to be asked; of one it says 25006 to the first change. */
+static bool has_to_be_asked(const struct pg_attempt *a)
+{
+    if (a->hosts.n > 0 && a->hosts.writable)
+        return reported_read_only(a) != NULL || PQserverVersion(a->conn) < REPORTS_READ_ONLY;
+    return !a->read_only_ok && reported_read_only(a) != NULL;
+}
+
 static void succeed(struct pg_attempt *a)
 {
-    char buffer[128];
-    const char *reason = why_unusable(a, buffer, sizeof(buffer));
-    if (reason != NULL)
-        fail(a, reason);
-    else if (PQsetnonblocking(a->conn, 1) != 0 || PQenterPipelineMode(a->conn) != 1)
+    if (PQenterPipelineMode(a->conn) != 1)
         fail(a, "the connection could not be set up");
     else
         end(a, take(a), a->server);
+}
+
+/* It cannot be written to. Of several hosts another one may. */
+static void refuse_read_only(struct pg_attempt *a)
+{
+    char reason[PG_SERVER_SIZE + 128];
+    const char *setting = reported_read_only(a);
+    (void)snprintf(reason, sizeof(reason), "%s%sthe server is read-only (%s is on)", a->server,
+                   a->server[0] != '\0' ? ": " : "",
+                   setting != NULL ? setting : "transaction_read_only");
+    if (a->hosts.n == 0 || !a->hosts.writable) {
+        fail(a, reason);
+        return;
+    }
+    leave_host(a, reason);
+    try_hosts(a);
+}
+
+static void leave_and_go_on(struct pg_attempt *a)
+{
+    leave_failed_host(a);
+    try_hosts(a);
 }
 
 static void wait_for(struct pg_attempt *a, short what)
@@ -139,11 +162,56 @@ static void wait_for(struct pg_attempt *a, short what)
         fail(a, "the event loop refused the socket");
 }
 
+/* What it has answered to the question. */
+static void on_answer(struct pg_attempt *a)
+{
+    bool read_only = true;
+    if (PQconsumeInput(a->conn) != 1) {
+        leave_and_go_on(a);
+        return;
+    }
+    if (PQisBusy(a->conn)) {
+        wait_for(a, EV_READ);
+        return;
+    }
+    for (PGresult *res = PQgetResult(a->conn); res != NULL; res = PQgetResult(a->conn)) {
+        read_only = read_only && (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1 ||
+                                  strcmp(PQgetvalue(res, 0, 0), "off") != 0);
+        PQclear(res);
+    }
+    if (read_only)
+        refuse_read_only(a);
+    else
+        succeed(a);
+}
+
+static void on_connected(struct pg_attempt *a)
+{
+    char buffer[128];
+    if (PQserverVersion(a->conn) < SERVER_VERSION_MIN) {
+        const char *version = PQparameterStatus(a->conn, "server_version");
+        (void)snprintf(buffer, sizeof(buffer),
+                       "the server is PostgreSQL %.20s: 12 or later is needed",
+                       version != NULL ? version : "(unknown)");
+        fail(a, buffer);
+        return;
+    }
+    a->asking = has_to_be_asked(a);
+    if (PQsetnonblocking(a->conn, 1) != 0)
+        fail(a, "the connection could not be set up");
+    else if (!a->asking)
+        succeed(a);
+    else if (PQsendQuery(a->conn, "SHOW transaction_read_only") != 1 || PQflush(a->conn) != 0)
+        leave_and_go_on(a);
+    else
+        wait_for(a, EV_READ);
+}
+
 static void proceed(struct pg_attempt *a, PostgresPollingStatusType status)
 {
     switch (status) {
     case PGRES_POLLING_OK:
-        succeed(a);
+        on_connected(a);
         return;
     case PGRES_POLLING_READING:
         wait_for(a, EV_READ);
@@ -152,8 +220,7 @@ static void proceed(struct pg_attempt *a, PostgresPollingStatusType status)
         wait_for(a, EV_WRITE);
         return;
     default:
-        leave_failed_host(a);
-        try_hosts(a);
+        leave_and_go_on(a);
         return;
     }
 }
@@ -166,10 +233,14 @@ static void on_connecting(int fd, short what, void *arg)
     assert(a->conn != NULL);
     (void)event_del(a->io);
     const char *queue = log_set_queue(a->queue);
-    int64_t asked_us = clock_mono_us();
-    PostgresPollingStatusType status = PQconnectPoll(a->conn);
-    loop_blocked(a->loop, clock_mono_us() - asked_us);
-    proceed(a, status);
+    if (a->asking) {
+        on_answer(a);
+    } else {
+        int64_t asked_us = clock_mono_us();
+        PostgresPollingStatusType status = PQconnectPoll(a->conn);
+        loop_blocked(a->loop, clock_mono_us() - asked_us);
+        proceed(a, status);
+    }
     (void)log_set_queue(queue);
 }
 
@@ -224,6 +295,7 @@ static PGconn *begin(struct pg_attempt *a)
                                     "host",
                                     "hostaddr",
                                     "port",
+                                    "target_session_attrs",
                                     NULL};
     const char *const values[] = {a->application_name,
                                   "1",
@@ -231,12 +303,13 @@ static PGconn *begin(struct pg_attempt *a)
                                   "2",
                                   "3",
                                   "3000",
-                                  a->hosts.primary ? "read-write" : NULL,
+                                  a->hosts.n == 0 && a->hosts.implied ? "read-write" : NULL,
                                   a->conninfo,
                                   "UTF8",
                                   host->host,
                                   host->address,
                                   host->port,
+                                  a->hosts.n > 0 && a->hosts.writable ? "any" : NULL,
                                   NULL};
     int64_t asked_us = clock_mono_us();
     PGconn *conn = PQconnectStartParams(keywords, values, 1);

@@ -67,7 +67,8 @@ void pg_hosts_read(struct pg_hosts *hosts, const char *conninfo)
     if ((attrs == NULL || strcmp(attrs, "prefer-standby") != 0) &&
         (balance == NULL || strcmp(balance, "disable") == 0))
         take_apart(hosts, options);
-    hosts->primary = pg_conninfo_hosts(options) > 1 && !told(conninfo, attrs);
+    hosts->implied = pg_conninfo_hosts(options) > 1 && !told(conninfo, attrs);
+    hosts->writable = hosts->implied || (attrs != NULL && strcmp(attrs, "read-write") == 0);
     PQconninfoFree(options);
 }
 

@@ -22,7 +22,8 @@ struct pg_host {
 struct pg_hosts {
     size_t n; /* 0: the string is one attempt, as it is */
     struct pg_host list[PG_HOSTS_MAX];
-    bool primary; /* the one that can be written to is meant, though nobody says so */
+    bool implied;  /* the one that can be written to is meant, though nobody says so */
+    bool writable; /* likewise, whoever says so */
     char *texts[3];
 };
 

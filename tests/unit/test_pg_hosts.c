@@ -22,7 +22,7 @@ static const char *names_of(const char *conninfo, bool *primary)
         strcat(out, i > 0 ? "; " : "");
         strcat(out, name);
     }
-    *primary = hosts.primary;
+    *primary = hosts.implied;
     pg_hosts_clear(&hosts);
     return out;
 }
