@@ -94,6 +94,7 @@ enum release_fault {
     RELEASE_OK,
     RELEASE_ROW,     /* a row is refused: split until it stands alone */
     RELEASE_RETRY,   /* serialization, deadlock, lock timeout: the same again */
+    RELEASE_BUSY,    /* another release was at work for as long as this one may wait for it */
     RELEASE_SLOW,    /* statement timeout: try fewer */
     RELEASE_GONE,    /* the server is of no use at present; nothing was applied */
     RELEASE_SERVER,  /* disk, memory, limits: not the rows' fault */

@@ -167,6 +167,13 @@ static void note_server(struct batch *b, int64_t server_us)
         pg_watch_moved(b->options.pg_watch, server_us);
 }
 
+/* No error, and no connection that was lost: it hangs. */
+static bool is_silent(const struct batch *b, const struct release_result *result)
+{
+    return result->fault == RELEASE_UNKNOWN &&
+           result->received_us - result->sent_us >= b->options.statement_timeout_us;
+}
+
 static void on_released(void *arg, const struct release_result *result)
 {
     struct batch *b = arg;
@@ -175,9 +182,8 @@ static void on_released(void *arg, const struct release_result *result)
     if (result->fault == RELEASE_OK) {
         fault_is_over(b->options.fault);
         note_server(b, result->server_us);
-    } else if (result->fault == RELEASE_UNKNOWN &&
-               result->received_us - result->sent_us >= b->options.statement_timeout_us) {
-        blockers_suspect(b->options.blockers); /* no error, no loss: it hangs */
+    } else if (result->fault == RELEASE_BUSY || is_silent(b, result)) {
+        blockers_suspect(b->options.blockers);
     }
     b->outdated = b->outdated || is_outdated(result->sqlstate);
     if (plan_answer(b->plan, result, &table, clock_mono_us()))

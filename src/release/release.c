@@ -127,6 +127,8 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
         result->fault = release_classify(result->sqlstate, answer->inside && refusal == NULL);
         if (answer->refused < 0) /* a setting, which is no row's fault */
             result->fault = RELEASE_SERVER;
+        else if (answer->refused == 0 && strcmp(answer->sqlstate, "55P03") == 0)
+            result->fault = RELEASE_BUSY; /* the release lock: nothing was looked at yet */
     }
 }
 
