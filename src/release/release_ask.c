@@ -12,16 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Settings of this transaction. TimeZone: what the operator's SQL writes may meet a column without
- * a zone. random_page_cost: with hundreds of ids, or a few of a table that
+/* Settings of this transaction. random_page_cost: with hundreds of ids, or a few of a table that
  * was never analyzed, the planner must not read whole tables. The clock is read here, before the
  * work begins: the tighter bound (clock.h). When the server was started says whether it is another
  * one than before, behind a pooler. */
 #define SETTINGS                                                                                   \
     PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint, "         \
                   "(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint", \
-                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))          \
-    ", " PG_SET("TimeZone", "'UTC'")
+                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 /* Only in a session that is ours, of the pid that the connection began with: the first release of a
  * connection does not know yet, and would wait for a standby that is gone. */
