@@ -53,7 +53,7 @@ def move(bed: Bed, server: Postgres) -> None:
 
 def begin(bed: Bed, pair: Pair, seconds: float, *args: str, **options: Any) -> int:
     """Reservations that expire one after the other, of which some are released. Returns how many."""
-    n = int(seconds * RATE)
+    n = int(within(seconds) * RATE)
     bed.stream(n, RATE, delay_s=0.5)
     options.setdefault("dsn", pair.dsn(bed.db.name))
     daemon = bed.start(*args, **options)
@@ -65,7 +65,7 @@ def begin(bed: Bed, pair: Pair, seconds: float, *args: str, **options: Any) -> i
 
 def check_back(bed: Bed, n: int, since: float, back_s: float, what: str) -> None:
     """All is released, once, and on time from so many seconds after that moment on."""
-    wait_until(lambda: shop.count_status(bed.db, "released") == n, 30, "all are released")
+    wait_until(lambda: shop.count_status(bed.db, "released") == n, 60, "all are released")
     rows = bed.db.query(
         "SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM at)::float8"
         " FROM audit WHERE at > to_timestamp(%s) ORDER BY at",
