@@ -195,7 +195,6 @@ OTHERS: dict[str, list[str]] = {
         r"`WatchdogSec=2min`",
         r"within 5 s \| `integration/test_check_config",
         r"10,000 connections that are cut",
-        r"a lease of 2 s in place of 10 s",
         r"40 reservations a second",
     ],
     "docs/INTEGRATION.md": [],
