@@ -5,6 +5,7 @@ With -s each test prints how late it was."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -95,7 +96,7 @@ def sessions(server: Postgres, which: str = "(worker|feed)") -> int:
 @pytest.mark.short
 def test_the_primary_is_killed(bed: Bed, pair: Pair) -> None:
     """And comes back as a standby, to which nobody connects for longer than it takes to see that."""
-    n = begin(bed, pair, 6)
+    n = begin(bed, pair, 6, http=True)
     pair.first.kill9()
     time.sleep(1.0)  # somebody has to find out, and to decide
     new = pair.promote()
@@ -104,7 +105,9 @@ def test_the_primary_is_killed(bed: Bed, pair: Pair) -> None:
     pair.rewind()
     check_back(bed, n, since, BACK_S, "killed")
     moved = bed.sweepers[0].find("Another of Postgres's hosts is used")
-    assert [r["server"] for r in moved] == [f"host=127.0.0.1 port={new.port}"]
+    node = f"host=127.0.0.1 port={new.port}"
+    assert [r["server"] for r in moved] == [node]
+    assert json.loads(bed.sweepers[0].http("/status")[1])["postgres"]["node"] == node
     assert sessions(new) == 2 and sessions(pair.first) == 0
 
 
