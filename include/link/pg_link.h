@@ -20,12 +20,15 @@ struct pg_result;
  * would see two truths. Of several hosts whichever link first finds another one says so here.
  * Zeroed at the start. */
 #define PG_SERVER_SIZE 320
+#define PG_SYSTEM_SIZE 24
 struct pg_place {
     unsigned moves; /* rises when it is another server: each link leaves the former one when it is
                        used next */
     char server[PG_SERVER_SIZE]; /* of several hosts: which, "host=a port=5432"; "": not known yet,
                                     or there is one */
-    bool silent; /* ... it did not answer in time, so that the others are tried before it */
+    char system[PG_SYSTEM_SIZE]; /* ... its database system, "" when it was not told; */
+    unsigned timeline; /* and the last timeline of that: a server behind it is a former primary */
+    bool silent;       /* ... it did not answer in time, so that the others are tried before it */
 };
 
 /* Where Postgres is: asked at each attempt to connect, since it may have changed meanwhile. */

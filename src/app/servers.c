@@ -37,7 +37,7 @@ static void on_database(void *arg)
     if (!describe_anew(&d->address, secrets_describe_postgres(d->secrets)))
         return;
     d->place.moves++;
-    d->place.server[0] = '\0';
+    d->place.server[0] = d->place.system[0] = '\0';
 }
 
 static void on_secrets(void *arg)

@@ -26,6 +26,7 @@
 #include "link/loop.h"
 #include "link/pg_hosts.h"
 #include "link/pg_link_private.h"
+#include "link/pg_role.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -34,8 +35,7 @@
 #include <string.h>
 
 #define SERVER_VERSION_MIN 120000
-#define REPORTS_READ_ONLY 140000 /* from this version on */
-#define HOST_LEAST_US SECOND_US  /* what a host has, however many there are */
+#define HOST_LEAST_US SECOND_US /* what a host has, however many there are */
 
 struct pg_attempt {
     struct loop *loop;
@@ -118,12 +118,11 @@ static const char *reported_read_only(const struct pg_attempt *a)
     return NULL;
 }
 
-/* Of several hosts an older server has to be asked; of one it says 25006 to the first change. */
+/* Of one host an older server says 25006 to the first change. */
 static bool has_to_be_asked(const struct pg_attempt *a)
 {
-    if (a->hosts.n > 0 && a->hosts.writable)
-        return reported_read_only(a) != NULL || PQserverVersion(a->conn) < REPORTS_READ_ONLY;
-    return !a->read_only_ok && reported_read_only(a) != NULL;
+    return (a->hosts.n > 0 && a->hosts.writable) ||
+           (!a->read_only_ok && reported_read_only(a) != NULL);
 }
 
 static void succeed(struct pg_attempt *a)
@@ -134,14 +133,12 @@ static void succeed(struct pg_attempt *a)
         end(a, take(a), a->server);
 }
 
-/* It cannot be written to. Of several hosts another one may. */
-static void refuse_read_only(struct pg_attempt *a)
+/* What it is does not do. Of several hosts another one may. */
+static void refuse(struct pg_attempt *a, const char *why)
 {
     char reason[PG_SERVER_SIZE + 128];
-    const char *setting = reported_read_only(a);
-    (void)snprintf(reason, sizeof(reason), "%s%sthe server is read-only (%s is on)", a->server,
-                   a->server[0] != '\0' ? ": " : "",
-                   setting != NULL ? setting : "transaction_read_only");
+    (void)snprintf(reason, sizeof(reason), "%s%sthe server is %s", a->server,
+                   a->server[0] != '\0' ? ": " : "", why);
     if (a->hosts.n == 0 || !a->hosts.writable) {
         fail(a, reason);
         return;
@@ -165,7 +162,9 @@ static void wait_for(struct pg_attempt *a, short what)
 /* What it has answered to the question. */
 static void on_answer(struct pg_attempt *a)
 {
-    bool read_only = true;
+    struct pg_role role;
+    char why[96] = "";
+    const char *setting = reported_read_only(a);
     if (PQconsumeInput(a->conn) != 1) {
         leave_and_go_on(a);
         return;
@@ -174,13 +173,15 @@ static void on_answer(struct pg_attempt *a)
         wait_for(a, EV_READ);
         return;
     }
-    for (PGresult *res = PQgetResult(a->conn); res != NULL; res = PQgetResult(a->conn)) {
-        read_only = read_only && (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) != 1 ||
-                                  strcmp(PQgetvalue(res, 0, 0), "off") != 0);
-        PQclear(res);
-    }
-    if (read_only)
-        refuse_read_only(a);
+    pg_role_take(&role, a->conn);
+    if (role.read_only)
+        (void)snprintf(why, sizeof(why), "read-only (%s is on)",
+                       setting != NULL ? setting : "transaction_read_only");
+    else if (a->hosts.n > 0 && !pg_role_admits(&role, a->place))
+        (void)snprintf(why, sizeof(why), "a former primary (timeline %u; %u has been seen)",
+                       role.timeline, a->place->timeline);
+    if (why[0] != '\0')
+        refuse(a, why);
     else
         succeed(a);
 }
@@ -201,7 +202,7 @@ static void on_connected(struct pg_attempt *a)
         fail(a, "the connection could not be set up");
     else if (!a->asking)
         succeed(a);
-    else if (PQsendQuery(a->conn, "SHOW transaction_read_only") != 1 || PQflush(a->conn) != 0)
+    else if (!pg_role_ask(a->conn))
         leave_and_go_on(a);
     else
         wait_for(a, EV_READ);

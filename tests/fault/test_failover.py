@@ -131,6 +131,29 @@ def test_the_primary_hangs(bed: Bed, pair: Pair) -> None:
     wait_until(lambda: sessions(pair.first) == 0, 5, "nobody is at the former one")
 
 
+def test_a_former_primary_takes_nobody_back(bed: Bed, pair: Pair) -> None:
+    """It hung while the other one was promoted, and is a primary still. While the new one is away it
+    would be the only one that can be written to: but its timeline is behind."""
+    n = begin(bed, pair, 9)
+    daemon = bed.sweepers[0]
+    pair.first.pause()
+    new = pair.promote()
+    move(bed, new)
+    wait_until(lambda: sessions(new) == 2, HANGS_S, "both connections are at the new one")
+    pair.first.resume()
+    with pair.first.connect(bed.db.name) as conn:
+        before = conn.execute("SELECT max(at) FROM audit").fetchone()
+        new.stop()
+        record = daemon.wait_for_record("Postgres is out of reach", 10)
+        time.sleep(1.0)  # several attempts
+        new.start()
+        since = time.time()
+        bed.db.reconnect()
+        check_back(bed, n, since, BACK_S, "the new one was away")
+        assert conn.execute("SELECT max(at) FROM audit").fetchone() == before
+    assert "is a former primary (timeline 1; 2 has been seen)" in record["error"]
+
+
 @pytest.mark.parametrize("back", ["rewind", "back_up"])
 def test_there_and_back(bed: Bed, pair: Pair, back: str) -> None:
     """In order: the primary is stopped, the other one promoted, the former one made its standby; and

@@ -1,5 +1,6 @@
 /* The hosts of a connection string one by one, and where the links are. */
 #include "link/pg_hosts.h"
+#include "link/pg_role.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +118,27 @@ static void another_server_is_a_move(void **state)
     assert_int_equal(pg_place_moves(NULL), 0);
 }
 
+/* Of one system the timeline only rises; another system is another matter. */
+static void a_former_primary_is_not_admitted(void **state)
+{
+    struct pg_place place = {0};
+    struct pg_role first = {.system = "77", .timeline = 1};
+    struct pg_role second = {.system = "77", .timeline = 2};
+    struct pg_role other = {.system = "78", .timeline = 1};
+    struct pg_role silent = {.system = "", .timeline = 0};
+    (void)state;
+    assert_true(pg_role_admits(&first, &place));
+    assert_true(pg_role_admits(&first, &place));
+    assert_true(pg_role_admits(&second, &place));
+    assert_false(pg_role_admits(&first, &place));
+    assert_int_equal(place.timeline, 2);
+    assert_true(pg_role_admits(&silent, &place));
+    assert_false(pg_role_admits(&first, &place));
+    assert_true(pg_role_admits(&other, &place));
+    assert_true(pg_role_admits(&first, &place));
+    assert_true(pg_role_admits(&first, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +146,7 @@ int main(void)
         cmocka_unit_test(the_environment_names_them),
         cmocka_unit_test(begins_where_the_links_are),
         cmocka_unit_test(another_server_is_a_move),
+        cmocka_unit_test(a_former_primary_is_not_admitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
