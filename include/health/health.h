@@ -31,6 +31,7 @@ struct health_server {
     bool up;
     bool clock_known;
     int64_t clock_offset_us; /* its clock against this host's */
+    const char *host; /* of Postgres: which of several, as pg_place has it; "" or NULL: one */
 };
 
 /* Of one queue. Times are Postgres's. Strings are borrowed. */
@@ -55,6 +56,8 @@ struct health_report {
     int64_t locked_us; /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
+    int64_t standby_wait_us; /* for how long a release has been seen to wait at its COMMIT for a
+                                synchronous standby, so that no other is made; 0: none does */
     const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
     const char *overdue_unknown; /* the last error then, "" for none */
     int64_t silent_us;           /* for how long it has not been known; 0: that is not known */

@@ -16,14 +16,27 @@ struct loop;
 struct pg_link;
 struct pg_result;
 
+/* At which server the links of one source are: at the same, since half here and half there they
+ * would see two truths. Of several hosts whichever link first finds another one says so here.
+ * Zeroed at the start. */
+#define PG_SERVER_SIZE 320
+#define PG_SYSTEM_SIZE 24
+struct pg_place {
+    unsigned moves; /* rises when it is another server: each link leaves the former one when it is
+                       used next */
+    char server[PG_SERVER_SIZE]; /* of several hosts: which, "host=a port=5432"; "": not known yet,
+                                    or there is one */
+    char system[PG_SYSTEM_SIZE]; /* ... its database system, "" when it was not told; */
+    unsigned timeline; /* and the last timeline of that: a server behind it is a former primary */
+    bool silent;       /* ... it did not answer in time, so that the others are tried before it */
+};
+
 /* Where Postgres is: asked at each attempt to connect, since it may have changed meanwhile. */
 struct pg_source {
     /* URI or key=value, "" for libpq's defaults; good until it is asked again. */
     const char *(*conninfo)(void *arg);
-    void *arg; /* must outlive the link */
-    /* Rises when that names another server: each link leaves the former one when it is used next.
-     * NULL: it never does. Must outlive the link. */
-    const unsigned *moves;
+    void *arg;              /* must outlive the link */
+    struct pg_place *place; /* NULL: the link is by itself. Must outlive the link */
     /* What is set locally, as the first in each transaction: names and values in turn, so many
      * pairs, PG_SOURCE_SETTINGS_MAX at most. They must outlive the link. */
     const char *const *settings;
@@ -56,7 +69,8 @@ enum pg_session {
 struct pg_link_options {
     struct pg_source source;
     const char *application_name; /* copied */
-    int64_t connect_timeout_us;   /* for each attempt, all hosts together; 0: 5 s */
+    int64_t connect_timeout_us;   /* for an attempt, of which each of several hosts has its part, 1
+                                     s at least; 0: 5 s */
     int64_t backoff_min_us;       /* between two attempts; 0: 50 ms */
     int64_t backoff_max_us;       /* 0: 1 s */
     /* A standby or a read-only database will do, where no other is named: nothing is to be changed.

@@ -35,6 +35,7 @@ struct batch_options {
     struct breakers *breakers;           /* likewise */
     struct locked *locked;               /* likewise */
     struct blockers *blockers;           /* likewise */
+    struct pg_watch *pg_watch;           /* told of another server; NULL: nobody is */
     struct outage *fault;                /* of Postgres, or of the statement: likewise */
     struct stats *stats;
     struct batch_list *running; /* those of a process that are under way */

@@ -5,6 +5,7 @@
 #define RS_BLOCKERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct blockers;
 struct pg_link;
@@ -14,9 +15,14 @@ struct parts;
 struct blockers *blockers_new(struct parts *parts);
 void blockers_free(struct blockers *b); /* NULL is legal */
 
-/* A question was given up by Postgres, after a wait: perhaps a table is locked as a whole. Who
- * holds it is asked for, and said in the log when that begins. NULL is legal. */
-void blockers_suspect_tables(struct blockers *b);
+/* A question was given up by Postgres, after a wait, or a release had no answer in its time:
+ * perhaps a table is locked as a whole, or a commit waits for a synchronous standby. Who holds it,
+ * and whether it does, is asked for, and said in the log when that begins. NULL is legal. */
+void blockers_suspect(struct blockers *b);
+
+/* Since when (monotonic) a release waits at its COMMIT for a synchronous standby, so that no other
+ * is made; 0: none does, as far as was asked. NULL is legal. */
+int64_t blockers_standby_wait_us(const struct blockers *b);
 
 /* A release of this reservation alone is about to be sent over the link; it may wait for a lock
  * that nothing in its row tells of. True when it will be watched for whom it waits for. NULL is

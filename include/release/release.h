@@ -94,6 +94,7 @@ enum release_fault {
     RELEASE_OK,
     RELEASE_ROW,     /* a row is refused: split until it stands alone */
     RELEASE_RETRY,   /* serialization, deadlock, lock timeout: the same again */
+    RELEASE_BUSY,    /* another release was at work for as long as this one may wait for it */
     RELEASE_SLOW,    /* statement timeout: try fewer */
     RELEASE_GONE,    /* the server is of no use at present; nothing was applied */
     RELEASE_SERVER,  /* disk, memory, limits: not the rows' fault */
@@ -117,6 +118,7 @@ struct release_result {
     const char *message;          /* "" when none */
     const char *table;            /* whose constraint was violated; "" when none */
     int64_t sent_us, received_us; /* monotonic */
+    int64_t server_us; /* RELEASE_OK: when the server was started; another one, another time */
 };
 
 /* What an answer to a release says, but for its outcomes. sentence: room for what the statement
@@ -166,7 +168,8 @@ struct release_options {
                                 ms at least, and statement_timeout_us at most */
     int64_t statement_timeout_us;
     enum release_way way;
-    bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h) */
+    bool no_wait; /* its COMMIT is answered before it is on the disk (commit_wait.h), if the session
+                     is not a pooler's */
     const struct release_rehearsal *rehearsal; /* it is rolled back; NULL: it is meant */
 };
 

@@ -6,6 +6,7 @@
 #include "base/callback.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct loop;
 struct pg_outage;
@@ -29,8 +30,14 @@ void pg_watch_free(struct pg_watch *w); /* NULL is legal */
 
 /* slept(arg) fires from inside pg_watch_link when another link is back that was lost while the
  * feed's stayed up. Postgres may have crashed meanwhile, or be another server by now, and the
- * feed's has nothing to send from which it would learn that it is dead. w may be NULL. */
-void pg_watch_on_slept(struct pg_watch *w, event_cb *slept, void *arg);
+ * feed's has nothing to send from which it would learn that it is dead. moved(arg): from inside
+ * pg_watch_moved. NULL: nobody wants to know; w may be NULL. */
+void pg_watch_on_loss(struct pg_watch *w, event_cb *slept, event_cb *moved, void *arg);
+
+/* A connection has met another server than before, without having been lost: a pooler has moved.
+ * server_us: when that was started, so that one move is told once, whoever meets it. w may be NULL.
+ */
+void pg_watch_moved(struct pg_watch *w, int64_t server_us);
 
 /* What a link's on_state says. w may be NULL: nobody watches. */
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason);

@@ -44,6 +44,10 @@ static void put_server(FILE *out, const char *name, const struct health_server *
 {
     fprintf(out, "%-16s", name);
     put_text(out, s->address);
+    if (s->up && s->host != NULL && s->host[0] != '\0') {
+        fputs(", at ", out);
+        put_text(out, s->host);
+    }
     if (!s->up) {
         fputs(", out of reach", out);
         if (s->error[0] != '\0') {

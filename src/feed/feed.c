@@ -17,6 +17,7 @@
 #include "feed/feed.h"
 
 #include "base/callback.h"
+#include "base/log.h"
 #include "base/outage.h"
 #include "config/config.h"
 #include "feed/data_loss.h"
@@ -37,8 +38,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define BACKOFF_MAX_US (5 * SECOND_US)
-#define RENEW_GAP_US (5 * SECOND_US) /* however often other connections are lost */
+#define RENEW_GAP_US (5 * SECOND_US) /* however often others are lost, or a pooler moves */
 
 /* What was under way is over, as the plan knows. */
 static void go_on(struct feed *f)
@@ -261,6 +261,20 @@ static void on_slept(void *arg)
         pg_link_renew(f->link, "another connection was lost, so that this one may be dead");
 }
 
+/* Its own connection is of the same pooler, and no better for being made anew. */
+static void on_moved(void *arg)
+{
+    struct feed *f = arg;
+    int64_t now_us = clock_mono_us();
+    if (f->plan.stopping || (f->moved_us != 0 && now_us - f->moved_us < RENEW_GAP_US))
+        return;
+    f->moved_us = now_us;
+    log_event(LOG_INFO, "Another Postgres is behind the same connection", LOG_END);
+    feed_plan_postgres(&f->plan, true, now_us);
+    if (f->plan.doing == FEED_IDLE)
+        go_on(f);
+}
+
 static void on_stopped(void *arg)
 {
     struct feed *f = arg;
@@ -284,7 +298,6 @@ static int make_parts(struct feed *f, struct engine *lanes)
         .source = parts->postgres,
         .prepare = parts->config->prepare,
         .application_name = "reservation-sweeper feed",
-        .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
         .arg = f,
     };
@@ -320,7 +333,7 @@ struct feed *feed_new(struct parts *parts, struct engine *lanes, const struct fe
     const struct config *c = parts->config;
     f->parts = parts;
     f->events = *events;
-    pg_watch_on_slept(parts->pg_watch, on_slept, f);
+    pg_watch_on_loss(parts->pg_watch, on_slept, on_moved, f);
     feed_plan_init(&f->plan, c->feed_interval_us, c->scan_interval_us, c->lookahead_us > 0);
     if (make_parts(f, lanes) != 0) {
         feed_free(f);
@@ -335,7 +348,7 @@ void feed_free(struct feed *f)
         return;
     f->plan.stopping = f->closed = true;
     f->done = NULL;
-    pg_watch_on_slept(f->parts->pg_watch, NULL, NULL);
+    pg_watch_on_loss(f->parts->pg_watch, NULL, NULL, NULL);
     pg_link_free(f->link);
     direct_free(f->direct);
     poll_free(f->poll);
@@ -372,26 +385,4 @@ void feed_stop(struct feed *f, event_cb *done, void *arg)
     direct_stop(f->direct);
     poll_stop(f->poll);
     poke(f);
-}
-
-int64_t feed_last_success_us(const struct feed *f)
-{
-    return f->last_success_us;
-}
-
-void feed_overdue(struct feed *f, struct overdue_view *view)
-{
-    if (f->plan.doing == FEED_PASS)
-        direct_note(f->direct);
-    overdue_read(f->overdue, view);
-}
-
-const char *feed_postgres_error(const struct feed *f)
-{
-    return feed_plan_out_of_reach(&f->plan, clock_mono_us()) ? pg_link_last_error(f->link) : NULL;
-}
-
-uint64_t feed_postgres_reconnects(const struct feed *f)
-{
-    return pg_link_reconnects(f->link);
 }

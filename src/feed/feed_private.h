@@ -24,6 +24,7 @@ struct feed {
 
     struct feed_plan plan;
     int64_t renewed_us;      /* when the link was last given up for another's loss; 0: never */
+    int64_t moved_us;        /* ... and when a pooler was last seen to have moved */
     int64_t last_success_us; /* Postgres's time */
     struct outage failing;   /* polls or passes, by no fault of a server that is out of reach */
 

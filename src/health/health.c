@@ -16,6 +16,7 @@
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "queue/repair.h"
+#include "release/blockers.h"
 #include "release/first_run.h"
 #include "release/keeps.h"
 #include "release/locked.h"
@@ -165,6 +166,8 @@ static void read_locked(struct health *h, struct health_report *r)
 {
     const struct locked *l = h->options.parts->locked;
     int64_t now_us = clock_mono_us();
+    int64_t waits_us = blockers_standby_wait_us(h->options.parts->blockers);
+    r->standby_wait_us = waits_us > 0 ? now_us - waits_us : 0;
     r->locked = locked_count(l);
     r->locked_known = r->locked > 0 || r->overdue_known;
     if (r->locked == 0)
@@ -182,6 +185,7 @@ static void read_servers(const struct health *h, struct health_report *r)
         .address = *h->options.postgres,
         .clock_known = s->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
+        .host = s->postgres.place != NULL ? s->postgres.place->server : NULL,
     };
     health_postgres(&r->postgres, sweeper_postgres_up(h->options.sweeper),
                     sweeper_postgres_error(h->options.sweeper),

@@ -46,6 +46,8 @@ static json_t *server_json(const struct health_server *s)
                           s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
     if (!s->up && s->error[0] != '\0')
         (void)json_object_set_new(o, "error", json_text(s->error));
+    if (s->up && s->host != NULL && s->host[0] != '\0')
+        (void)json_object_set_new(o, "node", json_text(s->host));
     return o;
 }
 

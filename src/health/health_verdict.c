@@ -1,7 +1,7 @@
 /* The verdict, on time or not, and what else health decides.
  *
- * It is not ready while it cannot release (Postgres, or its tables), or may not (the first-run
- * limit), while it begins or ends, while
+ * It is not ready while it cannot release (Postgres, its tables, a synchronous standby that is
+ * gone), or may not (the first-run limit), while it begins or ends, while
  * what is overdue is not known, and when something has been overdue for longer than 30 s; the first
  * of these that holds is the reason that is given. Redis is none: releases go on without it. */
 #include "health/health_verdict.h"
@@ -47,6 +47,10 @@ void health_judge(struct health_report *r, const char *unusable)
         snprintf(r->reason, sizeof(r->reason), "%s", r->held);
     else if (r->stopping || r->starting)
         snprintf(r->reason, sizeof(r->reason), "%s", r->stopping ? "stopping" : "starting");
+    else if (r->standby_wait_us > HEALTH_OVERDUE_MAX_US)
+        snprintf(r->reason, sizeof(r->reason),
+                 "a release has waited at its COMMIT for a synchronous standby for %lld s",
+                 (long long)(r->standby_wait_us / SECOND_US));
     else if (!r->overdue_known)
         say_unknown(r);
     else if (overdue_us > HEALTH_OVERDUE_MAX_US)

@@ -30,3 +30,9 @@ int pg_link_server_version(const struct pg_link *link)
 {
     return link->state == PG_LINK_UP ? PQserverVersion(link->conn) : 0;
 }
+
+enum pg_session pg_link_session(const struct pg_link *link, const char **commit)
+{
+    *commit = link->state == PG_LINK_UP ? link->names.commit : "";
+    return link->state == PG_LINK_UP ? link->names.session : PG_SESSION_UNASKED;
+}

@@ -23,6 +23,7 @@
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_attempt.h"
+#include "link/pg_hosts.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -132,13 +133,6 @@ static void on_notice(void *arg, const PGresult *res)
         memcpy(link->farewell, message, sizeof(link->farewell));
 }
 
-static void discard_notifications(PGconn *conn)
-{
-    PGnotify *notify;
-    while ((notify = PQnotifies(conn)) != NULL)
-        PQfreemem(notify);
-}
-
 /* False when the connection is dead; what came before that is taken all the same. */
 static bool read_available(struct pg_link *link)
 {
@@ -161,7 +155,7 @@ static bool read_available(struct pg_link *link)
         if (link->request.finished || link->request.broken)
             break;
     }
-    discard_notifications(link->conn);
+    pg_socket_discard_notifications(link->conn);
     if (link->request.finished && !link->request.failed) {
         link->proved = true;
         backoff_reset(&link->backoff);
@@ -216,14 +210,23 @@ static void on_socket(int fd, short what, void *arg)
     (void)log_set_queue(queue);
 }
 
-static void on_attempt(void *arg, PGconn *conn, const char *reason)
+static void on_attempt(void *arg, PGconn *conn, const char *text)
 {
     struct pg_link *link = arg;
     assert(link->state == PG_LINK_CONNECTING);
     if (conn == NULL) {
-        drop(link, reason);
+        drop(link, text);
         return;
     }
+    if (pg_place_moves(link->source.place) !=
+        link->moves) { /* another link has gone elsewhere meanwhile */
+        PQfinish(conn);
+        enter(link, PG_LINK_WAITING);
+        timer_after_us(link->retry, 0);
+        return;
+    }
+    pg_place_arrive(link->source.place, text);
+    link->moves = pg_place_moves(link->source.place);
     link->conn = conn;
     enter(link, PG_LINK_UP);
     link->up_since_us = clock_mono_us();
@@ -241,16 +244,11 @@ static void on_attempt(void *arg, PGconn *conn, const char *reason)
     report(link, true, "");
 }
 
-static unsigned source_moves(const struct pg_source *source)
-{
-    return source->moves != NULL ? *source->moves : 0;
-}
-
 static void on_retry(void *arg)
 {
     struct pg_link *link = arg;
     const char *conninfo = link->source.conninfo(link->source.arg);
-    link->moves = source_moves(&link->source);
+    link->moves = pg_place_moves(link->source.place);
     enter(link, PG_LINK_CONNECTING);
     pg_attempt_start(link->attempt, conninfo);
 }
@@ -262,6 +260,8 @@ static void on_deadline(void *arg)
     assert(link->state == PG_LINK_UP && link->request.active);
     (void)snprintf(reason, sizeof(reason), "no answer within %lld ms",
                    (long long)(link->request.deadline_us / MS_US));
+    if (pg_place_moves(link->source.place) == link->moves)
+        pg_place_silent(link->source.place, NULL);
     drop(link, reason);
 }
 
@@ -283,6 +283,7 @@ static struct pg_attempt *new_attempt(struct pg_link *link, const struct pg_link
 {
     const struct pg_attempt_options attempt = {
         .application_name = options->application_name,
+        .place = options->source.place,
         .timeout_us = or_usual(options->connect_timeout_us, CONNECT_US),
         .read_only_ok = options->read_only_ok,
         .done = on_attempt,
@@ -335,12 +336,6 @@ void pg_link_free(struct pg_link *link)
     free(link);
 }
 
-enum pg_session pg_link_session(const struct pg_link *link, const char **commit)
-{
-    *commit = link->state == PG_LINK_UP ? link->names.commit : "";
-    return link->state == PG_LINK_UP ? link->names.session : PG_SESSION_UNASKED;
-}
-
 void pg_link_start(struct pg_link *link)
 {
     assert(link->state == PG_LINK_NEW);
@@ -365,7 +360,7 @@ void pg_link_stop(struct pg_link *link)
 /* Whether the source names another server now: then this one is left on a later turn. */
 static bool has_to_leave(struct pg_link *link)
 {
-    if (source_moves(&link->source) == link->moves)
+    if (pg_place_moves(link->source.place) == link->moves)
         return false;
     pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
     timer_after_us(link->later, 0);

@@ -115,6 +115,9 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
                     void (*cb)(int fd, short what, void *arg), void *arg)
     __attribute__((warn_unused_result));
 
+/* Nobody listens. */
+void pg_socket_discard_notifications(PGconn *conn);
+
 /* pg_request.c */
 
 /* A request of so many statements, before which the link sets the isolation level and no JIT (own),

@@ -35,8 +35,8 @@ static const char ever_sql[] = "SELECT " PG_LINK_EVER;
 
 static const char empty_sql[] = "DEALLOCATE ALL";
 /* At the end: a query before it would make it too late to set the isolation level. */
-static const char session_sql[] = "SELECT pg_catalog.pg_backend_pid(), "
-                                  "pg_catalog.current_setting('synchronous_commit')";
+static const char session_sql[] = "SELECT pg_catalog.pg_backend_pid(), reset_val FROM "
+                                  "pg_catalog.pg_settings WHERE name = 'synchronous_commit'";
 
 int pg_request_begin(struct pg_request *request, int nqueries, bool own,
                      const struct pg_source *source)

@@ -13,3 +13,10 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
         return -1;
     return event_add(io, NULL);
 }
+
+void pg_socket_discard_notifications(PGconn *conn)
+{
+    PGnotify *notify;
+    while ((notify = PQnotifies(conn)) != NULL)
+        PQfreemem(notify);
+}

@@ -13,6 +13,7 @@
 #include "release/products.h"
 #include "release/stats.h"
 #include "store/ask.h"
+#include "store/pg_watch.h"
 #include "store/statements.h"
 
 #include <assert.h>
@@ -30,6 +31,8 @@ struct batch {
     int64_t deadline_us;      /* monotonic: of the step in hand */
     size_t sent;              /* how many items are in it */
     bool may_not_wait;        /* for the disk */
+    int64_t server_us;        /* when the server was started that was met last; 0: none was */
+    uint64_t connection;      /* ... over which of the link's */
     bool outdated;            /* the session may keep plans of a former table */
     event_cb *done;
     void *arg;
@@ -153,13 +156,35 @@ static void count(struct stats *stats, const struct release_result *result, size
     stats_observe(&stats->batch_s, (double)(result->received_us - result->sent_us) / 1e6);
 }
 
+/* A pooler goes on with the same connection after a failover; a new connection has told already. */
+static void note_server(struct batch *b, int64_t server_us)
+{
+    uint64_t connection = pg_link_reconnects(b->options.link);
+    bool moved = b->server_us != 0 && b->connection == connection && b->server_us != server_us;
+    b->server_us = server_us;
+    b->connection = connection;
+    if (moved)
+        pg_watch_moved(b->options.pg_watch, server_us);
+}
+
+/* No error, and no connection that was lost: it hangs. */
+static bool is_silent(const struct batch *b, const struct release_result *result)
+{
+    return result->fault == RELEASE_UNKNOWN &&
+           result->received_us - result->sent_us >= b->options.statement_timeout_us;
+}
+
 static void on_released(void *arg, const struct release_result *result)
 {
     struct batch *b = arg;
     const struct plan_table table = table_of(b);
     count(b->options.stats, result, b->sent);
-    if (result->fault == RELEASE_OK)
+    if (result->fault == RELEASE_OK) {
         fault_is_over(b->options.fault);
+        note_server(b, result->server_us);
+    } else if (result->fault == RELEASE_BUSY || is_silent(b, result)) {
+        blockers_suspect(b->options.blockers);
+    }
     b->outdated = b->outdated || is_outdated(result->sqlstate);
     if (plan_answer(b->plan, result, &table, clock_mono_us()))
         statements_use_bytes(b->options.statements);
@@ -204,7 +229,7 @@ static bool no_wait(const struct batch *b)
     if (notice != NULL && commit_wait_is_news(b->options.commit_notices, notice))
         log_event(LOG_INFO, "What SWEEPER_SYNCHRONOUS_COMMIT comes to", LOG_STR, "reason", notice,
                   LOG_END);
-    return verdict == COMMIT_NO_WAIT;
+    return verdict == COMMIT_NO_WAIT || verdict == COMMIT_UNASKED;
 }
 
 /* Returns 0, or -1 when nothing was sent. */

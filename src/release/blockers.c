@@ -11,6 +11,7 @@
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/release.h"
+#include "release/standby_wait.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -23,6 +24,7 @@
 #define BACKOFF_MIN_US SECOND_US
 #define BACKOFF_MAX_US (10 * SECOND_US)
 #define TABLES_US (5 * SECOND_US) /* how often a table is looked at that was held */
+#define COMMIT_US (2 * SECOND_US) /* ... and a commit that waits */
 #define IDLE_US MINUTE_US         /* nothing to ask for so long: the connection is closed */
 #define ASKED_MOST 100            /* in one question */
 #define LOCK_US (20 * MS_US)
@@ -36,10 +38,11 @@ struct blockers {
 
     struct item items[ASKED_MOST]; /* asked for; their ids alone */
     size_t n;
-    bool suspect;               /* the tables are to be asked for */
+    bool suspect;               /* the tables are to be asked for, and commits that wait */
     bool tables_held;           /* ... and were held: said */
     struct locked_holder table; /* who holds a table, as just asked */
-    char *watched;              /* the id whose release is waited for; NULL: none */
+    struct standby_wait standby_wait;
+    char *watched; /* the id whose release is waited for; NULL: none */
 };
 
 static void clear(struct blockers *b)
@@ -148,8 +151,10 @@ static void on_tables(void *arg, const struct pg_answer *answer)
     struct blockers *b = arg;
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
     bool held = r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 5;
-    if (r != NULL)
+    if (r != NULL) {
         note_tables(b, held ? r : NULL);
+        standby_wait_note(&b->standby_wait, answer->results[1], clock_mono_us());
+    }
     b->table = held ? read_holder(r, 0, 0, "table") : nobody;
     ask_rows(b); /* of what they are, in any case, if they can be read */
 }
@@ -161,13 +166,25 @@ static void ask_tables(struct blockers *b)
     char *reservations = mapping_table(&q->table, b->link);
     char *inventory = counters ? mapping_table(&q->stock.table, b->link) : NULL;
     const char *params[] = {reservations, inventory};
-    const struct pg_query query = {
-        .sql = question_text(QUESTION_TABLE_LOCKS), .nparams = 2, .params = params};
+    const struct pg_query queries[] = {
+        {.sql = question_text(QUESTION_TABLE_LOCKS), .nparams = 2, .params = params},
+        {.sql = question_text(QUESTION_STANDBY_WAIT)},
+    };
     if (reservations == NULL || (counters && inventory == NULL) ||
-        pg_link_send(b->link, &query, 1, STATEMENT_US * 2, on_tables, b) != 0)
+        pg_link_send(b->link, queries, 2, STATEMENT_US * 2, on_tables, b) != 0)
         clear(b);
     free(reservations);
     free(inventory);
+}
+
+/* When it is to be asked again though nothing new is known to be locked; INT64_MAX: never. */
+static int64_t again_us(const struct blockers *b)
+{
+    if (b->suspect)
+        return 0;
+    if (standby_wait_since_us(&b->standby_wait) != 0)
+        return b->used_us + COMMIT_US;
+    return b->tables_held ? b->used_us + TABLES_US : INT64_MAX;
 }
 
 static void ask(struct blockers *b)
@@ -177,7 +194,7 @@ static void ask(struct blockers *b)
     for (; b->n < n; b->n++)
         if (item_init(&b->items[b->n], ids[b->n], strlen(ids[b->n])) != 0)
             break;
-    if (b->n > 0 || b->suspect || b->tables_held)
+    if (b->n > 0 || again_us(b) < INT64_MAX)
         ask_tables(b);
     b->suspect = false;
 }
@@ -196,10 +213,15 @@ static void on_watched(void *arg, const struct pg_answer *answer)
     b->watched = NULL;
 }
 
-void blockers_suspect_tables(struct blockers *b)
+void blockers_suspect(struct blockers *b)
 {
     if (b != NULL)
         b->suspect = true;
+}
+
+int64_t blockers_standby_wait_us(const struct blockers *b)
+{
+    return b != NULL ? standby_wait_since_us(&b->standby_wait) : 0;
 }
 
 bool blockers_watch(struct blockers *b, const struct pg_link *waiter, const char *id)
@@ -243,8 +265,7 @@ static void on_tick(void *arg)
     struct blockers *b = arg;
     struct locked *l = b->parts->locked;
     int64_t now_us = clock_mono_us();
-    bool tables = b->suspect || (b->tables_held && now_us - b->used_us >= TABLES_US);
-    if (locked_ask_at_us(l) <= now_us || tables) {
+    if (locked_ask_at_us(l) <= now_us || again_us(b) <= now_us) {
         b->used_us = now_us;
         if (b->link == NULL)
             open_link(b);

@@ -176,7 +176,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     if (answer->status != PG_DONE) {
         page.error = answer->message;
         if (strcmp(answer->sqlstate, "57014") == 0 || strcmp(answer->sqlstate, "55P03") == 0)
-            blockers_suspect_tables(p->parts->blockers);
+            blockers_suspect(p->parts->blockers);
     } else if (rows == NULL || pg_result_columns(rows) != 4 || pg_result_rows(rows) < 1 ||
                (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";

@@ -42,6 +42,7 @@ struct batch *parts_batch_new(struct parts *s, struct pg_link *link)
         .breakers = s->breakers,
         .locked = s->locked,
         .blockers = s->blockers,
+        .pg_watch = s->pg_watch,
         .fault = &s->fault,
         .stats = &s->stats,
         .running = &s->batches,

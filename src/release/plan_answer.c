@@ -170,6 +170,15 @@ static void conflict(struct plan *p, int64_t mono_us)
     }
 }
 
+/* Nothing was looked at, and each further attempt would wait as long. */
+static void leave_to_the_other(struct plan *p)
+{
+    for (size_t i = 0; i < p->end[GROUP_INVALID]; i++)
+        if (p->order[i]->outcome == OUTCOME_NONE)
+            p->order[i]->lock = LOCK_AMONG;
+    plan_give_up(p, OUTCOME_LOCKED);
+}
+
 static void rest_from_bulk(struct plan *p, int64_t mono_us)
 {
     int64_t rest_us = p->bulk_in_vain < 1 ? 0 : BULK_REST_MIN_US << (p->bulk_in_vain - 1);
@@ -208,6 +217,9 @@ bool plan_answer(struct plan *p, const struct release_result *result,
         return refused(p, result, table, mono_us);
     case RELEASE_RETRY:
         conflict(p, mono_us);
+        break;
+    case RELEASE_BUSY:
+        leave_to_the_other(p);
         break;
     case RELEASE_SLOW: /* too much at once, or a trigger that takes its time: locks end sooner */
         if (p->stage != STAGE_COUNTERS)

@@ -56,7 +56,7 @@ enum release_fault release_classify(const char *sqlstate, bool inside)
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
     int place = release_place(q->queue);
-    if (answer->nresults < place + 1 || pg_result_columns(answer->results[0]) < 1 ||
+    if (answer->nresults < place + 1 || pg_result_columns(answer->results[0]) < 2 ||
         pg_result_rows(answer->results[0]) != 1 ||
         outcomes_read(q->options.way, q->items, q->n, answer->results[place]) != 0)
         return -1;
@@ -127,6 +127,8 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
         result->fault = release_classify(result->sqlstate, answer->inside && refusal == NULL);
         if (answer->refused < 0) /* a setting, which is no row's fault */
             result->fault = RELEASE_SERVER;
+        else if (answer->refused == 0 && strcmp(answer->sqlstate, "55P03") == 0)
+            result->fault = RELEASE_BUSY; /* the release lock: nothing was looked at yet */
     }
 }
 
@@ -176,6 +178,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
         result.fault = RELEASE_UNKNOWN; /* it committed, but nobody can say what */
         result.message = "the release gave an unexpected answer";
     }
+    if (result.fault == RELEASE_OK)
+        result.server_us = pg_result_int(answer->results[0], 0, 1);
     void (*done)(void *, const struct release_result *) = q->done;
     void *done_arg = q->arg;
     free(q);

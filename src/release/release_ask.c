@@ -14,14 +14,21 @@
 
 /* Settings of this transaction. random_page_cost: with hundreds of ids, or a few of a table that
  * was never analyzed, the planner must not read whole tables. The clock is read here, before the
- * work begins: the tighter bound (clock.h). */
+ * work begins: the tighter bound (clock.h). When the server was started says whether it is another
+ * one than before, behind a pooler. */
 #define SETTINGS                                                                                   \
-    PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
+    PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint, "         \
+                  "(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint", \
                   PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
-#define NO_WAIT ", " PG_SET("synchronous_commit", "'off'")
+/* Only in a session that is ours, of the pid that the connection began with: the first release of a
+ * connection does not know yet, and would wait for a standby that is gone. */
+#define NO_WAIT(pid)                                                                               \
+    ", " PG_SET("synchronous_commit",                                                              \
+                "CASE WHEN pg_catalog.pg_backend_pid() = " pid "::int THEN 'off'"                  \
+                " ELSE pg_catalog.current_setting('synchronous_commit') END")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
-static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
+static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT("$3");
 /* One release at a time (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
@@ -29,7 +36,7 @@ static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
     SETTINGS ", " PG_LINK_OWN                                                                      \
              ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
 static const char alone_sql[] = ALONE;
-static const char alone_no_wait_sql[] = ALONE NO_WAIT;
+static const char alone_no_wait_sql[] = ALONE NO_WAIT("$4");
 
 static const char *begin_sql(bool alone, bool no_wait)
 {
@@ -143,6 +150,7 @@ int release_call_place(const struct queue *queue)
 /* The parameters of a request, as texts, until it is sent. */
 struct texts {
     char lock_timeout[32], statement_timeout[32], alone_timeout[32], also_ms[32];
+    char pid[INT_TEXT]; /* that the connection began with */
     char *ids, *places, *since, *due;
 };
 
@@ -237,13 +245,16 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
     int rc = texts_make(&t, options, which, items, n);
     if (rc != 0)
         goto out;
-    const char *settings[] = {t.lock_timeout, t.statement_timeout, t.alone_timeout};
+    const char *pid = t.pid;
+    (void)int_text(t.pid, pg_link_backend_pid(link));
+    const char *settings[] = {t.lock_timeout, t.statement_timeout, alone ? t.alone_timeout : pid,
+                              pid};
     const char *rows_params[] = {t.ids, t.lock_timeout, t.alone_timeout, t.places};
     const char *params[] = {t.ids, t.since, t.due};
     const char *const also_params[] = {t.also_ms, t.statement_timeout};
     struct ask_query queries[ASK_QUERIES_MAX] = {
         {.sql = begin_sql(alone, options->no_wait),
-         .nparams = alone ? 3 : 2,
+         .nparams = (alone ? 3 : 2) + (options->no_wait ? 1 : 0),
          .params = settings,
          .isolates = alone,
          .often = true},

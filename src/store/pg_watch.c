@@ -22,8 +22,9 @@ struct pg_outage {
 struct pg_watch {
     LIST_ENTRY(pg_watch) entry;
     struct pg_outage *outage;
-    event_cb *slept; /* NULL: nobody wants to know */
+    event_cb *slept, *moved; /* NULL: nobody wants to know */
     void *arg;
+    int64_t server_us; /* where a connection has moved to last */
     int nlinks;
     struct {
         enum link_state state;
@@ -72,11 +73,12 @@ struct pg_watch *pg_watch_new(struct pg_outage *outage, int nlinks)
     return w;
 }
 
-void pg_watch_on_slept(struct pg_watch *w, event_cb *slept, void *arg)
+void pg_watch_on_loss(struct pg_watch *w, event_cb *slept, event_cb *moved, void *arg)
 {
     if (w == NULL)
         return;
     w->slept = slept;
+    w->moved = moved;
     w->arg = arg;
 }
 
@@ -138,6 +140,15 @@ void pg_outage_judge(struct pg_outage *o)
 {
     if (any(o, LINK_UP) && !any(o, LINK_LOST) && !any(o, LINK_REFUSED))
         server_watch_up(o->watch);
+}
+
+void pg_watch_moved(struct pg_watch *w, int64_t server_us)
+{
+    if (w == NULL || w->server_us == server_us)
+        return;
+    w->server_us = server_us;
+    if (w->moved != NULL)
+        w->moved(w->arg);
 }
 
 void pg_watch_link(struct pg_watch *w, int link, bool up, const char *reason)

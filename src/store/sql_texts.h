@@ -33,6 +33,7 @@ extern const char sql_stock_repair[];
 extern const char sql_stock_sum[];
 extern const char sql_blockers[];
 extern const char sql_table_locks[];
+extern const char sql_standby_wait[];
 extern const char sql_waited_for[];
 extern const char sql_catalog[];
 extern const char sql_indexes[];

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BACKOFF_MAX_US (5 * SECOND_US)
-
 struct worker {
     struct workers *all;
     int lane;
@@ -86,7 +84,6 @@ static struct pg_link *make_link(struct worker *w)
         .source = w->all->parts->postgres,
         .prepare = w->all->parts->config->prepare,
         .application_name = name,
-        .backoff_max_us = BACKOFF_MAX_US,
         .on_state = on_pg_state,
         .arg = w,
     };

@@ -46,7 +46,7 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
 }
 
 /* It would ask over a link of its own. */
-void blockers_suspect_tables(struct blockers *b)
+void blockers_suspect(struct blockers *b)
 {
     (void)b;
 }

@@ -29,6 +29,7 @@ class PgBouncer(Server):
     def __init__(self, behind: Postgres, **settings: object) -> None:
         super().__init__(None)
         self.behind = behind
+        self.names: list[str] = []  # databases of their own lines: those of "*" do not move
         self.settings: dict[str, object] = {
             "pool_mode": "transaction",
             "default_pool_size": 2,
@@ -49,7 +50,7 @@ class PgBouncer(Server):
             os.chown(path, self.behind.account.pw_uid, self.behind.account.pw_gid)
         return path
 
-    def _command(self) -> list[str]:
+    def _configure(self) -> Path:
         users = self._write(
             self.dir / "users.txt", f'"{self.behind.user}" "{self.behind.password}"\n'
         )
@@ -59,15 +60,29 @@ class PgBouncer(Server):
             "unix_socket_dir": "",
             "auth_type": "scram-sha-256",
             "auth_file": users,
+            "admin_users": self.behind.user,
             **self.settings,
         }
         lines = [f"{key} = {value}" for key, value in settings.items()]
-        config = self._write(
+        databases = [f"{name} = host=127.0.0.1 port={self.behind.port}" for name in (*self.names, "*")]
+        return self._write(
             self.dir / "pgbouncer.ini",
-            f"[databases]\n* = host=127.0.0.1 port={self.behind.port}\n[pgbouncer]\n"
-            + "".join(line + "\n" for line in lines),
+            "".join(line + "\n" for line in ("[databases]", *databases, "[pgbouncer]", *lines)),
         )
-        return [PROGRAM, str(config)]
+
+    def _command(self) -> list[str]:
+        return [PROGRAM, str(self._configure())]
+
+    def tell(self, command: str) -> None:
+        """Of its console: PAUSE, RESUME, RELOAD ..."""
+        with psycopg.connect(self.dsn("pgbouncer"), autocommit=True) as console:
+            console.execute(command)  # type: ignore[call-overload]
+
+    def move(self, behind: Postgres) -> None:
+        """Its databases are at another server from now on; sessions end as they come free."""
+        self.behind = behind
+        self._configure()
+        self.tell("RELOAD")
 
     def dsn(self, dbname: str) -> str:
         credentials = f"{self.behind.user}:{self.behind.password}"

@@ -166,6 +166,19 @@ def test_locked_ones_are_tried_for_ten_seconds(db: Database, run: Run) -> None:
     shop.check_stock_adds_up(db)
 
 
+def test_another_release_that_does_not_end(db: Database, run: Run) -> None:
+    """It has the release lock, as one does whose COMMIT waits for a standby that is gone. It is waited
+    for, but not for each reservation again."""
+    shop.bulk_reserve(db, 50, shop.add_products(db, 5))
+    with db.connect() as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(1920169843)")
+        began = time.monotonic()
+        done = run("--once", redis_url=NO_REDIS)
+        assert counts(done) == (0, 0, 50)
+        assert time.monotonic() - began < within(20)
+    assert counts(run("--once", redis_url=NO_REDIS)) == (50, 0, 0)
+
+
 def test_locked_ones_that_come_free(db: Database, sweeper: Start) -> None:
     product = shop.add_product(db)
     locked = shop.reserve(db, {product: 1}, ttl_s=-1)

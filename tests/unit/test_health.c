@@ -67,6 +67,16 @@ static void verdicts(void **state)
     assert_string_equal(r.reason, "stopping");
 
     r = healthy();
+    r.standby_wait_us = 30 * SECOND_US;
+    health_judge(&r, "");
+    assert_true(r.ready);
+    r.standby_wait_us += SECOND_US;
+    health_judge(&r, "");
+    assert_false(r.ready);
+    assert_string_equal(r.reason,
+                        "a release has waited at its COMMIT for a synchronous standby for 31 s");
+
+    r = healthy();
     health_judge(&r, "there is no table inventory");
     assert_false(r.ready);
     assert_non_null(strstr(r.reason, "there is no table inventory"));

@@ -1,4 +1,4 @@
-/* When the feed's link has slept through the loss of another one. */
+/* When the feed's link has slept through the loss of another one; when a pooler has moved. */
 #include "link/loop.h"
 #include "store/pg_watch.h"
 #include "unit.h"
@@ -9,12 +9,18 @@
 static struct loop *loop;
 static struct pg_outage *outage;
 static struct pg_watch *watch;
-static int slept;
+static int slept, moved;
 
 static void on_slept(void *arg)
 {
     assert_ptr_equal(arg, &slept);
     slept++;
+}
+
+static void on_moved(void *arg)
+{
+    assert_ptr_equal(arg, &slept);
+    moved++;
 }
 
 static void say(int link, bool up)
@@ -30,8 +36,8 @@ static int set_up(void **state)
     loop = loop_new();
     outage = pg_outage_new(loop, &shown);
     watch = pg_watch_new(outage, LINKS);
-    slept = 0;
-    pg_watch_on_slept(watch, on_slept, &slept);
+    slept = moved = 0;
+    pg_watch_on_loss(watch, on_slept, on_moved, &slept);
     for (int i = 0; i < LINKS; i++)
         say(i, true);
     return 0;
@@ -107,14 +113,28 @@ static void several_queues(void **state)
     pg_watch_free(other);
 }
 
+/* Each worker meets the other server by itself. */
+static void a_move_is_told_once(void **state)
+{
+    (void)state;
+    pg_watch_moved(watch, 2);
+    pg_watch_moved(watch, 2);
+    assert_int_equal(moved, 1);
+    pg_watch_moved(watch, 1);
+    assert_int_equal(moved, 2);
+    assert_int_equal(slept, 0);
+    pg_watch_moved(NULL, 2);
+}
+
 static void nobody_asks(void **state)
 {
     (void)state;
-    pg_watch_on_slept(watch, NULL, NULL);
+    pg_watch_on_loss(watch, NULL, NULL, NULL);
     say(1, false);
     say(1, true);
-    assert_int_equal(slept, 0);
-    pg_watch_on_slept(NULL, on_slept, NULL);
+    pg_watch_moved(watch, 2);
+    assert_int_equal(slept + moved, 0);
+    pg_watch_on_loss(NULL, on_slept, on_moved, NULL);
     pg_watch_link(NULL, 1, true, "");
 }
 
@@ -123,8 +143,8 @@ static void nobody_asks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(not_at_first),   TEST(once_for_all), TEST(not_when_it_was_lost_too),
-        TEST(several_queues), TEST(nobody_asks),
+        TEST(not_at_first),   TEST(once_for_all),        TEST(not_when_it_was_lost_too),
+        TEST(several_queues), TEST(a_move_is_told_once), TEST(nobody_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

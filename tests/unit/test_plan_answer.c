@@ -584,6 +584,13 @@ static void nothing_is_sent_any_more(void **state)
         assert_true(plan_fault(plan) == (rows[i].fault == RELEASE_SERVER ? &items[1] : NULL));
         assert_true(rows[i].fault != RELEASE_SERVER || strcmp(items[1].sqlstate, "53100") == 0);
     }
+    run(3, true);
+    sends(RELEASE_BULK, 0, 3, BULK_US);
+    releases("R--");
+    sends(RELEASE_CAREFUL, 1, 2, LOCK_US);
+    fails(RELEASE_BUSY, "55P03"); /* whatever it was that kept the other release so long */
+    ends("RLL");
+    assert_true(items[1].lock == LOCK_AMONG && items[2].lock == LOCK_AMONG);
     run(101, false);
     sends(RELEASE_BULK, 0, 101, BULK_US);
     plan_unsent(plan);

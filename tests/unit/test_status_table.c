@@ -17,8 +17,8 @@ static struct health_report calm(void)
     return (struct health_report){
         .ready = true,
         .degraded_reason = "",
-        .postgres = {"host=pg", "", true, true, 1500000},
-        .redis = {"redis:6379/0", "", true, false, 0},
+        .postgres = {"host=pg", "", true, true, 1500000, NULL},
+        .redis = {"redis:6379/0", "", true, false, 0, NULL},
         .sizes_known = true,
         .pending = 63,
         .inflight = 2,
@@ -150,6 +150,9 @@ static void test_servers(void **state)
     (void)state;
     struct health_report r = calm();
     expect_line(&r, "Postgres        ", "host=pg, clock +1.500 s from this host's");
+    r.postgres.host = "host=b port=5432"; /* of several */
+    expect_line(&r, "Postgres        ",
+                "host=pg, at host=b port=5432, clock +1.500 s from this host's");
     expect_line(&r, "Redis           ", "redis:6379/0");
     r.redis.up = false;
     expect_line(&r, "Redis           ", "redis:6379/0, out of reach");
