@@ -19,5 +19,5 @@ return {
     redis.call('ZCARD', pending),
     claimed,
     redis.call('HLEN', failed),
-    first[2] or false,
+    score_text(first[2]) or false,
 }
