@@ -238,7 +238,7 @@ test: $(BINARY) $(FORMER) $(UNIT_PROGRAMS) memory
 	$(PYTEST_INTEGRATION)
 	@$(MAKE) --no-print-directory fault-short
 
-# Random faults; FAULTS=n how many, SEED=n to see the same ones again, SHOP=warehouse or spree for the
+# Random faults; FAULTS=n how many, SEED=n to see the same ones again, SHOP=warehouse, spree, paying or extending for the
 # tables of one of examples/shops.
 torture: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults $(or $(FAULTS),1000) \
@@ -412,7 +412,7 @@ help:
 	@echo 'make integration   the integration tests; PYTEST_ARGS="-k name -x" selects'
 	@echo 'make fault         the fault tests: servers killed, cut off, paused, with wrong clocks'
 	@echo 'make fault-short   one fault of each kind, and 20 at random'
-	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n SHOP=warehouse or spree'
+	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n SHOP=warehouse, spree, paying or extending'
 	@echo 'make model         checks the protocol exhaustively, with spin'
 	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'
 	@echo 'make fuzz-programs, make bench-programs'

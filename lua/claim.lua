@@ -1,15 +1,16 @@
 -- Claims what is due: makes of it one batch under a lease. With lib_leases.lua.
--- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed, 5 kept, 6 attention
 -- ARGV  1 now_ms, 2 lease_ms (when the lease is to end), 3 limit (1000 at most, whatever is asked)
--- Returns {seconds, microseconds, pending, inflight, failed, next, lease, left, odd, over, ids, records}:
+-- Returns {seconds, microseconds, pending, inflight, failed, kept, attention, next, lease, left, odd, over,
+--   ids, records, keeps}:
 --   Redis's TIME; the sizes after the claim, inflight as nil when others have claimed something too;
 --   the earliest score left in pending, or nil; now, when more leases have ended;
 --   lease: when the lease ends, later than asked if another one ends then: the batch's token;
 --   left: about how many more are due, if the claim is full; else 0;
 --   odd: how many members of leases were no batch: those were removed;
 --   over: how many of ids, the first, were taken over from leases that had ended;
---   ids; records: what failed holds for each of them, or nil; empty when it holds none.
-local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+--   ids; records, keeps: what failed and kept hold for each of them, or nil; empty when they hold none.
+local pending, leases, inflight, failed, kept = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now, lease = ARGV[1], tonumber(ARGV[2])
 local limit = math.min(tonumber(ARGV[3]), 1000)
 
@@ -20,6 +21,7 @@ local room = BYTES_MAX
 -- All reads come first, so that a key of a wrong type is an error before anything has changed.
 local n_pending, n_batches = redis.call('ZCARD', pending), redis.call('ZCARD', leases)
 local n_former, n_failed = redis.call('ZCARD', inflight), redis.call('HLEN', failed)
+local n_kept, n_attention = redis.call('HLEN', kept), redis.call('ZCARD', KEYS[6])
 local time = redis.call('TIME')
 
 -- One batch whose lease has ended is taken over; what of it is beyond the limit goes to pending. So
@@ -101,9 +103,12 @@ if #batch > BYTES_MAX then
     pack()
 end
 
-local records = {}
+local records, keeps = {}, {}
 if #ids > 0 and n_failed > 0 then
     records = redis.call('HMGET', failed, unpack(ids))
+end
+if #ids > 0 and n_kept > 0 then
+    keeps = redis.call('HMGET', kept, unpack(ids))
 end
 local left = 0
 if #ids >= limit then
@@ -156,6 +161,8 @@ return {
     n_pending - #again - #due,
     n_batches + n_former - #former == 0 and #ids,
     n_failed,
+    n_kept,
+    n_attention,
     first,
     lease,
     left,
@@ -163,4 +170,5 @@ return {
     #over,
     ids,
     records,
+    keeps,
 }

@@ -1,5 +1,5 @@
 -- Repairs entries, each only while it stands as it was seen. With lib_leases.lua.
--- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed, 5 kept, 6 attention
 -- ARGV  what, id, seen, at_ms, ... for at most 1000 ids. what:
 --   add     into pending at at_ms, if it has no entry, no claim and no record
 --   move    to at_ms, if its score in pending is `seen`
@@ -7,10 +7,13 @@
 --   return  to pending at at_ms, if it is claimed until `seen`
 --   unclaim from what it is claimed in, with its record, if it is claimed until `seen`
 --   forget  its record, if that is `seen` and it is not claimed
+--   let go  its record in kept, if that is `seen` and it is not claimed
 --   retry   into pending at at_ms, if its record is `seen` and it has neither entry nor claim
+--   look    the same for its record in kept
 -- Who takes an id out of a batch leaves the others in it under the same lease.
 -- Returns 1 or 0 for each: repaired, or no longer as it was seen.
 local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local kept, attention = KEYS[5], KEYS[6]
 local n = #ARGV / 4
 if n > 1000 then
     return redis.error_reply('ERR too many ids for one script')
@@ -27,10 +30,13 @@ local scores = score_texts(redis.call('ZMSCORE', pending, unpack(ids)))
 local former = score_texts(redis.call('ZMSCORE', inflight, unpack(ids)))
 local ends = lease_ends(leases, inflight, ids)
 local records = redis.call('HMGET', failed, unpack(ids))
+local keeps = redis.call('HMGET', kept, unpack(ids))
+redis.call('ZCARD', attention)
 
 -- claims: those of version 0.1; taken: by the end of a batch's lease, the ids that leave it.
 local done = {}
 local entries, claims, forgotten, added, returned, taken = {}, {}, {}, {}, {}, {}
+local freed = {}
 local function unclaim(i, id, lease)
     if former[i] == lease then
         claims[#claims + 1] = id
@@ -40,9 +46,9 @@ local function unclaim(i, id, lease)
 end
 for i, id in ipairs(ids) do
     local what, seen, at = ARGV[4 * i - 3], ARGV[4 * i - 1], ARGV[4 * i]
-    local score, lease, record = scores[i], ends[i], records[i]
+    local score, lease, record, keep = scores[i], ends[i], records[i], keeps[i]
     local repaired = true
-    if what == 'add' and not score and not lease and not record then
+    if what == 'add' and not score and not lease and not record and not keep then
         added[#added + 1] = at
         added[#added + 1] = id
     elseif what == 'move' and score == seen and not lease then
@@ -57,9 +63,17 @@ for i, id in ipairs(ids) do
     elseif what == 'unclaim' and lease == seen then
         unclaim(i, id, lease)
         forgotten[#forgotten + 1] = id
+        if keep then
+            freed[#freed + 1] = id
+        end
     elseif what == 'forget' and record == seen and not lease then
         forgotten[#forgotten + 1] = id
+    elseif what == 'let go' and keep == seen and not lease then
+        freed[#freed + 1] = id
     elseif what == 'retry' and record == seen and not score and not lease then
+        added[#added + 1] = at
+        added[#added + 1] = id
+    elseif what == 'look' and keep == seen and not score and not lease then
         added[#added + 1] = at
         added[#added + 1] = id
     else
@@ -94,6 +108,10 @@ local nobody = '\255 nobody'
 if #entries > 0 or next(taken) then
     redis.call('ZREM', pending, nobody)
 end
+if #freed > 0 then
+    redis.call('ZREM', attention, nobody)
+    redis.call('HDEL', kept, nobody)
+end
 if #forgotten > 0 then
     redis.call('HDEL', failed, nobody)
 end
@@ -117,5 +135,9 @@ if #former_batches > 0 then
 end
 if #forgotten > 0 then
     redis.call('HDEL', failed, unpack(forgotten))
+end
+if #freed > 0 then
+    redis.call('HDEL', kept, unpack(freed))
+    redis.call('ZREM', attention, unpack(freed))
 end
 return done

@@ -1,7 +1,7 @@
 -- Sizes and times, without claiming. With lib_leases.lua.
--- KEYS  1 pending, 2 leases, 3 inflight, 4 failed
+-- KEYS  1 pending, 2 leases, 3 inflight, 4 failed, 5 kept, 6 attention
 -- ARGV  none
--- Returns {seconds, microseconds, pending, inflight, failed, next} as claim.lua does; inflight is the
+-- Returns {seconds, microseconds, pending, inflight, failed, kept, attention, next} as claim.lua does; inflight is the
 -- number of ids that are claimed, whoever has claimed them.
 local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
@@ -19,5 +19,7 @@ return {
     redis.call('ZCARD', pending),
     claimed,
     redis.call('HLEN', failed),
+    redis.call('HLEN', KEYS[5]),
+    redis.call('ZCARD', KEYS[6]),
     score_text(first[2]) or false,
 }

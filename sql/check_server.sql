@@ -3,7 +3,7 @@
 -- Answer, one row: role, database, encoding, hot standby, read-only by default, how many connections
 --   the role and the database may have (-1: no limit), for how many there is room (beside those of
 --   others; sweepers that run already are not counted), the session's time zone, its process, its
---   synchronous_commit
+--   synchronous_commit, whether the role may notify
 SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(d.datname), pg_catalog.pg_encoding_to_char(d.encoding), pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('default_transaction_read_only') = 'on',
        CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END,
@@ -20,6 +20,7 @@ SELECT pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(d.datname), 
          WHERE a.datid IS NOT NULL
            AND coalesce(a.application_name, '') NOT LIKE 'reservation-sweeper%') AS room,
        (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'TimeZone'),
-       pg_catalog.pg_backend_pid(), pg_catalog.current_setting('synchronous_commit')
+       pg_catalog.pg_backend_pid(), pg_catalog.current_setting('synchronous_commit'),
+       pg_catalog.has_function_privilege('pg_catalog.pg_notify(text, text)', 'EXECUTE')
   FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
  WHERE r.rolname = session_user AND d.datname = pg_catalog.current_database()

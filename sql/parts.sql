@@ -23,6 +23,22 @@ pg_catalog.now()
 (r.tableoid::bigint + 1 = 1 + r.tableoid::bigint AND r.tableoid::bigint + 2 = 2 + r.tableoid::bigint
                AND r.tableoid::bigint + 3 = 3 + r.tableoid::bigint)
 
+--@ asked_with_since if extends
+-- ... and what is known of those that are kept.
+(SELECT u.rs$id, pg_catalog.min(u.rs$n) AS rs$n, pg_catalog.min(u.rs$since_ms) AS rs$since_ms,
+                   pg_catalog.min(u.rs$due_ms) AS rs$due_ms
+              FROM ROWS FROM (pg_catalog.unnest($1::{id_type}[]), pg_catalog.unnest($2::bigint[]),
+                              pg_catalog.unnest($3::bigint[])) WITH ORDINALITY
+                   AS u (rs$id, rs$since_ms, rs$due_ms, rs$n) GROUP BY u.rs$id) a
+
+--@ asked_with_since
+{asked}
+
+--@ since_of_a if extends
+a.rs$since_ms, a.rs$due_ms,
+
+--@ since_of_a
+
 -- ---- What is due
 
 --@ releasable if bigint_times
@@ -35,6 +51,57 @@ pg_catalog.now()
 --@ due
 -- Of a reservation, by what was seen of it: s.rs$expires is the latest of its active rows.
 s.rs$expires OPERATOR(pg_catalog.<=) {now_at}
+
+-- ---- What is kept
+
+--@ and_keep_of_r if keeps
+, CASE WHEN {releasable} THEN {keep_while} IS TRUE ELSE false END AS rs$keep
+
+--@ and_keep_of_r
+
+--@ kept if keep_ends
+-- Of a reservation, by what was seen of it.
+(s.rs$kept AND NOT {past})
+
+--@ kept
+s.rs$kept
+
+--@ past
+-- How long it may be kept.
+{now_us} - {since_us} >= {at_most_us}
+
+--@ since_us if extends
+-- When it was first due: what is known counts while it is due when it was said to be, so that it is not
+-- that of another hold of the same id.
+CASE WHEN (({due_us}) + 999) / 1000 = s.rs$due_ms THEN least(s.rs$since_ms * 1000, {due_us}) ELSE {due_us} END
+
+--@ since_us
+{due_us}
+
+--@ due_us if bigint_times
+s.rs$expires * {us_of_unit}{plus_after}
+
+--@ due_us
+(extract(epoch FROM greatest(s.rs$expires, {epoch_at})) * 1000000)::bigint{plus_after}
+
+-- ---- Expiries
+
+--@ latest_expires if expires_nullable
+{latest_or_never}
+
+--@ latest_expires if bigint_times
+{latest_or_never}
+
+--@ latest_expires
+{latest}
+
+--@ latest_or_never
+-- NULL: one of its active rows never expires.
+CASE WHEN pg_catalog.bool_and(r.rs$row_expires IS NOT NULL) FILTER (WHERE r.rs$active) OVER same
+                THEN {latest} END
+
+--@ latest
+pg_catalog.max(r.rs$row_expires) FILTER (WHERE r.rs$active) OVER same
 
 --@ row_expires if bigint_times
 -- A number that is no time is as none: its reservation is never due.
@@ -328,6 +395,10 @@ pg_catalog.set_config('lock_timeout', $3, true),
 -- Neither counter is NULL, nor a number that is none.
 i.{free} - i.{free} + i.{held} - i.{held} = 0
 
+--@ meddled if calls
+-- It is looked at once more in any case.
+false
+
 --@ meddled if meddled
 -- It is known, and looked after.
 false
@@ -378,4 +449,10 @@ EXISTS (SELECT FROM pg_catalog.pg_index x
 {total_stock}
 
 --@ total
+NULL::bigint
+
+--@ free_of_i if free
+i.{free}
+
+--@ free_of_i
 NULL::bigint

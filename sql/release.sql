@@ -14,6 +14,12 @@
 --   active_rows  how many of its rows were active
 --   due          the latest of those is due
 --   adds_up, noted  of no interest
+--   and where reservations may be kept (keep_while):
+--   kept           it is, and was extended, if it is to be
+--   kept_since_us  when it was first due, in microseconds since the epoch
+--   kept_past      at_most has gone by since
+--   due_again      when it is due again, if it was extended
+-- After sql/keep_lock.sql then, with the parameters that are said there.
 --
 -- Names that the statement gives begin with rs$ wherever SQL of the operator's stands ({active}, {released}, {stock_set}):
 -- a name without a relation is then one of the shop's.
@@ -45,12 +51,12 @@
 --   now: as many rows were flipped as were taken, in no other table than this one, and none is still active;
 --   no row security, no triggers, no fractions, no second counter, none that is NULL. Else it fails (a
 --   division by zero), and is sent again in the explaining form, which is right for any tables.
-WITH rs$seen AS MATERIALIZED (
-    SELECT a.rs$n, r.*, {of_its_reservation}
-), {counters_locked} wanted AS MATERIALIZED (
+WITH {ours}rs$seen AS MATERIALIZED (
+    SELECT a.rs$n, {since_of_a} r.*, {of_its_reservation}
+), {counters_locked} rs$wanted AS MATERIALIZED (
     SELECT s.rs$part, s.rs$place
       FROM rs$seen s
-     WHERE s.rs$active AND {due}
+     WHERE {takeable}
        {and_counter_held}
 ), rs$picked AS MATERIALIZED (
     SELECT r.tableoid AS rs$part, r.ctid AS rs$place
@@ -62,7 +68,7 @@ WITH rs$seen AS MATERIALIZED (
     {taken}
 ), rs$flipped AS (
     {flip}
-){and_stocked}
+){and_extended}{and_stocked}
 {answer}
 
 -- ---- What was seen
@@ -74,7 +80,8 @@ r.rs$active::int AS rs$active_rows, r.rs$row_expires AS rs$expires
 
 --@ of_its_reservation
 pg_catalog.count(*) FILTER (WHERE r.rs$active) OVER same AS rs$active_rows, {latest_expires} AS rs$expires
-      FROM {asked} LEFT JOIN LATERAL ({rows_of_it}) r ON true
+           {and_kept}
+      FROM {asked_with_since} LEFT JOIN LATERAL ({rows_of_it}) r ON true
     WINDOW same AS (PARTITION BY a.rs$n)
 
 --@ rows_of_it
@@ -82,7 +89,7 @@ pg_catalog.count(*) FILTER (WHERE r.rs$active) OVER same AS rs$active_rows, {lat
 -- of a table that was never analyzed.
 SELECT r.tableoid AS rs$part, r.ctid AS rs$place, {keys_of_r} {quantity} AS rs$units,
                     {active} AS rs$active, {row_expires} AS rs$row_expires
-                    {and_told_of_r}
+                    {and_keep_of_r} {and_told_of_r}
                FROM {reservations} r
               WHERE {typed} AND r.{id} = a.rs$id AND {few}
              OFFSET 0
@@ -92,22 +99,117 @@ SELECT r.tableoid AS rs$part, r.ctid AS rs$place, {keys_of_r} {quantity} AS rs$u
 
 --@ and_told_of_r
 
---@ latest_expires if expires_nullable
-{latest_or_never}
+-- ---- What is kept (keep_while): judged by this statement, of rows that the one before has locked
 
---@ latest_expires if bigint_times
-{latest_or_never}
+--@ ours if keeps
+-- What sql/keep_lock.sql has locked.
+rs$ours AS MATERIALIZED (
+    SELECT t.rs$part::pg_catalog.oid AS rs$part, t.rs$place::pg_catalog.tid AS rs$place
+      FROM (SELECT pg_catalog.current_setting('reservation_sweeper.locked')::pg_catalog.json AS rs$locked
+            OFFSET 0) o
+     CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.json_array_elements_text(o.rs$locked -> 'parts'),
+        pg_catalog.json_array_elements_text(o.rs$locked -> 'places')) AS t (rs$part, rs$place)
+),
 
---@ latest_expires
-{latest}
+--@ ours
 
---@ latest_or_never
--- NULL: one of its active rows never expires.
-CASE WHEN pg_catalog.bool_and(r.rs$row_expires IS NOT NULL) FILTER (WHERE r.rs$active) OVER same
-                THEN {latest} END
+--@ and_kept if keeps
+, coalesce(pg_catalog.bool_or(r.rs$keep) OVER same, false) AS rs$kept
 
---@ latest
-pg_catalog.max(r.rs$row_expires) FILTER (WHERE r.rs$active) OVER same
+--@ and_kept
+
+--@ takeable if keeps
+s.rs$active AND {due} AND NOT {kept} {and_ours}
+
+--@ takeable
+s.rs$active AND {due}
+
+--@ and_ours if keeps
+AND ((s.rs$part, s.rs$place) IN (SELECT o.rs$part, o.rs$place FROM rs$ours o)) IS TRUE
+
+--@ and_ours
+
+--@ and_extended if extends
+, rs$within_reach AS MATERIALIZED (
+    SELECT r.tableoid AS rs$part, r.ctid AS rs$place
+      FROM {reservations} r
+     WHERE r.ctid = ANY (ARRAY(SELECT s.rs$place FROM rs$seen s WHERE {extendable}))
+       AND ((r.tableoid, r.ctid) IN (SELECT s.rs$part, s.rs$place FROM rs$seen s WHERE {extendable})) IS TRUE
+       AND {releasable}
+       FOR NO KEY UPDATE OF r SKIP LOCKED
+), rs$extending AS MATERIALIZED (
+    -- All of a reservation, or none. To whole milliseconds: Redis's, and a column's.
+    SELECT s.rs$n, s.rs$part, s.rs$place,
+           least({now_us} + {extend_us}, {since_us} + {at_most_us}) / 1000 * 1000 AS rs$to_us
+      FROM (SELECT s.*, pg_catalog.count(*) OVER (PARTITION BY s.rs$n) AS rs$locked_rows
+              FROM rs$seen s
+             WHERE ((s.rs$part, s.rs$place) IN (SELECT w.rs$part, w.rs$place FROM rs$within_reach w)) IS TRUE) s
+     WHERE s.rs$locked_rows = s.rs$active_rows
+), rs$extended AS (
+    UPDATE {reservations} r
+       SET {expires_at} = {extended_at}
+      FROM rs$extending x
+     WHERE r.tableoid = x.rs$part AND r.ctid = x.rs$place
+    RETURNING x.rs$n, x.rs$part, x.rs$place, {due_us_of_r} AS rs$due_us
+)
+
+--@ and_extended
+
+--@ extendable
+s.rs$active AND {due} AND {kept} AND NOT {past}
+
+--@ extended_at if bigint_times
+x.rs$to_us / {us_of_unit}
+
+--@ extended_at if expires_zoned
+{epoch_at} + x.rs$to_us * interval '1 microsecond'
+
+--@ extended_at if zone_bends
+({epoch_at} + x.rs$to_us * interval '1 microsecond') AT TIME ZONE {zone}
+
+--@ extended_at
+{epoch_at} + x.rs$to_us * interval '1 microsecond'
+
+--@ due_us_of_r if bigint_times
+r.{expires_at} * {us_of_unit}
+
+--@ due_us_of_r
+(extract(epoch FROM {row_at}) * 1000000)::bigint
+
+--@ extended_of_s if extends
+((s.rs$part, s.rs$place) IN (SELECT x.rs$part, x.rs$place FROM rs$extending x)) IS TRUE AS rs$extending,
+               ((s.rs$part, s.rs$place) IN (SELECT e.rs$part, e.rs$place FROM rs$extended e)) IS TRUE AS rs$extended,
+
+--@ extended_of_s
+
+--@ or_not_extended if extends
+WHEN s.rs$extending AND NOT s.rs$extended
+            THEN pg_catalog.concat(
+                     '<sweeper row>queue ', {queue_text}, ': the row was not extended by `keep.extend`: a'
+                     ' trigger, a rule or row security of table ', {reservations_text},
+                     ' stands in the way</sweeper>')::integer
+
+--@ or_not_extended
+
+--@ and_kept_told if keeps
+,
+       {kept_told} AS kept, {since_us} AS kept_since_us, {past} AS kept_past, {due_again} AS due_again
+
+--@ and_kept_told
+
+--@ kept_told if extends
+-- One of which somebody has locked a row was not extended: it is locked, and tried again soon.
+{kept} AND ({past} OR s.rs$extended)
+
+--@ kept_told
+{kept}
+
+--@ due_again if extends
+(SELECT pg_catalog.max(e.rs$due_us) FROM rs$extended e WHERE e.rs$n = s.rs$n)
+
+--@ due_again
+NULL::bigint
 
 -- ---- Locks
 
@@ -115,7 +217,7 @@ pg_catalog.max(r.rs$row_expires) FILTER (WHERE r.rs$active) OVER same
 -- One look-up for each key, in their order; with several columns there is no = ANY.
 rs$held AS MATERIALIZED (
     SELECT h.*
-      FROM (SELECT DISTINCT {s_k} FROM rs$seen s WHERE s.rs$active AND {due} ORDER BY {k}) w
+      FROM (SELECT DISTINCT {s_k} FROM rs$seen s WHERE {takeable} ORDER BY {k}) w
      CROSS JOIN LATERAL (
         SELECT {counter_keys}{counters_before}
           FROM {inventory} i
@@ -128,7 +230,7 @@ rs$held AS MATERIALIZED (
     SELECT {counter_keys}{counters_before}
       FROM {inventory} i
      WHERE {counter_key} = ANY (ARRAY(SELECT {s_k} FROM rs$seen s
-                                              WHERE s.rs$active AND {due}))
+                                              WHERE {takeable}))
      ORDER BY {counter_key}
        FOR NO KEY UPDATE OF i {skip_locked}
 ),
@@ -177,12 +279,12 @@ NO KEY UPDATE
 -- ---- All rows of a reservation, or none
 
 --@ rows_wanted if lean
-{rows_at_one} (ARRAY(SELECT w.rs$place FROM wanted w))
+{rows_at_one} (ARRAY(SELECT w.rs$place FROM rs$wanted w))
 
 --@ rows_wanted
 -- In partitions and children places repeat.
-r.ctid = ANY (ARRAY(SELECT w.rs$place FROM wanted w))
-       AND ((r.tableoid, r.ctid) IN (SELECT w.rs$part, w.rs$place FROM wanted w)) IS TRUE
+r.ctid = ANY (ARRAY(SELECT w.rs$place FROM rs$wanted w))
+       AND ((r.tableoid, r.ctid) IN (SELECT w.rs$part, w.rs$place FROM rs$wanted w)) IS TRUE
 
 --@ rows_at_one
 -- Nothing of a table that has become a child of this one since the catalog was read.
@@ -205,6 +307,11 @@ SELECT s.rs$n, s.rs$part, s.rs$place, {keys_of_s} s.rs$units
 {s_k},
 
 --@ keys_of_s
+
+--@ flip if calls
+-- Nothing is changed here: a function of the shop's gets what was taken (sql/call.sql).
+SELECT t.rs$n, t.rs$part, t.rs$place, t.rs$units, false AS rs$still_active
+      FROM rs$taken t
 
 --@ flip if lean
 UPDATE {reservations} r
@@ -335,10 +442,10 @@ SELECT s.rs$n AS n, {latest_due} AS due_at,
             WHEN {meddled}
             THEN pg_catalog.concat('<sweeper tables>the triggers of the tables have changed</sweeper>',
                                    s.rs$n - s.rs$n)::integer
-            {or_hidden}
+            {or_hidden} {or_not_extended}
              END AS adds_up,
-       {noted} AS noted
-  FROM (SELECT s.*, {counters_of_s}
+       {noted} AS noted{and_kept_told}
+  FROM (SELECT s.*, {counters_of_s} {extended_of_s}
                ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM rs$flipped f)) IS TRUE AS rs$flipped,
                ((s.rs$part, s.rs$place) IN (SELECT f.rs$part, f.rs$place FROM rs$flipped f
                                              WHERE f.rs$still_active)) IS TRUE AS rs$still_active
@@ -346,7 +453,7 @@ SELECT s.rs$n AS n, {latest_due} AS due_at,
         OFFSET 0) s
 
 --@ unheld if counters
-CASE WHEN s.rs$active AND s.rs$held IS NOT TRUE
+CASE WHEN s.rs$active {and_ours} AND s.rs$held IS NOT TRUE
             THEN coalesce({s_key_text}, '') END
 
 --@ unheld
@@ -390,7 +497,7 @@ WHEN s.rs$flipped AND s.rs$held AND s.rs$adds_up IS NOT TRUE
 
 --@ or_hidden if counters waiting counters_hidden
 -- A counter that can be seen, and was not to be had by waiting, is kept from us by row security.
-WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
+WHEN {takeable} AND s.rs$held IS NOT TRUE
  AND ({s_k}) IN (SELECT {counter_keys} FROM {inventory} i)
  THEN pg_catalog.concat('<sweeper counter>the counter of product ', {s_key_text},
  ' can be seen and not changed: row security of table ', {inventory_text},
@@ -399,6 +506,13 @@ WHEN s.rs$active AND {due} AND s.rs$held IS NOT TRUE
 --@ or_hidden
 
 -- ---- What is told to the statements that follow in the transaction
+
+--@ noted if calls
+-- For sql/call.sql, and what sql/release_check.sql is told where that gives nothing back.
+(SELECT pg_catalog.length(pg_catalog.set_config('reservation_sweeper.taken',
+ coalesce(pg_catalog.jsonb_agg(DISTINCT t.rs$n), '[]')::pg_catalog.text, true)) FROM rs$taken t)
+ + pg_catalog.length(pg_catalog.set_config('reservation_sweeper.released', pg_catalog.jsonb_build_object(
+ 'rows', '[]'::pg_catalog.jsonb, 'counters', '[]'::pg_catalog.jsonb)::pg_catalog.text, true))
 
 --@ noted if also
 {changes_noted} + {holds_noted}

@@ -31,6 +31,9 @@ SELECT ('<sweeper ' || w.what || '</sweeper>')::integer
 --@ active_again if deletes
 ': a row of the id is active after it was deleted: ' || {by_whom} || ' has put it there'
 
+--@ active_again if calls
+': a row of an id that the function of `call` gave back is still active'
+
 --@ active_again
 ': the row is still active after `released`: ' || {by_whom} || ' has made it so'
 

@@ -1,16 +1,15 @@
--- Holds one product's counters, so that no checkout moves them until the transaction ends: where
--- sql/stock.sql compares them.
+-- Holds the counter of one key, so that no checkout moves it until the transaction ends: where sql/stock.sql
+-- compares counters.
 --
--- $1  the product
--- Answer: available, reserved, total (NULL: no such column); no row when the product is gone
+-- $1 ...  the key, a parameter for each of its columns
+-- Answer: what is free, held and in total (NULL: no such column); no row when the counter is gone
 {lock}
 
---@ lock if counters !composite free held
-SELECT c.rs$available, c.rs$reserved, c.rs$total
-  FROM (SELECT {counter_keys}, i.{free} AS rs$available,
-               i.{held} AS rs$reserved, {total} AS rs$total
+--@ lock if counters held
+SELECT c.rs$free, c.rs$held, c.rs$total
+  FROM (SELECT {counter_keys}, {free_of_i} AS rs$free, i.{held} AS rs$held, {total} AS rs$total
           FROM {inventory} i) c
- WHERE c.rs$k1 = $1
+ WHERE ({c_k}) = ({params})
    FOR NO KEY UPDATE
 
 --@ lock

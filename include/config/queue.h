@@ -11,9 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define QUEUES_MAX 256 /* of a file */
 #define QUEUE_NAME_MAX 40
 #define QUEUE_KEYS_MAX 8
-#define QUEUE_LIST_MAX 32 /* of carry, of also */
+#define QUEUE_LIST_MAX 32 /* of carry, of also, of verify */
+
+#define QUEUE_SHARERS_MAX 16
+
+struct queue;
 
 struct queue_text {
     char *text;
@@ -42,7 +47,30 @@ struct queue_stock {
     struct queue_text free, held, total;   /* columns, each optional */
     struct queue_text set;                 /* SQL assignments, optional */
     struct queue_text counted;             /* SQL condition; NULL: as active */
-    bool shared; /* another queue of the file, whether served or not, has its counters there too */
+    /* Other queues of the file, served or not, whose holds the same column counts, as far as names
+     * tell; they live as long as this one. */
+    const struct queue *sharers[QUEUE_SHARERS_MAX];
+    int nsharers;
+    bool too_many; /* there are more */
+    bool crossed;  /* there is one that finds the counters by other columns */
+};
+
+/* What each transaction that touches the queue's tables sets of its own: names and values in turn.
+ */
+#define QUEUE_SETTINGS_MAX 16
+struct queue_settings {
+    char *all[2 * QUEUE_SETTINGS_MAX];
+    int n; /* pairs */
+    int line;
+};
+
+/* What keeps a due reservation from being released. */
+struct queue_keep {
+    struct queue_text condition; /* keep_while, SQL; NULL: nothing does, and the rest is not used */
+    int64_t look_again_us;
+    int64_t extend_us;  /* its rows get an expiry so far from now; 0: they stay as they are */
+    int64_t at_most_us; /* from when it was due */
+    bool ends;          /* then: release; else it stays */
 };
 
 struct queue {
@@ -56,14 +84,20 @@ struct queue {
     struct queue_text time_zone;          /* of a column without a zone */
     int64_t after_us;                     /* what a row is due after its expires_at */
     struct queue_text active;             /* SQL condition */
-    struct queue_text released;           /* SQL assignments; NULL: rows are deleted (deletes) */
+    struct queue_text released; /* SQL assignments; NULL: rows are deleted (deletes), or call */
     bool deletes;
     struct queue_stock stock;
     struct queue_text carry[QUEUE_LIST_MAX]; /* columns */
     int ncarry;
     struct queue_text also[QUEUE_LIST_MAX]; /* SQL statements */
     int nalso;
+    struct queue_text verify[QUEUE_LIST_MAX]; /* SQL queries */
+    int nverify;
+    struct queue_keep keep;
     struct queue_text database; /* NAME of NAME_DATABASE_URL; NULL: DATABASE_URL */
+    struct queue_table call;    /* a function that makes the release; name NULL: there is none */
+    struct queue_settings settings;
+    struct queue_text notify; /* a channel; NULL: nobody is told */
 };
 
 #endif

@@ -26,7 +26,7 @@ int config_reload(struct config *fresh, const struct config *config, char *error
 void config_reload_clear(struct config *fresh);
 
 /* Whether two queues, whose settings these are, are the same but for the lines where they stand:
- * by what their file says of the others, too, where that counts for them (stock.shared). */
+ * by what their file says of the others, too, where that counts for them (stock.sharers). */
 bool config_queue_same(const struct config *a, const struct config *b);
 
 /* What a sentence about a line of the file begins with: "shop.yaml:12: ". "" for what is built in

@@ -48,8 +48,11 @@ struct health_report {
     struct health_server postgres, redis;
 
     int64_t pending, inflight, failed;
-    size_t locked;          /* locked by others */
-    int64_t locked_us;      /* for how long the oldest of these has been; 0: none, or not known */
+    bool kept_known;
+    int64_t kept,
+        attention;     /* kept by keep_while; of these, for as long as they may be, or longer */
+    size_t locked;     /* locked by others */
+    int64_t locked_us; /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
     const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
@@ -72,7 +75,8 @@ int64_t health_overdue_us(const struct health_report *r);
 void health_judge(struct health_report *r, const char *unusable);
 
 /* What n queues, one at least, come to: ready when each is, else for the reasons of those that are
- * not; the oldest overdue of all; the sums of what is failed and locked, where all are known. */
+ * not; the oldest overdue of all; the sums of what is failed, kept and locked, where all are known.
+ */
 void health_sum(const struct health_report *reports, int n, struct health_report *sum);
 
 /* The bodies of /status and /readyz, of n queues: JSON, one line, malloc'd; NULL: out of memory. */

@@ -24,7 +24,12 @@ struct pg_source {
     /* Rises when that names another server: each link leaves the former one when it is used next.
      * NULL: it never does. Must outlive the link. */
     const unsigned *moves;
+    /* What is set locally, as the first in each transaction: names and values in turn, so many
+     * pairs, PG_SOURCE_SETTINGS_MAX at most. They must outlive the link. */
+    const char *const *settings;
+    int nsettings;
 };
+#define PG_SOURCE_SETTINGS_MAX 16
 #define PG_MESSAGE_SIZE 1024                  /* of a message that this link gives, with its end */
 #define PG_REASON_SIZE (PG_MESSAGE_SIZE + 64) /* ... and a few words before it */
 
@@ -74,7 +79,8 @@ struct pg_answer {
     const struct pg_result *const *results;
     char sqlstate[6]; /* PG_REFUSED; "" otherwise */
     bool inside;      /* PG_REFUSED: met in a function, a trigger's for one */
-    int refused; /* PG_REFUSED: the place of the query that was, from 0; nqueries: the COMMIT */
+    int refused;      /* PG_REFUSED: the place of the query that was, from 0; nqueries: the COMMIT;
+                         negative: the source's settings */
     const char *message;          /* PG_REFUSED, PG_UNKNOWN: one line; primary message only */
     const char *table;            /* PG_REFUSED: table of a constraint, or "" */
     int64_t sent_us, received_us; /* monotonic: first byte sent, last answer read */
@@ -87,6 +93,7 @@ struct pg_answer {
 #define PG_SETTINGS_1(a) "SELECT " a
 #define PG_SETTINGS_2(a, b) "SELECT " a ", " b
 #define PG_SETTINGS_3(a, b, c) PG_SETTINGS_2(a, b) ", " c
+#define PG_SETTINGS_4(a, b, c, d) PG_SETTINGS_3(a, b, c) ", " d
 #define PG_SETTINGS_5(a, b, c, d, e) PG_SETTINGS_3(a, b, c) ", " d ", " e
 
 struct pg_query {

@@ -1,9 +1,10 @@
 /* The queue of what is due, in Redis: the Lua scripts as functions.
  *
- * Keys ({prefix} is one hash tag): {prefix}:pending, :leases, :inflight, :failed
- * (docs/INTEGRATION.md), :feeder. Times are Postgres's, in milliseconds since the epoch. Redis's
- * own clock decides nothing: the caller says what time it is, so that a step of Redis's clock has
- * no effect. A script handles at most 1,000 ids; more are sent as several scripts, pipelined.
+ * Keys ({prefix} is one hash tag): {prefix}:pending, :leases, :inflight, :failed, :kept
+ * (docs/INTEGRATION.md), :attention (those of :kept beyond at_most, by when they were due),
+ * :feeder. Times are Postgres's, in milliseconds since the epoch. Redis's own clock decides
+ * nothing: the caller says what time it is, so that a step of Redis's clock has no effect. A script
+ * handles at most 1,000 ids; more are sent as several scripts, pipelined.
  *
  * A claim's script makes one batch of what it claims: a member of :leases, whose score is the end
  * of its lease. No two have the same end, so a batch is ours while there is one with the lease_ms
@@ -20,9 +21,12 @@ struct due_queue;
 struct due_texts; /* the strings of a claim */
 
 #define DUE_QUEUE_SCRIPT_MAX 1000 /* ids in one script */
-#define DUE_QUEUE_CLAIM_MAX 5000  /* ids in one claim */
+/* ... where it is told four words of each: ElastiCache Serverless allows 3,999 in a request. */
+#define DUE_QUEUE_FOURS_MAX 900
+#define DUE_QUEUE_CLAIM_MAX 5000 /* ids in one claim */
 #define DUE_QUEUE_LEASES_MAX (DUE_QUEUE_CLAIM_MAX / DUE_QUEUE_SCRIPT_MAX)
 #define DUE_QUEUE_FAILED_MAX 10000 /* records in :failed; Postgres has the rest */
+#define DUE_QUEUE_KEPT_MAX 100000  /* records in :kept; the rest is looked at again without one */
 
 /* Each callback fires once, never from inside the call that it is given to. error is NULL, or one
  * sentence that ends with the call: then there is nothing else. */
@@ -36,11 +40,14 @@ struct due_claim {
     bool taken_over;    /* from a lease that had ended */
     const char *failed; /* the JSON of :failed, or NULL */
     size_t failed_len;
+    const char *kept; /* that of :kept, or NULL */
+    size_t kept_len;
 };
 
 /* Sizes and times that every claim brings along. */
 struct due_sizes {
     int64_t pending, failed; /* after the claim */
+    int64_t kept, attention; /* of :kept; of these, beyond at_most */
     int64_t inflight;        /* ids that anybody has claimed; DUE_NOT_COUNTED: there are others of
                                 which a claim only knows that */
     int64_t next_ms;         /* the earliest score left in :pending, INT64_MAX when none */
@@ -108,23 +115,26 @@ int due_queue_claim(struct due_queue *q, int64_t now_ms, int64_t lease_ms, int l
 void due_texts_free(struct due_texts *texts);
 
 enum due_verdict {
-    DUE_FORGET,   /* its :failed record goes; an entry that appeared in :pending meanwhile stays */
-    DUE_PUT_BACK, /* into :pending at at_ms, or what stands there if earlier; a :failed record stays
+    DUE_FORGET,   /* its records go; an entry that appeared in :pending meanwhile stays */
+    DUE_PUT_BACK, /* into :pending at at_ms, or what stands there if earlier; its records stay
                    */
-    DUE_HEALED_PUT_BACK, /* the same, and its :failed record is removed (it was extended) */
+    DUE_HEALED_PUT_BACK, /* the same, and its records are removed (it was extended) */
     DUE_FAILED,   /* into :pending at at_ms with `record` in :failed; past DUE_QUEUE_FAILED_MAX
                      records a new one is not kept: the id is forgotten, and the scan finds it
                      again */
     DUE_DEFERRED, /* the same; a DUE_FAILED one has a tenth more room */
+    DUE_KEPT,     /* into :pending at at_ms with `record` in :kept, if there is room; its :failed
+                     record is removed */
 };
 
 struct due_settlement {
     const char *id;
     size_t id_len;
     enum due_verdict verdict;
-    bool recorded;      /* FORGET: the claim brought a :failed record */
+    bool recorded;      /* FORGET: the claim brought a record */
     int64_t at_ms;      /* all but FORGET */
-    const char *record; /* FAILED, DEFERRED: JSON */
+    const char *record; /* FAILED, DEFERRED, KEPT: JSON */
+    int64_t since_ms;   /* KEPT, when it wants attention: since when it is kept; else 0 */
 };
 
 typedef void due_settled_cb(void *arg, size_t n, size_t lost, const char *error);
@@ -155,11 +165,16 @@ int due_queue_schedule(struct due_queue *q, const struct due_entry *entries, siz
                        int64_t script_until_ms, due_count_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
-/* Removes ids that are not active any more from :pending, :inflight and :failed: for releases made
- * without a claim (--once, direct mode). Batches with them are left to their leases. at_ms is not
- * used. cb: n = entries that were removed from :pending and :inflight. */
+/* Removes ids that are not active any more from :pending, :inflight, :failed and :kept: for
+ * releases made without a claim (--once, direct mode). Batches with them are left to their leases.
+ * at_ms is not used. cb: n = entries that were removed from :pending and :inflight. */
 int due_queue_drop(struct due_queue *q, const struct due_entry *entries, size_t n, due_count_cb *cb,
                    void *arg) __attribute__((warn_unused_result));
+
+/* Records what is kept, without a claim (--once, direct mode): verdict is not used. n: 0 to any;
+ * the strings must live until cb. cb: n = entries that are new or became earlier. */
+int due_queue_keep(struct due_queue *q, const struct due_settlement *items, size_t n,
+                   due_count_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* Sizes without claiming; all are counted. */
 int due_queue_sizes(struct due_queue *q, due_sizes_cb *cb, void *arg)

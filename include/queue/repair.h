@@ -19,8 +19,8 @@ typedef void due_indexes_cb(void *arg, const size_t *indexes, size_t n, const ch
 int due_queue_scores(struct due_queue *q, const struct due_entry *entries, size_t n,
                      due_scores_cb *cb, void *arg) __attribute__((warn_unused_result));
 
-/* Which entries are in none of :pending, :inflight and :failed: their indexes, rising. at_ms is not
- * used. */
+/* Which entries are in none of :pending, :inflight, :failed and :kept: their indexes, rising. at_ms
+ * is not used. */
 int due_queue_absent(struct due_queue *q, const struct due_entry *entries, size_t n,
                      due_indexes_cb *cb, void *arg) __attribute__((warn_unused_result));
 
@@ -37,6 +37,7 @@ struct due_text {
 struct due_state {
     struct due_text pending, inflight; /* scores */
     struct due_text record;            /* in :failed */
+    struct due_text kept;              /* the record in :kept */
 };
 
 typedef void due_states_cb(void *arg, const struct due_state *states, size_t n, const char *error);
@@ -55,10 +56,7 @@ struct due_repair {
 
 typedef void due_repaired_cb(void *arg, const bool *repaired, size_t n, const char *error);
 
-/* Each takes four arguments, and one service (ElastiCache Serverless) allows 3,999 in a request. */
-#define DUE_REPAIRS_MAX 900
-
-/* n: up to DUE_REPAIRS_MAX. repaired[i]: it stood as it was seen. */
+/* n: up to DUE_QUEUE_FOURS_MAX. repaired[i]: it stood as it was seen. */
 int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
                      due_repaired_cb *cb, void *arg) __attribute__((warn_unused_result));
 
@@ -90,6 +88,11 @@ int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor
  * lease, and what is `odd`, which is removed if that is asked for. */
 int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_odd,
                           due_walked_cb *cb, void *arg) __attribute__((warn_unused_result));
+
+/* The same through :kept, about 500 a step: what has neither an entry nor a claim is entered in
+ * :pending at now_ms. Nothing is found. */
+int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, due_walked_cb *cb,
+                       void *arg) __attribute__((warn_unused_result));
 
 typedef void due_mark_cb(void *arg, bool gone, const char *error);
 

@@ -31,6 +31,7 @@ enum finding {
     FINDING_RECORD_STALE,
     FINDING_RECORD_UNSCHEDULED,
     FINDING_STOCK,
+    FINDING_VERIFY,
     FINDINGS
 };
 
@@ -47,6 +48,7 @@ enum reconcile_count {
     COUNT_STOCK_CHECKED,
     COUNT_STOCK_DRIFTED,
     COUNT_STOCK_REPAIRED,
+    COUNT_VERIFY,
     COUNT_REMAINING,
     COUNTS
 };
@@ -77,6 +79,6 @@ struct reconcile_counter {
 /* By enum reconcile_count, in the order of the closing record and of /metrics. */
 extern const struct reconcile_counter reconcile_counters[COUNTS];
 
-#define RECONCILE_LINES 10 /* of the closing table */
+#define RECONCILE_LINES 11 /* of the closing table */
 
 #endif

@@ -22,9 +22,11 @@ struct parts;
 struct reconcile_options {
     bool dry_run;
     bool repair_stock;
-    int64_t max_repairs; /* more drifted counters than this are reported, not repaired */
-    FILE *report;        /* one JSON line for each finding; not closed; NULL: none */
-    FILE *terminal;      /* a progress display and a closing table; NULL: none */
+    int64_t max_repairs;         /* more drifted counters than this are reported, not repaired */
+    const char *stock_elsewhere; /* a queue with which the counters have just been compared, all
+                                    that share them added up (queue_compared_alike); NULL: none */
+    FILE *report;                /* one JSON line for each finding; not closed; NULL: none */
+    FILE *terminal;              /* a progress display and a closing table; NULL: none */
 };
 
 /* In a dry run the figures say what would have been done. */
@@ -33,8 +35,10 @@ struct reconcile_result {
     const char *error;           /* one sentence, "" when ok; ends with the callback */
     bool taken;                  /* !ok: another reconciliation is running, which `error` names */
     int64_t counts[COUNTS];      /* by enum reconcile_count */
-    const char *stock_unchecked; /* why counters were not compared, so that their figures are none;
-                                    static storage; NULL: they were, or there are none */
+    const char *stock_unchecked; /* why counters were not compared; static storage; NULL: they were,
+                                    or there are none, or: */
+    const char *stock_elsewhere; /* the queue with which these counters were compared; NULL */
+    bool stock_uncounted;        /* one of these, so that their figures are none */
     bool dry_run;
     int64_t finished_us; /* the host's wall clock */
     int64_t duration_ms;

@@ -17,7 +17,8 @@ enum commit_wait {
     COMMIT_AS_SERVER, /* the setting is `on`, which leaves the server's own alone */
     COMMIT_UNASKED,   /* likewise, since it is not known yet whose session it is */
     COMMIT_POOLED,    /* likewise, since a pooler is in between */
-    COMMIT_MEDDLED,   /* likewise, since triggers or rules of the shop's take part */
+    COMMIT_MEDDLED,   /* likewise, since triggers or rules of the shop's take part, or others are
+                         told of it */
     COMMIT_NO_WAIT,
 };
 

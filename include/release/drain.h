@@ -31,6 +31,8 @@ struct drain_options {
      * of them can release. One that loses its connection ends nothing: the others go on, and the
      * drain ends with an error when they are done. Must outlive the drain. NULL: none. */
     struct engine *lent;
+    bool spares_kept; /* what was kept a moment ago is left alone until it is to be looked at again
+                       */
     /* NULL, or called for each reservation that has been decided. last: nothing is tried again
      * after this pass. */
     void (*on_item)(void *arg, const struct item *item, bool last);
@@ -46,6 +48,7 @@ struct drain_result {
     /* As the last pass met them, so that each counts once. */
     uint64_t refused;  /* by Postgres, in this pass or an earlier one: its time has not come */
     uint64_t deferred; /* not tried, since Postgres refuses their product */
+    uint64_t kept;     /* by their queue's keep_while */
     uint64_t locked;   /* by others when they were tried */
 };
 

@@ -11,10 +11,12 @@
 #include "release/commit_wait.h"
 #include "release/stats.h"
 
+struct announcer;
 struct breakers;
 struct blockers;
 struct config;
 struct first_run;
+struct keeps;
 struct locked;
 struct loop;
 struct pg_watch;
@@ -37,7 +39,9 @@ struct parts {
     struct breakers *breakers;
     struct refusal_log *refusal_log; /* what is said of single reservations */
     struct locked *locked;
+    struct keeps *keeps;
     struct blockers *blockers;
+    struct announcer *announcer;     /* NULL: the queue has no `notify` */
     struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */
     struct batch_list batches;       /* those that are running */
     struct server_clock pg_clock;    /* decides */

@@ -20,6 +20,7 @@ enum outcome {
     OUTCOME_MISSING,  /* no such row */
     OUTCOME_INVALID,  /* cannot be an id of this table */
     OUTCOME_NOT_DUE,  /* active, its latest expires_at lies ahead */
+    OUTCOME_KEPT,     /* due, and kept by its queue's keep_while: kept */
     OUTCOME_LOCKED,   /* a row or counter is held by somebody else */
     OUTCOME_FAILED,   /* Postgres refuses this one: sqlstate, error */
     OUTCOME_UNTRIED,  /* failed before, and there was no time to try it again */
@@ -36,6 +37,14 @@ enum lock {
     LOCK_AMONG,  /* that of some together did, and whose it was is not known yet */
 };
 
+/* Since when a reservation is kept. Times are Postgres's, in milliseconds since the epoch; 0: not
+ * known. Before a release: what a record says (kept_record.h), or what this process knows. */
+struct kept {
+    int64_t since_ms; /* when it was first due */
+    int64_t due_ms;   /* when it is due as it was left: extended, or as it was */
+    bool attention;   /* it has been kept for as long as it may be */
+};
+
 /* A reservation on its way through a batch. Owned by whoever owns the batch's items. */
 struct item {
     const char *id; /* id_len bytes and a terminator; may be any bytes */
@@ -50,18 +59,19 @@ struct item {
     uint32_t uncounted;      /* RELEASED: rows whose product has no counter */
     enum outcome outcome;
     enum lock lock;     /* LOCKED */
-    bool recorded;      /* claimed with a record in :failed */
+    bool recorded;      /* claimed with a record in :failed or :kept */
     bool from_postgres; /* read from the table: an id, however long */
     char sqlstate[6];   /* FAILED, DEFERRED */
-    int64_t expires_us; /* RELEASED, NOT_DUE, LOCKED: latest expires_at; INT64_MAX: never; else what
-                           was known before: 0, nothing */
+    struct kept kept;   /* KEPT; else what is known of it */
+    int64_t expires_us; /* RELEASED, NOT_DUE, KEPT, LOCKED: latest expires_at; INT64_MAX: never;
+                           else what was known before: 0, nothing */
     int64_t due_us;     /* LOCKED: when it was due, by what is known (locked.h); 0: nothing */
     struct units units; /* RELEASED; of a backlog's release the first one has those of all */
     char *counter;      /* owned, or NULL; LOCKED: the product whose counter was held; RELEASED: one
                            that has none */
     char *error;        /* FAILED, DEFERRED: owned */
     int64_t wait_us;    /* DEFERRED: how long */
-    char *record;       /* FAILED, DEFERRED: owned; what goes into :failed */
+    char *record;       /* FAILED, DEFERRED, KEPT: owned; what goes into :failed, or :kept */
     char *products;     /* owned; an argz vector (argz.h), empty until somebody asks (products.h) */
     size_t products_len;
 };
@@ -116,9 +126,13 @@ struct pg_answer;
 void release_judge(struct release_result *result, const struct pg_answer *answer,
                    char sentence[RELEASE_SENTENCE]);
 
-/* Where the statements of `also` begin in a release's transaction, each behind a query that says
- * what time it has. */
-#define RELEASE_ALSO_PLACE 2
+/* Where the release stands among the queries of its transaction, from 0: behind the settings, and
+ * behind what locks the rows where they may be kept. The statements of `also` follow, each behind a
+ * query that says what time it has. */
+int release_place(const struct queue *queue);
+
+/* ... and the call of a function, in their place. */
+int release_call_place(const struct queue *queue);
 
 /* Afterwards: if it was one of the queue's statements of `also` that was refused, which begin at
  * place `first`, the sentence says which, and where that stands. When they ran out of their time

@@ -14,9 +14,9 @@
 
 struct server_clock;
 
-/* Settings, a release, each statement of `also` with the time that it has, and what comes after; a
- * rehearsal has five more. */
-#define ASK_QUERIES_MAX (10 + 2 * QUEUE_LIST_MAX)
+/* Settings, locks, a release, each statement of `also` with the time that it has, and what comes
+ * after; a rehearsal has five more. */
+#define ASK_QUERIES_MAX (11 + 2 * QUEUE_LIST_MAX)
 
 /* The sqlstate of an answer (PG_REFUSED) to a transaction whose statements were out of date: there
  * are new ones, so it is to be made anew. No server has such a code. */

@@ -83,6 +83,8 @@ char *mapping_table(const struct queue_table *table, struct pg_link *link);
 #define MAPPING_LEAN 1U      /* lean: a release that does not say what went wrong */
 #define MAPPING_WAITING 2U   /* waiting: for counters that somebody else has locked */
 #define MAPPING_NEXT_PAGE 4U /* next_page: not the first one */
+#define MAPPING_RELEASE 8U   /* a release: of counters it knows nothing where a function makes it */
+#define MAPPING_ONE_KEY 16U  /* one_key: of a single counter, not of a page */
 
 /* Makes a statement from one of the texts of sql/. form: some of the above, or 0. malloc'd; NULL
  * when the link is down or memory ran out. What is for one shape of queue alone is asked for only

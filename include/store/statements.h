@@ -56,12 +56,14 @@ bool statements_unspeakable(const char *sqlstate);
 
 /* The texts; require statements_ready. "" is one that this queue has no use for. */
 enum statement {
+    STATEMENT_KEEP_LOCK,       /* before a release, where reservations may be kept */
     STATEMENT_RELEASE_LEAN,    /* careful, in its lean form: where mapping_allows_lean */
     STATEMENT_RELEASE_CAREFUL, /* see enum release_way in release.h: in the explaining form */
     STATEMENT_RELEASE_WAITING,
     STATEMENT_RELEASE_BULK,    /* where mapping_allows_bulk */
     STATEMENT_RELEASE_BACKLOG, /* where mapping_allows_backlog */
-    STATEMENT_RELEASE_CHECK,   /* after the other two, where types->meddled */
+    STATEMENT_CALL, /* behind the careful and the waiting one: where a function makes the release */
+    STATEMENT_RELEASE_CHECK, /* after the other two, where types->meddled */
     STATEMENT_PRODUCTS,
     STATEMENT_DUE_ROWS,
     STATEMENT_DUE_ROWS_NEXT, /* ... of a page whose beginning is known */
@@ -86,6 +88,11 @@ const char *statements_text(const struct statements *s, enum statement which);
 
 /* The operator's own statement number i, from 0, of the queue's `also`; as statements_text. */
 const char *statements_also(const struct statements *s, int i);
+
+/* ... and query number i, from 0, of its `verify`, which begins as verify_render says
+ * (src/store/verify.h). */
+const char *statements_verify(const struct statements *s, int i);
+
 const struct mapping_types *statements_types(const struct statements *s);
 
 /* The text of sql/ that a statement is made from; static storage. */

@@ -27,6 +27,7 @@ enum {
     TIME_ZONE,
     PID,
     COMMIT,
+    NOTIFIES,
     SERVER_COLUMNS
 };
 
@@ -48,10 +49,16 @@ static int tables(const struct check_database *c)
     return c->tables[1] != NULL ? 2 : 1;
 }
 
+/* Connections: one for each worker and one, and that over which others are told. */
+static int64_t needed_of(const struct check_database *c)
+{
+    return c->config->workers + 1 + (c->queue->notify.text != NULL ? 1 : 0);
+}
+
 static void check_limit(struct check_database *c, const char *kind, const char *sql,
                         const char *name, int64_t limit)
 {
-    int64_t needed = c->config->workers + 1;
+    int64_t needed = needed_of(c);
     if (limit >= 0 && limit < needed)
         check_fail(
             c->report,
@@ -62,7 +69,7 @@ static void check_limit(struct check_database *c, const char *kind, const char *
 
 static void check_connections(struct check_database *c, const struct pg_result *r)
 {
-    int64_t needed = c->config->workers + 1;
+    int64_t needed = needed_of(c);
     check_limit(c, "role", "ROLE", pg_result_text(r, 0, ROLE), pg_result_int(r, 0, ROLE_LIMIT));
     check_limit(c, "database", "DATABASE", pg_result_text(r, 0, DATABASE),
                 pg_result_int(r, 0, DATABASE_LIMIT));
@@ -76,6 +83,11 @@ static void check_connections(struct check_database *c, const struct pg_result *
 static void on_server(struct check_database *c, const struct pg_result *r,
                       const struct pg_answer *answer)
 {
+    if (answer->status == PG_REFUSED && answer->refused < 0) {
+        check_wrong(c, c->queue->settings.line, "%s", answer->message);
+        check_end(c);
+        return;
+    }
     if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != SERVER_COLUMNS) {
         check_unknown("what the server allows", answer);
         check_next(c);
@@ -105,6 +117,10 @@ static void on_server(struct check_database *c, const struct pg_result *r,
                    "not UTF-8 is released as others are, and cannot be read where it is shown",
                    pg_result_text(r, 0, DATABASE));
     check_connections(c, r);
+    if (c->queue->notify.text != NULL && !is_true(r, 0, NOTIFIES))
+        check_note("role %s may not notify, and nobody is told of releases: GRANT EXECUTE ON "
+                   "FUNCTION pg_catalog.pg_notify TO %s",
+                   c->role, c->role);
     check_next(c);
 }
 

@@ -99,7 +99,7 @@ static const char *indexed_state(const struct check_database *c)
     const struct check_plans *p = c->plans;
     struct assignments changes = {0};
     const char *found = NULL;
-    if (c->queue->deletes || assignments_read(&changes, c->queue->released.text) != 0)
+    if (c->queue->released.text == NULL || assignments_read(&changes, c->queue->released.text) != 0)
         return NULL;
     for (int i = 0; i < p->nindexes && found == NULL; i++) {
         const char *first = p->indexes[i].first;

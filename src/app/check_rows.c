@@ -141,6 +141,22 @@ static void say_rows(struct check_database *c, const struct pg_result *r)
     say_counters(c, r);
 }
 
+/* Row security may be by tenant: whose rows are these? */
+static void say_settings(struct check_database *c, const struct pg_result *r)
+{
+    const struct queue_settings *settings = &c->queue->settings;
+    char list[512] = "";
+    size_t used = 0;
+    for (int i = 0; i < settings->n && used < sizeof(list); i++) {
+        int n = snprintf(list + used, sizeof(list) - used, "%s%s = '%s'", i > 0 ? ", " : "",
+                         settings->all[2 * i], settings->all[2 * i + 1]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    if (used > 0)
+        check_ok("with its settings (%s) role %s sees %s active rows of table %s", list, c->role,
+                 pg_result_text(r, 0, ACTIVE), check_table(c, 0));
+}
+
 static void on_rows(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
@@ -150,6 +166,7 @@ static void on_rows(struct check_database *c, const struct pg_result *r,
         check_next(c);
         return;
     }
+    say_settings(c, r);
     say_rows(c, r);
     if (pg_result_int(r, 0, ACTIVE) == 0)
         check_ask(c, question_text(QUESTION_VALUES), 2, params, on_values_question);

@@ -14,6 +14,7 @@ void cleanup_take(struct cleanup *c, const struct drain_result *result)
     c->units = result->units;
     c->failed = result->refused + result->deferred;
     c->skipped = result->locked;
+    c->kept = result->kept;
 }
 
 void cleanup_add(struct cleanup *sum, const struct cleanup *more)
@@ -23,6 +24,7 @@ void cleanup_add(struct cleanup *sum, const struct cleanup *more)
     sum->cleaned += more->cleaned;
     sum->failed += more->failed;
     sum->skipped += more->skipped;
+    sum->kept += more->kept;
     units_add(&sum->units, &more->units);
 }
 
@@ -43,9 +45,9 @@ void cleanup_completed(const struct cleanup *list, int n)
     const char *queue = log_set_queue(sum.queue);
     log_event(LOG_INFO, "Cleanup job completed", LOG_INT, "cleanedCount", (int64_t)sum.cleaned,
               LOG_NUMBER, "releasedUnits", units, LOG_INT, "failedCount", (int64_t)sum.failed,
-              LOG_INT, "skippedCount", (int64_t)sum.skipped, LOG_BOOL, "dryRun", sum.dry_run,
-              LOG_INT, "durationMs", (clock_mono_us() - sum.began_us) / MS_US, LOG_EACH, "", more,
-              LOG_END);
+              LOG_INT, "skippedCount", (int64_t)sum.skipped, LOG_INT, "keptCount",
+              (int64_t)sum.kept, LOG_BOOL, "dryRun", sum.dry_run, LOG_INT, "durationMs",
+              (clock_mono_us() - sum.began_us) / MS_US, LOG_EACH, "", more, LOG_END);
     (void)log_set_queue(queue);
     json_decref(queues);
     json_decref(more);

@@ -18,6 +18,7 @@ struct cleanup {
     struct units units;
     uint64_t failed;  /* refused, or deferred with their product */
     uint64_t skipped; /* locked to the end */
+    uint64_t kept;    /* by their queue's keep_while */
 };
 
 /* What a drain has come to so far. */

@@ -8,9 +8,11 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "queue/due_queue.h"
+#include "release/announcer.h"
 #include "release/blockers.h"
 #include "release/breakers.h"
 #include "release/counter_waits.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/refusal_log.h"
 #include "store/statements.h"
@@ -47,17 +49,20 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     stats_init(&s->stats);
     s->loop = servers->loop;
     s->redis = servers->redis;
-    s->postgres = database_source(database);
+    s->postgres = database_source(database, config->queue);
     s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
     s->locked = locked_new();
+    s->keeps = keeps_new(&s->config->queue->keep);
     s->blockers = blockers_new(s);
     s->refusal_log = refusal_log_new(s->loop);
     if (s->refusal_log != NULL)
         s->breakers = breakers_new(s->config->queue, s->refusal_log);
     s->queue = due_queue_new(s->redis, config->key_prefix);
+    if (config->queue->notify.text != NULL && (s->announcer = announcer_new(s)) == NULL)
+        return -1;
     return s->statements != NULL && s->counter_waits != NULL && s->breakers != NULL &&
-                   s->locked != NULL && s->blockers != NULL && s->queue != NULL
+                   s->locked != NULL && s->keeps != NULL && s->blockers != NULL && s->queue != NULL
                ? 0
                : -1;
 }
@@ -65,11 +70,13 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
 void queue_parts_clear(struct parts *s)
 {
     due_queue_free(s->queue);
+    announcer_free(s->announcer);
     counter_waits_free(s->counter_waits);
     breakers_free(s->breakers);
     refusal_log_free(s->refusal_log);
     blockers_free(s->blockers);
     locked_free(s->locked);
+    keeps_free(s->keeps);
     statements_free(s->statements);
 }
 

@@ -227,7 +227,7 @@ static int set_up(struct init *s)
     if (s->database == NULL)
         return -1;
     const struct pg_link_options options = {
-        .source = database_source(s->database),
+        .source = database_source(s->database, NULL),
         .application_name = "reservation-sweeper init",
         .read_only_ok = true,
         .on_state = on_postgres,

@@ -11,6 +11,7 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "release/announcer.h"
 #include "release/drain.h"
 #include "release/first_run.h"
 #include "release/refusal_log.h"
@@ -45,11 +46,20 @@ struct once {
 
 static void connected(struct once *o);
 
+static void on_told(void *arg)
+{
+    const struct once *o = arg;
+    loop_stop(o->context.parts.loop);
+}
+
 static void end(struct once *o, int status)
 {
     o->ended = true;
     o->status = status;
-    loop_stop(o->context.parts.loop);
+    if (o->drain != NULL && drain_running(o->drain))
+        loop_stop(o->context.parts.loop); /* a second signal: nothing more is to be released */
+    else
+        announcer_flush(o->context.parts.announcer, on_told, o);
 }
 
 static void completed(struct once *o)
@@ -94,6 +104,7 @@ static void on_count(void *arg, const struct pg_answer *answer)
     o->cleanup.cleaned = (uint64_t)pg_result_int(answer->results[0], 0, 0);
     /* What is no number, NULL or NaN among it, is not to be told. */
     o->cleanup.units = units_parse(pg_result_text(answer->results[0], 0, 1));
+    o->cleanup.kept = (uint64_t)pg_result_int(answer->results[0], 0, 2);
     completed(o);
 }
 

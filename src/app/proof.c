@@ -150,7 +150,7 @@ struct proof *proof_new(struct servers *servers, const struct config *config,
     p->turn = timer_new(servers->loop, on_turn, p);
     if (p->database != NULL) {
         const struct pg_link_options options = {
-            .source = database_source(p->database),
+            .source = database_source(p->database, p->queue),
             .prepare = PG_PREPARE_OFF,
             .application_name = "reservation-sweeper reload",
             .on_state = on_state,

@@ -5,6 +5,8 @@
 #include "app/queue_run.h"
 #include "base/log.h"
 #include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue_stock.h"
 #include "health/health.h"
 #include "link/loop.h"
 #include "release/parts.h"
@@ -21,6 +23,7 @@ struct reconcile_all {
     struct reconcile_result first; /* ... with its error below */
     char error[512];
     bool begun, stopped;
+    bool *compared;             /* of each queue, its counters */
     struct queue_run *queues[]; /* options.n */
 };
 
@@ -28,6 +31,7 @@ static void take(struct reconcile_all *a, const struct reconcile_result *result)
 {
     if (!result->taken) /* else it is another process's */
         health_reconciled(queue_run_health(a->queues[a->at]), result);
+    a->compared[a->at] = result->ok && !result->stock_uncounted;
     if (a->at == 0) {
         a->first = *result;
         snprintf(a->error, sizeof(a->error), "%s", result->error);
@@ -49,12 +53,24 @@ static void on_done(void *arg, const struct reconcile_result *result)
     take(arg, result);
 }
 
+/* The queue before this one with which its counters have been compared; NULL: none. */
+static const char *compared_with(const struct reconcile_all *a)
+{
+    const struct queue *queue = queue_run_config(a->queues[a->at])->queue;
+    for (int i = 0; i < a->at; i++)
+        if (a->compared[i] && queue_compared_alike(queue_run_config(a->queues[i])->queue, queue))
+            return queue_run_name(a->queues[i]);
+    return NULL;
+}
+
 /* False: out of memory or file descriptors. */
 static bool start(struct reconcile_all *a)
 {
     struct queue_run *q = a->queues[a->at];
     const char *queue = log_set_queue(queue_run_name(q));
-    a->run = reconcile_new(queue_run_parts(q), &a->options.each);
+    struct reconcile_options options = a->options.each;
+    options.stock_elsewhere = compared_with(a);
+    a->run = reconcile_new(queue_run_parts(q), &options);
     if (a->run != NULL)
         reconcile_run(a->run, on_begun, on_done, a);
     (void)log_set_queue(queue);
@@ -93,8 +109,9 @@ struct reconcile_all *reconcile_all_new(const struct reconcile_all_options *opti
         return NULL;
     a->options = *options;
     memcpy(a->queues, options->queues, size);
+    a->compared = calloc((size_t)options->n, sizeof(*a->compared));
     a->next = timer_new(options->loop, on_next, a);
-    if (a->next == NULL || !start(a)) {
+    if (a->compared == NULL || a->next == NULL || !start(a)) {
         reconcile_all_free(a);
         return NULL;
     }
@@ -115,5 +132,6 @@ void reconcile_all_free(struct reconcile_all *a)
     if (a->run != NULL)
         end_run(a);
     timer_free(a->next);
+    free(a->compared);
     free(a);
 }

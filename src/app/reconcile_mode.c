@@ -4,10 +4,11 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
-#include "config/queue.h"
+#include "config/queue_stock.h"
 #include "config/queues.h"
 #include "link/loop.h"
 #include "reconcile/reconcile.h"
+#include "release/announcer.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -25,13 +26,21 @@ struct reconcile_mode {
     struct timer *connecting; /* Redis's 5 s */
     struct reconcile_result result;
     bool signalled;
+    bool ended; /* but for what is told of it */
     int status;
 };
+
+static void on_told(void *arg)
+{
+    const struct reconcile_mode *m = arg;
+    loop_stop(m->context.parts.loop);
+}
 
 static void end(struct reconcile_mode *m, int status)
 {
     m->status = status;
-    loop_stop(m->context.parts.loop);
+    m->ended = true;
+    announcer_flush(m->context.parts.announcer, on_told, m);
 }
 
 static void on_done(void *arg, const struct reconcile_result *result)
@@ -56,7 +65,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
 {
     struct reconcile_mode *m = arg;
     (void)reason;
-    if (state != REDIS_LINK_UP || reconcile_running(m->run))
+    if (m->ended || state != REDIS_LINK_UP || reconcile_running(m->run))
         return;
     const char *unusable = context_redis_unusable(&m->context);
     timer_clear(m->connecting);
@@ -79,6 +88,8 @@ static void on_signal(void *arg)
 {
     struct reconcile_mode *m = arg;
     m->signalled = true;
+    if (m->ended)
+        return; /* within a second */
     if (reconcile_running(m->run)) {
         reconcile_stop(m->run);
     } else {
@@ -109,13 +120,15 @@ static bool open_report(const struct config *config, FILE **out)
     return *out != NULL;
 }
 
-static int set_up(struct reconcile_mode *m, const struct config *config, FILE *report)
+static int set_up(struct reconcile_mode *m, const struct config *config, FILE *report,
+                  const char *stock_elsewhere)
 {
     struct loop *loop = m->context.parts.loop;
     const struct reconcile_options options = {
         .dry_run = config->dry_run,
         .repair_stock = config->repair_stock,
         .max_repairs = config->max_repairs,
+        .stock_elsewhere = stock_elsewhere,
         .report = report,
         .terminal = terminal_for(config),
     };
@@ -128,12 +141,13 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
     return 0;
 }
 
-static void run_queue(struct reconcile_mode *m, const struct config *config, FILE *report)
+static void run_queue(struct reconcile_mode *m, const struct config *config, FILE *report,
+                      const char *stock_elsewhere)
 {
     m->status = EXIT_FAILED;
     if (context_open(&m->context, config, on_redis, m) != 0)
         return;
-    if (set_up(m, config, report) == 0) {
+    if (set_up(m, config, report, stock_elsewhere) == 0) {
         timer_after_us(m->connecting, CONNECT_US);
         redis_link_start(m->context.parts.redis);
         if (loop_run(m->context.parts.loop) != 0)
@@ -153,11 +167,32 @@ static int worse(int a, int b)
     return a > b ? a : b;
 }
 
+/* The queue before this one with which its counters have been compared; NULL: none. */
+static const char *compared_with(const struct config *config, int i, const bool done[])
+{
+    const struct queue *queue = config_queue(config, i)->queue;
+    for (int j = 0; j < i; j++)
+        if (done[j] && queue_compared_alike(config_queue(config, j)->queue, queue))
+            return config_queue(config, j)->queue->name;
+    return NULL;
+}
+
+static void add(struct reconcile_result *sum, const struct reconcile_result *result)
+{
+    sum->ok = sum->ok && result->ok;
+    sum->duration_ms += result->duration_ms;
+    for (int i = 0; i < COUNTS; i++)
+        sum->counts[i] += result->counts[i];
+    if (result->stock_unchecked != NULL)
+        sum->stock_unchecked = result->stock_unchecked;
+}
+
 /* Each of the queues, one after the other; what becomes of one does not matter to the next. */
 static int run_queues(const struct config *config, FILE *report)
 {
     struct reconcile_result sum = {.ok = true, .error = "", .dry_run = config->dry_run};
     int n = config_queues(config), status = EXIT_DONE;
+    bool compared[QUEUES_MAX] = {false}, any = false;
     bool stopped = false;
     for (int i = 0; i < n && !stopped; i++) {
         struct reconcile_mode m = {0};
@@ -165,15 +200,15 @@ static int run_queues(const struct config *config, FILE *report)
         const char *queue = log_set_queue(own->queue->name);
         if (n > 1 && terminal_for(config) != NULL)
             fprintf(terminal_for(config), "%s\n", own->queue->name);
-        run_queue(&m, own, report);
+        run_queue(&m, own, report, compared_with(config, i, compared));
         (void)log_set_queue(queue);
         status = worse(status, m.status);
         stopped = m.signalled;
-        sum.ok = sum.ok && m.result.ok;
-        sum.duration_ms += m.result.duration_ms;
-        for (int j = 0; j < COUNTS; j++)
-            sum.counts[j] += m.result.counts[j];
+        add(&sum, &m.result);
+        compared[i] = m.result.ok && !m.result.stock_uncounted;
+        any = any || (compared[i] && own->queue->stock.table.name != NULL);
     }
+    sum.stock_uncounted = sum.stock_unchecked != NULL && !any;
     if (n > 1 && sum.ok)
         reconcile_log_completed(&sum);
     return status;

@@ -26,6 +26,8 @@ static const char *outcome_text(enum outcome outcome)
         return "not there any more";
     case OUTCOME_NOT_DUE:
         return "not due any more";
+    case OUTCOME_KEPT:
+        return "kept by keep_while";
     case OUTCOME_LOCKED:
         return "locked by somebody else";
     default:

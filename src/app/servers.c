@@ -175,9 +175,14 @@ void servers_judge(struct servers *s)
         pg_outage_judge(d->outage);
 }
 
-struct pg_source database_source(struct database *d)
+struct pg_source database_source(struct database *d, const struct queue *queue)
 {
-    return (struct pg_source){secrets_conninfo, d->secrets, &d->moves};
+    struct pg_source source = {secrets_conninfo, d->secrets, &d->moves, NULL, 0};
+    if (queue != NULL) {
+        source.settings = (const char *const *)queue->settings.all;
+        source.nsettings = queue->settings.n;
+    }
+    return source;
 }
 
 void servers_reload(struct servers *s)

@@ -10,6 +10,7 @@
 struct config;
 struct loop;
 struct pg_outage;
+struct queue;
 struct secrets;
 
 /* A Postgres that queues are in. */
@@ -62,8 +63,9 @@ const char *servers_log_name(struct servers *s, const char *name);
 /* A queue has left: outages that were its own are over. */
 void servers_judge(struct servers *s);
 
-/* For links to it. */
-struct pg_source database_source(struct database *d);
+/* For links to it: whatever is sent over them is sent with the queue's settings. NULL: of no queue.
+ */
+struct pg_source database_source(struct database *d, const struct queue *queue);
 
 /* Reads the secrets' files anew. */
 void servers_reload(struct servers *s);

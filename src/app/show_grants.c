@@ -5,6 +5,7 @@
 #include "config/queue.h"
 #include "link/pg_link.h"
 #include "store/assignments.h"
+#include "store/mapping.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -54,10 +55,17 @@ void show_grants(const struct queue *q, char *const tables[2], const struct pg_r
             print_update(link, q->stock.set.text, q->stock.free.text, q->stock.held.text);
         else if (q->deletes) /* they are locked FOR UPDATE */
             printf("UPDATE, DELETE");
+        else if (q->call.name != NULL) /* they are locked */
+            printf("UPDATE");
         else
-            print_update(link, q->released.text, NULL, NULL);
+            print_update(link, q->released.text, q->keep.extend_us > 0 ? q->expires_at.text : NULL,
+                         NULL);
         printf(" ON %s TO %s;\n", table, role);
     }
+    char *function = q->call.name != NULL ? mapping_table(&q->call, link) : NULL;
+    if (function != NULL && pg_result_rows(r) > 0)
+        printf("GRANT EXECUTE ON FUNCTION %s TO %s;\n", function, pg_result_text(r, 0, 0));
+    free(function);
 }
 
 /* The name behind "Insert on " or "Scan on ", with its schema, up to a blank outside of quotes. */

@@ -10,7 +10,9 @@
 #include "config/queue.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
+#include "release/announcer.h"
 #include "release/release.h"
+#include "store/fragment.h"
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
@@ -26,7 +28,7 @@ struct show {
     const char *error; /* why there are no statements; NULL */
     char text[PG_MESSAGE_SIZE];
     char role[132];
-    int also;        /* the statement of `also` that is looked at */
+    int which;       /* the statement of `also` or query of `verify` that is looked at */
     char *tables[2]; /* quoted as in SQL: holds, counters (NULL: there are none) */
 };
 
@@ -42,6 +44,22 @@ static void print_question(const char *what, enum question_id which)
 {
     printf("\n-- %s\n--\n%s", what, question_head(question_text(which)));
     print_sql(question_text(which));
+}
+
+/* As the link sends it, with its parameters written out. */
+static void print_own_settings(const struct queue_settings *settings, struct pg_link *link)
+{
+    if (settings->n > 0)
+        printf("\n-- the queue's settings, first in each transaction\n");
+    for (int i = 0; i < settings->n; i++) {
+        char *name = pg_link_quote_literal(link, settings->all[2 * i]);
+        char *value = pg_link_quote_literal(link, settings->all[2 * i + 1]);
+        if (name != NULL && value != NULL)
+            printf("%spg_catalog.set_config(%s, %s, true)%s", i == 0 ? "SELECT " : "       ", name,
+                   value, i + 1 < settings->n ? ",\n" : "\n;\n");
+        free(name);
+        free(value);
+    }
 }
 
 static void print_statements(const struct statements *s)
@@ -66,45 +84,77 @@ static void print_statements(const struct statements *s)
         printf("\n-- also, statement %d: in the transaction of a release, after it\n", i + 1);
         print_sql(statements_also(s, i));
     }
+    for (int i = 0; i < types->queue->nverify; i++) {
+        printf("\n-- verify, query %d: at the end of --reconcile, read only\n", i + 1);
+        print_sql(statements_verify(s, i));
+    }
+    if (types->queue->notify.text != NULL) {
+        printf("\n-- after a release, in a transaction of its own\n-- $1 %s, $2 how many\n",
+               types->queue->notify.text);
+        print_sql(announcer_sql);
+    }
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
 }
 
-static void ask_also(struct queue_session *s);
+#define KEEP_WHILE (-1) /* in place of such a statement's number */
 
-static void on_also(void *arg, const struct pg_answer *answer)
+static void ask_own(struct queue_session *s);
+
+static void on_own(void *arg, const struct pg_answer *answer)
 {
     struct queue_session *s = arg;
     struct show *show = s->arg;
+    char what[160] = "`keep_while`";
+    if (show->which != KEEP_WHILE)
+        (void)statement_place(s->context.parts.statements, show->which, what, sizeof(what));
     if (answer->status == PG_DONE)
         show_grants_of_plan(answer->results[1], show->role);
     else
-        printf("-- what statement %d of also needs: %s\n", show->also + 1, answer->message);
-    show->also++;
-    ask_also(s);
+        printf("-- what %s needs: %s\n", what, answer->message);
+    show->which = show->which == KEEP_WHILE ? STATEMENT_COUNT : show->which + 1;
+    ask_own(s);
 }
 
-/* What each statement of `also` reads and changes its plan says. */
-static void ask_also(struct queue_session *s)
+/* Such a statement, or one with keep_while, to be explained; malloc'd. *last: there is none. NULL
+ * else: out of memory. */
+static char *explained(const struct queue_session *s, struct show *show, bool *last)
+{
+    const struct statements *statements = s->context.parts.statements;
+    const struct fragment keep = {
+        .queue = show->queue, .wrap = FRAGMENT_CONDITION, .text = &show->queue->keep.condition};
+    char *sql = NULL, *condition = NULL;
+    const char *text;
+    if (show->which == KEEP_WHILE)
+        text = condition = fragment_proof(&keep, statements_types(statements), s->link);
+    else
+        text = statement_next(statements, &show->which);
+    *last = text == NULL && show->which != KEEP_WHILE;
+    if (text == NULL || asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s", text) < 0)
+        sql = NULL;
+    free(condition);
+    return sql;
+}
+
+/* What keep_while and each statement of the operator's own read and change their plans say. */
+static void ask_own(struct queue_session *s)
 {
     static const char settings[] = PG_SETTINGS_2(PG_SET("transaction_read_only", "'on'"),
                                                  PG_SET("reservation_sweeper.holds", "'{}'"));
     struct show *show = s->arg;
-    char *sql = NULL;
+    bool last;
     if (show->error != NULL) {
         queue_session_failed(s, show->error);
         return;
     }
-    if (show->also == show->queue->nalso) {
+    char *sql = explained(s, show, &last);
+    if (last) {
         queue_session_end(s, EXIT_DONE);
         return;
     }
-    if (asprintf(&sql, "EXPLAIN (VERBOSE, COSTS OFF) %s",
-                 statements_also(s->context.parts.statements, show->also)) < 0)
-        sql = NULL;
     const struct pg_query queries[] = {{.sql = settings}, {.sql = sql}};
-    if (sql == NULL || pg_link_send(s->link, queries, 2, DEADLINE_US, on_also, s) != 0)
+    if (sql == NULL || pg_link_send(s->link, queries, 2, DEADLINE_US, on_own, s) != 0)
         queue_session_failed(s, "the connection to Postgres was lost");
     free(sql);
 }
@@ -120,7 +170,8 @@ static void on_names(void *arg, const struct pg_answer *answer)
     printf("\n-- the grants that these need\n");
     snprintf(show->role, sizeof(show->role), "%s", pg_result_text(answer->results[0], 0, 0));
     show_grants(show->queue, show->tables, answer->results[0], s->link);
-    ask_also(s);
+    show->which = show->queue->keep.condition.text != NULL ? KEEP_WHILE : STATEMENT_COUNT;
+    ask_own(s);
 }
 
 static void begin(struct queue_session *s, const char *error)
@@ -137,6 +188,7 @@ static void begin(struct queue_session *s, const char *error)
     if (error != NULL)
         snprintf(show->text, sizeof(show->text), "%s", error);
     show->error = error != NULL ? show->text : NULL;
+    print_own_settings(&show->queue->settings, s->link);
     if (error == NULL)
         print_statements(s->context.parts.statements);
     if (pg_link_send(s->link, &query, 1, DEADLINE_US, on_names, s) != 0)

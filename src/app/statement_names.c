@@ -10,11 +10,13 @@
 #include <string.h>
 
 static const char *const names[STATEMENT_COUNT] = {
+    [STATEMENT_KEEP_LOCK] = "the locks before a release",
     [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
     [STATEMENT_RELEASE_CAREFUL] = "the release",
     [STATEMENT_RELEASE_WAITING] = "the release that waits",
     [STATEMENT_RELEASE_BULK] = "the release of a backlog",
     [STATEMENT_RELEASE_BACKLOG] = "the release of a backlog by places",
+    [STATEMENT_CALL] = "the call of the function",
     [STATEMENT_RELEASE_CHECK] = "the check of a release",
     [STATEMENT_PRODUCTS] = "the question for the products of reservations",
     [STATEMENT_DUE_ROWS] = "the feed's poll",
@@ -52,8 +54,10 @@ const char *statement_next(const struct statements *s, int *which)
         if (statement_is_used((enum statement) * which, types, text))
             return text;
     }
-    int also = *which - STATEMENT_COUNT;
-    return also < types->queue->nalso ? statements_also(s, also) : NULL;
+    int also = *which - STATEMENT_COUNT, verify = also - types->queue->nalso;
+    if (also < types->queue->nalso)
+        return statements_also(s, also);
+    return verify < types->queue->nverify ? statements_verify(s, verify) : NULL;
 }
 
 int statement_place(const struct statements *s, int which, char *what, size_t size)
@@ -61,10 +65,15 @@ int statement_place(const struct statements *s, int which, char *what, size_t si
     const struct queue *q = statements_types(s)->queue;
     if (which < STATEMENT_COUNT) {
         snprintf(what, size, "%s", statement_name((enum statement)which));
-        return q->line;
+        return which == STATEMENT_CALL ? q->call.line : q->line;
     }
-    snprintf(what, size, "statement %d of `also`", which - STATEMENT_COUNT + 1);
-    return q->also[which - STATEMENT_COUNT].line;
+    int also = which - STATEMENT_COUNT, verify = also - q->nalso;
+    if (also < q->nalso) {
+        snprintf(what, size, "statement %d of `also`", also + 1);
+        return q->also[also].line;
+    }
+    snprintf(what, size, "query %d of `verify`", verify + 1);
+    return q->verify[verify].line;
 }
 
 /* How many parameters a statement has: the highest number after a $. */

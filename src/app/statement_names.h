@@ -15,10 +15,11 @@ const char *statement_name(enum statement which);
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text);
 
 /* Moves *which on, from where it is, to a statement that is ever sent: those of `also` come behind
- * the others, from STATEMENT_COUNT. Returns its text, as statements_text; NULL: there is none. */
+ * the others, from STATEMENT_COUNT, and behind these the queries of `verify`. Returns its text, as
+ * statements_text; NULL: there is none. */
 const char *statement_next(const struct statements *s, int *which);
 
-/* Writes what such a statement is for. Returns the line of its queue, or its own in `also`. */
+/* Writes what such a statement is for. Returns the line of its queue, or its own in the file. */
 int statement_place(const struct statements *s, int which, char *what, size_t size);
 
 #define STATEMENT_PARAMS_MAX 16

@@ -250,10 +250,12 @@ static void fill(const struct status *s, struct health_report *r)
     overdue_read(s->overdue, &view);
     r->degraded = !s->redis_known;
     r->degraded_reason = r->redis.up ? s->refused : r->redis.error;
-    r->sizes_known = s->redis_known;
+    r->sizes_known = r->kept_known = s->redis_known;
     r->pending = parts->sizes.pending;
     r->inflight = parts->sizes.inflight;
     r->failed = parts->sizes.failed;
+    r->kept = parts->sizes.kept;
+    r->attention = parts->sizes.attention;
     r->locked = view.locked;
     r->locked_known = view.known && s->redis_known; /* which knows them */
     r->failures = s->failures;

@@ -116,6 +116,15 @@ static void put_failure(FILE *out, json_t *failure)
     fputs(")\n", out);
 }
 
+static void put_kept(FILE *out, const struct health_report *r)
+{
+    if (r->kept_known && r->attention > 0)
+        fprintf(out, "%-16s%lld (%lld for too long)\n", "kept", (long long)r->kept,
+                (long long)r->attention);
+    else
+        put_count(out, "kept", r->kept_known, r->kept);
+}
+
 void status_table_print(const struct health_report *r, FILE *out)
 {
     fprintf(out, "%-16s", "on time");
@@ -131,6 +140,7 @@ void status_table_print(const struct health_report *r, FILE *out)
     put_count(out, "pending", r->sizes_known, r->pending);
     put_count(out, "in flight", r->sizes_known, r->inflight);
     put_count(out, "failed", r->sizes_known, r->failed);
+    put_kept(out, r);
     put_count(out, "locked", r->locked_known, (int64_t)r->locked);
     put_overdue(out, r);
     put_next(out, r);

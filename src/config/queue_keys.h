@@ -16,15 +16,19 @@ enum queue_key_kind {
     QUEUE_KEY_UNIT,       /* enum queue_expires_unit */
     QUEUE_KEY_ZONE,       /* struct queue_text */
     QUEUE_KEY_DURATION,   /* int64_t, microseconds */
+    QUEUE_KEY_THEN,       /* bool: `release` */
     QUEUE_KEY_SQL,        /* struct queue_text */
     QUEUE_KEY_RELEASED,   /* struct queue_text, or deletes */
     QUEUE_KEY_GROUP,      /* a mapping with keys of this table */
     QUEUE_KEY_KEYS,       /* stock.keys, nkeys */
     QUEUE_KEY_COLUMNS,    /* carry, ncarry */
     QUEUE_KEY_STATEMENTS, /* also, nalso */
+    QUEUE_KEY_QUERIES,    /* verify, nverify */
     QUEUE_KEY_DATABASE,   /* struct queue_text */
+    QUEUE_KEY_FUNCTION,   /* struct queue_table */
+    QUEUE_KEY_SETTINGS,   /* settings */
+    QUEUE_KEY_CHANNEL,    /* struct queue_text */
     QUEUE_KEY_SETTING,    /* the queue's own value of a setting */
-    QUEUE_KEY_LATER,      /* known, and not served yet */
 };
 
 struct queue_key_row {
@@ -32,20 +36,21 @@ struct queue_key_row {
     enum queue_key_kind kind;
     bool mandatory;     /* of those within a group: if the group is there */
     size_t offset;      /* within struct queue, of what the kind says */
-    int setting;        /* _SETTING: its place in the table of settings */
+    int setting;        /* _SETTING: its place in the table of settings; _DURATION: its limits */
     const char *what;   /* what it is; NULL: as the setting says */
     const char *preset; /* the default; NULL: none */
     const char *help;   /* with `code` marked as in Markdown */
 };
 
-#define QUEUE_KEYS_N 34
+#define QUEUE_KEYS_N 38
 extern const struct queue_key_row queue_keys[QUEUE_KEYS_N];
 
 /* The queue that is served without a file, as a file would say it. */
 extern const char queue_builtin[];
 
-/* The limits of `after`. */
-extern const struct setting queue_after;
+/* The durations, with their defaults and limits; NULL as a default: none. */
+enum queue_duration { QUEUE_AFTER, QUEUE_LOOK_AGAIN, QUEUE_EXTEND, QUEUE_AT_MOST, QUEUE_DURATIONS };
+extern const struct setting queue_durations[QUEUE_DURATIONS];
 
 /* The group's row of a key within it, or NULL. */
 const struct queue_key_row *queue_key_group(const struct queue_key_row *row);

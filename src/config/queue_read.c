@@ -7,6 +7,7 @@
 #include "config/queue_text.h"
 #include "config/queue_values.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,9 +36,11 @@ void queue_read_free(struct queue_read *read)
     free(q->name);
     table_free(&q->table);
     table_free(&stock->table);
+    table_free(&q->call);
     struct queue_text *const single[] = {
-        &q->id,       &q->expires_at, &q->quantity,  &q->time_zone, &q->active,      &q->released,
-        &stock->free, &stock->held,   &stock->total, &stock->set,   &stock->counted, &q->database,
+        &q->id,          &q->expires_at, &q->quantity, &q->time_zone,      &q->active,
+        &q->released,    &stock->free,   &stock->held, &stock->total,      &stock->set,
+        &stock->counted, &q->database,   &q->notify,   &q->keep.condition,
     };
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
         free(single[i]->text);
@@ -47,6 +50,9 @@ void queue_read_free(struct queue_read *read)
     }
     texts_free(q->carry, QUEUE_LIST_MAX);
     texts_free(q->also, QUEUE_LIST_MAX);
+    texts_free(q->verify, QUEUE_LIST_MAX);
+    for (int i = 0; i < 2 * QUEUE_SETTINGS_MAX; i++)
+        free(q->settings.all[i]);
     texts_free(read->overrides, SETTINGS_N);
     free(read);
 }
@@ -63,6 +69,15 @@ struct keys {
     int seen[QUEUE_KEYS_N];            /* in which line each was, 1 at least; 0: not yet */
 };
 
+/* In which line a key was; 0: it was not there. */
+static int key_line(const struct keys *keys, const char *name)
+{
+    for (int i = 0; i < QUEUE_KEYS_N; i++)
+        if (strcmp(queue_keys[i].name, name) == 0)
+            return keys->seen[i];
+    return 0;
+}
+
 static int refuse_unknown(const struct queue_reader *r, const struct keys *keys,
                           const struct queue_item *item, const struct queue_key_row *nearest)
 {
@@ -77,7 +92,6 @@ static int key_find(const struct queue_reader *r, const struct keys *keys,
                     const struct queue_item *item, const struct queue_key_row **row)
 {
     const struct queue_source *s = &r->source;
-    const char *name = r->to->queue.name;
     const struct queue_key_row *nearest;
     if (item->kind != QUEUE_ITEM_TEXT)
         return queue_source_fail(s, item->line, "a key is %s: keys are words, " SEE,
@@ -88,18 +102,12 @@ static int key_find(const struct queue_reader *r, const struct keys *keys,
     *row = queue_key_find(keys->group, item->text, item->len, &nearest);
     if (*row == NULL)
         return refuse_unknown(r, keys, item, nearest);
-    if ((*row)->kind == QUEUE_KEY_LATER)
-        return queue_source_fail(s, item->line,
-                                 "queue \"%s\": \"%s\" is not served yet by this version: leave "
-                                 "it out",
-                                 name, (*row)->name);
-
     int first = keys->seen[*row - queue_keys];
     return first == 0 ? 0
                       : queue_source_fail(s, item->line,
                                           "queue \"%s\": \"%s\" is there twice, first in line "
                                           "%d: leave one of them out",
-                                          name, (*row)->name, first);
+                                          r->to->queue.name, (*row)->name, first);
 }
 
 /* One key and its value; of a group, its beginning. *end: the queue's mapping has ended. */
@@ -116,6 +124,7 @@ static int key_read(struct queue_reader *r, struct keys *keys, bool *end)
     const struct queue_key_row *row = NULL;
     if (key_find(r, keys, &item, &row) != 0)
         return -1;
+    assert(row != NULL);
     keys->seen[row - queue_keys] = item.line > 0 ? item.line : 1;
     if (queue_source_next(&r->source, &item) != 0)
         return -1;
@@ -134,7 +143,8 @@ static int check_mandatory(const struct queue_reader *r, const struct keys *keys
         const struct queue_key_row *row = &queue_keys[i];
         const struct queue_key_row *group = queue_key_group(row);
         int line = group == NULL ? r->to->queue.line : keys->seen[group - queue_keys];
-        bool wanted = row->mandatory && (group == NULL || line != 0);
+        bool called = row->kind == QUEUE_KEY_RELEASED && r->to->queue.call.name != NULL;
+        bool wanted = row->mandatory && !called && (group == NULL || line != 0);
         if (wanted && keys->seen[i] == 0)
             return queue_source_fail(&r->source, line,
                                      "queue \"%s\": \"%s\" is missing: add it (%s), " SEE,
@@ -166,12 +176,28 @@ static int check_stock(const struct queue_reader *r)
 static int check_active(const struct queue_reader *r)
 {
     const struct queue *q = &r->to->queue;
-    if (q->deletes || strcasecmp(q->active.text, "true") != 0)
+    if (q->deletes || q->call.name != NULL || strcasecmp(q->active.text, "true") != 0)
         return 0;
     return queue_source_fail(&r->source, q->active.line,
                              "queue \"%s\": active: true would still hold after a release: it is "
-                             "allowed only with \"released: delete\"",
+                             "allowed only with \"released: delete\" or \"call\"",
                              q->name);
+}
+
+/* A function makes the release alone. */
+static int check_call(const struct queue_reader *r)
+{
+    const struct queue *q = &r->to->queue;
+    const char *beside = q->released.text != NULL || q->deletes ? "released"
+                         : q->nalso > 0                         ? "also"
+                                                                : NULL;
+    if (q->call.name == NULL || beside == NULL)
+        return 0;
+    return queue_source_fail(
+        &r->source, q->call.line,
+        "queue \"%s\": \"call\" is not allowed beside \"%s\": its function makes "
+        "the release; leave one of them out",
+        q->name, beside);
 }
 
 /* The columns of {released} have names that differ. */
@@ -194,6 +220,34 @@ static int check_carry(const struct queue_reader *r)
     return 0;
 }
 
+/* keys: which were there. */
+static int check_keep(const struct queue_reader *r, const struct keys *keys)
+{
+    const struct queue *q = &r->to->queue;
+    int line = key_line(keys, "keep"), extend = key_line(keys, "keep.extend");
+    if (line != 0 && q->keep.condition.text == NULL)
+        return queue_source_fail(&r->source, line,
+                                 "queue \"%s\": \"keep\" says what becomes of what "
+                                 "\"keep_while\" keeps: add that, or leave it out",
+                                 q->name);
+    if (extend != 0 && key_line(keys, "keep.look_again") != 0)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": a kept reservation is either looked at again or "
+                                 "extended: leave \"keep.look_again\" or \"keep.extend\" out",
+                                 q->name);
+    if (extend != 0 && q->after_us > 0)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": \"keep.extend\" is not allowed with \"after\": "
+                                 "use \"keep.look_again\"",
+                                 q->name);
+    if (q->keep.extend_us > q->keep.at_most_us)
+        return queue_source_fail(&r->source, extend,
+                                 "queue \"%s\": \"keep.extend\" is longer than \"keep.at_most\", "
+                                 "which is how long a reservation is kept at all",
+                                 q->name);
+    return 0;
+}
+
 /* After the defaults: what is assigned is compared with the columns. */
 static int check_sql(const struct queue_reader *r)
 {
@@ -212,6 +266,15 @@ static int preset(const struct queue_reader *r, struct queue_text *text, const c
     return text->text == NULL ? queue_source_fail(&r->source, 0, "memory ran out") : 0;
 }
 
+/* A duration of 0 was not given, or is the default. */
+static int preset_duration(const struct queue_reader *r, const struct queue_key_row *row)
+{
+    const int64_t *us = (const int64_t *)(const void *)((char *)&r->to->queue + row->offset);
+    return *us == 0 && row->preset != NULL
+               ? queue_duration_set(r->to, row, row->preset, r->source.error)
+               : 0;
+}
+
 static int presets(const struct queue_reader *r)
 {
     for (int i = 0; i < QUEUE_KEYS_N; i++) {
@@ -220,6 +283,8 @@ static int presets(const struct queue_reader *r)
         if (text && row->preset != NULL &&
             preset(r, (struct queue_text *)(void *)((char *)&r->to->queue + row->offset),
                    row->preset) != 0)
+            return -1;
+        if (row->kind == QUEUE_KEY_DURATION && preset_duration(r, row) != 0)
             return -1;
     }
     return 0;
@@ -281,9 +346,9 @@ static int queue_read(struct queue_reader *r, struct queue_list *list,
         if (key_read(r, &keys, &end) != 0)
             return -1;
     if (check_mandatory(r, &keys) != 0 || check_stock(r) != 0 || check_active(r) != 0 ||
-        check_carry(r) != 0)
+        check_call(r) != 0 || check_carry(r) != 0)
         return -1;
-    return presets(r) != 0 ? -1 : check_sql(r);
+    return presets(r) != 0 || check_keep(r, &keys) != 0 ? -1 : check_sql(r);
 }
 
 static int queues_read(struct queue_reader *r, struct queue_list *list)

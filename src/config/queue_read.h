@@ -8,8 +8,6 @@
 #include "config/queue_keys.h"
 #include "config/queue_source.h"
 
-#define QUEUES_MAX 256
-
 /* A queue as it was read. */
 struct queue_read {
     struct queue queue;                      /* the first: see config_queue_same */

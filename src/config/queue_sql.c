@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum piece_kind { PIECE_CONDITION, PIECE_ASSIGNMENTS, PIECE_STATEMENT };
+enum piece_kind {
+    PIECE_CONDITION,
+    PIECE_QUESTION,
+    PIECE_ASSIGNMENTS,
+    PIECE_STATEMENT,
+    PIECE_QUERY
+};
 
 /* Where the look at a piece has come to. */
 struct look {
@@ -52,8 +58,10 @@ static const char *wanted(const struct look *l)
 {
     static const char *const names[] = {
         [PIECE_CONDITION] = "one condition",
+        [PIECE_QUESTION] = "one condition",
         [PIECE_ASSIGNMENTS] = "a list of assignments",
         [PIECE_STATEMENT] = "one statement",
+        [PIECE_QUERY] = "one query",
     };
     return names[l->kind];
 }
@@ -89,12 +97,13 @@ static int look_at_semicolon(const struct look *l)
 {
     const char *rest = l->rest;
     struct sql_token next = sql_scan(&rest);
-    if (l->kind == PIECE_STATEMENT && next.kind == SQL_END)
+    if (l->kind >= PIECE_STATEMENT && next.kind == SQL_END)
         return 0;
     return refuse(l, "a \";\" ends it before its end: %s is wanted", wanted(l));
 }
 
-static int look_at_condition(const struct look *l)
+/* On the row alone. */
+static int look_at_reads(const struct look *l)
 {
     const char *rest = l->rest;
     bool reads = is_keyword(l, "select") || is_keyword(l, "table");
@@ -107,6 +116,13 @@ static int look_at_condition(const struct look *l)
                       "%.*s reads what is not in the row: a condition on the row alone is wanted; "
                       "what depends on other rows belongs in keep_while",
                       (int)l->token.len, l->token.at);
+    return 0;
+}
+
+static int look_at_condition(const struct look *l)
+{
+    if (l->kind == PIECE_CONDITION && look_at_reads(l) != 0)
+        return -1;
     if (l->depth == 0 && sql_token_is_char(&l->token, ','))
         return refuse(l, "a \",\" follows the condition: one condition is wanted");
     return 0;
@@ -140,6 +156,36 @@ static int look_at_statement(struct look *l)
     return 0;
 }
 
+/* FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE, FOR KEY SHARE; others have a FOR too: substring(a FOR
+ * 2).
+ */
+static bool locks(const struct look *l)
+{
+    const char *rest = l->rest;
+    struct sql_token next = sql_scan(&rest), then = sql_scan(&rest);
+    return is_keyword(l, "for") && (sql_token_is(&next, "update") || sql_token_is(&next, "share") ||
+                                    (sql_token_is(&next, "no") && sql_token_is(&then, "key")) ||
+                                    (sql_token_is(&next, "key") && sql_token_is(&then, "share")));
+}
+
+static int look_at_query(struct look *l)
+{
+    static const char *const kinds[] = {"select", "with", "values", "table"};
+    bool known = l->pieces > 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        known = known || sql_token_is(&l->token, kinds[i]);
+    if (!known)
+        return refuse(l,
+                      "a query that begins with \"%.*s\" is not allowed: SELECT, WITH, VALUES and "
+                      "TABLE are",
+                      shown(l), l->token.at);
+    if (is_keyword(l, "into"))
+        return refuse(l, "INTO is not allowed: a query that only reads is wanted");
+    if (locks(l))
+        return refuse(l, "FOR UPDATE or SHARE is not allowed: a query that only reads is wanted");
+    return 0;
+}
+
 static int look_at_place(struct look *l)
 {
     static const char released[] = "{released}";
@@ -166,12 +212,14 @@ static int look_at_token(struct look *l)
     if (sql_token_is_char(&l->token, ';'))
         return look_at_semicolon(l);
     rc = look_at_bracket(l);
-    if (rc == 0 && l->kind == PIECE_CONDITION)
+    if (rc == 0 && (l->kind == PIECE_CONDITION || l->kind == PIECE_QUESTION))
         rc = look_at_condition(l);
     else if (rc == 0 && l->kind == PIECE_ASSIGNMENTS)
         rc = look_at_assignments(l);
-    else if (rc == 0)
+    else if (rc == 0 && l->kind == PIECE_STATEMENT)
         rc = look_at_statement(l);
+    else if (rc == 0)
+        rc = look_at_query(l);
     return rc;
 }
 
@@ -280,6 +328,7 @@ int queue_sql_check(const struct queue *q, int *line, char *why, size_t size)
         .kind = PIECE_CONDITION, .key = "stock.counted", .why = why, .size = size};
     struct look released = {.kind = PIECE_ASSIGNMENTS, .key = "released", .why = why, .size = size};
     struct look set = {.kind = PIECE_ASSIGNMENTS, .key = "stock.set", .why = why, .size = size};
+    struct look keep = {.kind = PIECE_QUESTION, .key = "keep_while", .why = why, .size = size};
     *line = q->active.line;
     if (check_piece(&condition, q->active.text) != 0)
         return -1;
@@ -292,10 +341,19 @@ int queue_sql_check(const struct queue *q, int *line, char *why, size_t size)
     *line = q->stock.counted.line;
     if (q->stock.counted.text != NULL && check_piece(&counted, q->stock.counted.text) != 0)
         return -1;
+    *line = q->keep.condition.line;
+    if (q->keep.condition.text != NULL && check_piece(&keep, q->keep.condition.text) != 0)
+        return -1;
     for (int i = 0; i < q->nalso; i++) {
         struct look also = {.kind = PIECE_STATEMENT, .key = "also", .why = why, .size = size};
         *line = q->also[i].line;
         if (check_piece(&also, q->also[i].text) != 0)
+            return -1;
+    }
+    for (int i = 0; i < q->nverify; i++) {
+        struct look verify = {.kind = PIECE_QUERY, .key = "verify", .why = why, .size = size};
+        *line = q->verify[i].line;
+        if (check_piece(&verify, q->verify[i].text) != 0)
             return -1;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include "config/queues.h"
 
 #include "config/queue_read.h"
+#include "config/queue_stock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@
 #define ONCE "a pipe can be read only once"
 
 struct served {
-    struct queue_read *read;
-    struct config config; /* borrows what is not its own, see served_free */
+    struct queue_read *read; /* one of the list */
+    struct config config;    /* borrows what is not its own, see served_free */
     char *key_prefix;
     char *conninfo, *conninfo_file, *variables[2]; /* with a database of its own */
 };
@@ -27,7 +28,8 @@ struct queues {
     struct queues_origin origin; /* with copies of its texts */
     char *file_text, *lookahead_text, *feed_text;
     char file[NAMED_MAX + 8]; /* as sentences call it */
-    struct served *all;
+    struct queue_list list;   /* all that the file has, also with --queue: some share counters */
+    struct served *all;       /* those that are served */
     int n;
 };
 
@@ -51,7 +53,6 @@ void queue_place(const struct queue *queue, int line, char *out, size_t size)
 
 static void served_free(struct served *s)
 {
-    queue_read_free(s->read);
     free(s->key_prefix);
     free(s->conninfo);
     free(s->conninfo_file);
@@ -66,6 +67,7 @@ static void queues_free(struct queues *q)
     for (int i = 0; i < q->n; i++)
         served_free(&q->all[i]);
     free(q->all);
+    queue_list_clear(&q->list);
     free(q->file_text);
     free(q->lookahead_text);
     free(q->feed_text);
@@ -268,27 +270,13 @@ static int refuse_name(const struct queue_list *list, const char *name,
                        name, names);
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* A table without a schema may be that of any. */
-static bool same_counters(const struct queue *a, const struct queue *b)
-{
-    const struct queue_table *x = &a->stock.table, *y = &b->stock.table;
-    return x->name != NULL && same_text(x->name, y->name) &&
-           (x->schema == NULL || y->schema == NULL || same_text(x->schema, y->schema)) &&
-           same_text(a->database.text, b->database.text);
-}
-
-/* Of all queues, before some are left out. */
+/* Of all queues, before one is chosen. */
 static void note_shared(struct queue_list *list)
 {
+    struct queue *all[QUEUES_MAX];
     for (int i = 0; i < list->n; i++)
-        for (int j = 0; j < list->n; j++)
-            if (i != j && same_counters(&list->all[i]->queue, &list->all[j]->queue))
-                list->all[i]->queue.stock.shared = true;
+        all[i] = &list->all[i]->queue;
+    queue_stock_note(all, list->n);
 }
 
 /* -1: no queue has this name. */
@@ -300,10 +288,10 @@ static int list_find(const struct queue_list *list, const char *name)
     return -1;
 }
 
-/* Takes the queues out of the list, or the one that is asked for. */
-static int list_take(struct queues *q, struct queue_list *list, const char *name,
-                     const struct config_error *error)
+/* Serves the queues of the list, or the one that is asked for. */
+static int list_serve(struct queues *q, const char *name, const struct config_error *error)
 {
+    const struct queue_list *list = &q->list;
     int first = name == NULL ? 0 : list_find(list, name);
     int end = name == NULL ? list->n : first + 1;
     if (first < 0)
@@ -313,10 +301,8 @@ static int list_take(struct queues *q, struct queue_list *list, const char *name
     if (q->all == NULL)
         return config_fail(error, "memory ran out");
     q->n = 0;
-    for (int i = first; i < end; i++) {
+    for (int i = first; i < end; i++)
         q->all[q->n++].read = list->all[i];
-        list->all[i] = NULL;
-    }
     return 0;
 }
 
@@ -347,18 +333,16 @@ static struct queues *queues_new(const struct queues_origin *origin)
 int config_queues_read(struct config *c, const struct queues_origin *origin,
                        const struct config_error *error)
 {
-    struct queue_list list = {.n = 0};
     struct queues *q = queues_new(origin);
     c->queues = q;
     if (q == NULL)
         return config_fail(error, "memory ran out");
 
-    int rc = text_parse(q, &list, error);
+    int rc = text_parse(q, &q->list, error);
     if (rc == 0)
-        note_shared(&list);
+        note_shared(&q->list);
     if (rc == 0)
-        rc = list_take(q, &list, c->queue_name, error);
-    queue_list_clear(&list);
+        rc = list_serve(q, c->queue_name, error);
     for (int i = 0; rc == 0 && i < q->n; i++)
         rc = served_set(&q->all[i], c, &q->origin, error);
     if (rc == 0)

@@ -33,7 +33,7 @@ struct direct *direct_new(struct parts *parts, struct pg_link *link, struct engi
     d->overdue = overdue;
     d->link = link;
     const struct drain_options drain = {
-        .parts = parts, .links = &d->link, .nlinks = 1, .lent = lanes};
+        .parts = parts, .links = &d->link, .nlinks = 1, .lent = lanes, .spares_kept = true};
     d->drain = drain_new(&drain);
     if (d->drain == NULL) {
         free(d);

@@ -85,6 +85,8 @@ enum late_kind late_judge(const struct due_state *state, int64_t now_ms, bool fa
 {
     if (state->record.text != NULL)
         return LATE_REFUSED;
+    if (state->kept.text != NULL)
+        return LATE_KEPT;
     enum late_kind kind = judge_entry(state, now_ms, fault);
     return kind == LATE_AT_WORK && locked && !fault ? LATE_LOCKED : kind;
 }

@@ -20,6 +20,7 @@ enum late_kind {
     LATE_LOST,    /* nothing in Redis leads to it in time */
     LATE_LOCKED,  /* put back for a moment, since somebody holds it */
     LATE_REFUSED, /* Postgres refused it: it has a record, with the time of its next try */
+    LATE_KEPT,    /* it is kept by its queue's keep_while: likewise */
 };
 
 struct late_row {
@@ -54,7 +55,7 @@ const struct late_row *late_find(const struct late *l, const char *id);
  */
 enum late_kind late_judge(const struct due_state *state, int64_t now_ms, bool fault, bool locked);
 
-/* It makes the queue late: it is neither refused nor locked. */
+/* It makes the queue late: it is neither refused, nor kept, nor locked. */
 bool late_counts(enum late_kind kind);
 
 #endif

@@ -17,6 +17,7 @@
 #include "queue/redis_use.h"
 #include "queue/repair.h"
 #include "release/first_run.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "store/statements.h"
@@ -194,6 +195,16 @@ static void read_servers(const struct health *h, struct health_report *r)
     };
 }
 
+/* Redis knows of all sweepers' work; without it this process knows of its own. */
+static void read_kept(const struct health *h, struct health_report *r)
+{
+    const struct parts *s = h->options.parts;
+    size_t attention, kept = keeps_count(s->keeps, &attention);
+    r->kept_known = r->sizes_known || r->degraded;
+    r->kept = r->sizes_known ? s->sizes.kept : (int64_t)kept;
+    r->attention = r->sizes_known ? s->sizes.attention : (int64_t)attention;
+}
+
 void health_read(struct health *h, struct health_report *r)
 {
     const struct parts *s = h->options.parts;
@@ -211,6 +222,7 @@ void health_read(struct health *h, struct health_report *r)
         r->next_due_us = head_us(s);
         r->failures = h->failures;
     }
+    read_kept(h, r);
     read_overdue(h, r);
     read_locked(h, r);
     h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);

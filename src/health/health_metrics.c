@@ -164,6 +164,16 @@ static void failed_reservations(struct metrics *m, const struct view *v)
     put_if(v->report.sizes_known, m, v, (double)v->report.failed);
 }
 
+static void kept(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.kept_known, m, v, (double)v->report.kept);
+}
+
+static void kept_attention(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.kept_known, m, v, (double)v->report.attention);
+}
+
 static void overdue(struct metrics *m, const struct view *v)
 {
     put_if(v->report.overdue_known, m, v, (double)health_overdue_us(&v->report) / 1e6);
@@ -194,6 +204,8 @@ static void put_standing(const struct views *views)
     put(views, METRIC_PENDING, pending);
     put(views, METRIC_INFLIGHT, inflight);
     put(views, METRIC_FAILED_RESERVATIONS, failed_reservations);
+    put(views, METRIC_KEPT, kept);
+    put(views, METRIC_KEPT_ATTENTION, kept_attention);
     put(views, METRIC_OVERDUE, overdue);
     put(views, METRIC_LOCKED, locked);
     put(views, METRIC_LOCKED_SECONDS, locked_seconds);

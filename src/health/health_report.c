@@ -85,6 +85,8 @@ static void set_verdict(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "overdueSeconds",
                               r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
+    (void)json_object_set_new(o, "kept", count_json(r->kept_known, r->kept));
+    (void)json_object_set_new(o, "keptAttention", count_json(r->kept_known, r->attention));
     (void)json_object_set_new(o, "locked", count_json(r->locked_known, (json_int_t)r->locked));
 }
 

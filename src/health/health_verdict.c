@@ -86,9 +86,12 @@ void health_sum(const struct health_report *reports, int n, struct health_report
             sum->now_us = r->now_us;
         }
         sum->sizes_known = sum->sizes_known && r->sizes_known;
+        sum->kept_known = sum->kept_known && r->kept_known;
         sum->locked_known = sum->locked_known && r->locked_known;
         if (i > 0) {
             sum->failed += r->failed;
+            sum->kept += r->kept;
+            sum->attention += r->attention;
             sum->locked += r->locked;
         }
     }

@@ -386,7 +386,8 @@ int pg_link_send(struct pg_link *link, const struct pg_query *queries, int nquer
         return -1;
     if (has_to_leave(link))
         return -1;
-    if (pg_request_begin(request, nqueries, !queries[0].isolates || link->other_level) != 0)
+    bool own = !queries[0].isolates || link->other_level;
+    if (pg_request_begin(request, nqueries, own, &link->source) != 0)
         return -1;
     request->deadline_us = deadline_us;
     request->cb = cb;

@@ -32,9 +32,16 @@ enum pg_link_state {
     PG_LINK_STOPPED,
 };
 
-/* What an answer is expected for, in this order: the link's own two settings, DEALLOCATE ALL, each
- * query, before it what gives it a name, and whose session it is. */
-enum pg_step_kind { PG_STEP_OWN, PG_STEP_EMPTY, PG_STEP_PREPARE, PG_STEP_QUERY, PG_STEP_SESSION };
+/* What an answer is expected for, in this order: the link's own two settings, the source's
+ * settings, DEALLOCATE ALL, each query, before it what gives it a name, and whose session it is. */
+enum pg_step_kind {
+    PG_STEP_OWN,
+    PG_STEP_SETTINGS,
+    PG_STEP_EMPTY,
+    PG_STEP_PREPARE,
+    PG_STEP_QUERY,
+    PG_STEP_SESSION,
+};
 
 struct pg_step {
     enum pg_step_kind kind;
@@ -47,10 +54,11 @@ struct pg_request {
     bool active;   /* its callback is still owed */
     bool failed;   /* the server reported an error: the fields below hold the first one */
     bool inside;   /* the error came out of a function of the shop's */
-    int refused;   /* so many queries were answered before it */
+    int refused;   /* so many queries were answered before it; -1: not even the settings */
     bool broken;   /* the conversation cannot go on: the connection must go */
     bool finished; /* the Sync was answered: committed, or rolled back when `failed` */
     bool own;      /* the link sets the isolation level, and no JIT */
+    const struct pg_source *source; /* whose settings come next */
     int nqueries;
     int nresults;
     PGresult **results;
@@ -110,9 +118,9 @@ int pg_socket_watch(struct event *io, struct loop *loop, PGconn *conn, short wha
 /* pg_request.c */
 
 /* A request of so many statements, before which the link sets the isolation level and no JIT (own),
- * or not. Returns 0, or -1: out of memory. */
-int pg_request_begin(struct pg_request *request, int nqueries, bool own)
-    __attribute__((warn_unused_result));
+ * or not, and then the source's settings. Returns 0, or -1: out of memory. */
+int pg_request_begin(struct pg_request *request, int nqueries, bool own,
+                     const struct pg_source *source) __attribute__((warn_unused_result));
 
 /* Hands the statements and the Sync to libpq, those that are sent often by name where names are
  * used. False: the connection does not take them. */

@@ -19,6 +19,7 @@
 #include "base/parse.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,20 +28,22 @@
  * TRANSACTION, at which the server warns where there is no BEGIN. */
 static const char read_committed_sql[] = "SET transaction_isolation = 'read committed'";
 /* Second: nothing that this program asks is worth compiling, whatever the planner thinks of tables
- * that were never analyzed. Compiling takes longer than any of it, on a busy machine for ever. */
+ * that were never analyzed: on a busy machine it takes for ever. */
 static const char no_jit_sql[] = "SELECT " PG_LINK_NO_JIT;
 
-#define STEPS_MAX(nqueries) (2 * (size_t)(nqueries) + 4)
+#define STEPS_MAX(nqueries) (2 * (size_t)(nqueries) + 5)
 
 static const char empty_sql[] = "DEALLOCATE ALL";
 /* At the end: a query before it would make it too late to set the isolation level. */
 static const char session_sql[] = "SELECT pg_catalog.pg_backend_pid(), "
                                   "pg_catalog.current_setting('synchronous_commit')";
 
-int pg_request_begin(struct pg_request *request, int nqueries, bool own)
+int pg_request_begin(struct pg_request *request, int nqueries, bool own,
+                     const struct pg_source *source)
 {
     assert(!request->active && nqueries > 0);
     request->own = own;
+    request->source = source;
     request->nqueries = nqueries;
     request->results = calloc((size_t)nqueries, sizeof(PGresult *));
     request->steps = calloc(STEPS_MAX(nqueries), sizeof(struct pg_step));
@@ -103,6 +106,20 @@ static bool send_own(struct pg_request *request, PGconn *conn, enum pg_step_kind
     return send_plain(request, conn, kind, &query);
 }
 
+/* Their values are parameters, their names too. */
+static bool send_settings(struct pg_request *request, PGconn *conn)
+{
+    const struct pg_source *source = request->source;
+    char sql[48 * PG_SOURCE_SETTINGS_MAX] = "";
+    size_t len = 0;
+    for (int i = 0; i < source->nsettings; i++)
+        len += (size_t)snprintf(sql + len, sizeof(sql) - len,
+                                "%s pg_catalog.set_config($%d, $%d, true)", i == 0 ? "SELECT" : ",",
+                                2 * i + 1, 2 * i + 2);
+    const struct pg_query query = {sql, source->settings, 2 * source->nsettings, 0, 0, 0};
+    return send_plain(request, conn, PG_STEP_SETTINGS, &query);
+}
+
 static bool send_named(struct pg_request *request, PGconn *conn, const struct pg_query *q,
                        struct pg_names *names, int place)
 {
@@ -124,6 +141,8 @@ static bool queue(struct pg_request *request, PGconn *conn, const struct pg_quer
 {
     if (request->own && !(send_own(request, conn, PG_STEP_OWN, read_committed_sql) &&
                           send_own(request, conn, PG_STEP_OWN, no_jit_sql)))
+        return false;
+    if (request->source->nsettings > 0 && !send_settings(request, conn))
         return false;
     if (names != NULL && pg_names_empties(names) &&
         !send_own(request, conn, PG_STEP_EMPTY, empty_sql))
@@ -160,6 +179,17 @@ static void copy_field(char *out, size_t size, const PGresult *res, int field)
     pg_one_line(out, size, text != NULL ? text : "");
 }
 
+/* It is not what was asked that is refused. */
+static void note_settings(struct pg_request *request)
+{
+    static const char begin[] = "the queue's `settings` cannot be set: ";
+    request->refused = -1;
+    memmove(request->message + sizeof(begin) - 1, request->message,
+            PG_MESSAGE_SIZE - sizeof(begin));
+    memcpy(request->message, begin, sizeof(begin) - 1);
+    request->message[PG_MESSAGE_SIZE - 1] = '\0';
+}
+
 /* The first error is the cause; what follows it in a pipeline only says "aborted". */
 static void keep_first_error(struct pg_request *request, const PGresult *res)
 {
@@ -180,6 +210,8 @@ static void keep_first_error(struct pg_request *request, const PGresult *res)
     copy_field(request->sqlstate, sizeof(request->sqlstate), res, PG_DIAG_SQLSTATE);
     copy_field(request->table, sizeof(request->table), res, PG_DIAG_TABLE_NAME);
     copy_field(request->message, sizeof(request->message), res, PG_DIAG_MESSAGE_PRIMARY);
+    if (request->step < request->nsteps && request->steps[request->step].kind == PG_STEP_SETTINGS)
+        note_settings(request);
 }
 
 static void note_breach(struct pg_request *request, const char *what)
@@ -215,7 +247,7 @@ static void take_answer(struct pg_request *request, PGconn *conn, struct pg_name
     case PG_STEP_SESSION:
         learn_session(names, conn, res);
         break;
-    case PG_STEP_OWN:
+    default:
         break;
     }
     PQclear(res);

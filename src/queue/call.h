@@ -31,7 +31,10 @@ struct due_op {
     void (*destroy)(struct due_op *op);
 };
 
-enum { KEY_PENDING, KEY_LEASES, KEY_INFLIGHT, KEY_FAILED, KEY_COUNT };
+enum { KEY_PENDING, KEY_LEASES, KEY_INFLIGHT, KEY_FAILED, KEY_KEPT, KEY_ATTENTION, KEY_COUNT };
+
+/* ... and their names, without the prefix. */
+extern const char *const due_queue_keys[KEY_COUNT];
 
 struct due_queue {
     struct redis_link *link; /* NULL while the queue is freed */

@@ -39,12 +39,13 @@ static int read_score(const struct redis_reply *r, int64_t *out)
     return redis_reply_type(r) == REDIS_LINK_STRING ? parse_score_ms(text, len, out) : -1;
 }
 
-/* The six values that claim.lua and sizes.lua begin with. Only claim.lua may leave inflight out. */
+/* The eight values that claim.lua and sizes.lua begin with. Only claim.lua may leave inflight out.
+ */
 static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
 {
-    int64_t counts[5];
-    const struct redis_reply *next = redis_reply_at(reply, 5);
-    for (size_t i = 0; i < 5; i++) {
+    int64_t counts[7];
+    const struct redis_reply *next = redis_reply_at(reply, 7);
+    for (size_t i = 0; i < 7; i++) {
         const struct redis_reply *count = redis_reply_at(reply, i);
         bool left_out = i == 3 && count != NULL && redis_reply_type(count) == REDIS_LINK_NIL;
         if (!left_out && !is_count(count))
@@ -57,6 +58,8 @@ static int read_sizes(const struct redis_reply *reply, struct due_sizes *sizes)
     sizes->pending = counts[2];
     sizes->inflight = counts[3];
     sizes->failed = counts[4];
+    sizes->kept = counts[5];
+    sizes->attention = counts[6];
     sizes->next_ms = INT64_MAX;
     return redis_reply_type(next) == REDIS_LINK_NIL ? 0 : read_score(next, &sizes->next_ms);
 }
@@ -147,7 +150,7 @@ static void finish_claim(struct due_op *base, const char *error)
 struct part {
     struct due_lease lease;
     int64_t due_left, odd, over;
-    const struct redis_reply *ids, *records;
+    const struct redis_reply *ids, *records, *keeps;
     size_t bytes; /* that its texts need, with their terminators */
 };
 
@@ -164,14 +167,14 @@ static bool check_ids(struct part *part)
     return true;
 }
 
-static bool check_records(struct part *part)
+static bool check_records(struct part *part, const struct redis_reply *records)
 {
-    size_t n = redis_reply_len(part->records);
+    size_t n = redis_reply_len(records);
     size_t len;
-    if (redis_reply_type(part->records) != REDIS_LINK_ARRAY || (n != 0 && n != part->lease.n))
+    if (redis_reply_type(records) != REDIS_LINK_ARRAY || (n != 0 && n != part->lease.n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        const struct redis_reply *record = redis_reply_at(part->records, i);
+        const struct redis_reply *record = redis_reply_at(records, i);
         if (redis_reply_type(record) != REDIS_LINK_STRING &&
             redis_reply_type(record) != REDIS_LINK_NIL)
             return false;
@@ -184,21 +187,23 @@ static bool check_records(struct part *part)
 /* room: how many ids it may bring. */
 static bool read_part(const struct redis_reply *reply, size_t room, struct part *part)
 {
-    for (size_t i = 6; i <= 9; i++)
+    for (size_t i = 8; i <= 11; i++)
         if (!is_count(redis_reply_at(reply, i)))
             return false;
     *part = (struct part){
-        .lease = {redis_reply_int(redis_reply_at(reply, 6)), 0},
-        .due_left = redis_reply_int(redis_reply_at(reply, 7)),
-        .odd = redis_reply_int(redis_reply_at(reply, 8)),
-        .over = redis_reply_int(redis_reply_at(reply, 9)),
-        .ids = redis_reply_at(reply, 10),
-        .records = redis_reply_at(reply, 11),
+        .lease = {redis_reply_int(redis_reply_at(reply, 8)), 0},
+        .due_left = redis_reply_int(redis_reply_at(reply, 9)),
+        .odd = redis_reply_int(redis_reply_at(reply, 10)),
+        .over = redis_reply_int(redis_reply_at(reply, 11)),
+        .ids = redis_reply_at(reply, 12),
+        .records = redis_reply_at(reply, 13),
+        .keeps = redis_reply_at(reply, 14),
     };
     part->lease.n = redis_reply_len(part->ids);
     return part->odd <= 1 && redis_reply_type(part->ids) == REDIS_LINK_ARRAY &&
            part->lease.n <= room && part->lease.n <= DUE_QUEUE_SCRIPT_MAX &&
-           (uint64_t)part->over <= part->lease.n && check_ids(part) && check_records(part);
+           (uint64_t)part->over <= part->lease.n && check_ids(part) &&
+           check_records(part, part->records) && check_records(part, part->keeps);
 }
 
 /* The text with a terminator, in the block that *at walks through. */
@@ -222,6 +227,11 @@ static void add_claims(struct claim_op *op, const struct part *part, char *at)
         const struct redis_reply *record = redis_reply_at(part->records, i);
         if (redis_reply_type(record) == REDIS_LINK_STRING)
             claims[i].failed = copy_text(record, &claims[i].failed_len, &at);
+    }
+    for (size_t i = 0; i < redis_reply_len(part->keeps); i++) {
+        const struct redis_reply *record = redis_reply_at(part->keeps, i);
+        if (redis_reply_type(record) == REDIS_LINK_STRING)
+            claims[i].kept = copy_text(record, &claims[i].kept_len, &at);
     }
     op->claimed.n += part->lease.n;
     op->claimed.leases[op->claimed.n_leases++] = part->lease;

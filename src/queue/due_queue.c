@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const due_queue_keys[KEY_COUNT] = {
+    [KEY_PENDING] = "pending", [KEY_LEASES] = "leases", [KEY_INFLIGHT] = "inflight",
+    [KEY_FAILED] = "failed",   [KEY_KEPT] = "kept",     [KEY_ATTENTION] = "attention",
+};
+
 char *due_queue_key(const struct due_queue *q, const char *name)
 {
     size_t size = strlen(q->prefix) + strlen(name) + 1;
@@ -17,7 +22,6 @@ char *due_queue_key(const struct due_queue *q, const char *name)
 
 struct due_queue *due_queue_new(struct redis_link *link, const char *prefix)
 {
-    static const char *const names[KEY_COUNT] = {"pending", "leases", "inflight", "failed"};
     struct due_queue *q = calloc(1, sizeof(*q));
     size_t size = strlen(prefix) + sizeof("{}:");
     if (q == NULL)
@@ -29,7 +33,7 @@ struct due_queue *due_queue_new(struct redis_link *link, const char *prefix)
         goto fail;
     snprintf(q->prefix, size, "{%s}:", prefix);
     for (int i = 0; i < KEY_COUNT; i++) {
-        q->keys[i] = due_queue_key(q, names[i]);
+        q->keys[i] = due_queue_key(q, due_queue_keys[i]);
         if (q->keys[i] == NULL)
             goto fail;
     }

@@ -8,6 +8,7 @@ extern const struct lua_script lua_claim;
 extern const struct lua_script lua_settle;
 extern const struct lua_script lua_schedule;
 extern const struct lua_script lua_drop;
+extern const struct lua_script lua_keep;
 extern const struct lua_script lua_sizes;
 extern const struct lua_script lua_role;
 extern const struct lua_script lua_absent;
@@ -15,6 +16,7 @@ extern const struct lua_script lua_after;
 extern const struct lua_script lua_leases;
 extern const struct lua_script lua_lookup;
 extern const struct lua_script lua_repair;
+extern const struct lua_script lua_retrieve;
 extern const struct lua_script lua_mark;
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define RECORD "{\"attempts\":1,\"error\":\"a probe\"}"
-#define WORDS_MAX 12
+#define WORDS_MAX 20
 
 struct step {
     const struct lua_script *script; /* NULL: a command, the first of its words */
@@ -27,6 +27,7 @@ static const struct step steps[] = {
     {NULL, "mark", true, {"EVAL", "return 0", "1", ""}},
     {NULL, "inflight", true, {"ZSCAN", "", "0"}},
     {NULL, "failed", true, {"HSCAN", "", "0"}},
+    {NULL, "kept", true, {"HSCAN", "", "0"}},
     /* What a probe has left that was refused half-way. */
     {&lua_drop, NULL, false, {"probe"}},
     {NULL, "leases", false, {"ZREMRANGEBYRANK", "", "0", "-1"}},
@@ -34,7 +35,10 @@ static const struct step steps[] = {
      * forgotten. */
     {&lua_repair, NULL, false, {"add", "probe", "", "1"}},
     {&lua_claim, NULL, false, {"2", "3", "1"}},
-    {&lua_settle, NULL, false, {"3", "1000", "0", "0", "0", "1", "0", "probe", "5", RECORD}},
+    {&lua_settle,
+     NULL,
+     false,
+     {"3", "1000", "1000", "0", "0", "0", "1", "0", "0", "probe", "5", RECORD}},
     {&lua_claim, NULL, false, {"6", "7", "1"}},
     {&lua_claim, NULL, false, {"8", "9", "1"}},
     {&lua_schedule, NULL, false, {"10", "probe"}},
@@ -42,10 +46,15 @@ static const struct step steps[] = {
     {&lua_settle,
      NULL,
      false,
-     {"9", "1", "0", "0", "1", "1", "0", "probe", "5", "another", "5", RECORD}},
+     {"9", "1", "1", "0", "0", "1", "1", "0", "0", "probe", "5", "another", "5", RECORD}},
+    /* What is kept, and what is not any more. */
+    {&lua_keep, NULL, false, {"1000", "probe", "5", RECORD, "5"}},
+    {&lua_claim, NULL, false, {"10", "11", "1"}},
+    {&lua_settle, NULL, false, {"11", "1", "1", "0", "0", "1", "0", "0", "0", "probe", "5"}},
     {&lua_leases, "leases", false, {"0", "1"}},
     {&lua_absent, NULL, false, {"probe"}},
     {&lua_lookup, NULL, false, {"probe"}},
+    {&lua_retrieve, NULL, false, {"0", "5"}},
     {&lua_after, "pending", false, {"probe", "5", "1"}},
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},
@@ -90,10 +99,9 @@ struct step_keys {
 static void add_keys(const struct due_queue *q, const struct step *step, struct step_keys *keys,
                      struct due_args *args)
 {
-    static const char *const all[KEY_COUNT] = {"pending", "leases", "inflight", "failed"};
     for (int i = 0; i < (step->keys == NULL ? KEY_COUNT : 1); i++) {
         snprintf(keys->texts[i], sizeof(keys->texts[i]), "%s%s%s", q->prefix,
-                 step->real ? "" : "probe:", step->keys == NULL ? all[i] : step->keys);
+                 step->real ? "" : "probe:", step->keys == NULL ? due_queue_keys[i] : step->keys);
         due_args_add(args, keys->texts[i], strlen(keys->texts[i]));
     }
 }

@@ -130,8 +130,8 @@ int due_queue_add(struct due_queue *q, const struct due_entry *entries, size_t n
 
 static const char *read_states(const struct due_single *op, struct due_state **out)
 {
-    const struct redis_reply *lists[3];
-    for (size_t i = 0; i < 3; i++) {
+    const struct redis_reply *lists[4];
+    for (size_t i = 0; i < 4; i++) {
         lists[i] = redis_reply_at(op->reply, i);
         if (redis_reply_len(lists[i]) != op->n)
             return DUE_UNEXPECTED;
@@ -140,9 +140,9 @@ static const char *read_states(const struct due_single *op, struct due_state **o
     if (*out == NULL)
         return "out of memory";
     for (size_t i = 0; i < op->n; i++)
-        (*out)[i] = (struct due_state){due_text_of(redis_reply_at(lists[0], i)),
-                                       due_text_of(redis_reply_at(lists[1], i)),
-                                       due_text_of(redis_reply_at(lists[2], i))};
+        (*out)[i] = (struct due_state){
+            due_text_of(redis_reply_at(lists[0], i)), due_text_of(redis_reply_at(lists[1], i)),
+            due_text_of(redis_reply_at(lists[2], i)), due_text_of(redis_reply_at(lists[3], i))};
     return NULL;
 }
 
@@ -200,7 +200,7 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
 {
     struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
-    assert(n <= DUE_REPAIRS_MAX);
+    assert(n <= DUE_QUEUE_FOURS_MAX);
     if (op == NULL)
         return -1;
     op->cb.repair = cb;

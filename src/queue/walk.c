@@ -110,6 +110,21 @@ int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_o
     return due_single_send(q, op, &lua_leases, &args);
 }
 
+int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, due_walked_cb *cb,
+                       void *arg)
+{
+    struct due_single *op = due_single_new(finish_scan, 0, arg);
+    struct due_args args;
+    if (op == NULL)
+        return -1;
+    op->cb.scan = cb;
+    if (due_args_begin(&args, q, 2) != 0)
+        return due_single_drop(op);
+    due_args_add_word(&args, cursor);
+    due_args_add_int(&args, now_ms);
+    return due_single_send(q, op, &lua_retrieve, &args);
+}
+
 int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor, due_walked_cb *cb,
                    void *arg)
 {

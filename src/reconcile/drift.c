@@ -1,8 +1,32 @@
 /* Stock counters that drifted. */
 #include "reconcile/drift.h"
 
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+
+int drift_name(struct drift *d)
+{
+    size_t size = 1;
+    char *at;
+    for (int i = 0; i < d->keys; i++)
+        size += strlen(d->key[i]) + 1;
+    d->product = at = malloc(size);
+    for (int i = 0; at != NULL && i < d->keys; i++) {
+        size_t len = strlen(d->key[i]);
+        if (i > 0)
+            *at++ = ',';
+        memcpy(at, d->key[i], len + 1);
+        at += len;
+    }
+    return at != NULL ? 0 : -1;
+}
+
+void drift_clear(struct drift *d)
+{
+    for (int i = 0; i < QUEUE_KEYS_MAX; i++)
+        free(d->key[i]);
+    free(d->product);
+}
 
 struct amount drift_available(const struct drift *d)
 {
@@ -39,7 +63,8 @@ static json_t *counters_json(const struct drift *d, const struct amount *availab
     json_t *o = json_object();
     if (d->total.known)
         json_object_set_new(o, "totalStock", amount_json(&d->total));
-    json_object_set_new(o, "availableStock", amount_json(available));
+    if (!d->held_alone)
+        json_object_set_new(o, "availableStock", amount_json(available));
     json_object_set_new(o, "reservedStock", amount_json(reserved));
     return o;
 }

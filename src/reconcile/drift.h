@@ -4,6 +4,7 @@
 #define RS_RECONCILE_DRIFT_H
 
 #include "base/units.h"
+#include "config/queue.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -15,12 +16,19 @@ struct amount {
 };
 
 struct drift {
-    char *product;
+    char *key[QUEUE_KEYS_MAX]; /* the texts of its columns, in the file's order; owned */
+    int keys;
+    char *product;                            /* all of it, with commas; owned */
+    bool held_alone;                          /* the counter does not say what is free */
     struct amount total, available, reserved; /* as the counter has them */
-    struct amount sum;                        /* of the product's active reservations */
-    int64_t counters;                         /* rows that the product has */
-    bool summed;                              /* each of the reservations has a quantity */
+    struct amount sum;                        /* of the holds that it counts */
+    int64_t counters;                         /* that the key has */
+    bool summed;                              /* each of the holds has a quantity */
 };
+
+/* Makes `product`, of the key. Returns 0, or -1: out of memory. */
+int drift_name(struct drift *d) __attribute__((warn_unused_result));
+void drift_clear(struct drift *d);
 
 /* What should be available: all that there is, less the sum. All is the total, and without one what
  * available and reserved make together, since a repair must not invent stock. */

@@ -107,7 +107,7 @@ static void on_rows(struct reconcile *r, void *arg, const struct lookup *rows)
     (void)arg;
     for (size_t i = 0; i < x->n; i++) {
         const struct due_entry *e = &x->entries[i];
-        if (!rows[i].active || rows[i].expires_us != x->expires_us[i])
+        if (!rows[i].active || rows[i].kept || rows[i].expires_us != x->expires_us[i])
             continue;
         r->result.counts[COUNT_RELEASED]++;
         r->result.counts[COUNT_REMAINING]++;

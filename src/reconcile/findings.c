@@ -38,6 +38,8 @@ const struct finding_row findings[FINDINGS] = {
      * --repair-stock. */
     [FINDING_STOCK] = {SUSPECT_NOBODY, "stockDrifted", NULL, "repaired", COUNT_STOCK_DRIFTED, false,
                        true},
+    /* A row of a query of the operator's. Reported only. */
+    [FINDING_VERIFY] = {SUSPECT_NOBODY, "verify", NULL, "nothing", COUNT_VERIFY, false, false},
 };
 
 const struct reconcile_counter reconcile_counters[COUNTS] = {
@@ -61,7 +63,8 @@ const struct reconcile_counter reconcile_counters[COUNTS] = {
                              "stock counters that drifted", NULL},
     [COUNT_STOCK_REPAIRED] = {"stockRepaired", METRIC_RECONCILE_STOCK_REPAIRED, 7,
                               "  of these repaired", NULL},
-    [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 10,
+    [COUNT_VERIFY] = {"verifyFound", METRIC_RECONCILE_VERIFY, 10, "found by verify", NULL},
+    [COUNT_REMAINING] = {"remainingCount", METRIC_RECONCILE_REMAINING, 11,
                          "inconsistencies that remain", NULL},
 };
 
@@ -69,5 +72,5 @@ bool reconcile_counted(const struct reconcile_result *result, enum reconcile_cou
 {
     bool of_stock = count == COUNT_STOCK_CHECKED || count == COUNT_STOCK_DRIFTED ||
                     count == COUNT_STOCK_REPAIRED;
-    return !of_stock || result->stock_unchecked == NULL;
+    return !of_stock || !result->stock_uncounted;
 }

@@ -66,18 +66,18 @@ bool judge_redis(enum suspicion what, int64_t first, const struct due_state *sta
                  struct judgement *j)
 {
     bool entry = is_there(&state->pending), claim = is_there(&state->inflight);
-    bool record = is_there(&state->record);
+    bool record = is_there(&state->record), kept = is_there(&state->kept);
     int64_t score_ms = 0;
     *j = (struct judgement){.finding = FINDINGS};
     switch (what) {
     case SUSPECT_MISSING:
         j->finding = FINDING_MISSING;
-        return !entry && !claim && !record;
+        return !entry && !claim && !record && !kept;
     case SUSPECT_MISPLACED: /* one with a record is to be tried at its own time */
         j->finding = FINDING_MISPLACED;
         j->seen = state->pending;
         return score_of(&state->pending, &score_ms) && score_ms > ms_rounded_up(first) && !claim &&
-               !record;
+               !record && !kept;
     case SUSPECT_STALE:
         j->finding = FINDING_STALE;
         j->seen = state->pending;

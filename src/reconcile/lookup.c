@@ -38,7 +38,7 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
 {
     struct lookup_question *q = r->lookup;
     r->lookup = NULL;
-    bool right = pg_result_columns(rows) == 4 && (size_t)pg_result_rows(rows) == q->asked;
+    bool right = pg_result_columns(rows) == 5 && (size_t)pg_result_rows(rows) == q->asked;
     for (int i = 0; right && i < pg_result_rows(rows); i++) {
         int64_t n = pg_result_int(rows, i, 0);
         if (n < 1 || (uint64_t)n > q->asked) {
@@ -50,6 +50,7 @@ static void on_rows(struct reconcile *r, const struct pg_result *rows)
         row->active = pg_result_int(rows, i, 2) > 0;
         if (parse_epoch_us(pg_result_text(rows, i, 3), &row->expires_us) != 0)
             row->expires_us = INT64_MAX;
+        row->kept = pg_result_text(rows, i, 4)[0] == 't';
     }
     if (right)
         q->cb(r, q->arg, q->rows);

@@ -14,6 +14,7 @@ struct lookup {
     bool found;         /* there is a row */
     bool active;        /* there is an active one */
     int64_t expires_us; /* the latest of the active ones; INT64_MAX: never */
+    bool kept;          /* it is due, and kept by its queue's keep_while */
 };
 
 /* rows[i] is of the i-th id that was asked for; it ends with the call. */

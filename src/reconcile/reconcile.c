@@ -16,6 +16,7 @@
 #include "reconcile/run.h"
 #include "reconcile/seen.h"
 #include "reconcile/stock.h"
+#include "reconcile/verify.h"
 #include "release/first_run.h"
 #include "release/parts.h"
 
@@ -42,6 +43,7 @@ static const struct {
     {"expired reservations", expired_start},
     {"entries in Redis", entries_start_pending},
     {"looking again", recheck_all},
+    {"queries of verify", verify_start},
 };
 
 #define PHASES ((int)(sizeof(phases) / sizeof(phases[0])))

@@ -21,18 +21,18 @@ bool report_wanted(const struct reconcile *r)
     return r->options.report != NULL;
 }
 
-void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,
-                    json_t *expected, json_t *found, const char *done)
+/* A line begins: what of, and of which queue. */
+static json_t *begin_line(const char *kind)
 {
-    const struct finding_row *row = &findings[finding];
     json_t *line = json_object();
-    json_object_set_new(line, "kind", json_string(row->kind));
+    json_object_set_new(line, "kind", json_string(kind));
     if (log_queue() != NULL)
         json_object_set_new(line, "queue", json_text(log_queue()));
-    json_object_set_new(line, row->of_product ? "productId" : "reservationId",
-                        json_bytes(id, id_len));
-    json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
-    json_object_set_new(line, "found", found != NULL ? found : json_null());
+    return line;
+}
+
+static void write_line(struct reconcile *r, json_t *line, const char *done)
+{
     json_object_set_new(line, "done", json_string(done));
     int rc = json_dumpf(line, r->options.report, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(line);
@@ -40,14 +40,33 @@ void report_finding(struct reconcile *r, enum finding finding, const char *id, s
         run_fail(r, "the report could not be written");
 }
 
+void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,
+                    json_t *expected, json_t *found, const char *done)
+{
+    const struct finding_row *row = &findings[finding];
+    json_t *line = begin_line(row->kind);
+    json_object_set_new(line, row->of_product ? "productId" : "reservationId",
+                        json_bytes(id, id_len));
+    json_object_set_new(line, "expected", expected != NULL ? expected : json_null());
+    json_object_set_new(line, "found", found != NULL ? found : json_null());
+    write_line(r, line, done);
+}
+
+void report_verify(struct reconcile *r, int query, json_t *row)
+{
+    const struct finding_row *finding = &findings[FINDING_VERIFY];
+    json_t *line = begin_line(finding->kind);
+    json_object_set_new(line, "query", json_integer(query));
+    json_object_set_new(line, "expected", json_null());
+    json_object_set_new(line, "found", row);
+    write_line(r, line, finding->done);
+}
+
 void report_unchecked(struct reconcile *r)
 {
-    json_t *line = json_pack("{s:s, s:s, s:s}", "kind", "notCheckable", "found",
-                             r->result.stock_unchecked, "done", "nothing");
-    if (line == NULL || json_dumpf(line, r->options.report, JSON_COMPACT) != 0 ||
-        fputc('\n', r->options.report) == EOF)
-        run_fail(r, "the report could not be written");
-    json_decref(line);
+    json_t *line = begin_line("notCheckable");
+    json_object_set_new(line, "found", json_string(r->result.stock_unchecked));
+    write_line(r, line, "nothing");
 }
 
 /* ---- progress ---- */
@@ -141,8 +160,8 @@ void reconcile_log_completed(const struct reconcile_result *s)
                                       ? json_integer(s->counts[i])
                                       : json_null());
     log_event(LOG_INFO, "Reconciliation completed", LOG_EACH, "", counts, LOG_STR, "notCheckable",
-              s->stock_unchecked, LOG_BOOL, "dryRun", s->dry_run, LOG_INT, "durationMs",
-              s->duration_ms, LOG_END);
+              s->stock_unchecked, LOG_STR, "stockComparedWith", s->stock_elsewhere, LOG_BOOL,
+              "dryRun", s->dry_run, LOG_INT, "durationMs", s->duration_ms, LOG_END);
     json_decref(counts);
 }
 

@@ -19,6 +19,10 @@ bool report_wanted(const struct reconcile *r);
 void report_finding(struct reconcile *r, enum finding finding, const char *id, size_t id_len,
                     json_t *expected, json_t *found, const char *done);
 
+/* The line of a row that query number `query`, from 1, of `verify` found. Takes row over. Only when
+ * report_wanted. */
+void report_verify(struct reconcile *r, int query, json_t *row);
+
 /* The line that says why counters are not compared. Only when report_wanted. */
 void report_unchecked(struct reconcile *r);
 

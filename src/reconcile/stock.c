@@ -1,4 +1,4 @@
-/* The stock counters against the reservations: each page of products in one snapshot.
+/* The stock counters against the holds that they count: each page of keys in one snapshot.
  *
  * Without --repair-stock, and in a dry run, one go over the pages reports what drifted. With it the
  * first go only counts, since very many that drifted mean that something else is wrong, and then
@@ -13,10 +13,9 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
-#include "config/queue.h"
+#include "config/queue_stock.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "reconcile/comparable.h"
 #include "reconcile/drift.h"
 #include "reconcile/report.h"
 #include "reconcile/run.h"
@@ -36,9 +35,12 @@
 #define SAID_MOST 10 /* counters that cannot be repaired: the log names so many */
 
 struct stock {
-    bool counting, repairing; /* neither: report what drifted */
-    char *after;              /* the last product of the page at hand */
+    bool counting, repairing;    /* neither: report what drifted */
+    int keys;                    /* columns of one */
+    char *after[QUEUE_KEYS_MAX]; /* the last key of the page at hand; [0] NULL: of none yet */
     bool last;
+    bool held_alone;
+    bool hidden;          /* row security may hide rows from the page at hand */
     struct drift *drifts; /* of that page */
     size_t n, next;
     int tries, said;
@@ -48,10 +50,18 @@ struct stock {
 static void ask(struct reconcile *r);
 static void step(struct reconcile *r);
 
+static void clear_key(char *key[QUEUE_KEYS_MAX])
+{
+    for (int i = 0; i < QUEUE_KEYS_MAX; i++) {
+        free(key[i]);
+        key[i] = NULL;
+    }
+}
+
 static void clear_page(struct stock *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        free(s->drifts[i].product);
+        drift_clear(&s->drifts[i]);
     free(s->drifts);
     s->drifts = NULL;
     s->n = s->next = 0;
@@ -65,20 +75,12 @@ static struct amount read_amount(const struct pg_result *rows, int row, int colu
                            units_parse(pg_result_text(rows, row, column))};
 }
 
-/* Row security of one of the tables is in force for this role. */
-static bool hidden(const struct reconcile *r)
-{
-    const struct statements *statements = r->parts->statements;
-    return statements_ready(statements) && (statements_types(statements)->rows_hidden ||
-                                            statements_types(statements)->counters_hidden);
-}
-
 static void report(struct reconcile *r, const struct drift *d, const char *done)
 {
     if (!report_wanted(r))
         return;
     assert(d->product != NULL); /* a drift is noted with its product */
-    const char *reason = drift_why_not(d, hidden(r));
+    const char *reason = drift_why_not(d, r->stock->hidden);
     report_finding(r, FINDING_STOCK, d->product, strlen(d->product), drift_expected(d, reason),
                    drift_found(d, reason), done);
 }
@@ -167,19 +169,19 @@ static void leave(struct reconcile *r, const char *reason)
 static void send_repair(struct reconcile *r)
 {
     static const char settings[] =
-        PG_SETTINGS_3(PG_SET("lock_timeout", "$1"), PG_SET("statement_timeout", "'10s'"),
-                      PG_SET("random_page_cost", "'1.1'"));
+        PG_SETTINGS_4(PG_SET("lock_timeout", "$1"), PG_SET("statement_timeout", "'10s'"),
+                      PG_SET("random_page_cost", "'1.1'"), PG_SET("TimeZone", "'UTC'"));
     struct stock *s = r->stock;
     struct statements *statements = r->parts->statements;
     char timeout[32];
     int64_t lock_ms = r->parts->config->lock_timeout_us / MS_US;
     snprintf(timeout, sizeof(timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
     const char *lock_params[] = {timeout};
-    const char *params[] = {s->drifts[s->next].product};
+    const char *const *key = (const char *const *)s->drifts[s->next].key;
     const struct ask_query queries[] = {
         {.sql = settings, .nparams = 1, .params = lock_params},
-        {.statement = STATEMENT_STOCK_LOCK, .nparams = 1, .params = params},
-        {.statement = STATEMENT_STOCK_REPAIR, .nparams = 1, .params = params},
+        {.statement = STATEMENT_STOCK_LOCK, .nparams = s->keys, .params = key},
+        {.statement = STATEMENT_STOCK_REPAIR, .nparams = s->keys, .params = key},
     };
     const struct ask_options options = {.statements = statements,
                                         .clock = &r->parts->pg_clock,
@@ -198,41 +200,63 @@ static void on_again(void *arg)
 
 /* ---- comparing ---- */
 
-static int read_drift(struct drift *d, const struct pg_result *rows, int row)
+/* The columns of an answer (sql/stock.sql): these, the last key, a drift's, and what is of it. */
+enum { PAGE_KEYS, PAGE_HIDDEN, PAGE_LAST };
+enum { DRIFT_AVAILABLE, DRIFT_HELD, DRIFT_TOTAL, DRIFT_SUM, DRIFT_COUNTERS, DRIFT_SUMMED, DRIFT_N };
+
+/* Reads a key from this column on. -1: out of memory. */
+static int read_key(char *key[QUEUE_KEYS_MAX], int n, const struct pg_result *rows, int row,
+                    int column)
 {
-    d->product = strdup(pg_result_text(rows, row, 2));
-    d->available = read_amount(rows, row, 3);
-    d->reserved = read_amount(rows, row, 4);
-    d->total = read_amount(rows, row, 5);
-    d->sum = read_amount(rows, row, 6);
-    d->counters = pg_result_int(rows, row, 7);
-    d->summed = pg_result_text(rows, row, 8)[0] == 't';
-    return d->product != NULL ? 0 : -1;
+    for (int i = 0; i < n; i++) {
+        free(key[i]);
+        key[i] = strdup(pg_result_text(rows, row, column + i));
+        if (key[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_drift(const struct stock *s, struct drift *d, const struct pg_result *rows, int row)
+{
+    int first = PAGE_LAST + s->keys, rest = first + s->keys;
+    d->keys = s->keys;
+    d->held_alone = s->held_alone;
+    d->available = read_amount(rows, row, rest + DRIFT_AVAILABLE);
+    d->reserved = read_amount(rows, row, rest + DRIFT_HELD);
+    d->total = read_amount(rows, row, rest + DRIFT_TOTAL);
+    d->sum = read_amount(rows, row, rest + DRIFT_SUM);
+    d->counters = pg_result_int(rows, row, rest + DRIFT_COUNTERS);
+    d->summed = pg_result_text(rows, row, rest + DRIFT_SUMMED)[0] == 't';
+    return read_key(d->key, s->keys, rows, row, first) != 0 ? -1 : drift_name(d);
 }
 
 static int take_page(struct reconcile *r, const struct pg_result *rows)
 {
     struct stock *s = r->stock;
-    int n = pg_result_null(rows, 0, 2) ? 0 : pg_result_rows(rows);
-    int64_t products = pg_result_int(rows, 0, 0);
-    s->last = products < PAGE_SIZE;
-    r->done += products;
-    free(s->after);
-    s->after = strdup(pg_result_text(rows, 0, 1));
+    int n = pg_result_null(rows, 0, PAGE_LAST + s->keys) ? 0 : pg_result_rows(rows);
+    int64_t checked = pg_result_int(rows, 0, PAGE_KEYS);
+    s->last = checked < PAGE_SIZE;
+    s->hidden = pg_result_text(rows, 0, PAGE_HIDDEN)[0] == 't';
+    if (s->hidden && s->after[0] == NULL && !s->repairing)
+        log_event(LOG_WARN, "Row security may hide rows from the comparison of stock counters",
+                  LOG_END);
+    r->done += checked;
     s->drifts = calloc((size_t)n + 1, sizeof(*s->drifts));
-    if (s->after == NULL || s->drifts == NULL)
+    if (s->drifts == NULL || read_key(s->after, s->keys, rows, 0, PAGE_LAST) != 0)
         return -1;
-    r->result.counts[COUNT_STOCK_CHECKED] += products;
+    r->result.counts[COUNT_STOCK_CHECKED] += checked;
     r->result.counts[COUNT_STOCK_DRIFTED] += n;
     for (int i = 0; i < n && !s->counting; i++)
-        if (read_drift(&s->drifts[s->n++], rows, i) != 0)
+        if (read_drift(s, &s->drifts[s->n++], rows, i) != 0)
             return -1;
     return 0;
 }
 
 static void on_page(struct reconcile *r, const struct pg_result *rows)
 {
-    if (pg_result_columns(rows) != 9 || pg_result_rows(rows) < 1)
+    if (pg_result_columns(rows) != PAGE_LAST + 2 * r->stock->keys + DRIFT_N ||
+        pg_result_rows(rows) < 1)
         run_fail(r, "a page of stock counters gave an unexpected answer");
     else if (take_page(r, rows) != 0)
         run_fail(r, "out of memory");
@@ -242,17 +266,20 @@ static void on_page(struct reconcile *r, const struct pg_result *rows)
 
 static void ask(struct reconcile *r)
 {
+    struct stock *s = r->stock;
+    const char *params[QUEUE_KEYS_MAX + 1];
     char size[16];
     snprintf(size, sizeof(size), "%d", PAGE_SIZE);
-    const char *params[] = {r->stock->after, size};
-    clear_page(r->stock);
-    run_ask(r, STATEMENT_STOCK, 2, params, on_page);
+    params[0] = size;
+    for (int i = 0; i < s->keys; i++)
+        params[1 + i] = s->after[i];
+    clear_page(s);
+    run_ask(r, STATEMENT_STOCK, s->keys + 1, params, on_page);
 }
 
 static void begin(struct reconcile *r)
 {
-    free(r->stock->after);
-    r->stock->after = NULL;
+    clear_key(r->stock->after);
     r->stock->last = false;
     r->result.counts[COUNT_STOCK_CHECKED] = r->result.counts[COUNT_STOCK_DRIFTED] = 0;
     r->done = 0;
@@ -288,7 +315,7 @@ static void step(struct reconcile *r)
             run_fail(r, "the statements have to be made anew");
             return;
         }
-        const char *reason = drift_why_not(&s->drifts[s->next], hidden(r));
+        const char *reason = drift_why_not(&s->drifts[s->next], s->hidden);
         if (reason == NULL) {
             send_repair(r);
             return;
@@ -318,20 +345,22 @@ static void say_unchecked(struct reconcile *r)
 
 void stock_start(struct reconcile *r)
 {
-    r->result.stock_unchecked = comparable_why_not(r->parts->config);
+    const struct queue_stock *stock = &r->parts->config->queue->stock;
+    r->result.stock_unchecked = queue_not_comparable(r->parts->config->queue);
+    r->result.stock_elsewhere = r->options.stock_elsewhere;
+    r->result.stock_uncounted =
+        r->result.stock_unchecked != NULL || r->result.stock_elsewhere != NULL;
     if (r->result.stock_unchecked != NULL)
         say_unchecked(r);
-    if (r->result.stock_unchecked != NULL || r->parts->config->queue->stock.table.name == NULL) {
+    if (r->result.stock_uncounted || stock->table.name == NULL) {
         run_next(r);
         return;
     }
+    r->stock->keys = stock->nkeys;
+    r->stock->held_alone = stock->free.text == NULL;
     r->total = r->products;
     r->stock->counting = r->options.repair_stock && !r->options.dry_run;
     r->stock->said = 0;
-    if (hidden(
-            r)) /* whoever sees all of them finds nothing amiss: they are compared all the same */
-        log_event(LOG_WARN, "Row security may hide rows from the comparison of stock counters",
-                  LOG_END);
     begin(r);
 }
 
@@ -349,7 +378,7 @@ void stock_free(struct stock *s)
     if (s == NULL)
         return;
     clear_page(s);
-    free(s->after);
+    clear_key(s->after);
     timer_free(s->again);
     free(s);
 }

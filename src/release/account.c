@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "release/announcer.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -30,6 +32,7 @@ static void name_odd_id(struct parts *s, const struct item *item)
 static void account_released(struct parts *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
+    announcer_released(s->announcer);
     units_add(&s->stats.released_units, &item->units);
     if (item->expires_us != INT64_MAX)
         stats_observe(&s->stats.lateness_s, (double)(commit_us - item->expires_us) / 1e6);
@@ -72,6 +75,7 @@ static void account_item(struct parts *s, const struct item *item, int64_t commi
         break;
     case OUTCOME_NONE: /* nothing has become of these yet, or others count it */
     case OUTCOME_NOT_DUE:
+    case OUTCOME_KEPT:
     case OUTCOME_LOCKED:
     case OUTCOME_UNTRIED:
     case OUTCOME_DEFERRED:
@@ -88,7 +92,8 @@ static void note_fault(struct parts *s, const struct item *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         enum outcome outcome = items[i].outcome;
         if (outcome == OUTCOME_RELEASED || outcome == OUTCOME_INACTIVE ||
-            outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_FAILED) {
+            outcome == OUTCOME_MISSING || outcome == OUTCOME_NOT_DUE || outcome == OUTCOME_KEPT ||
+            outcome == OUTCOME_FAILED) {
             s->account.fault_since_us = 0;
             return;
         }
@@ -103,6 +108,7 @@ void account_decided(struct parts *s, struct item *items, size_t n, int64_t now_
     const int64_t mono_us = clock_mono_us();
     for (size_t i = 0; i < n; i++) {
         locked_note(s->locked, &items[i], now_us, mono_us);
+        keeps_note(s->keeps, &items[i], mono_us);
         account_item(s, &items[i], now_us);
     }
     note_fault(s, items, n);

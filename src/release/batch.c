@@ -100,7 +100,7 @@ static struct plan_table table_of(const struct batch *b)
         .bulk = mapping_allows_bulk(types),
         .backlog = mapping_allows_backlog(types),
         .bytes = types->bytes,
-        .also = types->queue->nalso > 0,
+        .limited = types->queue->nalso > 0 || types->queue->keep.condition.text != NULL,
     };
 }
 

@@ -1,6 +1,7 @@
 /* Whether a release waits for the disk, and what is said of it: see commit_wait.h. */
 #include "release/commit_wait.h"
 
+#include "config/queue.h"
 #include "store/mapping.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@ enum commit_wait commit_wait_judge(bool synchronous, enum pg_session session,
 {
     if (synchronous)
         return COMMIT_AS_SERVER;
-    if (mapping_looks_again(types))
+    if (mapping_looks_again(types) || types->queue->notify.text != NULL)
         return COMMIT_MEDDLED;
     switch (session) {
     case PG_SESSION_OURS:
@@ -38,7 +39,7 @@ const char *commit_wait_notice(enum commit_wait verdict, const char *own)
                "Postgres may not be noticed";
     if (verdict == COMMIT_MEDDLED)
         return "releases wait for the disk: off is not used where triggers or rules of the shop's, "
-               "or statements of `also`, take part in them";
+               "or statements of `also`, take part in them, nor where `notify` tells of them";
     return NULL;
 }
 

@@ -40,6 +40,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     units_add(&d->result.units, &result->units);
     d->result.refused = result->failed + result->not_yet;
     d->result.deferred = result->deferred;
+    d->result.kept = result->kept;
     d->result.locked = result->locked;
     if (!result->ok || d->stopping || d->last || result->locked == 0)
         finish(d);
@@ -75,7 +76,8 @@ struct drain *drain_new(const struct drain_options *options)
     const struct pass_options pass = {.parts = options->parts,
                                       .links = options->links,
                                       .nlinks = options->nlinks,
-                                      .lent = options->lent};
+                                      .lent = options->lent,
+                                      .spares_kept = options->spares_kept};
     d->pass = pass_new(&pass);
     if (d->turn == NULL || d->pass == NULL) {
         drain_free(d);

@@ -32,7 +32,7 @@ size_t in_hand_waiting(const struct in_hand *h)
 bool in_hand_slice(struct in_hand *h, size_t most, struct work *work)
 {
     struct pass_page *page = TAILQ_FIRST(&h->pages);
-    while (page != NULL && page->next == page->n)
+    while (page != NULL && (page->next == page->n || page->asking))
         page = TAILQ_NEXT(page, others);
     if (page == NULL)
         return false;

@@ -133,6 +133,7 @@ void locked_note(struct locked *l, struct item *item, int64_t now_us, int64_t mo
     case OUTCOME_MISSING:
     case OUTCOME_INVALID:
     case OUTCOME_NOT_DUE:
+    case OUTCOME_KEPT:
     case OUTCOME_FAILED:
         end(l, find(l, item->id));
         break;

@@ -2,6 +2,7 @@
 #include "release/outcomes.h"
 
 #include "base/parse.h"
+#include "base/time_units.h"
 #include "link/pg_link.h"
 
 #include <stdlib.h>
@@ -17,7 +18,11 @@ enum column {
     COL_DUE,
     COL_ADDS_UP,
     COL_NOTED,
-    COLS
+    COLS,
+    COL_KEPT = COLS, /* where reservations may be kept */
+    COL_KEPT_SINCE,
+    COL_KEPT_PAST,
+    COL_DUE_AGAIN
 };
 
 /* What the answer of a backlog's release says. */
@@ -36,7 +41,10 @@ static enum outcome outcome_of(const struct pg_result *r, int row)
         return OUTCOME_MISSING;
     if (pg_result_int(r, row, COL_ACTIVE_ROWS) == 0)
         return OUTCOME_INACTIVE;
-    return is_true(r, row, COL_DUE) ? OUTCOME_LOCKED : OUTCOME_NOT_DUE;
+    if (!is_true(r, row, COL_DUE))
+        return OUTCOME_NOT_DUE;
+    return pg_result_columns(r) > COL_DUE_AGAIN && is_true(r, row, COL_KEPT) ? OUTCOME_KEPT
+                                                                             : OUTCOME_LOCKED;
 }
 
 /* One row of the answer: an item has as many as it has rows in the table. A released row decides
@@ -50,6 +58,14 @@ static void read_row(struct item *item, const struct pg_result *r, int row)
     item->lock = LOCK_HELD;
     if (parse_epoch_us(pg_result_text(r, row, COL_EXPIRES_AT), &item->expires_us) != 0)
         item->expires_us = INT64_MAX;
+    if (outcome == OUTCOME_KEPT)
+        item->kept = (struct kept){
+            .since_ms = pg_result_int(r, row, COL_KEPT_SINCE) / MS_US,
+            .due_ms = ms_rounded_up(pg_result_null(r, row, COL_DUE_AGAIN)
+                                        ? item->expires_us
+                                        : pg_result_int(r, row, COL_DUE_AGAIN)),
+            .attention = is_true(r, row, COL_KEPT_PAST),
+        };
     bool unheld = !pg_result_null(r, row, COL_UNHELD);
     if (outcome == OUTCOME_RELEASED) {
         /* A number, or the statement would have failed. */
@@ -149,4 +165,25 @@ int outcomes_read(enum release_way way, struct item *const *items, size_t n,
     forget(items, n);
     return way == RELEASE_BACKLOG ? read_exceptions(items, n, r)
                                   : read_rows(items, n, r, way == RELEASE_BULK);
+}
+
+int outcomes_called(struct item *const *items, size_t n, const struct pg_result *r)
+{
+    bool *gone = calloc(n + 1, sizeof(*gone));
+    int rc = gone != NULL && pg_result_columns(r) > 0 ? 0 : -1;
+    for (int row = 0; rc == 0 && row < pg_result_rows(r); row++) {
+        int64_t place = pg_result_int(r, row, 0);
+        if (place < 1 || (uint64_t)place > n || items[place - 1]->outcome != OUTCOME_RELEASED)
+            rc = -1;
+        else
+            gone[place] = true;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (items[i]->outcome != OUTCOME_RELEASED || gone[i + 1])
+            continue;
+        items[i]->units = (struct units){0, 0};
+        items[i]->outcome = OUTCOME_LOCKED; /* item->lock says LOCK_HELD */
+    }
+    free(gone);
+    return rc;
 }

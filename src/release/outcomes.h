@@ -14,4 +14,9 @@ struct pg_result;
 int outcomes_read(enum release_way way, struct item *const *items, size_t n,
                   const struct pg_result *r) __attribute__((warn_unused_result));
 
+/* Afterwards, where a function makes the release: r says which of them it gave back. What it did
+ * not is OUTCOME_LOCKED: left for later. Returns as outcomes_read. */
+int outcomes_called(struct item *const *items, size_t n, const struct pg_result *r)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "store/statements.h"
@@ -25,7 +26,8 @@ bool parts_degraded(const struct parts *s)
 int64_t parts_statement_timeout_us(const struct config *config)
 {
     int64_t us = config->lease_us * 2 / 5;
-    return us < STATEMENT_TIMEOUT_MAX_US ? us : STATEMENT_TIMEOUT_MAX_US;
+    bool calls = config->queue->call.name != NULL; /* the shop's function has all of it */
+    return us < STATEMENT_TIMEOUT_MAX_US || calls ? us : STATEMENT_TIMEOUT_MAX_US;
 }
 
 struct batch *parts_batch_new(struct parts *s, struct pg_link *link)

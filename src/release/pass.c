@@ -10,6 +10,7 @@
 #include "release/drop.h"
 #include "release/engine.h"
 #include "release/in_hand.h"
+#include "release/kept_page.h"
 #include "release/left.h"
 #include "release/pages.h"
 #include "release/parts.h"
@@ -54,6 +55,7 @@ struct pass {
 };
 
 static void advance(void *arg);
+static void free_told(struct pass *p);
 
 static void fail(struct pass *p, const char *error)
 {
@@ -101,9 +103,23 @@ static bool take_slice(struct pass *p, struct work *work)
     return p->running && !p->stopping && in_hand_slice(&p->in_hand, slice_most(p), work);
 }
 
+static void on_known(void *arg)
+{
+    struct pass_page *page = arg;
+    struct pass *p = page->owner;
+    page->asking = false;
+    in_hand_told(&p->in_hand, page);
+    if (p->freed) {
+        free_told(p);
+        return;
+    }
+    timer_after_us(p->turn, 0);
+}
+
 static void on_page(void *arg, const struct page *rows)
 {
     struct pass *p = arg;
+    struct parts *parts = p->options.parts;
     struct pass_page *page = NULL;
     p->asked = false;
     p->last = rows->last;
@@ -111,13 +127,17 @@ static void on_page(void *arg, const struct page *rows)
         fail(p, rows->error);
     } else {
         p->heard_us = clock_mono_us();
-        page = pass_page_new(p->pages, rows->n, p->refusals, &p->result.not_yet);
+        page = pass_page_new(p->pages, rows->n, p->refusals,
+                             p->options.spares_kept ? parts->keeps : NULL, &p->result);
         if (page == NULL)
             fail(p, "out of memory");
     }
     if (page != NULL) {
         page->owner = p;
         in_hand_add(&p->in_hand, page);
+        page->asking = kept_page_ask(parts, page->items, page->n, on_known, page);
+        if (page->asking)
+            in_hand_tell(&p->in_hand, page);
     }
     timer_after_us(p->turn, 0);
 }
@@ -224,39 +244,16 @@ void pass_stop(struct pass *p)
 
 static void take_item(struct pass *p, const struct item *item)
 {
-    switch (item->outcome) {
-    case OUTCOME_RELEASED:
-        p->result.released++;
-        units_add(&p->result.units, &item->units);
-        break;
-    case OUTCOME_FAILED:
-        p->result.failed++;
+    struct parts *parts = p->options.parts;
+    pass_result_count(&p->result, item);
+    if (item->outcome == OUTCOME_FAILED)
         (void)refusals_note(p->refusals, item->id, clock_mono_us());
-        break;
-    case OUTCOME_DEFERRED:
-        p->result.deferred++;
-        if (refusals_meet(p->deferred, item->id))
-            refusal_log_deferred(p->options.parts->refusal_log, item);
-        break;
-    case OUTCOME_UNTRIED:
-        p->result.not_yet++;
-        break;
-    case OUTCOME_LOCKED:
-        p->result.locked++;
-        p->options.parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
-        break;
-    case OUTCOME_UNKNOWN: /* a lane's connection was lost: on_own_slice, on_lent_slice */
-        break;
-    case OUTCOME_FAULT:
+    else if (item->outcome == OUTCOME_DEFERRED && refusals_meet(p->deferred, item->id))
+        refusal_log_deferred(parts->refusal_log, item);
+    else if (item->outcome == OUTCOME_LOCKED)
+        parts->stats.rescheduled[RESCHEDULE_LOCKED]++;
+    else if (item->outcome == OUTCOME_FAULT)
         fail(p, "Postgres cannot release at present");
-        break;
-    case OUTCOME_NONE:
-    case OUTCOME_INACTIVE:
-    case OUTCOME_MISSING:
-    case OUTCOME_INVALID:
-    case OUTCOME_NOT_DUE:
-        break;
-    }
     if (item->outcome == OUTCOME_RELEASED || item->outcome == OUTCOME_INACTIVE) {
         refusals_forget(p->refusals, item->id);
         refusals_forget(p->deferred, item->id);
@@ -265,7 +262,7 @@ static void take_item(struct pass *p, const struct item *item)
         p->on_item(p->item_arg, item);
 }
 
-static void on_dropped(void *arg, const char *error)
+static void on_told(void *arg, const char *error)
 {
     struct pass_page *page = arg;
     struct pass *p = page->owner;
@@ -300,7 +297,9 @@ static void take_decided(struct pass *p, const struct work *work)
     account_decided(parts, work->items, work->n, server_clock_now_us(&parts->pg_clock));
     for (size_t i = 0; i < work->n; i++)
         take_item(p, &work->items[i]);
-    if (drop_inactive(parts, work->items, work->n, on_dropped, page))
+    if (drop_inactive(parts, work->items, work->n, on_told, page))
+        in_hand_tell(&p->in_hand, page);
+    if (kept_page_tell(parts, work->items, work->n, on_told, page))
         in_hand_tell(&p->in_hand, page);
     timer_after_us(p->turn, 0);
 }

@@ -29,8 +29,12 @@ struct pass_result {
     uint64_t failed;   /* refused by Postgres in this pass */
     uint64_t not_yet;  /* refused in an earlier pass, their time has not come */
     uint64_t deferred; /* not tried, since Postgres refuses their product */
+    uint64_t kept;     /* by their queue's keep_while */
     uint64_t locked;   /* locked by others when they were tried */
 };
+
+/* Counts one that has been decided. */
+void pass_result_count(struct pass_result *r, const struct item *item);
 
 struct pass_options {
     struct parts *parts;
@@ -39,6 +43,7 @@ struct pass_options {
     struct engine *shared; /* the engine over these links, which has other sources too; NULL: the
                               pass makes one */
     struct engine *lent;   /* as drain.h has it */
+    bool spares_kept;      /* likewise */
 };
 
 /* All of that must outlive it. NULL: out of memory. */

@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "release/keeps.h"
 #include "release/pages.h"
+#include "release/pass.h"
 #include "release/refusals.h"
 #include "release/release.h"
 
@@ -83,19 +85,23 @@ static void read_row(struct reading *r, uint32_t row)
 }
 
 /* What was refused and waits for its back-off is left out. */
-static void sift(struct reading *r, const struct refusals *refusals, uint64_t *not_yet)
+static void sift(struct reading *r, const struct refusals *refusals, const struct keeps *keeps,
+                 struct pass_result *result)
 {
-    size_t kept = 0;
+    size_t left = 0;
     int64_t now_us = clock_mono_us();
     for (size_t i = 0; i < r->n; i++) {
         bool too_early = false;
-        (void)refusals_find(refusals, pages_id(r->pages, r->found[i].row), now_us, &too_early);
+        const char *id = pages_id(r->pages, r->found[i].row);
+        (void)refusals_find(refusals, id, now_us, &too_early);
         if (too_early)
-            ++*not_yet;
+            result->not_yet++;
+        else if (keeps != NULL && keeps_wait(keeps, id, now_us))
+            result->kept++;
         else
-            r->found[kept++] = r->found[i];
+            r->found[left++] = r->found[i];
     }
-    r->n = kept;
+    r->n = left;
 }
 
 static int compare(const void *a, const void *b)
@@ -156,7 +162,8 @@ static void fill(struct pass_page *page, const struct reading *r, const struct r
 }
 
 struct pass_page *pass_page_new(const struct pages *pages, size_t n,
-                                const struct refusals *refusals, uint64_t *not_yet)
+                                const struct refusals *refusals, const struct keeps *keeps,
+                                struct pass_result *result)
 {
     struct reading r;
     struct pass_page *page = NULL;
@@ -164,7 +171,7 @@ struct pass_page *pass_page_new(const struct pages *pages, size_t n,
     if (begin_reading(&r, pages, n)) {
         for (size_t row = 0; row < n; row++)
             read_row(&r, (uint32_t)row);
-        sift(&r, refusals, not_yet);
+        sift(&r, refusals, keeps, result);
         if (placed)
             qsort(r.found, r.n, sizeof(*r.found), compare);
         page = make_room(&r);

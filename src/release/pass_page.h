@@ -12,6 +12,8 @@
 
 struct item;
 struct pages;
+struct keeps;
+struct pass_result;
 struct refusals;
 
 struct pass_page {
@@ -20,14 +22,17 @@ struct pass_page {
     size_t n, next; /* those before `next` have been handed to lanes */
     int slices;     /* ... and so many lanes are at work on them */
     int telling;    /* so many drops have no answer of Redis's, and need the page */
+    bool asking;    /* ... of one question to Redis, before it is handed to lanes */
     bool placed;    /* the items know where their rows lie */
     void *owner;    /* whoever made it */
 };
 
 /* Takes the first n rows of the page at hand (pages.h); the rows of an id make one item. Those
- * whose back-off has not gone by are left out, and counted in *not_yet. NULL: out of memory. */
+ * whose back-off has not gone by are left out, and counted in *result; so are those that were kept
+ * a moment ago, unless keeps is NULL. NULL: out of memory. */
 struct pass_page *pass_page_new(const struct pages *pages, size_t n,
-                                const struct refusals *refusals, uint64_t *not_yet);
+                                const struct refusals *refusals, const struct keeps *keeps,
+                                struct pass_result *result);
 void pass_page_free(struct pass_page *page); /* NULL is legal */
 
 #endif

@@ -180,7 +180,7 @@ static void go_on(struct plan *p, int64_t mono_us)
 static void cut(struct plan *p)
 {
     struct range r = p->current;
-    bool limited = r.way == RELEASE_CAREFUL || (r.way == RELEASE_WAITING && p->also);
+    bool limited = r.way == RELEASE_CAREFUL || (r.way == RELEASE_WAITING && p->limited);
     if (r.n <= PLAN_CAREFUL_MOST || !limited)
         return;
     plan_push(

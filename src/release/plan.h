@@ -32,7 +32,8 @@ struct plan_table {
     bool bulk;    /* mapping_allows_bulk */
     bool backlog; /* mapping_allows_backlog */
     bool bytes;   /* its texts travel as bytes already */
-    bool also;    /* statements of the operator's follow each release */
+    bool limited; /* no release of more than PLAN_CAREFUL_MOST: statements of the operator's follow,
+                     or what is kept is looked for */
 };
 
 enum plan_action {

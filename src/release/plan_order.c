@@ -92,7 +92,7 @@ void plan_arrange(struct plan *p, const struct plan_table *table, int64_t mono_u
         p->end[group] = n;
     }
     p->generation = table->generation;
-    p->also = table->also;
+    p->limited = table->limited;
     p->stage = STAGE_TOGETHER;
     p->first = first_way(p, table);
     p->depth = 0;

@@ -49,7 +49,7 @@ struct plan {
     enum stage stage;
     bool wants_bulk;        /* there is a backlog */
     bool placed;            /* it is known where their rows lie */
-    bool also;              /* no transaction has more than PLAN_CAREFUL_MOST, whatever its way */
+    bool limited;           /* no transaction has more than PLAN_CAREFUL_MOST, whatever its way */
     enum release_way first; /* how the free ones are tried first */
     uint64_t generation;    /* of the statements that it was arranged for */
     struct range stack[64]; /* what is to be tried, the last one next: halving 20,000 needs 2 *

@@ -14,10 +14,18 @@
 
 #include <stdlib.h>
 
-/* The results of the pipeline: BEGIN, the settings, the look before, the release, of each `also`
- * its settings and itself ... and at the end the look after, and ROLLBACK. */
-#define RELEASED 3
-#define ALSO(i) (RELEASED + 2 * ((i) + 1))
+/* The results of the pipeline: BEGIN and the look before, which a release has not; the settings,
+ * maybe the locks, and the release; of each `also`, or of the call of a function, its settings and
+ * itself ... and at the end the look after, and ROLLBACK. */
+static int released(const struct queue *queue)
+{
+    return 2 + release_place(queue);
+}
+
+static int also_at(const struct queue *queue, int i)
+{
+    return released(queue) + 2 * (i + 1);
+}
 
 struct request {
     struct item **items;
@@ -44,17 +52,20 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct release_result release;
     struct rehearsal_result result = {.release = &release};
     release_judge(&release, answer, sentence);
-    release_judge_also(&release, answer, RELEASED + 1, q->queue, sentence);
+    release_judge_also(&release, answer, released(q->queue) + 1, q->queue, sentence);
     if (release.fault == RELEASE_OK &&
-        (answer->nresults < ALSO(q->nalso) + 1 ||
-         outcomes_read(RELEASE_CAREFUL, q->items, q->n, answer->results[RELEASED]) != 0)) {
+        (answer->nresults < also_at(q->queue, q->nalso) + 1 ||
+         outcomes_read(RELEASE_CAREFUL, q->items, q->n, answer->results[released(q->queue)]) != 0 ||
+         (q->queue->call.name != NULL &&
+          (answer->nresults <= also_at(q->queue, 0) ||
+           outcomes_called(q->items, q->n, answer->results[also_at(q->queue, 0)]) != 0)))) {
         release.fault = RELEASE_EITHER;
         release.message = "the release gave an unexpected answer";
     }
     if (release.fault == RELEASE_OK) {
         result.changes = answer->results[answer->nresults - 2];
         for (int i = 0; i < q->nalso; i++)
-            result.also[i] = answer->results[ALSO(i)];
+            result.also[i] = answer->results[also_at(q->queue, i)];
     }
     q->done(q->arg, &result);
     request_free(q);

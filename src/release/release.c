@@ -1,4 +1,4 @@
-/* One release transaction: makes the request, reads the outcomes. */
+/* One release transaction: sends the request, reads the outcomes. */
 #include "release/release.h"
 
 #include "base/clock.h"
@@ -15,63 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Settings of this transaction. TimeZone: what the operator's SQL writes may meet a column without
- * a zone. random_page_cost: with hundreds of ids, or a few of a table that
- * was never analyzed, the planner must not read whole tables. The clock is read here, before the
- * work begins: the tighter bound (clock.h). */
-#define SETTINGS                                                                                   \
-    PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
-                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))          \
-    ", " PG_SET("TimeZone", "'UTC'")
-#define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
-#define NO_WAIT ", " PG_SET("synchronous_commit", "'off'")
-static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
-static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT;
-/* One release at a time (sql/release_bulk.sql has the same, at its place): one that locks counters
- * first would find those that another release holds, and leave its reservations for later as if a
- * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
-#define ALONE                                                                                      \
-    SETTINGS ", " PG_LINK_OWN                                                                      \
-             ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
-static const char alone_sql[] = ALONE;
-static const char alone_no_wait_sql[] = ALONE NO_WAIT;
-
-static const char *begin_sql(bool alone, bool no_wait)
-{
-    if (alone)
-        return no_wait ? alone_no_wait_sql : alone_sql;
-    return no_wait ? settings_no_wait_sql : settings_sql;
-}
-
-const char *release_settings(bool alone)
-{
-    return begin_sql(alone, false);
-}
-
-/* Triggers that wait for the COMMIT have their say before the last look. In a block, since there is
- * no BEGIN: SET CONSTRAINTS would leave a WARNING in the server's log each time. */
-static const char early_sql[] = "DO 'BEGIN SET CONSTRAINTS ALL IMMEDIATE; END'";
-
-/* The operator's statements (`also`) have one time together, in which counters are locked: the lock
- * timeout is for each lock, of which a statement may wait for many. Without a round trip: each is
- * told how much is left by the query before it. At least 1 ms: to Postgres 0 means for ever. */
-#define NOW_MS "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
-#define ALSO_ENDS "reservation_sweeper.also_ends"
-static const char also_first_sql[] =
-    PG_SETTINGS_2(PG_SET(ALSO_ENDS, "(" NOW_MS " + $1::bigint)::pg_catalog.text"),
-                  PG_SET("statement_timeout", "$1::bigint::pg_catalog.text"));
-static const char also_next_sql[] = PG_SETTINGS_1(
-    PG_SET("statement_timeout", "greatest(1, pg_catalog.current_setting('" ALSO_ENDS "')::bigint"
-                                " - " NOW_MS ")::pg_catalog.text"));
-static const char also_done_sql[] = PG_SETTINGS_1(PG_SET("statement_timeout", "$1"));
-#define ALSO_NAMED_MOST 12 /* a session has not many names (pg_prepare.h) */
-
-/* Parsing and planning are half of a release of a few, and nothing beside one of hundreds, for
- * which a plan of its own is the safer one. */
-#define NAMED_IDS_MAX 100
-
-#define ALSO_LEAST_US (200 * MS_US)
 
 struct request {
     struct pg_link *link;
@@ -112,9 +55,14 @@ enum release_fault release_classify(const char *sqlstate, bool inside)
 /* Returns 0, or -1 when the answer is not what the statements give. */
 static int read_outcomes(struct request *q, const struct pg_answer *answer)
 {
-    if (answer->nresults < 2 || pg_result_columns(answer->results[0]) < 1 ||
+    int place = release_place(q->queue);
+    if (answer->nresults < place + 1 || pg_result_columns(answer->results[0]) < 1 ||
         pg_result_rows(answer->results[0]) != 1 ||
-        outcomes_read(q->options.way, q->items, q->n, answer->results[1]) != 0)
+        outcomes_read(q->options.way, q->items, q->n, answer->results[place]) != 0)
+        return -1;
+    if (q->queue->call.name != NULL &&
+        (answer->nresults <= release_call_place(q->queue) ||
+         outcomes_called(q->items, q->n, answer->results[release_call_place(q->queue)]) != 0))
         return -1;
     server_clock_sample(q->options.clock, pg_result_int(answer->results[0], 0, 0), answer->sent_us,
                         answer->received_us);
@@ -177,6 +125,8 @@ void release_judge(struct release_result *result, const struct pg_answer *answer
             result->message = sentence;
         }
         result->fault = release_classify(result->sqlstate, answer->inside && refusal == NULL);
+        if (answer->refused < 0) /* a setting, which is no row's fault */
+            result->fault = RELEASE_SERVER;
     }
 }
 
@@ -184,15 +134,20 @@ void release_judge_also(struct release_result *result, const struct pg_answer *a
                         const struct queue *queue, char sentence[RELEASE_SENTENCE])
 {
     int place = answer->refused - first;
-    bool theirs = place >= 0 && place < 2 * queue->nalso;
-    if (answer->status != PG_REFUSED || ask_is_stale(answer) || !theirs)
+    bool calls = queue->call.name != NULL;
+    bool theirs = place >= 0 && place < 2 * (calls ? 1 : queue->nalso);
+    bool said = strcmp(result->sqlstate, answer->sqlstate) != 0; /* by the statement itself */
+    if (answer->status != PG_REFUSED || ask_is_stale(answer) || !theirs || said)
         return;
-    fragment_also_place(queue, place / 2, sentence, RELEASE_SENTENCE);
+    if (calls)
+        fragment_call_place(queue, sentence, RELEASE_SENTENCE);
+    else
+        fragment_also_place(queue, place / 2, sentence, RELEASE_SENTENCE);
     size_t len = strlen(sentence);
     snprintf(sentence + len, RELEASE_SENTENCE - len, "%s", answer->message);
     result->message = sentence;
     result->sqlstate = answer->sqlstate;
-    result->fault = strcmp(answer->sqlstate, "57014") == 0
+    result->fault = strcmp(answer->sqlstate, "57014") == 0 && !calls
                         ? RELEASE_RETRY
                         : release_classify(answer->sqlstate, answer->inside);
 }
@@ -212,7 +167,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[RELEASE_SENTENCE];
     struct release_result result;
     release_judge(&result, answer, sentence);
-    release_judge_also(&result, answer, RELEASE_ALSO_PLACE, q->queue, sentence);
+    release_judge_also(&result, answer, release_place(q->queue) + 1, q->queue, sentence);
     if (doubtful && outdated) {
         result.fault = RELEASE_STALE;
     } else if (result.fault == RELEASE_OK && read_outcomes(q, answer) != 0) {
@@ -225,129 +180,6 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     void *done_arg = q->arg;
     free(q);
     done(done_arg, &result);
-}
-
-static char *id_array(struct item *const *items, size_t n)
-{
-    struct pg_array ids = {0};
-    for (size_t i = 0; i < n; i++)
-        pg_array_add(&ids, items[i]->id, items[i]->id_len);
-    return pg_array_finish(&ids);
-}
-
-/* Makes a rehearsal of n queries, the first of which are the settings: between BEGIN and ROLLBACK,
- * with a look at the ids before and after. None of them may be sent twice. Returns how many there
- * are then. */
-static int rehearse(struct ask_query *queries, int n, const struct release_rehearsal *rehearsal,
-                    const char *const *ids)
-{
-    const struct ask_query last[] = {
-        {.sql = "SET CONSTRAINTS ALL IMMEDIATE"}, /* what waits for a COMMIT that never comes */
-        {.sql = rehearsal->after, .nparams = 1, .params = ids},
-        {.sql = "ROLLBACK"}};
-    assert(n + RELEASE_REHEARSAL_MORE <= ASK_QUERIES_MAX);
-    memmove(queries + 3, queries + 1, ((size_t)n - 1) * sizeof(*queries));
-    queries[1] = queries[0];
-    queries[0] = (struct ask_query){.sql = "BEGIN"};
-    queries[2] = (struct ask_query){.sql = rehearsal->before, .nparams = 1, .params = ids};
-    n += 2;
-    for (int i = 0; i < n; i++)
-        queries[i].often = queries[i].isolates = false;
-    memcpy(queries + n, last, sizeof(last));
-    return n + 3;
-}
-
-/* How long all of the operator's statements may take; 0: there are none. */
-static int64_t also_time_us(const struct release_options *options)
-{
-    if (statements_types(options->statements)->queue->nalso == 0)
-        return 0;
-    int64_t us = 10 * options->longest_lock_us;
-    us = us > ALSO_LEAST_US ? us : ALSO_LEAST_US;
-    return us < options->statement_timeout_us ? us : options->statement_timeout_us;
-}
-
-/* Puts them behind the first n; params: their time, then that of what follows. Returns how many
- * there are then. */
-static int add_also(const struct statements *s, struct ask_query *queries, int n,
-                    const char *const params[2])
-{
-    const int n_also = statements_types(s)->queue->nalso;
-    assert(n_also == 0 || n == RELEASE_ALSO_PLACE);
-    for (int i = 0; i < n_also; i++) {
-        queries[n++] = (struct ask_query){.sql = i == 0 ? also_first_sql : also_next_sql,
-                                          .nparams = i == 0 ? 1 : 0,
-                                          .params = params,
-                                          .often = true};
-        queries[n++] =
-            (struct ask_query){.sql = statements_also(s, i), .often = i < ALSO_NAMED_MOST};
-    }
-    if (n_also > 0)
-        queries[n++] = (struct ask_query){
-            .sql = also_done_sql, .nparams = 1, .params = params + 1, .often = true};
-    return n;
-}
-
-int release_ask(struct pg_link *link, const struct release_options *options, enum statement which,
-                struct item *const *items, size_t n, pg_answer_cb *cb, void *arg)
-{
-    char lock_timeout[32], statement_timeout[32], alone_timeout[32];
-    /* At least 1 ms: to Postgres 0 means for ever. */
-    int64_t lock_ms = options->lock_timeout_us / MS_US;
-    snprintf(lock_timeout, sizeof(lock_timeout), "%lldms", (long long)(lock_ms > 0 ? lock_ms : 1));
-    snprintf(statement_timeout, sizeof(statement_timeout), "%lldms",
-             (long long)(options->statement_timeout_us / MS_US));
-    snprintf(alone_timeout, sizeof(alone_timeout), "%lldms",
-             (long long)(options->statement_timeout_us / 2000));
-    bool by_place = which == STATEMENT_RELEASE_BACKLOG;
-    char *ids = id_array(items, n);
-    char *places = by_place ? item_places(items, n) : NULL;
-    int rc = -1;
-    if (ids == NULL || (by_place && places == NULL))
-        goto out;
-    bool lean = which == STATEMENT_RELEASE_LEAN;
-    bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
-    bool alone = lean || explaining;
-    bool rows_first = which == STATEMENT_RELEASE_BULK || by_place;
-    bool small = n <= NAMED_IDS_MAX && !rows_first;
-    const char *settings[] = {lock_timeout, statement_timeout, alone_timeout};
-    const char *params[] = {ids, lock_timeout, alone_timeout, places};
-    struct ask_query queries[ASK_QUERIES_MAX] = {
-        {.sql = begin_sql(alone, options->no_wait),
-         .nparams = alone ? 3 : 2,
-         .params = settings,
-         .isolates = alone,
-         .often = true},
-        {.statement = which,
-         .nparams = by_place ? 4 : (rows_first ? 3 : 1),
-         .params = params,
-         .often = small},
-    };
-    int n_queries = 2;
-    const struct mapping_types *types = statements_types(options->statements);
-    int64_t also_us = explaining ? also_time_us(options) : 0;
-    char also_ms[32];
-    snprintf(also_ms, sizeof(also_ms), "%lld", (long long)(also_us / MS_US));
-    const char *const also_params[] = {also_ms, statement_timeout};
-    if (explaining)
-        n_queries = add_also(options->statements, queries, n_queries, also_params);
-    if (explaining && types->deferred)
-        queries[n_queries++] = (struct ask_query){.sql = early_sql};
-    if (explaining && mapping_looks_again(types))
-        queries[n_queries++] = (struct ask_query){
-            .statement = STATEMENT_RELEASE_CHECK, .nparams = 1, .params = params, .often = small};
-    if (options->rehearsal != NULL)
-        n_queries = rehearse(queries, n_queries, options->rehearsal, params);
-    /* Half as long again as the server allows itself: then the connection is dead. */
-    const struct ask_options ask = {.statements = options->statements,
-                                    .clock = options->clock,
-                                    .link = link,
-                                    .deadline_us = options->statement_timeout_us * 3 / 2 + also_us};
-    rc = ask_send(&ask, queries, n_queries, cb, arg);
-out:
-    free(ids);
-    free(places);
-    return rc;
 }
 
 static int send(struct request *q, bool may_be_lean)

@@ -15,7 +15,7 @@ struct pg_result;
 /* Most columns that a queue uses: its id, expiry, quantity and updated_at, keys of both tables,
  * carry, three counters, and what it sets (CATALOG_SET_MAX) of each table. */
 #define CATALOG_SET_MAX 24
-#define CATALOG_COLUMNS_MAX (7 + 2 * QUEUE_KEYS_MAX + QUEUE_LIST_MAX + 2 * CATALOG_SET_MAX)
+#define CATALOG_COLUMNS_MAX (8 + 2 * QUEUE_KEYS_MAX + QUEUE_LIST_MAX + 2 * CATALOG_SET_MAX)
 
 /* A name of 63 bytes, quoted, with its schema. */
 #define CATALOG_TYPE_MAX 264

@@ -46,6 +46,8 @@ int catalog_list(struct catalog *c, const struct queue *q)
         add_text(c, CATALOG_CARRY, &q->carry[i]);
     if (add_set(c, CATALOG_SET, &q->released) != 0)
         return -1;
+    if (q->keep.extend_us > 0)
+        add_text(c, CATALOG_SET, &q->expires_at);
     add_name(c, CATALOG_UPDATED, "updated_at", 0);
     for (int i = 0; i < q->stock.nkeys; i++)
         add_text(c, CATALOG_COUNTER_KEY, &q->stock.keys[i].counter);

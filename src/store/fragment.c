@@ -7,17 +7,22 @@
  *   brackets and no array, "a, true" the other way round.
  * - Assignments before others, so that no FROM, WHERE or RETURNING follows them, of the columns
  * that they must leave alone: no column is assigned twice.
- * - A statement of `also` as it is sent: the protocol takes one in a message.
+ * - A statement of `also` as it is sent: the protocol takes one in a message. So is the call of a
+ *   function: whether there is one of this name for an array of such ids.
+ * - A query of `verify` by itself, and within another, as it is sent.
  *
  * Each piece stands on lines of its own, since it may end in a comment. They are parsed and not
  * executed: there is no EXPLAIN that a text could make an EXPLAIN ANALYZE of. */
 #include "store/fragment.h"
 
 #include "base/time_units.h"
+#include "config/queue_stock.h"
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/also.h"
 #include "store/mapping.h"
+#include "store/sql_texts.h"
+#include "store/verify.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,13 +37,29 @@ static const char settings_sql[] =
     PG_SETTINGS_3("pg_catalog.current_setting('standard_conforming_strings')",
                   PG_SET("lock_timeout", "'1s'"), PG_SET("statement_timeout", "'4s'"));
 
-static int add(struct fragment *list, int n, enum fragment_wrap wrap, const struct queue_text *text,
-               const char *key)
+static int add(struct fragment *list, int n, const struct queue *queue, enum fragment_wrap wrap,
+               const struct queue_text *text, const char *key)
 {
     if (text->text == NULL)
         return n;
-    list[n] = (struct fragment){.wrap = wrap, .text = text, .key = key};
+    list[n] = (struct fragment){
+        .queue = queue, .wrap = wrap, .text = text, .key = key, .line = text->line};
     return n + 1;
+}
+
+static int add_condition(struct fragment *list, int n, const struct queue *queue,
+                         const struct queue_text *text, const char *key)
+{
+    n = add(list, n, queue, FRAGMENT_ELEMENT, text, key);
+    return add(list, n, queue, FRAGMENT_CONDITION, text, key);
+}
+
+/* Of a queue that shares the counters only which holds they count. */
+static int add_sharer(struct fragment *list, int n, const struct queue *sharer)
+{
+    if (sharer->stock.counted.text != NULL)
+        return add_condition(list, n, sharer, &sharer->stock.counted, "stock.counted");
+    return add_condition(list, n, sharer, &sharer->active, "active");
 }
 
 int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
@@ -46,15 +67,24 @@ int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
     int n = 0;
     if (q->file == NULL)
         return 0;
-    n = add(list, n, FRAGMENT_ELEMENT, &q->active, "active");
-    n = add(list, n, FRAGMENT_CONDITION, &q->active, "active");
-    n = add(list, n, FRAGMENT_RELEASED, &q->released, "released");
-    n = add(list, n, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
-    n = add(list, n, FRAGMENT_ELEMENT, &q->stock.counted, "stock.counted");
-    n = add(list, n, FRAGMENT_CONDITION, &q->stock.counted, "stock.counted");
+    n = add_condition(list, n, q, &q->active, "active");
+    n = add(list, n, q, FRAGMENT_RELEASED, &q->released, "released");
+    n = add(list, n, q, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
+    n = add_condition(list, n, q, &q->stock.counted, "stock.counted");
+    n = add_condition(list, n, q, &q->keep.condition, "keep_while");
+    for (int i = 0; i < q->stock.nsharers && queue_not_comparable(q) == NULL; i++)
+        n = add_sharer(list, n, q->stock.sharers[i]);
+    if (q->call.name != NULL)
+        list[n++] = (struct fragment){
+            .queue = q, .wrap = FRAGMENT_CALL, .key = "call", .line = q->call.line};
     for (int i = 0; i < q->nalso; i++) {
-        n = add(list, n, FRAGMENT_ALSO, &q->also[i], "also");
+        n = add(list, n, q, FRAGMENT_ALSO, &q->also[i], "also");
         list[n - 1].number = i + 1;
+    }
+    for (int i = 0; i < q->nverify; i++) {
+        n = add(list, n, q, FRAGMENT_QUERY, &q->verify[i], "verify");
+        n = add(list, n, q, FRAGMENT_VERIFY, &q->verify[i], "verify");
+        list[n - 2].number = list[n - 1].number = i + 1;
     }
     return n;
 }
@@ -126,11 +156,17 @@ static int put_proof(FILE *out, const struct fragment *f, const struct queue *q,
 char *fragment_proof(const struct fragment *f, const struct mapping_types *types,
                      struct pg_link *link)
 {
-    const struct queue *q = types->queue;
+    const struct queue *q = f->queue;
     char *sql = NULL;
     size_t size = 0;
     if (f->wrap == FRAGMENT_ALSO)
         return also_render(types, f->number - 1, link);
+    if (f->wrap == FRAGMENT_CALL)
+        return mapping_render(sql_call, types, 0, link);
+    if (f->wrap == FRAGMENT_QUERY)
+        return strdup(f->text->text);
+    if (f->wrap == FRAGMENT_VERIFY)
+        return verify_render(q, f->number - 1);
     char *table = mapping_table(f->wrap == FRAGMENT_STOCK_SET ? &q->stock.table : &q->table, link);
     FILE *out = table != NULL ? open_memstream(&sql, &size) : NULL;
     int rc = out != NULL ? put_proof(out, f, q, table, link) : -1;
@@ -149,14 +185,30 @@ void fragment_also_place(const struct queue *q, int i, char *out, size_t size)
     (void)snprintf(out + len, size - len, "also (statement %d): ", i + 1);
 }
 
-void fragment_refusal(const struct queue *q, const struct fragment *f, const char *message,
-                      char *out, size_t size)
+void fragment_call_place(const struct queue *q, char *out, size_t size)
 {
+    queue_place(q, q->call.line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "call: ");
+}
+
+void fragment_verify_place(const struct queue *q, int i, char *out, size_t size)
+{
+    queue_place(q, q->verify[i].line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "verify (query %d): ", i + 1);
+}
+
+void fragment_refusal(const struct fragment *f, const char *message, char *out, size_t size)
+{
+    const struct queue *q = f->queue;
     char place[256];
     if (f->wrap == FRAGMENT_ALSO) {
         fragment_also_place(q, f->number - 1, place, sizeof(place));
+    } else if (f->number > 0) {
+        fragment_verify_place(q, f->number - 1, place, sizeof(place));
     } else {
-        queue_place(q, f->text->line, place, sizeof(place));
+        queue_place(q, f->line, place, sizeof(place));
         size_t len = strlen(place);
         (void)snprintf(place + len, sizeof(place) - len, "%s: ", f->key);
     }
@@ -173,13 +225,27 @@ struct proving {
     void *arg;
 };
 
+/* Of a queue that shares the counters only the table can be missing: its conditions are on the row
+ * alone. */
+static void refuse(const struct proving *p, const struct fragment *f,
+                   const struct pg_answer *answer, char *out, size_t size)
+{
+    if (f->queue == p->queue || strcmp(answer->sqlstate, "42P01") != 0) {
+        fragment_refusal(f, answer->message, out, size);
+        return;
+    }
+    queue_place(f->queue, f->queue->table.line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "there is no table %s", f->queue->table.written);
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct proving *p = arg;
     char sentence[PG_MESSAGE_SIZE] = "";
     int place = answer->refused - 1; /* behind the settings */
     if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
-        fragment_refusal(p->queue, &p->list[place], answer->message, sentence, sizeof(sentence));
+        refuse(p, &p->list[place], answer, sentence, sizeof(sentence));
     else if (answer->status != PG_DONE)
         (void)snprintf(sentence, sizeof(sentence), "%s", answer->message);
     else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)

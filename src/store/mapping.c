@@ -20,8 +20,10 @@
  *   all statements are made at once. */
 #include "store/mapping.h"
 
+#include "config/queue_stock.h"
 #include "link/pg_link.h"
 #include "store/also.h"
+#include "store/counted.h"
 #include "store/mapping_keys.h"
 #include "store/parts.h"
 #include "store/released.h"
@@ -46,7 +48,7 @@ void mapping_use_bytes(struct mapping_types *types)
 
 bool mapping_looks_again(const struct mapping_types *types)
 {
-    return types->meddled || types->queue->nalso > 0;
+    return types->meddled || types->queue->nalso > 0 || types->queue->call.name != NULL;
 }
 
 bool mapping_allows_lean(const struct mapping_types *types)
@@ -73,32 +75,11 @@ static bool keeps_what_is_read(const struct queue *q)
 bool mapping_allows_bulk(const struct mapping_types *types)
 {
     const struct queue *q = types->queue;
-    bool fits = q->stock.nkeys == 1 && q->stock.free.text != NULL && q->stock.held.text != NULL &&
-                !q->deletes && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
+    bool fits = q->keep.condition.text == NULL && q->stock.nkeys == 1 &&
+                q->stock.free.text != NULL && q->stock.held.text != NULL &&
+                q->released.text != NULL && q->nalso == 0 && q->expires_unit == QUEUE_EXPIRES_TIME;
     return fits && keeps_what_is_read(q) && !types->meddled && !types->counters_hidden &&
            types->counter_unique && types->whole_units;
-}
-
-char *mapping_table(const struct queue_table *table, struct pg_link *link)
-{
-    char *name = pg_link_quote_ident(link, table->name), *both = NULL;
-    if (table->schema == NULL || name == NULL)
-        return name;
-    char *schema = pg_link_quote_ident(link, table->schema);
-    if (schema == NULL || asprintf(&both, "%s.%s", schema, name) < 0)
-        both = NULL;
-    free(schema);
-    free(name);
-    return both;
-}
-
-/* ... as a literal: for regclass, and for sentences. */
-static char *table_literal(const struct queue_table *table, struct pg_link *link)
-{
-    char *quoted = mapping_table(table, link);
-    char *literal = quoted != NULL ? pg_link_quote_literal(link, quoted) : NULL;
-    free(quoted);
-    return literal;
 }
 
 /* The name that a token stands for, quoted; NULL: out of memory, or the link is down. */
@@ -116,12 +97,14 @@ static char *name_text(const struct queue *q, const char *token, size_t len, str
     };
     if (is_token(token, len, "reservations"))
         return mapping_table(&q->table, link);
+    if (is_token(token, len, "call"))
+        return mapping_table(&q->call, link);
     if (is_token(token, len, "inventory"))
         return mapping_table(&q->stock.table, link);
     if (is_token(token, len, "reservations_text"))
-        return table_literal(&q->table, link);
+        return mapping_table_literal(&q->table, link);
     if (is_token(token, len, "inventory_text"))
-        return table_literal(&q->stock.table, link);
+        return mapping_table_literal(&q->stock.table, link);
     if (is_token(token, len, "id_text"))
         return pg_link_quote_literal(link, q->id.text);
     if (is_token(token, len, "queue_text"))
@@ -172,8 +155,12 @@ static int put_sql(FILE *out, const struct queue *q, const char *token, size_t l
 {
     if (is_token(token, len, "active"))
         return fprintf(out, "(\n%s\n)", q->active.text) < 0 ? -1 : 0;
+    if (is_token(token, len, "counted"))
+        return fprintf(out, "(\n%s\n)", queue_counted(q)) < 0 ? -1 : 0;
     if (is_token(token, len, "released"))
         return fprintf(out, "\n%s\n", q->released.text) < 0 ? -1 : 0;
+    if (is_token(token, len, "keep_while"))
+        return fprintf(out, "(\n%s\n)", q->keep.condition.text) < 0 ? -1 : 0;
     if (!is_token(token, len, "stock_set"))
         return 1;
     const char *set = q->stock.set.text;
@@ -194,6 +181,7 @@ static int put_quantity(FILE *out, const struct queue *q, struct pg_link *link)
 struct making {
     const struct mapping_types *types;
     struct pg_link *link;
+    struct counted counted;
 };
 
 /* Writes what a token that is no part stands for; -1 when memory ran out or the link is down. */
@@ -207,15 +195,25 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
         rc = mapping_keys_put(out, types, token, len, making->link);
     if (rc == 1)
         rc = also_put(out, types, token, len, making->link);
+    if (rc == 1)
+        rc = counted_put(out, types, &making->counted, token, len, making->link);
     if (rc != 1)
         return rc;
     if (is_token(token, len, "typed"))
         return put_guards(out, types, making->link);
     if (is_token(token, len, "quantity"))
         return put_quantity(out, q, making->link);
-    if (is_token(token, len, "after_us"))
-        return fprintf(out, "%lld", (long long)q->after_us) < 0 ? -1 : 0;
+    const struct {
+        const char *token;
+        int64_t us;
+    } durations[] = {{"after_us", q->after_us},
+                     {"extend_us", q->keep.extend_us},
+                     {"at_most_us", q->keep.at_most_us}};
+    for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+        if (is_token(token, len, durations[i].token))
+            return fprintf(out, "%lld", (long long)durations[i].us) < 0 ? -1 : 0;
     const char *text = is_token(token, len, "id_type")        ? types->id_cast
+                       : is_token(token, len, "id_exact")     ? types->id_type
                        : is_token(token, len, "release_lock") ? MAPPING_RELEASE_LOCK
                                                               : NULL;
     if (text != NULL)
@@ -223,11 +221,13 @@ static int put_value(void *arg, FILE *out, const char *token, size_t len)
     return put_name(out, q, token, len, making->link);
 }
 
-char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
-                     struct pg_link *link)
+static char *render(const char *text, struct making *making, unsigned form)
 {
+    const struct mapping_types *types = making->types;
     const struct queue *q = types->queue;
+    bool keeps = q->keep.condition.text != NULL;
     bool zoned = types->expires_has_zone, time = q->expires_unit == QUEUE_EXPIRES_TIME;
+    bool calls = q->call.name != NULL, counters = !(calls && (form & MAPPING_RELEASE) != 0);
     const struct parts_fact facts[] = {
         {"expires_zoned", zoned},
         {"zone_bends", time && !zoned && strcmp(q->time_zone.text, "UTC") != 0},
@@ -242,23 +242,64 @@ char *mapping_render(const char *text, const struct mapping_types *types, unsign
         {"meddled", types->meddled},
         {"id_unique", types->id_unique},
         {"divided", types->rows_divided},
-        {"counters", q->stock.nkeys > 0},
-        {"composite", q->stock.nkeys > 1},
+        {"counters", counters && q->stock.nkeys > 0},
+        {"composite", counters && q->stock.nkeys > 1},
         {"free", q->stock.free.text != NULL},
         {"held", q->stock.held.text != NULL},
         {"total", types->has_total_stock},
         {"units", q->quantity.text != NULL},
         {"deletes", q->deletes},
         {"also", q->nalso > 0},
+        {"calls", calls},
+        {"keeps", keeps},
+        {"extends", keeps && q->keep.extend_us > 0},
+        {"keep_ends", keeps && q->keep.ends},
         {"lean", (form & MAPPING_LEAN) != 0},
         {"waiting", (form & MAPPING_WAITING) != 0},
         {"next_page", (form & MAPPING_NEXT_PAGE) != 0},
+        {"one_key", (form & MAPPING_ONE_KEY) != 0},
+        {"sharer", making->counted.place > 0},
     };
-    struct making making = {types, link};
     const struct parts parts = {.shared = sql_parts,
                                 .facts = facts,
                                 .n_facts = sizeof(facts) / sizeof(facts[0]),
                                 .put_value = put_value,
-                                .arg = &making};
+                                .arg = making};
     return parts_render(text, &parts);
+}
+
+/* One sum for each of the queues that share the counters. */
+static int put_sums(FILE *out, const struct mapping_types *types, unsigned form,
+                    struct pg_link *link)
+{
+    int rc = 0;
+    for (int i = 0; i <= types->queue->stock.nsharers && rc == 0; i++) {
+        struct queue queue;
+        struct mapping_types of = *types;
+        struct making making = {&of, link, {.owner = types->queue, .place = i}};
+        queue_with_keys_of(counted_queue(types->queue, i), types->queue, &queue);
+        of.queue = &queue;
+        char *sql = render(sql_stock_sum, &making, form);
+        rc = sql == NULL || fprintf(out, "%s%s", i > 0 ? "\nUNION ALL\n" : "", sql) < 0 ? -1 : 0;
+        free(sql);
+    }
+    return rc;
+}
+
+char *mapping_render(const char *text, const struct mapping_types *types, unsigned form,
+                     struct pg_link *link)
+{
+    struct making making = {.types = types, .link = link};
+    char *sums = NULL, *sql = NULL;
+    size_t size = 0;
+    if (strstr(text, "{sums}") == NULL)
+        return render(text, &making, form);
+    FILE *out = open_memstream(&sums, &size);
+    int rc = out != NULL ? put_sums(out, types, form, link) : -1;
+    if (out != NULL && fclose(out) == 0 && rc == 0) {
+        making.counted.sums = sums;
+        sql = render(text, &making, form);
+    }
+    free(sums);
+    return sql;
 }

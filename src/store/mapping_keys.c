@@ -1,5 +1,6 @@
-/* What tokens of sql/ become that speak of the keys of counters. A token with a letter in it, the
- * alias of a relation, is compared with a pattern in which that letter is `?`. */
+/* Names of tables, and what tokens of sql/ become that speak of the keys of counters. A token with
+ * a letter in it, the alias of a relation, is compared with a pattern in which that letter is `?`.
+ */
 #include "store/mapping_keys.h"
 
 #include "link/pg_link.h"
@@ -8,6 +9,27 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+char *mapping_table(const struct queue_table *table, struct pg_link *link)
+{
+    char *name = pg_link_quote_ident(link, table->name), *both = NULL;
+    if (table->schema == NULL || name == NULL)
+        return name;
+    char *schema = pg_link_quote_ident(link, table->schema);
+    if (schema == NULL || asprintf(&both, "%s.%s", schema, name) < 0)
+        both = NULL;
+    free(schema);
+    free(name);
+    return both;
+}
+
+char *mapping_table_literal(const struct queue_table *table, struct pg_link *link)
+{
+    char *quoted = mapping_table(table, link);
+    char *literal = quoted != NULL ? pg_link_quote_literal(link, quoted) : NULL;
+    free(quoted);
+    return literal;
+}
 
 /* A list in the making. */
 struct list {
@@ -77,6 +99,16 @@ static int put_told(const struct list *l, int i)
                : 0;
 }
 
+static int put_param(const struct list *l, int i)
+{
+    return fprintf(l->out, "$%d", i + 1) < 0 ? -1 : 0;
+}
+
+static int put_next_param(const struct list *l, int i)
+{
+    return fprintf(l->out, "$%d", i + 2) < 0 ? -1 : 0;
+}
+
 /* Whether it is this pattern; *alias is the letter. */
 static bool is_like(const char *token, size_t len, const char *pattern, char *alias)
 {
@@ -109,6 +141,8 @@ int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *t
         {"?_key_text", " || ',' || ", put_text, false},
         {"?_key_texts", ", ", put_text, false},
         {"told_keys", ", ", put_told, false},
+        {"params", ", ", put_param, false},
+        {"next_params", ", ", put_next_param, false},
     };
     for (size_t n = 0; n < sizeof(kinds) / sizeof(kinds[0]); n++) {
         struct list list = {out, types, link, '\0'};

@@ -1,4 +1,5 @@
-/* What tokens of sql/ become that speak of the keys of counters, of one column or several. */
+/* Names of tables, and what tokens of sql/ become that speak of the keys of counters, of one column
+ * or several. */
 #ifndef RS_MAPPING_KEYS_H
 #define RS_MAPPING_KEYS_H
 
@@ -7,6 +8,11 @@
 
 struct mapping_types;
 struct pg_link;
+struct queue_table;
+
+/* The name of mapping_table as a literal: for regclass, and for sentences; malloc'd. NULL when the
+ * link is down or memory ran out. */
+char *mapping_table_literal(const struct queue_table *table, struct pg_link *link);
 
 /* Writes what the token stands for, where there are counters. x: any letter, the alias of a
  * relation whose columns rs$k1, rs$k2, ... are a key.
@@ -16,6 +22,7 @@ struct pg_link;
  *   i_is_x                    i is the counter of the key of x
  *   x_key_text, x_key_texts   the key for people, as one text; as one for each column
  *   told_keys                 the key that an array t.c has from its third element on, as such
+ *   params, next_params       $1, $2, ... for a key; from $2 on
  * Returns 0; 1: the token is none of these; -1: memory ran out, or the link is down. */
 int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *token, size_t len,
                      struct pg_link *link) __attribute__((warn_unused_result));

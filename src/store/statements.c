@@ -25,6 +25,7 @@
 #include "store/catalog.h"
 #include "store/fragment.h"
 #include "store/sql_texts.h"
+#include "store/statement_texts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -41,8 +42,7 @@ struct statements {
     uint64_t generation;
     struct catalog *catalog;    /* what the texts were made for last; NULL: none were */
     struct mapping_types types; /* refers to it */
-    char *texts[STATEMENT_COUNT];
-    char *also[QUEUE_LIST_MAX];
+    struct statement_texts texts;
     char problem[PG_MESSAGE_SIZE];
     bool use_bytes;     /* whatever the catalog says of the encoding */
     int loading;        /* questions under way */
@@ -74,14 +74,7 @@ struct statements *statements_new(const struct queue *queue)
 
 static void drop_texts(struct statements *s)
 {
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        free(s->texts[i]);
-        s->texts[i] = NULL;
-    }
-    for (int i = 0; i < QUEUE_LIST_MAX; i++) {
-        free(s->also[i]);
-        s->also[i] = NULL;
-    }
+    statement_texts_clear(&s->texts);
     s->ready = false;
     s->generation++;
 }
@@ -134,13 +127,19 @@ bool statements_suspect(const char *sqlstate)
 const char *statements_text(const struct statements *s, enum statement which)
 {
     assert(s->ready && which < STATEMENT_COUNT);
-    return s->texts[which];
+    return s->texts.own[which];
 }
 
 const char *statements_also(const struct statements *s, int i)
 {
     assert(s->ready && i < s->queue->nalso);
-    return s->also[i];
+    return s->texts.also[i];
+}
+
+const char *statements_verify(const struct statements *s, int i)
+{
+    assert(s->ready && i < s->queue->nverify);
+    return s->texts.verify[i];
 }
 
 const struct mapping_types *statements_types(const struct statements *s)
@@ -149,79 +148,13 @@ const struct mapping_types *statements_types(const struct statements *s)
     return &s->types;
 }
 
-static const struct {
-    const char *text;
-    unsigned form;
-} sources[STATEMENT_COUNT] = {
-    [STATEMENT_RELEASE_LEAN] = {sql_release, MAPPING_LEAN},
-    [STATEMENT_RELEASE_CAREFUL] = {sql_release, 0},
-    [STATEMENT_RELEASE_WAITING] = {sql_release, MAPPING_WAITING},
-    [STATEMENT_RELEASE_BULK] = {sql_release_bulk, 0},
-    [STATEMENT_RELEASE_BACKLOG] = {sql_release_backlog, 0},
-    [STATEMENT_RELEASE_CHECK] = {sql_release_check, 0},
-    [STATEMENT_PRODUCTS] = {sql_products, 0},
-    [STATEMENT_DUE_ROWS] = {sql_due_rows, 0},
-    [STATEMENT_DUE_ROWS_NEXT] = {sql_due_rows, MAPPING_NEXT_PAGE},
-    [STATEMENT_DUE_COUNT] = {sql_due_count, 0},
-    [STATEMENT_DUE_FIRST] = {sql_due_first, 0},
-    [STATEMENT_ODD_ROWS] = {sql_odd_rows, 0},
-    [STATEMENT_LATE_ROWS] = {sql_late_rows, 0},
-    [STATEMENT_BEGIN] = {sql_begin, 0},
-    [STATEMENT_ACTIVE_ROWS] = {sql_active_rows, 0},
-    [STATEMENT_TIED_ROWS] = {sql_tied_rows, 0},
-    [STATEMENT_LOOKUP] = {sql_lookup, 0},
-    [STATEMENT_STOCK] = {sql_stock, 0},
-    [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
-    [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, 0},
-    [STATEMENT_BLOCKERS] = {sql_blockers, 0},
-};
-
-const char *statements_source(enum statement which)
-{
-    assert(which < STATEMENT_COUNT);
-    return sources[which].text;
-}
-
-/* Some are made for one shape of queue alone. */
-static bool is_of_use(const struct mapping_types *types, enum statement which)
-{
-    switch (which) {
-    case STATEMENT_RELEASE_LEAN:
-        return mapping_allows_lean(types);
-    case STATEMENT_RELEASE_BULK:
-        return mapping_allows_bulk(types);
-    case STATEMENT_RELEASE_BACKLOG:
-        return mapping_allows_backlog(types);
-    case STATEMENT_STOCK:
-    case STATEMENT_STOCK_LOCK:
-    case STATEMENT_STOCK_REPAIR:
-        return types->queue->stock.nkeys == 1 && types->queue->stock.free.text != NULL &&
-               types->queue->stock.held.text != NULL;
-    default:
-        return true;
-    }
-}
-
 static int render(struct statements *s, struct load *load)
 {
     drop_texts(s);
-    for (int i = 0; i < STATEMENT_COUNT; i++) {
-        s->texts[i] = is_of_use(&s->types, (enum statement)i)
-                          ? mapping_render(sources[i].text, &s->types, sources[i].form, load->link)
-                          : strdup("");
-        if (s->texts[i] == NULL) {
-            snprintf(load->error, sizeof(load->error), "out of memory");
-            drop_texts(s);
-            return -1;
-        }
-    }
-    for (int i = 0; i < s->queue->nalso; i++) {
-        s->also[i] = also_render(&s->types, i, load->link);
-        if (s->also[i] == NULL) {
-            snprintf(load->error, sizeof(load->error), "out of memory");
-            drop_texts(s);
-            return -1;
-        }
+    if (statement_texts_make(&s->texts, &s->types, load->link) != 0) {
+        snprintf(load->error, sizeof(load->error), "out of memory");
+        drop_texts(s);
+        return -1;
     }
     load->generation = s->generation;
     s->ready = s->queue->file == NULL;

@@ -9,6 +9,7 @@
 #include "release/account.h"
 #include "release/engine.h"
 #include "release/failed_record.h"
+#include "release/keeps.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
@@ -73,11 +74,12 @@ static void read_claim(struct claims *c, struct item *item, const struct due_cla
 {
     item_borrow(item, claim->id, claim->id_len);
     item->claimed_ms = c->asked_ms;
-    item->recorded = claim->failed != NULL;
+    item->recorded = claim->failed != NULL || claim->kept != NULL;
     if (claim->taken_over)
         c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    if (item->recorded)
+    if (claim->failed != NULL)
         failed_record_read(item, claim->failed, claim->failed_len);
+    keeps_tell(c->parts->keeps, item, claim->kept, claim->kept_len);
 }
 
 /* Keeps what was claimed; NULL when memory ran out (the leases cover it). */
@@ -137,17 +139,19 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 static void settle_item(struct claims *c, struct item *item, struct due_settlement *to,
                         int64_t at_ms)
 {
-    const struct settlement s = settlement_of(item, at_ms);
+    const struct settlement s =
+        settlement_of(item, at_ms, c->parts->config->queue->keep.look_again_us);
     *to = (struct due_settlement){.id = item->id,
                                   .id_len = item->id_len,
                                   .verdict = s.verdict,
                                   .recorded = item->recorded,
                                   .at_ms = s.at_ms};
-    if (s.verdict == DUE_FAILED || s.verdict == DUE_DEFERRED) {
+    if (s.verdict >= DUE_FAILED) {
         free(item->record);
-        item->record = failed_record_make(item, at_ms, s.at_ms);
+        item->record = settlement_record(item, &s, at_ms);
         to->record = item->record;
         to->verdict = item->record != NULL ? s.verdict : DUE_PUT_BACK;
+        to->since_ms = item->kept.attention ? item->kept.since_ms : 0;
     }
     if (s.reason != RESCHEDULE_REASONS)
         c->parts->stats.rescheduled[s.reason]++;

@@ -3,6 +3,8 @@
 
 #include "base/backoff.h"
 #include "base/time_units.h"
+#include "release/failed_record.h"
+#include "release/kept_record.h"
 #include "release/release.h"
 
 #include <assert.h>
@@ -25,7 +27,9 @@ static struct settlement not_due(const struct item *item, int64_t now_ms)
     bool extended = at_ms > item->claimed_ms + 1; /* 1 ms: its score was rounded down */
     struct settlement s = put_back(at_ms > now_ms ? at_ms : now_ms + 1,
                                    extended ? RESCHEDULE_EXTENDED : RESCHEDULE_NOT_DUE);
-    s.verdict = DUE_HEALED_PUT_BACK;
+    /* It was this sweeper that extended it: what is known of it stays. */
+    if (item->kept.due_ms != at_ms)
+        s.verdict = DUE_HEALED_PUT_BACK;
     return s;
 }
 
@@ -37,6 +41,15 @@ static struct settlement locked(const struct item *item, int64_t now_ms)
     return put_back(now_ms + delay_ms, RESCHEDULE_LOCKED);
 }
 
+/* Extended, it is due again; else it is looked at again. */
+static struct settlement kept(const struct item *item, int64_t now_ms, int64_t look_again_us)
+{
+    struct settlement s =
+        put_back(kept_again_ms(&item->kept, now_ms, look_again_us), RESCHEDULE_REASONS);
+    s.verdict = DUE_KEPT;
+    return s;
+}
+
 static struct settlement failed(enum due_verdict verdict, int64_t delay_us, int64_t now_ms)
 {
     struct settlement s = put_back(now_ms + delay_us / MS_US, RESCHEDULE_FAILED);
@@ -44,7 +57,7 @@ static struct settlement failed(enum due_verdict verdict, int64_t delay_us, int6
     return s;
 }
 
-struct settlement settlement_of(const struct item *item, int64_t now_ms)
+struct settlement settlement_of(const struct item *item, int64_t now_ms, int64_t look_again_us)
 {
     switch (item->outcome) {
     case OUTCOME_RELEASED:
@@ -54,6 +67,8 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms)
         return forget;
     case OUTCOME_NOT_DUE:
         return not_due(item, now_ms);
+    case OUTCOME_KEPT:
+        return kept(item, now_ms, look_again_us);
     case OUTCOME_LOCKED:
         return locked(item, now_ms);
     case OUTCOME_FAILED:
@@ -70,4 +85,10 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms)
     }
     assert(false && "an outcome that there is not");
     return forget;
+}
+
+char *settlement_record(const struct item *item, const struct settlement *s, int64_t now_ms)
+{
+    return s->verdict == DUE_KEPT ? kept_record_make(&item->kept, s->at_ms)
+                                  : failed_record_make(item, now_ms, s->at_ms);
 }

@@ -14,14 +14,18 @@ struct item;
 #define SETTLEMENT_FAULT_MS SECOND_MS
 
 struct settlement {
-    enum due_verdict
-        verdict;   /* DUE_FAILED, DUE_DEFERRED: with a record of this time (failed_record.h) */
-    int64_t at_ms; /* when to look again; 0: forgotten */
+    enum due_verdict verdict; /* DUE_FAILED, DUE_DEFERRED, DUE_KEPT: with a record of this time */
+    int64_t at_ms;            /* when to look again; 0: forgotten */
     enum reschedule_reason reason; /* why; RESCHEDULE_REASONS: it is not counted */
 };
 
 /* Pure: neither changes the item nor counts anything. A locked one has been noted before (locked.h:
- * due_us). now_ms: Postgres's time. */
-struct settlement settlement_of(const struct item *item, int64_t now_ms);
+ * due_us). now_ms: Postgres's time. look_again_us: after what time a kept one is looked at again,
+ * if it was not extended. */
+struct settlement settlement_of(const struct item *item, int64_t now_ms, int64_t look_again_us);
+
+/* The record that belongs to DUE_FAILED, DUE_DEFERRED or DUE_KEPT: malloc'd; NULL: out of memory.
+ */
+char *settlement_record(const struct item *item, const struct settlement *s, int64_t now_ms);
 
 #endif

@@ -17,6 +17,7 @@
 #include "release/parts.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
+#include "sweep/kept_walk.h"
 #include "sweep/pace.h"
 #include "sweep/workers.h"
 
@@ -31,6 +32,7 @@ struct sweeper {
     struct engine *engine; /* theirs */
     struct claims *claims;
     struct backlog *backlog;
+    struct kept_walk *kept_walk;
     struct pace pace;
     struct timer *wake;
     struct timer *stopped; /* delivers `done` on a later turn */
@@ -162,7 +164,8 @@ struct sweeper *sweeper_new(struct parts *parts)
     }
     if (s->claims != NULL) /* which is asked first by the lanes */
         s->backlog = backlog_new(parts, s->workers, on_backlog, s);
-    if (s->wake == NULL || s->stopped == NULL || s->backlog == NULL) {
+    s->kept_walk = kept_walk_new(parts);
+    if (s->wake == NULL || s->stopped == NULL || s->backlog == NULL || s->kept_walk == NULL) {
         sweeper_free(s);
         return NULL;
     }
@@ -180,6 +183,7 @@ void sweeper_free(struct sweeper *s)
     if (s == NULL)
         return;
     sweeper_disconnect(s);
+    kept_walk_free(s->kept_walk);
     backlog_free(s->backlog);
     claims_free(s->claims);
     workers_free(s->workers);

@@ -89,6 +89,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("Every [15 s] the sweeper's feed", "SWEEPER_FEED_INTERVAL"),
         ("what expires within [60 s]", "SWEEPER_LOOKAHEAD"),
         ("`retryAt`; at most [10,000 records], 11,000", "DUE_QUEUE_FAILED_MAX"),
+        ("longer than `at_most`); at most [100,000 records]", "DUE_QUEUE_KEPT_MAX"),
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
@@ -134,6 +135,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("in pages by key, of [25,000 rows]", "rows.c:PAGE_SIZE"),
         ("begun [two seconds] after the run", "expired.c:GRACE_US"),
         ("still locked [ten seconds] later", "DRAIN_LOCKED_US"),
+        ("the first [10,000 rows] of each", "VERIFY_ROWS_MAX"),
         ("that ends [6 s] after its holder died", "ROLE_TTL_MS"),
         ("wait in memory for their second look: [32 MB]", "BYTES_MOST"),
     ],
@@ -197,7 +199,7 @@ OTHERS: dict[str, list[str]] = {
         r"\*\*Means\.\*\* For (?:more than )?(?:two|five|ten) minutes",  # deploy/prometheus/alerts.yml
         r"after 1 s, 2 s, 4 s …",
     ],
-    "docs/RECONCILIATION.md": [r"The 31 s are", r"16 MB at most"],
+    "docs/RECONCILIATION.md": [r"The 31 s are", r"16 MB at most", r"for 50 s at most"],
     "docs/design/backlog.md": [],
     "docs/design/refusals.md": [r"\(1 s, 2 s …"],
     "docs/design/release-statement.md": [

@@ -68,9 +68,9 @@ def test_deploy_lists_every_folder() -> None:
 
 
 def test_every_shop_is_listed_and_whole() -> None:
-    targets = set(re.findall(r"\]\(([^)#\s]+)\)", section(text_of("docs/SHOPS.md"), "Ten shops")))
+    targets = set(re.findall(r"\]\(([^)#\s]+)\)", section(text_of("docs/SHOPS.md"), "Eleven shops")))
     shops = sorted((ROOT / "examples" / "shops").iterdir())
-    assert len(shops) == 10
+    assert len(shops) == 11
     for shop in shops:
         assert f"../examples/shops/{shop.name}/README.md" in targets, shop.name
         assert {path.name for path in shop.iterdir()} == {"schema.sql", "queues.yaml", "README.md"}

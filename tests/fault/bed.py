@@ -198,6 +198,7 @@ class Bed:
             for id in self.redis.zrangebyscore(self.trade.key("pending"), "-inf", soon_ms)
             + self.redis.zrange(self.trade.key("inflight"), 0, -1)
             + self.redis.hkeys(self.trade.key("failed"))
+            + self.redis.hkeys(self.trade.key("kept"))
         }
         odd = []
         for member in self.redis.zrange(self.trade.key("leases"), 0, -1):

@@ -23,10 +23,17 @@ import psycopg  # noqa: E402
 import redis as redis_py  # noqa: E402
 from harness.poll import wait_until  # noqa: E402
 from other_trades import Spree, Warehouse  # noqa: E402
+from paying_trade import Extending, Paying  # noqa: E402
 from random_faults import RandomFaults  # noqa: E402
 from trade import Trade, patiently  # noqa: E402
 
-TRADES = {"default": Trade, "warehouse": Warehouse, "spree": Spree}
+TRADES = {
+    "default": Trade,
+    "warehouse": Warehouse,
+    "spree": Spree,
+    "paying": Paying,
+    "extending": Extending,
+}
 ON_TIME_S = 10.0  # after the fault; 5 s are promised, the machine is busy
 PRUNE_EVERY = 50
 

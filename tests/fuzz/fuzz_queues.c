@@ -1,5 +1,6 @@
 /* A queues file: what is taken is whole, and what is refused is refused in one sentence. */
 #include "config/queue_read.h"
+#include "config/queue_settings.h"
 #include "fuzz.h"
 
 #include <ctype.h>
@@ -17,7 +18,9 @@ static void check_queue(const struct queue *q, int line)
     check_text(&q->expires_at, line);
     check_text(&q->time_zone, line);
     check_text(&q->active, line);
-    FUZZ_CHECK(q->deletes == (q->released.text == NULL));
+    bool calls = q->call.name != NULL;
+    FUZZ_CHECK((q->deletes || calls) == (q->released.text == NULL));
+    FUZZ_CHECK(!calls || (!q->deletes && q->nalso == 0));
     FUZZ_CHECK((q->stock.table.name == NULL) == (q->stock.nkeys == 0));
     for (int i = 0; i < q->stock.nkeys; i++) {
         check_text(&q->stock.keys[i].hold, line);
@@ -25,8 +28,20 @@ static void check_queue(const struct queue *q, int line)
     }
     for (int i = 0; i < q->ncarry; i++)
         check_text(&q->carry[i], line);
+    for (int i = 0; i < 2 * q->settings.n; i++)
+        FUZZ_CHECK(q->settings.all[i] != NULL && *q->settings.all[i] != '\0');
+    for (int i = 0; i < q->settings.n; i++)
+        FUZZ_CHECK(queue_setting_fault(q->settings.all[2 * i]) == NULL);
+    if (q->notify.text != NULL)
+        check_text(&q->notify, line);
+    const struct queue_keep *keep = &q->keep;
+    FUZZ_CHECK(keep->look_again_us > 0 && keep->at_most_us > 0);
+    FUZZ_CHECK(keep->condition.text != NULL || (keep->extend_us == 0 && !keep->ends));
+    FUZZ_CHECK(keep->extend_us <= keep->at_most_us && (keep->extend_us == 0 || q->after_us == 0));
     for (int i = 0; i < q->nalso; i++)
         FUZZ_CHECK(strstr(q->also[i].text, "{released}") != NULL);
+    for (int i = 0; i < q->nverify; i++)
+        check_text(&q->verify[i], line);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -44,8 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     char *text = fuzz_text(data + 1, size - 1);
     struct queue queue = {.id = {kept, 1}, .active = {held, 1}, .released = {NULL, 1}};
-    struct queue_text *pieces[] = {&queue.active, &queue.released, &queue.also[0]};
-    size_t which = data[0] % 3;
+    struct queue_text *pieces[] = {&queue.active, &queue.released, &queue.also[0],
+                                   &queue.keep.condition};
+    size_t which = data[0] % 4;
     *pieces[which] = (struct queue_text){text, 7};
     queue.nalso = which == 2 ? 1 : 0;
     scan(text);

@@ -71,3 +71,14 @@ def sweepers(db: Database, condition: str = "true") -> list[int]:
 def waiting(db: Database) -> list[int]:
     """... those that wait for somebody's row at this moment, not for another release."""
     return sweepers(db, "wait_event_type = 'Lock' AND wait_event <> 'advisory'")
+
+
+def waits(db: Database) -> bool:
+    """Whether the test's own connection waits for a lock."""
+    with db.connect() as watch:
+        return bool(
+            watch.execute(
+                "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+                (db.conn.info.backend_pid,),
+            ).fetchone()
+        )

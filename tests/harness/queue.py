@@ -14,6 +14,8 @@ PENDING = "{reservations}:pending"
 LEASES = "{reservations}:leases"
 INFLIGHT = "{reservations}:inflight"
 FAILED = "{reservations}:failed"
+KEPT = "{reservations}:kept"
+ATTENTION = "{reservations}:attention"
 FEEDER = "{reservations}:feeder"
 
 
@@ -42,7 +44,7 @@ def claimed(redis: redis_py.Redis) -> list[str]:
 
 
 def is_empty(redis: redis_py.Redis) -> bool:
-    return not redis.exists(PENDING, LEASES, INFLIGHT, FAILED)
+    return not redis.exists(PENDING, LEASES, INFLIGHT, FAILED, KEPT, ATTENTION)
 
 
 def failures(redis: redis_py.Redis) -> dict[str, dict[str, Any]]:

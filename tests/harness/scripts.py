@@ -9,11 +9,11 @@ from typing import Any
 
 import redis as redis_py
 
-from .queue import FAILED, INFLIGHT, LEASES, PENDING, batch, ids_of
+from .queue import ATTENTION, FAILED, INFLIGHT, KEPT, LEASES, PENDING, batch, ids_of
 
 LUA = Path(__file__).parents[2] / "lua"
 SCRIPTS = sorted(path.stem for path in LUA.glob("*.lua") if not path.stem.startswith("lib_"))
-KEYS = (PENDING, LEASES, INFLIGHT, FAILED)
+KEYS = (PENDING, LEASES, INFLIGHT, FAILED, KEPT, ATTENTION)
 NOW = 1_763_942_400_000
 LEASE = NOW + 10_000
 CAP = 10_000
@@ -48,6 +48,8 @@ class Claimed:
     pending: int
     inflight: int | None
     failed: int
+    kept: int
+    attention: int
     next: bytes | None
     lease: int
     left: int
@@ -55,6 +57,7 @@ class Claimed:
     over: list[bytes]
     due: list[bytes]
     records: dict[bytes, bytes | None]
+    keeps: dict[bytes, bytes | None]
 
 
 def text_of(script: str) -> str:
@@ -76,11 +79,11 @@ class Queue:
 
     def claim(self, limit: int = 500, now: int = NOW, lease: int = LEASE) -> Claimed:
         reply = self.call("claim", now, lease, limit)
-        over, ids, records = reply[9:12]
+        over, ids, records, keeps = reply[11:15]
         assert len(set(ids)) == len(ids), "an id was claimed twice"
-        assert len(records) in (0, len(ids))
-        known = dict(zip(ids, records, strict=False))
-        return Claimed(reply[0] * 1_000_000 + reply[1], *reply[2:9], ids[:over], ids[over:], known)
+        assert len(records) in (0, len(ids)) and len(keeps) in (0, len(ids))
+        known = [dict(zip(ids, held, strict=False)) for held in (records, keeps)]
+        return Claimed(reply[0] * 1_000_000 + reply[1], *reply[2:11], ids[:over], ids[over:], *known)
 
     def settle(
         self,
@@ -89,12 +92,13 @@ class Queue:
         healed: Any = (),
         failed: Any = (),
         deferred: Any = (),
+        kept: Any = (),
         lease: int = LEASE,
         cap: int = CAP,
     ) -> bool:
         """Whether the batch was ours."""
-        verdicts = (forget, back, healed, failed, deferred)
-        args: list[Any] = [lease, cap, *(len(v) for v in verdicts), *forget]
+        verdicts = (forget, back, healed, failed, deferred, kept)
+        args: list[Any] = [lease, cap, cap, *(len(v) for v in verdicts), *forget]
         for entries in verdicts[1:]:
             for entry in entries:
                 args.extend(entry)
@@ -126,6 +130,12 @@ class Queue:
 
     def failed(self) -> dict[bytes, bytes]:
         return self.client.hgetall(FAILED)
+
+    def kept(self) -> dict[bytes, bytes]:
+        return self.client.hgetall(KEPT)
+
+    def attention(self) -> dict[bytes, float]:
+        return dict(self.client.zrange(ATTENTION, 0, -1, withscores=True))
 
     def state(self) -> tuple[Any, Any, Any]:
         return self.pending(), self.leases(), self.failed()

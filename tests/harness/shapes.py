@@ -55,7 +55,8 @@ WAREHOUSE = Shape(
     CREATE FUNCTION hold(id int, key int, units int, s float8) RETURNS void LANGUAGE sql AS $$
         INSERT INTO holds (order_id, variant_id, warehouse, reserved_quantity, expires_at)
         VALUES (id, key, 'w' || key % 2, units, (now() + s * interval '1 s') AT TIME ZONE 'UTC');
-        UPDATE stocks SET quantity_reserved = quantity_reserved + units WHERE variant_id = key $$;
+        UPDATE stocks SET quantity_reserved = quantity_reserved + units
+         WHERE variant_id = key AND warehouse <> 'elsewhere' $$;
     CREATE FUNCTION counter(key int) RETURNS void LANGUAGE sql AS $$
         INSERT INTO stocks (variant_id, warehouse) VALUES (key, 'w' || key % 2), (key, 'elsewhere') $$;
     CREATE VIEW holds_seen AS SELECT order_id AS id, reservation_status = 'active' AS active FROM holds;

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING, batch
+from harness.queue import ATTENTION, FAILED, FEEDER, INFLIGHT, KEPT, LEASES, PENDING, batch
 from harness.scripts import CAP, KEYS, LEASE, LUA, NOW, SCRIPTS, Queue, text_of
 
 STRANGE_IDS = [
@@ -58,12 +58,12 @@ def test_wrong_types_change_nothing(queue: Queue, key: str, script: str) -> None
     before = {k: queue.client.dump(k) for k in KEYS}
     args: dict[str, tuple[Any, ...]] = {
         "claim": (NOW, LEASE, 10),
-        "settle": (LEASE, CAP, 1, 1, 0, 0, 0, "a", "c", NOW),
+        "settle": (LEASE, CAP, CAP, 1, 1, 0, 0, 0, 0, "a", "c", NOW),
         "schedule": (NOW, "e"),
         "drop": ("a", "c"),
         "sizes": (),
     }
-    if (script, key) in {("settle", INFLIGHT), ("drop", LEASES)}:
+    if (script, key) in {("settle", INFLIGHT), ("drop", LEASES), ("schedule", ATTENTION)}:
         return  # it has nothing to do with that one
     with pytest.raises(redis_py.ResponseError, match="WRONGTYPE"):
         queue.call(script, *args[script])
@@ -96,9 +96,12 @@ def test_schedule_leaves_claimed_and_failed_ones(queue: Queue) -> None:
     queue.lease(NOW - 1, "ended")
     queue.client.zadd(PENDING, {"failed": NOW + 300})
     queue.client.hset(FAILED, mapping={"failed": "r", "lost": "r", "claimed": "r"})
-    entries = [(NOW, name) for name in ("claimed", "ended", "failed", "lost", "new")]
-    assert queue.schedule(*entries) == 2
-    assert queue.pending() == {b"failed": NOW + 300, b"lost": NOW, b"new": NOW}
+    queue.client.zadd(PENDING, {"kept": NOW + 400})
+    queue.client.hset(KEPT, mapping={"kept": "r", "gone": "r"})
+    entries = [(NOW, name) for name in ("claimed", "ended", "failed", "lost", "new", "kept", "gone")]
+    assert queue.schedule(*entries) == 3
+    entries_now = {b"failed": NOW + 300, b"lost": NOW, b"new": NOW, b"kept": NOW + 400, b"gone": NOW}
+    assert queue.pending() == entries_now
     assert queue.failed().keys() == {b"failed", b"lost", b"claimed"}
     assert queue.schedule(*entries[:3]) == 0
 
@@ -183,14 +186,14 @@ def test_drop(queue: Queue) -> None:
 
 
 def test_sizes(queue: Queue) -> None:
-    assert queue.call("sizes")[2:] == [0, 0, 0, None]
+    assert queue.call("sizes")[2:] == [0, 0, 0, 0, 0, None]
     queue.client.zadd(PENDING, {"a": NOW + 2, "b": NOW + 1})
     queue.client.zadd(INFLIGHT, {"c": LEASE})
     queue.client.hset(FAILED, "a", "r")
     for i in range(25):
         queue.lease(LEASE + i, *(f"{i}-{j}" for j in range(i + 1)))
     seconds, microseconds, *sizes = queue.call("sizes")
-    assert sizes == [2, 1 + 25 * 26 // 2, 1, str(NOW + 1).encode()]
+    assert sizes == [2, 1 + 25 * 26 // 2, 1, 0, 0, str(NOW + 1).encode()]
     assert abs(seconds - queue.client.time()[0]) <= 10 and 0 <= microseconds < 1_000_000
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, INFLIGHT, PENDING
+from harness.queue import FAILED, INFLIGHT, KEPT, PENDING
 from harness.scripts import LEASE, NOW, Queue
 
 MARK = "{reservations}:mark"
 
 
-def test_absent_is_what_is_in_none_of_the_three(queue: Queue) -> None:
-    ids = ["a", "b", "c", "d", "e"]
+def test_absent_is_what_is_in_none_of_the_four(queue: Queue) -> None:
+    ids = ["a", "b", "c", "d", "e", "f"]
+    assert queue.call("absent", *ids) == [1, 2, 3, 4, 5, 6]
+    queue.client.hset(KEPT, "f", "")
     assert queue.call("absent", *ids) == [1, 2, 3, 4, 5]
     queue.client.zadd(PENDING, {"b": NOW})
     assert queue.call("absent", *ids) == [1, 3, 4, 5]
@@ -31,15 +33,17 @@ def test_lookup_says_what_there_is_of_each(queue: Queue) -> None:
     queue.client.zadd(PENDING, {"a": NOW, "c": NOW + 0.5})
     queue.client.zadd(INFLIGHT, {"b": LEASE, "c": "inf"})
     queue.client.hset(FAILED, mapping={"a": "record", "b": ""})
+    queue.client.hset(KEPT, mapping={"a": "kept"})
     now, lease = str(NOW).encode(), str(LEASE).encode()
     assert queue.call("lookup", "c", "a", "nowhere", "b") == [
         [f"{NOW}.5".encode(), now, None, None],
         [b"inf", None, None, lease],
         [None, b"record", None, b""],
+        [None, b"kept", None, None],
     ]
 
 
-@pytest.mark.parametrize(("script", "nothing"), [("absent", []), ("lookup", [[], [], []])])
+@pytest.mark.parametrize(("script", "nothing"), [("absent", []), ("lookup", [[], [], [], []])])
 def test_of_nothing_and_of_too_much(queue: Queue, script: str, nothing: list[Any]) -> None:
     before = queue.state()
     assert queue.call(script) == nothing
@@ -49,7 +53,8 @@ def test_of_nothing_and_of_too_much(queue: Queue, script: str, nothing: list[Any
             queue.call(script, *range(1001))
         queue.client.zadd(INFLIGHT, {"x": NOW})
         queue.client.hset(FAILED, "x", "r")
-    queue.client.delete(INFLIGHT, FAILED)
+        queue.client.hset(KEPT, "x", "r")
+    queue.client.delete(INFLIGHT, FAILED, KEPT)
     assert queue.state() == before
 
 
@@ -92,3 +97,18 @@ def test_mark_is_set_once(queue: Queue) -> None:
     assert queue.client.pttl(MARK) == -1
     queue.client.flushall()
     assert queue.call("mark", "third", keys=(MARK,)) == 1
+
+
+def test_what_is_kept_and_has_no_entry_is_retrieved(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"a": NOW + 9})
+    queue.client.hset(KEPT, mapping={"a": "r", "b": "r", "c": "r", "d": "r"})
+    queue.lease(LEASE, "c")
+    queue.client.zadd(INFLIGHT, {"d": LEASE})
+    assert queue.call("retrieve", "0", NOW) == [b"0", [], []]
+    assert queue.pending() == {b"a": NOW + 9, b"b": NOW} and len(queue.kept()) == 4
+    queue.client.hset(KEPT, mapping={f"{i:070}": "r" for i in range(1500)})
+    cursor, steps = b"0", 0
+    while steps == 0 or cursor != b"0":
+        cursor = queue.call("retrieve", cursor, NOW + 1)[0]
+        steps += 1
+    assert steps > 1 and len(queue.pending()) == 1502

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING, batch
+from harness.queue import ATTENTION, FAILED, FEEDER, INFLIGHT, KEPT, LEASES, PENDING, batch
 from harness.scripts import CAP, KEYS, LEASE, NOW, SCRIPTS, Queue, text_of
 from harness.servers import Redis
 
@@ -20,15 +20,19 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "absent": ("due", "nowhere"),
     "after": ("due", NOW - 9, 5),
     "claim": (NOW, LEASE, 10),
-    "drop": ("due", "former2", "failed"),
+    "drop": ("due", "former2", "failed", "kept"),
+    "keep": (CAP, "kept", NOW + 5, RECORD, "", "fresh", NOW + 6, RECORD, NOW),
     "leases": ("0", 1),
     "lookup": ("due", "ours"),
     "mark": ("here",),
     "repair": ("remove", "due", NOW - 9, 0, "return", "former", NOW - 1, NOW, "forget", "held", HELD, 0)
-    + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW),
+    + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW)
+    + ("let go", "kept", RECORD, 0),
+    "retrieve": ("0", NOW),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
-    "settle": (LEASE, CAP, 1, 1, 1, 1, 0, "ours", "back", NOW + 1, "failed", NOW + 2, "new", NOW + 3, RECORD),
+    "settle": (LEASE, CAP, CAP, 1, 1, 1, 1, 0, 2, "ours", "back", NOW + 1, "failed", NOW + 2)
+    + ("new", NOW + 3, RECORD, "kept", NOW + 4, RECORD, "", "fresh", NOW + 5, RECORD, NOW),
     "sizes": (),
 }
 OTHER_KEYS = {
@@ -61,6 +65,8 @@ def fill(client: redis_py.Redis) -> None:
     client.zadd(LEASES, {"stranger": LEASE + 1})
     client.zadd(INFLIGHT, {"former": NOW - 1, "former2": LEASE})
     client.hset(FAILED, mapping={"failed": RECORD, "held": HELD, "held2": HELD})
+    client.hset(KEPT, mapping={"kept": RECORD, "ours": RECORD})
+    client.zadd(ATTENTION, {"kept": NOW - 9, "ours": NOW - 9})
     client.set(FEEDER, "owner", px=60_000)
 
 
@@ -120,7 +126,7 @@ def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: st
         refused = True
     finally:
         redis.config_set("maxmemory", "0")
-    assert refused == (script in ("mark", "role", "schedule"))
+    assert refused == (script in ("keep", "mark", "retrieve", "role", "schedule"))
     if refused:
         assert state(redis) == before
 

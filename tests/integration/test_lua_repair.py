@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, INFLIGHT, LEASES, PENDING, batch
+from harness.queue import ATTENTION, FAILED, INFLIGHT, KEPT, LEASES, PENDING, batch
 from harness.scripts import LEASE, NOW, Queue
 
 RECORD = '{"attempts":1}'
@@ -163,3 +163,21 @@ def test_repair_of_nothing_and_of_too_much(queue: Queue) -> None:
     with pytest.raises(redis_py.ResponseError, match="too many ids"):
         queue.call("repair", *most, "add", "one more", "", AT)
     assert queue.client.zcard(PENDING) == 1000
+
+
+def test_what_is_kept(queue: Queue) -> None:
+    """Its record goes only while it stands as it was seen, and nobody has claimed it."""
+    queue.client.hset(KEPT, mapping={"a": "r", "b": "r", "c": "r", "d": "r"})
+    queue.client.zadd(ATTENTION, {"a": 1, "b": 1})
+    queue.lease(LEASE, "b")
+    queue.client.zadd(PENDING, {"c": NOW})
+    assert not queue.repair("let go", "a", "other")
+    assert not queue.repair("let go", "b", "r")
+    assert not queue.repair("look", "c", "r", NOW)
+    assert not queue.repair("look", "d", "other", NOW)
+    assert not queue.repair("add", "d", "", NOW)
+    assert queue.repair("let go", "a", "r") and queue.repair("look", "d", "r", NOW + 1)
+    assert queue.kept().keys() == {b"b", b"c", b"d"} and queue.attention() == {b"b": 1}
+    assert queue.pending() == {b"c": NOW, b"d": NOW + 1}
+    assert queue.repair("unclaim", "b", str(LEASE))
+    assert queue.kept().keys() == {b"c", b"d"} and queue.attention() == {}

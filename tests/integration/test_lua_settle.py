@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, LEASES, PENDING
+from harness.queue import ATTENTION, FAILED, KEPT, LEASES, PENDING
 from harness.scripts import LEASE, NOW, Queue
 
 
@@ -128,3 +128,61 @@ def test_batches_of_every_size(queue: Queue, ids: int) -> None:
     assert queue.call("sizes")[2:5] == [0, ids, 0]
     assert len(queue.claim(limit=1000, now=LEASE, lease=LEASE + 1).over) == ids
     assert queue.settle(lease=LEASE + 1) and not queue.client.exists(LEASES)
+
+
+# ---- What is kept ----------------------------------------------------------------------------------------
+
+
+def test_kept(claimed: Queue) -> None:
+    """Put back, with a record; it is refused no more. Of some it is noted that they want attention."""
+    claimed.client.hset(FAILED, mapping={"a": "old", "b": "old", "f": "old"})
+    claimed.client.hset(KEPT, mapping={"a": "old", "c": "old", "d": "old", "e": "old"})
+    claimed.client.zadd(ATTENTION, {"a": 1, "c": 1, "d": 1, "e": 1})
+    kept = [("a", NOW + 1, "ra", ""), ("b", NOW + 2, "rb", NOW - 7)]
+    assert claimed.settle(forget=["c"], healed=[("d", NOW + 3)], back=[("e", NOW + 4)], kept=kept)
+    assert claimed.pending() == {b"a": NOW + 1, b"b": NOW + 2, b"d": NOW + 3, b"e": NOW + 4}
+    assert claimed.kept() == {b"a": b"ra", b"b": b"rb", b"e": b"old"}
+    assert claimed.attention() == {b"b": NOW - 7, b"e": 1}
+    assert claimed.failed() == {b"f": b"old"} and claimed.leases() == {}
+
+
+def test_kept_is_capped(claimed: Queue) -> None:
+    """Past the most it is looked at again without a record."""
+    claimed.client.hset(KEPT, "x", "1")
+    claimed.client.hset(KEPT, "b", "old")
+    kept = [(name, NOW + 1, name, NOW) for name in "abcd"]
+    assert claimed.settle(kept=kept, cap=3)
+    assert claimed.kept() == {b"x": b"1", b"a": b"a", b"b": b"b"}
+    assert claimed.attention().keys() == {b"a", b"b"}
+    assert claimed.pending() == {name.encode(): NOW + 1 for name in "abcd"}
+
+
+def test_kept_under_a_lost_lease(claimed: Queue) -> None:
+    claimed.claim(now=LEASE, lease=LEASE + 1)
+    before = claimed.state()
+    assert not claimed.settle(kept=[("a", NOW, "r", NOW)])
+    assert (claimed.state(), claimed.kept(), claimed.attention()) == (before, {}, {})
+
+
+def test_a_claim_brings_what_is_kept(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"a": NOW, "b": NOW})
+    queue.client.hset(KEPT, mapping={"b": "rb", "x": "r"})
+    queue.client.zadd(ATTENTION, {"x": NOW})
+    got = queue.claim()
+    assert got.keeps == {b"a": None, b"b": b"rb"} and (got.kept, got.attention) == (2, 1)
+    assert queue.call("sizes")[5:7] == [2, 1]
+
+
+def test_keep_records_without_a_claim(queue: Queue) -> None:
+    queue.client.zadd(PENDING, {"a": NOW, "b": NOW + 50})
+    entries = ("a", NOW + 9, "ra", "", "b", NOW + 9, "rb", NOW - 1, "c", NOW + 9, "rc", "")
+    assert queue.call("keep", 10, *entries) == 2
+    assert queue.pending() == {b"a": NOW, b"b": NOW + 9, b"c": NOW + 9}
+    assert queue.kept() == {b"a": b"ra", b"b": b"rb", b"c": b"rc"}
+    assert queue.attention() == {b"b": NOW - 1}
+    assert queue.call("keep", 10, "b", NOW, "again", "") == 1
+    assert queue.kept()[b"b"] == b"again" and queue.attention() == {}
+    assert queue.call("drop", "a", "c") == 2
+    assert queue.kept() == {b"b": b"again"}
+    queue.client.zadd(ATTENTION, {"b": NOW})
+    assert queue.call("drop", "b") == 1 and queue.attention() == {} == queue.kept()

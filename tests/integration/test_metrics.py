@@ -46,12 +46,13 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 # Their values are known when a server has answered, or a reconciliation has ended.
 LATER = (
     "overdue_seconds pending_reservations inflight_reservations failed_reservations"
+    " kept_reservations kept_attention_reservations"
     " clock_offset_seconds"
     " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"
     " reconcile_released reconcile_mirror_missing reconcile_mirror_misplaced"
     " reconcile_mirror_orphaned reconcile_mirror_spent reconcile_leases_expired"
     " reconcile_stock_checked reconcile_stock_drifted reconcile_stock_repaired"
-    " reconcile_remaining"
+    " reconcile_verify_found reconcile_remaining"
 ).split()
 
 def families(text: str) -> list[tuple[str, str, str]]:

@@ -236,16 +236,16 @@ def test_beside_very_many_that_never_are_due(db: Database, run: Run) -> None:
 # ---- reconciliation ----
 
 STOCK = {
-    "held alone": ("  stock:\n    table: counters\n    key: {product: product}\n    held: held\n", True),
+    "held alone": ("  stock:\n    table: counters\n    key: {product: product}\n    held: held\n", False),
     "free alone": ("  stock:\n    table: counters\n    key: {product: product}\n    free: free\n", True),
     "two columns": (
         "  stock:\n    table: counters\n    key: {product: product, place: place}\n    free: free\n    held: held\n",
-        True,
+        False,
     ),
     "counted": (
         "  stock:\n    table: counters\n    key: {product: product}\n    free: free\n    held: held\n"
         "    counted: status <> 'free'\n",
-        True,
+        False,
     ),
     "free and held": (
         "  stock:\n    table: counters\n    key: {product: product}\n    free: free\n    held: held\n",
@@ -291,15 +291,3 @@ def test_reconcile(
         assert "notCheckable" not in record or record["notCheckable"] is None
         if stock:
             assert db.value("SELECT held FROM counters") == 1
-
-
-def test_counters_of_two_queues_are_not_repaired(db: Database, run: Run) -> None:
-    """Each would take the other's holds for drift: with --queue too."""
-    shop(db)
-    one = queue(TIMES["zoned, at once"], STOCK["free and held"][0])["SWEEPER_QUEUES"]
-    two = one.replace("shop:", "other:").replace("status = 'held'", "status = 'kept'")
-    done = run(
-        *("--reconcile", "--repair-stock", "--lookahead", "off", "--queue", "shop"), env=env(one + two)
-    )
-    assert done.record("Reconciliation completed")["stockDrifted"] is None
-    assert db.value("SELECT held FROM counters") == 8  # what was released alone

@@ -18,7 +18,8 @@ from harness.database import Database
 from harness.dialects import DIALECTS, Dialect
 from harness.monitor import Asked, Monitor
 from harness.poll import until_ready, wait_until
-from harness.queue import FAILED, INFLIGHT, LEASES, PENDING, batch, expires_ms, mirror, pending
+from harness.queue import ATTENTION, FAILED, INFLIGHT, KEPT, LEASES, PENDING
+from harness.queue import batch, expires_ms, mirror, pending
 from harness.rights import OPTIONAL, names
 from harness.servers import Redis, redis_programs
 from harness.sweeper import Run, Start, Sweeper
@@ -62,8 +63,29 @@ def test_what_debian_has_is_here() -> None:
     assert not has_valkey or "valkey-server" in redis_programs()
 
 
+QUEUE = """
+reservations:
+  table: inventory_reservations
+  quantity: quantity
+  active: status = 'active'
+  released: status = 'released', updated_at = now()
+  stock:
+    table: inventory
+    key: {product_id: product_id}
+    free: available_stock
+    held: reserved_stock
+    total: total_stock
+    set: updated_at = now()
+  keep_while: |
+    EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.id)
+  keep: {look_again: 1s, at_most: 2s}
+"""
+
+
 def live(db: Database, redis: redis_py.Redis, run: Run, start: Start, url: str) -> Sweeper:
-    """All that a sweeper does: it mirrors, claims, releases, is refused, takes over, reconciles."""
+    """All that a sweeper does: it mirrors, claims, releases, is refused, keeps, takes over, reconciles."""
+    options: dict[str, Any] = {"redis_url": url, "env": {"SWEEPER_QUEUES": QUEUE}}
+    db.conn.execute("CREATE TABLE payments (reservation_id uuid)")
     early = shop.add_product(db)
     held = [shop.reserve(db, {early: 1}, ttl_s=-1) for _ in range(4)]
     redis.zadd(LEASES, {batch(held[0], held[1]): 1})
@@ -74,7 +96,9 @@ def live(db: Database, redis: redis_py.Redis, run: Run, start: Start, url: str) 
     bad = shop.reserve(db, {refused: 1}, ttl_s=0.3)
     counter = "UPDATE inventory SET reserved_stock = %s, available_stock = total_stock - %s WHERE product_id = %s"
     db.conn.execute(counter, (0, 0, refused))
-    daemon = start(*DAEMON, redis_url=url, http=True, env={"SWEEPER_ADMIN_TOKEN": "t" * 32})
+    paid = shop.reserve(db, {early: 1}, ttl_s=0.3)
+    db.conn.execute("INSERT INTO payments VALUES (%s)", (paid,))
+    daemon = start(*DAEMON, http=True, **options)
     until_ready(daemon)
     product = shop.add_product(db)
     soon = [shop.reserve(db, {product: 1}, ttl_s=0.3 + 0.1 * i) for i in range(5)]
@@ -86,13 +110,19 @@ def live(db: Database, redis: redis_py.Redis, run: Run, start: Start, url: str) 
     wait_until(lambda: redis.hexists(FAILED, bad), 10, "the refused one")
     db.conn.execute(counter, (1, 1, refused))
     wait_until(lambda: db.value(released, ([bad],)) == 1, 15, "it is tried again")
+    wait_until(lambda: redis.zscore(ATTENTION, paid), 10, "the kept one")
+    assert redis.hexists(KEPT, paid)
+    db.conn.execute("DELETE FROM payments")
+    wait_until(lambda: db.value(released, ([paid],)) == 1, 10, "it is kept no longer")
     waiting = shop.reserve(db, {product: 1}, ttl_s=600)
     redis.zadd(PENDING, {waiting: 9e12, "nobody's": 9e12})
     redis.hset(FAILED, "nobody's", '{"error":"","attempts":1}')
-    assert run("--reconcile", redis_url=url).status == 0
+    redis.hset(KEPT, "nobody's", '{"since":1}')
+    assert run("--reconcile", **options).status == 0
+    others = (LEASES, INFLIGHT, FAILED, KEPT, ATTENTION)
+    wait_until(lambda: not redis.exists(*others), 10, "what leads nowhere is gone")
     assert pending(redis) == expires_ms(db, [waiting])
-    assert not redis.exists(LEASES, INFLIGHT, FAILED)
-    assert run("--once", redis_url=url).status == 0
+    assert run("--once", **options).status == 0
     return daemon
 
 

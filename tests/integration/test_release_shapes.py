@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import redis as redis_py
 from harness.database import Database
-from harness.locks import transaction
+from harness.locks import transaction, waits
 from harness.poll import wait_until
 from harness.shapes import (
     COUNTED,
@@ -200,16 +200,6 @@ def test_no_key(open_shop: Open, shape: Shape) -> None:
 
 
 # ---- What changes meanwhile ------------------------------------------------------------------------------
-
-
-def waits(db: Database) -> bool:
-    with db.connect() as watch:
-        return bool(
-            watch.execute(
-                "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
-                (db.conn.info.backend_pid,),
-            ).fetchone()
-        )
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def test_what_is_set(db: Database, redis: redis_py.Redis, case: str) -> None:
     db.conn.execute(wrong, (product,))
     at = redis.connection_pool.connection_kwargs
     url = f"redis://{at['host']}:{at['port']}/{at['db']}"
-    prepare_sent(db, "repair", r"WITH rs\$actual AS", "--reconcile", "--repair-stock", "--redis-url", url, *OFF)
+    prepare_sent(db, "repair", r"WITH rs\$stock AS", "--reconcile", "--repair-stock", "--redis-url", url, *OFF)
     assert shop.stock(db, product) == (100, 95, 5)
     db.conn.execute(wrong, (product,))
     db.conn.execute(wrong, (other,))

@@ -9,6 +9,8 @@
  * -DBACKLOG  somebody releases straight from Postgres meanwhile, and drops the entries afterwards
  * -DROLLING  sweepers of version 0.1, which lease each id by itself and know nothing of batches: a
  *            sweeper that dies may come back as the other version
+ * -DKEEP     a payment for reservation 1, which is kept meanwhile (keep_while): a release locks first,
+ *            and judges in a second statement
  *
  * Each of these takes a rule out, and something must go wrong:
  * -DNO_PREDICATE   the release does not ask whether the row is active and due
@@ -19,6 +21,9 @@
  * -DDROP_BATCH     a drop removes the whole batch in which an id is
  * -DDROP_EARLY     a drop comes before the answer to COMMIT
  * -DINFLIGHT_LEFT   claims of version 0.1 are not taken over
+ * -DONE_STATEMENT   a release judges by what it saw before it had the lock
+ * -DWEAK_LOCK       its lock is one that an uncommitted payment's foreign key does not stop
+ * -DKEPT_FORGOTTEN  what is kept is not put back
  */
 #define N 2
 #define BATCHES 5 /* claimed at once: two at work, and one that each fault left behind */
@@ -63,6 +68,18 @@ bool former[3];   /* which of the sweepers is of version 0.1 */
 #define a_batch_counts    true
 #endif
 
+#ifdef KEEP
+#define PAYER 3
+mtype = { NO_PAYMENT, BEGUN, PENDING }; /* begun: its row is inserted, and not committed */
+mtype payment = NO_PAYMENT;
+byte row_lock;  /* who has reservation 1's row locked; 0: nobody */
+bool ours[3];   /* whether a sweeper has it */
+bool unpaid[3]; /* what it saw before */
+#define alive (payment != NO_PAYMENT)
+#else
+#define alive false
+#endif
+
 /* What each sweeper has claimed and not settled, and under which number (from 1; 0: none). */
 bool hand[3 * N];
 byte token[3];
@@ -87,6 +104,7 @@ inline release(i, outcome)
 #endif
         assert(status[i] != COMMITTED); /* sold goods are not given back */
         assert(due[i]);                 /* never early */
+        assert(i != 1 || !alive);       /* what is being paid for is kept */
         status[i] = RELEASED;
         releases[i]++;
         assert(releases[i] == 1); /* never twice */
@@ -301,20 +319,88 @@ inline crash(me)
 #endif
 }
 
+#ifdef KEEP
+/* With KEEP a release is two statements in one transaction: the first locks. */
+inline lock_first(i, me)
+{
+    if
+    :: i == 1 && holds(me, i) ->
+        unpaid[me] = payment != PENDING;
+#ifndef ONE_STATEMENT
+        if
+        :: row_lock == 0 -> row_lock = me; ours[me] = true
+#ifdef WEAK_LOCK
+        :: row_lock == PAYER -> ours[me] = true
+#endif
+        :: else
+        fi
+#endif
+    :: else
+    fi
+}
+#endif
+
+/* The second one takes what is ours and not kept. */
+inline judge(i, me, outcome)
+{
+#ifdef KEEP
+    if
+    :: i == 1 ->
+#ifdef ONE_STATEMENT
+        ours[me] = row_lock == 0;
+#else
+        unpaid[me] = payment != PENDING;
+#endif
+        if
+        :: !unpaid[me] ->
+#ifdef KEPT_FORGOTTEN
+            outcome = FORGET
+#else
+            outcome = PUT_BACK
+#endif
+        :: unpaid[me] && !ours[me] -> outcome = PUT_BACK /* locked */
+        :: unpaid[me] && ours[me] -> release(i, outcome)
+        fi
+    :: i != 1 -> release(i, outcome)
+    fi
+#else
+    release(i, outcome)
+#endif
+}
+
+inline let_go(i, me)
+{
+#ifdef KEEP
+    if
+    :: i == 1 ->
+        if
+        :: row_lock == me -> row_lock = 0
+        :: else
+        fi;
+        ours[me] = false;
+        unpaid[me] = false
+    :: else
+    fi
+#else
+    skip
+#endif
+}
+
 /* Steps of one reservation's transaction; a batch may be split, so each has its own. */
 inline try(i, me)
 {
     if
     :: !holds(me, i)
-    :: holds(me, i) -> release(i, outcome[i])
+    :: holds(me, i) -> judge(i, me, outcome[i])
     :: holds(me, i) && faults > 0 -> /* COMMIT had no answer: unknown, not failed */
         faults--;
-        release(i, outcome[i]);
+        judge(i, me, outcome[i]);
         outcome[i] = PUT_BACK
-    :: holds(me, i) && faults > 0 -> /* it was never sent */
+    :: holds(me, i) && faults > 0 -> /* it was never sent, or nothing of it was done */
         faults--;
         outcome[i] = PUT_BACK
-    fi
+    fi;
+    let_go(i, me)
 }
 
 proctype sweeper(byte me)
@@ -333,7 +419,11 @@ end:
         if
         :: atomic { try(0, me) }
             if
+#ifdef KEEP
+            :: atomic { lock_first(1, me) } atomic { try(1, me) }
+#else
             :: atomic { try(1, me) }
+#endif
                 if
                 :: d_step {
                     if
@@ -466,6 +556,26 @@ proctype customer(byte i)
     fi
 }
 
+#ifdef KEEP
+/* Somebody pays for reservation 1: it is locked, found active, and the payment's row inserted; that is
+ * committed; then the payment goes through, also after the expiry, or it fails. */
+proctype payer()
+{
+    if
+    :: atomic { status[1] == ACTIVE && row_lock == 0 -> row_lock = PAYER; payment = BEGUN }
+        if
+        :: atomic { payment = PENDING; row_lock = 0; assert(status[1] == ACTIVE) }
+            if
+            :: atomic { row_lock == 0 -> status[1] = COMMITTED; payment = NO_PAYMENT }
+            :: payment = NO_PAYMENT
+            fi
+        :: atomic { payment = NO_PAYMENT; row_lock = 0 }
+        fi
+    :: true
+    fi
+}
+#endif
+
 proctype expiry()
 {
     due[0] = true;
@@ -585,6 +695,9 @@ init
         run expiry();
         run lease_end();
         run redis_restart();
+#ifdef KEEP
+        run payer();
+#endif
 #ifdef BACKLOG
         run backlog(0); /* the other one may be in the same batch */
 #endif

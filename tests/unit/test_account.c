@@ -2,6 +2,8 @@
 #include "release/account.h"
 
 #include "base/time_units.h"
+#include "config/queue.h"
+#include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
@@ -10,6 +12,7 @@
 
 #define COMMIT_US (INT64_C(1763942400) * SECOND_US)
 
+static const struct queue_keep keep;
 static struct parts parts;
 static int locked_told, failed_told, uncounted_told;
 
@@ -39,9 +42,17 @@ void refusal_log_uncounted(struct refusal_log *l, const struct item *item)
 static int set_up(void **state)
 {
     (void)state;
-    parts = (struct parts){.loop = NULL};
+    parts = (struct parts){.keeps = keeps_new(&keep)};
+    assert_non_null(parts.keeps);
     stats_init(&parts.stats);
     locked_told = failed_told = uncounted_told = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    keeps_free(parts.keeps);
     return 0;
 }
 
@@ -146,7 +157,7 @@ static void test_when_a_fault_begins_and_ends(void **state)
     assert_int_equal(parts.account.fault_since_us, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, set_up)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

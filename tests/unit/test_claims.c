@@ -2,8 +2,10 @@
  * Redis, the engine and the accounts are stood in for. */
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
 #include "release/account.h"
 #include "release/engine.h"
+#include "release/keeps.h"
 #include "release/parts.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
@@ -44,6 +46,7 @@ static struct {
 static int accounted, nothing_left, texts_freed;
 static int64_t put_back_ms; /* before the last settlement was answered */
 static struct config config;
+static const struct queue queue;
 static struct parts parts;
 static struct claims *claims;
 
@@ -150,8 +153,9 @@ static int set_up(void **state)
     engine = (struct engine){.rested_lane = -1};
     accounted = nothing_left = texts_freed = 0;
     put_back_ms = 0;
-    config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10};
-    parts = (struct parts){.config = &config, .statements = statements_new(NULL)};
+    config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10, .queue = &queue};
+    parts = (struct parts){
+        .config = &config, .statements = statements_new(NULL), .keeps = keeps_new(&queue.keep)};
     server_clock_sample(&parts.pg_clock, NOW_US, now_us, now_us);
     claims = claims_new(&parts, &engine, &events);
     return claims != NULL && parts.statements != NULL ? 0 : -1;
@@ -162,6 +166,7 @@ static int tear_down(void **state)
     (void)state;
     claims_free(claims);
     statements_free(parts.statements);
+    keeps_free(parts.keeps);
     return engine.source == NULL ? 0 : -1;
 }
 

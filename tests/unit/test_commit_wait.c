@@ -7,25 +7,28 @@
 
 static void judged(void **state)
 {
+    static char channel[] = "c";
     static const struct {
         enum pg_session session;
         enum commit_wait verdict;
-        bool synchronous, meddled, also;
+        bool synchronous, meddled, also, notify;
     } rows[] = {
-        {PG_SESSION_OURS, COMMIT_NO_WAIT, false, false, false},
-        {PG_SESSION_OURS, COMMIT_MEDDLED, false, true, false},
-        {PG_SESSION_OURS, COMMIT_MEDDLED, false, false, true},
-        {PG_SESSION_POOLED, COMMIT_POOLED, false, false, false},
-        {PG_SESSION_POOLED, COMMIT_MEDDLED, false, true, false},
-        {PG_SESSION_UNASKED, COMMIT_UNASKED, false, false, false},
-        {PG_SESSION_UNASKED, COMMIT_MEDDLED, false, true, false},
-        {PG_SESSION_OURS, COMMIT_AS_SERVER, true, false, false},
-        {PG_SESSION_POOLED, COMMIT_AS_SERVER, true, true, false},
-        {PG_SESSION_UNASKED, COMMIT_AS_SERVER, true, false, false},
+        {PG_SESSION_OURS, COMMIT_NO_WAIT, false, false, false, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, true, false, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, false, true, false},
+        {PG_SESSION_OURS, COMMIT_MEDDLED, false, false, false, true},
+        {PG_SESSION_POOLED, COMMIT_POOLED, false, false, false, false},
+        {PG_SESSION_POOLED, COMMIT_MEDDLED, false, true, false, false},
+        {PG_SESSION_UNASKED, COMMIT_UNASKED, false, false, false, false},
+        {PG_SESSION_UNASKED, COMMIT_MEDDLED, false, true, false, false},
+        {PG_SESSION_OURS, COMMIT_AS_SERVER, true, false, false, false},
+        {PG_SESSION_POOLED, COMMIT_AS_SERVER, true, true, false, false},
+        {PG_SESSION_UNASKED, COMMIT_AS_SERVER, true, false, false, false},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const struct queue queue = {.nalso = rows[i].also};
+        const struct queue queue = {.nalso = rows[i].also,
+                                    .notify = {rows[i].notify ? channel : NULL, 1}};
         const struct mapping_types types = {.queue = &queue, .meddled = rows[i].meddled};
         assert_int_equal(commit_wait_judge(rows[i].synchronous, rows[i].session, &types),
                          rows[i].verdict);

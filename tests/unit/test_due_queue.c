@@ -146,8 +146,9 @@ static void on_claimed(void *arg, struct due_claimed *claimed, const char *error
     for (size_t i = 0; claimed != NULL && i < claimed->n; i++) {
         const struct due_claim *c = &claimed->claims[i];
         size_t at = strlen(text);
-        snprintf(text + at, sizeof(text) - at, "%s%s%s%s", i > 0 ? " " : "", c->id,
-                 c->taken_over ? "!" : "", c->failed != NULL ? c->failed : "");
+        snprintf(text + at, sizeof(text) - at, "%s%s%s%s%s", i > 0 ? " " : "", c->id,
+                 c->taken_over ? "!" : "", c->failed != NULL ? c->failed : "",
+                 c->kept != NULL ? c->kept : "");
     }
     for (size_t i = 0; claimed != NULL && i < claimed->n_leases; i++) {
         size_t at = strlen(text);
@@ -180,11 +181,11 @@ static struct due_queue *claim(int limit)
     return q;
 }
 
-#define SIZES ":5\r\n:6\r\n:7\r\n:8\r\n:9\r\n"
+#define SIZES ":5\r\n:6\r\n:7\r\n:8\r\n:9\r\n:10\r\n:11\r\n"
 #define NIL "$-1\r\n"
 /* Its lease, how many are left, odd and taken over. */
 #define LEASE(left, odd, over) ":2001\r\n:" left "\r\n:" odd "\r\n:" over "\r\n"
-#define CLAIM "*12\r\n" SIZES NIL
+#define CLAIM "*15\r\n" SIZES NIL
 
 static void test_answers_to_a_claim(void **state)
 {
@@ -192,31 +193,37 @@ static void test_answers_to_a_claim(void **state)
     static const struct {
         const char *reply, *text;
     } rows[] = {
-        {CLAIM LEASE("0", "0", "0") "*0\r\n*0\r\n", "; 7/8/9 next -1 at 5000006"},
-        {"*12\r\n" SIZES "$1\r\n3\r\n" LEASE("77", "1", "1") "*2\r\n+a\r\n+b\r\n*2\r\n" NIL
-                                                             "+{}\r\n",
-         "a! b{} 2@2001; 7/8/9 next 3 at 5000006; left 77 odd 1"},
-        {"*12\r\n:5\r\n:6\r\n:7\r\n" NIL ":9\r\n" NIL LEASE("0", "0", "0") "*1\r\n+b\r\n*0\r\n",
+        {CLAIM LEASE("0", "0", "0") "*0\r\n*0\r\n*0\r\n", "; 7/8/9 next -1 at 5000006"},
+        {"*15\r\n" SIZES "$1\r\n3\r\n" LEASE("77", "1", "1") "*2\r\n+a\r\n+b\r\n*2\r\n" NIL
+                                                             "+{}\r\n*2\r\n+[]\r\n" NIL,
+         "a![] b{} 2@2001; 7/8/9 next 3 at 5000006; left 77 odd 1"},
+        {"*15\r\n:5\r\n:6\r\n:7\r\n" NIL
+         ":9\r\n:10\r\n:11\r\n" NIL LEASE("0", "0", "0") "*1\r\n+b\r\n*0\r\n*0\r\n",
          "b 1@2001; 7/-1/9 next -1 at 5000006"},
         /* More than was asked for, or taken over; no ids; records for others than were claimed. */
-        {CLAIM LEASE("0", "0", "0") "*3\r\n+a\r\n+b\r\n+c\r\n*0\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "3") "*2\r\n+a\r\n+b\r\n*0\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "0") "*1\r\n:1\r\n*0\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "0") "*1\r\n+b\r\n*2\r\n+{}\r\n+{}\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "0") "*1\r\n+b\r\n*1\r\n:1\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "0") ":0\r\n*0\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "0", "0") "*0\r\n:0\r\n", UNEXPECTED},
-        {CLAIM LEASE("-1", "0", "0") "*0\r\n*0\r\n", UNEXPECTED},
-        {CLAIM LEASE("0", "2", "0") "*0\r\n*0\r\n", UNEXPECTED},
-        {CLAIM "+2001\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n", UNEXPECTED},
-        {"*12\r\n" SIZES "+x\r\n" LEASE("0", "0", "0") "*0\r\n*0\r\n", UNEXPECTED},
-        {"*12\r\n:5\r\n:1000000\r\n:7\r\n:8\r\n:9\r\n" NIL LEASE("0", "0", "0") "*0\r\n*0\r\n",
+        {CLAIM LEASE("0", "0", "0") "*3\r\n+a\r\n+b\r\n+c\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "3") "*2\r\n+a\r\n+b\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*1\r\n:1\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*1\r\n+b\r\n*2\r\n+{}\r\n+{}\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*1\r\n+b\r\n*1\r\n:1\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") ":0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*0\r\n:0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*0\r\n*0\r\n:0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "0", "0") "*1\r\n+b\r\n*0\r\n*2\r\n+{}\r\n+{}\r\n", UNEXPECTED},
+        {CLAIM LEASE("-1", "0", "0") "*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM LEASE("0", "2", "0") "*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {CLAIM "+2001\r\n:0\r\n:0\r\n:0\r\n*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {"*15\r\n" SIZES "+x\r\n" LEASE("0", "0", "0") "*0\r\n*0\r\n*0\r\n", UNEXPECTED},
+        {"*15\r\n:5\r\n:1000000\r\n:7\r\n:8\r\n:9\r\n:10\r\n:11\r\n" NIL LEASE(
+             "0", "0", "0") "*0\r\n*0\r\n*0\r\n",
          UNEXPECTED},
-        {"*12\r\n:5\r\n:6\r\n:-7\r\n:8\r\n:9\r\n" NIL LEASE("0", "0", "0") "*0\r\n*0\r\n",
+        {"*15\r\n:5\r\n:6\r\n:-7\r\n:8\r\n:9\r\n:10\r\n:11\r\n" NIL LEASE("0", "0",
+                                                                          "0") "*0\r\n*0\r\n*0\r\n",
          UNEXPECTED},
-        {"*12\r\n:5\r\n:6\r\n" NIL ":8\r\n:9\r\n" NIL LEASE("0", "0", "0") "*0\r\n*0\r\n",
+        {"*15\r\n:5\r\n:6\r\n" NIL
+         ":8\r\n:9\r\n:10\r\n:11\r\n" NIL LEASE("0", "0", "0") "*0\r\n*0\r\n*0\r\n",
          UNEXPECTED},
-        {"*6\r\n" SIZES NIL, UNEXPECTED},
+        {"*8\r\n" SIZES NIL, UNEXPECTED},
         {"+OK\r\n", UNEXPECTED},
         {"-OOM no memory\r\n", "!claim.lua: OOM no memory"},
         {NULL, "the connection was lost"},
@@ -225,7 +232,7 @@ static void test_answers_to_a_claim(void **state)
         expect(claim(2), rows[i].reply, rows[i].text);
 }
 
-#define ONE(id) CLAIM LEASE("5", "0", "0") "*1\r\n+" id "\r\n*0\r\n"
+#define ONE(id) CLAIM LEASE("5", "0", "0") "*1\r\n+" id "\r\n*0\r\n*0\r\n"
 
 static void test_a_claim_of_several_scripts(void **state)
 {
@@ -237,8 +244,9 @@ static void test_a_claim_of_several_scripts(void **state)
     assert_string_equal(requests[3].words, "claim 1000 2000 500");
     /* What some of them brought is given, whatever became of the others. */
     answer(0, ONE("a"));
-    answer(1, CLAIM LEASE("0", "0", "0") "*0\r\n*0\r\n");
-    answer(2, "*12\r\n" SIZES NIL ":2002\r\n:7\r\n:1\r\n:1\r\n*2\r\n+b\r\n+c\r\n*2\r\n+{}\r\n" NIL);
+    answer(1, CLAIM LEASE("0", "0", "0") "*0\r\n*0\r\n*0\r\n");
+    answer(2, "*15\r\n" SIZES NIL ":2002\r\n:7\r\n:1\r\n:1\r\n*2\r\n+b\r\n+c\r\n*2\r\n+{}\r\n" NIL
+              "*0\r\n");
     assert_int_equal(calls, 0);
     answer(3, NULL);
     assert_int_equal(calls, 1);
@@ -294,9 +302,9 @@ static struct due_queue *sizes(void)
 static void test_sizes(void **state)
 {
     (void)state;
-    expect(sizes(), "*6\r\n" SIZES NIL, "7/8/9");
-    expect(sizes(), "*6\r\n:5\r\n:6\r\n:7\r\n" NIL ":9\r\n" NIL, UNEXPECTED);
-    expect(sizes(), "*5\r\n" SIZES, UNEXPECTED);
+    expect(sizes(), "*8\r\n" SIZES NIL, "7/8/9");
+    expect(sizes(), "*8\r\n:5\r\n:6\r\n:7\r\n" NIL ":9\r\n:10\r\n:11\r\n" NIL, UNEXPECTED);
+    expect(sizes(), "*7\r\n" SIZES, UNEXPECTED);
 }
 
 /* ---- settlements, entries ---- */
@@ -318,9 +326,11 @@ static struct due_queue *settle(void)
         {.id = "c", .id_len = 1, .verdict = DUE_HEALED_PUT_BACK, .at_ms = 5},
         {.id = "b", .id_len = 1, .verdict = DUE_PUT_BACK, .at_ms = 4},
         {.id = "aa", .id_len = 2, .verdict = DUE_FORGET, .recorded = true},
+        {.id = "f", .id_len = 1, .verdict = DUE_KEPT, .at_ms = 8, .record = "{f}", .since_ms = 3},
+        {.id = "g", .id_len = 1, .verdict = DUE_KEPT, .at_ms = 9, .record = "{g}"},
         {.id = "bb", .id_len = 2, .verdict = DUE_FORGET, .recorded = true},
     };
-    static const struct due_lease leases[] = {{2000, 6}, {2001, 1}};
+    static const struct due_lease leases[] = {{2000, 8}, {2001, 1}};
     struct due_queue *q = fresh_queue();
     assert_int_equal(due_queue_settle(q, leases, 2, items, on_settled, NULL), 0);
     assert_int_equal(nrequests, 2);
@@ -333,17 +343,18 @@ static void test_settlements(void **state)
     struct due_queue *q = settle();
     /* What is forgotten goes with its batch: it is named for its record's sake alone. */
     assert_string_equal(requests[0].words,
-                        "settle 2000 10000 1 1 1 1 1 aa b 4 c 5 d 6 {d} e 7 {e}");
-    assert_string_equal(requests[1].words, "settle 2001 10000 1 0 0 0 0 bb");
+                        "settle 2000 10000 100000 1 1 1 1 1 2 aa b 4 c 5 d 6 {d} e 7 {e} "
+                        "f 8 {f} 3 g 9 {g} ");
+    assert_string_equal(requests[1].words, "settle 2001 10000 100000 1 0 0 0 0 0 bb");
     answer(0, ":1\r\n");
     answer(1, ":1\r\n");
     due_queue_free(q);
     static const struct {
         const char *first, *second, *text;
     } rows[] = {
-        {":1\r\n", ":1\r\n", "7, 0 lost"},
-        {":0\r\n", ":1\r\n", "7, 6 lost"},
-        {":1\r\n", ":0\r\n", "7, 1 lost"},
+        {":1\r\n", ":1\r\n", "9, 0 lost"},
+        {":0\r\n", ":1\r\n", "9, 8 lost"},
+        {":1\r\n", ":0\r\n", "9, 1 lost"},
         {":2\r\n", ":1\r\n", UNEXPECTED},
         {":1\r\n", ":-1\r\n", UNEXPECTED},
         {":1\r\n", "+1\r\n", UNEXPECTED},

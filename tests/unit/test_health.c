@@ -249,7 +249,7 @@ static void without_redis_it_is_ready(void **state)
     char *text = health_ready_json(&r, 1);
     assert_non_null(text);
     assert_string_equal(text, "{\"ready\":true,\"degraded\":true,\"overdueSeconds\":0.0,"
-                              "\"failed\":null,\"locked\":0}");
+                              "\"failed\":null,\"kept\":null,\"keptAttention\":null,\"locked\":0}");
     free(text);
 }
 
@@ -486,6 +486,9 @@ static void several_queues(void **state)
     for (size_t i = 0; i < ARRAY_LEN(r); i++) {
         r[i].queue = i == 0 ? "a" : i == 1 ? "b" : "c";
         r[i].failed = (int64_t)i + 1;
+        r[i].kept_known = true;
+        r[i].kept = 4;
+        r[i].attention = (int64_t)i;
         r[i].locked = 2;
         health_judge(&r[i], "");
     }
@@ -493,6 +496,9 @@ static void several_queues(void **state)
     assert_true(sum.ready && !sum.degraded);
     assert_string_equal(sum.reason, "");
     assert_int_equal(sum.failed, 6);
+    assert_true(sum.kept_known);
+    assert_int_equal(sum.kept, 12);
+    assert_int_equal(sum.attention, 3);
     assert_int_equal(sum.locked, 6);
 
     overdue_by(&r[1], 31 * SECOND_US);

@@ -67,13 +67,13 @@ static void test_delays(void **state)
                          rows[i].delay_us);
 }
 
-static const struct lookup gone = {false, false, 0};
-static const struct lookup inactive = {true, false, 0};
+static const struct lookup gone = {false, false, 0, false};
+static const struct lookup inactive = {true, false, 0, false};
 
 static void test_first_look_at_an_entry(void **state)
 {
     (void)state;
-    static const struct lookup active = {true, true, NOW_US};
+    static const struct lookup active = {true, true, NOW_US, false};
     const struct {
         const struct lookup *row;
         int64_t score_ms;
@@ -167,9 +167,14 @@ static void test_second_look_at_redis(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct due_state redis = {text_of(rows[i].pending), text_of(rows[i].inflight),
-                                        text_of(rows[i].record)};
+                                        text_of(rows[i].record), text_of(NULL)};
+        /* What is kept is looked at at its own time too. */
+        const struct due_state kept = {redis.pending, redis.inflight, redis.kept, redis.record};
         struct judgement j;
-        bool stands = judge_redis(rows[i].what, rows[i].first, &redis, &j);
+        bool stands = judge_redis(rows[i].what, rows[i].first, &kept, &j);
+        if (rows[i].what != SUSPECT_RECORD)
+            assert_int_equal(stands, rows[i].stands);
+        stands = judge_redis(rows[i].what, rows[i].first, &redis, &j);
         if (stands != rows[i].stands)
             print_error("row %zu\n", i);
         assert_int_equal(stands, rows[i].stands);
@@ -189,10 +194,10 @@ static void test_second_look_at_redis(void **state)
 static void test_second_look_at_postgres(void **state)
 {
     (void)state;
-    static const struct lookup as_before = {true, true, EXPIRES_US};
-    static const struct lookup extended = {true, true, EXPIRES_US + 1};
-    static const struct lookup due = {true, true, NOW_US};
-    static const struct lookup never_due = {true, true, INT64_MAX};
+    static const struct lookup as_before = {true, true, EXPIRES_US, false};
+    static const struct lookup extended = {true, true, EXPIRES_US + 1, false};
+    static const struct lookup due = {true, true, NOW_US, false};
+    static const struct lookup never_due = {true, true, INT64_MAX, false};
     static const struct {
         enum suspicion what;
         enum finding before;
@@ -289,11 +294,12 @@ static void test_each_row_of_the_tables(void **state)
         [FINDING_RECORD_STALE] = {"recordOrphaned", "removed", COUNT_STALE},
         [FINDING_RECORD_UNSCHEDULED] = {"recordUnscheduled", "scheduled", COUNT_MISSING},
         [FINDING_STOCK] = {"stockDrifted", "repaired", COUNT_STOCK_DRIFTED},
+        [FINDING_VERIFY] = {"verify", "nothing", COUNT_VERIFY},
     };
     static const char *const fields[COUNTS] = {
-        "releasedCount",   "failedCount",    "skippedCount",  "mirrorMissing",
-        "mirrorMisplaced", "mirrorOrphaned", "mirrorSpent",   "leasesExpired",
-        "stockChecked",    "stockDrifted",   "stockRepaired", "remainingCount"};
+        "releasedCount",  "failedCount", "skippedCount",  "mirrorMissing", "mirrorMisplaced",
+        "mirrorOrphaned", "mirrorSpent", "leasesExpired", "stockChecked",  "stockDrifted",
+        "stockRepaired",  "verifyFound", "remainingCount"};
     unsigned lines = 0;
     for (int i = 0; i < FINDINGS; i++) {
         assert_string_equal(findings[i].kind, rows[i].kind);

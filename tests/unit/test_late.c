@@ -16,7 +16,7 @@ static struct due_text text(const char *t)
 static enum late_kind judge(const char *pending, const char *inflight, const char *record,
                             bool fault)
 {
-    const struct due_state state = {text(pending), text(inflight), text(record)};
+    const struct due_state state = {text(pending), text(inflight), text(record), text(NULL)};
     return late_judge(&state, NOW_MS, fault, false);
 }
 
@@ -51,12 +51,12 @@ static void kinds(void **state)
 static void met_locked(void **state)
 {
     (void)state;
-    const struct due_state due = {text("1763082000000"), text(NULL), text(NULL)};
-    const struct due_state claimed = {text(NULL), text("1763082005000"), text(NULL)};
-    const struct due_state put_back = {text("1763082000001"), text(NULL), text(NULL)};
-    const struct due_state refused = {text("1763082000000"), text(NULL), text("{}")};
-    const struct due_state far_ahead = {text("1763082600000"), text(NULL), text(NULL)};
-    const struct due_state nowhere = {text(NULL), text(NULL), text(NULL)};
+    const struct due_state due = {text("1763082000000"), text(NULL), text(NULL), text(NULL)};
+    const struct due_state claimed = {text(NULL), text("1763082005000"), text(NULL), text(NULL)};
+    const struct due_state put_back = {text("1763082000001"), text(NULL), text(NULL), text(NULL)};
+    const struct due_state refused = {text("1763082000000"), text(NULL), text("{}"), text(NULL)};
+    const struct due_state far_ahead = {text("1763082600000"), text(NULL), text(NULL), text(NULL)};
+    const struct due_state nowhere = {text(NULL), text(NULL), text(NULL), text(NULL)};
     assert_int_equal(late_judge(&due, NOW_MS, false, true), LATE_LOCKED);
     assert_int_equal(late_judge(&claimed, NOW_MS, false, true), LATE_LOCKED);
     assert_int_equal(late_judge(&put_back, NOW_MS, false, true), LATE_LOCKED);

@@ -226,7 +226,7 @@ static const struct {
     {"lookup", sql_lookup, 0},
     {"stock", sql_stock, 0},
     {"stock_lock", sql_stock_lock, 0},
-    {"stock_repair", sql_stock_repair, 0},
+    {"stock_repair", sql_stock_repair, MAPPING_ONE_KEY},
     {"blockers", sql_blockers, 0},
 };
 

@@ -2,10 +2,12 @@
  * engine and Redis are stood in for. */
 #include "base/time_units.h"
 #include "config/config.h"
+#include "config/queue.h"
 #include "link/loop.h"
 #include "release/account.h"
 #include "release/drop.h"
 #include "release/engine.h"
+#include "release/keeps.h"
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/pass.h"
@@ -52,6 +54,7 @@ static bool ready, degraded, reader_up, by_place;
 static struct mapping_types types;
 static struct loop *loop;
 static struct timer *limit;
+static const struct queue queue;
 static struct config config;
 static struct parts parts;
 static struct pass *pass;
@@ -283,8 +286,8 @@ static int set_up(void **state)
     reader_up = true;
     loop = loop_new();
     limit = timer_new(loop, stop, NULL);
-    config = (struct config){.batch_size = BATCH, .workers = 1};
-    parts = (struct parts){.loop = loop, .config = &config};
+    config = (struct config){.batch_size = BATCH, .workers = 1, .queue = &queue};
+    parts = (struct parts){.loop = loop, .config = &config, .keeps = keeps_new(&queue.keep)};
     pass = NULL;
     make_pass(NULL);
     return pass != NULL && limit != NULL ? 0 : -1;
@@ -294,6 +297,7 @@ static int tear_down(void **state)
 {
     (void)state;
     pass_free(pass);
+    keeps_free(parts.keeps);
     timer_free(limit);
     loop_free(loop);
     return lent.source == NULL ? 0 : -1;

@@ -227,7 +227,7 @@ static void check_sent(const struct plan_step *step)
 {
     check(!w.over);
     check(step->n > 0 && step->n <= w.n);
-    check(!w.table.also || step->n <= 100);
+    check(!w.table.limited || step->n <= 100);
     w.statements++;
     for (size_t i = 0; i < step->n; i++) {
         struct item *item = step->items[i];
@@ -474,7 +474,7 @@ static void play_batch(void)
     w.singles_since_us = 0;
     w.table.bulk = roll(4) > 0;
     w.table.backlog = w.table.bulk && roll(4) > 0;
-    w.table.also = !w.table.bulk && roll(2) > 0;
+    w.table.limited = !w.table.bulk && roll(2) > 0;
     w.crowded = roll(8) == 0;
     for (size_t p = 0; p < PRODUCTS; p++)
         w.held[p] = (p == 0 && w.crowded) || roll(12) == 0;

@@ -192,6 +192,47 @@ static void test_statements(void **state)
     }
 }
 
+static void test_queries(void **state)
+{
+    (void)state;
+    static const struct {
+        char sql[96];
+        const char *why;
+    } rows[] = {
+        {"SELECT a FROM b WHERE c", NULL},
+        {"select a, b from c; -- end", NULL},
+        {"WITH x AS (SELECT 1) SELECT * FROM x", NULL},
+        {"TABLE a", NULL},
+        {"VALUES (1), (2)", NULL},
+        {"SELECT substring(a FOR 2), b AS \"for\", r.for, update FROM c", NULL},
+        {"SELECT overlay(a PLACING b FROM 1 FOR no)", NULL},
+        {"SELECT substring(a FOR key)", NULL},
+        {"DELETE FROM a", "verify: a query that begins with \"DELETE\" is not allowed"},
+        {"(SELECT 1)", "\"(\" is not allowed"},
+        {"EXPLAIN SELECT 1", "\"EXPLAIN\" is not allowed"},
+        {"SELECT a FROM b FOR UPDATE", "only reads is wanted"},
+        {"SELECT a FROM (SELECT 1 for no key update) c", "only reads is wanted"},
+        {"SELECT a FROM b FOR SHARE OF b", "only reads is wanted"},
+        {"SELECT a FROM b FOR KEY SHARE", "only reads is wanted"},
+        {"SELECT a INTO b FROM c", "INTO is not allowed"},
+        {"SELECT 1; SELECT 2", "a \";\" ends it before its end: one query"},
+        {"SELECT 1) x, (SELECT 2", "a \")\" closes what nothing opened: one query"},
+        {"SELECT (1", "is opened and not closed"},
+        {"SELECT a FROM {released}", "{released} is nothing here"},
+        {"SELECT $1", "$1 is a parameter"},
+        {"-- nothing", "there is nothing but a comment: one query"},
+    };
+    struct queue queue = shop();
+    queue.verify[0] = (struct queue_text){"SELECT 1", 80};
+    queue.nverify = 2;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char sql[96];
+        memcpy(sql, rows[i].sql, sizeof(sql));
+        queue.verify[1] = (struct queue_text){sql, 81};
+        expect(&queue, 81, sql, rows[i].why);
+    }
+}
+
 /* Rows that are deleted have no assignments. */
 static void test_absent(void **state)
 {
@@ -205,9 +246,8 @@ static void test_absent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_assignments),
-        cmocka_unit_test(test_statements),
+        cmocka_unit_test(test_conditions), cmocka_unit_test(test_assignments),
+        cmocka_unit_test(test_statements), cmocka_unit_test(test_queries),
         cmocka_unit_test(test_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,10 +113,23 @@ static void test_every_key(void **state)
                   "      UPDATE orders SET state = 'expired'\n"
                   "       WHERE id IN (SELECT id FROM {released})\n"
                   "    - SELECT 1 FROM {released}\n"
-                  "  workers: 3\n");
+                  "  settings:\n"
+                  "    app.tenant: '7'\n"
+                  "    ROLE: \"shop's\"\n"
+                  "  notify: It's released\n"
+                  "  workers: 3\n"
+                  "  verify:\n"
+                  "    - SELECT 2\n"
+                  "    - TABLE odd;\n");
     const struct queue *q = queue_of(0);
     assert_int_equal(config_queues(&config), 1);
     assert_string_equal(q->name, "order-holds");
+    assert_string_equal(q->notify.text, "It's released");
+    assert_int_equal(q->settings.n, 2);
+    assert_string_equal(q->settings.all[0], "app.tenant");
+    assert_string_equal(q->settings.all[1], "7");
+    assert_string_equal(q->settings.all[2], "ROLE");
+    assert_string_equal(q->settings.all[3], "shop's");
     assert_int_equal(q->line, 2);
     assert_string_equal(q->table.schema, "shop");
     assert_string_equal(q->table.name, "inventory_reservations");
@@ -142,6 +155,9 @@ static void test_every_key(void **state)
     expect_text(&q->carry[1], "note", 25);
     assert_int_equal(q->nalso, 2);
     expect_text(&q->also[1], "SELECT 1 FROM {released}", 30);
+    assert_int_equal(q->nverify, 2);
+    expect_text(&q->verify[0], "SELECT 2", 37);
+    expect_text(&q->verify[1], "TABLE odd;", 38);
     assert_int_equal(config_queue(&config, 0)->workers, 3);
     queue_place(q, 14, place, sizeof(place));
     assert_string_equal(place, "SWEEPER_QUEUES:14: ");
@@ -380,14 +396,16 @@ static void test_keys_and_document(void **state)
         "stock.free",    "stock.held",
         "stock.total",   "stock.set",
         "stock.counted", "carry",
-        "also",          "database",
+        "also",          "keep_while",
+        "keep",          "keep.look_again",
+        "keep.extend",   "keep.at_most",
+        "keep.then",     "verify",
+        "database",      "call",
+        "settings",      "notify",
         "batch_size",    "workers",
         "pace",          "lookahead",
         "feed_interval", "scan_interval",
         "lock_timeout",  "first_run_limit",
-        "keep_while",    "keep",
-        "call",          "settings",
-        "notify",        "verify",
     };
     static char text[1 << 16];
     char *found;
@@ -407,8 +425,11 @@ static void test_keys_and_document(void **state)
         assert_int_equal(sscanf(row, "\n| `%31[a-z_.]`", key), 1);
         assert_string_equal(key, keys[n++]);
         const char *dot = strchr(key, '.');
-        (void)snprintf(yaml, sizeof(yaml), dot == NULL ? "q: {%s: [[]]}" : "q: {stock: {%s: [[]]}}",
-                       dot == NULL ? key : dot + 1);
+        if (dot == NULL)
+            (void)snprintf(yaml, sizeof(yaml), "q: {%s: [[]]}", key);
+        else
+            (void)snprintf(yaml, sizeof(yaml), "q: {%.*s: {%s: [[]]}}", (int)(dot - key), key,
+                           dot + 1);
         setenv("SWEEPER_QUEUES", yaml, 1);
         assert_int_equal(read_words(""), -1);
         if (strstr(sentence_said, "is no key") != NULL || strstr(sentence_said, key) == NULL)

@@ -9,6 +9,7 @@
 
 #define NOW_MS INT64_C(1763942400000)
 #define NONE RESCHEDULE_REASONS
+#define LOOK_AGAIN_MS 7000
 
 /* A claimed one, due a second ago. */
 static struct item claimed(enum outcome outcome)
@@ -20,7 +21,7 @@ static void check(const struct item *item, enum due_verdict verdict, int64_t at_
                   enum reschedule_reason reason)
 {
     const struct item before = *item;
-    const struct settlement s = settlement_of(item, NOW_MS);
+    const struct settlement s = settlement_of(item, NOW_MS, LOOK_AGAIN_MS * 1000);
     assert_int_equal(s.verdict, verdict);
     assert_int_equal(s.at_ms, at_ms);
     assert_int_equal(s.reason, reason);
@@ -80,6 +81,33 @@ static void test_not_due(void **state)
         item.expires_us = rows[i].expires_us;
         check(&item, DUE_HEALED_PUT_BACK, rows[i].at_ms, rows[i].reason);
     }
+}
+
+/* Extended, at the time when it is due again; else after a while. */
+static void test_kept(void **state)
+{
+    struct item item = claimed(OUTCOME_KEPT);
+    (void)state;
+    item.kept = (struct kept){.since_ms = NOW_MS - 9000, .due_ms = NOW_MS + 1};
+    check(&item, DUE_KEPT, NOW_MS + 1, NONE);
+    item.kept.due_ms = NOW_MS;
+    check(&item, DUE_KEPT, NOW_MS + LOOK_AGAIN_MS, NONE);
+    item.kept.due_ms = NOW_MS - 9000;
+    check(&item, DUE_KEPT, NOW_MS + LOOK_AGAIN_MS, NONE);
+}
+
+/* Looked at too early, when it was this sweeper that extended it: it is kept still. */
+static void test_kept_and_not_due(void **state)
+{
+    struct item item = claimed(OUTCOME_NOT_DUE);
+    (void)state;
+    item.kept = (struct kept){.since_ms = NOW_MS - 9000, .due_ms = NOW_MS + 60000};
+    item.expires_us = (NOW_MS + 60000) * 1000;
+    check(&item, DUE_PUT_BACK, NOW_MS + 60000, RESCHEDULE_EXTENDED);
+    item.expires_us -= 999;
+    check(&item, DUE_PUT_BACK, NOW_MS + 60000, RESCHEDULE_EXTENDED);
+    item.expires_us += 1000; /* by the shop */
+    check(&item, DUE_HEALED_PUT_BACK, NOW_MS + 60001, RESCHEDULE_EXTENDED);
 }
 
 static void test_without_an_expiry(void **state)
@@ -173,6 +201,8 @@ int main(void)
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_undecided),
         cmocka_unit_test(test_not_due),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_kept_and_not_due),
         cmocka_unit_test(test_without_an_expiry),
         cmocka_unit_test(test_locked),
         cmocka_unit_test(test_refused),

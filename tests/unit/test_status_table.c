@@ -23,6 +23,8 @@ static struct health_report calm(void)
         .pending = 63,
         .inflight = 2,
         .failed = 1,
+        .kept_known = true,
+        .kept = 3,
         .locked_known = true,
         .locked = 4,
         .overdue_known = true,
@@ -64,7 +66,12 @@ static void test_counts(void **state)
     expect_line(&r, "in flight       ", "2");
     expect_line(&r, "failed          ", "1");
     expect_line(&r, "locked          ", "4");
+    expect_line(&r, "kept            ", "3");
     expect_line(&r, "failures", NULL);
+    r.attention = 2;
+    expect_line(&r, "kept            ", "3 (2 for too long)");
+    r.kept_known = false;
+    expect_line(&r, "kept            ", "not known");
     r.locked_known = false;
     expect_line(&r, "locked          ", "not known");
     expect_line(&r, "failed          ", "1");

@@ -11,6 +11,7 @@
 #include "release/parts.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
+#include "sweep/kept_walk.h"
 #include "sweep/workers.h"
 #include "unit.h"
 
@@ -48,6 +49,16 @@ struct backlog *backlog_new(struct parts *parts, struct workers *workers, event_
     backlog.on_change = on_change;
     backlog.arg = arg;
     return (struct backlog *)(void *)&backlog;
+}
+
+struct kept_walk *kept_walk_new(struct parts *p)
+{
+    return (struct kept_walk *)(void *)p;
+}
+
+void kept_walk_free(struct kept_walk *w)
+{
+    (void)w;
 }
 
 void backlog_free(struct backlog *b)

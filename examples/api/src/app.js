@@ -2,6 +2,7 @@
 
 import express from 'express';
 
+import { Pages } from './pages.js';
 import { Refused, cancel, commit, extend, reserve } from './reservations.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -38,8 +39,8 @@ function cartOf(items) {
     return [...units].map(([productId, quantity]) => ({ productId, quantity }));
 }
 
-// pool: of pg; mirror: see mirror.js; log: takes a line.
-export function createApp({ pool, mirror, log }) {
+// pool: of pg; mirror: see mirror.js; pages: see pages.js; log: takes a line.
+export function createApp({ pool, mirror, pages = new Pages(), log }) {
     const app = express();
     app.disable('x-powered-by');
     app.use(express.json({ limit: '16kb' }));
@@ -49,6 +50,7 @@ export function createApp({ pool, mirror, log }) {
         const holdS = whole(request.body.holdSeconds ?? 900, 'holdSeconds', HOLD_MAX_S);
         const { id, expiresAt, dueMs } = await reserve(pool, cart, holdS);
         mirror.holds(id, dueMs);
+        pages.drop();
         response.status(201).json({ id, expiresAt });
     });
 
@@ -63,6 +65,7 @@ export function createApp({ pool, mirror, log }) {
         const id = uuid(request.params.id);
         await commit(pool, id);
         mirror.ended(id);
+        pages.drop();
         response.json({ id, status: 'committed' });
     });
 
@@ -70,6 +73,7 @@ export function createApp({ pool, mirror, log }) {
         const id = uuid(request.params.id);
         await cancel(pool, id);
         mirror.ended(id);
+        pages.drop();
         response.json({ id, status: 'released' });
     });
 
@@ -98,14 +102,17 @@ export function createApp({ pool, mirror, log }) {
                        reserved_stock AS reserved`,
             [uuid(request.params.id), whole(request.body?.quantity, 'quantity', UNITS_MAX)],
         );
+        pages.drop();
         response.status(201).json(rows[0]);
     });
 
     app.get('/products', async (request, response) => {
-        const { rows } = await pool.query(
-            `SELECT product_id AS "productId", available_stock AS available,
-                    reserved_stock AS reserved
-             FROM inventory ORDER BY product_id LIMIT 100`,
+        const { rows } = await pages.get('products', () =>
+            pool.query(
+                `SELECT product_id AS "productId", available_stock AS available,
+                        reserved_stock AS reserved
+                 FROM inventory ORDER BY product_id LIMIT 100`,
+            ),
         );
         response.json(rows);
     });

@@ -4,16 +4,21 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 
 import { createApp } from './app.js';
+import { Listener } from './listener.js';
 import { Mirror } from './mirror.js';
+import { Pages } from './pages.js';
 
 const log = (line) => console.log(`${new Date().toISOString()} ${line}`);
 
-const pool = new pg.Pool({
+const database = {
     host: process.env.DB_HOST ?? '127.0.0.1',
     port: Number(process.env.DB_PORT ?? 5432),
     database: process.env.DB_NAME,
     user: process.env.DB_USER,
     password: process.env.DB_PASSWORD,
+};
+const pool = new pg.Pool({
+    ...database,
     max: 10,
     connectionTimeoutMillis: 5000,
     // A lock that is waited for longer than that is a fault, not a queue.
@@ -36,8 +41,19 @@ const redis = new Redis({
 });
 redis.on('error', (error) => log(`Redis: ${error.message}`));
 
+// The sweeper says when units came back: the pages are made anew.
+const pages = new Pages();
+const listener = new Listener({
+    connect: () => new pg.Client(database),
+    channel: 'stock_changed',
+    heard: () => pages.drop(),
+    log,
+});
+listener.start();
+
 const port = Number(process.env.PORT ?? 3000);
-const server = createApp({ pool, mirror: new Mirror(redis, log), log }).listen(port, (error) => {
+const app = createApp({ pool, mirror: new Mirror(redis, log), pages, log });
+const server = app.listen(port, (error) => {
     if (error) {
         throw error;
     }
@@ -47,6 +63,7 @@ const server = createApp({ pool, mirror: new Mirror(redis, log), log }).listen(p
 function stop(signal) {
     log(`${signal}: finishing what is under way`);
     server.close(async () => {
+        await listener.stop();
         await pool.end();
         redis.disconnect();
         log('stopped');

@@ -97,8 +97,13 @@ export class Servers {
         const command = [await postgresProgram('postgres'), '-D', data, ...settings];
         const child = this.#spawn('QUIT', command, account);
 
-        const options = { host: data, user: 'shop', password: this.password };
-        this.pool = new pg.Pool({ ...options, database: 'postgres' });
+        this.options = {
+            host: data,
+            user: 'shop',
+            password: this.password,
+            database: 'postgres',
+        };
+        this.pool = new pg.Pool(this.options);
         await this.#ready(child, 'postgres', () => this.pool.query('SELECT'));
         await this.pool.query(await readFile(SCHEMA, 'utf8'));
     }

@@ -21,3 +21,21 @@ END
 $$;
 CREATE TRIGGER restock AFTER UPDATE OF status ON ticket_holds FOR EACH ROW
     WHEN (OLD.status = 'held' AND NEW.status = 'expired') EXECUTE FUNCTION restock();
+
+-- Who changed what becomes of a hold: whoever is named by a setting of the transaction.
+CREATE TABLE ticket_history (
+    hold_id bigint NOT NULL REFERENCES ticket_holds,
+    was text NOT NULL,
+    became text NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE FUNCTION write_history() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ticket_history (hold_id, was, became, changed_by)
+    VALUES (OLD.id, OLD.status, NEW.status, coalesce(current_setting('concert.actor', true), 'unknown'));
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER write_history AFTER UPDATE OF status ON ticket_holds FOR EACH ROW
+    WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION write_history();

@@ -31,3 +31,9 @@ CREATE TABLE inventory_ledger (
     "referenceId" text NOT NULL,
     "createdAt" timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
+
+-- Variants of which there were none left, and now there are some: whoever asked to be told reads it.
+CREATE TABLE back_in_stock (
+    "variantId" text NOT NULL REFERENCES variant_inventory,
+    "at" timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP
+);

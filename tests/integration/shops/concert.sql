@@ -6,7 +6,8 @@ UPDATE ticket_types SET remaining = 9000 - (SELECT coalesce(sum(quantity), 0) FR
                                              WHERE ticket_type_id = ticket_types.id);
 
 --@ release
--- The trigger restocks here too.
+-- The triggers restock, and write the history, here too.
+SET LOCAL concert.actor = 'reservation-sweeper';
 UPDATE ticket_holds SET status = 'expired' WHERE status = 'held' AND expires_at < now() + interval '1 minute';
 
 --@ left
@@ -21,3 +22,4 @@ SELECT id FROM ticket_types
 SELECT id FROM ticket_holds WHERE status = 'expired' AND pg_xact_commit_timestamp(xmin) < expires_at
 
 --@ new
+ticket_history.changed_at

@@ -9,11 +9,15 @@ UPDATE variant_inventory AS v SET "reservedQuantity" = held, "availableQuantity"
   FROM (SELECT "variantId", sum(quantity) AS held FROM inventory_reservations
          WHERE status = 'ACTIVE' GROUP BY 1) AS r
  WHERE r."variantId" = v."variantId";
+UPDATE variant_inventory SET quantity = "reservedQuantity", "availableQuantity" = 0 WHERE "variantId" < 'v5';
 
 --@ release
 CREATE TEMP TABLE gone ON COMMIT DROP AS
     SELECT * FROM inventory_reservations
      WHERE status = 'ACTIVE' AND "expiresAt" < (now() + interval '1 minute') AT TIME ZONE 'UTC';
+INSERT INTO back_in_stock ("variantId")
+SELECT DISTINCT g."variantId" FROM gone AS g JOIN variant_inventory AS v ON v."variantId" = g."variantId"
+ WHERE v."availableQuantity" = 0;
 UPDATE inventory_reservations
    SET status = 'EXPIRED', "releasedAt" = now(), "releasedBy" = 'reservation-sweeper',
        "releaseReason" = 'expired', "updatedAt" = now()
@@ -38,6 +42,8 @@ SELECT "variantId" FROM variant_inventory AS v
 UNION ALL
 SELECT id FROM inventory_reservations AS r
  WHERE (status = 'EXPIRED')::integer <> (SELECT count(*) FROM inventory_ledger WHERE "referenceId" = r.id)
+UNION ALL
+SELECT "variantId" FROM back_in_stock GROUP BY 1 HAVING count(*) > 1
 
 --@ early
 SELECT id FROM inventory_reservations
@@ -45,4 +51,4 @@ SELECT id FROM inventory_reservations
 
 --@ new
 inventory_reservations.releasedAt inventory_reservations.updatedAt variant_inventory.updatedAt
-inventory_ledger.id inventory_ledger.createdAt
+inventory_ledger.id inventory_ledger.createdAt back_in_stock.at
