@@ -151,6 +151,19 @@ def test_requests_are_bounded(db: Database, redis: redis_py.Redis, redis_server:
     assert shop.count_status(db, "released") == 2500
 
 
+def test_so_are_those_about_what_is_kept(
+    db: Database, redis: redis_py.Redis, redis_server: Redis, run: Run
+) -> None:
+    shop.bulk_reserve(db, 2500, [shop.add_product(db)])
+    db.conn.execute("CREATE TABLE payments AS SELECT id AS reservation_id FROM inventory_reservations")
+    with Dialect(redis_server.port, "managed") as proxy:
+        url = proxy.through(redis_server.url())
+        done = run("--once", "--batch-size", "5000", redis_url=url, env={"SWEEPER_QUEUES": QUEUE})
+    assert done.status == 0 and done.record("Cleanup job completed")["keptCount"] == 2500
+    assert not [r for r in done.records if r["level"] != "INFO"], done.stderr
+    assert redis.hlen(KEPT) == redis.zcard(PENDING) == 2500
+
+
 def keys_of(asked: Asked) -> list[str]:
     """As a Cluster would look for them."""
     if asked.name in ("eval", "evalsha"):
