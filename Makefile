@@ -23,10 +23,12 @@ all:
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev pkgconf libhiredis-dev \
     libssl-dev libpq-dev libevent-dev libjansson-dev libyaml-dev
 SERVER_PACKAGES := postgresql redis-server python3 python3-psycopg python3-redis
+# Debian has it from 13 on.
+VALKEY := $(shell . /etc/os-release 2>/dev/null && [ "$$ID" = debian ] && [ "$${VERSION_ID:-0}" -ge 13 ] && echo valkey-server)
 
 PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
-    prometheus systemd python3-yaml openssl
+    prometheus systemd python3-yaml openssl $(VALKEY)
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
 PACKAGES_fault-short := $(PACKAGES_fault)

@@ -151,7 +151,7 @@ if #due > 0 then
 end
 
 -- What else has ended is for the next claim, which need not wait for anything.
-local first = redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')[2] or false
+local first = score_text(redis.call('ZRANGE', pending, 0, 0, 'WITHSCORES')[2]) or false
 if ended and redis.call('ZCOUNT', leases, '-inf', now) > 0 then
     first = now
 end

@@ -6,6 +6,20 @@
 local BATCH_MAX = 1000
 local BATCHES_MAX = 1000 -- that are looked at; of more than these the first
 
+-- Within scripts Redis gives scores as texts, Dragonfly as numbers. As texts they are compared and
+-- answered, so that nobody else need know.
+local function score_text(score)
+    return type(score) == 'number' and string.format('%.17g', score) or score
+end
+
+-- The same for a list: for each of it, or (first 2, step 2) for each behind its member.
+local function score_texts(list, first, step)
+    for i = first or 1, #list, step or 1 do
+        list[i] = score_text(list[i])
+    end
+    return list
+end
+
 -- How many ids a batch has, by its first bytes alone; nil: it is none.
 local function batch_size(member)
     local kind, high, low = string.byte(member, 1, 3)
@@ -43,14 +57,14 @@ local function lease_ends(leases, inflight, ids)
     local batches = redis.call('ZRANGE', leases, 0, BATCHES_MAX - 1, 'WITHSCORES')
     local claimed = {}
     for i = 1, #batches, 2 do
-        local batch = batch_of(batches[i]) or {}
+        local batch, lease = batch_of(batches[i]) or {}, score_text(batches[i + 1])
         for j = 2, #batch do
-            claimed[batch[j]] = batches[i + 1]
+            claimed[batch[j]] = lease
         end
     end
     local ends = {}
     for i, id in ipairs(ids) do
-        ends[i] = claimed[id] or former[i] or false
+        ends[i] = claimed[id] or score_text(former[i]) or false
     end
     return ends
 end

@@ -11,7 +11,7 @@ if #ARGV == 0 then
     return {{}, {}, {}, {}}
 end
 return {
-    redis.call('ZMSCORE', pending, unpack(ARGV)),
+    score_texts(redis.call('ZMSCORE', pending, unpack(ARGV))),
     lease_ends(leases, inflight, ARGV),
     redis.call('HMGET', failed, unpack(ARGV)),
     redis.call('HMGET', kept, unpack(ARGV)),

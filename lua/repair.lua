@@ -24,8 +24,8 @@ local ids = {}
 for i = 1, n do
     ids[i] = ARGV[4 * i - 2]
 end
-local scores = redis.call('ZMSCORE', pending, unpack(ids))
-local former = redis.call('ZMSCORE', inflight, unpack(ids))
+local scores = score_texts(redis.call('ZMSCORE', pending, unpack(ids)))
+local former = score_texts(redis.call('ZMSCORE', inflight, unpack(ids)))
 local ends = lease_ends(leases, inflight, ids)
 local records = redis.call('HMGET', failed, unpack(ids))
 local keeps = redis.call('HMGET', kept, unpack(ids))

@@ -21,5 +21,5 @@ return {
     redis.call('HLEN', failed),
     redis.call('HLEN', KEYS[5]),
     redis.call('ZCARD', KEYS[6]),
-    first[2] or false,
+    score_text(first[2]) or false,
 }

@@ -21,7 +21,9 @@ struct due_queue;
 struct due_texts; /* the strings of a claim */
 
 #define DUE_QUEUE_SCRIPT_MAX 1000 /* ids in one script */
-#define DUE_QUEUE_CLAIM_MAX 5000  /* ids in one claim */
+/* ... where it is told four words of each: ElastiCache Serverless allows 3,999 in a request. */
+#define DUE_QUEUE_FOURS_MAX 900
+#define DUE_QUEUE_CLAIM_MAX 5000 /* ids in one claim */
 #define DUE_QUEUE_LEASES_MAX (DUE_QUEUE_CLAIM_MAX / DUE_QUEUE_SCRIPT_MAX)
 #define DUE_QUEUE_FAILED_MAX 10000 /* records in :failed; Postgres has the rest */
 #define DUE_QUEUE_KEPT_MAX 100000  /* records in :kept; the rest is looked at again without one */

@@ -56,7 +56,7 @@ struct due_repair {
 
 typedef void due_repaired_cb(void *arg, const bool *repaired, size_t n, const char *error);
 
-/* repaired[i]: it stood as it was seen. */
+/* n: up to DUE_QUEUE_FOURS_MAX. repaired[i]: it stood as it was seen. */
 int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size_t n,
                      due_repaired_cb *cb, void *arg) __attribute__((warn_unused_result));
 

@@ -7,15 +7,27 @@
 
 #include <string.h>
 
+/* Only roles have an end. */
+static void look_at_eviction(const char *policy)
+{
+    if (policy[0] == '\0' || strcmp(policy, "noeviction") == 0)
+        return;
+    if (strncmp(policy, "volatile-", strlen("volatile-")) == 0)
+        check_note("Redis may evict keys that have an end (maxmemory-policy %s): entries have none "
+                   "and stay; an evicted role costs one poll",
+                   policy);
+    else
+        check_note("Redis evicts keys (maxmemory-policy %s): entries that go missing are only "
+                   "found by the overdue scan; set noeviction",
+                   policy);
+}
+
 static void look_at_server(const struct redis_server_info *info)
 {
     if (info->version[0] == '\0')
         check_note("Redis does not answer INFO: whether it evicts keys, is a replica or a Cluster "
                    "is not known");
-    if (info->maxmemory_policy[0] != '\0' && strcmp(info->maxmemory_policy, "noeviction") != 0)
-        check_note("Redis evicts keys (maxmemory-policy %s): entries that go missing are only "
-                   "found by the overdue scan; set noeviction",
-                   info->maxmemory_policy);
+    look_at_eviction(info->maxmemory_policy);
 }
 
 static void on_probed(void *arg, const char *error)

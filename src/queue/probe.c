@@ -22,8 +22,9 @@ static const struct step steps[] = {
     {&lua_sizes, NULL, true, {NULL}},
     {&lua_role, "feeder", true, {"probe", "0"}},
     {&lua_role, "reconciler", true, {"probe", "0"}},
-    /* A script that the server does not know is sent as text. */
-    {NULL, NULL, true, {"EVAL", "return 0", "0"}},
+    /* A script that the server does not know is sent as text. With a key, since some services
+     * refuse a script without any. */
+    {NULL, "mark", true, {"EVAL", "return 0", "1", ""}},
     {NULL, "inflight", true, {"ZSCAN", "", "0"}},
     {NULL, "failed", true, {"HSCAN", "", "0"}},
     {NULL, "kept", true, {"HSCAN", "", "0"}},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PLACE "user_script:"
+#define HEAD "ERR Error running script (call to " /* Dragonfly names no line behind it */
 #define TAIL " script: "
 #define CALL "redis.call('"
 
@@ -47,6 +48,8 @@ static const char *words_of(const char *error, int *len)
     if (place != NULL && (place = strstr(place + 1, ": ")) != NULL &&
         (place = strstr(place + 2, ": ")) != NULL)
         error = place + 2;
+    else if (strncmp(error, HEAD, sizeof(HEAD) - 1) == 0 && (place = strstr(error, "): ")) != NULL)
+        error = place + 3;
     if (*error == '-')
         error++;
     for (place = strstr(error, TAIL); place != NULL; place = strstr(place + 1, TAIL))

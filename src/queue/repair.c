@@ -200,6 +200,7 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
 {
     struct due_single *op = due_single_new(finish_repair, n, arg);
     struct due_args args;
+    assert(n <= DUE_QUEUE_FOURS_MAX);
     if (op == NULL)
         return -1;
     op->cb.repair = cb;

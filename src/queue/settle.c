@@ -131,7 +131,7 @@ static void on_kept(void *arg, const struct redis_reply *reply, const char *erro
 static bool send_keep(struct due_queue *q, struct keep_op *op)
 {
     const size_t left = op->n - op->sent;
-    const size_t part = left < DUE_QUEUE_SCRIPT_MAX ? left : DUE_QUEUE_SCRIPT_MAX;
+    const size_t part = left < DUE_QUEUE_FOURS_MAX ? left : DUE_QUEUE_FOURS_MAX;
     struct due_args args;
     if (due_args_begin(&args, q, 1 + 4 * part) != 0)
         return false;

@@ -27,7 +27,7 @@
 #include <sys/queue.h>
 
 #define FULL_BYTES ((size_t)5 << 20)
-#define GROUP_SIZE DUE_QUEUE_SCRIPT_MAX
+#define GROUP_SIZE DUE_QUEUE_FOURS_MAX
 #define GROUPS 3 /* while one waits for Redis, another is looked up in Postgres */
 
 struct suspect {

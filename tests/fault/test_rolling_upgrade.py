@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 from bed import Bed
-from harness import shop
+from harness import rights, shop
 from harness.poll import wait_until, within
 from harness.queue import INFLIGHT, LEASES, PENDING, expires_ms
-from harness.sweeper import Sweeper, binary, former_binary
+from harness.sweeper import Finished, Sweeper, binary, former_binary, run_once
 
 LEASE_S = 2.0
 POLL_S = 0.5
@@ -161,3 +161,31 @@ def test_claims_of_this_version_are_found_by_the_former_feed(bed: Bed) -> None:
     wait_until(lambda: not bed.redis.exists(LEASES), FOUND_S + 3, "the next new one tidies up")
     bed.check_settled()
     check_nothing_went_wrong(bed)
+
+
+def check_config(bed: Bed, version: str, without: str = "") -> Finished:
+    """As a user with the rights of version 0.1, without one of them."""
+    more = ("~elsewhere",) if without.startswith("~") else ()
+    rights.allow(bed.redis, rights.former_rules(), *more, without=without)
+    url = rights.url(bed.redis_server.port)
+    return run_once("--check-config", dsn=bed.db.dsn, redis_url=url, program=VERSIONS[version]())
+
+
+def named(done: Finished) -> str:
+    (line,) = (x for x in done.stdout.splitlines() if x.startswith("FAIL"))
+    assert done.status == 1
+    return line
+
+
+@pytest.mark.short
+def test_the_former_one_needs_fewer_rights(bed: Bed) -> None:
+    """Those that docs/REDIS.md gives for its keys, and each of them; an upgrade names what it needs besides."""
+    assert check_config(bed, "former").status == 0
+    given = rights.former_rules()
+    for right in given:
+        if right not in rights.OPTIONAL:
+            assert rights.names(right, named(check_config(bed, "former", without=right))), right
+    besides = [rule for rule in rights.rules() if rule not in given]
+    line = named(check_config(bed, "new"))
+    assert any(rights.names(right, line) for right in besides), line
+    bed.redis.acl_deluser("sweeper")

@@ -19,6 +19,29 @@ LEASE = NOW + 10_000
 CAP = 10_000
 
 
+# Dragonfly gives its scripts scores as numbers, where Redis gives texts. In front of a script this makes
+# a Redis do so too.
+NUMBERS = """
+local server = redis
+local redis = setmetatable({}, {__index = server})
+function redis.call(command, ...)
+    local got = server.call(command, ...)
+    if command == 'ZMSCORE' then
+        for i = 1, #got do
+            got[i] = tonumber(got[i]) or false
+        end
+    elseif command == 'ZSCORE' then
+        got = tonumber(got) or false
+    elseif type(got) == 'table' and string.match(table.concat({'', ...}, ' '), ' WITHSCORES') then
+        for i = 2, #got, 2 do
+            got[i] = tonumber(got[i])
+        end
+    end
+    return got
+end
+"""
+
+
 @dataclass
 class Claimed:
     time_us: int
@@ -47,11 +70,12 @@ def text_of(script: str) -> str:
 class Queue:
     """The scripts as functions, and what the keys hold."""
 
-    def __init__(self, client: redis_py.Redis) -> None:
+    def __init__(self, client: redis_py.Redis, dialect: str = "") -> None:
         self.client = client
+        self.dialect = dialect
 
     def call(self, script: str, *args: Any, keys: tuple[str, ...] = KEYS) -> Any:
-        return self.client.eval(text_of(script), len(keys), *keys, *args)
+        return self.client.eval(self.dialect + text_of(script), len(keys), *keys, *args)
 
     def claim(self, limit: int = 500, now: int = NOW, lease: int = LEASE) -> Claimed:
         reply = self.call("claim", now, lease, limit)

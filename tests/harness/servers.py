@@ -315,13 +315,26 @@ class Postgres(Server):
             conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+# Which one the tests are to run with.
+REDIS_PROGRAM = os.environ.get("RS_REDIS", "redis-server")
+
+
+def redis_programs() -> list[str]:
+    """The servers of Redis's kind that this machine has. Debian has Valkey from 13 on."""
+    return [name for name in ("redis-server", "valkey-server", "keydb-server") if shutil.which(name)]
+
+
 class Redis(Server):
-    """A redis-server of its own, without persistence unless asked for: Redis(appendonly="yes")."""
+    """A Redis of its own, or another program that speaks its protocol, without persistence unless asked
+    for: Redis(appendonly="yes")."""
 
     name = "redis"
 
-    def __init__(self, folder: Path | str | None = None, **settings: object) -> None:
+    def __init__(
+        self, folder: Path | str | None = None, program: str = REDIS_PROGRAM, **settings: object
+    ) -> None:
         super().__init__(folder)
+        self.program = program
         self.settings: dict[str, object] = {
             "bind": "127.0.0.1",
             "dir": self.dir,
@@ -343,7 +356,7 @@ class Redis(Server):
         return str(self.settings.get("requirepass", ""))
 
     def _command(self) -> list[str]:
-        command = ["redis-server", "--port", str(self.port)]
+        command = [self.program, "--port", str(self.port)]
         if len(str(self.dir)) <= SOCKET_DIR_MAX:
             command += ["--unixsocket", str(self.socket_path)]
         for key, value in self.settings.items():

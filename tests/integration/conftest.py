@@ -17,7 +17,7 @@ from harness.checking import check, role  # noqa: E402, F401
 from harness.database import Database  # noqa: E402
 from harness.pgbouncer import PgBouncer  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
-from harness.scripts import Queue  # noqa: E402
+from harness.scripts import NUMBERS, Queue  # noqa: E402
 from harness.servers import Postgres, Redis, Server  # noqa: E402
 from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
@@ -93,10 +93,10 @@ def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
     client.close()
 
 
-@pytest.fixture
-def queue(redis: redis_py.Redis) -> Queue:
-    """The scripts of lua/ as functions."""
-    return Queue(redis)
+@pytest.fixture(params=["", NUMBERS], ids=["texts", "numbers"])
+def queue(redis: redis_py.Redis, request: pytest.FixtureRequest) -> Queue:
+    """The scripts of lua/ as functions, with scores as Redis gives them to scripts, and as Dragonfly does."""
+    return Queue(redis, request.param)
 
 
 @pytest.fixture

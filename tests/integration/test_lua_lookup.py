@@ -60,6 +60,7 @@ def test_of_nothing_and_of_too_much(queue: Queue, script: str, nothing: list[Any
 
 def after(queue: Queue, member: Any, score: Any, limit: int = 1000) -> list[bytes]:
     reply = queue.call("after", member, score, limit, keys=(PENDING,))
+    assert all(isinstance(text, bytes) for text in reply)
     assert all(float(score) == queue.client.zscore(PENDING, m) for m, score in zip(*[iter(reply)] * 2))
     return reply[::2]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -13,41 +12,32 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness import shop
+from harness import rights, shop
 from harness.database import Database
 from harness.poll import holds, until_ready, wait_until
 from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
+from harness.rights import OPTIONAL, names
 from harness.servers import Redis
 from harness.sweeper import Run, Start, Sweeper
 from harness.web import metric
 
-ROOT = Path(__file__).parents[2]
-PASSWORD = "a-password"
-PREFIX = "ACL SETUSER sweeper on >password "
-OPTIONAL = ("+info", "+client|setname")
 DAEMON = ("--feed-interval", "1s", "--lookahead", "5s", "--max-sleep", "200ms")
 SOON_S = 1.5  # a second, and what a busy machine adds
 
 
-def rules() -> list[str]:
-    """The user's rights, as docs/INTEGRATION.md gives them to be pasted."""
-    (line,) = (x for x in (ROOT / "docs" / "INTEGRATION.md").read_text().splitlines() if x.startswith(PREFIX))
-    return line.removeprefix(PREFIX).split()
-
-
-RIGHTS = [rule for rule in rules() if rule not in OPTIONAL]
+RULES = rights.rules()
+RIGHTS = [rule for rule in RULES if rule not in OPTIONAL]
 
 
 def allow(client: redis_py.Redis, *more: str, without: str = "") -> None:
-    given = [rule for rule in rules() if rule != without]
-    client.execute_command("ACL", "SETUSER", "sweeper", "reset", "on", f">{PASSWORD}", *given, *more)
+    rights.allow(client, RULES, *more, without=without)
 
 
 @pytest.fixture
 def url(redis: redis_py.Redis, redis_server: Redis) -> Iterator[str]:
     """A user with the rights of docs/INTEGRATION.md, and no more; a test may change them."""
     allow(redis)
-    yield f"redis://sweeper:{PASSWORD}@127.0.0.1:{redis_server.port}/0"
+    yield rights.url(redis_server.port)
     redis.acl_deluser("sweeper")
 
 
@@ -65,12 +55,6 @@ def wait_degraded(daemon: Sweeper, timeout: float = 5) -> str:
             return None
 
     return wait_until(reason, timeout, "degraded") or ""
-
-
-def names(right: str, reason: str) -> bool:
-    """Whether the reason names what is missing: a command, or the keys."""
-    name = right.lstrip("+~").lower()
-    return re.search(rf"(?i)(^|\W){re.escape(name)}(\W|$)", reason) is not None
 
 
 def check_on_time(db: Database, n: int = 2) -> None:

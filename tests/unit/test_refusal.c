@@ -36,6 +36,12 @@ static void test_each_versions_words(void **state)
          "script: 0f3f, on @user_script:2.",
          "TIME in claim.lua: ERR ACL failure in script: User sweeper has no permissions to run the "
          "'time' command"},
+        /* Dragonfly */
+        {"ERR Error running script (call to 0f3f): -NOPERM sweeper has no ACL permissions",
+         "claim.lua: NOPERM sweeper has no ACL permissions"},
+        {"ERR Error running script (call to 0f3f): script tried accessing undeclared key, key: a",
+         "claim.lua: script tried accessing undeclared key, key: a"},
+        {"ERR Error running script (call to ", "claim.lua: ERR Error running script (call to "},
         /* Before the script began. */
         {"NOPERM this user has no permissions to run the 'evalsha' command",
          "claim.lua: NOPERM this user has no permissions to run the 'evalsha' command"},
