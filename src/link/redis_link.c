@@ -79,8 +79,10 @@ static void on_answer(void *arg, const struct redis_reply *reply)
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
     const char *why = redis_reply_str(reply, NULL);
-    if (redis_reply_type(reply) == REDIS_LINK_ERROR && source->refused != NULL &&
-        !take_course(link, source->refused(source->arg, reply, &why), why))
+    enum redis_course course = REDIS_STAY;
+    if (redis_reply_type(reply) == REDIS_LINK_ERROR && source->refused != NULL)
+        course = source->refused(source->arg, reply, &why);
+    if (!take_course(link, course, why))
         return;
     if (redis_reply_useless(reply))
         redis_conn_lose(link->conn, redis_reply_str(reply, NULL));
@@ -110,6 +112,7 @@ static void on_attempt(void *arg, const char *reason)
 {
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
+    enum redis_course course = REDIS_STAY;
     const char *why = "";
     assert(link->state == REDIS_LINK_CONNECTING);
     if (reason != NULL) {
@@ -117,8 +120,9 @@ static void on_attempt(void *arg, const char *reason)
         return;
     }
     own(link);
-    if (source->greeted != NULL &&
-        !take_course(link, source->greeted(source->arg, redis_link_info(link), &why), why))
+    if (source->greeted != NULL)
+        course = source->greeted(source->arg, redis_link_info(link), &why);
+    if (!take_course(link, course, why))
         return;
     link->state = REDIS_LINK_UP;
     if (link->was_up)
