@@ -38,10 +38,9 @@ static struct fixture {
 
 static void see(const char *what)
 {
-    assert_true(strlen(f.seen) + strlen(what) + 2 < sizeof(f.seen));
-    if (f.seen[0] != '\0')
-        strcat(f.seen, " ");
-    strcat(f.seen, what);
+    size_t n = strlen(f.seen);
+    assert_true(n + strlen(what) + 2 < sizeof(f.seen));
+    (void)snprintf(f.seen + n, sizeof(f.seen) - n, "%s%s", n > 0 ? " " : "", what);
     if (strcmp(f.seen, f.until) == 0)
         loop_stop(f.loop);
 }
