@@ -49,6 +49,11 @@ static void on_secrets(void *arg)
         redis_link_reset(s->redis, "the server's address has changed");
 }
 
+static const struct redis_address *redis_address(void *arg)
+{
+    return &secrets_redis(arg)->server;
+}
+
 int servers_open(struct servers *s, const struct config *config,
                  void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
 {
@@ -59,7 +64,7 @@ int servers_open(struct servers *s, const struct config *config,
     on_secrets(s);
     s->loop = loop_new();
     const struct redis_link_options options = {
-        .source = {secrets_redis, s->secrets},
+        .source = {redis_address, s->secrets},
         .ca_file = config->redis_ca,
         .connect_timeout_us = REDIS_CONNECT_US,
         .command_timeout_us = REDIS_COMMAND_US,

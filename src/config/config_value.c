@@ -155,15 +155,15 @@ static int apply_conninfo(const struct value *v)
 
 static int apply_redis(const struct value *v)
 {
-    struct redis_address address;
+    struct redis_url url;
     const char *why;
-    if (parse_redis_url(v->text, &address, &why) != 0)
+    if (parse_redis_url(v->text, &url, &why) != 0)
         return refuse(v, why);
-    if (address.tls && !redis_link_has_tls()) {
-        redis_address_clear(&address);
+    if (url.server.tls && !redis_link_has_tls()) {
+        redis_url_clear(&url);
         return refuse(v, "this build has no TLS for Redis, so rediss:// is not possible");
     }
-    *(struct redis_address *)field(v) = address;
+    *(struct redis_url *)field(v) = url;
     return 0;
 }
 

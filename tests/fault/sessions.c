@@ -143,12 +143,12 @@ static const struct redis_address *same_address(void *arg)
 
 static void run_redis(struct run *run, const char *url)
 {
-    struct redis_address address;
+    struct redis_url address;
     const char *why = NULL;
     if (parse_redis_url(url, &address, &why) != 0)
         abort();
     const struct redis_link_options options = {
-        .source = {same_address, &address},
+        .source = {same_address, &address.server},
         .connect_timeout_us = TIMEOUT_US,
         .command_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,
@@ -163,7 +163,7 @@ static void run_redis(struct run *run, const char *url)
     if (loop_run(run->loop) != 0)
         abort();
     redis_link_free(run->redis);
-    redis_address_clear(&address);
+    redis_url_clear(&address);
 }
 
 int main(int argc, char **argv)

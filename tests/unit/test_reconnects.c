@@ -140,7 +140,7 @@ static const struct redis_address *same_address(void *arg)
 static void redis_cuts(void **state)
 {
     struct fixture f = {0};
-    struct redis_address address;
+    struct redis_url address;
     char url[64];
     const char *why = NULL;
     (void)state;
@@ -148,7 +148,7 @@ static void redis_cuts(void **state)
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", f.port);
     assert_int_equal(parse_redis_url(url, &address, &why), 0);
     const struct redis_link_options options = {
-        .source = {same_address, &address},
+        .source = {same_address, &address.server},
         .connect_timeout_us = 5 * 1000000,
         .command_timeout_us = 1000000,
         .backoff_min_us = 1,
@@ -162,7 +162,7 @@ static void redis_cuts(void **state)
     check(&f);
     redis_link_free(link);
     loop_free(f.loop);
-    redis_address_clear(&address);
+    redis_url_clear(&address);
 }
 
 int main(void)
