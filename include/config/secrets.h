@@ -16,7 +16,7 @@ struct secrets;
 struct secrets *secrets_new(const struct config *config, event_cb *on_change, void *arg);
 void secrets_free(struct secrets *s); /* NULL is legal */
 
-/* Read anew, as the sources of links (struct pg_source, struct redis_source); arg is the secrets.
+/* Read anew, as the sources of links (struct pg_source, struct redis_single); arg is the secrets.
  * What they return is good until they are asked again. */
 const char *secrets_conninfo(void *arg);
 const struct redis_url *secrets_redis(void *arg);

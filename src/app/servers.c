@@ -63,8 +63,9 @@ int servers_open(struct servers *s, const struct config *config,
         return -1;
     on_secrets(s);
     s->loop = loop_new();
+    s->redis_single = (struct redis_single){redis_address, s->secrets};
     const struct redis_link_options options = {
-        .source = {redis_address, s->secrets},
+        .source = redis_source_single(&s->redis_single),
         .ca_file = config->redis_ca,
         .connect_timeout_us = REDIS_CONNECT_US,
         .command_timeout_us = REDIS_COMMAND_US,

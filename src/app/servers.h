@@ -31,6 +31,7 @@ struct servers {
     const struct config *config;
     struct loop *loop;
     struct secrets *secrets;
+    struct redis_single redis_single;
     struct redis_link *redis; /* not started */
     char *redis_address;      /* for logs: as the secrets say it now */
     struct clock_watch redis_clock;

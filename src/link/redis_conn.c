@@ -208,7 +208,7 @@ static void finish_connect(struct redis_conn *c)
     if (c->address->path == NULL) /* a failure costs latency only */
         (void)setsockopt(context->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (c->address->tls &&
-        redis_tls_start(context, c->address->host, c->ca_file, &c->ssl, why, sizeof(why)) != 0) {
+        redis_tls_start(context, c->tls_name, c->ca_file, &c->ssl, why, sizeof(why)) != 0) {
         redis_conn_lose(c, why);
         return;
     }
@@ -248,7 +248,10 @@ static void take_answer(struct redis_conn *c, const struct redis_reply *reply)
 {
     /* Of whoever has the connection now: the last answer of a handshake hands it on. */
     struct redis_conn_events events = c->events;
-    enum redis_taken taken = redis_requests_answer(&c->requests, reply);
+    enum redis_taken taken;
+    if (events.on_push != NULL && events.on_push(events.arg, reply))
+        return;
+    taken = redis_requests_answer(&c->requests, reply);
     if (taken == REDIS_UNASKED) { /* "max number of clients reached" arrives so */
         redis_conn_lose(c, redis_reply_type(reply) == REDIS_LINK_ERROR
                                ? redis_reply_str(reply, NULL)
@@ -307,7 +310,8 @@ static redisContext *begin(const struct redis_address *address, const char *ip, 
     return context;
 }
 
-void redis_conn_open(struct redis_conn *c, const struct redis_address *address, const char *ip)
+void redis_conn_open(struct redis_conn *c, const struct redis_address *address,
+                     const char *tls_name, const char *ip)
 {
     struct event_base *base = loop_base(c->loop);
     char why[REDIS_REASON_SIZE];
@@ -316,6 +320,7 @@ void redis_conn_open(struct redis_conn *c, const struct redis_address *address, 
     context = begin(address, ip, why, sizeof(why));
     c->requests.context = context;
     c->address = address;
+    c->tls_name = tls_name;
     if (context == NULL) {
         c->events.on_refused(c->events.arg, why);
         return;

@@ -1,7 +1,8 @@
 /* What the parts of the Redis link share. Only these files include hiredis. Each uses those below
  * it alone, and calls upwards by callbacks:
  *
- *   redis_link.c     when there is a connection, and whether commands may pass
+ *   redis_link.c     when there is a connection, and whether commands may pass; beside it the
+ *                    sources, which say to where (redis_source.c)
  *   redis_attempt.c  from the host's name to a server that is of use
  *   redis_conn.c     the socket, and the end of it; beside it redis_resolve.c, the names
  *   redis_request.c  requests and their answers; beside it redis_tls.c
@@ -11,6 +12,7 @@
 
 #include "base/backoff.h"
 #include "base/callback.h"
+#include "base/parse.h"
 #include "link/redis_link.h"
 
 #include <hiredis/hiredis.h>
@@ -72,6 +74,9 @@ struct redis_conn_events {
     /* After the callback of each request that was answered. */
     void (*on_answer)(void *arg, const struct redis_reply *reply);
     event_cb *on_oldest; /* of the requests, see there */
+    /* Asked of each answer before a request gets it: true when it is no request's (a message to a
+     * subscriber), and has been taken. */
+    bool (*on_push)(void *arg, const struct redis_reply *reply);
     void *arg;
 };
 
@@ -80,6 +85,7 @@ struct redis_conn {
     const char *ca_file; /* borrowed; NULL: the system's */
     struct redis_conn_events events;
     const struct redis_address *address; /* of the one that opened it */
+    const char *tls_name;                /* ... that its certificate must have */
     struct redis_requests requests;
     struct ssl_st *ssl; /* owned by the context; NULL without TLS */
     struct event *readable;
@@ -96,9 +102,12 @@ struct redis_link {
     bool stopped;
     bool calling; /* inside on_state */
     bool was_up;
+    bool asking;   /* the source has not answered */
+    bool targeted; /* it has, and has not been told of the end */
+    bool at_once;  /* the next attempt does not wait */
     struct redis_conn *conn;
     struct redis_attempt *attempt;
-    struct timer *deadline; /* of the oldest request */
+    struct timer *deadline; /* of the source's answer, or of the oldest request */
     struct timer *retry;
     struct backoff backoff;
     uint64_t reconnects;
@@ -121,9 +130,9 @@ struct redis_attempt *redis_attempt_new(struct loop *loop, struct redis_conn *co
 /* NULL is legal; calls nothing back. */
 void redis_attempt_free(struct redis_attempt *a);
 
-/* Begins an attempt; the address is copied. The connection is the attempt's until done fires, which
+/* Begins an attempt; the target is copied. The connection is the attempt's until done fires, which
  * it does once. To give it up: redis_conn_lose. */
-void redis_attempt_start(struct redis_attempt *a, const struct redis_address *address);
+void redis_attempt_start(struct redis_attempt *a, const struct redis_target *target);
 
 /* What INFO said at the last one that succeeded. */
 const struct redis_server_info *redis_attempt_info(const struct redis_attempt *a);
@@ -142,9 +151,10 @@ void redis_conn_free(struct redis_conn *c);
 /* From now on the events are these. */
 void redis_conn_own(struct redis_conn *c, const struct redis_conn_events *events);
 
-/* Begins to connect to the address's socket path, else to `ip`; the address must outlive the
- * connection. Ends in on_connected, on_refused (perhaps from inside this call) or on_lost. */
-void redis_conn_open(struct redis_conn *c, const struct redis_address *address, const char *ip);
+/* Begins to connect to the address's socket path, else to `ip`; address and tls_name must outlive
+ * the connection. Ends in on_connected, on_refused (perhaps from inside this call) or on_lost. */
+void redis_conn_open(struct redis_conn *c, const struct redis_address *address,
+                     const char *tls_name, const char *ip);
 
 /* Ends the connection, or what is to become one: no request is taken any more; on a later turn all
  * fail, then on_lost fires. The first reason counts. */

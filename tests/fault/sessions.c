@@ -147,8 +147,9 @@ static void run_redis(struct run *run, const char *url)
     const char *why = NULL;
     if (parse_redis_url(url, &address, &why) != 0)
         abort();
+    const struct redis_single single = {same_address, &address.server};
     const struct redis_link_options options = {
-        .source = {same_address, &address.server},
+        .source = redis_source_single(&single),
         .connect_timeout_us = TIMEOUT_US,
         .command_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,

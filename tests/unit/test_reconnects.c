@@ -147,8 +147,9 @@ static void redis_cuts(void **state)
     listen_on_loopback(&f);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", f.port);
     assert_int_equal(parse_redis_url(url, &address, &why), 0);
+    const struct redis_single single = {same_address, &address.server};
     const struct redis_link_options options = {
-        .source = {same_address, &address.server},
+        .source = redis_source_single(&single),
         .connect_timeout_us = 5 * 1000000,
         .command_timeout_us = 1000000,
         .backoff_min_us = 1,

@@ -224,8 +224,9 @@ static void begin(event_cb *first, event_cb *second, event_cb *third)
         getsockname(evconnlistener_get_fd(f.listener), (struct sockaddr *)&address, &size), 0);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", ntohs(address.sin_port));
     assert_int_equal(parse_redis_url(url, &f.url, &why), 0);
+    static const struct redis_single single = {same_address, &f.url.server};
     const struct redis_link_options options = {
-        .source = {same_address, &f.url.server},
+        .source = redis_source_single(&single),
         .connect_timeout_us = within_us(5 * SECOND_US),
         .command_timeout_us = within_us(5 * SECOND_US),
         .backoff_min_us = 60 * SECOND_US,
