@@ -193,14 +193,12 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
     struct once *o = arg;
     if (state == REDIS_LINK_CONNECTING || o->redis_decided)
         return;
-    const char *unusable = state == REDIS_LINK_UP ? context_redis_unusable(&o->context) : reason;
-    if (unusable != NULL) {
+    if (state == REDIS_LINK_DOWN) {
         log_event(LOG_WARN,
                   o->config->redis_configured
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
-                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error", unusable,
-                  LOG_END);
+                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error", reason, LOG_END);
         redis_link_stop(o->context.parts.redis);
         o->redis_away = true;
     }

@@ -229,11 +229,10 @@ static void fill_servers(const struct status *s, struct health_report *r)
         .clock_known = parts->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->pg_clock),
     };
-    const char *unusable = context_redis_unusable(&s->context);
-    const char *why = unusable != NULL ? unusable : redis_link_last_error(parts->redis);
+    const char *why = redis_link_last_error(parts->redis);
     r->redis = (struct health_server){
         .address = context_redis(&s->context),
-        .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
+        .up = s->redis_known || s->refused[0] != '\0',
         .error = why[0] != '\0' ? why : NO_ANSWER,
         .clock_known = parts->redis_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->redis_clock),

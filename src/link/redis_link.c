@@ -40,6 +40,8 @@ static void on_lost(void *arg, const char *reason)
 {
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
+    /* A server that only says where to go was never there. */
+    bool passed_on = link->at_once && link->state == REDIS_LINK_CONNECTING;
     link->state = REDIS_LINK_DOWN;
     timer_clear(link->deadline);
     if (link->asking && source->cancel != NULL)
@@ -51,7 +53,8 @@ static void on_lost(void *arg, const char *reason)
     if (!link->stopped)
         timer_after_us(link->retry, link->at_once ? 0 : backoff_next_us(&link->backoff));
     link->at_once = false;
-    report(link, reason);
+    if (!passed_on)
+        report(link, reason);
 }
 
 static void on_oldest(void *arg)
