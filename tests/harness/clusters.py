@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import redis as redis_py
+from redis.cluster import ClusterNode
 from redis.crc import key_slot
 
 from . import process
@@ -112,6 +111,15 @@ class Cluster:
                     if client.execute_command("ROLE")[0] == b"master":
                         found.append(node)
         return found
+
+    def client(self, **options: object) -> redis_py.RedisCluster:
+        """As an API does it: follows the slots."""
+        password = self.nodes[0].password
+        return redis_py.RedisCluster(
+            startup_nodes=[ClusterNode("127.0.0.1", node.port) for node in self.nodes],
+            **({"password": password} if password else {}),
+            **options,
+        )
 
     def url(self, *nodes: Redis, db: int | None = None) -> str:
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in nodes or self.nodes)

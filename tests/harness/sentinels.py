@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import redis as redis_py
+from redis import sentinel
 
 from .poll import wait_until
 from .servers import Redis, Server
@@ -83,14 +84,14 @@ class Watched:
         for replica in others:
             wait_until(lambda r=replica: synchronised(r), 30, "the replica follows its master")
         for _ in range(n):
-            sentinel = Sentinel(first, n // 2 + 1, down_after_ms=down_after_ms, password=password)
-            self.sentinels.append(sentinel)
-            sentinel.start()
+            one = Sentinel(first, n // 2 + 1, down_after_ms=down_after_ms, password=password)
+            self.sentinels.append(one)
+            one.start()
         wait_until(self._known_to_each_other, 30, "the Sentinels know each other and the replicas")
 
     def _known_to_each_other(self) -> bool:
-        for sentinel in self.sentinels:
-            words = sentinel.ask("MASTER", SERVICE)
+        for one in self.sentinels:
+            words = one.ask("MASTER", SERVICE)
             facts = words if isinstance(words, dict) else dict(zip(words[::2], words[1::2]))
             known = (int(facts["num-slaves"]), int(facts["num-other-sentinels"]))
             if known != (len(self.servers) - 1, len(self.sentinels) - 1):
@@ -99,14 +100,24 @@ class Watched:
 
     def master(self) -> Redis:
         """Whom most Sentinels name now."""
-        ports = [sentinel.master_port() for sentinel in self.sentinels if sentinel.running]
+        ports = [one.master_port() for one in self.sentinels if one.running]
         return self.by_port(max(set(ports), key=ports.count))
 
     def by_port(self, port: int) -> Redis:
         return next(server for server in self.servers if server.port == port)
 
+    def client(self, **options: object) -> redis_py.Redis:
+        """As an API does it: asks the Sentinels for the master, at each connection."""
+        own = self.sentinels[0].password
+        finder = sentinel.Sentinel(
+            [("127.0.0.1", one.port) for one in self.sentinels],
+            sentinel_kwargs={"socket_timeout": 0.3, **({"password": own} if own else {})},
+        )
+        password = self.servers[0].password
+        return finder.master_for(SERVICE, **({"password": password} if password else {}), **options)
+
     def url(self, service: str = SERVICE, *, db: int = 0, sentinel_password: str | None = None) -> str:
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels)
         password = self.servers[0].password
         own = self.sentinels[0].password if sentinel_password is None else sentinel_password
         return (
