@@ -134,7 +134,4 @@ bool redis_reply_useless(const struct redis_reply *r);
 /* The version of the library in use, "1.2.0". */
 const char *redis_link_library_version(void);
 
-/* True when this build can do rediss://. */
-bool redis_link_has_tls(void);
-
 #endif

@@ -2,7 +2,6 @@
 #include "config/config_table.h"
 
 #include "link/pg_link.h"
-#include "link/redis_link.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -159,10 +158,6 @@ static int apply_redis(const struct value *v)
     const char *why;
     if (parse_redis_url(v->text, &url, &why) != 0)
         return refuse(v, why);
-    if (url.server.tls && !redis_link_has_tls()) {
-        redis_url_clear(&url);
-        return refuse(v, "this build has no TLS for Redis, so rediss:// is not possible");
-    }
     *(struct redis_url *)field(v) = url;
     return 0;
 }

@@ -219,15 +219,15 @@ static void on_lost(void *arg, const char *reason)
     a->options.done(a->options.arg, reason);
 }
 
-static void on_resolved(void *arg, const char *ip, unsigned n, const char *error)
+static void on_resolved(void *arg, const struct addrinfo *at, unsigned n, const char *error)
 {
     struct redis_attempt *a = arg;
     if (a->conn->lost)
         return;
     if (a->addresses_left == 0)
         a->addresses_left = n;
-    if (ip != NULL)
-        redis_conn_open(a->conn, &a->address, a->tls_name, ip);
+    if (at != NULL)
+        redis_conn_open(a->conn, &a->address, a->tls_name, at);
     else
         redis_conn_lose(a->conn, error);
 }
@@ -235,8 +235,10 @@ static void on_resolved(void *arg, const char *ip, unsigned n, const char *error
 static void on_deadline(void *arg)
 {
     struct redis_attempt *a = arg;
-    char reason[64];
-    snprintf(reason, sizeof(reason), "no connection within %lld ms",
+    char reason[96];
+    snprintf(reason, sizeof(reason), "%s within %lld ms",
+             redis_conn_in_handshake(a->conn) ? "TLS: no answer to the TLS handshake"
+                                              : "no connection",
              (long long)(a->options.timeout_us / MS_US));
     redis_conn_lose(a->conn, reason);
 }
