@@ -54,7 +54,10 @@ struct redis_where {
 const struct redis_where *redis_finder_where(const struct redis_finder *f);
 
 /* NULL, or one sentence on why REDIS_URL cannot be meant so: the port of a Sentinel, or another
- * database than 0 of a Cluster. Of the last attempt. */
+ * database than 0 of a Cluster. Of the last attempt that has ended; the same text each time. */
 const char *redis_finder_fault(const struct redis_finder *f);
+
+/* The fault, or the reason that the link gives where there is none. */
+const char *redis_finder_reason(const struct redis_finder *f, const char *reason);
 
 #endif

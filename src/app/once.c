@@ -11,6 +11,7 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "release/drain.h"
 #include "release/first_run.h"
 #include "release/refusal_log.h"
@@ -198,7 +199,8 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
                   o->config->redis_configured
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
-                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error", reason, LOG_END);
+                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error",
+                  redis_finder_reason(o->context.parts.finder, reason), LOG_END);
         redis_link_stop(o->context.parts.redis);
         o->redis_away = true;
     }

@@ -43,7 +43,8 @@ struct redis_finder {
     bool asks;       /* somebody has named it */
     char found[512]; /* who has */
     char why[REDIS_WHY_SIZE];
-    const char *fault;
+    const char *met;   /* a fault, in this attempt; NULL: none yet */
+    const char *fault; /* of the last one that has ended */
     struct redis_where where;
 };
 
@@ -60,6 +61,7 @@ static void give(struct redis_finder *f, const struct redis_node *node, const ch
     bool path = node != NULL && node->host[0] == '/';
     f->cb = NULL;
     if (node == NULL) {
+        f->fault = f->met;
         cb(f->cb_arg, NULL, why);
         return;
     }
@@ -154,7 +156,7 @@ static void next(void *arg, redis_target_cb *cb, void *cb_arg)
     assert(f->cb == NULL);
     f->cb = cb;
     f->cb_arg = cb_arg;
-    f->fault = NULL;
+    f->met = NULL;
     f->used = f->asks = false;
     if (read_url(f) != 0) {
         give(f, NULL, NULL, "out of memory");
@@ -163,8 +165,8 @@ static void next(void *arg, redis_target_cb *cb, void *cb_arg)
     } else if (!clustered(f)) {
         give_named(f);
     } else if (f->url.server.db != 0) {
-        f->fault = fault_database;
-        give(f, NULL, NULL, f->fault);
+        f->met = fault_database;
+        give(f, NULL, NULL, f->met);
     } else if (f->moved.port != 0) {
         give_moved(f);
     } else {
@@ -206,7 +208,7 @@ static enum redis_course greeted(void *arg, const struct redis_server_info *info
     struct redis_finder *f = arg;
     bool news = info->cluster && f->url.kind == REDIS_ONE && !f->of_cluster;
     if (info->sentinel) {
-        *why = f->fault = fault_sentinel;
+        *why = f->met = fault_sentinel;
         return REDIS_LEAVE;
     }
     if (news) {
@@ -217,6 +219,7 @@ static enum redis_course greeted(void *arg, const struct redis_server_info *info
     if (!info->cluster && info->version[0] != '\0')
         f->of_cluster = false;
     f->used = true;
+    f->fault = NULL;
     note_where(f);
     return REDIS_STAY;
 }
@@ -255,7 +258,8 @@ static void lost(void *arg, const char *reason)
 {
     struct redis_finder *f = arg;
     if (strstr(reason, "SELECT is not allowed in cluster mode") != NULL)
-        f->fault = fault_database;
+        f->met = fault_database;
+    f->fault = f->met;
     if (f->url.kind == REDIS_ONE && redis_link_info(f->link)->cluster)
         f->of_cluster = true; /* a replica there, say */
     if (f->used || !f->asks)
@@ -315,4 +319,9 @@ const struct redis_where *redis_finder_where(const struct redis_finder *f)
 const char *redis_finder_fault(const struct redis_finder *f)
 {
     return f->fault;
+}
+
+const char *redis_finder_reason(const struct redis_finder *f, const char *reason)
+{
+    return f->fault != NULL ? f->fault : reason;
 }

@@ -67,13 +67,13 @@ static void on_oldest(void *arg)
         timer_at_us(link->deadline, sent_us + link->options.command_timeout_us);
 }
 
-/* What the source says of the connection. Returns whether it stays. */
-static bool take_course(struct redis_link *link, enum redis_course course, const char *why)
+/* What the source says of the connection, and why. Returns whether it stays. */
+static bool take_course(struct redis_link *link, enum redis_course course, const char *const *why)
 {
     if (course == REDIS_FOLLOW)
-        redis_link_follow(link, why);
+        redis_link_follow(link, *why);
     else if (course == REDIS_LEAVE)
-        redis_conn_lose(link->conn, why);
+        redis_conn_lose(link->conn, *why);
     return course == REDIS_STAY;
 }
 
@@ -83,7 +83,7 @@ static void on_answer(void *arg, const struct redis_reply *reply)
     const struct redis_source *source = &link->options.source;
     const char *why = redis_reply_str(reply, NULL);
     if (redis_reply_type(reply) == REDIS_LINK_ERROR && source->refused != NULL &&
-        !take_course(link, source->refused(source->arg, reply, &why), why))
+        !take_course(link, source->refused(source->arg, reply, &why), &why))
         return;
     if (redis_reply_useless(reply))
         redis_conn_lose(link->conn, redis_reply_str(reply, NULL));
@@ -121,7 +121,7 @@ static void on_attempt(void *arg, const char *reason)
     }
     own(link);
     if (source->greeted != NULL &&
-        !take_course(link, source->greeted(source->arg, redis_link_info(link), &why), why))
+        !take_course(link, source->greeted(source->arg, redis_link_info(link), &why), &why))
         return;
     link->state = REDIS_LINK_UP;
     if (link->was_up)

@@ -8,6 +8,7 @@
 #include "link/redis_finder.h"
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
+#include "queue/redis_refusal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -99,8 +100,8 @@ static void refuse(struct redis_use *u, const char *reason)
 {
     char former[sizeof(u->reason)];
     if (u->state == USE_OK) {
-        bool steady = clock_mono_us() - u->ok_us >= STEADY_US;
-        u->probe_us = steady ? PROBE_US : 2 * u->probe_us;
+        bool at_once = clock_mono_us() - u->ok_us >= STEADY_US || due_refusal_passing(reason);
+        u->probe_us = at_once ? PROBE_US : 2 * u->probe_us;
         if (u->probe_us > PROBE_MAX_US)
             u->probe_us = PROBE_MAX_US;
     }
@@ -259,7 +260,7 @@ void redis_use_link(struct redis_use *u, enum redis_state state, const char *rea
         probe(u);
     } else if (state == REDIS_LINK_DOWN) {
         timer_clear(u->probe);
-        enter(u, USE_AWAY, reason);
+        enter(u, USE_AWAY, redis_finder_reason(u->options.finder, reason));
         u->lost = false;
     }
     (void)log_set_queue(queue);
