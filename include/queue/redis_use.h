@@ -53,6 +53,9 @@ void redis_use_free(struct redis_use *u);
 /* A probe has gone through, and nothing has been refused since. */
 bool redis_use_ok(const struct redis_use *u);
 
+/* It is in use at another server than it was before. */
+bool redis_use_moved(const struct redis_use *u);
+
 /* It is out of reach or refuses; false as long as nothing is known. */
 bool redis_use_degraded(const struct redis_use *u);
 

@@ -29,16 +29,14 @@
 #include "feed/poll.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-#include "link/redis_finder.h"
+#include "queue/redis_use.h"
 #include "release/first_run.h"
 #include "release/parts.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BACKOFF_MAX_US (5 * SECOND_US)
 #define RENEW_GAP_US (5 * SECOND_US) /* however often other connections are lost */
@@ -358,22 +356,13 @@ void feed_start(struct feed *f)
     pg_link_start(f->link);
 }
 
-/* Whether Redis is another server than when it could be used last. */
-static bool has_moved(struct feed *f)
-{
-    const char *node = redis_finder_where(f->parts->finder)->node;
-    bool moved = f->redis_node[0] != '\0' && strcmp(f->redis_node, node) != 0;
-    snprintf(f->redis_node, sizeof(f->redis_node), "%s", node);
-    return moved;
-}
-
 void feed_redis_changed(struct feed *f)
 {
     overdue_redis_changed(f->overdue);
     data_loss_redis_changed(f->data_loss);
     if (parts_redis_usable(f->parts))
-        feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run), has_moved(f),
-                               clock_mono_us());
+        feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run),
+                               redis_use_moved(f->parts->redis_use), clock_mono_us());
     poke(f);
 }
 

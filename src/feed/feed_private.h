@@ -6,7 +6,6 @@
 #include "base/outage.h"
 #include "feed/feed.h"
 #include "feed/feed_plan.h"
-#include "link/redis_finder.h"
 
 struct feed {
     struct parts *parts;
@@ -27,7 +26,6 @@ struct feed {
     int64_t renewed_us;      /* when the link was last given up for another's loss; 0: never */
     int64_t last_success_us; /* Postgres's time */
     struct outage failing;   /* polls or passes, by no fault of a server that is out of reach */
-    char redis_node[REDIS_NODE_TEXT]; /* where Redis could be used last; "": nowhere yet */
 
     event_cb *done; /* of feed_stop; NULL: not asked for, or called */
     void *done_arg;

@@ -44,6 +44,8 @@ struct redis_use {
     bool probing;               /* a probe has no answer yet */
     bool lost;                  /* the last DOWN followed an UP: may be a blip */
     char node[REDIS_NODE_TEXT]; /* of the last connection, as it was said */
+    char used[REDIS_NODE_TEXT]; /* where it was in use last; "": nowhere yet */
+    bool moved;                 /* ... which is another than before */
     int64_t probe_us;
     int64_t ok_us; /* monotonic: in use since */
 };
@@ -79,6 +81,8 @@ static void enter(struct redis_use *u, enum use_state state, const char *reason)
     u->state = state;
     if (state == USE_OK) {
         u->ok_us = clock_mono_us();
+        u->moved = u->used[0] != '\0' && strcmp(u->used, u->node) != 0;
+        snprintf(u->used, sizeof(u->used), "%s", u->node);
         if (!any_degraded(u->options.outage))
             server_watch_up(u->options.outage->watch);
     } else if (state != USE_UNKNOWN) {
@@ -287,6 +291,11 @@ void redis_outage_judge(struct redis_outage *o)
 bool redis_use_ok(const struct redis_use *u)
 {
     return u->state == USE_OK;
+}
+
+bool redis_use_moved(const struct redis_use *u)
+{
+    return u->moved;
 }
 
 bool redis_use_degraded(const struct redis_use *u)
