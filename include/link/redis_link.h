@@ -28,7 +28,7 @@ struct redis_link_options {
     int64_t command_timeout_us;
     int64_t backoff_min_us, backoff_max_us;
     /* Called when the gate opens (UP) or closes (DOWN), with a reason for the latter; also with
-     * DOWN for each failed attempt to connect. */
+     * DOWN for each failed attempt to connect, unless it only led to another server. */
     void (*on_state)(void *arg, enum redis_state state, const char *reason);
     void *arg;
 };

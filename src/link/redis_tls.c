@@ -73,7 +73,8 @@ void redis_tls_free(struct ssl_st *ssl)
 
 bool redis_tls_greeted(const struct ssl_st *ssl)
 {
-    return SSL_is_init_finished(ssl) == 1;
+    char none;
+    return SSL_get_peer_finished(ssl, &none, 0) > 0; /* also when it has failed since */
 }
 
 /* The certificate's fault, where it is at fault. */
