@@ -61,7 +61,8 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         return;
     if (fault != NULL) {
         timer_clear(m->connecting);
-        log_event(LOG_ERROR, fault, LOG_STR, "redis", context_redis(&m->context), LOG_END);
+        log_event(LOG_ERROR, "REDIS_URL names no Redis that can be used", LOG_STR, "error", fault,
+                  LOG_STR, "redis", context_redis(&m->context), LOG_END);
         end(m, EXIT_USAGE);
     } else if (state == REDIS_LINK_UP) {
         timer_clear(m->connecting);

@@ -247,8 +247,8 @@ static void say_fault(struct redis_use *u)
     const char *fault = redis_finder_fault(u->options.finder);
     const char *queue = log_set_queue(NULL);
     if (fault != NULL && fault != o->fault)
-        log_event(LOG_ERROR, fault, LOG_STR, "redis", *o->address, LOG_BOOL, "degraded", 1,
-                  LOG_END);
+        log_event(LOG_ERROR, "REDIS_URL names no Redis that can be used", LOG_STR, "error", fault,
+                  LOG_STR, "redis", *o->address, LOG_BOOL, "degraded", 1, LOG_END);
     o->fault = fault;
     (void)log_set_queue(queue);
 }
