@@ -68,12 +68,12 @@ static void on_oldest(void *arg)
 }
 
 /* What the source says of the connection, and why. Returns whether it stays. */
-static bool take_course(struct redis_link *link, enum redis_course course, const char *why)
+static bool take_course(struct redis_link *link, enum redis_course course, const char *const *why)
 {
     if (course == REDIS_FOLLOW)
-        redis_link_follow(link, why);
+        redis_link_follow(link, *why);
     else if (course == REDIS_LEAVE)
-        redis_conn_lose(link->conn, why);
+        redis_conn_lose(link->conn, *why);
     return course == REDIS_STAY;
 }
 
@@ -82,10 +82,8 @@ static void on_answer(void *arg, const struct redis_reply *reply)
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
     const char *why = redis_reply_str(reply, NULL);
-    enum redis_course course = REDIS_STAY;
-    if (redis_reply_type(reply) == REDIS_LINK_ERROR && source->refused != NULL)
-        course = source->refused(source->arg, reply, &why);
-    if (!take_course(link, course, why))
+    if (redis_reply_type(reply) == REDIS_LINK_ERROR && source->refused != NULL &&
+        !take_course(link, source->refused(source->arg, reply, &why), &why))
         return;
     if (redis_reply_useless(reply))
         redis_conn_lose(link->conn, redis_reply_str(reply, NULL));
@@ -115,7 +113,6 @@ static void on_attempt(void *arg, const char *reason)
 {
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
-    enum redis_course course = REDIS_STAY;
     const char *why = "";
     assert(link->state == REDIS_LINK_CONNECTING);
     if (reason != NULL) {
@@ -123,9 +120,8 @@ static void on_attempt(void *arg, const char *reason)
         return;
     }
     own(link);
-    if (source->greeted != NULL)
-        course = source->greeted(source->arg, redis_link_info(link), &why);
-    if (!take_course(link, course, why))
+    if (source->greeted != NULL &&
+        !take_course(link, source->greeted(source->arg, redis_link_info(link), &why), &why))
         return;
     link->state = REDIS_LINK_UP;
     if (link->was_up)

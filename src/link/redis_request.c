@@ -59,7 +59,7 @@ void redis_requests_write(struct redis_requests *q)
 const char *redis_requests_unsent(const struct redis_requests *q, size_t *n)
 {
     *n = q->end - q->begin;
-    return q->unsent + q->begin;
+    return *n > 0 ? q->unsent + q->begin : NULL;
 }
 
 void redis_requests_unsend(struct redis_requests *q)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_who_is_trusted(
     plain = f"rediss://localhost:{local.server.port}/0"
     ours = {"SWEEPER_REDIS_CA": str(authority.file)}
     theirs = {"SWEEPER_REDIS_CA": str(other.file)}
-    # The URL, the environment, and what --check-config says of Redis ("": it is well).
+    # The URL, the environment, and a pattern of what --check-config says of Redis ("": it is well).
     cases: list[tuple[str, dict[str, str], str]] = [
         (local.url("localhost"), ours, ""),
         (local.url("127.0.0.1"), ours, ""),
@@ -72,7 +73,7 @@ def test_who_is_trusted(
         (local.url("localhost"), {"SWEEPER_REDIS_CA": str(empty)}, "empty.pem is not usable"),
         (old.url("localhost"), ours, "TLS: tlsv1 alert protocol version"),
         (wary.url("localhost"), ours, "alert certificate required"),
-        (plain, ours, "TLS: no answer to the TLS handshake within 1000 ms"),
+        (plain, ours, "no answer to the TLS handshake within 1000 ms|does not speak TLS"),  # by chance
         (local.url("localhost").replace("rediss", "redis"), {}, "a port that speaks TLS needs rediss://"),
     ]
     with ThreadPoolExecutor(len(cases)) as pool:  # each that is refused takes its 5 s
@@ -83,7 +84,7 @@ def test_who_is_trusted(
         assert not [other for other in more if other.startswith("FAIL")], (url, env, more)
         if expected:
             assert done.status == 1 and line.startswith("FAIL"), (url, env, line)
-            assert expected in line, (url, env, line)
+            assert re.search(expected, line), (url, env, line)
         else:
             assert done.status == 0 and line.startswith("ok"), (url, env, line)
 
