@@ -159,6 +159,13 @@ void redis_cluster_cancel(struct redis_cluster *c)
     redis_question_drop(c->question);
 }
 
+void redis_cluster_recall(const struct redis_cluster *c, struct redis_node *node)
+{
+    for (int i = 0; i < c->n; i++)
+        if (redis_node_same(&c->nodes[i], node))
+            *node = c->nodes[i];
+}
+
 void redis_cluster_doubt(struct redis_cluster *c)
 {
     redis_turn_doubt(&c->turn);

@@ -149,6 +149,9 @@ void redis_cluster_ask(struct redis_cluster *c, const struct redis_url *url);
 /* on_node does not come any more. */
 void redis_cluster_cancel(struct redis_cluster *c);
 
+/* Where the node is known: with the name that its certificate has, which MOVED does not say. */
+void redis_cluster_recall(const struct redis_cluster *c, struct redis_node *node);
+
 /* Whom it named was of no use. */
 void redis_cluster_doubt(struct redis_cluster *c);
 

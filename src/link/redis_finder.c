@@ -245,6 +245,7 @@ static enum redis_course refused(void *arg, const struct redis_reply *error, con
         !redis_moved_read(redis_reply_str(error, NULL), &f->node, &to))
         return REDIS_STAY;
     f->of_cluster = f->url.kind == REDIS_ONE;
+    redis_cluster_recall(f->cluster, &to);
     redis_node_text(&to, node);
     snprintf(f->why, sizeof(f->why), "the Cluster's slot %d is node %s's now", f->slot, node);
     *why = f->why;
@@ -254,20 +255,22 @@ static enum redis_course refused(void *arg, const struct redis_reply *error, con
     return REDIS_FOLLOW;
 }
 
-static void lost(void *arg, const char *reason)
+static enum redis_course lost(void *arg, const char *reason)
 {
     struct redis_finder *f = arg;
+    bool replica = false;
     if (strstr(reason, "SELECT is not allowed in cluster mode") != NULL)
         f->met = fault_database;
     f->fault = f->met;
-    if (f->url.kind == REDIS_ONE && redis_link_info(f->link)->cluster)
-        f->of_cluster = true; /* a replica there, say */
+    if (f->url.kind == REDIS_ONE && !f->of_cluster && redis_link_info(f->link)->cluster)
+        f->of_cluster = replica = true; /* and no master, or it would have been greeted */
     if (f->used || !f->asks)
-        return;
+        return replica ? REDIS_FOLLOW : REDIS_LEAVE;
     if (f->url.kind == REDIS_SENTINELS)
         redis_sentinels_doubt(f->lookup.sentinels);
     else
         redis_cluster_doubt(f->cluster);
+    return REDIS_LEAVE;
 }
 
 struct redis_source redis_finder_source(struct redis_finder *f)

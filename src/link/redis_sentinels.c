@@ -55,6 +55,8 @@ static void tell(struct redis_sentinels *s, const struct redis_node *master, con
             asker->on_moved(asker->arg, "the Sentinels name another master");
         }
     }
+    if (LIST_EMPTY(&s->askers)) /* they have left meanwhile: nobody need listen */
+        redis_question_drop(s->question);
 }
 
 static void text_of(const struct redis_host *host, char text[static REDIS_NODE_TEXT])

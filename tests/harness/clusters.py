@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import redis as redis_py
 from redis.cluster import ClusterNode
 from redis.crc import key_slot
 
 from . import process
 from .poll import wait_until
-from .servers import Redis
+from .servers import Certified, Redis
 
 SLOTS = 16384
 
@@ -17,8 +19,15 @@ class Cluster:
     """Masters that share the slots, each with so many replicas."""
 
     def __init__(
-        self, masters: int = 3, replicas: int = 1, *, node_timeout_ms: int = 1000, **settings: object
+        self,
+        masters: int = 3,
+        replicas: int = 1,
+        *,
+        node_timeout_ms: int = 1000,
+        certified: Callable[[int], Certified] | None = None,
+        **settings: object,
     ) -> None:
+        """certified: what the node of a number speaks TLS with."""
         if "requirepass" in settings:
             settings["masterauth"] = settings["requirepass"]
         options = {
@@ -28,7 +37,14 @@ class Cluster:
             **settings,
         }
         self.n_masters = masters
-        self.nodes = [Redis(**options) for _ in range(masters * (1 + replicas))]
+        self.nodes = [
+            Redis(
+                **options,
+                **({"tls": certified(i), "tls_cluster": "yes"} if certified else {}),
+                **({"cluster_announce_hostname": f"node-{i}.example"} if certified else {}),
+            )
+            for i in range(masters * (1 + replicas))
+        ]
         self.ids: dict[int, str] = {}
 
     def start(self) -> None:
@@ -154,6 +170,12 @@ class Cluster:
                 )
             moved += len(keys)
         return moved
+
+    def move(self, key: str, to: Redis) -> None:
+        """Its slot, with all its keys."""
+        source = self.begin_move(key, to)
+        self.move_keys(key, source, to)
+        self.end_move(key, to)
 
     def end_move(self, key: str, to: Redis) -> None:
         """It is the new one's, for all."""

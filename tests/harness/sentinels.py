@@ -26,6 +26,7 @@ class Sentinel(Redis):
         self.master = master
         self.quorum = quorum
         self.down_after_ms = down_after_ms
+        self.tls = master.tls
         self.settings = {"requirepass": password} if password else {}
 
     @property
@@ -34,7 +35,7 @@ class Sentinel(Redis):
 
     def _write(self) -> None:
         lines = [
-            f"port {self.port}",
+            *(self._tls_lines() if self.tls else [f"port {self.port}"]),
             "bind 127.0.0.1",
             f"dir {self.dir}",
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.master.port} {self.quorum}",
@@ -46,6 +47,19 @@ class Sentinel(Redis):
         if self.password:
             lines += [f"requirepass {self.password}", f"sentinel sentinel-pass {self.password}"]
         self.file.write_text("".join(line + "\n" for line in lines), encoding="ascii")
+
+    def _tls_lines(self) -> list[str]:
+        """It speaks nothing else, to nobody."""
+        assert self.tls
+        return [
+            "port 0",
+            f"tls-port {self.port}",
+            f"tls-cert-file {self.tls.cert}",
+            f"tls-key-file {self.tls.key}",
+            f"tls-ca-cert-file {self.tls.authority}",
+            "tls-auth-clients no",
+            "tls-replication yes",
+        ]
 
     def _command(self) -> list[str]:
         if not self.file.exists():

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -315,13 +316,33 @@ class Postgres(Server):
             conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@dataclass
+class Certified:
+    """With what a server speaks TLS, and nothing else."""
+
+    cert: Path
+    key: Path
+    authority: Path
+
+
 class Redis(Server):
     """A redis-server of its own, without persistence unless asked for: Redis(appendonly="yes")."""
 
     name = "redis"
 
-    def __init__(self, folder: Path | str | None = None, **settings: object) -> None:
+    def __init__(
+        self, folder: Path | str | None = None, tls: Certified | None = None, **settings: object
+    ) -> None:
         super().__init__(folder)
+        self.tls = tls
+        if tls is not None:  # on no other port
+            settings |= {
+                "tls-cert-file": tls.cert,
+                "tls-key-file": tls.key,
+                "tls-ca-cert-file": tls.authority,
+                "tls-auth-clients": "no",
+                "tls-replication": "yes",
+            }
         self.settings: dict[str, object] = {
             "bind": "127.0.0.1",
             "dir": self.dir,
@@ -343,7 +364,9 @@ class Redis(Server):
         return str(self.settings.get("requirepass", ""))
 
     def _command(self) -> list[str]:
-        command = ["redis-server", "--port", str(self.port)]
+        command = ["redis-server", "--port", "0" if self.tls else str(self.port)]
+        if self.tls:
+            command += ["--tls-port", str(self.port)]
         if len(str(self.dir)) <= SOCKET_DIR_MAX:
             command += ["--unixsocket", str(self.socket_path)]
         for key, value in self.settings.items():
@@ -359,10 +382,13 @@ class Redis(Server):
 
     def url(self, db: int = 0) -> str:
         credentials = f":{self.password}@" if self.password else ""
-        return f"redis://{credentials}127.0.0.1:{self.port}/{db}"
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://{credentials}127.0.0.1:{self.port}/{db}"
 
     def client(self, db: int = 0, **options: object) -> redis_py.Redis:
         """A client whose answers are bytes, unless options say decode_responses=True."""
+        if self.tls:  # whose name is none of the tests' business
+            options |= {"ssl_ca_certs": str(self.tls.authority), "ssl_check_hostname": False}
         return redis_py.Redis.from_url(self.url(db), **options)
 
 

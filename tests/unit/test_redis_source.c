@@ -33,6 +33,7 @@ static struct fixture {
     bool waits;                    /* the source answers nothing by itself */
     bool knows_none;               /* it says that there is none */
     enum redis_course at_greeting; /* the first time */
+    enum redis_course at_loss;
     enum redis_course at_error;
 } f;
 
@@ -126,11 +127,14 @@ static enum redis_course refused(void *arg, const struct redis_reply *error, con
     return f.at_error;
 }
 
-static void lost(void *arg, const char *reason)
+static enum redis_course lost(void *arg, const char *reason)
 {
     (void)arg;
     (void)reason;
     see("lost");
+    enum redis_course course = f.at_loss;
+    f.at_loss = REDIS_LEAVE; /* once */
+    return course;
 }
 
 /* ---- the link ---- */
@@ -301,6 +305,16 @@ static void test_a_greeting_that_names_another(void **state)
     assert_int_equal(redis_link_reconnects(f.link), 0);
 }
 
+/* A replica of a Cluster, say: it is refused, and has said where to ask. */
+static void test_an_attempt_that_names_another(void **state)
+{
+    (void)state;
+    f.at_greeting = REDIS_LEAVE;
+    f.at_loss = REDIS_FOLLOW;
+    start(SOON_US, LONG_US);
+    run_until("attached asked greeted lost asked greeted up");
+}
+
 static void test_a_greeting_that_is_not_wanted(void **state)
 {
     (void)state;
@@ -371,6 +385,7 @@ int main(void)
         TEST(test_a_link_that_is_left_while_the_source_is_asked),
         TEST(test_a_source_that_knows_none),
         TEST(test_a_greeting_that_names_another),
+        TEST(test_an_attempt_that_names_another),
         TEST(test_a_greeting_that_is_not_wanted),
         TEST(test_an_error_that_is_followed),
         TEST(test_an_error_that_means_nothing),
