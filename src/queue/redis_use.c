@@ -118,8 +118,9 @@ static void on_probed(void *arg, const char *error)
 {
     struct redis_use *u = arg;
     u->probing = false;
-    if (redis_link_state(u->options.redis) != REDIS_LINK_UP)
-        return; /* the link says more */
+    if (redis_link_state(u->options.redis) != REDIS_LINK_UP ||
+        (error != NULL && strncmp(error, "MOVED ", strlen("MOVED ")) == 0))
+        return; /* the link says more, or follows */
     if (error != NULL) {
         refuse(u, error);
         return;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import redis as redis_py
@@ -9,6 +10,7 @@ from redis.cluster import ClusterNode
 from redis.crc import key_slot
 
 from . import process
+from .answering import Answering, bulk
 from .poll import wait_until
 from .servers import Certified, Redis
 
@@ -192,3 +194,17 @@ class Cluster:
     def close(self) -> None:
         for node in self.nodes:
             node.close()
+
+
+class Runaround(Answering):
+    """One node of a Cluster that has every slot, and sends whoever asks for it away: to itself."""
+
+    def answer(self, client: socket.socket, words: list[str]) -> bytes:
+        if words[0] == "INFO":
+            return bulk("redis_version:7.0.0\r\nredis_mode:cluster\r\nrole:master\r\n")
+        if words[:2] == ["CLUSTER", "SLOTS"]:
+            node = b"*3\r\n" + bulk("127.0.0.1") + b":%d\r\n" % self.port + bulk("x")
+            return b"*1\r\n*3\r\n:0\r\n:16383\r\n" + node
+        if words[0] in ("AUTH", "CLIENT"):
+            return b"+OK\r\n"
+        return f"-MOVED 1 127.0.0.1:{self.port}\r\n".encode()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from pathlib import Path
 
 import redis as redis_py
 from redis import sentinel
 
+from .answering import Answering, bulk
 from .poll import wait_until
 from .servers import Redis, Server
 
@@ -169,62 +169,28 @@ def role(server: Server) -> str:
         return ""
 
 
-class Liar:
+class Liar(Answering):
     """What says that it is a Sentinel, and says what the test wants."""
 
     def __init__(self, master_port: int) -> None:
         self.master_port = master_port
         self.asked = 0
         self._listeners: list[socket.socket] = []
-        self._clients: list[socket.socket] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._server.accept()
-            except OSError:
-                return
-            self._clients.append(client)
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, client.makefile("rb") as lines:
-            while head := lines.readline():
-                words = []
-                for _ in range(int(head[1:])):
-                    size = int(lines.readline()[1:])
-                    words.append(lines.read(size + 2)[:-2].decode())
-                try:
-                    client.sendall(self._answer(client, words))
-                except OSError:
-                    return
-
-    def _answer(self, client: socket.socket, words: list[str]) -> bytes:
+    def answer(self, client: socket.socket, words: list[str]) -> bytes:
         if words[0] == "SENTINEL":
             self.asked += 1
-            port = str(self.master_port)
-            return f"*2\r\n$9\r\n127.0.0.1\r\n${len(port)}\r\n{port}\r\n".encode()
+            return b"*2\r\n" + bulk("127.0.0.1") + bulk(str(self.master_port))
         if words[0] == "SUBSCRIBE":
             self._listeners.append(client)
-            return f"*3\r\n$9\r\nsubscribe\r\n${len(words[1])}\r\n{words[1]}\r\n:1\r\n".encode()
+            return b"*3\r\n" + bulk("subscribe") + bulk(words[1]) + b":1\r\n"
         if words[0] == "PING":
-            return b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+            return b"*2\r\n" + bulk("pong") + bulk("")
         return b"+OK\r\n"
 
     def say(self, text: str, channel: str = "+switch-master") -> None:
         """To whoever listens."""
-        words = ("message", channel, text)
         for client in self._listeners:
             with contextlib.suppress(OSError):
-                client.sendall(
-                    b"*3\r\n" + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in words)
-                )
-
-    def close(self) -> None:
-        for one in (self._server, *self._clients):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                client.sendall(b"*3\r\n" + bulk("message") + bulk(channel) + bulk(text))

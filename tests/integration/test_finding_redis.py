@@ -4,6 +4,7 @@ said of the server in use."""
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,12 @@ from pathlib import Path
 import pytest
 from harness import shop
 from harness.certificates import Authority
-from harness.clusters import Cluster
+from harness.clusters import Cluster, Runaround
 from harness.database import Database
 from harness.poll import until_ready, wait_until
 from harness.sentinels import SERVICE, Liar, Sentinel, Watched
 from harness.servers import Certified, Redis
-from harness.sweeper import Finished, Sweeper
+from harness.sweeper import ROOT, Finished, Sweeper
 
 Start = Callable[..., Sweeper]
 Run = Callable[..., Finished]
@@ -181,6 +182,60 @@ def test_a_sentinel_that_went_is_replaced_as_a_listener(
             liar.close()
 
 
+def test_another_sentinel_is_asked_when_the_first_one_lags(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    new = private_redis()
+    old = private_redis(replicaof=f"127.0.0.1 {new.port}")
+    liars = [Liar(old.port), Liar(new.port)]
+    try:
+        hosts = ",".join(f"127.0.0.1:{liar.port}" for liar in liars)
+        daemon = sweeper(redis_url=f"redis+sentinel://{hosts}/x")
+        found = daemon.wait_for_record("Redis connected", 2)
+        assert found["node"] == f"127.0.0.1:{new.port}"
+    finally:
+        for liar in liars:
+            liar.close()
+
+
+def test_the_rights_that_are_needed(
+    db: Database, watched: Watched, cluster: Cluster, sweeper: Start
+) -> None:
+    """Those that the documents name, and none besides."""
+    for server in (*watched.servers, *cluster.nodes):
+        with server.client() as client:
+            client.execute_command("ACL", *user_of_the_documents()[1:], "+role")
+    for one in watched.sentinels:
+        with one.client() as client:
+            client.execute_command(
+                *("ACL", "SETUSER", "asker", "on", ">ask", *rights_at_sentinels().split())
+            )
+    hosts = ",".join(f"127.0.0.1:{one.port}" for one in watched.sentinels)
+    query = "sentinel_username=asker&sentinel_password=ask"
+    node = cluster.masters()[0]
+    for url in (
+        f"redis+sentinel://sweeper:password@{hosts}/{SERVICE}?{query}",
+        f"redis+cluster://sweeper:password@127.0.0.1:{node.port}",  # not asked: by MOVED
+        f"redis://sweeper:password@127.0.0.1:{node.port}",
+    ):
+        daemon = sweeper(redis_url=url)
+        daemon.wait_for_record("Redis connected", 5)
+        released_on_time(db)
+        assert not daemon.find("Redis refuses") and not daemon.find("out of reach"), daemon.tail()
+
+
+def user_of_the_documents() -> list[str]:
+    text = (ROOT / "docs" / "INTEGRATION.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ACL SETUSER .*$", text, re.M)
+    return line.split()
+
+
+def rights_at_sentinels() -> str:
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    [rights] = re.findall(r"^`(\+sentinel\|[^`]*)`", text, re.M)
+    return rights
+
+
 # ---- a Cluster ----------------------------------------------------------------------------------
 
 
@@ -237,6 +292,20 @@ def test_the_modes_that_end_by_themselves(db: Database, cluster: Cluster, run: R
     done = run("--check-config", redis_url=url)
     assert done.status == 0, done.stdout
     assert "found for slot 11172 by node" in done.stdout
+
+
+def test_moved_without_an_end(db: Database, sweeper: Start) -> None:
+    """It is followed a few times, then with a delay."""
+    node = Runaround()
+    try:
+        sweeper(redis_url=f"redis+cluster://127.0.0.1:{node.port}")
+        wait_until(lambda: node.connections > 3, 5, "it is asked")
+        before, began = node.connections, time.monotonic()
+        released_on_time(db)
+        a_second = (node.connections - before) / (time.monotonic() - began)
+        assert a_second < 40, f"{a_second:.0f} connections a second"
+    finally:
+        node.close()
 
 
 # ---- TLS ----------------------------------------------------------------------------------------
