@@ -112,13 +112,21 @@ static void next(struct redis_sentinels *s)
     tell(s, NULL, NULL, s->why);
 }
 
+/* An error begins with its code: "WRONGPASS ...", which may be why there is no connection. */
+static bool is_said(const char *error)
+{
+    size_t code = strspn(error, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return code >= 3 && error[code] == ' ';
+}
+
 /* Why this one names no master. What one said counts more than another's silence. */
 static void note_why(struct redis_sentinels *s, const char *sentinel,
                      const struct redis_reply *reply, const char *error)
 {
-    if (s->answered && reply == NULL)
+    bool answered = reply != NULL || is_said(error);
+    if (s->answered && !answered)
         return;
-    s->answered = reply != NULL;
+    s->answered = answered;
     if (reply == NULL || redis_reply_type(reply) == REDIS_LINK_ERROR)
         snprintf(s->why, sizeof(s->why), "Sentinel %s: %s", sentinel,
                  reply == NULL ? error : redis_reply_str(reply, NULL));
