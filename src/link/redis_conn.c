@@ -43,7 +43,7 @@ void redis_conn_close(struct redis_conn *c)
     c->reader = NULL;
     c->requests.output = REDIS_OUTPUT_NONE;
     c->requests.writable = NULL;
-    c->connected = c->answered = false;
+    c->connected = false;
 }
 
 void redis_conn_lose(struct redis_conn *c, const char *reason)
@@ -133,7 +133,8 @@ bool redis_conn_in_handshake(const struct redis_conn *c)
     return c->stream.ssl != NULL && !redis_tls_greeted(c->stream.ssl);
 }
 
-/* The stream is of no use any more. A port that speaks TLS ends what is not TLS without a word. */
+/* The stream is of no use any more. A port that speaks TLS ends what is not TLS without a word:
+ * that is of interest as long as there was never an answer. */
 static void lose_stream(struct redis_conn *c, const char *why)
 {
     char reason[REDIS_REASON_SIZE];

@@ -101,7 +101,7 @@ struct redis_conn {
     struct redis_reader *reader;
     struct event *readable;
     bool connected; /* the socket is */
-    bool answered;  /* at least once */
+    bool answered;  /* once in its life */
     bool lost;      /* no more requests; their failure and on_lost come on a later turn */
     struct timer *teardown;
     struct timer *held;             /* until when the output is */
