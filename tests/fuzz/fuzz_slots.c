@@ -1,5 +1,5 @@
-/* What the nodes of a Cluster say of whose a slot is: the first byte says how; the rest is an answer
- * to CLUSTER SLOTS, as bytes of Redis's protocol, or the text of an error. */
+/* What the nodes of a Cluster say of whose a slot is: the first byte says how; the rest is an
+ * answer to CLUSTER SLOTS, as bytes of Redis's protocol, or the text of an error. */
 #include "fuzz.h"
 #include "link/redis_find_private.h"
 #include "link/redis_link_private.h"
