@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from harness import shop
+from harness.answering import Answering
 from harness.certificates import Authority
 from harness.clusters import Cluster, Runaround
 from harness.database import Database
-from harness.poll import until_ready, wait_until
+from harness.poll import holds, until_ready, wait_until
 from harness.sentinels import SERVICE, Liar, Sentinel, Watched
 from harness.servers import Certified, Redis
 from harness.sweeper import ROOT, Finished, Sweeper
@@ -91,6 +92,26 @@ def test_a_sentinel_that_is_away_costs_little(
     url = f"redis+sentinel://:pepper@{hosts}/{SERVICE}?sentinel_password=sesame"
     done = run("--check-config", redis_url=url)
     assert done.status == 0, done.stdout
+
+
+def test_a_sentinel_that_says_nothing_is_passed_by(
+    db: Database, private_redis: Callable[..., Redis], sweeper: Start
+) -> None:
+    """After 300 ms; the next time the other one is asked first."""
+    silent, liar = Answering(), Liar(private_redis().port)
+    silent.answer = lambda client, words: b""  # type: ignore[method-assign]
+    try:
+        hosts = f"127.0.0.1:{silent.port},127.0.0.1:{liar.port}"
+        daemon = sweeper(redis_url=f"redis+sentinel://{hosts}/x")
+        daemon.wait_for_record("Redis connected", 0.8)
+        assert (silent.connections, liar.asked) == (1, 1)
+        liar.say("x 127.0.0.1 1 127.0.0.1 2")
+        wait_until(lambda: liar.asked == 2, 5, "it is asked again")
+        released_on_time(db)
+        assert silent.connections == 1
+    finally:
+        silent.close()
+        liar.close()
 
 
 @pytest.mark.parametrize(
@@ -264,25 +285,70 @@ def test_by_any_node(db: Database, cluster: Cluster, sweeper: Start) -> None:
         assert daemon.stop() == 0
 
 
+NAMES = ("a", "b", "c", "d")
+ONE = """
+  table: inventory_reservations
+  expires_at: expires_at
+  quantity: quantity
+  active: status = 'active'
+  released: status = 'released'
+"""
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> str:
+    """A file of queues that are on several slots."""
+    path = tmp_path / "queues.yaml"
+    path.write_text("".join(f"{name}:{ONE}" for name in NAMES), encoding="ascii")
+    return str(path)
+
+
+def owner_of(cluster: Cluster, name: str) -> Redis:
+    return cluster.owner("{" + name + "}")
+
+
 def test_each_queue_has_its_own_node(
-    db: Database, cluster: Cluster, sweeper: Start, tmp_path
+    db: Database, cluster: Cluster, sweeper: Start, queues: str
 ) -> None:
-    names = ("a", "b", "c", "d")
-    queues = tmp_path / "queues.yaml"
-    one = (
-        "  table: inventory_reservations\n  expires_at: expires_at\n  quantity: quantity\n"
-        "  active: status = 'active'\n  released: status = 'released'\n"
-    )
-    queues.write_text("".join(f"{name}:\n{one}" for name in names), encoding="ascii")
-    daemon = sweeper("--queues", str(queues), redis_url=cluster.url(), http=True)
+    daemon = sweeper("--queues", queues, redis_url=cluster.url(), http=True)
     until_ready(daemon)
-    wanted = {name: f"127.0.0.1:{cluster.owner('{' + name + '}').port}" for name in names}
+    wanted = {name: f"127.0.0.1:{owner_of(cluster, name).port}" for name in NAMES}
     status = status_of(daemon)
     assert {q["queue"]: q["redis"]["node"] for q in status["queues"]} == wanted
     assert len(set(wanted.values())) > 1
     metrics = daemon.http("/metrics")[1]
     for name, node in wanted.items():
         assert f'redis_node_info{{queue="{name}",node="{node}",role="master",service=""}} 1' in metrics
+
+
+def test_a_node_takes_only_its_queues_along(db: Database, sweeper: Start, queues: str) -> None:
+    servers = Cluster(masters=3, replicas=0, cluster_require_full_coverage="no")
+    try:
+        servers.start()
+        daemon = sweeper("--queues", queues, redis_url=servers.url(), http=True)
+        until_ready(daemon)
+        node = owner_of(servers, "a")
+        hurt = {name for name in NAMES if owner_of(servers, name) is node}
+        assert hurt != set(NAMES)
+        node.kill9()
+
+        def degraded() -> set[str]:
+            return {q["queue"] for q in status_of(daemon)["queues"] if q["degraded"]}
+
+        wait_until(lambda: degraded() == hurt, 10, "its queues are degraded, and no other")
+        holds(lambda: degraded() == hurt, 2, "and stay so")
+        assert daemon.http("/readyz")[0] == 200
+        assert metric(daemon, "redis_up") == 0
+        node.start()
+        wait_until(lambda: not degraded(), 20, "they are back")
+        assert metric(daemon, "redis_up") == 1
+    finally:
+        servers.close()
+
+
+def metric(daemon: Sweeper, name: str) -> float:
+    [value] = re.findall(rf"^reservation_sweeper_{name} (\S+)$", daemon.http("/metrics")[1], re.M)
+    return float(value)
 
 
 def test_the_modes_that_end_by_themselves(db: Database, cluster: Cluster, run: Run) -> None:
