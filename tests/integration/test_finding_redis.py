@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -375,6 +376,41 @@ def test_moved_without_an_end(db: Database, sweeper: Start) -> None:
         assert a_second < 40, f"{a_second:.0f} connections a second"
     finally:
         node.close()
+
+
+def test_the_url_becomes_one_of_another_kind(
+    db: Database, cluster: Cluster, private_redis: Callable[..., Redis], sweeper: Start, tmp_path
+) -> None:
+    """With a secret's file, while it runs: from each kind to each other."""
+    first, second = private_redis(), private_redis()
+    liar = Liar(second.port)
+    by_sentinel = f"redis+sentinel://127.0.0.1:{liar.port}/x"
+    node = cluster.masters()[0]
+    owner = cluster.owner(KEY)
+    file = tmp_path / "url"
+    file.write_text(first.url())
+    try:
+        daemon = sweeper(redis_url=None, env={"REDIS_URL_FILE": str(file)})
+        assert daemon.wait_for_record("Redis connected")["node"].endswith(f":{first.port}")
+        for url, port in (
+            (by_sentinel, second.port),
+            (cluster.url(node), owner.port),
+            (by_sentinel, second.port),
+            (first.url(), first.port),
+            (node.url(), owner.port),
+            (first.url(), first.port),
+        ):
+            seen = len(daemon.records)
+            file.write_text(url)
+            daemon.process.send_signal(signal.SIGHUP)
+            found = daemon.wait_for_record("Redis connected", 5, since=seen)
+            assert found["node"] == f"127.0.0.1:{port}", url
+        asked = liar.asked
+        liar.say("x 127.0.0.1 1 127.0.0.1 2")  # nobody listens any more
+        released_on_time(db)
+        assert liar.asked == asked
+    finally:
+        liar.close()
 
 
 # ---- TLS ----------------------------------------------------------------------------------------
