@@ -20,6 +20,7 @@ struct health;
 struct json_t;
 struct reconcile_result;
 struct parts;
+struct redis_where;
 struct sweeper;
 
 #define HEALTH_FAILURES_MAX 10
@@ -30,8 +31,10 @@ struct health_server {
     const char *error; /* why it is not up */
     bool up;
     bool clock_known;
-    int64_t clock_offset_us; /* its clock against this host's */
-    const char *host; /* of Postgres: which of several, as pg_place has it; "" or NULL: one */
+    int64_t clock_offset_us;         /* its clock against this host's */
+    const char *host;                /* of Postgres: which of several, as pg_place has it; "" or
+                                        NULL: one */
+    const struct redis_where *where; /* of Redis: which server it is; NULL: not told */
 };
 
 /* Of one queue. Times are Postgres's. Strings are borrowed. */

@@ -28,7 +28,7 @@ struct redis_link_options {
     int64_t command_timeout_us;
     int64_t backoff_min_us, backoff_max_us;
     /* Called when the gate opens (UP) or closes (DOWN), with a reason for the latter; also with
-     * DOWN for each failed attempt to connect. */
+     * DOWN for each failed attempt to connect, unless it only led to another server. */
     void (*on_state)(void *arg, enum redis_state state, const char *reason);
     void *arg;
 };
@@ -38,7 +38,8 @@ struct redis_server_info {
     char version[32];
     char run_id[48];
     char maxmemory_policy[32]; /* "" when not told */
-    bool cluster;              /* redis_mode:cluster */
+    bool cluster;              /* a node of a Cluster */
+    bool sentinel;
 };
 
 /* NULL when memory ran out. Does nothing before redis_link_start. */
@@ -126,8 +127,8 @@ int64_t redis_reply_int(const struct redis_reply *r);
 size_t redis_reply_len(const struct redis_reply *r);
 const struct redis_reply *redis_reply_at(const struct redis_reply *r, size_t i);
 
-/* True for errors that say the server is of no use at present (READONLY, LOADING): the link is lost
- * with such an answer. */
+/* True for errors that say the server is of no use at present (READONLY, LOADING, MOVED): the link
+ * is lost with such an answer. */
 bool redis_reply_useless(const struct redis_reply *r);
 
 /* The version of the library in use, "1.2.0". */

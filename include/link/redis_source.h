@@ -58,8 +58,9 @@ struct redis_source {
      * after the request's own callback. Errors that make a server useless (redis_reply_useless)
      * lose the connection anyhow: REDIS_STAY is REDIS_LEAVE then. */
     enum redis_course (*refused)(void *arg, const struct redis_reply *error, const char **why);
-    /* The connection, or the attempt at one, to the last target has ended. Before on_state. */
-    void (*lost)(void *arg, const char *reason);
+    /* The connection, or the attempt at one, to the last target has ended. Before on_state. Whether
+     * it is asked again at once: REDIS_FOLLOW, or not: REDIS_LEAVE. */
+    enum redis_course (*lost)(void *arg, const char *reason);
 
     void *arg; /* outlives the link */
 };

@@ -13,6 +13,7 @@
 #include "feed/overdue.h"
 #include "health/health.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +31,12 @@ static void fill_servers(const struct status *s, struct health_report *r)
         .clock_offset_us = server_clock_host_offset_us(&parts->pg_clock),
         .host = parts->postgres.place->server,
     };
-    const char *unusable = context_redis_unusable(&s->context);
-    const char *why = unusable != NULL ? unusable : redis_link_last_error(parts->redis);
+    const char *why = redis_finder_reason(parts->finder, redis_link_last_error(parts->redis));
     r->redis = (struct health_server){
         .address = context_redis(&s->context),
-        .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
+        .up = s->redis_known || s->refused[0] != '\0',
         .error = why[0] != '\0' ? why : STATUS_NO_ANSWER,
+        .where = redis_finder_where(parts->finder),
         .clock_known = parts->redis_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->redis_clock),
     };

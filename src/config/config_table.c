@@ -29,7 +29,8 @@ const struct setting settings[SETTINGS_N] = {
             .type = SETTING_REDIS,
             .secret = true,
             .help = "where Redis is: `redis://[user:password@]host:port/db`, `rediss://…`, "
-                    "`unix:///path?db=N`",
+                    "`unix:///path?db=N`, `redis+sentinel://host,host/SERVICE/db`, "
+                    "`redis+cluster://host:port,host:port`; with rediss in place of redis: TLS",
             .offset = offsetof(struct config, redis),
         },
     [SETTING_QUEUES_FILE] =
@@ -339,7 +340,8 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
         [SETTING_INT] = "a whole number",
         [SETTING_DURATION] = "a duration",
         [SETTING_CONNINFO] = "a libpq URI or conninfo string",
-        [SETTING_REDIS] = "a redis://, rediss:// or unix:// URL",
+        [SETTING_REDIS] =
+            "a URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
         [SETTING_LISTEN] = "host:port, :port or [IPv6]:port, with a port from 1 to 65535; or empty",
         [SETTING_PREFIX] = "1 to 64 bytes without braces",
         [SETTING_NAME] = "1 to 64 bytes",

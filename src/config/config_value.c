@@ -154,11 +154,11 @@ static int apply_conninfo(const struct value *v)
 
 static int apply_redis(const struct value *v)
 {
-    struct redis_address address;
+    struct redis_url url;
     const char *why;
-    if (parse_redis_url(v->text, &address, &why) != 0)
+    if (parse_redis_url(v->text, &url, &why) != 0)
         return refuse(v, why);
-    *(struct redis_address *)field(v) = address;
+    *(struct redis_url *)field(v) = url;
     return 0;
 }
 

@@ -109,7 +109,10 @@ const char *redis_info_read(struct redis_server_info *info, const char *text)
     read_field(text, "run_id", info->run_id, sizeof(info->run_id));
     read_field(text, "maxmemory_policy", info->maxmemory_policy, sizeof(info->maxmemory_policy));
     read_field(text, "redis_mode", word, sizeof(word));
+    if (word[0] == '\0') /* Valkey may name it so */
+        read_field(text, "server_mode", word, sizeof(word));
     info->cluster = strcmp(word, "cluster") == 0;
+    info->sentinel = strcmp(word, "sentinel") == 0;
 
     if (too_old(info->version))
         return "Redis is older than 6.2";

@@ -40,15 +40,16 @@ static void on_lost(void *arg, const char *reason)
 {
     struct redis_link *link = arg;
     const struct redis_source *source = &link->options.source;
-    /* A server that only says where to go was never there. */
-    bool passed_on = link->at_once && link->state == REDIS_LINK_CONNECTING;
+    bool was_up = link->state == REDIS_LINK_UP;
     link->state = REDIS_LINK_DOWN;
     timer_clear(link->deadline);
     if (link->asking && source->cancel != NULL)
         source->cancel(source->arg);
     link->asking = false;
-    if (link->targeted && source->lost != NULL)
-        source->lost(source->arg, reason);
+    if (link->targeted && source->lost != NULL && source->lost(source->arg, reason) == REDIS_FOLLOW)
+        link->at_once = true;
+    /* A server that only says where to go was never there. */
+    bool passed_on = link->at_once && !was_up;
     link->targeted = false;
     if (!link->stopped)
         timer_after_us(link->retry, link->at_once ? 0 : backoff_next_us(&link->backoff));

@@ -20,13 +20,11 @@ FORWARDED = {
     "w->words.often",
     "w->words.back",
     "summaries[kind].message",
-    "unusable",
 }
 # ... and where their words stand.
 WORDS = [
     r"\.(?:back|often) = (?P<literals>.*?),\n",
     r"\} summaries\[KINDS\] = \{(?P<literals>.*?)\n\};",
-    r"\*servers_redis_unusable\([^;{]*\)\n\{(?P<literals>.*?)\n\}",
     r"const char message\[\] = (?P<literals>.*?);",
 ]
 

@@ -52,6 +52,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("waited for the next claim, up to [5 ms]", "HOLD_US"),
     ],
     "docs/FAILURES.md": [
+        ("next Sentinel is asked after [300 ms]", "REDIS_ASK_US"),
         ("when the role ends, after [5 s]", "BACKLOG_TTL_US"),
         ("unnoticed; none are used for [60 s], then", "pg_prepare.c:PAUSE_US"),
         ("their usual, after [ten minutes] in any case", "pg_prepare.c:ANEW_US"),
@@ -96,6 +97,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
+        ("does not answer within [300 ms] is passed", "REDIS_ASK_US"),
         ("straight from Postgres, up to [half a second] later, at some", "FEED_DIRECT_US"),
         ("| later by up to [half a second], since", "FEED_DIRECT_US"),
         ("to within [half a second] | nothing", "clock_watch.c:TOGETHER_US"),

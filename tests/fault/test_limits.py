@@ -34,7 +34,7 @@ def last_error(daemon: Sweeper) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("mode", ["", "--once", "--reconcile"])
-@pytest.mark.parametrize("most", [8, 16, 29])
+@pytest.mark.parametrize("most", [8, 16, 31])
 def test_too_few_files_at_start(
     bed: Bed, monkeypatch: pytest.MonkeyPatch, mode: str, most: int
 ) -> None:
@@ -44,12 +44,12 @@ def test_too_few_files_at_start(
     assert daemon.wait(10) == 1
     error = last_error(daemon)
     assert error["message"] == "The limit of open files (ulimit -n) is too low"
-    assert (error["limit"], error["needed"]) == (most, 30)
+    assert (error["limit"], error["needed"]) == (most, 32)
 
 
 def test_just_enough_files(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said to be needed is: everything works with it."""
-    monkeypatch.setenv("RS_WRAPPER", "prlimit --nofile=30:30")
+    monkeypatch.setenv("RS_WRAPPER", "prlimit --nofile=32:32")
     quick = ("--feed-interval", "1s")  # a suspect of a reconciliation's has two of them
     daemon = bed.start(*quick, http=True, env={"SWEEPER_ADMIN_TOKEN": "0123456789abcdef"})
     until_ready(daemon)

@@ -258,20 +258,3 @@ def test_black_hole(bed: Bed, senders: tuple[str, ...]) -> None:
             bed.wait_for_releases(hurt.ended + BACK_S)
         bed.check_settled()
         check_on_time(bed, hurt)
-
-
-def test_a_cluster(bed: Bed) -> None:
-    """Refused at the start, in one sentence; the cron job's replacement does without."""
-    cluster = Redis(cluster_enabled="yes")
-    cluster.start()
-    try:
-        ids = shop.bulk_reserve(bed.db, 3, bed.products)
-        daemon = bed.start(redis_url=cluster.url())
-        daemon.expected_status = 2
-        assert daemon.wait() == 2
-        assert len([line for line in daemon.stderr_lines if "is a Cluster" in line]) == 2
-        done = run_once("--once", dsn=bed.db.dsn, redis_url=cluster.url())
-        assert done.status == 0, done.stderr
-        assert done.record("Cleanup job completed")["cleanedCount"] == len(ids)
-    finally:
-        cluster.close()

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -324,6 +325,15 @@ def redis_programs() -> list[str]:
     return [name for name in ("redis-server", "valkey-server", "keydb-server") if shutil.which(name)]
 
 
+@dataclass
+class Certified:
+    """With what a server speaks TLS, and nothing else."""
+
+    cert: Path
+    key: Path
+    authority: Path
+
+
 class Redis(Server):
     """A Redis of its own, or another program that speaks its protocol, without persistence unless asked
     for: Redis(appendonly="yes")."""
@@ -331,10 +341,23 @@ class Redis(Server):
     name = "redis"
 
     def __init__(
-        self, folder: Path | str | None = None, program: str = REDIS_PROGRAM, **settings: object
+        self,
+        folder: Path | str | None = None,
+        program: str = REDIS_PROGRAM,
+        tls: Certified | None = None,
+        **settings: object,
     ) -> None:
         super().__init__(folder)
         self.program = program
+        self.tls = tls
+        if tls is not None:  # on no other port
+            settings |= {
+                "tls-cert-file": tls.cert,
+                "tls-key-file": tls.key,
+                "tls-ca-cert-file": tls.authority,
+                "tls-auth-clients": "no",
+                "tls-replication": "yes",
+            }
         self.settings: dict[str, object] = {
             "bind": "127.0.0.1",
             "dir": self.dir,
@@ -356,7 +379,9 @@ class Redis(Server):
         return str(self.settings.get("requirepass", ""))
 
     def _command(self) -> list[str]:
-        command = [self.program, "--port", str(self.port)]
+        command = [self.program, "--port", "0" if self.tls else str(self.port)]
+        if self.tls:
+            command += ["--tls-port", str(self.port)]
         if len(str(self.dir)) <= SOCKET_DIR_MAX:
             command += ["--unixsocket", str(self.socket_path)]
         for key, value in self.settings.items():
@@ -372,10 +397,13 @@ class Redis(Server):
 
     def url(self, db: int = 0) -> str:
         credentials = f":{self.password}@" if self.password else ""
-        return f"redis://{credentials}127.0.0.1:{self.port}/{db}"
+        scheme = "rediss" if self.tls else "redis"
+        return f"{scheme}://{credentials}127.0.0.1:{self.port}/{db}"
 
     def client(self, db: int = 0, **options: object) -> redis_py.Redis:
         """A client whose answers are bytes, unless options say decode_responses=True."""
+        if self.tls:  # whose certificate is none of the tests' business
+            options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
         return redis_py.Redis.from_url(self.url(db), **options)
 
 

@@ -47,7 +47,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 LATER = (
     "overdue_seconds pending_reservations inflight_reservations failed_reservations"
     " kept_reservations kept_attention_reservations"
-    " clock_offset_seconds"
+    " clock_offset_seconds redis_node_info"
     " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"
     " reconcile_released reconcile_mirror_missing reconcile_mirror_misplaced"
     " reconcile_mirror_orphaned reconcile_mirror_spent reconcile_leases_expired"

@@ -8,6 +8,7 @@
 #include "health/health.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "link/redis_link.h"
 #include "queue/due_queue.h"
 #include "queue/redis_use.h"
@@ -134,14 +135,24 @@ static void on_statements(void *arg)
     (void)arg;
 }
 
+static const struct redis_url *same_url(void *arg)
+{
+    return arg;
+}
+
 static void make_workers(struct parts *s)
 {
     const struct feed_events events = {on_mirrored, on_statements, NULL};
     char *address = NULL;
-    struct redis_outage *redis_outage = redis_outage_new(s->loop, s->redis, &address);
+    struct redis_outage *redis_outage = redis_outage_new(s->loop, &address);
     struct pg_outage *pg_outage = pg_outage_new(s->loop, &address);
     const struct redis_use_options use = {
-        .outage = redis_outage, .queue = s->queue, .on_change = on_redis_use};
+        .outage = redis_outage,
+        .redis = s->redis,
+        .finder = s->finder,
+        .queue = s->queue,
+        .on_change = on_redis_use,
+    };
     s->redis_use = redis_outage != NULL ? redis_use_new(s->loop, &use) : NULL;
     s->pg_watch = pg_outage != NULL ? pg_watch_new(pg_outage, s->config->workers + 1) : NULL;
     struct sweeper *sweeper = sweeper_new(s);
@@ -167,7 +178,13 @@ static void make_all(const struct config *config)
     s.locked = locked_new();
     if (s.loop != NULL)
         s.blockers = blockers_new(&s);
-    const struct redis_link_options options = {
+    struct redis_url url = config->redis;
+    struct redis_lookup lookup = {.loop = s.loop, .url = same_url, .arg = &url};
+    lookup.sentinels = s.loop != NULL ? redis_sentinels_new(&lookup) : NULL;
+    struct redis_finder *finder =
+        lookup.sentinels != NULL ? redis_finder_new(&lookup, config->key_prefix) : NULL;
+    s.finder = finder;
+    struct redis_link_options options = {
         .connect_timeout_us = 1,
         .command_timeout_us = 1,
         .backoff_min_us = 1,
@@ -178,8 +195,10 @@ static void make_all(const struct config *config)
         s.refusal_log = refusal_log_new(s.loop);
     if (s.refusal_log != NULL)
         s.breakers = breakers_new(config->queue, s.refusal_log);
-    if (s.loop != NULL)
+    if (finder != NULL) {
+        options.source = redis_finder_source(finder);
         s.redis = redis_link_new(s.loop, &options);
+    }
     if (s.redis != NULL)
         s.queue = due_queue_new(s.redis, config->key_prefix);
     if (s.queue != NULL && s.statements != NULL && s.counter_waits != NULL && s.breakers != NULL &&
@@ -187,6 +206,8 @@ static void make_all(const struct config *config)
         make_workers(&s);
     due_queue_free(s.queue);
     redis_link_free(s.redis);
+    redis_finder_free(finder);
+    redis_sentinels_free(lookup.sentinels);
     statements_free(s.statements);
     counter_waits_free(s.counter_waits);
     breakers_free(s.breakers);

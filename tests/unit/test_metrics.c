@@ -55,7 +55,7 @@ static void families_and_labels(void **state)
            "# TYPE reservation_sweeper_build_info gauge\n"
            "reservation_sweeper_build_info{version=\"1\",hiredis=\"2\",libpq=\"3\","
            "libevent=\"4\"} 1\n"
-           "# HELP reservation_sweeper_redis_up 1 while Redis is connected.\n"
+           "# HELP reservation_sweeper_redis_up 1 while Redis is connected, for every queue.\n"
            "# TYPE reservation_sweeper_redis_up gauge\n"
            "reservation_sweeper_redis_up -1.5\n");
 }

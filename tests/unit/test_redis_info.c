@@ -19,7 +19,14 @@ static void test_a_server_of_use(void **state)
     assert_string_equal(info.maxmemory_policy, "noeviction");
     assert_false(info.cluster);
     assert_null(redis_info_read(&info, "redis_mode:cluster"));
+    assert_true(info.cluster && !info.sentinel);
+    assert_null(redis_info_read(&info, "redis_mode:sentinel"));
+    assert_true(info.sentinel && !info.cluster);
+    /* Valkey's words. */
+    assert_null(redis_info_read(&info, "redis_version:7.2.4\r\nserver_mode:cluster\r\n"));
     assert_true(info.cluster);
+    assert_null(redis_info_read(&info, "server_mode:sentinel"));
+    assert_true(info.sentinel);
     assert_null(redis_info_read(&info, ""));
     assert_string_equal(info.version, "");
     assert_false(info.cluster);

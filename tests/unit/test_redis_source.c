@@ -21,7 +21,7 @@ static struct fixture {
     struct evconnlistener *listener;
     struct bufferevent *peer;
     const char *role; /* what the server says to ROLE */
-    struct redis_address address;
+    struct redis_url url;
     struct redis_target target;
     struct redis_link *link;
     struct timer *later, *end;
@@ -33,6 +33,7 @@ static struct fixture {
     bool waits;                    /* the source answers nothing by itself */
     bool knows_none;               /* it says that there is none */
     enum redis_course at_greeting; /* the first time */
+    enum redis_course at_loss;
     enum redis_course at_error;
 } f;
 
@@ -61,7 +62,7 @@ static void on_bytes(struct bufferevent *peer, void *arg)
     if (strstr(text, "INFO\r\n") != NULL)
         evbuffer_add_printf(output, "$17\r\nrun_id:the-server\r\n");
     if (strstr(text, "ECHO\r\n") != NULL)
-        evbuffer_add_printf(output, "-MOVED 7 10.0.0.1:6379\r\n");
+        evbuffer_add_printf(output, "-ASK 7 10.0.0.1:6379\r\n");
 }
 
 static void on_accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
@@ -126,11 +127,14 @@ static enum redis_course refused(void *arg, const struct redis_reply *error, con
     return f.at_error;
 }
 
-static void lost(void *arg, const char *reason)
+static enum redis_course lost(void *arg, const char *reason)
 {
     (void)arg;
     (void)reason;
     see("lost");
+    enum redis_course course = f.at_loss;
+    f.at_loss = REDIS_LEAVE; /* once */
+    return course;
 }
 
 /* ---- the link ---- */
@@ -185,8 +189,8 @@ static int begin(void **state)
     assert_int_equal(
         getsockname(evconnlistener_get_fd(f.listener), (struct sockaddr *)&address, &size), 0);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d", ntohs(address.sin_port));
-    assert_int_equal(parse_redis_url(url, &f.address, &why), 0);
-    f.target.address = &f.address;
+    assert_int_equal(parse_redis_url(url, &f.url, &why), 0);
+    f.target.address = &f.url.server;
     f.later = timer_new(f.loop, on_later, NULL);
     f.end = timer_new(f.loop, on_end, NULL);
     timer_after_us(f.end, within_us(20 * SECOND_US));
@@ -233,7 +237,7 @@ static int end(void **state)
         bufferevent_free(f.peer);
     evconnlistener_free(f.listener);
     loop_free(f.loop);
-    redis_address_clear(&f.address);
+    redis_url_clear(&f.url);
     return 0;
 }
 
@@ -299,6 +303,16 @@ static void test_a_greeting_that_names_another(void **state)
     start(SOON_US, LONG_US);
     run_until("attached asked greeted lost asked greeted up"); /* it was never there */
     assert_int_equal(redis_link_reconnects(f.link), 0);
+}
+
+/* A replica of a Cluster, say: it is refused, and has said where to ask. */
+static void test_an_attempt_that_names_another(void **state)
+{
+    (void)state;
+    f.at_greeting = REDIS_LEAVE;
+    f.at_loss = REDIS_FOLLOW;
+    start(SOON_US, LONG_US);
+    run_until("attached asked greeted lost asked greeted up");
 }
 
 static void test_a_greeting_that_is_not_wanted(void **state)
@@ -371,6 +385,7 @@ int main(void)
         TEST(test_a_link_that_is_left_while_the_source_is_asked),
         TEST(test_a_source_that_knows_none),
         TEST(test_a_greeting_that_names_another),
+        TEST(test_an_attempt_that_names_another),
         TEST(test_a_greeting_that_is_not_wanted),
         TEST(test_an_error_that_is_followed),
         TEST(test_an_error_that_means_nothing),

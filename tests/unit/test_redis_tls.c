@@ -35,7 +35,7 @@ static struct fixture {
 
     /* the link's */
     struct loop *loop;
-    struct redis_address address;
+    struct redis_url url;
     struct redis_link *link;
     struct timer *ask, *end;
     size_t asked_for; /* words, of as many letters as this: */
@@ -208,7 +208,7 @@ static const struct redis_address *same_address(void *arg)
 /* Until there are all answers, or the link is lost. */
 static void run(void (*play)(SSL *ssl, int fd), size_t word_len, int64_t connect_timeout_us)
 {
-    static const struct redis_single single = {same_address, &f.address};
+    static const struct redis_single single = {same_address, &f.url.server};
     const struct redis_link_options options = {
         .source = redis_source_single(&single),
         .ca_file = ca_path,
@@ -254,13 +254,13 @@ static int begin(void **state)
     assert_int_equal(listen(f.listener, 1), 0);
     assert_int_equal(getsockname(f.listener, (struct sockaddr *)&address, &size), 0);
     snprintf(url, sizeof(url), "rediss://127.0.0.1:%d", ntohs(address.sin_port));
-    return parse_redis_url(url, &f.address, &why);
+    return parse_redis_url(url, &f.url, &why);
 }
 
 static int end(void **state)
 {
     (void)state;
-    redis_address_clear(&f.address);
+    redis_url_clear(&f.url);
     SSL_CTX_free(f.ctx);
     close(f.listener);
     return unlink(ca_path);
