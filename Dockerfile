@@ -17,7 +17,6 @@ COPY src src
 COPY lua lua
 COPY sql sql
 RUN make NO_INSTALL=1 \
- && build/reservation-sweeper --version | grep 'with TLS' \
  && strip build/reservation-sweeper
 
 FROM ${BASE_IMAGE}
@@ -33,7 +32,7 @@ RUN apt-get update \
         -o DPkg::Options::=--path-exclude=/usr/share/man/* \
         -o DPkg::Options::=--path-exclude=/usr/share/locale/* \
         ca-certificates libevent-core-2.1-7t64 libevent-extra-2.1-7t64 libhiredis1.1.0 \
-        libjansson4 libpq5 libyaml-0-2 \
+        libjansson4 libpq5 libssl3t64 libyaml-0-2 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* \
         /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \

@@ -386,7 +386,7 @@ cppcheck:
 	@queue_h=$$(echo '#include <sys/queue.h>' | $(CC) -xc -M - | grep -o '[^ ]*/sys/queue\.h'); \
 	cppcheck --quiet -j 2 --std=c11 --library=posix --enable=warning,performance,portability \
 	    --error-exitcode=1 --inline-suppr --suppressions-list=tests/suppressions/cppcheck.txt \
-	    --include=$$queue_h -Iinclude -Isrc -D_GNU_SOURCE -DHAVE_HIREDIS_SSL src
+	    --include=$$queue_h -Iinclude -Isrc -D_GNU_SOURCE src
 
 # ---- Installation ---------------------------------------------------------------------------------
 

@@ -15,9 +15,8 @@
 
 static int print_version(void)
 {
-    printf("reservation-sweeper %s (hiredis %s%s, libpq %s, libevent %s)\n", RS_VERSION,
-           redis_link_library_version(), redis_link_has_tls() ? " with TLS" : "",
-           pg_link_library_version(), event_get_version());
+    printf("reservation-sweeper %s (hiredis %s, libpq %s, libevent %s)\n", RS_VERSION,
+           redis_link_library_version(), pg_link_library_version(), event_get_version());
     return EXIT_DONE;
 }
 

@@ -37,11 +37,48 @@ struct redis_address {
     bool tls;
 };
 
-/* redis://[user:password@]host[:port][/db], rediss://..., unix://[user:password@]/path[?db=N];
- * user, password and path percent-decoded; IPv6 hosts in brackets. On failure *why (static storage)
- * says what is allowed, never repeating the URL, which may hold a password. */
-int parse_redis_url(const char *url, struct redis_address *out, const char **why)
+/* How the server is found. */
+enum redis_kind {
+    REDIS_ONE, /* it is named; a node of a Cluster is one too, from which the others are found */
+    REDIS_SENTINELS, /* Sentinels know the master of a service */
+    REDIS_CLUSTER,   /* the nodes of a Cluster know whose a slot is */
+};
+
+struct redis_host {
+    char *host;
+    int port;
+};
+
+#define REDIS_HOSTS_MAX 32
+
+/* What a Redis URL says. Strings are owned; NULL where absent. */
+struct redis_url {
+    enum redis_kind kind;
+    struct redis_address server; /* ONE: it; else what holds for each: user, password, db, tls */
+    struct redis_host hosts[REDIS_HOSTS_MAX]; /* the Sentinels, or nodes of the Cluster */
+    int n_hosts;                              /* at least one, but none with ONE */
+    char *service;                            /* of the Sentinels: the master's name there */
+    char *sentinel_user, *sentinel_password;  /* to the Sentinels themselves */
+};
+
+/* redis://[user:password@]host[:port][/db], unix://[user:password@]/path[?db=N],
+ * redis+sentinel://[user:password@]host[:port],.../SERVICE[/db][?sentinel_username=...&
+ * sentinel_password=...], redis+cluster://[user:password@]host[:port],...[/db]; with rediss in
+ * place of redis: TLS. What is not a host or a number is percent-decoded; IPv6 hosts stand in
+ * brackets. On failure *why (static storage) says what is allowed, never repeating the URL, which
+ * may hold a password. */
+int parse_redis_url(const char *url, struct redis_url *out, const char **why)
     __attribute__((warn_unused_result));
+
+/* *out is overwritten. Returns 0, or -1 when memory ran out: *out is empty then. */
+int redis_url_copy(struct redis_url *out, const struct redis_url *from)
+    __attribute__((warn_unused_result));
+
+/* Frees the strings and zeroes the struct. */
+void redis_url_clear(struct redis_url *u);
+
+/* What it names, for logs, without passwords; malloc'd, NULL: out of memory. */
+char *redis_url_describe(const struct redis_url *u);
 
 /* *out is overwritten. Returns 0, or -1 when memory ran out: *out is empty then. */
 int redis_address_copy(struct redis_address *out, const struct redis_address *from)

@@ -55,8 +55,8 @@ struct config {
     /* As they were at the start; what is in use is asked of struct secrets. */
     struct config_file files[CONFIG_SECRETS_N];
     char *conninfo; /* for libpq; "" leaves everything to PG*; from DATABASE_URL or DB_* */
-    struct redis_address redis;
-    bool redis_configured; /* false: nothing was set, redis holds the default address */
+    struct redis_url redis;
+    bool redis_configured; /* false: nothing was set, redis holds the default URL */
     char *key_prefix;
     int batch_size;
     int workers;

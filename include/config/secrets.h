@@ -8,7 +8,7 @@
 #include "base/callback.h"
 
 struct config;
-struct redis_address;
+struct redis_url;
 struct secrets;
 
 /* Begins with what config holds; it must outlive the secrets. on_change fires from within the
@@ -16,10 +16,10 @@ struct secrets;
 struct secrets *secrets_new(const struct config *config, event_cb *on_change, void *arg);
 void secrets_free(struct secrets *s); /* NULL is legal */
 
-/* Read anew, as the sources of links (struct pg_source, struct redis_source); arg is the secrets.
+/* Read anew, as the sources of links (struct pg_source, struct redis_single); arg is the secrets.
  * What they return is good until they are asked again. */
 const char *secrets_conninfo(void *arg);
-const struct redis_address *secrets_redis(void *arg);
+const struct redis_url *secrets_redis(void *arg);
 
 /* Read anew; NULL: there is no token. Good until it is asked again. */
 const char *secrets_admin_token(struct secrets *s);

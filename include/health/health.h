@@ -20,6 +20,7 @@ struct health;
 struct json_t;
 struct reconcile_result;
 struct parts;
+struct redis_where;
 struct sweeper;
 
 #define HEALTH_FAILURES_MAX 10
@@ -30,7 +31,8 @@ struct health_server {
     const char *error; /* why it is not up */
     bool up;
     bool clock_known;
-    int64_t clock_offset_us; /* its clock against this host's */
+    int64_t clock_offset_us;         /* its clock against this host's */
+    const struct redis_where *where; /* of Redis: which server it is; NULL: not told */
 };
 
 /* Of one queue. Times are Postgres's. Strings are borrowed. */

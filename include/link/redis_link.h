@@ -1,14 +1,15 @@
 /* One connection to Redis that keeps itself alive. The only module that includes hiredis.
  *
- * States: DOWN (waiting to connect again) -> CONNECTING (TCP, AUTH, SELECT, CLIENT SETNAME, INFO)
- * -> UP. Only UP opens the gate for commands. Each connection attempt and each command has a
- * deadline; a command past its deadline closes the connection, since its answer can no longer be
- * told from the next one's. A lost connection fails every pending command exactly once, with a
- * NULL reply, before on_state(DOWN) and never from inside the caller of a send function. */
+ * States: DOWN (waiting to connect again) -> CONNECTING (the source, TCP, AUTH, SELECT, CLIENT
+ * SETNAME, INFO) -> UP. Only UP opens the gate for commands. Each connection attempt and each
+ * command has a deadline; a command past its deadline closes the connection, since its answer can
+ * no longer be told from the next one's. A lost connection fails every pending command exactly
+ * once, with a NULL reply, before on_state(DOWN) and never from inside the caller of a send
+ * function. */
 #ifndef RS_REDIS_LINK_H
 #define RS_REDIS_LINK_H
 
-#include "base/parse.h"
+#include "link/redis_source.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,20 +21,14 @@ struct redis_reply;
 
 enum redis_state { REDIS_LINK_DOWN, REDIS_LINK_CONNECTING, REDIS_LINK_UP };
 
-/* Where Redis is: asked at each attempt to connect, since it may have changed meanwhile. */
-struct redis_source {
-    const struct redis_address *(*address)(void *arg); /* copied by the link */
-    void *arg;                                         /* must outlive it */
-};
-
 struct redis_link_options {
     struct redis_source source;
     const char *ca_file;        /* for TLS; NULL: the system's */
-    int64_t connect_timeout_us; /* for the whole of CONNECTING */
+    int64_t connect_timeout_us; /* for the source's answer, and again for all that follows it */
     int64_t command_timeout_us;
     int64_t backoff_min_us, backoff_max_us;
     /* Called when the gate opens (UP) or closes (DOWN), with a reason for the latter; also with
-     * DOWN for each failed attempt to connect. */
+     * DOWN for each failed attempt to connect, unless it only led to another server. */
     void (*on_state)(void *arg, enum redis_state state, const char *reason);
     void *arg;
 };
@@ -43,7 +38,8 @@ struct redis_server_info {
     char version[32];
     char run_id[48];
     char maxmemory_policy[32]; /* "" when not told */
-    bool cluster;              /* redis_mode:cluster */
+    bool cluster;              /* a node of a Cluster */
+    bool sentinel;
 };
 
 /* NULL when memory ran out. Does nothing before redis_link_start. */
@@ -71,6 +67,10 @@ const char *redis_link_last_error(const struct redis_link *link);
 /* Closes the connection and connects again (a server that is up but of no use: READONLY after a
  * failover, say). Pending commands fail with NULL on a later turn. */
 void redis_link_reset(struct redis_link *link, const char *reason);
+
+/* The same, but connects again at once, for a source (see there) that knows another target now;
+ * also where the link waits for its next attempt. */
+void redis_link_follow(struct redis_link *link, const char *reason);
 
 /* Closes for good: no reconnect; pending commands fail with NULL. */
 void redis_link_stop(struct redis_link *link);
@@ -127,14 +127,11 @@ int64_t redis_reply_int(const struct redis_reply *r);
 size_t redis_reply_len(const struct redis_reply *r);
 const struct redis_reply *redis_reply_at(const struct redis_reply *r, size_t i);
 
-/* True for errors that say the server is of no use at present (READONLY, LOADING): the link is lost
- * with such an answer. */
+/* True for errors that say the server is of no use at present (READONLY, LOADING, MOVED): the link
+ * is lost with such an answer. */
 bool redis_reply_useless(const struct redis_reply *r);
 
 /* The version of the library in use, "1.2.0". */
 const char *redis_link_library_version(void);
-
-/* True when this build can do rediss://. */
-bool redis_link_has_tls(void);
 
 #endif

@@ -20,6 +20,7 @@ struct keeps;
 struct locked;
 struct loop;
 struct pg_watch;
+struct redis_finder;
 struct redis_link;
 struct refusal_log;
 struct redis_use;
@@ -29,11 +30,12 @@ struct statements;
 struct parts {
     struct loop *loop;
     const struct config *config;
-    struct pg_source postgres;   /* for every link to it */
-    struct redis_link *redis;    /* NULL: without Redis */
-    struct due_queue *queue;     /* NULL: without Redis */
-    struct redis_use *redis_use; /* NULL: not a daemon; what is connected is used */
-    struct pg_watch *pg_watch;   /* NULL: nobody watches */
+    struct pg_source postgres;         /* for every link to it */
+    struct redis_link *redis;          /* NULL: without Redis */
+    const struct redis_finder *finder; /* in front of it */
+    struct due_queue *queue;           /* NULL: without Redis */
+    struct redis_use *redis_use;       /* NULL: not a daemon; what is connected is used */
+    struct pg_watch *pg_watch;         /* NULL: nobody watches */
     struct statements *statements;
     struct counter_waits *counter_waits;
     struct breakers *breakers;

@@ -59,8 +59,13 @@ static void skip_keys(struct check *c)
 
 static void fail_redis(struct check *c, enum check_part part)
 {
-    check_fail(&c->report, "Redis at %s is out of reach: %s", context_redis(&c->context),
-               why(redis_link_last_error(c->context.parts.redis)));
+    const char *fault = context_redis_fault(&c->context);
+    c->report.misused = c->report.misused || fault != NULL;
+    if (fault != NULL)
+        check_fail(&c->report, "%s", fault);
+    else
+        check_fail(&c->report, "Redis at %s is out of reach: %s", context_redis(&c->context),
+                   why(redis_link_last_error(c->context.parts.redis)));
     check_done(&c->report, part);
     if (part == CHECK_REDIS)
         skip_keys(c);
@@ -78,8 +83,8 @@ static void begin(struct check *c, enum check_part part)
     c->begun[part] = true;
     if (part == CHECK_HTTP)
         check_http_begin(&c->http);
-    else if (part == CHECK_REDIS && !check_redis_server(&c->redis))
-        skip_keys(c);
+    else if (part == CHECK_REDIS)
+        check_redis_server(&c->redis);
     else if (part == CHECK_KEYS)
         check_redis_keys(&c->redis);
     else if (part == CHECK_POSTGRES)
@@ -111,7 +116,7 @@ static void go_on(void *arg)
         begin(c, part);
     else if (c->late && part == CHECK_POSTGRES)
         fail_postgres(c);
-    else if (c->late)
+    else if (part < CHECK_POSTGRES && (c->late || context_redis_fault(&c->context) != NULL))
         fail_redis(c, part);
 }
 
@@ -173,7 +178,7 @@ static int conclude(const struct check_report *r)
     if (!lines_meet_the_log())
         log_event(LOG_ERROR, "The sweeper cannot work with this configuration", LOG_STR, "error",
                   r->failure, LOG_INT, "failures", (int64_t)r->failures, LOG_END);
-    return EXIT_FAILED;
+    return r->misused ? EXIT_USAGE : EXIT_FAILED;
 }
 
 /* One queue, with a context of its own; what all of them share is looked at with the first. */

@@ -3,6 +3,7 @@
 
 #include "app/check_report.h"
 #include "app/context.h"
+#include "link/redis_finder.h"
 #include "queue/due_queue.h"
 
 #include <string.h>
@@ -43,17 +44,17 @@ static void on_probed(void *arg, const char *error)
     check_done(c->report, CHECK_KEYS);
 }
 
-bool check_redis_server(struct check_redis *c)
+void check_redis_server(struct check_redis *c)
 {
     const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
-    const char *unusable = context_redis_unusable(c->context);
-    if (unusable != NULL)
-        check_fail(c->report, "%s", unusable);
-    else
+    const struct redis_where *where = redis_finder_where(c->context->parts.finder);
+    if (where->slot < 0 && where->service[0] == '\0')
         check_ok("Redis %s at %s", info->version, context_redis(c->context));
+    else
+        check_ok("Redis %s at %s: the %s %s, found for %s", info->version,
+                 context_redis(c->context), where->role, where->node, where->found);
     look_at_server(info);
     check_done(c->report, CHECK_REDIS);
-    return unusable == NULL;
 }
 
 void check_redis_keys(struct check_redis *c)

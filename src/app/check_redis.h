@@ -2,8 +2,6 @@
 #ifndef RS_CHECK_REDIS_H
 #define RS_CHECK_REDIS_H
 
-#include <stdbool.h>
-
 struct check_report;
 struct context;
 
@@ -13,8 +11,8 @@ struct check_redis {
 };
 
 /* The link is up: says what the server is like, as far as the link knows; CHECK_REDIS is done.
- * false: it cannot be used. */
-bool check_redis_server(struct check_redis *r);
+ */
+void check_redis_server(struct check_redis *r);
 
 /* ... and asks it for all that the sweeper asks of the queue's keys; then CHECK_KEYS is done. To be
  * called again after a connection that was lost before. */

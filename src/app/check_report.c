@@ -65,6 +65,7 @@ void check_report_add(struct check_report *all, const struct check_report *r)
     if (all->failures == 0)
         snprintf(all->failure, sizeof(all->failure), "%s", r->failure);
     all->failures += r->failures;
+    all->misused = all->misused || r->misused;
 }
 
 void check_done(struct check_report *r, enum check_part part)

@@ -22,6 +22,7 @@ enum check_part {
 struct check_report {
     bool done[CHECK_PARTS];
     int failures;
+    bool misused;      /* one of them is a setting that cannot be meant so */
     char failure[512]; /* the first one; "": none */
     struct timer *turn;
 };

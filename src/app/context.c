@@ -23,9 +23,10 @@
 
 /* Descriptors: three streams, the loop's, those libraries open for a moment, both servers', a job's
  * of each kind, who asks for locks, HTTP's listeners and a few clients; and one for each worker. */
-#define FILES_NEEDED 29
-/* Of each queue beyond the first: the feed's, who asks for locks, a sweep's. */
-#define FILES_OF_QUEUE 3
+#define FILES_NEEDED 31
+/* Of each queue beyond the first: the feed's, who asks for locks, a sweep's, Redis's, and whom is
+ * asked where that is. */
+#define FILES_OF_QUEUE 5
 
 /* Said at once: with too few every connection would fail, each in words of its own. */
 bool enough_files(const struct config *config, int nqueues)
@@ -42,13 +43,14 @@ bool enough_files(const struct config *config, int nqueues)
 }
 
 int queue_parts_init(struct parts *s, struct servers *servers, struct database *database,
-                     const struct config *config)
+                     const struct config *config, const struct queue_redis *redis)
 {
     memset(s, 0, sizeof(*s));
     s->config = config;
     stats_init(&s->stats);
     s->loop = servers->loop;
-    s->redis = servers->redis;
+    s->redis = redis->link;
+    s->finder = redis->finder;
     s->postgres = database_source(database, config->queue);
     s->statements = statements_new(s->config->queue);
     s->counter_waits = counter_waits_new();
@@ -80,15 +82,18 @@ void queue_parts_clear(struct parts *s)
     statements_free(s->statements);
 }
 
-int context_open(struct context *c, const struct config *config,
-                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+int context_open(struct context *c, const struct config *config, redis_state_cb *on_redis,
+                 void *arg)
 {
     memset(c, 0, sizeof(*c));
     if (!enough_files(config, 1))
         return -1;
-    if (servers_open(&c->servers, config, on_redis, arg) == 0)
+    if (servers_open(&c->servers, config) == 0) {
         c->database = servers_database(&c->servers, config, false);
-    if (c->database != NULL && queue_parts_init(&c->parts, &c->servers, c->database, config) == 0)
+        c->redis = servers_redis_open(&c->servers, config->key_prefix, on_redis, arg);
+    }
+    if (c->database != NULL && c->redis != NULL &&
+        queue_parts_init(&c->parts, &c->servers, c->database, config, c->redis) == 0)
         return 0;
     log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
     context_close(c);
@@ -112,8 +117,7 @@ void context_close_queue(struct context *c)
 void context_close(struct context *c)
 {
     context_close_queue(c);
-    redis_link_free(c->servers.redis); /* whose last callbacks reach the parts */
-    c->servers.redis = NULL;
+    servers_redis_close(c->redis); /* whose last callbacks reach the parts */
     queue_parts_clear(&c->parts);
     servers_close(&c->servers);
     memset(c, 0, sizeof(*c));
@@ -129,7 +133,7 @@ const char *context_redis(const struct context *c)
     return c->servers.redis_address;
 }
 
-const char *context_redis_unusable(const struct context *c)
+const char *context_redis_fault(const struct context *c)
 {
-    return servers_redis_unusable(&c->servers);
+    return redis_finder_fault(c->redis->finder);
 }

@@ -10,14 +10,14 @@
 struct context {
     struct servers servers;
     struct database *database;
+    struct queue_redis *redis;
     struct parts parts;
 };
 
 /* config: the queue's settings. on_redis: the Redis link's on_state. 0, or -1 (out of memory;
  * logged). */
-int context_open(struct context *c, const struct config *config,
-                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
-    __attribute__((warn_unused_result));
+int context_open(struct context *c, const struct config *config, redis_state_cb *on_redis,
+                 void *arg) __attribute__((warn_unused_result));
 
 /* For modes that end by themselves: calls cb(arg) at each signal to end earlier, SIGTERM, SIGINT,
  * and SIGHUP unless it was ignored from the start (nohup). Returns 0, or -1. */
@@ -33,12 +33,14 @@ void context_close(struct context *c);
 const char *context_postgres(const struct context *c);
 const char *context_redis(const struct context *c);
 
-/* NULL, or one sentence on why this Redis cannot be used (a Cluster). Requires that it is up. */
-const char *context_redis_unusable(const struct context *c);
+/* NULL, or one sentence on why REDIS_URL cannot be meant so: see redis_finder_fault. */
+const char *context_redis_fault(const struct context *c);
 
-/* The parts of a queue. Returns 0, or -1: out of memory; to be cleared in both cases. */
+/* The parts of a queue, over its own connection to Redis. Returns 0, or -1: out of memory; to be
+ * cleared in both cases, before that is closed. */
 int queue_parts_init(struct parts *parts, struct servers *servers, struct database *database,
-                     const struct config *config) __attribute__((warn_unused_result));
+                     const struct config *config, const struct queue_redis *redis)
+    __attribute__((warn_unused_result));
 void queue_parts_clear(struct parts *parts);
 
 /* As many descriptors may be open as the queues need; else it is said at ERROR. */

@@ -37,7 +37,6 @@ struct service {
     struct reload *reload;
     struct totals gone;  /* of queues that are no longer served */
     struct timer *grace; /* an orderly stop's end */
-    bool redis_seen;
     bool stopping, abandoned;
     int waiting_for; /* the queues and what POST started, while stopping */
     int status;
@@ -47,22 +46,6 @@ static void end(struct service *s, int status)
 {
     s->status = status;
     loop_stop(s->servers.loop);
-}
-
-static void on_redis(void *arg, enum redis_state state, const char *reason)
-{
-    struct service *s = arg;
-    if (state == REDIS_LINK_UP) {
-        const char *unusable = servers_redis_unusable(&s->servers);
-        if (unusable != NULL && !s->redis_seen) {
-            log_event(LOG_ERROR, unusable, LOG_STR, "redis", s->servers.redis_address, LOG_END);
-            log_plain(unusable);
-            end(s, EXIT_USAGE);
-            return;
-        }
-        s->redis_seen = true;
-    }
-    redis_outage_link(s->redis_outage, state, reason);
 }
 
 static void on_part_stopped(void *arg)
@@ -223,7 +206,7 @@ static int make_queues(struct service *s)
 static int set_up(struct service *s)
 {
     struct loop *loop = s->servers.loop;
-    s->redis_outage = redis_outage_new(loop, s->servers.redis, &s->servers.redis_address);
+    s->redis_outage = redis_outage_new(loop, &s->servers.redis_address);
     s->grace = timer_new(loop, on_grace_over, s);
     const struct reload_options reload = {
         .servers = &s->servers,
@@ -278,8 +261,6 @@ static void log_stop(const struct service *s)
 
 static void clear(struct service *s)
 {
-    if (s->servers.redis != NULL)
-        redis_link_stop(s->servers.redis);
     reload_close(s->reload);
     for (int i = 0; i < s->queues.n; i++)
         queue_run_close(s->queues.all[i]);
@@ -302,7 +283,7 @@ int daemon_run(const struct config *config)
     s.status = EXIT_FAILED;
     if (!enough_files(config, config_queues(config)))
         return EXIT_FAILED;
-    if (servers_open(&s.servers, config, on_redis, &s) != 0) {
+    if (servers_open(&s.servers, config) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         clear(&s);
         return EXIT_FAILED;
@@ -312,7 +293,6 @@ int daemon_run(const struct config *config)
         for (int i = 0; i < s.queues.n; i++)
             queue_run_start(s.queues.all[i]);
         s.notify = notify_new(s.servers.loop, on_notify, &s);
-        redis_link_start(s.servers.redis);
         if (loop_run(s.servers.loop) != 0) {
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
             s.status = EXIT_FAILED;

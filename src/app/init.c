@@ -56,13 +56,6 @@ static void stop(struct init *s, const char *error)
     loop_stop(s->servers.loop);
 }
 
-static void on_redis(void *arg, enum redis_state state, const char *reason)
-{
-    (void)arg;
-    (void)state;
-    (void)reason;
-}
-
 static int ask(struct init *s, const char *sql, const char *const *params, int nparams,
                pg_answer_cb *cb)
 {
@@ -222,7 +215,7 @@ static void on_limit(void *arg)
 
 static int set_up(struct init *s)
 {
-    if (servers_open(&s->servers, s->config, on_redis, s) == 0)
+    if (servers_open(&s->servers, s->config) == 0)
         s->database = servers_database(&s->servers, s->config, false);
     if (s->database == NULL)
         return -1;

@@ -11,6 +11,7 @@
 #include "config/queues.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "release/announcer.h"
 #include "release/drain.h"
 #include "release/first_run.h"
@@ -204,14 +205,13 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
     struct once *o = arg;
     if (state == REDIS_LINK_CONNECTING || o->redis_decided)
         return;
-    const char *unusable = state == REDIS_LINK_UP ? context_redis_unusable(&o->context) : reason;
-    if (unusable != NULL) {
+    if (state == REDIS_LINK_DOWN) {
         log_event(LOG_WARN,
                   o->config->redis_configured
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
-                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error", unusable,
-                  LOG_END);
+                  LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error",
+                  redis_finder_reason(o->context.parts.finder, reason), LOG_END);
         redis_link_stop(o->context.parts.redis);
         o->redis_away = true;
     }

@@ -9,6 +9,7 @@
 #include "feed/feed.h"
 #include "health/health.h"
 #include "link/loop.h"
+#include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "release/first_run.h"
 #include "release/parts.h"
@@ -26,6 +27,7 @@ struct queue_run {
     const char *name; /* outlives it: servers_log_name */
     struct servers *servers;
     struct database *database;
+    struct queue_redis *redis;
     struct parts parts;
     struct sweeper *sweeper;
     struct feed *feed;
@@ -68,16 +70,30 @@ static void on_report(void *arg)
     timer_after_us(q->report, REPORT_US);
 }
 
+static void on_redis(void *arg, enum redis_state state, const char *reason)
+{
+    struct queue_run *q = arg;
+    redis_use_link(q->parts.redis_use, state, reason);
+}
+
 static int make_parts(struct queue_run *q, struct redis_outage *outage)
 {
     struct servers *servers = q->servers;
     struct database *database = q->database = servers_database(servers, q->config, true);
     struct parts *parts = &q->parts;
     const struct feed_events events = {on_mirrored, on_statements, q};
-    if (database == NULL || queue_parts_init(parts, servers, database, q->config) != 0)
+    q->redis = servers_redis_open(servers, q->config->key_prefix, on_redis, q);
+    if (database == NULL || q->redis == NULL ||
+        queue_parts_init(parts, servers, database, q->config, q->redis) != 0)
         return -1;
     const struct redis_use_options use = {
-        .outage = outage, .queue = parts->queue, .on_change = on_redis_use, .arg = q};
+        .outage = outage,
+        .redis = parts->redis,
+        .finder = parts->finder,
+        .queue = parts->queue,
+        .on_change = on_redis_use,
+        .arg = q,
+    };
     parts->redis_use = redis_use_new(parts->loop, &use);
     parts->pg_watch = pg_watch_new(database->outage, q->config->workers + 1);
     q->report = timer_new(parts->loop, on_report, q);
@@ -122,6 +138,8 @@ struct queue_run *queue_run_new(struct servers *servers, struct redis_outage *ou
 void queue_run_close(struct queue_run *q)
 {
     const char *queue = log_set_queue(q->name);
+    if (q->redis != NULL)
+        redis_link_stop(q->redis->link);
     due_queue_free(q->parts.queue);
     q->parts.queue = NULL;
     (void)log_set_queue(queue);
@@ -141,6 +159,7 @@ void queue_run_free(struct queue_run *q)
     redis_use_free(q->parts.redis_use);
     pg_watch_free(q->parts.pg_watch);
     queue_parts_clear(&q->parts);
+    servers_redis_close(q->redis);
     if (q->database != NULL)
         servers_release(q->servers, q->database);
     free(q);
@@ -167,7 +186,7 @@ void queue_run_say(struct queue_run *q)
 void queue_run_start(struct queue_run *q)
 {
     const char *queue = log_set_queue(q->name);
-    redis_use_start(q->parts.redis_use);
+    redis_link_start(q->parts.redis);
     timer_after_us(q->report, REPORT_US);
     sweeper_start(q->sweeper);
     feed_start(q->feed);

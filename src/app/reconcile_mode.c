@@ -64,17 +64,18 @@ static void out_of_reach(struct reconcile_mode *m, const char *error)
 static void on_redis(void *arg, enum redis_state state, const char *reason)
 {
     struct reconcile_mode *m = arg;
+    const char *fault = context_redis_fault(&m->context);
     (void)reason;
-    if (m->ended || state != REDIS_LINK_UP || reconcile_running(m->run))
+    if (m->ended || reconcile_running(m->run))
         return;
-    const char *unusable = context_redis_unusable(&m->context);
-    timer_clear(m->connecting);
-    if (unusable != NULL) {
-        log_event(LOG_ERROR, unusable, LOG_STR, "redis", context_redis(&m->context), LOG_END);
+    if (fault != NULL) {
+        timer_clear(m->connecting);
+        log_event(LOG_ERROR, fault, LOG_STR, "redis", context_redis(&m->context), LOG_END);
         end(m, EXIT_USAGE);
-        return;
+    } else if (state == REDIS_LINK_UP) {
+        timer_clear(m->connecting);
+        reconcile_run(m->run, NULL, on_done, m);
     }
-    reconcile_run(m->run, NULL, on_done, m);
 }
 
 static void on_connecting_over(void *arg)

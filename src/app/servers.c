@@ -41,36 +41,80 @@ static void on_database(void *arg)
 static void on_secrets(void *arg)
 {
     struct servers *s = arg;
+    const struct queue_redis *r;
     for (struct database *d = s->databases; d != NULL; d = d->next)
         if (d->secrets == s->secrets)
             on_database(d);
-    if (describe_anew(&s->redis_address, secrets_describe_redis(s->secrets)) && s->redis != NULL &&
-        redis_link_state(s->redis) == REDIS_LINK_UP)
-        redis_link_reset(s->redis, "the server's address has changed");
+    if (!describe_anew(&s->redis_address, secrets_describe_redis(s->secrets)))
+        return;
+    LIST_FOREACH(r, &s->redis, entry)
+    if (redis_link_state(r->link) == REDIS_LINK_UP)
+        redis_link_reset(r->link, "the server's address has changed");
 }
 
-int servers_open(struct servers *s, const struct config *config,
-                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+static struct redis_lookup redis_lookup(struct servers *s)
+{
+    return (struct redis_lookup){
+        .loop = s->loop,
+        .url = secrets_redis,
+        .arg = s->secrets,
+        .ca_file = s->config->redis_ca,
+        .sentinels = s->sentinels,
+    };
+}
+
+int servers_open(struct servers *s, const struct config *config)
 {
     *s = (struct servers){.config = config, .redis_clock = {.server = "redis"}};
+    LIST_INIT(&s->redis);
     s->secrets = secrets_new(config, on_secrets, s);
     if (s->secrets == NULL)
         return -1;
     on_secrets(s);
     s->loop = loop_new();
-    const struct redis_link_options options = {
-        .source = {secrets_redis, s->secrets},
-        .ca_file = config->redis_ca,
-        .connect_timeout_us = REDIS_CONNECT_US,
-        .command_timeout_us = REDIS_COMMAND_US,
-        .backoff_min_us = REDIS_BACKOFF_MIN_US,
-        .backoff_max_us = REDIS_BACKOFF_MAX_US,
-        .on_state = on_redis,
-        .arg = arg,
-    };
-    if (s->loop != NULL)
-        s->redis = redis_link_new(s->loop, &options);
-    return s->redis != NULL && s->redis_address != NULL ? 0 : -1;
+    if (s->loop == NULL)
+        return -1;
+    const struct redis_lookup lookup = redis_lookup(s);
+    s->sentinels = redis_sentinels_new(&lookup);
+    return s->sentinels != NULL && s->redis_address != NULL ? 0 : -1;
+}
+
+struct queue_redis *servers_redis_open(struct servers *s, const char *prefix,
+                                       redis_state_cb *on_state, void *arg)
+{
+    const struct redis_lookup lookup = redis_lookup(s);
+    struct queue_redis *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return NULL;
+    LIST_INSERT_HEAD(&s->redis, r, entry);
+    r->finder = redis_finder_new(&lookup, prefix);
+    if (r->finder != NULL) {
+        const struct redis_link_options options = {
+            .source = redis_finder_source(r->finder),
+            .ca_file = s->config->redis_ca,
+            .connect_timeout_us = REDIS_CONNECT_US,
+            .command_timeout_us = REDIS_COMMAND_US,
+            .backoff_min_us = REDIS_BACKOFF_MIN_US,
+            .backoff_max_us = REDIS_BACKOFF_MAX_US,
+            .on_state = on_state,
+            .arg = arg,
+        };
+        r->link = redis_link_new(s->loop, &options);
+    }
+    if (r->link != NULL)
+        return r;
+    servers_redis_close(r);
+    return NULL;
+}
+
+void servers_redis_close(struct queue_redis *r)
+{
+    if (r == NULL)
+        return;
+    LIST_REMOVE(r, entry);
+    redis_link_free(r->link);
+    redis_finder_free(r->finder);
+    free(r);
 }
 
 /* Few in the life of a process: those of the queues files that there have been. */
@@ -107,7 +151,7 @@ static void database_free(struct servers *s, struct database *d)
 void servers_close(struct servers *s)
 {
     struct database *next;
-    redis_link_free(s->redis);
+    redis_sentinels_free(s->sentinels);
     for (struct database *d = s->databases; d != NULL; d = next) {
         next = d->next;
         database_free(s, d);
@@ -191,12 +235,4 @@ void servers_reload(struct servers *s)
     for (struct database *d = s->databases; d != NULL; d = d->next)
         if (d->secrets != s->secrets)
             secrets_reload_postgres(d->secrets);
-}
-
-const char *servers_redis_unusable(const struct servers *s)
-{
-    return redis_link_info(s->redis)->cluster
-               ? "the Redis at REDIS_URL is a Cluster, which is not supported yet: name a single "
-                 "server"
-               : NULL;
 }

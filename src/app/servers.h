@@ -1,11 +1,15 @@
-/* The servers of all queues, and the loop that they are talked to on: one connection to Redis, and
- * for each Postgres where it is, as the secrets say it now. */
+/* The servers of all queues, and the loop that they are talked to on: where Redis is found, a
+ * connection to it for each queue, since each has its slot of a Cluster, and for each Postgres
+ * where it is, as the secrets say it now. */
 #ifndef RS_SERVERS_H
 #define RS_SERVERS_H
 
 #include "health/clock_watch.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "link/redis_link.h"
+
+#include <sys/queue.h>
 
 struct config;
 struct loop;
@@ -26,27 +30,43 @@ struct database {
     struct clock_watch clock;
 };
 
+/* The connection of one queue to Redis. */
+struct queue_redis {
+    LIST_ENTRY(queue_redis) entry;
+    struct redis_finder *finder; /* where it leads to */
+    struct redis_link *link;     /* not started */
+};
+
 struct log_name;
 
 struct servers {
     const struct config *config;
     struct loop *loop;
     struct secrets *secrets;
-    struct redis_link *redis; /* not started */
-    char *redis_address;      /* for logs: as the secrets say it now */
+    struct redis_sentinels *sentinels; /* asked where the URL names them */
+    LIST_HEAD(, queue_redis) redis;
+    char *redis_address; /* for logs: as the secrets say it now */
     struct clock_watch redis_clock;
     struct database *databases;
     struct log_name *log_names;
 };
 
-/* on_redis: the Redis link's on_state. Returns 0, or -1: out of memory; to be closed in both cases.
- */
-int servers_open(struct servers *s, const struct config *config,
-                 void (*on_redis)(void *arg, enum redis_state state, const char *reason), void *arg)
+typedef void redis_state_cb(void *arg, enum redis_state state, const char *reason);
+
+/* Returns 0, or -1: out of memory; to be closed in both cases. */
+int servers_open(struct servers *s, const struct config *config)
     __attribute__((warn_unused_result));
 
-/* Frees everything; users of the loop and of the databases must have been freed before. */
+/* Frees everything; users of the loop, of Redis and of the databases must have been freed before.
+ */
 void servers_close(struct servers *s);
+
+/* A connection for the queue whose keys have this prefix. on_state: the link's. NULL: out of
+ * memory.
+ */
+struct queue_redis *servers_redis_open(struct servers *s, const char *prefix,
+                                       redis_state_cb *on_state, void *arg);
+void servers_redis_close(struct queue_redis *r); /* NULL is legal */
 
 /* The database of a queue, whose settings these are; the same for all queues that name the same.
  * The settings must outlive it. watch: outages of it are said. NULL: out of memory. */
@@ -69,8 +89,5 @@ struct pg_source database_source(struct database *d, const struct queue *queue);
 
 /* Reads the secrets' files anew. */
 void servers_reload(struct servers *s);
-
-/* NULL, or one sentence on why this Redis cannot be used (a Cluster). Requires that it is up. */
-const char *servers_redis_unusable(const struct servers *s);
 
 #endif

@@ -12,6 +12,7 @@
 #include "health/health.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "queue/repair.h"
 #include "release/pages.h"
 #include "store/statements.h"
@@ -229,12 +230,12 @@ static void fill_servers(const struct status *s, struct health_report *r)
         .clock_known = parts->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->pg_clock),
     };
-    const char *unusable = context_redis_unusable(&s->context);
-    const char *why = unusable != NULL ? unusable : redis_link_last_error(parts->redis);
+    const char *why = redis_finder_reason(parts->finder, redis_link_last_error(parts->redis));
     r->redis = (struct health_server){
         .address = context_redis(&s->context),
-        .up = s->redis_known || (s->refused[0] != '\0' && unusable == NULL),
+        .up = s->redis_known || s->refused[0] != '\0',
         .error = why[0] != '\0' ? why : NO_ANSWER,
+        .where = redis_finder_where(parts->finder),
         .clock_known = parts->redis_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->redis_clock),
     };

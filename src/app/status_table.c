@@ -4,6 +4,7 @@
 #include "base/iso_time.h"
 #include "base/time_units.h"
 #include "health/health.h"
+#include "link/redis_finder.h"
 
 #include <jansson.h>
 
@@ -40,6 +41,17 @@ static void put_count(FILE *out, const char *name, bool known, int64_t n)
         fprintf(out, "%-16snot known\n", name);
 }
 
+/* Where it is another than the address names. */
+static void put_where(FILE *out, const struct redis_where *w)
+{
+    if (w == NULL || (w->slot < 0 && w->service[0] == '\0'))
+        return;
+    fprintf(out, ": the %s ", w->role);
+    put_text(out, w->node);
+    fputs(", found for ", out);
+    put_text(out, w->found);
+}
+
 static void put_server(FILE *out, const char *name, const struct health_server *s)
 {
     fprintf(out, "%-16s", name);
@@ -50,9 +62,12 @@ static void put_server(FILE *out, const char *name, const struct health_server *
             fputs(": ", out);
             put_text(out, s->error);
         }
-    } else if (s->clock_known) {
-        fprintf(out, ", clock %+.3f s from this host's", (double)s->clock_offset_us / 1e6);
+        fputc('\n', out);
+        return;
     }
+    put_where(out, s->where);
+    if (s->clock_known)
+        fprintf(out, ", clock %+.3f s from this host's", (double)s->clock_offset_us / 1e6);
     fputc('\n', out);
 }
 

@@ -129,8 +129,15 @@ const struct metric metric_table[METRICS_N] = {
     [METRIC_REDIS_UP] = {PREFIX "redis_up",
                          METRICS_GAUGE,
                          {NULL},
-                         "1 while Redis is connected.",
+                         "1 while Redis is connected, for every queue.",
                          "1 too while it answers and refuses: then `degraded` is 1"},
+    [METRIC_REDIS_NODE] =
+        {PREFIX "redis_node_info",
+         METRICS_GAUGE,
+         {QUEUE, "node", "role", "service"},
+         "1; the Redis server in use.",
+         "`node` changes with a failover, or when the queue's slot moves. `service`: the master's "
+         "name at the Sentinels, empty without them. No value while none is connected"},
     [METRIC_POSTGRES_UP] = {PREFIX "postgres_up",
                             METRICS_GAUGE,
                             {QUEUE},

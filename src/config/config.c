@@ -218,7 +218,7 @@ void config_clear(struct config *c)
     free(c->queue_name);
     free(c->report);
     free(c->conninfo);
-    redis_address_clear(&c->redis);
+    redis_url_clear(&c->redis);
     free(c->key_prefix);
     free(c->http_host);
     free(c->admin_token);
@@ -236,14 +236,5 @@ char *config_describe_postgres(const struct config *c)
 
 char *config_describe_redis(const struct config *c)
 {
-    const struct redis_address *a = &c->redis;
-    char *text = NULL;
-    int n;
-    if (a->path != NULL)
-        n = asprintf(&text, "unix:%s?db=%d", a->path, a->db);
-    else if (a->host != NULL && strchr(a->host, ':') != NULL)
-        n = asprintf(&text, "[%s]:%d/%d", a->host, a->port, a->db);
-    else
-        n = asprintf(&text, "%s:%d/%d", a->host == NULL ? "" : a->host, a->port, a->db);
-    return n < 0 ? NULL : text;
+    return redis_url_describe(&c->redis);
 }

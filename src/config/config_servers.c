@@ -122,7 +122,7 @@ int config_read_database_parts(struct config *c, bool *found, const struct confi
 static int read_redis_host(struct config *c, const struct config_error *error)
 {
     const char *host = config_getenv("REDIS_HOST");
-    struct redis_address address = {0};
+    struct redis_url parsed = {0};
     const char *why;
     char url[300];
     if (host == NULL)
@@ -130,15 +130,15 @@ static int read_redis_host(struct config *c, const struct config_error *error)
 
     int n =
         snprintf(url, sizeof(url), strchr(host, ':') == NULL ? "redis://%s" : "redis://[%s]", host);
-    if (n < 0 || (size_t)n >= sizeof(url) || parse_redis_url(url, &address, &why) != 0 ||
-        strcmp(address.host, host) != 0) {
-        redis_address_clear(&address);
+    if (n < 0 || (size_t)n >= sizeof(url) || parse_redis_url(url, &parsed, &why) != 0 ||
+        strcmp(parsed.server.host, host) != 0) {
+        redis_url_clear(&parsed);
         return config_fail(error, "REDIS_HOST: \"%.100s\" is not allowed: a host name or address",
                            strpbrk(host, "@/") == NULL ? host : "...");
     }
-    c->redis.host = address.host;
-    address.host = NULL;
-    redis_address_clear(&address);
+    c->redis.server.host = parsed.server.host;
+    parsed.server.host = NULL;
+    redis_url_clear(&parsed);
     return 0;
 }
 
@@ -150,12 +150,12 @@ int config_read_redis_parts(struct config *c, bool *found, const struct config_e
     if (!*found || rc != 0)
         return rc;
     if (read_redis_host(c, error) != 0 ||
-        read_number(&redis_parts[REDIS_PORT], &c->redis.port, error) != 0 ||
-        read_number(&redis_parts[REDIS_DB], &c->redis.db, error) != 0)
+        read_number(&redis_parts[REDIS_PORT], &c->redis.server.port, error) != 0 ||
+        read_number(&redis_parts[REDIS_DB], &c->redis.server.db, error) != 0)
         return -1;
     if (password != NULL) {
-        c->redis.password = strdup(password);
-        if (c->redis.password == NULL)
+        c->redis.server.password = strdup(password);
+        if (c->redis.server.password == NULL)
             return config_fail(error, "REDIS_PASSWORD: memory ran out");
     }
     return 0;

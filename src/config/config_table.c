@@ -339,7 +339,7 @@ void setting_allowed(const struct setting *s, char *out, size_t size)
         [SETTING_INT] = "a whole number",
         [SETTING_DURATION] = "a duration",
         [SETTING_CONNINFO] = "a libpq URI or conninfo string",
-        [SETTING_REDIS] = "a redis://, rediss:// or unix:// URL",
+        [SETTING_REDIS] = "a URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://",
         [SETTING_LISTEN] = "host:port, :port or [IPv6]:port, with a port from 1 to 65535; or empty",
         [SETTING_PREFIX] = "1 to 64 bytes without braces",
         [SETTING_NAME] = "1 to 64 bytes",

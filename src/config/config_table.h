@@ -12,7 +12,7 @@ enum setting_type {
     SETTING_INT,      /* int; "off" is -1 */
     SETTING_DURATION, /* int64_t, microseconds */
     SETTING_CONNINFO, /* char *, for libpq */
-    SETTING_REDIS,    /* struct redis_address */
+    SETTING_REDIS,    /* struct redis_url */
     SETTING_LISTEN,   /* http_host and http_port */
     SETTING_PREFIX,   /* char * */
     SETTING_NAME,     /* char * */

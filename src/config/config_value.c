@@ -2,7 +2,6 @@
 #include "config/config_table.h"
 
 #include "link/pg_link.h"
-#include "link/redis_link.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -155,15 +154,11 @@ static int apply_conninfo(const struct value *v)
 
 static int apply_redis(const struct value *v)
 {
-    struct redis_address address;
+    struct redis_url url;
     const char *why;
-    if (parse_redis_url(v->text, &address, &why) != 0)
+    if (parse_redis_url(v->text, &url, &why) != 0)
         return refuse(v, why);
-    if (address.tls && !redis_link_has_tls()) {
-        redis_address_clear(&address);
-        return refuse(v, "this build has no TLS for Redis, so rediss:// is not possible");
-    }
-    *(struct redis_address *)field(v) = address;
+    *(struct redis_url *)field(v) = url;
     return 0;
 }
 

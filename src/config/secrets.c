@@ -48,7 +48,7 @@ struct secrets *secrets_new(const struct config *config, event_cb *on_change, vo
     }
     if (whole && (s->now.conninfo != NULL || config->conninfo == NULL) &&
         (s->now.admin_token != NULL || config->admin_token == NULL) &&
-        redis_address_copy(&s->now.redis, &config->redis) == 0)
+        redis_url_copy(&s->now.redis, &config->redis) == 0)
         return s;
     secrets_free(s);
     return NULL;
@@ -78,7 +78,7 @@ static int take(struct secrets *s, enum config_secret which, const char *text,
                 const struct config_error *error)
 {
     struct config fresh = {0};
-    struct redis_address former = s->now.redis;
+    struct redis_url former = s->now.redis;
     if (setting_apply(&fresh, secret_settings[which], s->config->files[which].variable, text,
                       error) != 0)
         return -1;
@@ -183,7 +183,7 @@ const char *secrets_conninfo(void *arg)
     return s->now.conninfo;
 }
 
-const struct redis_address *secrets_redis(void *arg)
+const struct redis_url *secrets_redis(void *arg)
 {
     struct secrets *s = arg;
     read_anew(s, CONFIG_REDIS, LOG_WARN);

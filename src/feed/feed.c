@@ -29,6 +29,7 @@
 #include "feed/poll.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "queue/redis_use.h"
 #include "release/first_run.h"
 #include "release/parts.h"
 #include "store/pg_watch.h"
@@ -360,7 +361,8 @@ void feed_redis_changed(struct feed *f)
     overdue_redis_changed(f->overdue);
     data_loss_redis_changed(f->data_loss);
     if (parts_redis_usable(f->parts))
-        feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run), clock_mono_us());
+        feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run),
+                               redis_use_moved(f->parts->redis_use), clock_mono_us());
     poke(f);
 }
 

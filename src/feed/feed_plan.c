@@ -44,6 +44,9 @@ static const struct {
     [WAKEUP_SCAN] = {.step = STEP_ROLE, .redis = USABLE},
     /* Something seemed late, or it has not been asked for a while (overdue.h). */
     [WAKEUP_OVERDUE] = {.step = STEP_POLL_AGAIN, .redis = USABLE},
+    /* After a failover an API's connection may last, to the former master: what it enters there is
+     * lost, and found when it is late. */
+    [WAKEUP_MOVED] = {.step = STEP_POLL_AGAIN, .redis = USABLE},
 };
 
 void feed_plan_init(struct feed_plan *p, int64_t interval_us, int64_t scan_us, bool mirrors)
@@ -58,6 +61,7 @@ void feed_plan_init(struct feed_plan *p, int64_t interval_us, int64_t scan_us, b
                 [WAKEUP_FULL] = FEED_NEVER,
                 [WAKEUP_CLAIMS] = FEED_NEVER,
                 [WAKEUP_SCAN] = FEED_NEVER,
+                [WAKEUP_MOVED] = FEED_NEVER,
             },
     };
 }
@@ -152,6 +156,9 @@ void feed_plan_begin(struct feed_plan *p, enum feed_step step, int64_t now_us)
         begin_poll(p, POLL_FULL);
         break;
     case STEP_POLL_AGAIN:
+        if (feed_plan_due(p, WAKEUP_MOVED, now_us))
+            p->wakeup_us[WAKEUP_MOVED] =
+                now_us - p->moved_us < FEED_MOVED_US ? now_us + FEED_MOVED_POLL_US : FEED_NEVER;
         begin_poll(p, POLL_AGAIN);
         break;
     case STEP_WAIT:
@@ -257,8 +264,12 @@ void feed_plan_postgres(struct feed_plan *p, bool up, int64_t now_us)
     }
 }
 
-void feed_plan_redis_usable(struct feed_plan *p, bool asks, int64_t now_us)
+void feed_plan_redis_usable(struct feed_plan *p, bool asks, bool moved, int64_t now_us)
 {
+    if (moved) {
+        p->moved_us = now_us;
+        p->wakeup_us[WAKEUP_MOVED] = now_us + FEED_MOVED_POLL_US;
+    }
     if (asks)
         p->wakeup_us[WAKEUP_FIRST] = now_us;
     want_full(p, now_us + FEED_CLAIM_FIRST_US, now_us);

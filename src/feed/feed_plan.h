@@ -25,6 +25,8 @@
 #define FEED_LATE_COMMIT_US (60 * SECOND_US)  /* a row may become visible so long after its poll */
 #define FEED_LONG_IDS_US (15 * SECOND_US)     /* between passes for ids that Redis cannot hold */
 #define FEED_LOST_MANY 500                    /* so many lost ones are a full poll's work */
+#define FEED_MOVED_US (20 * SECOND_US)        /* an API may have another Redis for so long */
+#define FEED_MOVED_POLL_US SECOND_US          /* ... and is looked after so often */
 #define FEED_OUT_OF_REACH_US (10 * SECOND_US) /* a restart of Postgres is over sooner */
 
 /* What it is doing. One thing at a time, since there is one connection. */
@@ -47,6 +49,7 @@ enum wakeup {
     WAKEUP_REGULAR,
     WAKEUP_SCAN,
     WAKEUP_OVERDUE,
+    WAKEUP_MOVED,
     NUM_WAKEUPS
 };
 
@@ -91,6 +94,7 @@ struct feed_plan {
     int64_t full_wanted_us; /* since when a full poll is wanted; while one is */
     int64_t polled_us;      /* Postgres's time when the last poll that mirrors began; 0: none yet */
     int64_t down_us;        /* since when Postgres is not connected; 0: it is, or never was tried */
+    int64_t moved_us;       /* when Redis was used at another server than before; 0: never */
     int64_t long_ids_us; /* when a pass was last wanted for ids that Redis cannot hold; 0: never */
     bool feeder;         /* this one has the role */
     bool redis_was_used; /* it may have claims there */
@@ -148,8 +152,8 @@ void feed_plan_passed(struct feed_plan *p, bool ok, int64_t now_us);
 void feed_plan_postgres(struct feed_plan *p, bool up, int64_t now_us);
 
 /* Redis can be used, for the first time or again. asks: what is due at the start is to be asked for
- * again, since it may know that this was accepted. */
-void feed_plan_redis_usable(struct feed_plan *p, bool asks, int64_t now_us);
+ * again, since it may know that this was accepted. moved: it is another server than before. */
+void feed_plan_redis_usable(struct feed_plan *p, bool asks, bool moved, int64_t now_us);
 
 /* Redis has lost its data: entries and claims. */
 void feed_plan_data_lost(struct feed_plan *p, int64_t now_us);

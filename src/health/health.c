@@ -13,6 +13,7 @@
 #include "health/clock_watch.h"
 #include "health/health_verdict.h"
 #include "link/loop.h"
+#include "link/redis_finder.h"
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "queue/repair.h"
@@ -189,7 +190,8 @@ static void read_servers(const struct health *h, struct health_report *r)
     r->redis = (struct health_server){
         .address = *h->options.redis,
         .up = redis_up(h),
-        .error = redis_link_last_error(s->redis),
+        .error = redis_finder_reason(s->finder, redis_link_last_error(s->redis)),
+        .where = redis_finder_where(s->finder),
         .clock_known = s->redis_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&s->redis_clock),
     };

@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "feed/feed.h"
 #include "link/pg_link.h"
+#include "link/redis_finder.h"
 #include "link/redis_link.h"
 #include "release/parts.h"
 #include "sweep/sweeper.h"
@@ -241,15 +242,44 @@ static void postgres_reconnects(struct metrics *m, const struct view *v)
            (double)(sweeper_postgres_reconnects(o->sweeper) + feed_postgres_reconnects(o->feed)));
 }
 
+static void redis_node(struct metrics *m, const struct view *v)
+{
+    const struct redis_where *w = redis_finder_where(v->parts->finder);
+    if (!v->report.redis.up)
+        return;
+    metrics_label(m, "queue", v->report.queue);
+    metrics_label(m, "node", w->node);
+    metrics_label(m, "role", w->role);
+    metrics_label(m, "service", w->service);
+    metrics_value(m, 1);
+}
+
+static void put_redis(const struct views *views)
+{
+    bool up = true;
+    for (int i = 0; i < views->n; i++)
+        up = up && views->list[i].report.redis.up;
+    metrics_single(views->m, METRIC_REDIS_UP, up ? 1 : 0);
+    put(views, METRIC_REDIS_NODE, redis_node);
+}
+
+static uint64_t redis_reconnects(const struct views *views)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < views->n; i++)
+        n += redis_link_reconnects(views->list[i].parts->redis);
+    return n;
+}
+
 static void put_servers(const struct views *views)
 {
     const struct view *any = &views->list[0];
-    metrics_single(views->m, METRIC_REDIS_UP, any->report.redis.up ? 1 : 0);
+    put_redis(views);
     put(views, METRIC_POSTGRES_UP, postgres_up);
     put(views, METRIC_CLOCK_OFFSET, postgres_offset);
     put_offset(views->m, NO_QUEUE, "redis", &any->report.redis);
     put(views, METRIC_RECONNECTS, postgres_reconnects);
-    put_by(views->m, NO_QUEUE, "server", "redis", (double)redis_link_reconnects(any->parts->redis));
+    put_by(views->m, NO_QUEUE, "server", "redis", (double)redis_reconnects(views));
 }
 
 /* ---- the last reconciliation ---- */

@@ -4,6 +4,7 @@
 #include "base/iso_time.h"
 #include "base/json_text.h"
 #include "base/time_units.h"
+#include "link/redis_finder.h"
 #include "queue/repair.h"
 #include "release/locked.h"
 
@@ -39,6 +40,18 @@ static json_t *count_json(bool known, int64_t n)
     return known ? json_integer(n) : json_null();
 }
 
+/* Which server it is, and how it was found. */
+static void set_where(json_t *o, const struct redis_where *w)
+{
+    (void)json_object_set_new(o, "node", json_text(w->node));
+    (void)json_object_set_new(o, "role", json_text(w->role));
+    (void)json_object_set_new(o, "found", json_text(w->found));
+    if (w->service[0] != '\0')
+        (void)json_object_set_new(o, "service", json_text(w->service));
+    if (w->slot >= 0)
+        (void)json_object_set_new(o, "slot", json_integer(w->slot));
+}
+
 static json_t *server_json(const struct health_server *s)
 {
     json_t *o = json_pack("{s:o, s:b, s:o}", "address", json_text(s->address), "up", s->up,
@@ -46,6 +59,8 @@ static json_t *server_json(const struct health_server *s)
                           s->clock_known ? seconds_json(s->clock_offset_us) : json_null());
     if (!s->up && s->error[0] != '\0')
         (void)json_object_set_new(o, "error", json_text(s->error));
+    if (s->where != NULL && s->up)
+        set_where(o, s->where);
     return o;
 }
 
@@ -132,6 +147,7 @@ static void set_queue(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
+    (void)json_object_set_new(o, "redis", server_json(&r->redis));
 }
 
 char *health_status_json(const struct health_report *reports, int n)
@@ -140,11 +156,12 @@ char *health_status_json(const struct health_report *reports, int n)
     json_t *o = json_object();
     (void)json_object_set_new(o, "version", json_string(RS_VERSION));
     health_sum(reports, n, &sum);
-    if (n == 1)
+    if (n == 1) {
         set_queue(o, &sum);
-    else
+    } else {
         set_verdict(o, &sum);
-    (void)json_object_set_new(o, "redis", server_json(&sum.redis));
+        (void)json_object_set_new(o, "redis", server_json(&sum.redis));
+    }
     (void)json_object_set_new(o, "queues", queues_json(reports, n, set_queue));
     return dump(o);
 }

@@ -80,6 +80,8 @@ void health_sum(const struct health_report *reports, int n, struct health_report
         if (!sum->degraded && r->degraded)
             sum->degraded_reason = r->degraded_reason;
         sum->degraded = sum->degraded || r->degraded;
+        if (sum->redis.up && !r->redis.up) /* each has its own connection */
+            sum->redis = r->redis;
         sum->overdue_known = sum->overdue_known && r->overdue_known;
         if (health_overdue_us(r) > health_overdue_us(sum)) {
             sum->overdue_since_us = r->overdue_since_us;

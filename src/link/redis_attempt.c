@@ -29,8 +29,11 @@ struct redis_attempt {
     struct redis_resolver *resolver;
     struct timer *deadline;
     struct redis_address address; /* of this attempt, or of the connection that it led to */
-    unsigned address_index;       /* which of the host's addresses is next */
-    unsigned addresses_left;      /* that this attempt has not tried */
+    char *tls_name;               /* that its certificate must have */
+    bool ask_role;
+    bool questions_only;
+    unsigned address_index;  /* which of the host's addresses is next */
+    unsigned addresses_left; /* that this attempt has not tried */
     struct redis_server_info info;
 };
 
@@ -106,7 +109,10 @@ const char *redis_info_read(struct redis_server_info *info, const char *text)
     read_field(text, "run_id", info->run_id, sizeof(info->run_id));
     read_field(text, "maxmemory_policy", info->maxmemory_policy, sizeof(info->maxmemory_policy));
     read_field(text, "redis_mode", word, sizeof(word));
+    if (word[0] == '\0') /* Valkey may name it so */
+        read_field(text, "server_mode", word, sizeof(word));
     info->cluster = strcmp(word, "cluster") == 0;
+    info->sentinel = strcmp(word, "sentinel") == 0;
 
     if (too_old(info->version))
         return "Redis is older than 6.2";
@@ -117,6 +123,36 @@ const char *redis_info_read(struct redis_server_info *info, const char *text)
     if (strcmp(word, "slave") == 0 || strcmp(word, "replica") == 0)
         return "read-only replica";
     return NULL;
+}
+
+static void succeed(struct redis_attempt *a)
+{
+    end(a);
+    a->options.done(a->options.arg, NULL);
+}
+
+/* Of all that is sent to a server that is only asked questions this is the last. */
+static void on_introduced(void *arg, const struct redis_reply *reply, const char *error)
+{
+    struct redis_attempt *a = arg;
+    on_named(arg, reply, error);
+    if (reply != NULL && !a->conn->lost)
+        succeed(a);
+}
+
+static void on_role(void *arg, const struct redis_reply *reply, const char *error)
+{
+    struct redis_attempt *a = arg;
+    const char *role = redis_reply_str(redis_reply_at(reply, 0), NULL);
+    char reason[REDIS_REASON_SIZE];
+    (void)error;
+    if (reply == NULL || a->conn->lost || strcmp(role, "master") == 0)
+        return;
+    if (redis_reply_type(reply) == REDIS_LINK_ERROR)
+        snprintf(reason, sizeof(reason), "ROLE: %s", redis_reply_str(reply, NULL));
+    else
+        snprintf(reason, sizeof(reason), "ROLE does not say that it is a master");
+    redis_conn_lose(a->conn, reason);
 }
 
 static void on_info(void *arg, const struct redis_reply *reply, const char *error)
@@ -136,8 +172,7 @@ static void on_info(void *arg, const struct redis_reply *reply, const char *erro
         redis_conn_lose(a->conn, useless);
         return;
     }
-    end(a);
-    a->options.done(a->options.arg, NULL);
+    succeed(a);
 }
 
 static void on_connected(void *arg)
@@ -153,7 +188,12 @@ static void on_connected(void *arg)
         snprintf(db, sizeof(db), "%d", address->db);
         send_words(a, on_required, 2, (const char *[]){"SELECT", db});
     }
-    send_words(a, on_named, 3, (const char *[]){"CLIENT", "SETNAME", "reservation-sweeper"});
+    send_words(a, a->questions_only ? on_introduced : on_named, 3,
+               (const char *[]){"CLIENT", "SETNAME", "reservation-sweeper"});
+    if (a->questions_only)
+        return;
+    if (a->ask_role)
+        send_words(a, on_role, 1, (const char *[]){"ROLE"});
     send_words(a, on_info, 1, (const char *[]){"INFO"});
 }
 
@@ -179,15 +219,15 @@ static void on_lost(void *arg, const char *reason)
     a->options.done(a->options.arg, reason);
 }
 
-static void on_resolved(void *arg, const char *ip, unsigned n, const char *error)
+static void on_resolved(void *arg, const struct addrinfo *at, unsigned n, const char *error)
 {
     struct redis_attempt *a = arg;
     if (a->conn->lost)
         return;
     if (a->addresses_left == 0)
         a->addresses_left = n;
-    if (ip != NULL)
-        redis_conn_open(a->conn, &a->address, ip);
+    if (at != NULL)
+        redis_conn_open(a->conn, &a->address, a->tls_name, at);
     else
         redis_conn_lose(a->conn, error);
 }
@@ -195,24 +235,43 @@ static void on_resolved(void *arg, const char *ip, unsigned n, const char *error
 static void on_deadline(void *arg)
 {
     struct redis_attempt *a = arg;
-    char reason[64];
-    snprintf(reason, sizeof(reason), "no connection within %lld ms",
+    char reason[96];
+    snprintf(reason, sizeof(reason), "%s within %lld ms",
+             redis_conn_in_handshake(a->conn) ? "TLS: no answer to the TLS handshake"
+                                              : "no connection",
              (long long)(a->options.timeout_us / MS_US));
     redis_conn_lose(a->conn, reason);
 }
 
-void redis_attempt_start(struct redis_attempt *a, const struct redis_address *address)
+static void forget_target(struct redis_attempt *a)
+{
+    redis_address_clear(&a->address);
+    free(a->tls_name);
+    a->tls_name = NULL;
+}
+
+static int copy_target(struct redis_attempt *a, const struct redis_target *target)
+{
+    const char *name = target->tls_name != NULL ? target->tls_name : target->address->host;
+    forget_target(a);
+    a->ask_role = target->ask_role;
+    a->questions_only = target->questions_only;
+    a->tls_name = name != NULL ? strdup(name) : NULL;
+    return (name == NULL || a->tls_name != NULL) ? redis_address_copy(&a->address, target->address)
+                                                 : -1;
+}
+
+void redis_attempt_start(struct redis_attempt *a, const struct redis_target *target)
 {
     const struct redis_conn_events events = {
         .on_connected = on_connected, .on_refused = on_refused, .on_lost = on_lost, .arg = a};
     redis_conn_own(a->conn, &events);
     a->addresses_left = 0;
     timer_after_us(a->deadline, a->options.timeout_us);
-    redis_address_clear(&a->address);
-    if (redis_address_copy(&a->address, address) != 0)
+    if (copy_target(a, target) != 0)
         redis_conn_lose(a->conn, "out of memory");
     else if (a->address.path != NULL)
-        redis_conn_open(a->conn, &a->address, NULL);
+        redis_conn_open(a->conn, &a->address, NULL, NULL);
     else if (redis_resolver_start(a->resolver, a->address.host, a->address_index) != 0)
         redis_conn_lose(a->conn, "the host name cannot be resolved now");
 }
@@ -245,6 +304,6 @@ void redis_attempt_free(struct redis_attempt *a)
         return;
     redis_resolver_free(a->resolver);
     timer_free(a->deadline);
-    redis_address_clear(&a->address);
+    forget_target(a);
     free(a);
 }

@@ -1,25 +1,32 @@
-/* What the parts of the Redis link share. Only these files include hiredis. Each uses those below
- * it alone, and calls upwards by callbacks:
+/* What the parts of the Redis link share. Only these files include hiredis, and that for its format
+ * and its parser. Each uses those below it alone, and calls upwards by callbacks:
  *
- *   redis_link.c     when there is a connection, and whether commands may pass
+ *   redis_link.c     when there is a connection, and whether commands may pass; beside it the
+ *                    sources, which say to where (redis_source.c)
  *   redis_attempt.c  from the host's name to a server that is of use
- *   redis_conn.c     the socket, and the end of it; beside it redis_resolve.c, the names
- *   redis_request.c  requests and their answers; beside it redis_tls.c
- *   redis_reply.c    replies */
+ *   redis_conn.c     when bytes are read and written, and the end of a connection; beside it
+ *                    redis_resolve.c, the names
+ *   redis_request.c  requests and their answers; beside it redis_stream.c, the socket, above
+ *                    redis_tls.c
+ *   redis_reader.c   the parser, above redis_reply.c, the replies */
 #ifndef RS_REDIS_LINK_PRIVATE_H
 #define RS_REDIS_LINK_PRIVATE_H
 
 #include "base/backoff.h"
 #include "base/callback.h"
+#include "base/parse.h"
 #include "link/redis_link.h"
 
 #include <hiredis/hiredis.h>
 #include <sys/queue.h>
 
-#define REDIS_REASON_SIZE 256 /* of a reason that is given, with its end */
+#define REDIS_REASON_SIZE 256 /* of a reason that is given, with its end: of each `why` below */
+#define REDIS_CLOSED "the server closed the connection"
 
+struct addrinfo;
 struct event;
 struct redis_attempt;
+struct redis_reader;
 struct redis_resolver;
 struct ssl_st;
 struct timer;
@@ -32,16 +39,9 @@ struct redis_request {
     const char *queue; /* of the log, when it was sent */
     int64_t sent_us;
     const struct lua_script *script; /* sent by its SHA1 and may have to be sent as text; or NULL */
-    char *command; /* with script: the formatted EVALSHA, owned by hiredis's heap */
+    char *command;                   /* with script: the formatted EVALSHA, of hiredis's heap */
     size_t command_len;
     int words; /* of the command, as formatted */
-};
-
-struct redis_requests_events {
-    /* No further answer can be told from another: the connection has to go. */
-    void (*on_broken)(void *arg, const char *reason);
-    event_cb *on_oldest; /* the request that waits longest is another one now */
-    void *arg;
 };
 
 /* When what has been asked for is written. */
@@ -54,17 +54,29 @@ enum redis_output {
 
 struct redis_requests {
     STAILQ_HEAD(, redis_request) pending;
-    redisContext *context;  /* into which commands go; NULL: there is no connection */
-    struct event *writable; /* made active when there is something to write */
+    struct event *writable; /* made active when there is something to write; NULL: no connection */
     enum redis_output output;
-    struct redis_requests_events events;
+    char *unsent; /* commands as bytes: those from `begin` to `end` are to be written */
+    size_t begin, end, size;
+    event_cb *on_oldest; /* the request that waits longest is another one now */
+    void *arg;
     bool calling; /* inside a callback of a request */
+};
+
+/* What an operation that cannot go on waits for. */
+enum redis_wait { REDIS_WAIT_READABLE, REDIS_WAIT_WRITABLE };
+
+struct redis_stream {
+    int fd;             /* -1: there is none */
+    struct ssl_st *ssl; /* NULL without TLS */
+    enum redis_wait reading,
+        writing; /* what the last call of each kind that got nothing waits for */
 };
 
 /* What happens to a connection, for whoever has it. All but on_lost may be NULL where they cannot
  * happen. Each may call redis_conn_lose. */
 struct redis_conn_events {
-    event_cb *on_connected; /* the socket, and TLS as far as it needs no answer */
+    event_cb *on_connected; /* the socket; TLS is spoken with what is then asked for */
     /* Nothing listens at the address. The connection is to be opened to another one, or lost. */
     void (*on_refused)(void *arg, const char *reason);
     /* After all its requests have failed. It may be opened again. */
@@ -72,6 +84,9 @@ struct redis_conn_events {
     /* After the callback of each request that was answered. */
     void (*on_answer)(void *arg, const struct redis_reply *reply);
     event_cb *on_oldest; /* of the requests, see there */
+    /* Asked of each answer before a request gets it: true when it is no request's (a message to a
+     * subscriber), and has been taken. */
+    bool (*on_push)(void *arg, const struct redis_reply *reply);
     void *arg;
 };
 
@@ -80,10 +95,13 @@ struct redis_conn {
     const char *ca_file; /* borrowed; NULL: the system's */
     struct redis_conn_events events;
     const struct redis_address *address; /* of the one that opened it */
+    const char *tls_name;                /* ... that its certificate must have */
     struct redis_requests requests;
-    struct ssl_st *ssl; /* owned by the context; NULL without TLS */
+    struct redis_stream stream;
+    struct redis_reader *reader;
     struct event *readable;
     bool connected; /* the socket is */
+    bool answered;  /* at least once */
     bool lost;      /* no more requests; their failure and on_lost come on a later turn */
     struct timer *teardown;
     struct timer *held;             /* until when the output is */
@@ -96,9 +114,12 @@ struct redis_link {
     bool stopped;
     bool calling; /* inside on_state */
     bool was_up;
+    bool asking;   /* the source has not answered */
+    bool targeted; /* it has, and has not been told of the end */
+    bool at_once;  /* the next attempt does not wait */
     struct redis_conn *conn;
     struct redis_attempt *attempt;
-    struct timer *deadline; /* of the oldest request */
+    struct timer *deadline; /* of the source's answer, or of the oldest request */
     struct timer *retry;
     struct backoff backoff;
     uint64_t reconnects;
@@ -121,9 +142,9 @@ struct redis_attempt *redis_attempt_new(struct loop *loop, struct redis_conn *co
 /* NULL is legal; calls nothing back. */
 void redis_attempt_free(struct redis_attempt *a);
 
-/* Begins an attempt; the address is copied. The connection is the attempt's until done fires, which
+/* Begins an attempt; the target is copied. The connection is the attempt's until done fires, which
  * it does once. To give it up: redis_conn_lose. */
-void redis_attempt_start(struct redis_attempt *a, const struct redis_address *address);
+void redis_attempt_start(struct redis_attempt *a, const struct redis_target *target);
 
 /* What INFO said at the last one that succeeded. */
 const struct redis_server_info *redis_attempt_info(const struct redis_attempt *a);
@@ -142,13 +163,18 @@ void redis_conn_free(struct redis_conn *c);
 /* From now on the events are these. */
 void redis_conn_own(struct redis_conn *c, const struct redis_conn_events *events);
 
-/* Begins to connect to the address's socket path, else to `ip`; the address must outlive the
- * connection. Ends in on_connected, on_refused (perhaps from inside this call) or on_lost. */
-void redis_conn_open(struct redis_conn *c, const struct redis_address *address, const char *ip);
+/* Begins to connect to the address's socket path, else to its port at `at`; address and tls_name
+ * must outlive the connection. Ends in on_connected, on_refused (perhaps from inside this call) or
+ * on_lost. */
+void redis_conn_open(struct redis_conn *c, const struct redis_address *address,
+                     const char *tls_name, const struct addrinfo *at);
 
 /* Ends the connection, or what is to become one: no request is taken any more; on a later turn all
  * fail, then on_lost fires. The first reason counts. */
 void redis_conn_lose(struct redis_conn *c, const char *reason);
+
+/* There is a socket, and the server has not answered the TLS handshake. */
+bool redis_conn_in_handshake(const struct redis_conn *c);
 
 /* See redis_link_hold. */
 void redis_conn_hold(struct redis_conn *c, int64_t until_us);
@@ -158,10 +184,10 @@ void redis_conn_close(struct redis_conn *c);
 
 /* redis_request.c */
 
-/* Nothing waits yet. The events are copied. */
-void redis_requests_init(struct redis_requests *q, const struct redis_requests_events *events);
+/* Nothing waits yet. */
+void redis_requests_init(struct redis_requests *q, event_cb *on_oldest, void *arg);
 
-/* As redis_link_command and redis_link_script, whatever the state; there must be a context. */
+/* As redis_link_command and redis_link_script, whatever the state; there must be a connection. */
 int redis_requests_command(struct redis_requests *q, redis_link_cb *cb, void *arg, int argc,
                            const char *const *argv, const size_t *lengths)
     __attribute__((warn_unused_result));
@@ -172,6 +198,15 @@ int redis_requests_script(struct redis_requests *q, redis_link_cb *cb, void *arg
 
 /* Has what there is to write written at the end of this turn, unless the socket is waited for. */
 void redis_requests_write(struct redis_requests *q);
+
+/* What there is to write; *n bytes. */
+const char *redis_requests_unsent(const struct redis_requests *q, size_t *n);
+
+/* So much of it has been written. */
+void redis_requests_sent(struct redis_requests *q, size_t n);
+
+/* Drops it. */
+void redis_requests_unsend(struct redis_requests *q);
 
 /* Since when the oldest request waits (monotonic); INT64_MAX: none does. */
 int64_t redis_requests_oldest_us(const struct redis_requests *q);
@@ -190,11 +225,12 @@ void redis_requests_fail_all(struct redis_requests *q, const char *error);
 
 /* redis_resolve.c */
 
-/* cb gets one of the host's n addresses, in numbers, or NULL and why there is none. NULL when
- * memory ran out. */
-struct redis_resolver *
-redis_resolver_new(struct loop *loop,
-                   void (*cb)(void *arg, const char *ip, unsigned n, const char *error), void *arg);
+/* at: one of the host's n addresses, without a port, good for the call; or NULL, and why there is
+ * none. */
+typedef void redis_resolved_cb(void *arg, const struct addrinfo *at, unsigned n, const char *error);
+
+/* NULL when memory ran out. */
+struct redis_resolver *redis_resolver_new(struct loop *loop, redis_resolved_cb *cb, void *arg);
 void redis_resolver_free(struct redis_resolver *r); /* NULL is legal */
 
 /* Asks for the address number `index` modulo their count; the callback comes on a later turn.
@@ -212,21 +248,55 @@ struct redis_reply *redis_reply_wrap(redisReply *reply);
 /* True for an error reply whose code (its first word) is `code`. */
 bool redis_reply_has_code(const struct redis_reply *r, const char *code);
 
-/* redis_tls.c: all tolerate ssl == NULL */
+/* redis_reader.c */
 
-/* Puts TLS on a connected context, checking the server's certificate and its name. Returns 0, or -1
- * with the reason in `why`. */
-int redis_tls_start(redisContext *context, const char *host, const char *ca_file,
-                    struct ssl_st **ssl, char *why, size_t why_size)
+/* NULL when memory ran out. */
+struct redis_reader *redis_reader_new(void);
+void redis_reader_free(struct redis_reader *r); /* NULL is legal */
+
+/* Takes bytes that have arrived. Returns 0, or -1 when memory ran out. */
+int redis_reader_feed(struct redis_reader *r, const char *bytes, size_t n)
     __attribute__((warn_unused_result));
 
-/* OpenSSL's queue of errors is the thread's, and libpq fills it as well. */
-void redis_tls_prepare(const struct ssl_st *ssl);
-/* What the last call waits for, whatever it was to do. */
-bool redis_tls_wants_read(const struct ssl_st *ssl);
-bool redis_tls_wants_write(const struct ssl_st *ssl);
+/* The next whole reply, to be freed; NULL with *why NULL: it has not all arrived; NULL with *why
+ * (good as long as the reader): nothing that follows can be read. */
+struct redis_reply *redis_reader_next(struct redis_reader *r, const char **why);
+void redis_reply_free(struct redis_reply *reply);
 
-/* What TLS says about a failure of the connection: NULL when it is not to blame. */
-const char *redis_tls_error(const struct ssl_st *ssl);
+/* redis_stream.c */
+
+/* Begins to connect to the address's socket path, else to its port at `at`. Returns 0, or -1 with
+ * `why` and nothing open. */
+int redis_stream_open(struct redis_stream *s, const struct redis_address *address,
+                      const struct addrinfo *at, char *why) __attribute__((warn_unused_result));
+
+/* To be asked once the socket is writable: 0 when it is connected, or -1 with `why`. */
+int redis_stream_connected(struct redis_stream *s, char *why) __attribute__((warn_unused_result));
+
+/* Puts TLS on the connected socket; it is spoken with the first read or write. `name` is what the
+ * certificate must be for; ca_file NULL: the system's. Returns 0, or -1 with `why`. */
+int redis_stream_start_tls(struct redis_stream *s, const char *name, const char *ca_file, char *why)
+    __attribute__((warn_unused_result));
+
+/* Legal without one that is open, if zeroed with fd -1. */
+void redis_stream_close(struct redis_stream *s);
+
+/* How many bytes were read or written; 0: none now, see `reading` and `writing`; -1: the stream is
+ * at its end, or of no use any more, with `why`. n and size are not 0. */
+ssize_t redis_stream_read(struct redis_stream *s, char *out, size_t size, char *why);
+ssize_t redis_stream_write(struct redis_stream *s, const char *bytes, size_t n, char *why);
+
+/* redis_tls.c: the same for TLS on a connected socket, which stays the caller's */
+
+/* NULL with `why`. */
+struct ssl_st *redis_tls_new(int fd, const char *name, const char *ca_file, char *why);
+void redis_tls_free(struct ssl_st *ssl); /* NULL is legal */
+ssize_t redis_tls_read(struct ssl_st *ssl, char *out, size_t size, enum redis_wait *wait,
+                       char *why);
+ssize_t redis_tls_write(struct ssl_st *ssl, const char *bytes, size_t n, enum redis_wait *wait,
+                        char *why);
+
+/* The handshake is over. */
+bool redis_tls_greeted(const struct ssl_st *ssl);
 
 #endif

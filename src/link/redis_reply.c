@@ -70,7 +70,7 @@ bool redis_reply_has_code(const struct redis_reply *r, const char *code)
 
 bool redis_reply_useless(const struct redis_reply *r)
 {
-    static const char *const codes[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH"};
+    static const char *const codes[] = {"READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "MOVED"};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
         if (redis_reply_has_code(r, codes[i]))
             return true;

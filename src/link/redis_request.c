@@ -2,9 +2,8 @@
  * exactly once.
  *
  * Redis answers in the order of the commands and without naming them, so the oldest request that
- * waits is the one that is answered. What must hold: a command is in hiredis's output if and only
- * if its request is in the queue. When memory runs out between the two, nobody can tell any more
- * which answer is whose, so the connection has to go (on_broken). A script goes out by its SHA1; to
+ * waits is the one that is answered. What must hold: a command is among the bytes that are to be
+ * sent, or has been, if and only if its request is in the queue. A script goes out by its SHA1; to
  * NOSCRIPT its text is sent in its place, once, behind what was sent meanwhile. */
 #include "link/redis_link_private.h"
 
@@ -17,10 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-void redis_requests_init(struct redis_requests *q, const struct redis_requests_events *events)
+#define KEPT_SIZE 65536 /* room for commands that is kept when all have been written */
+
+void redis_requests_init(struct redis_requests *q, event_cb *on_oldest, void *arg)
 {
     STAILQ_INIT(&q->pending);
-    q->events = *events;
+    q->on_oldest = on_oldest;
+    q->arg = arg;
 }
 
 static void free_request(struct redis_request *request)
@@ -54,20 +56,67 @@ void redis_requests_write(struct redis_requests *q)
     event_active(q->writable, EV_WRITE, 0);
 }
 
+const char *redis_requests_unsent(const struct redis_requests *q, size_t *n)
+{
+    *n = q->end - q->begin;
+    return q->unsent + q->begin;
+}
+
+void redis_requests_unsend(struct redis_requests *q)
+{
+    free(q->unsent);
+    q->unsent = NULL;
+    q->begin = q->end = q->size = 0;
+}
+
+void redis_requests_sent(struct redis_requests *q, size_t n)
+{
+    assert(n <= q->end - q->begin);
+    q->begin += n;
+    if (q->begin < q->end)
+        return;
+    q->begin = q->end = 0;
+    if (q->size > KEPT_SIZE)
+        redis_requests_unsend(q);
+}
+
+/* Makes room for n bytes more. Nothing has changed when memory ran out. */
+static int reserve(struct redis_requests *q, size_t n)
+{
+    size_t waiting = q->end - q->begin;
+    size_t size = q->size == 0 ? 4096 : q->size;
+    char *bytes;
+    if (q->size - q->end >= n)
+        return 0;
+    while (size - waiting < n)
+        size *= 2;
+    bytes = malloc(size);
+    if (bytes == NULL)
+        return -1;
+    if (waiting > 0)
+        memcpy(bytes, q->unsent + q->begin, waiting);
+    free(q->unsent);
+    q->unsent = bytes;
+    q->begin = 0;
+    q->end = waiting;
+    q->size = size;
+    return 0;
+}
+
 /* Appends the formatted command to the output and the request to those that wait. */
 static int enqueue(struct redis_requests *q, struct redis_request *request, const char *command,
                    size_t len)
 {
     bool was_idle = STAILQ_EMPTY(&q->pending);
-    if (redisAppendFormattedCommand(q->context, command, len) != REDIS_OK) {
-        q->events.on_broken(q->events.arg, "out of memory");
+    if (reserve(q, len) != 0)
         return -1;
-    }
+    memcpy(q->unsent + q->end, command, len);
+    q->end += len;
     redis_requests_write(q);
     request->sent_us = clock_mono_us();
     STAILQ_INSERT_TAIL(&q->pending, request, entry);
     if (was_idle)
-        q->events.on_oldest(q->events.arg);
+        q->on_oldest(q->arg);
     return 0;
 }
 
@@ -76,7 +125,7 @@ static int send_request(struct redis_requests *q, const struct redis_request *fr
 {
     struct redis_request *request;
     long long len;
-    assert(q->context != NULL);
+    assert(q->writable != NULL);
     request = calloc(1, sizeof(*request));
     if (request == NULL)
         return -1;

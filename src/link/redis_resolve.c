@@ -26,7 +26,7 @@ struct redis_resolver {
     struct question *question; /* may be a former attempt's that nobody could cancel */
     struct addrinfo *known;    /* an address in numbers needs no question */
     unsigned index;
-    void (*cb)(void *arg, const char *ip, unsigned n, const char *error);
+    redis_resolved_cb *cb;
     void *arg;
 };
 
@@ -48,52 +48,45 @@ static void forget_known(struct redis_resolver *r)
 }
 
 /* A host may have several addresses, of which some do not answer or are replicas. */
-static int choose(const struct addrinfo *list, unsigned index, char *text, socklen_t size,
-                  unsigned *n)
+static const struct addrinfo *choose(const struct addrinfo *list, unsigned index, unsigned *n)
 {
     const struct addrinfo *chosen = list;
-    *n = 0;
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
         (*n)++;
     if (*n == 0)
-        return EAI_NONAME;
+        return NULL;
     for (unsigned i = index % *n; i > 0; i--)
         chosen = chosen->ai_next;
-    return getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, size, NULL, 0, NI_NUMERICHOST);
+    return chosen;
 }
 
+/* The question and what was known are the callee's to ask anew: they are taken out first. */
 static void on_poll(void *arg)
 {
     struct redis_resolver *r = arg;
-    const struct addrinfo *list = r->known;
-    char ip[NI_MAXHOST];
+    struct question *question = r->question;
+    struct addrinfo *known = r->known;
+    const struct addrinfo *at = NULL;
     char error[256];
     unsigned n = 0;
-    int rc = 0;
-    if (r->question != NULL) {
-        rc = gai_error(&r->question->gai);
-        if (rc == EAI_INPROGRESS) {
-            timer_after_us(r->poll, POLL_US);
-            return;
-        }
-        list = r->question->gai.ar_result;
+    int rc = question != NULL ? gai_error(&question->gai) : 0;
+    if (rc == EAI_INPROGRESS) {
+        timer_after_us(r->poll, POLL_US);
+        return;
     }
-    if (rc == 0)
-        rc = choose(list, r->index, ip, sizeof(ip), &n);
-    free_question(r->question);
     r->question = NULL;
-    forget_known(r);
-    if (rc == 0) {
-        r->cb(r->arg, ip, n, NULL);
-    } else {
-        snprintf(error, sizeof(error), "the host name cannot be resolved: %s", gai_strerror(rc));
-        r->cb(r->arg, NULL, 0, error);
-    }
+    r->known = NULL;
+    if (rc == 0)
+        at = choose(question != NULL ? question->gai.ar_result : known, r->index, &n);
+    snprintf(error, sizeof(error), "the host name cannot be resolved: %s",
+             gai_strerror(rc != 0 ? rc : EAI_NONAME));
+    r->cb(r->arg, at, n, at != NULL ? NULL : error);
+    free_question(question);
+    if (known != NULL)
+        freeaddrinfo(known);
 }
 
-struct redis_resolver *
-redis_resolver_new(struct loop *loop,
-                   void (*cb)(void *arg, const char *ip, unsigned n, const char *error), void *arg)
+struct redis_resolver *redis_resolver_new(struct loop *loop, redis_resolved_cb *cb, void *arg)
 {
     struct redis_resolver *r = calloc(1, sizeof(*r));
     if (r == NULL)

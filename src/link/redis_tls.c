@@ -1,20 +1,19 @@
-/* TLS for the Redis link. hiredis's own set-up checks a certificate's signature but not whose it
- * is, so the session is made here and handed over. */
+/* TLS for the Redis link, by OpenSSL. The server's certificate must be by a trusted authority and
+ * for the name that it is known by; nothing is sent before that is proved.
+ *
+ * What must hold:
+ * - OpenSSL's queue of errors is the thread's, and libpq fills it as well: it is emptied before
+ * each call whose error is read.
+ * - A record is read whole: what is not asked for stays with the kernel, which will say so again.
+ */
 #include "link/redis_link_private.h"
 
-#include <stdio.h>
-
-#ifdef HAVE_HIREDIS_SSL
-
-#include <hiredis/hiredis_ssl.h>
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-
-bool redis_link_has_tls(void)
-{
-    return true;
-}
+#include <stdio.h>
+#include <string.h>
 
 static SSL_CTX *new_context(const char *ca_file)
 {
@@ -22,6 +21,10 @@ static SSL_CTX *new_context(const char *ca_file)
     if (ctx == NULL)
         return NULL;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION); /* of TLS 1.2: Redis never asks for it */
+    /* What is written again may have moved, and there may be more of it. */
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
         (ca_file != NULL ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL)
                          : SSL_CTX_set_default_verify_paths(ctx)) == 1)
@@ -30,114 +33,115 @@ static SSL_CTX *new_context(const char *ca_file)
     return NULL;
 }
 
-static bool expect_host(SSL *ssl, const char *host)
+static bool expect_name(SSL *ssl, const char *name)
 {
     /* An address is compared with the certificate's addresses, and never sent as a server name. */
-    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-int redis_tls_start(redisContext *context, const char *host, const char *ca_file,
-                    struct ssl_st **ssl, char *why, size_t why_size)
+struct ssl_st *redis_tls_new(int fd, const char *name, const char *ca_file, char *why)
 {
     SSL_CTX *ctx;
-    SSL *session;
+    SSL *ssl;
     ERR_clear_error();
     ctx = new_context(ca_file); /* anew for each connection: the CA file may have been renewed */
     if (ctx == NULL) {
-        snprintf(why, why_size, "TLS: %s is not usable: %s",
+        const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+        snprintf(why, REDIS_REASON_SIZE, "TLS: %s is not usable: %s",
                  ca_file != NULL ? ca_file : "the system's list of CAs",
-                 ERR_reason_error_string(ERR_peek_last_error()));
-        return -1;
-    }
-    session = SSL_new(ctx);
-    SSL_CTX_free(ctx);
-    if (session == NULL || !expect_host(session, host)) {
-        SSL_free(session);
-        snprintf(why, why_size, "TLS: no session for this host name could be made");
-        return -1;
-    }
-    ERR_clear_error();
-    if (redisInitiateSSL(context, session) != REDIS_OK) {
-        const char *reason = redis_tls_error(session);
-        snprintf(why, why_size, "TLS: %s", reason != NULL ? reason : context->errstr);
-        SSL_free(session);
-        return -1;
-    }
-    *ssl = session;
-    return 0;
-}
-
-void redis_tls_prepare(const struct ssl_st *ssl)
-{
-    if (ssl != NULL)
-        ERR_clear_error();
-}
-
-bool redis_tls_wants_read(const struct ssl_st *ssl)
-{
-    return ssl != NULL && SSL_want_read(ssl);
-}
-
-bool redis_tls_wants_write(const struct ssl_st *ssl)
-{
-    return ssl != NULL && SSL_want_write(ssl);
-}
-
-const char *redis_tls_error(const struct ssl_st *ssl)
-{
-    const char *reason;
-    if (ssl == NULL)
+                 reason != NULL ? reason : "out of memory");
         return NULL;
+    }
+    ssl = SSL_new(ctx);
+    SSL_CTX_free(ctx);
+    if (ssl == NULL || !expect_name(ssl, name) || SSL_set_fd(ssl, fd) != 1) {
+        SSL_free(ssl);
+        snprintf(why, REDIS_REASON_SIZE, "TLS: no session for the name \"%s\" could be made", name);
+        return NULL;
+    }
+    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+void redis_tls_free(struct ssl_st *ssl)
+{
+    SSL_free(ssl);
+}
+
+bool redis_tls_greeted(const struct ssl_st *ssl)
+{
+    char none;
+    return SSL_get_peer_finished(ssl, &none, 0) > 0; /* also when it has failed since */
+}
+
+/* The certificate's fault, where it is at fault. */
+static void explain_certificate(const SSL *ssl, char *why)
+{
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const char *reason = X509_verify_cert_error_string(SSL_get_verify_result(ssl));
+    if (name != NULL)
+        snprintf(why, REDIS_REASON_SIZE, "TLS: the certificate is not accepted for \"%s\": %s",
+                 name, reason);
+    else
+        snprintf(why, REDIS_REASON_SIZE, "TLS: the certificate is not accepted: %s", reason);
+}
+
+/* Why a call has failed for good; `error` as SSL_get_error says. */
+static void explain(const SSL *ssl, int error, int system_error, char *why)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
+    bool ended = error == SSL_ERROR_ZERO_RETURN ||
+                 (error == SSL_ERROR_SYSCALL && code == 0 && system_error == 0) ||
+                 ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if (SSL_get_verify_result(ssl) != X509_V_OK)
-        return X509_verify_cert_error_string(SSL_get_verify_result(ssl));
-    reason = ERR_reason_error_string(ERR_peek_last_error());
-    if (reason == NULL && !SSL_is_init_finished(ssl))
-        reason = "the server ended the TLS handshake";
-    return reason;
+        explain_certificate(ssl, why);
+    else if (ended)
+        snprintf(why, REDIS_REASON_SIZE, "%s",
+                 redis_tls_greeted(ssl) ? REDIS_CLOSED : "TLS: the server ended the TLS handshake");
+    else if (error == SSL_ERROR_SYSCALL && code == 0)
+        snprintf(why, REDIS_REASON_SIZE, "%s", strerror(system_error));
+    else if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        snprintf(why, REDIS_REASON_SIZE, "TLS: the server does not speak TLS at this port");
+    else
+        snprintf(why, REDIS_REASON_SIZE, "TLS: %s", reason != NULL ? reason : "out of memory");
 }
 
-#else
-
-bool redis_link_has_tls(void)
+/* What a call has come to that got nothing. -1 with `why` when it has failed for good, else 0. */
+static ssize_t judge(SSL *ssl, int result, enum redis_wait *wait, char *why)
 {
-    return false;
-}
-
-int redis_tls_start(redisContext *context, const char *host, const char *ca_file,
-                    struct ssl_st **ssl, char *why, size_t why_size)
-{
-    (void)context;
-    (void)host;
-    (void)ca_file;
-    *ssl = NULL;
-    snprintf(why, why_size, "this build has no TLS for Redis");
+    int system_error = errno;
+    int error = SSL_get_error(ssl, result);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+        *wait = error == SSL_ERROR_WANT_READ ? REDIS_WAIT_READABLE : REDIS_WAIT_WRITABLE;
+        return 0;
+    }
+    explain(ssl, error, system_error, why);
     return -1;
 }
 
-void redis_tls_prepare(const struct ssl_st *ssl)
+ssize_t redis_tls_read(struct ssl_st *ssl, char *out, size_t size, enum redis_wait *wait, char *why)
 {
-    (void)ssl;
+    size_t n = 0;
+    int result;
+    *wait = REDIS_WAIT_READABLE;
+    ERR_clear_error();
+    errno = 0;
+    result = SSL_read_ex(ssl, out, size, &n);
+    return result == 1 ? (ssize_t)n : judge(ssl, result, wait, why);
 }
 
-bool redis_tls_wants_read(const struct ssl_st *ssl)
+ssize_t redis_tls_write(struct ssl_st *ssl, const char *bytes, size_t n, enum redis_wait *wait,
+                        char *why)
 {
-    (void)ssl;
-    return false;
+    size_t written = 0;
+    int result;
+    *wait = REDIS_WAIT_WRITABLE;
+    ERR_clear_error();
+    errno = 0;
+    result = SSL_write_ex(ssl, bytes, n, &written);
+    return result == 1 ? (ssize_t)written : judge(ssl, result, wait, why);
 }
-
-bool redis_tls_wants_write(const struct ssl_st *ssl)
-{
-    (void)ssl;
-    return false;
-}
-
-const char *redis_tls_error(const struct ssl_st *ssl)
-{
-    (void)ssl;
-    return NULL;
-}
-
-#endif

@@ -75,3 +75,12 @@ void due_refusal_text(char *out, size_t size, const struct due_refusal *refusal)
     if (keys && strlen(out) < size)
         snprintf(out + strlen(out), size - strlen(out), " (the keys are %s*)", refusal->prefix);
 }
+
+bool due_refusal_passing(const char *text)
+{
+    static const char *const words[] = {": ASK ", ": TRYAGAIN ", ": CLUSTERDOWN "};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strstr(text, words[i]) != NULL)
+            return true;
+    return false;
+}

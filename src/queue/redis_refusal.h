@@ -4,6 +4,7 @@
 
 #include "link/redis_link.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* An error of Redis's, and what it was the answer to. */
@@ -17,5 +18,9 @@ struct due_refusal {
 /* One sentence into out, cut at its size: the command that was refused, where, and Redis's own
  * words, as each of its versions says them. Any text may be refusal->error. */
 void due_refusal_text(char *out, size_t size, const struct due_refusal *refusal);
+
+/* True of such a sentence when a Cluster is between two states: a slot moves, a master is missing.
+ * It may be over at any moment. */
+bool due_refusal_passing(const char *text);
 
 #endif

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/time_units.h"
 #include "link/loop.h"
+#include "link/redis_finder.h"
 #include "link/server_watch.h"
 #include "queue/due_queue.h"
+#include "queue/redis_refusal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -24,12 +26,10 @@ enum use_state { USE_UNKNOWN, USE_AWAY, USE_REFUSED, USE_OK };
 LIST_HEAD(redis_use_list, redis_use);
 
 struct redis_outage {
-    struct redis_link *redis;
     char *const *address;
     struct server_watch *watch;
     struct redis_use_list uses;
-    bool seen;        /* it was connected once */
-    char reason[256]; /* why the link is down; "": it is not, or nobody has said so */
+    const char *fault; /* that was said last; NULL: none */
 };
 
 struct redis_use {
@@ -41,8 +41,11 @@ struct redis_use {
 
     enum use_state state;
     char reason[256];
-    bool probing; /* a probe has no answer yet */
-    bool lost;    /* the last DOWN followed an UP: may be a blip */
+    bool probing;               /* a probe has no answer yet */
+    bool lost;                  /* the last DOWN followed an UP: may be a blip */
+    char node[REDIS_NODE_TEXT]; /* of the last connection, as it was said */
+    char used[REDIS_NODE_TEXT]; /* where it was in use last; "": nowhere yet */
+    bool moved;                 /* ... which is another than before */
     int64_t probe_us;
     int64_t ok_us; /* monotonic: in use since */
 };
@@ -78,6 +81,8 @@ static void enter(struct redis_use *u, enum use_state state, const char *reason)
     u->state = state;
     if (state == USE_OK) {
         u->ok_us = clock_mono_us();
+        u->moved = u->used[0] != '\0' && strcmp(u->used, u->node) != 0;
+        snprintf(u->used, sizeof(u->used), "%s", u->node);
         if (!any_degraded(u->options.outage))
             server_watch_up(u->options.outage->watch);
     } else if (state != USE_UNKNOWN) {
@@ -99,8 +104,8 @@ static void refuse(struct redis_use *u, const char *reason)
 {
     char former[sizeof(u->reason)];
     if (u->state == USE_OK) {
-        bool steady = clock_mono_us() - u->ok_us >= STEADY_US;
-        u->probe_us = steady ? PROBE_US : 2 * u->probe_us;
+        bool at_once = clock_mono_us() - u->ok_us >= STEADY_US || due_refusal_passing(reason);
+        u->probe_us = at_once ? PROBE_US : 2 * u->probe_us;
         if (u->probe_us > PROBE_MAX_US)
             u->probe_us = PROBE_MAX_US;
     }
@@ -113,7 +118,7 @@ static void on_probed(void *arg, const char *error)
 {
     struct redis_use *u = arg;
     u->probing = false;
-    if (redis_link_state(u->options.outage->redis) != REDIS_LINK_UP)
+    if (redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return; /* the link says more */
     if (error != NULL) {
         refuse(u, error);
@@ -127,7 +132,7 @@ static void on_probed(void *arg, const char *error)
 static void probe(void *arg)
 {
     struct redis_use *u = arg;
-    if (u->probing || redis_link_state(u->options.outage->redis) != REDIS_LINK_UP)
+    if (u->probing || redis_link_state(u->options.redis) != REDIS_LINK_UP)
         return;
     u->probing = due_queue_probe(u->options.queue, on_probed, u) == 0;
     if (!u->probing)
@@ -148,8 +153,7 @@ static void on_change_due(void *arg)
     u->options.on_change(u->options.arg);
 }
 
-struct redis_outage *redis_outage_new(struct loop *loop, struct redis_link *redis,
-                                      char *const *address)
+struct redis_outage *redis_outage_new(struct loop *loop, char *const *address)
 {
     const struct server_watch_words words = {
         .server = "redis",
@@ -162,7 +166,6 @@ struct redis_outage *redis_outage_new(struct loop *loop, struct redis_link *redi
     if (o == NULL)
         return NULL;
     LIST_INIT(&o->uses);
-    o->redis = redis;
     o->address = address;
     o->watch = server_watch_new(loop, &words);
     if (o->watch == NULL) {
@@ -210,50 +213,61 @@ void redis_use_free(struct redis_use *u)
     free(u);
 }
 
-/* The first time, and after what was said: at INFO. Else sessions that end every few seconds would
- * be a line each. */
-static void say_connected(struct redis_outage *o)
+/* Another queue, whose link is up, has said that it is connected to this node. */
+static bool said_by_another(const struct redis_use *of, const char *node)
 {
-    log_event(!o->seen || server_watch_said(o->watch) ? LOG_INFO : LOG_DEBUG, "Redis connected",
-              LOG_STR, "redis", *o->address, LOG_STR, "version", redis_link_info(o->redis)->version,
-              LOG_END);
-    o->seen = true;
+    const struct redis_use *u;
+    LIST_FOREACH(u, &of->options.outage->uses, entry)
+    if (u != of && strcmp(u->node, node) == 0 &&
+        redis_link_state(u->options.redis) == REDIS_LINK_UP)
+        return true;
+    return false;
 }
 
-static void note_link(struct redis_use *u, enum redis_state state, const char *reason)
+/* The first time, another node, and after what was said: at INFO. Else sessions that end every few
+ * seconds would be a line each. */
+static void say_connected(struct redis_use *u)
 {
+    const struct redis_outage *o = u->options.outage;
+    const struct redis_where *w = redis_finder_where(u->options.finder);
+    bool news = !said_by_another(u, w->node) &&
+                (strcmp(u->node, w->node) != 0 || server_watch_said(o->watch));
+    const char *queue = log_set_queue(w->slot >= 0 ? u->log_queue : NULL);
+    log_event(news ? LOG_INFO : LOG_DEBUG, "Redis connected", LOG_STR, "redis", *o->address,
+              LOG_STR, "node", w->node, LOG_STR, "role", w->role, LOG_STR, "found", w->found,
+              LOG_STR, "version", redis_link_info(u->options.redis)->version, LOG_END);
+    (void)log_set_queue(queue);
+    snprintf(u->node, sizeof(u->node), "%s", w->node);
+}
+
+/* REDIS_URL cannot be meant so: once, until something else is the matter. */
+static void say_fault(struct redis_use *u)
+{
+    struct redis_outage *o = u->options.outage;
+    const char *fault = redis_finder_fault(u->options.finder);
+    const char *queue = log_set_queue(NULL);
+    if (fault != NULL && fault != o->fault)
+        log_event(LOG_ERROR, fault, LOG_STR, "redis", *o->address, LOG_BOOL, "degraded", 1,
+                  LOG_END);
+    o->fault = fault;
+    (void)log_set_queue(queue);
+}
+
+void redis_use_link(struct redis_use *u, enum redis_state state, const char *reason)
+{
+    const char *queue = log_set_queue(u->log_queue);
+    say_fault(u);
     if (state == REDIS_LINK_UP) {
+        say_connected(u);
         u->lost = true;
         timer_clear(u->probe);
         probe(u);
     } else if (state == REDIS_LINK_DOWN) {
         timer_clear(u->probe);
-        enter(u, USE_AWAY, reason);
+        enter(u, USE_AWAY, redis_finder_reason(u->options.finder, reason));
         u->lost = false;
     }
-}
-
-void redis_outage_link(struct redis_outage *o, enum redis_state state, const char *reason)
-{
-    struct redis_use *u;
-    if (state == REDIS_LINK_UP)
-        say_connected(o);
-    snprintf(o->reason, sizeof(o->reason), "%s", state == REDIS_LINK_DOWN ? reason : "");
-    LIST_FOREACH(u, &o->uses, entry)
-    {
-        const char *queue = log_set_queue(u->log_queue);
-        note_link(u, state, reason);
-        (void)log_set_queue(queue);
-    }
-}
-
-void redis_use_start(struct redis_use *u)
-{
-    const struct redis_outage *o = u->options.outage;
-    if (redis_link_state(o->redis) == REDIS_LINK_UP)
-        note_link(u, REDIS_LINK_UP, "");
-    else if (o->reason[0] != '\0')
-        note_link(u, REDIS_LINK_DOWN, o->reason);
+    (void)log_set_queue(queue);
 }
 
 void redis_outage_judge(struct redis_outage *o)
@@ -277,6 +291,11 @@ void redis_outage_judge(struct redis_outage *o)
 bool redis_use_ok(const struct redis_use *u)
 {
     return u->state == USE_OK;
+}
+
+bool redis_use_moved(const struct redis_use *u)
+{
+    return u->moved;
 }
 
 bool redis_use_degraded(const struct redis_use *u)

@@ -143,12 +143,13 @@ static const struct redis_address *same_address(void *arg)
 
 static void run_redis(struct run *run, const char *url)
 {
-    struct redis_address address;
+    struct redis_url address;
     const char *why = NULL;
     if (parse_redis_url(url, &address, &why) != 0)
         abort();
+    const struct redis_single single = {same_address, &address.server};
     const struct redis_link_options options = {
-        .source = {same_address, &address},
+        .source = redis_source_single(&single),
         .connect_timeout_us = TIMEOUT_US,
         .command_timeout_us = TIMEOUT_US,
         .backoff_min_us = 1,
@@ -163,7 +164,7 @@ static void run_redis(struct run *run, const char *url)
     if (loop_run(run->loop) != 0)
         abort();
     redis_link_free(run->redis);
-    redis_address_clear(&address);
+    redis_url_clear(&address);
 }
 
 int main(int argc, char **argv)

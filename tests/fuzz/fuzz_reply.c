@@ -252,53 +252,36 @@ static int ask(struct due_queue *q, uint8_t what)
 }
 
 /* Gives each request its answer; those for which there is none learn that the link is gone. */
-static void answer_all(redisReader *reader)
+static void answer_all(struct redis_reader *reader)
 {
     for (size_t i = 0; i < nrequests; i++) {
-        void *reply = NULL;
-        if (redisReaderGetReply(reader, &reply) != REDIS_OK || reply == NULL) {
+        const char *why;
+        struct redis_reply *reply = redis_reader_next(reader, &why);
+        if (reply == NULL) {
             requests[i].cb(requests[i].arg, NULL, "the connection was lost");
             continue;
         }
-        requests[i].cb(requests[i].arg, redis_reply_wrap(reply), NULL);
-        freeReplyObject(reply);
+        requests[i].cb(requests[i].arg, reply, NULL);
+        redis_reply_free(reply);
     }
-}
-
-/* hiredis makes room for an array as soon as its length is announced: a matter for its own tests.
- */
-static bool announces_much(const uint8_t *data, size_t size)
-{
-    size_t digits = 0;
-    bool array = false;
-    for (size_t i = 0; i < size; i++) {
-        bool digit = (data[i] >= '0' && data[i] <= '9') || data[i] == '+';
-        array = data[i] == '*' || (array && digit);
-        digits = array ? digits + 1 : 0;
-        if (digits > 6)
-            return true;
-    }
-    return false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int link; /* of no use but to be there */
-    if (announces_much(data, size))
-        return 0;
     struct due_queue *q = due_queue_new((struct redis_link *)(void *)&link, "fuzz");
-    redisReader *reader = redisReaderCreate();
-    FUZZ_CHECK(reader != NULL);
+    struct redis_reader *reader = redis_reader_new();
+    FUZZ_CHECK_MEMORY(reader != NULL);
     FUZZ_CHECK_MEMORY(q != NULL);
     nrequests = 0;
     outstanding = 0;
-    if (size > 0 && q != NULL && ask(q, data[0]) == 0) {
+    if (size > 0 && q != NULL && reader != NULL && ask(q, data[0]) == 0) {
         outstanding++;
-        (void)redisReaderFeed(reader, (const char *)data + 1, size - 1);
+        (void)!redis_reader_feed(reader, (const char *)data + 1, size - 1);
         answer_all(reader);
         FUZZ_CHECK(outstanding == 0);
     }
     due_queue_free(q);
-    redisReaderFree(reader);
+    redis_reader_free(reader);
     return 0;
 }

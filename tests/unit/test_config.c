@@ -19,8 +19,8 @@ static void test_defaults(void **state)
     assert_null(config.report);
     assert_int_equal(config.max_repairs, 1000);
     assert_string_equal(config.conninfo, "");
-    assert_string_equal(config.redis.host, "127.0.0.1");
-    assert_int_equal(config.redis.port, 6379);
+    assert_string_equal(config.redis.server.host, "127.0.0.1");
+    assert_int_equal(config.redis.server.port, 6379);
     assert_false(config.redis_configured);
     assert_string_equal(config.key_prefix, "reservations");
     assert_int_equal(config.batch_size, 500);

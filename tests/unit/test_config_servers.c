@@ -55,7 +55,7 @@ static void test_secrets_leave_the_command_line(void **state)
     assert_non_null(strstr(line, "--redis-url=xxxx"));
     assert_non_null(strstr(line, "--workers 2"));
     assert_string_equal(config.conninfo, "postgres://u:hush@h/db");
-    assert_string_equal(config.redis.password, "hush");
+    assert_string_equal(config.redis.server.password, "hush");
 }
 
 static void test_orm_parameters(void **state)
@@ -81,14 +81,10 @@ static void test_orm_parameters(void **state)
 static void test_tls(void **state)
 {
     (void)state;
-    if (redis_link_has_tls()) {
-        expect_taken("--redis-url rediss://h");
-        assert_true(config.redis.tls);
-        return;
-    }
-    expect_refused("--redis-url rediss://h",
-                   "--redis-url: this value is not allowed: this build has no "
-                   "TLS for Redis, so rediss:// is not possible");
+    expect_taken("--redis-url rediss://h");
+    assert_true(config.redis.server.tls);
+    expect_taken("--redis-url redis://h");
+    assert_false(config.redis.server.tls);
 }
 
 /* A file with these bytes; its name is in `path`, of PATH_BYTES. */
@@ -163,7 +159,7 @@ static void test_files_refused(void **state)
     setenv("REDIS_URL_FILE", "x", 1);
     expect_refused("", "REDIS_URL_FILE: not allowed together with REDIS_URL: set one of them");
     expect_taken("--redis-url redis://other");
-    assert_string_equal(config.redis.host, "other");
+    assert_string_equal(config.redis.server.host, "other");
 }
 
 static void test_database_parts(void **state)
@@ -200,15 +196,15 @@ static void test_redis_parts(void **state)
     setenv("REDIS_PASSWORD", "p@ss", 1);
     expect_taken("");
     assert_true(config.redis_configured);
-    assert_string_equal(config.redis.host, "127.0.0.1");
-    assert_string_equal(config.redis.password, "p@ss");
+    assert_string_equal(config.redis.server.host, "127.0.0.1");
+    assert_string_equal(config.redis.server.password, "p@ss");
     setenv("REDIS_HOST", "::1", 1);
     setenv("REDIS_PORT", "7000", 1);
     setenv("REDIS_DB", "3", 1);
     expect_taken("");
-    assert_string_equal(config.redis.host, "::1");
-    assert_int_equal(config.redis.port, 7000);
-    assert_int_equal(config.redis.db, 3);
+    assert_string_equal(config.redis.server.host, "::1");
+    assert_int_equal(config.redis.server.port, 7000);
+    assert_int_equal(config.redis.server.db, 3);
     expect_variable_refused("REDIS_DB", "-1",
                             "REDIS_DB: \"-1\" is not allowed: a whole number from 0 to 2147483647");
     expect_variable_refused("REDIS_PORT", "65536",
@@ -219,9 +215,9 @@ static void test_redis_parts(void **state)
                             "REDIS_HOST: \"a:6379\" is not allowed: a host name or address");
     setenv("REDIS_URL", "redis://h/9", 1);
     expect_taken("");
-    assert_string_equal(config.redis.host, "h");
-    assert_null(config.redis.password);
-    assert_int_equal(config.redis.db, 9);
+    assert_string_equal(config.redis.server.host, "h");
+    assert_null(config.redis.server.password);
+    assert_int_equal(config.redis.server.db, 9);
 }
 
 static void expect_redis(const char *words, const char *where)
@@ -253,16 +249,16 @@ static void test_defaults_of_redis_parts(void **state)
     (void)state;
     setenv("REDIS_HOST", "cache", 1);
     expect_taken("");
-    assert_string_equal(config.redis.host, "cache");
-    assert_int_equal(config.redis.port, 6379);
-    assert_int_equal(config.redis.db, 0);
+    assert_string_equal(config.redis.server.host, "cache");
+    assert_int_equal(config.redis.server.port, 6379);
+    assert_int_equal(config.redis.server.db, 0);
     assert_true(config.redis_configured);
     unsetenv("REDIS_HOST");
     setenv("REDIS_DB", "3", 1);
     expect_taken("");
-    assert_string_equal(config.redis.host, "127.0.0.1");
-    assert_int_equal(config.redis.port, 6379);
-    assert_int_equal(config.redis.db, 3);
+    assert_string_equal(config.redis.server.host, "127.0.0.1");
+    assert_int_equal(config.redis.server.port, 6379);
+    assert_int_equal(config.redis.server.db, 3);
 }
 
 int main(void)

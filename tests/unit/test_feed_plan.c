@@ -92,6 +92,7 @@ static void each_wakeup_leads_to_its_step(void **state)
         {WAKEUP_REGULAR, STEP_ROLE, STEP_WAIT, STEP_WAIT, STEP_WAIT},
         {WAKEUP_SCAN, STEP_ROLE, STEP_WAIT, STEP_WAIT, STEP_WAIT},
         {WAKEUP_OVERDUE, STEP_POLL_AGAIN, STEP_WAIT, STEP_WAIT, STEP_WAIT},
+        {WAKEUP_MOVED, STEP_POLL_AGAIN, STEP_WAIT, STEP_WAIT, STEP_WAIT},
     };
     assert_int_equal(ARRAY_LEN(rows), NUM_WAKEUPS);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -217,7 +218,7 @@ static void while_it_is_held_only_the_catalog_is_read(void **state)
     assert_int_equal(next_at(T0 + HOUR_US), STEP_CATALOG);
     plan.wakeup_us[WAKEUP_CATALOG] = FEED_NEVER;
     sight.redis = FEED_REDIS_USABLE;
-    feed_plan_redis_usable(&plan, true, sight.now_us); /* it may have been accepted before */
+    feed_plan_redis_usable(&plan, true, false, sight.now_us); /* it may have been accepted before */
     begin(STEP_FIRST);
     feed_plan_first(&plan, false, false, sight.now_us);
     assert_int_not_equal(next_at(sight.now_us + FEED_CLAIM_FIRST_US), STEP_WAIT);
@@ -237,7 +238,7 @@ static void a_new_one(void **state)
     feed_plan_postgres(&plan, true, T0);
     sight.redis = FEED_REDIS_UNHEARD;
     assert_int_equal(next_at(T0 + HOUR_US), STEP_WAIT);
-    feed_plan_redis_usable(&plan, false, T0);
+    feed_plan_redis_usable(&plan, false, false, T0);
     sight.redis = FEED_REDIS_USABLE;
     assert_int_equal(next_at(T0), STEP_WAIT);
     assert_int_equal(wake_us, T0 + FEED_CLAIM_FIRST_US);
@@ -249,7 +250,7 @@ static void a_new_one(void **state)
     assert_int_equal(wake_us, sight.now_us + INTERVAL_US);
     assert_int_equal(plan.wakeup_us[WAKEUP_SCAN], sight.now_us + SCAN_US);
     assert_int_equal(plan.polled_us, POSTGRES_US);
-    feed_plan_redis_usable(&plan, false, sight.now_us); /* the second time there may be */
+    feed_plan_redis_usable(&plan, false, false, sight.now_us); /* the second time there may be */
     sight.now_us += FEED_CLAIM_FIRST_US;
     poll_full_ends();
     begin(STEP_CLAIMS);
@@ -271,7 +272,7 @@ static void after_redis_is_back(void **state)
 {
     (void)state;
     at_rest();
-    feed_plan_redis_usable(&plan, false, T0);
+    feed_plan_redis_usable(&plan, false, false, T0);
     assert_int_equal(next_at(T0), STEP_WAIT); /* the pass does not come first */
     sight.now_us = T0 + FEED_CLAIM_FIRST_US;
     poll_full_ends();
@@ -279,6 +280,25 @@ static void after_redis_is_back(void **state)
     feed_plan_passed(&plan, true, sight.now_us);
     assert_int_equal(next(), STEP_WAIT);
     assert_int_equal(wake_us, sight.now_us + INTERVAL_US);
+}
+
+/* What an API enters at the former master is looked for every second, for a while. */
+static void after_redis_is_another_server(void **state)
+{
+    (void)state;
+    at_rest();
+    plan.wakeup_us[WAKEUP_REGULAR] = plan.wakeup_us[WAKEUP_SCAN] = FEED_NEVER;
+    feed_plan_redis_usable(&plan, false, true, T0);
+    plan.wakeup_us[WAKEUP_FULL] = plan.wakeup_us[WAKEUP_CLAIMS] = FEED_NEVER;
+    for (int64_t at_us = T0; at_us < T0 + FEED_MOVED_US; at_us += FEED_MOVED_POLL_US) {
+        assert_int_equal(next_at(at_us), STEP_WAIT);
+        assert_int_equal(wake_us, at_us + FEED_MOVED_POLL_US);
+        sight.now_us = wake_us;
+        begin(STEP_POLL_AGAIN);
+        feed_plan_polled(&plan, POSTGRES_US, sight.now_us);
+    }
+    assert_int_equal(next(), STEP_WAIT);
+    assert_int_equal(plan.wakeup_us[WAKEUP_MOVED], FEED_NEVER);
 }
 
 static void after_redis_has_lost_its_data(void **state)
@@ -607,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_new_one),
         cmocka_unit_test(after_postgres_is_back),
         cmocka_unit_test(after_redis_is_back),
+        cmocka_unit_test(after_redis_is_another_server),
         cmocka_unit_test(after_redis_has_lost_its_data),
         cmocka_unit_test(a_pass_of_direct_mode_is_one_for_claims),
         cmocka_unit_test(after_a_full_poll_that_failed),

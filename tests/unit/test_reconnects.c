@@ -140,15 +140,16 @@ static const struct redis_address *same_address(void *arg)
 static void redis_cuts(void **state)
 {
     struct fixture f = {0};
-    struct redis_address address;
+    struct redis_url address;
     char url[64];
     const char *why = NULL;
     (void)state;
     listen_on_loopback(&f);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", f.port);
     assert_int_equal(parse_redis_url(url, &address, &why), 0);
+    const struct redis_single single = {same_address, &address.server};
     const struct redis_link_options options = {
-        .source = {same_address, &address},
+        .source = redis_source_single(&single),
         .connect_timeout_us = 5 * 1000000,
         .command_timeout_us = 1000000,
         .backoff_min_us = 1,
@@ -162,7 +163,7 @@ static void redis_cuts(void **state)
     check(&f);
     redis_link_free(link);
     loop_free(f.loop);
-    redis_address_clear(&address);
+    redis_url_clear(&address);
 }
 
 int main(void)

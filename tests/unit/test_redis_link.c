@@ -90,7 +90,7 @@ static struct fixture {
     struct loop *loop;
     struct evconnlistener *listener;
     struct bufferevent *peer;
-    struct redis_address address;
+    struct redis_url url;
     struct redis_link *link;
     struct timer *step, *end;
     event_cb *steps[4]; /* one after the other, the first when the link is up */
@@ -223,9 +223,10 @@ static void begin(event_cb *first, event_cb *second, event_cb *third)
     assert_int_equal(
         getsockname(evconnlistener_get_fd(f.listener), (struct sockaddr *)&address, &size), 0);
     snprintf(url, sizeof(url), "redis://127.0.0.1:%d/0", ntohs(address.sin_port));
-    assert_int_equal(parse_redis_url(url, &f.address, &why), 0);
+    assert_int_equal(parse_redis_url(url, &f.url, &why), 0);
+    static const struct redis_single single = {same_address, &f.url.server};
     const struct redis_link_options options = {
-        .source = {same_address, &f.address},
+        .source = redis_source_single(&single),
         .connect_timeout_us = within_us(5 * SECOND_US),
         .command_timeout_us = within_us(5 * SECOND_US),
         .backoff_min_us = 60 * SECOND_US,
@@ -254,7 +255,7 @@ static void end(void)
         bufferevent_free(f.peer);
     evconnlistener_free(f.listener);
     loop_free(f.loop);
-    redis_address_clear(&f.address);
+    redis_url_clear(&f.url);
 }
 
 /* ---- requests of one turn ---- */

@@ -87,9 +87,33 @@ static void test_what_is_long_is_cut(void **state)
     assert_int_equal(strlen(text), sizeof(text) - 1);
 }
 
+static void test_what_may_be_over_soon(void **state)
+{
+    (void)state;
+    static const char *const passing[] = {
+        "CLUSTERDOWN Hash slot not served",
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "ASK 11172 127.0.0.1:7001",
+    };
+    static const char *const lasting[] = {"NOPERM this user", "OOM command", "ERR ASK", "ASKING"};
+    char text[256];
+    struct due_refusal refusal = {.script = &script, .prefix = "{q}:"};
+    for (size_t i = 0; i < ARRAY_LEN(passing); i++) {
+        refusal.error = passing[i];
+        due_refusal_text(text, sizeof(text), &refusal);
+        assert_true(due_refusal_passing(text));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lasting); i++) {
+        refusal.error = lasting[i];
+        due_refusal_text(text, sizeof(text), &refusal);
+        assert_false(due_refusal_passing(text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_may_be_over_soon),
         cmocka_unit_test(test_each_versions_words),
         cmocka_unit_test(test_a_command),
         cmocka_unit_test(test_what_is_long_is_cut),
