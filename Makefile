@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture \
+.PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
     api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
     install check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
@@ -33,6 +33,7 @@ PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
 PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES) gcc libc6-dev
+PACKAGES_torture-many := $(SERVER_PACKAGES)
 PACKAGES_model := spin gcc libc6-dev
 PACKAGES_fuzz := clang libclang-rt-dev
 PACKAGES_fuzz-short := $(PACKAGES_fuzz)
@@ -244,6 +245,11 @@ torture: $(BINARY)
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults $(or $(FAULTS),1000) \
 	    $(if $(SEED),--seed $(SEED)) $(if $(SHOP),--shop $(SHOP))
 
+# Four sweepers, four queues, two Postgres and a Cluster, killed at random; MINUTES=n, SEED=n.
+torture-many: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/many_servers.py --minutes $(or $(MINUTES),10) \
+	    $(if $(SEED),--seed $(SEED))
+
 model:
 	@tests/model/check
 
@@ -413,6 +419,7 @@ help:
 	@echo 'make fault         the fault tests: servers killed, cut off, paused, with wrong clocks'
 	@echo 'make fault-short   one fault of each kind, and 20 at random'
 	@echo 'make torture       1,000 random faults; FAULTS=n SEED=n SHOP=warehouse, spree, paying or extending'
+	@echo 'make torture-many  four sweepers, two Postgres and a Cluster, killed at random; MINUTES=n SEED=n'
 	@echo 'make model         checks the protocol exhaustively, with spin'
 	@echo 'make fuzz          FUZZ_SECONDS=n for each target; make fuzz-short: 10 s each'
 	@echo 'make fuzz-programs, make bench-programs'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 
 import psycopg
@@ -11,14 +12,20 @@ import redis as redis_py
 from bed import Bed
 from harness import shop
 from harness.database import Database
+from redis.exceptions import RedisClusterException
 
 
 class Api(threading.Thread):
     """Reserves, commits, cancels and extends; sometimes forgets to tell Redis."""
 
-    def __init__(self, bed: Bed, seed: int) -> None:
+    def __init__(self, bed: Bed, seed: int, rate: float = 80, patience_s: float = 0.0) -> None:
+        """rate: what it does in a second, about. patience_s: for how long it leaves a Redis alone that
+        has failed; a Cluster's client takes its time to look for the nodes."""
         super().__init__(daemon=True)
         self.bed = bed
+        self.rate = rate
+        self.patience_s = patience_s
+        self.deaf_until = 0.0
         self.dice = random.Random(seed)
         self.halt = threading.Event()
         self.db: Database | None = None
@@ -27,7 +34,7 @@ class Api(threading.Thread):
         self.done: Counter[str] = Counter()
 
     def run(self) -> None:
-        while not self.halt.wait(self.dice.expovariate(80)):
+        while not self.halt.wait(self.dice.expovariate(self.rate)):
             try:
                 if self.db is None:
                     conn = self.bed.db.connect(
@@ -56,7 +63,7 @@ class Api(threading.Thread):
             else:
                 trade.extend(db, id, self.dice.uniform(0.1, 2.0))
         self.done[what] += 1
-        if self.dice.random() < 0.7:
+        if self.dice.random() < 0.7 and time.monotonic() >= self.deaf_until:
             self._tell_redis(db, id)
 
     def _tell_redis(self, db: Database, id: str) -> None:
@@ -66,5 +73,5 @@ class Api(threading.Thread):
                 self.redis.zadd(self.bed.trade.key("pending"), entries)
             else:
                 self.redis.zrem(self.bed.trade.key("pending"), id)
-        except redis_py.RedisError:
-            pass
+        except (redis_py.RedisError, RedisClusterException):
+            self.deaf_until = time.monotonic() + self.patience_s
