@@ -98,17 +98,24 @@ def queues_drain(queues: int) -> Variant:
             file = Path(folder) / "queues.yaml"
             file.write_text("".join(QUEUE.format(number=i) for i in range(queues)))
             env = {f"DB{i}_DATABASE_URL": db.dsn for i, db in enumerate(dbs)}
+            written = wal_bytes(dbs[0])
             figures = timed(
                 bed,
                 {"SWEEPER_QUEUES_FILE": os.fspath(file), **env},
                 queues * each,
                 lambda: sum(active_due(db) for db in dbs),
             )
+            figures["WAL, bytes a release"] = (wal_bytes(dbs[0]) - written) / (queues * each)
             for db in dbs:
                 right(db, each)
         return figures
 
     return drain
+
+
+def wal_bytes(db: Database) -> float:
+    """Of the whole server, so far."""
+    return float(str(db.value("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")))
 
 
 def right(db: Database, n: int) -> None:
