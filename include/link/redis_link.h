@@ -35,7 +35,8 @@ struct redis_link_options {
 
 /* What INFO said at the last connect. */
 struct redis_server_info {
-    char version[32];
+    char server[16];  /* "Redis" or "Valkey" */
+    char version[32]; /* its own; "" when not told */
     char run_id[48];
     char maxmemory_policy[32]; /* "" when not told */
     bool cluster;              /* a node of a Cluster */

@@ -19,8 +19,8 @@ struct redis_target {
     /* Host (a name or an address in numbers) and port, or a socket's path; user, password and
      * database; whether by TLS. Of a name that has several addresses each is tried. */
     const struct redis_address *address;
-    /* The name that its certificate must have, which is sent as SNI too; NULL: the address's host.
-     */
+    /* The name that its certificate must have, if it has not the address's host in numbers; sent
+     * as SNI too. NULL: the address's host. */
     const char *tls_name;
     /* ROLE must say that it is a master. INFO is asked in any case, where it is allowed. */
     bool ask_role;

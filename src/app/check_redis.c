@@ -34,8 +34,9 @@ static void look_at_server(const struct redis_server_info *info)
 static void on_probed(void *arg, const char *error)
 {
     struct check_redis *c = arg;
-    if (c->report->done[CHECK_KEYS] || redis_link_state(c->context->parts.redis) != REDIS_LINK_UP)
-        return; /* it is tried again, until the limit */
+    if (c->report->done[CHECK_KEYS] || redis_link_state(c->context->parts.redis) != REDIS_LINK_UP ||
+        (error != NULL && strncmp(error, "MOVED ", strlen("MOVED ")) == 0))
+        return; /* it is tried again, or followed, until the limit */
     if (error != NULL)
         check_fail(c->report, "Redis at %s refuses what the sweeper asks of it: %s",
                    context_redis(c->context), error);
@@ -49,9 +50,9 @@ void check_redis_server(struct check_redis *c)
     const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
     const struct redis_where *where = redis_finder_where(c->context->parts.finder);
     if (where->slot < 0 && where->service[0] == '\0')
-        check_ok("Redis %s at %s", info->version, context_redis(c->context));
+        check_ok("%s %s at %s", info->server, info->version, context_redis(c->context));
     else
-        check_ok("Redis %s at %s: the %s %s, found for %s", info->version,
+        check_ok("%s %s at %s: the %s %s, found for %s", info->server, info->version,
                  context_redis(c->context), where->role, where->node, where->found);
     look_at_server(info);
     check_done(c->report, CHECK_REDIS);

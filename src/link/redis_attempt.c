@@ -101,11 +101,27 @@ static bool too_old(const char *version)
     return major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR);
 }
 
+/* Returns whether it is too old, by the version of Redis that it is like: Valkey says 7.2.4 there,
+ * whatever it is. */
+static bool read_version(struct redis_server_info *info, const char *text)
+{
+    char own[sizeof(info->version)];
+    bool old;
+    read_field(text, "redis_version", info->version, sizeof(info->version));
+    old = too_old(info->version);
+    read_field(text, "valkey_version", own, sizeof(own));
+    snprintf(info->server, sizeof(info->server), "%s", own[0] != '\0' ? "Valkey" : "Redis");
+    if (own[0] != '\0')
+        snprintf(info->version, sizeof(info->version), "%s", own);
+    return old;
+}
+
 const char *redis_info_read(struct redis_server_info *info, const char *text)
 {
     char word[16];
+    bool old;
     memset(info, 0, sizeof(*info));
-    read_field(text, "redis_version", info->version, sizeof(info->version));
+    old = read_version(info, text);
     read_field(text, "run_id", info->run_id, sizeof(info->run_id));
     read_field(text, "maxmemory_policy", info->maxmemory_policy, sizeof(info->maxmemory_policy));
     read_field(text, "redis_mode", word, sizeof(word));
@@ -114,7 +130,7 @@ const char *redis_info_read(struct redis_server_info *info, const char *text)
     info->cluster = strcmp(word, "cluster") == 0;
     info->sentinel = strcmp(word, "sentinel") == 0;
 
-    if (too_old(info->version))
+    if (old)
         return "Redis is older than 6.2";
     read_field(text, "loading", word, sizeof(word));
     if (strcmp(word, "1") == 0)

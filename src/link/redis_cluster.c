@@ -120,7 +120,9 @@ static void on_answer(void *arg, const struct redis_reply *reply, const char *wh
     int n;
     redis_node_text(&asked, node);
     if (is_mute(c, reply)) {
-        snprintf(found, sizeof(found), "as %s, which does not say whose the slot is", node);
+        snprintf(found, sizeof(found),
+                 "slot %d, of which node %s does not say whose it is (%.100s)", c->slot, node,
+                 redis_reply_str(reply, NULL));
         end(c, &asked, found);
         return;
     }

@@ -177,7 +177,8 @@ static void finish_connect(struct redis_conn *c)
         return;
     }
     c->connected = true;
-    if (c->address->tls && redis_stream_start_tls(&c->stream, c->tls_name, c->ca_file, why) != 0)
+    if (c->address->tls &&
+        redis_stream_start_tls(&c->stream, c->tls_name, c->address->host, c->ca_file, why) != 0)
         redis_conn_lose(c, why);
     else if (event_add(c->readable, NULL) != 0)
         redis_conn_lose(c, "out of memory");

@@ -273,10 +273,11 @@ int redis_stream_open(struct redis_stream *s, const struct redis_address *addres
 /* To be asked once the socket is writable: 0 when it is connected, or -1 with `why`. */
 int redis_stream_connected(struct redis_stream *s, char *why) __attribute__((warn_unused_result));
 
-/* Puts TLS on the connected socket; it is spoken with the first read or write. `name` is what the
- * certificate must be for; ca_file NULL: the system's. Returns 0, or -1 with `why`. */
-int redis_stream_start_tls(struct redis_stream *s, const char *name, const char *ca_file, char *why)
-    __attribute__((warn_unused_result));
+/* Puts TLS on the connected socket; it is spoken with the first read or write. The certificate must
+ * be for `name`, or for `address`, where that is one in numbers, which is borrowed until the stream
+ * is closed; ca_file NULL: the system's. Returns 0, or -1 with `why`. */
+int redis_stream_start_tls(struct redis_stream *s, const char *name, const char *address,
+                           const char *ca_file, char *why) __attribute__((warn_unused_result));
 
 /* Legal without one that is open, if zeroed with fd -1. */
 void redis_stream_close(struct redis_stream *s);
@@ -289,7 +290,8 @@ ssize_t redis_stream_write(struct redis_stream *s, const char *bytes, size_t n, 
 /* redis_tls.c: the same for TLS on a connected socket, which stays the caller's */
 
 /* NULL with `why`. */
-struct ssl_st *redis_tls_new(int fd, const char *name, const char *ca_file, char *why);
+struct ssl_st *redis_tls_new(int fd, const char *name, const char *address, const char *ca_file,
+                             char *why);
 void redis_tls_free(struct ssl_st *ssl); /* NULL is legal */
 ssize_t redis_tls_read(struct ssl_st *ssl, char *out, size_t size, enum redis_wait *wait,
                        char *why);

@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "link/redis_link.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,22 @@ bool redis_host_take(const char *host, size_t len, char out[static REDIS_HOST_SI
     return true;
 }
 
+static bool is_address(const char *host)
+{
+    struct in_addr v4;
+    return strchr(host, ':') != NULL || inet_pton(AF_INET, host, &v4) == 1;
+}
+
+/* A node that is told as an address in numbers, without a name, may have the name of whoever told
+ * it in its certificate: services have one for all nodes. */
+static void take_name_of_asked(struct redis_node *node, const struct redis_node *asked)
+{
+    bool named = asked->host[0] != '/' && !is_address(asked->host);
+    if (is_address(node->host))
+        snprintf(node->tls_name, sizeof(node->tls_name), "%s",
+                 asked->tls_name[0] == '\0' && named ? asked->host : asked->tls_name);
+}
+
 /* Behind a socket is this machine. */
 static void take_asked(struct redis_node *node, const struct redis_node *asked)
 {
@@ -90,7 +107,9 @@ static bool take_node(struct redis_node *node, const struct redis_reply *reply,
     node->port = (int)port;
     if (len == 0 || strcmp(host, "?") == 0)
         take_asked(node, asked);
-    else if (!redis_host_take(host, len, node->host))
+    else if (redis_host_take(host, len, node->host))
+        take_name_of_asked(node, asked);
+    else
         return false;
     take_name(node, redis_reply_at(reply, 3));
     return true;
@@ -157,5 +176,8 @@ bool redis_moved_read(const char *text, const struct redis_node *asked, struct r
         take_asked(to, asked);
         return true;
     }
-    return redis_host_take(place, len, to->host);
+    if (!redis_host_take(place, len, to->host))
+        return false;
+    take_name_of_asked(to, asked);
+    return true;
 }

@@ -69,9 +69,10 @@ int redis_stream_connected(struct redis_stream *s, char *why)
     return 0;
 }
 
-int redis_stream_start_tls(struct redis_stream *s, const char *name, const char *ca_file, char *why)
+int redis_stream_start_tls(struct redis_stream *s, const char *name, const char *address,
+                           const char *ca_file, char *why)
 {
-    s->ssl = redis_tls_new(s->fd, name, ca_file, why);
+    s->ssl = redis_tls_new(s->fd, name, address, ca_file, why);
     return s->ssl != NULL ? 0 : -1;
 }
 

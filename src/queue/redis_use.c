@@ -231,12 +231,13 @@ static void say_connected(struct redis_use *u)
 {
     const struct redis_outage *o = u->options.outage;
     const struct redis_where *w = redis_finder_where(u->options.finder);
+    const struct redis_server_info *info = redis_link_info(u->options.redis);
     bool news = !said_by_another(u, w->node) &&
                 (strcmp(u->node, w->node) != 0 || server_watch_said(o->watch));
     const char *queue = log_set_queue(w->slot >= 0 ? u->log_queue : NULL);
     log_event(news ? LOG_INFO : LOG_DEBUG, "Redis connected", LOG_STR, "redis", *o->address,
               LOG_STR, "node", w->node, LOG_STR, "role", w->role, LOG_STR, "found", w->found,
-              LOG_STR, "version", redis_link_info(u->options.redis)->version, LOG_END);
+              LOG_STR, "server", info->server, LOG_STR, "version", info->version, LOG_END);
     (void)log_set_queue(queue);
     snprintf(u->node, sizeof(u->node), "%s", w->node);
 }

@@ -27,9 +27,10 @@ class Cluster:
         *,
         node_timeout_ms: int = 1000,
         certified: Callable[[int], Certified] | None = None,
+        named: bool = True,
         **settings: object,
     ) -> None:
-        """certified: what the node of a number speaks TLS with."""
+        """certified: what the node of a number speaks TLS with. named: it says its name too."""
         if "requirepass" in settings:
             settings["masterauth"] = settings["requirepass"]
         options = {
@@ -43,7 +44,7 @@ class Cluster:
             Redis(
                 **options,
                 **({"tls": certified(i), "tls_cluster": "yes"} if certified else {}),
-                **({"cluster_announce_hostname": f"node-{i}.example"} if certified else {}),
+                **({"cluster_announce_hostname": f"node-{i}.example"} if certified and named else {}),
             )
             for i in range(masters * (1 + replicas))
         ]

@@ -475,6 +475,31 @@ def test_each_nodes_own_name(db: Database, authority: Authority, sweeper: Start,
         servers.close()
 
 
+@pytest.mark.parametrize(
+    ("names", "accepted"),
+    [(["DNS:localhost"], True), (["IP:127.0.0.1"], True), (["DNS:another.example"], False)],
+    ids=["of the URL", "its address", "another"],
+)
+def test_nodes_without_names(
+    db: Database, authority: Authority, sweeper: Start, names: list[str], accepted: bool
+) -> None:
+    """They are told as addresses, as services do: with the URL's name in the certificate, or the address."""
+    its_own = [certified(authority, "DNS:localhost"), certified(authority, *names)]
+    servers = Cluster(masters=2, replicas=0, certified=its_own.__getitem__, named=False)
+    try:
+        servers.start()
+        first, second = servers.nodes
+        env = {"SWEEPER_REDIS_CA": str(authority.file)}
+        for url in (f"rediss+cluster://localhost:{first.port}", f"rediss://localhost:{first.port}"):
+            daemon = sweeper(redis_url=url, env=env)  # slot 11172 is the second's
+            if accepted:
+                assert daemon.wait_for_record("Redis connected")["node"] == f"127.0.0.1:{second.port}"
+            else:
+                assert "hostname mismatch" in daemon.wait_for_record("out of reach")["error"]
+    finally:
+        servers.close()
+
+
 # ---- what cannot be meant -----------------------------------------------------------------------
 
 

@@ -64,6 +64,21 @@ def test_of_a_cluster(db: Database, run: Run, sweeper: Start, cluster: Cluster) 
     check_in_use(db, sweeper(*DAEMON, redis_url=url, http=True))
 
 
+def test_who_may_not_ask_is_led(db: Database, run: Run, sweeper: Start, cluster: Cluster) -> None:
+    """Without +cluster|slots: by MOVED, of whichever node is asked first."""
+    for node in cluster.nodes:
+        with node.client() as client:
+            rights.allow(client, rights.rules())
+    for node in cluster.nodes:
+        url = f"redis+cluster://sweeper:{PASSWORD}@127.0.0.1:{node.port}"
+        done = run("--check-config", redis_url=url)
+        assert done.status == 0, done.stdout
+        assert "ok    Redis: rights, memory, types of keys" in done.stdout
+        (line,) = (x for x in done.stdout.splitlines() if "found for slot" in x)
+        assert names("+cluster|slots", line), line
+    check_in_use(db, sweeper(*DAEMON, redis_url=url, http=True))
+
+
 def sentinel_url(watched: Watched) -> str:
     host = f"127.0.0.1:{watched.sentinels[0].port}"
     own = f"sentinel_username=sweeper&sentinel_password={PASSWORD}"

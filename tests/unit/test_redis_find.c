@@ -74,7 +74,7 @@ static void test_slots_read(void **state)
         /* The slot's master first, each once. */
         {"*2\r\n" RANGE("0", "9", NODE("$1\r\na\r\n", "1") NODE("$1\r\nb\r\n", "2"))
              RANGE("10", "19", NODE("$1\r\nb\r\n", "2") NODE("$3\r\n::1\r\n", "3")),
-         15, "b:2/ a:1/ [::1]:3/"},
+         15, "b:2/ a:1/ [::1]:3/name.asked"},
         /* It does not know its own name: that under which it was asked. */
         {"*1\r\n" RANGE("0", "9", NODE("$0\r\n\r\n", "1") NODE("$1\r\n?\r\n", "2")), 0,
          "10.0.0.9:1/name.asked 10.0.0.9:2/name.asked"},
@@ -82,6 +82,11 @@ static void test_slots_read(void **state)
          "10.0.0.9:1/name.asked b:2/"},
         {"*1\r\n*3\r\n:0\r\n:9\r\n" NAMED("$1\r\na\r\n", "1", "$6\r\na.name\r\n"), 0, "a:1/a.name"},
         {"*1\r\n*3\r\n:0\r\n:9\r\n" NAMED("$1\r\na\r\n", "1", "$0\r\n\r\n"), 0, "a:1/"},
+        /* Without a name an address in numbers has that of who was asked; a name is its own. */
+        {"*1\r\n" RANGE("0", "9", NODE("$8\r\n10.0.0.1\r\n", "1") NODE("$4\r\n10.a\r\n", "2")), 0,
+         "10.0.0.1:1/name.asked 10.a:2/"},
+        {"*1\r\n*3\r\n:0\r\n:9\r\n" NAMED("$8\r\n10.0.0.1\r\n", "1", "$6\r\na.name\r\n"), 0,
+         "10.0.0.1:1/a.name"},
         /* What is no host, no port, no range. */
         {"*1\r\n*3\r\n:0\r\n:9\r\n" NODE("$3\r\na b\r\n", "1"), 0, ""},
         {"*1\r\n*3\r\n:0\r\n:9\r\n" NODE("$2\r\n/a\r\n", "1"), 0, ""},

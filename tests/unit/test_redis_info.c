@@ -14,6 +14,7 @@ static void test_a_server_of_use(void **state)
     (void)state;
     memset(&info, 0xff, sizeof(info));
     assert_null(redis_info_read(&info, GOOD));
+    assert_string_equal(info.server, "Redis");
     assert_string_equal(info.version, "7.0.15");
     assert_string_equal(info.run_id, "abc");
     assert_string_equal(info.maxmemory_policy, "noeviction");
@@ -25,6 +26,11 @@ static void test_a_server_of_use(void **state)
     /* Valkey's words. */
     assert_null(redis_info_read(&info, "redis_version:7.2.4\r\nserver_mode:cluster\r\n"));
     assert_true(info.cluster);
+    assert_null(redis_info_read(&info, "redis_version:7.2.4\r\nserver_name:valkey\r\n"
+                                       "valkey_version:8.1.1\r\n"));
+    assert_string_equal(info.server, "Valkey");
+    assert_string_equal(info.version, "8.1.1");
+    assert_non_null(redis_info_read(&info, "redis_version:6.0.1\r\nvalkey_version:8.1.1\r\n"));
     assert_null(redis_info_read(&info, "server_mode:sentinel"));
     assert_true(info.sentinel);
     assert_null(redis_info_read(&info, ""));
