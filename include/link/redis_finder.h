@@ -57,6 +57,10 @@ const struct redis_where *redis_finder_where(const struct redis_finder *f);
  * database than 0 of a Cluster. Of the last attempt that has ended; the same text each time. */
 const char *redis_finder_fault(const struct redis_finder *f);
 
+/* NULL, or why the Sentinels do not say at once that the master is another one: the error with
+ * which the last one refused it. Good until another is asked. */
+const char *redis_finder_deaf(const struct redis_finder *f);
+
 /* The fault, or the reason that the link gives where there is none. */
 const char *redis_finder_reason(const struct redis_finder *f, const char *reason);
 

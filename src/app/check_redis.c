@@ -49,11 +49,17 @@ void check_redis_server(struct check_redis *c)
 {
     const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
     const struct redis_where *where = redis_finder_where(c->context->parts.finder);
+    const char *deaf = redis_finder_deaf(c->context->parts.finder);
     if (where->slot < 0 && where->service[0] == '\0')
         check_ok("%s %s at %s", info->server, info->version, context_redis(c->context));
     else
         check_ok("%s %s at %s: the %s %s, found for %s", info->server, info->version,
                  context_redis(c->context), where->role, where->node, where->found);
+    if (deaf != NULL)
+        check_note(
+            "A failover is noticed within a second or two only, as a Sentinel refuses to say "
+            "at once that the master is another one: %s",
+            deaf);
     look_at_server(info);
     check_done(c->report, CHECK_REDIS);
 }

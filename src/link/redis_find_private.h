@@ -86,7 +86,7 @@ struct redis_question_events {
     /* With a channel: a message of it. */
     void (*on_message)(void *arg, const struct redis_reply *message);
     /* ... and that nobody listens any more, after an answer that was no error. */
-    event_cb *on_deaf;
+    void (*on_deaf)(void *arg, const char *why);
     void *arg;
 };
 
@@ -129,6 +129,9 @@ void redis_sentinels_leave(struct redis_sentinels *s, struct redis_asker *asker)
 
 /* Whom they named was of no use. */
 void redis_sentinels_doubt(struct redis_sentinels *s);
+
+/* NULL, or the error with which the last one would not be listened to. */
+const char *redis_sentinels_deaf(const struct redis_sentinels *s);
 
 /* ---- redis_cluster.c ---- */
 

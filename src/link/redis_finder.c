@@ -324,6 +324,11 @@ const char *redis_finder_fault(const struct redis_finder *f)
     return f->fault;
 }
 
+const char *redis_finder_deaf(const struct redis_finder *f)
+{
+    return f->url.kind == REDIS_SENTINELS ? redis_sentinels_deaf(f->lookup.sentinels) : NULL;
+}
+
 const char *redis_finder_reason(const struct redis_finder *f, const char *reason)
 {
     return f->fault != NULL ? f->fault : reason;

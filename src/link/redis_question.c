@@ -71,7 +71,7 @@ static void on_ended(void *arg, const char *reason)
         q->waits = false;
         q->events.on_answer(q->events.arg, NULL, reason);
     } else if (listened) {
-        q->events.on_deaf(q->events.arg);
+        q->events.on_deaf(q->events.arg, reason);
     }
 }
 

@@ -28,9 +28,10 @@ struct redis_sentinels {
     LIST_HEAD(, redis_asker) askers;
     struct redis_node master; /* as it was said last */
     bool known;
-    char why[REDIS_WHY_SIZE]; /* why nobody of this round has named one */
-    bool answered;            /* ... which somebody said, and not his silence */
-    struct timer *listen;     /* armed: when one is asked again, so that somebody listens */
+    char why[REDIS_WHY_SIZE];  /* why nobody of this round has named one */
+    bool answered;             /* ... which somebody said, and not his silence */
+    char deaf[REDIS_WHY_SIZE]; /* the error with which one would not be listened to; "": none */
+    struct timer *listen;      /* armed: when one is asked again, so that somebody listens */
 };
 
 static void next(struct redis_sentinels *s);
@@ -186,9 +187,11 @@ static void on_message(void *arg, const struct redis_reply *message)
     }
 }
 
-static void on_deaf(void *arg)
+static void on_deaf(void *arg, const char *why)
 {
-    listen_later(arg);
+    struct redis_sentinels *s = arg;
+    snprintf(s->deaf, sizeof(s->deaf), "%s", is_said(why) ? why : "");
+    listen_later(s);
 }
 
 static void on_listen(void *arg)
@@ -228,6 +231,11 @@ void redis_sentinels_doubt(struct redis_sentinels *s)
 {
     if (!s->asking)
         redis_turn_doubt(&s->turn);
+}
+
+const char *redis_sentinels_deaf(const struct redis_sentinels *s)
+{
+    return s->deaf[0] != '\0' ? s->deaf : NULL;
 }
 
 struct redis_sentinels *redis_sentinels_new(const struct redis_lookup *lookup)

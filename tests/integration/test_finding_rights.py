@@ -119,5 +119,9 @@ def test_what_sentinels_may_refuse(
     db: Database, run: Run, sweeper: Start, watched: Watched, right: str
 ) -> None:
     allow(watched, without=right)
-    assert run("--check-config", redis_url=sentinel_url(watched)).status == 0
+    done = run("--check-config", redis_url=sentinel_url(watched))
+    assert done.status == 0, done.stdout
+    notes = [x for x in done.stdout.splitlines() if x.startswith("note") and "a Sentinel refuses" in x]
+    assert len(notes) == ("switch" in right or "subscribe" in right)
+    assert not notes or names("+subscribe", notes[0]) or "channel" in notes[0], notes
     check_in_use(db, sweeper(*DAEMON, redis_url=sentinel_url(watched), http=True))
