@@ -194,7 +194,8 @@ def test_the_last_second_is_lost(bed: Bed, pair: Pair, lost_s: float) -> None:
     new = pair.promote()
     since = time.time()
     move(bed, new)
-    undone = ids - {r[0] for r in bed.db.query("SELECT id::text FROM audit WHERE at < to_timestamp(%s)", (since,))}
+    there = bed.db.query("SELECT id::text FROM audit WHERE at < to_timestamp(%s)", (since,))
+    undone = ids - {row[0] for row in there}
     assert len(undone) >= RATE * lost_s / 2
     check_back(bed, n, since, BACK_S, f"{len(undone)} releases lost")
 
