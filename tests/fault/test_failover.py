@@ -18,6 +18,7 @@ from harness import shop
 from harness.database import Database
 from harness.pgbouncer import PgBouncer
 from harness.poll import holds, wait_until, within
+from harness.queue import mirror
 from harness.servers import Postgres, Redis
 from harness.standby import Pair
 from harness.web import metric
@@ -65,7 +66,10 @@ def begin(bed: Bed, pair: Pair, seconds: float, *args: str, **options: Any) -> i
 
 
 def check_back(bed: Bed, n: int, since: float, back_s: float, what: str) -> None:
-    """All is released, once, and on time from so many seconds after that moment on."""
+    """All is released, once, and on time from so many seconds after that moment on. Whatever has
+    become of those that there were meanwhile, some more come, as from an API that mirrors them."""
+    mirror(bed.db, bed.redis, *bed.stream(RATE, RATE, delay_s=back_s))
+    n += RATE
     wait_until(lambda: shop.count_status(bed.db, "released") == n, 60, "all are released")
     rows = bed.db.query(
         "SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM at)::float8"
