@@ -31,7 +31,7 @@ struct health_server {
     bool up;
     bool clock_known;
     int64_t clock_offset_us; /* its clock against this host's */
-    const char *host; /* of Postgres: which of several, as pg_home has it; "" or NULL: one */
+    const char *host;        /* of Postgres: which of several, as pg_home has it; "" or NULL: one */
 };
 
 /* Of one queue. Times are Postgres's. Strings are borrowed. */
