@@ -17,9 +17,11 @@ struct clock_watch;
 struct due_found;
 struct feed;
 struct health;
+struct history;
 struct json_t;
 struct reconcile_result;
 struct parts;
+struct stats_histogram;
 struct sweeper;
 
 #define HEALTH_FAILURES_MAX 10
@@ -65,6 +67,11 @@ struct health_report {
     const char *overdue_product; /* one of its products, "" when not known */
     int64_t next_due_us;         /* the next time to look; 0: none known */
     struct json_t *failures;     /* some records of :failed, an array; NULL: none */
+
+    /* What this process has released, and when; NULL: it is no daemon. */
+    const struct stats_histogram *lateness;
+    const struct history *history;
+    const struct reconcile_result *reconciled; /* the last one here; NULL: none since the start */
 };
 
 /* How long the oldest overdue reservation has been so; 0: none is, or it is not known. */
@@ -109,7 +116,7 @@ void health_free(struct health *h);
 /* From now on it is not ready: an orderly stop has begun. */
 void health_stopping(struct health *h);
 
-/* For the gauges; result is copied. */
+/* For the gauges and /status; result is copied. */
 void health_reconciled(struct health *h, const struct reconcile_result *result);
 
 /* The strings and failures of the report are good until the loop turns. */

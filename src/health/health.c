@@ -97,11 +97,34 @@ static void watch_clocks(struct health *h)
         clock_watch_note(h->options.redis_clock, server_clock_host_offset_us(&s->redis_clock));
 }
 
+static void read_overdue(const struct health *h, struct health_report *r)
+{
+    struct overdue_view view;
+    feed_overdue(h->options.feed, &view);
+    r->overdue_known = view.known;
+    r->overdue_unknown = view.why;
+    if (view.why[0] == '\0' && !statements_ready(h->options.parts->statements))
+        r->overdue_unknown = "what the tables are like has not been read yet";
+    r->silent_us = view.silent_us;
+    r->overdue_since_us = view.since_us;
+    r->overdue_id = view.id;
+    r->overdue_product = view.product;
+}
+
+static void note_history(struct health *h)
+{
+    struct health_report r = {.now_us = server_clock_now_us(&h->options.parts->pg_clock)};
+    read_overdue(h, &r);
+    history_note(&h->history, &h->options.parts->stats.lateness_s, health_overdue_us(&r),
+                 clock_mono_us());
+}
+
 static void on_tick(void *arg)
 {
     struct health *h = arg;
     int64_t now_us = clock_mono_us();
     watch_clocks(h);
+    note_history(h);
     if (parts_redis_usable(h->options.parts)) {
         refresh_sizes(h, now_us);
         refresh_failures(h, now_us);
@@ -144,21 +167,8 @@ void health_reconciled(struct health *h, const struct reconcile_result *result)
 {
     h->reconciled = true;
     h->reconcile = *result;
-    h->reconcile.error = "";
-}
-
-static void read_overdue(const struct health *h, struct health_report *r)
-{
-    struct overdue_view view;
-    feed_overdue(h->options.feed, &view);
-    r->overdue_known = view.known;
-    r->overdue_unknown = view.why;
-    if (view.why[0] == '\0' && !statements_ready(h->options.parts->statements))
-        r->overdue_unknown = "what the tables are like has not been read yet";
-    r->silent_us = view.silent_us;
-    r->overdue_since_us = view.since_us;
-    r->overdue_id = view.id;
-    r->overdue_product = view.product;
+    snprintf(h->reconcile_error, sizeof(h->reconcile_error), "%s", result->error);
+    h->reconcile.error = h->reconcile_error;
 }
 
 static void read_locked(struct health *h, struct health_report *r)
@@ -225,6 +235,10 @@ void health_read(struct health *h, struct health_report *r)
     read_kept(h, r);
     read_overdue(h, r);
     read_locked(h, r);
+    history_note(&h->history, &s->stats.lateness_s, health_overdue_us(r), clock_mono_us());
+    r->lateness = &s->stats.lateness_s;
+    r->history = &h->history;
+    r->reconciled = h->reconciled ? &h->reconcile : NULL;
     h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);
     r->starting = health_is_starting(h->started, clock_mono_us() - h->began_us);
     r->stopping = h->stopping;

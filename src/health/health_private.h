@@ -4,6 +4,7 @@
 #define RS_HEALTH_PRIVATE_H
 
 #include "health/health.h"
+#include "health/history.h"
 
 #include "reconcile/reconcile.h"
 
@@ -20,7 +21,9 @@ struct health {
     bool started;           /* health_has_started has said so */
     bool stopping;
     bool reconciled;
-    struct reconcile_result reconcile; /* its error is not kept */
+    struct reconcile_result reconcile;
+    char reconcile_error[PG_REASON_SIZE]; /* its own, which would end */
+    struct history history;
 };
 
 #endif

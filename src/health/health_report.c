@@ -1,9 +1,9 @@
 /* A health report as JSON. */
 #include "health/health.h"
 
-#include "base/iso_time.h"
 #include "base/json_text.h"
 #include "base/time_units.h"
+#include "health/health_past.h"
 #include "queue/repair.h"
 #include "release/locked.h"
 
@@ -23,15 +23,6 @@ static json_t *id_json(const struct due_text *id)
 static json_t *seconds_json(int64_t us)
 {
     return json_real((double)us / 1e6);
-}
-
-/* "2025-11-14T01:00:00.000Z"; null for none. */
-static json_t *time_json(int64_t us)
-{
-    char text[ISO_TIME_SIZE];
-    if (us <= 0 || iso_time(us, text)[0] == '\0')
-        return json_null();
-    return json_string(text);
 }
 
 static json_t *count_json(bool known, int64_t n)
@@ -61,8 +52,8 @@ static json_t *overdue_json(const struct health_report *r)
     if (us == 0)
         return json_null();
     return json_pack("{s:o, s:o, s:o, s:o}", "reservationId", name_json(r->overdue_id), "productId",
-                     name_json(r->overdue_product), "expiresAt", time_json(r->overdue_since_us),
-                     "overdueSeconds", seconds_json(us));
+                     name_json(r->overdue_product), "expiresAt",
+                     health_time_json(r->overdue_since_us), "overdueSeconds", seconds_json(us));
 }
 
 /* Frees o. */
@@ -127,11 +118,13 @@ static void set_queue(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "pending", count_json(r->sizes_known, r->pending));
     (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
     (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
-    (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
+    (void)json_object_set_new(o, "nextDueAt", health_time_json(r->next_due_us));
     (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
+    (void)json_object_set_new(o, "lastHour", health_hour_json(r, 1));
+    (void)json_object_set_new(o, "lastReconciliation", health_reconciliation_json(r));
 }
 
 char *health_status_json(const struct health_report *reports, int n)
@@ -140,10 +133,13 @@ char *health_status_json(const struct health_report *reports, int n)
     json_t *o = json_object();
     (void)json_object_set_new(o, "version", json_string(RS_VERSION));
     health_sum(reports, n, &sum);
-    if (n == 1)
+    (void)json_object_set_new(o, "now", health_time_json(sum.now_us));
+    if (n == 1) {
         set_queue(o, &sum);
-    else
+    } else {
         set_verdict(o, &sum);
+        (void)json_object_set_new(o, "lastHour", health_hour_json(reports, n));
+    }
     (void)json_object_set_new(o, "redis", server_json(&sum.redis));
     (void)json_object_set_new(o, "queues", queues_json(reports, n, set_queue));
     return dump(o);
@@ -173,8 +169,8 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
         int64_t locked_us = mono_us - e->since_us;
         json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId", json_text(e->id),
                               "productId", name_json(e->product), "lockedSince",
-                              time_json(now_us > 0 ? now_us - locked_us : 0), "lockedSeconds",
-                              seconds_json(locked_us));
+                              health_time_json(now_us > 0 ? now_us - locked_us : 0),
+                              "lockedSeconds", seconds_json(locked_us));
         set_holder(o, &e->holder);
         (void)json_array_append_new(list, o);
     }
@@ -191,7 +187,7 @@ static void show_times(json_t *failure)
         if (value != NULL)
             (void)json_object_set_new(failure, names[i],
                                       json_is_integer(value) && ms <= INT64_MAX / MS_US
-                                          ? time_json(ms * MS_US)
+                                          ? health_time_json(ms * MS_US)
                                           : json_null());
     }
 }

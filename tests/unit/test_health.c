@@ -2,7 +2,9 @@
 #include "feed/overdue.h"
 #include "health/health.h"
 #include "health/health_verdict.h"
+#include "health/history.h"
 #include "queue/repair.h"
+#include "reconcile/reconcile.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/release.h"
@@ -539,6 +541,87 @@ static void several_queues(void **state)
     assert_false(sum.sizes_known || sum.overdue_known);
 }
 
+static double number(const json_t *o, const char *name)
+{
+    return json_number_value(json_object_get(o, name));
+}
+
+/* Each queue's own, and what they come to. */
+static void the_last_hour(void **state)
+{
+    struct health_report r[2] = {healthy(), healthy()};
+    struct stats stats[2];
+    static struct history histories[2];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+        stats_init(&stats[i]);
+        histories[i] = (struct history){.begun = false};
+        for (size_t n = 0; n < 10 * (i + 1); n++)
+            stats_observe(&stats[i].lateness_s, 0.0012);
+        history_note(&histories[i], &stats[i].lateness_s, 2500000, 3 * MINUTE_US);
+        history_note(&histories[i], &stats[i].lateness_s, 0, 4 * MINUTE_US);
+        r[i].lateness = &stats[i].lateness_s;
+        r[i].history = &histories[i];
+        health_judge(&r[i], "");
+    }
+    char *text = health_status_json(r, 2);
+    json_t *o = json_loads(text, 0, NULL);
+    const json_t *hour = json_object_get(o, "lastHour");
+    const json_t *minutes = json_object_get(hour, "minutes");
+    const json_t *own = json_array_get(json_object_get(o, "queues"), 1);
+    assert_int_equal(number(hour, "released"), 30);
+    assert_int_equal(number(json_object_get(own, "lastHour"), "released"), 20);
+    assert_true(number(hour, "p50Seconds") == 0.0015);
+    assert_true(number(hour, "p99Seconds") == 0.00199);
+    assert_int_equal(json_array_size(json_object_get(hour, "boundsSeconds")) + 1,
+                     json_array_size(json_object_get(hour, "counts")));
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(hour, "counts"), 2)), 30);
+    static const char *const names[] = {"released", "p50Seconds", "p99Seconds", "overdueSeconds"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(json_array_size(json_object_get(minutes, names[i])), 2);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(minutes, names[0]), 0)), 30);
+    assert_true(json_real_value(json_array_get(json_object_get(minutes, names[3]), 0)) == 2.5);
+    assert_true(json_is_null(json_array_get(json_object_get(minutes, names[1]), 1)));
+    json_decref(o);
+    free(text);
+}
+
+/* Null without one; with figures that were not compared null too. */
+static void the_last_reconciliation(void **state)
+{
+    struct health_report r = healthy();
+    struct reconcile_result done = {
+        .ok = true, .stock_uncounted = true, .finished_us = NOW_US, .duration_ms = 1500};
+    (void)state;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    assert_true(json_is_null(json_object_get(o, "lastReconciliation")));
+    assert_true(json_is_null(json_object_get(o, "lastHour"))); /* --status */
+    assert_string_equal(json_string_value(json_object_get(o, "now")), "2025-11-14T01:00:00.000Z");
+    json_decref(o);
+
+    done.counts[COUNT_MISSING] = 3;
+    r.reconciled = &done;
+    o = status_of(&r);
+    const json_t *last = json_object_get(o, "lastReconciliation");
+    assert_true(json_is_true(json_object_get(last, "ok")));
+    assert_null(json_object_get(last, "error"));
+    assert_int_equal(number(last, "mirrorMissing"), 3);
+    assert_true(number(last, "durationSeconds") == 1.5);
+    assert_true(json_is_null(json_object_get(last, "stockDrifted")));
+    assert_string_equal(json_string_value(json_object_get(last, "finishedAt")),
+                        "2025-11-14T01:00:00.000Z");
+    json_decref(o);
+
+    done.ok = false;
+    done.error = "Redis is gone";
+    o = status_of(&r);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(o, "lastReconciliation"), "error")),
+        "Redis is gone");
+    json_decref(o);
+}
+
 /* As it has always been; and in `queues` once more. */
 static void one_queue(void **state)
 {
@@ -587,6 +670,8 @@ int main(void)
         cmocka_unit_test(foreign_failures),
         cmocka_unit_test(text_that_is_no_utf8),
         cmocka_unit_test(several_queues),
+        cmocka_unit_test(the_last_hour),
+        cmocka_unit_test(the_last_reconciliation),
         cmocka_unit_test(one_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
