@@ -1,6 +1,7 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
 #include "app/http_routes.h"
 
+#include "app/page.h"
 #include "app/queue_run.h"
 #include "app/reconcile_all.h"
 #include "app/sweep_all.h"
@@ -291,9 +292,15 @@ static const struct http_param of_reconcile[] = {
     {QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
-    {"/healthz", false, NULL, get_healthz},   {"/readyz", false, of_a_queue, get_readyz},
-    {"/metrics", false, NULL, get_metrics},   {"/status", false, of_a_queue, get_status},
-    {"/sweep", true, of_a_queue, post_sweep}, {"/reconcile", true, of_reconcile, post_reconcile},
+    {"/", false, NULL, page_html},
+    {"/page.css", false, NULL, page_css},
+    {"/page.js", false, NULL, page_js},
+    {"/healthz", false, NULL, get_healthz},
+    {"/readyz", false, of_a_queue, get_readyz},
+    {"/metrics", false, NULL, get_metrics},
+    {"/status", false, of_a_queue, get_status},
+    {"/sweep", true, of_a_queue, post_sweep},
+    {"/reconcile", true, of_reconcile, post_reconcile},
 };
 
 static const char *admin_token(void *arg)
