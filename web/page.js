@@ -11,7 +11,7 @@ let token = '';       // in this tab's memory alone
 let skewMs = 0;       // Postgres's clock against this browser's
 let answeredMs = 0;   // when the daemon last answered
 let since = Date.now(); // of a daemon that does not answer: since when
-let gone = false;
+let gone = '';         // why nothing is known of it now
 let chosen = '';      // the queue that is shown; '': all
 let failures = { rows: [], limit: PAGE, key: '', askedMs: 0, error: '', product: '', sqlstate: '' };
 
@@ -33,6 +33,7 @@ const s = (tag, attributes, ...kids) =>
 
 const UNKNOWN = 'not known';
 const count = (n) => (n == null ? UNKNOWN : n.toLocaleString('en'));
+const upper = (words) => words[0].toUpperCase() + words.slice(1);
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 const sum = (list) => list.reduce((a, b) => (a == null || b == null ? null : a + b), 0);
 
@@ -105,32 +106,36 @@ async function askFailures(force) {
     Object.assign(failures, { rows: [], more: false, key: '', error: '' });
   } else if (force || failures.key !== path + v.failed || now - failures.askedMs > FAILURES_MS) {
     Object.assign(failures, { key: path + v.failed, askedMs: now });
-    const { code, body } = await ask(path);
+    const { code, body } = await ask(path).catch((error) => ({ body: { error: error.message } }));
     if (code === 200) Object.assign(failures, { rows: body.failures, more: body.next != null, error: '' });
     else Object.assign(failures, { rows: gather('failures'), more: false, error: body.error ?? `answer ${code}` });
   }
 }
 
-let timer = 0, asking = false;
-async function poll(force) {
+let timer = 0, asking = false, again = false;
+async function poll(force = false) {
   clearTimeout(timer);
+  again ||= force;
   if (asking) return;
   asking = true;
   try {
     let { code, body } = await ask('status');
     wanted = code === 401;
     if (wanted) ({ body } = await ask('readyz'));
+    else if (code !== 200) throw new Error(body.error ?? `answer ${code}`);
     status = body;
     if (body.now) skewMs = Date.parse(body.now) - Date.now();
     answeredMs = since = Date.now();
-    gone = false;
-    if (!wanted) await askFailures(force === true);
-  } catch {
-    gone = true;
+    gone = '';
+    const now = again;
+    again = false;
+    if (!wanted) await askFailures(now);
+  } catch (error) {
+    gone = error.message;
   }
   asking = false;
   show();
-  timer = setTimeout(poll, document.hidden ? HIDDEN_MS : EVERY_MS);
+  timer = setTimeout(poll, again ? 0 : document.hidden ? HIDDEN_MS : EVERY_MS);
 }
 
 // ---- what is shown: one queue, or what all of them come to ----
@@ -165,20 +170,20 @@ function verdictOf(v) {
   if (gone) {
     const how = `since ${clock(since)} (${lasting(Math.round((Date.now() - since) / 1000))})`;
     const then = answeredMs ? ' What follows is as it was then.' : '';
-    return ['bad', 'No answer', `Nobody answers here ${how}: the daemon has stopped, or is out of reach.${then}`];
+    return ['bad', 'No answer', `Nobody answers here ${how}: the daemon has stopped, or is out of reach (${gone}).${then}`];
   }
   if (!v) return ['', 'Asking …', ''];
-  if (v.paused) return ['warn', 'Paused', ''];
+  if (v.paused && v.ready) return ['warn', 'Paused', ''];
   if (v.ready && v.degraded) return ['warn', 'On time, without Redis', withoutRedis(v)];
   if (v.ready) return ['ok', 'On time', v.overdueSeconds > 0 ? '' : 'Nothing is overdue.'];
-  if (v.reason === 'starting' || v.reason === 'stopping') return ['warn', v.reason === 'starting' ? 'Starting' : 'Stopping', ''];
+  if (/^(starting|stopping)$/.test(v.reason)) return ['warn', upper(v.reason), ''];
   return ['bad', v.overdueSeconds > LATE_S ? 'Late' : 'Not on time', v.reason ?? ''];
 }
 
 function showVerdict() {
   const v = status ? view() : null;
   const [kind, word, why] = verdictOf(v);
-  const sentence = why && why[0].toUpperCase() + why.slice(1) + (/[.!?]$/.test(why) ? '' : '.');
+  const sentence = why && upper(why) + (/[.!?]$/.test(why) ? '' : '.');
   $('#verdict').className = kind;
   say($('#state'), word);
   say($('#reason'), sentence);
@@ -240,20 +245,19 @@ function showFacts(v) {
 
 // ---- lateness ----
 
-const SVG_H = 190;
-const hourOf = (v) => v.lastHour;
-
-function kindOf(seconds) {
-  return seconds >= LATE_S ? 'worse' : seconds >= 1 ? 'some' : '';
-}
+const FOOT = 185; // where what stands below a picture is written
+const kindOf = (seconds) => (seconds >= LATE_S ? 'worse' : seconds >= 1 ? 'some' : null);
+const write = (x, y, anchor, words, kind) => s('text', { x, y, 'text-anchor': anchor, class: kind }, words);
+const line = (kind, d) => s('path', { class: kind, d });
+const picture = (label, ...kids) => [s('svg', { role: 'img', 'aria-label': label }, kids)];
 
 function showLateness(v) {
-  const hour = hourOf(v);
+  const hour = v.lastHour;
   $('#lateness').hidden = !hour;
   if (!hour) return;
   put($('#figures'), [hour.released, hour.p50Seconds, hour.p99Seconds], () =>
     [['p50', hour.p50Seconds], ['p99', hour.p99Seconds]]
-      .map(([name, value]) => h('span', {}, `${name} `, h('b', { class: kindOf(value) || null }, value == null ? 'none' : lasting(value))))
+      .map(([name, value]) => h('span', {}, `${name} `, h('b', { class: kindOf(value) }, value == null ? 'none' : lasting(value))))
       .concat(h('span', {}, 'released ', h('b', {}, count(hour.released)))));
   drawHistogram($('#histogram'), hour);
   drawCourse($('#course'), hour);
@@ -261,26 +265,27 @@ function showLateness(v) {
 }
 
 function drawHistogram(box, { boundsSeconds: bounds, counts, p50Seconds, p99Seconds, released }) {
-  const w = box.clientWidth, top = 30, floor = SVG_H - 20, step = w / counts.length, most = Math.max(...counts, 1);
+  const w = box.clientWidth, top = 30, floor = 170, step = w / counts.length, most = Math.max(...counts, 1);
   const lower = (i) => (i > 0 ? bounds[i - 1] : 0);
   const label = (i) => (i < bounds.length ? `${lasting(lower(i))} to ${lasting(bounds[i])}` : `over ${lasting(lower(i))}`);
   const at = (value) => {
     const i = bounds.findIndex((bound) => bound >= value);
     return i < 0 ? w : (i + (value - lower(i)) / (bounds[i] - lower(i))) * step;
   };
-  const mark = (name, value, y) => value != null && s('g', {},
-    s('path', { class: 'mark', d: `M${at(value)} ${y - 8}V${floor}` }),
-    s('text', { class: 'markname', x: at(value) + (at(value) > w - 80 ? -4 : 4), y, 'text-anchor': at(value) > w - 80 ? 'end' : 'start' }, `${name} ${lasting(value)}`));
+  const mark = (name, value, y) => {
+    const x = at(value), left = x > w - 80;
+    return value != null && [line('mark', `M${x} ${y - 8}V${floor}`), write(x + (left ? -4 : 4), y, left ? 'end' : 'start', `${name} ${lasting(value)}`, 'markname')];
+  };
   const within = counts.map((n, i) => [n, i]).filter(([n]) => n).map(([n, i]) => `${label(i)}: ${count(n)}`);
-  put(box, [w, counts, p50Seconds, p99Seconds], () => [s('svg', { role: 'img', 'aria-label': released ? `Of ${count(released)} releases: ${within.join('; ')}.` : 'Nothing was released.' },
-    s('path', { class: 'axis', d: `M0 ${floor}H${w}` }),
+  put(box, [w, counts, p50Seconds, p99Seconds], () => picture(released ? `Of ${count(released)} releases: ${within.join('; ')}.` : 'Nothing was released.',
+    line('axis', `M0 ${floor}H${w}`),
     counts.map((n, i) => {
       const high = n ? Math.max(2, (n / most) * (floor - top)) : 0;
-      return n > 0 && s('rect', { class: `bar ${kindOf(lower(i))}`, x: i * step + 1, y: floor - high, width: Math.max(1, step - 2), height: high }, s('title', {}, `${label(i)}: ${count(n)}`));
+      return n > 0 && s('rect', { class: `bar ${kindOf(lower(i)) ?? ''}`, x: i * step + 1, y: floor - high, width: Math.max(1, step - 2), height: high }, s('title', {}, `${label(i)}: ${count(n)}`));
     }),
-    bounds.map((bound, i) => [0.001, 0.01, 0.1, 1, 10, 60, 300].includes(bound) && s('text', { x: (i + 1) * step, y: SVG_H - 5, 'text-anchor': 'middle' }, lasting(bound))),
+    bounds.map((bound, i) => [0.001, 0.01, 0.1, 1, 10, 60, 300].includes(bound) && write((i + 1) * step, FOOT, 'middle', lasting(bound))),
     mark('p50', p50Seconds, 24), mark('p99', p99Seconds, 10),
-    !released && s('text', { x: w / 2, y: 90, 'text-anchor': 'middle' }, 'nothing was released'))]);
+    !released && write(w / 2, 90, 'middle', 'nothing was released')));
 }
 
 function drawCourse(box, { minutes: m }) {
@@ -290,22 +295,17 @@ function drawCourse(box, { minutes: m }) {
   const x = (i) => left + (60 - n + i) * step;
   const steps = (values, least) => values.map((value, i) => value > least ? `${values[i - 1] > least ? 'L' : 'M'}${x(i)} ${y(value)}h${step}` : '').join('');
   const most = Math.max(...m.released, 0), worst = Math.max(...m.p99Seconds, 0), over = Math.max(...m.overdueSeconds, 0);
-  put(box, [w, m], () => [s('svg', { role: 'img', 'aria-label': `Minute by minute: p99 at most ${lasting(worst)}, longest overdue ${lasting(over)}, at most ${count(most)} released a minute.` },
-    [0.001, 0.01, 0.1, 1, 300].map((value) => s('g', {},
-      s('path', { class: 'axis', d: `M${left} ${y(value)}H${w}` }),
-      s('text', { x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, lasting(value)))),
-    s('path', { class: 'limit', d: `M${left} ${y(LATE_S)}H${w}` }),
-    s('text', { x: left - 6, y: y(LATE_S) + 2, 'text-anchor': 'end' }, 'late'),
-    s('path', { class: 'p50', d: steps(m.p50Seconds, 0) }),
-    s('path', { class: 'p99', d: steps(m.p99Seconds, 0) }),
-    s('path', { class: 'over', d: steps(m.overdueSeconds, 1) }),
-    s('path', { class: 'axis', d: `M${left} ${bars}H${w}` }),
-    m.released.map((released, i) => released > 0 && s('rect', { class: 'bar', x: x(i) + 0.5, width: Math.max(1, step - 1), y: bars - Math.max(1, (released / most) * 36), height: Math.max(1, (released / most) * 36) },
-      s('title', {}, `${n - 1 - i} min ago: ${count(released)} released, p99 ${lasting(m.p99Seconds[i])}`))),
-    s('text', { x: left - 6, y: bars - 26, 'text-anchor': 'end' }, most ? `${count(most)}/min` : ''),
-    s('text', { x: left, y: SVG_H - 5 }, '60 min ago'),
-    s('text', { x: left + (w - left) / 2, y: SVG_H - 5, 'text-anchor': 'middle' }, '30'),
-    s('text', { x: w, y: SVG_H - 5, 'text-anchor': 'end' }, 'now'))]);
+  put(box, [w, m], () => picture(`Minute by minute: p99 at most ${lasting(worst)}, longest overdue ${lasting(over)}, at most ${count(most)} released a minute.`,
+    [0.001, 0.01, 0.1, 1, 300].map((value) => [line('axis', `M${left} ${y(value)}H${w}`), write(left - 6, y(value) + 4, 'end', lasting(value))]),
+    line('limit', `M${left} ${y(LATE_S)}H${w}`), write(left - 6, y(LATE_S) + 2, 'end', 'late'),
+    line('p50', steps(m.p50Seconds, 0)), line('p99', steps(m.p99Seconds, 0)), line('over', steps(m.overdueSeconds, 1)),
+    line('axis', `M${left} ${bars}H${w}`),
+    m.released.map((released, i) => {
+      const high = Math.max(1, (released / most) * 36);
+      return released > 0 && s('rect', { class: 'bar', x: x(i) + 0.5, y: bars - high, width: Math.max(1, step - 1), height: high });
+    }),
+    write(left - 6, bars - 26, 'end', most ? `${count(most)}/min` : ''),
+    write(left, FOOT, 'start', '60 min ago'), write((left + w) / 2, FOOT, 'middle', '30'), write(w, FOOT, 'end', 'now')));
 }
 
 function showMinutes({ minutes: m }) {
@@ -449,8 +449,8 @@ function openDialog(title, text, go, fields) {
 function conclude(text, ok) {
   say($('#ask-result'), text);
   $('#ask-result').className = ok ? 'good' : 'worse';
-  say($('#ask-no'), 'Close');
-  $('#ask-go').hidden = true;
+  $('#ask-go').hidden = $('#ask-token').hidden = true;
+  $('#ask-fields').replaceChildren();
   $('#ask-no').focus();
 }
 
@@ -502,7 +502,7 @@ $('#ask-no').addEventListener('click', () => dialog.close());
 function tree(value) {
   if (value == null) return 'none';
   if (Array.isArray(value)) return value.length ? h('ul', {}, value.map((one) => h('li', {}, tree(one)))) : 'none';
-  if (typeof value === 'object') return h('dl', {}, Object.entries(value).flatMap(([name, one]) => [h('dt', {}, name.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)), h('dd', {}, tree(one))]));
+  if (typeof value === 'object') return h('dl', {}, Object.entries(value).filter(([, one]) => one != null).flatMap(([name, one]) => [h('dt', {}, name.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)), h('dd', {}, tree(one))]));
   if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value)) return h('span', {}, value, ', ', when(value));
   return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value);
 }
@@ -513,8 +513,9 @@ async function explain(id) {
   const { code, body } = await ask(query('explain', { id, queue: chosen }), 'GET', AbortSignal.timeout(15000))
     .catch((error) => ({ body: { error: `no answer: ${error.message}` } }));
   if (current !== mine) return;
-  say($('#ask-text'), code === 200 ? '' : body.error ?? `answer ${code}`);
-  if (code === 200) $('#ask-fields').replaceChildren(tree(body));
+  const { why, todo, next, ...rest } = body;
+  say($('#ask-text'), code === 200 ? why ?? '' : body.error ?? `answer ${code}`);
+  if (code === 200) $('#ask-fields').replaceChildren(...[todo, next].filter(Boolean).map((text) => h('p', {}, text)), h('details', {}, h('summary', {}, 'All that is known'), tree(rest)));
 }
 
 // ---- events ----

@@ -170,7 +170,7 @@ test('500 refusals: a page of them, more, and those of one product', async () =>
 
 test('foreign text stays text', async () => {
     await see('markup');
-    fake.answers['/explain'] = [200, { sentence: MARKUP, rows: [{ [MARKUP]: MARKUP }] }];
+    fake.answers['/explain'] = [200, { why: MARKUP, todo: MARKUP, next: MARKUP, holds: [{ [MARKUP]: MARKUP }] }];
     assert.equal(await text('#refused .list li:first-child .id'), MARKUP);
     for (const place of ['#notes', '#reason', '#locked', '#servers']) assert.ok((await text(place)).includes(MARKUP), place);
     await page.locator('#refused .list li:first-child').getByRole('button', { name: /^Why/ }).click();
@@ -369,11 +369,14 @@ test('landmarks, a heading for each part, and what is said by itself', async () 
 
 test('why: a form, and a button at each reservation', async () => {
     await see('many-refused');
-    fake.answers['/explain'] = [200, { reservationId: 'r-1', next: 'It is tried again in 20 s.', rows: [{ holds: true }] }];
+    fake.answers['/explain'] = [200, { reservationId: 'r-1', cause: 'refused', why: 'Postgres refuses it.', todo: 'Repair the counter.', next: 'It is tried again in 20 s.', dueAt: at(-5), blocker: null, holds: [{ active: true, productId: 'p-1' }] }];
     await page.getByLabel('Reservation').fill('r-1');
     await page.keyboard.press('Enter');
     await has('#ask-title', 'Why is r-1 not released?');
-    await has('dialog', 'It is tried again in 20 s.');
+    for (const sentence of ['Postgres refuses it.', 'Repair the counter.', 'It is tried again in 20 s.']) await has('dialog', sentence);
+    await page.locator('dialog summary').click();
+    await has('dialog dl dl', 'p-1');
+    assert.doesNotMatch(await text('dialog'), /blocker/);
     await page.keyboard.press('Escape');
     fake.answers['/explain'] = [404, { error: 'there is no such reservation' }];
     await page.locator('#locked').getByRole('button', { name: /^Why/ }).first().click();

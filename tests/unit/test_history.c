@@ -35,8 +35,8 @@ static void each_minute_has_its_own(void **state)
 {
     (void)state;
     assert_int_equal(history_minutes(&history), 0);
-    released(3, 0.002, 5, M(100));
-    released(2, 0.002, 9, M(100) + 59 * SECOND_US);
+    released(3, 0.002, 9, M(100));
+    released(2, 0.002, 5, M(100) + 59 * SECOND_US);
     released(4, 0.002, 0, M(101));
     released(0, 0, 0, M(103));
     released(1, 0.002, 0, M(103) + 1);
