@@ -377,7 +377,7 @@ function showLocked(v) {
 function showKept(v) {
   const rows = gather('keptReservations');
   say($('#kept .n'), v.kept === 0 ? 'none' : count(v.kept) + (v.keptAttention ? `, ${count(v.keptAttention)} for too long` : ''));
-  put($('#kept .list'), rows, () => rows.map((r) => row('kept', r, ['due ', when(r.dueAt), r.attention && ', for too long'], null, [['Retry', 'retry']])));
+  put($('#kept .list'), rows, () => rows.map((r) => row('kept', r, ['since ', when(r.since), r.attention && h('span', { class: 'some' }, ', for too long'), ', looked at again ', when(r.lookAgainAt)], null, [['Retry', 'retry']])));
 }
 
 function showServers(v) {

@@ -24,7 +24,7 @@ struct parts;
 struct stats_histogram;
 struct sweeper;
 
-#define HEALTH_FAILURES_MAX 10
+#define HEALTH_RECORDS_MAX 10
 #define HEALTH_LOCKED_MAX 10
 
 struct health_server {
@@ -67,6 +67,7 @@ struct health_report {
     const char *overdue_product; /* one of its products, "" when not known */
     int64_t next_due_us;         /* the next time to look; 0: none known */
     struct json_t *failures;     /* some records of :failed, an array; NULL: none */
+    struct json_t *keeps; /* ... of :kept, those that want attention first; NULL: none known */
 
     /* What this process has released, and when; NULL: it is no daemon. */
     const struct stats_histogram *lateness;
@@ -97,6 +98,9 @@ struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int6
 
 /* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */
 struct json_t *health_failures(const struct due_found *found, size_t n);
+
+/* The same of :kept: those first that want attention. */
+struct json_t *health_keeps(const struct due_found *found, size_t n);
 
 struct health_options {
     const char *queue; /* its name */

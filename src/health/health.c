@@ -48,16 +48,16 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     parts_note_sizes(h->options.parts, sizes, h->sizes_asked_us, clock_mono_us());
 }
 
-static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
-                        const char *error)
+static void on_records(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                       const char *error)
 {
-    struct health *h = arg;
+    struct health_records *r = arg;
     (void)cursor;
-    h->asking_failures = false;
+    r->asking = false;
     if (error != NULL)
         return;
-    json_decref(h->failures);
-    h->failures = health_failures(found, n);
+    json_decref(r->shown);
+    r->shown = r->place == DUE_IN_FAILED ? health_failures(found, n) : health_keeps(found, n);
 }
 
 /* Claims bring the sizes along; while there are none (Postgres is out of reach, a batch takes
@@ -72,20 +72,19 @@ static void refresh_sizes(struct health *h, int64_t now_us)
     h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
 }
 
-static void refresh_failures(struct health *h, int64_t now_us)
+/* n: how many records there are. */
+static void refresh_records(struct health *h, struct health_records *r, int64_t n, int64_t now_us)
 {
-    const struct parts *s = h->options.parts;
-    if (s->sizes.failed == 0) {
-        json_decref(h->failures);
-        h->failures = NULL;
-        h->failures_of = 0;
+    if (n == 0) {
+        json_decref(r->shown);
+        r->shown = NULL;
+        r->of = 0;
     }
-    if (h->asking_failures ||
-        !health_wants_failures(h->failures_of, now_us - h->failures_us, s->sizes.failed))
+    if (r->asking || !health_wants_records(r->of, now_us - r->asked_us, n))
         return;
-    h->failures_us = now_us;
-    h->failures_of = s->sizes.failed;
-    h->asking_failures = due_queue_walk(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
+    r->asked_us = now_us;
+    r->of = n;
+    r->asking = due_queue_walk(h->options.parts->queue, r->place, "0", on_records, r) == 0;
 }
 
 static void watch_clocks(struct health *h)
@@ -127,7 +126,8 @@ static void on_tick(void *arg)
     note_history(h);
     if (parts_redis_usable(h->options.parts)) {
         refresh_sizes(h, now_us);
-        refresh_failures(h, now_us);
+        refresh_records(h, &h->failed, h->options.parts->sizes.failed, now_us);
+        refresh_records(h, &h->kept, h->options.parts->sizes.kept, now_us);
     }
     timer_after_us(h->tick, HEALTH_TICK_US);
 }
@@ -138,6 +138,8 @@ struct health *health_new(const struct health_options *options)
     if (h == NULL)
         return NULL;
     h->options = *options;
+    h->failed.place = DUE_IN_FAILED;
+    h->kept.place = DUE_IN_KEPT;
     h->began_us = clock_mono_us();
     h->tick = timer_new(options->parts->loop, on_tick, h);
     if (h->tick == NULL) {
@@ -153,7 +155,8 @@ void health_free(struct health *h)
     if (h == NULL)
         return;
     timer_free(h->tick);
-    json_decref(h->failures);
+    json_decref(h->failed.shown);
+    json_decref(h->kept.shown);
     json_decref(h->lockeds);
     free(h);
 }
@@ -230,7 +233,8 @@ void health_read(struct health *h, struct health_report *r)
         r->inflight = s->sizes.inflight;
         r->failed = s->sizes.failed;
         r->next_due_us = head_us(s);
-        r->failures = h->failures;
+        r->failures = h->failed.shown;
+        r->keeps = h->kept.shown;
     }
     read_kept(h, r);
     read_overdue(h, r);

@@ -122,6 +122,8 @@ static void set_queue(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
+    (void)json_object_set_new(o, "keptReservations",
+                              r->keeps == NULL && r->kept > 0 ? json_null() : list_json(r->keeps));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
     (void)json_object_set_new(o, "lastHour", health_hour_json(r, 1));
     (void)json_object_set_new(o, "lastReconciliation", health_reconciliation_json(r));
@@ -178,35 +180,61 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
 }
 
 /* A record has milliseconds; people are shown times in one form. */
-static void show_times(json_t *failure)
+static void show_times(json_t *record)
 {
-    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt"};
+    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt",
+                                        "since",         "dueAt",        "lookAgainAt"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const json_t *value = json_object_get(failure, names[i]);
+        const json_t *value = json_object_get(record, names[i]);
         json_int_t ms = json_integer_value(value);
         if (value != NULL)
-            (void)json_object_set_new(failure, names[i],
+            (void)json_object_set_new(record, names[i],
                                       json_is_integer(value) && ms <= INT64_MAX / MS_US
                                           ? health_time_json(ms * MS_US)
                                           : json_null());
     }
 }
 
+/* What a record says, and of whom; of one that cannot be read, of whom. */
+static json_t *record_json(const struct due_found *found)
+{
+    const struct due_text *record = &found->value;
+    json_t *o = record->text != NULL && record->len <= RECORD_MAX
+                    ? json_loadb(record->text, record->len, 0, NULL)
+                    : NULL;
+    json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found->id));
+    if (json_is_object(o)) {
+        (void)json_object_update_missing(shown, o);
+        show_times(shown);
+    }
+    json_decref(o);
+    return shown;
+}
+
 json_t *health_failures(const struct due_found *found, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n && i < HEALTH_FAILURES_MAX && list != NULL; i++) {
-        const struct due_text *record = &found[i].value;
-        json_t *o = record->text != NULL && record->len <= RECORD_MAX
-                        ? json_loadb(record->text, record->len, 0, NULL)
-                        : NULL;
-        json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found[i].id));
-        if (json_is_object(o)) {
-            (void)json_object_update_missing(shown, o);
-            show_times(shown);
-        }
+    for (size_t i = 0; i < n && i < HEALTH_RECORDS_MAX && list != NULL; i++)
+        (void)json_array_append_new(list, record_json(&found[i]));
+    return list;
+}
+
+json_t *health_keeps(const struct due_found *found, size_t n)
+{
+    json_t *list = json_array(), *others = json_array(), *other;
+    size_t at;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = record_json(&found[i]);
+        json_t *to = json_is_true(json_object_get(o, "attention")) ? list : others;
+        if (json_array_size(to) < HEALTH_RECORDS_MAX)
+            (void)json_array_append(to, o);
         json_decref(o);
-        (void)json_array_append_new(list, shown);
     }
+    json_array_foreach(others, at, other)
+    {
+        if (json_array_size(list) < HEALTH_RECORDS_MAX)
+            (void)json_array_append(list, other);
+    }
+    json_decref(others);
     return list;
 }

@@ -103,9 +103,9 @@ bool health_wants_sizes(int64_t age_us, int64_t next_due_us, int64_t now_us)
     return age_us >= (late ? HEALTH_TICK_US : SIZES_US);
 }
 
-bool health_wants_failures(int64_t known_of, int64_t age_us, int64_t failed)
+bool health_wants_records(int64_t known_of, int64_t age_us, int64_t n)
 {
-    return failed > 0 && (known_of != failed || age_us >= FAILURES_US);
+    return n > 0 && (known_of != n || age_us >= RECORDS_US);
 }
 
 bool health_has_started(bool overdue_known, bool sizes_heard, bool degraded)

@@ -392,6 +392,15 @@ test('a list that cannot be had is said, and what /status has is shown', async (
     assert.equal(await page.locator('#refused .list li').count(), 11);
 });
 
+test('what is kept: since when, and what is wanted', async () => {
+    await see('many-refused');
+    assert.equal(await page.locator('#kept .list li').count(), 3);
+    assert.match(await text('#kept .list li:first-child'), /7b0c.*703.*since 2 h ago, for too long, looked at again in 1\d s/s);
+    await act('Retry 7b0c2f4e-91d3-4c55-a1f0-000000000703');
+    await has('#ask-result', 'done');
+    assert.deepEqual(fake.asked, ['/retry?id=7b0c2f4e-91d3-4c55-a1f0-000000000703']);
+});
+
 test('clocks that are apart: times are by Postgres’s', async () => {
     await see({ status: status([queue('reservations', { failed: 1 })]), failures: [failure(0, { retryAt: at(40) })] });
     await has('#refused .list', /next in (?:40|39|38) s/);

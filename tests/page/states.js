@@ -49,6 +49,7 @@ export function queue(name, extra = {}) {
         nextDueAt: at(0.4),
         lockedSeconds: 0,
         lockedReservations: [],
+        keptReservations: [],
         failures: [],
         postgres: server('host=db.internal port=5432 dbname=shop'),
         lastHour: hour(),
@@ -122,6 +123,8 @@ const locked = (n, extra = {}) => ({
     ...extra,
 });
 
+const kept = (n, attention) => ({ reservationId: ID(700 + n), since: at(attention ? -7300 : -95), dueAt: at(-95), lookAgainAt: at(12 + n), attention });
+
 const LATE_REASON = 'a reservation has been overdue for 84 s: 7b0c2f4e-91d3-4c55-a1f0-000000000017';
 const late = (name) => queue(name, {
     ready: false,
@@ -152,7 +155,7 @@ export const STATES = {
         })]),
     }),
     'many-refused': () => ({
-        status: status([queue('reservations', { failed: 500, failures: failures(10), locked: 2, kept: 3, keptAttention: 1,
+        status: status([queue('reservations', { failed: 500, failures: failures(10), locked: 2, kept: 3, keptAttention: 1, keptReservations: [kept(3, true), kept(1, false), kept(2, false)],
             lockedSeconds: 77, lockedReservations: [locked(2), locked(0, { blockerPid: undefined, blockerUser: undefined, blockerApplication: undefined, lockOn: undefined })] })]),
         failures: failures(500),
     }),

@@ -187,15 +187,15 @@ static void when_redis_is_asked_for_its_sizes(void **state)
     assert_false(health_wants_sizes(SIZES_US - 1, NOW_US, 0));
 }
 
-static void when_redis_is_asked_for_failures(void **state)
+static void when_redis_is_asked_for_records(void **state)
 {
     (void)state;
-    assert_false(health_wants_failures(0, HOUR_US, 0));
-    assert_false(health_wants_failures(3, HOUR_US, 0));
-    assert_true(health_wants_failures(3, 0, 4)); /* others */
-    assert_true(health_wants_failures(0, 0, 1));
-    assert_false(health_wants_failures(3, FAILURES_US - 1, 3));
-    assert_true(health_wants_failures(3, FAILURES_US, 3));
+    assert_false(health_wants_records(0, HOUR_US, 0));
+    assert_false(health_wants_records(3, HOUR_US, 0));
+    assert_true(health_wants_records(3, 0, 4)); /* others */
+    assert_true(health_wants_records(0, 0, 1));
+    assert_false(health_wants_records(3, RECORDS_US - 1, 3));
+    assert_true(health_wants_records(3, RECORDS_US, 3));
 }
 
 static void the_start(void **state)
@@ -471,11 +471,11 @@ static void foreign_failures(void **state)
         "\xEF\xBF\xBD");
     json_decref(list);
 
-    struct due_found many[HEALTH_FAILURES_MAX + 5];
+    struct due_found many[HEALTH_RECORDS_MAX + 5];
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         many[i] = found[0];
     list = health_failures(many, ARRAY_LEN(many));
-    assert_int_equal(json_array_size(list), HEALTH_FAILURES_MAX);
+    assert_int_equal(json_array_size(list), HEALTH_RECORDS_MAX);
     json_decref(list);
 }
 
@@ -539,6 +539,43 @@ static void several_queues(void **state)
     r[0].sizes_known = r[1].overdue_known = false;
     health_sum(r, 3, &sum);
     assert_false(sum.sizes_known || sum.overdue_known);
+}
+
+/* Those first that want attention; no more than there is room for. */
+static void kept_records(void **state)
+{
+    static const char calm[] = "{\"since\":1763082000000,\"dueAt\":1763082000000,"
+                               "\"lookAgainAt\":1763082030000,\"attention\":false}";
+    static const char urgent[] = "{\"since\":1763082000000,\"attention\":true}";
+    struct due_found found[HEALTH_RECORDS_MAX + 5];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(found); i++)
+        found[i] = (struct due_found){.id = {"a", 1}, .value = {calm, sizeof(calm) - 1}};
+    found[0].value = (struct due_text){"{", 1};
+    found[ARRAY_LEN(found) - 1].id = (struct due_text){"z", 1};
+    found[ARRAY_LEN(found) - 1].value = (struct due_text){urgent, sizeof(urgent) - 1};
+    json_t *list = health_keeps(found, ARRAY_LEN(found));
+    assert_int_equal(json_array_size(list), HEALTH_RECORDS_MAX);
+    json_t *first = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "reservationId")), "z");
+    assert_string_equal(json_string_value(json_object_get(first, "since")),
+                        "2025-11-14T01:00:00.000Z");
+    assert_null(json_object_get(json_array_get(list, 1), "dueAt"));
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "lookAgainAt")),
+                        "2025-11-14T01:00:30.000Z");
+    json_decref(list);
+
+    struct health_report r = healthy();
+    r.kept_known = true;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    assert_int_equal(json_array_size(json_object_get(o, "keptReservations")), 0);
+    assert_true(json_is_array(json_object_get(o, "keptReservations")));
+    json_decref(o);
+    r.kept = 1; /* --status does not ask which */
+    o = status_of(&r);
+    assert_true(json_is_null(json_object_get(o, "keptReservations")));
+    json_decref(o);
 }
 
 static double number(const json_t *o, const char *name)
@@ -656,7 +693,7 @@ int main(void)
         cmocka_unit_test(reasons_in_order),
         cmocka_unit_test(when_a_claim_has_not_counted),
         cmocka_unit_test(when_redis_is_asked_for_its_sizes),
-        cmocka_unit_test(when_redis_is_asked_for_failures),
+        cmocka_unit_test(when_redis_is_asked_for_records),
         cmocka_unit_test(the_start),
         cmocka_unit_test(who_reaches_postgres),
         cmocka_unit_test(reasons_in_json),
@@ -670,6 +707,7 @@ int main(void)
         cmocka_unit_test(foreign_failures),
         cmocka_unit_test(text_that_is_no_utf8),
         cmocka_unit_test(several_queues),
+        cmocka_unit_test(kept_records),
         cmocka_unit_test(the_last_hour),
         cmocka_unit_test(the_last_reconciliation),
         cmocka_unit_test(one_queue),
