@@ -12,8 +12,10 @@
 #include "health/health.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "queue/pause_key.h"
 #include "queue/repair.h"
 #include "release/pages.h"
+#include "release/pause_record.h"
 #include "store/statements.h"
 
 #include <jansson.h>
@@ -47,11 +49,14 @@ struct status {
     char refused[256];             /* why Redis, which is there, cannot be used */
     char unknown[PG_REASON_SIZE];  /* why Postgres did not say what is late */
     bool redis_known;
+    bool paused; /* as Redis has it */
+    struct pause_record pause;
 };
 
 /* The answer is there: go on, outside its callback. */
-static void go_on(struct status *s)
+static void go_on(void *arg)
 {
+    const struct status *s = arg;
     timer_after_us(s->advance, 0);
 }
 
@@ -84,6 +89,19 @@ static bool ask_sizes(struct status *s)
         return false;
     s->sizes_asked_us = clock_mono_us();
     return due_queue_sizes(s->context.parts.queue, on_sizes, s) == 0;
+}
+
+static void on_paused(void *arg, const struct due_pause *pause, const char *error)
+{
+    struct status *s = arg;
+    if (error == NULL && pause->record.text != NULL)
+        s->paused = pause_record_read(&s->pause, pause->record.text, pause->record.len, 0);
+    go_on(s);
+}
+
+static bool ask_pause(struct status *s)
+{
+    return s->redis_known && due_queue_paused(s->context.parts.queue, on_paused, s) == 0;
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -142,11 +160,6 @@ static void note_error(struct status *s, const char *error)
         snprintf(s->unknown, sizeof(s->unknown), "%s", error);
 }
 
-static void on_overdue(void *arg)
-{
-    go_on(arg);
-}
-
 static void on_late(void *arg, const struct page *page)
 {
     struct status *s = arg;
@@ -183,8 +196,8 @@ static bool ask_next(struct status *s)
 
 /* One after the other, each when the one before has its answer. What is late is looked up in Redis
  * too, so Redis comes first. A step returns false when there is nothing to wait for. */
-static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes, ask_failures,
-                                                  ask_catalog,        ask_late,  ask_next};
+static bool (*const steps[])(struct status *s) = {
+    ask_whether_it_may, ask_sizes, ask_failures, ask_pause, ask_catalog, ask_late, ask_next};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 
@@ -265,27 +278,14 @@ static void fill(const struct status *s, struct health_report *r)
     r->overdue_product = view.product;
     r->overdue_known = view.known;
     r->overdue_unknown = s->unknown;
+    if (s->paused && (r->now_us == 0 || s->pause.until_ms * MS_US > r->now_us))
+        health_paused(r, &s->pause);
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
     if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&
         (r->next_due_us == 0 || parts->sizes.next_ms * MS_US < r->next_due_us))
         r->next_due_us = parts->sizes.next_ms * MS_US;
     health_judge(r, s->unusable);
-}
-
-static void print(const struct health_report *reports, int n)
-{
-    if (!isatty(STDOUT_FILENO)) {
-        char *text = health_status_json(reports, n);
-        puts(text != NULL ? text : "{}");
-        free(text);
-        return;
-    }
-    for (int i = 0; i < n; i++) {
-        if (n > 1)
-            printf("%s%-16s%s\n", i > 0 ? "\n" : "", "queue", reports[i].queue);
-        status_table_print(&reports[i], stdout);
-    }
 }
 
 /* Says what keeps this queue from being well known; its exit status. */
@@ -322,7 +322,7 @@ static int set_up(struct status *s)
         .on_state = on_postgres,
         .arg = s,
     };
-    const struct overdue_options overdue = {.on_decided = on_overdue, .arg = s};
+    const struct overdue_options overdue = {.on_decided = go_on, .arg = s};
     s->link = pg_link_new(parts->loop, &options);
     s->advance = timer_new(parts->loop, on_advance, s);
     s->overdue = overdue_new(parts, &overdue);
@@ -369,7 +369,7 @@ static int report_all(struct status *all, struct health_report *reports, int n)
             return EXIT_FAILED;
         fill(&all[i], &reports[i]);
     }
-    print(reports, n);
+    status_print(reports, n);
     for (int i = 0; i < n; i++) {
         const char *queue = log_set_queue(all[i].queue);
         if (conclude(&all[i], &reports[i]) != EXIT_DONE)

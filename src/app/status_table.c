@@ -1,11 +1,16 @@
-/* A health report as a table, for people. */
+/* What --status prints: reports as tables, for people. */
 #include "app/status_table.h"
 
 #include "base/iso_time.h"
 #include "base/time_units.h"
 #include "health/health.h"
+#include "release/pause_record.h"
 
 #include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* What Redis or a server sent must not move the cursor. */
 static void put_text(FILE *out, const char *text)
@@ -137,6 +142,13 @@ void status_table_print(const struct health_report *r, FILE *out)
         put_text(out, r->degraded_reason);
         fputc('\n', out);
     }
+    if (r->pause != NULL) {
+        char text[PAUSE_SAID_SIZE];
+        pause_record_say(r->pause, text, sizeof(text));
+        fprintf(out, "%-16s", "paused");
+        put_text(out, strchr(text, ' ') + 1);
+        fputc('\n', out);
+    }
     put_count(out, "pending", r->sizes_known, r->pending);
     put_count(out, "in flight", r->sizes_known, r->inflight);
     put_count(out, "failed", r->sizes_known, r->failed);
@@ -151,4 +163,19 @@ void status_table_print(const struct health_report *r, FILE *out)
     fprintf(out, "failures (%zu of %lld)\n", json_array_size(r->failures), (long long)r->failed);
     for (size_t i = 0; i < json_array_size(r->failures); i++)
         put_failure(out, json_array_get(r->failures, i));
+}
+
+void status_print(const struct health_report *reports, int n)
+{
+    if (!isatty(STDOUT_FILENO)) {
+        char *text = health_status_json(reports, n);
+        puts(text != NULL ? text : "{}");
+        free(text);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        if (n > 1)
+            printf("%s%-16s%s\n", i > 0 ? "\n" : "", "queue", reports[i].queue);
+        status_table_print(&reports[i], stdout);
+    }
 }

@@ -20,6 +20,7 @@
 #include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/statements.h"
 #include "sweep/sweeper.h"
 
@@ -225,6 +226,8 @@ void health_read(struct health *h, struct health_report *r)
     read_kept(h, r);
     read_overdue(h, r);
     read_locked(h, r);
+    r->pause_ended_us = pause_ended_us(s->pause);
+    health_paused(r, pause_now(s->pause));
     h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);
     r->starting = health_is_starting(h->started, clock_mono_us() - h->began_us);
     r->stopping = h->stopping;
