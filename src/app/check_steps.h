@@ -8,6 +8,7 @@ check_step check_server;     /* check_catalog.c: role, connections, encodings */
 check_step check_tables;     /* ... the two tables, as the catalog has them */
 check_step check_guards;     /* ... policies, triggers and rules */
 check_step check_seen;       /* ... what row security lets the role see */
+check_step check_keep;       /* check_keep.c: what row security hides from `keep_while` */
 check_step check_statements; /* check_statements.c: each statement, by EXPLAIN */
 check_step check_states;     /* check_states.c: whether a row may become released */
 check_step check_rows;       /* check_rows.c: what is in the tables */

@@ -1,4 +1,4 @@
-/* What --status prints: reports as tables, for people. */
+/* A health report as a table, for people. */
 #include "app/status_table.h"
 
 #include "base/iso_time.h"
@@ -7,10 +7,7 @@
 #include "release/pause_record.h"
 
 #include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What Redis or a server sent must not move the cursor. */
 static void put_text(FILE *out, const char *text)
@@ -163,19 +160,4 @@ void status_table_print(const struct health_report *r, FILE *out)
     fprintf(out, "failures (%zu of %lld)\n", json_array_size(r->failures), (long long)r->failed);
     for (size_t i = 0; i < json_array_size(r->failures); i++)
         put_failure(out, json_array_get(r->failures, i));
-}
-
-void status_print(const struct health_report *reports, int n)
-{
-    if (!isatty(STDOUT_FILENO)) {
-        char *text = health_status_json(reports, n);
-        puts(text != NULL ? text : "{}");
-        free(text);
-        return;
-    }
-    for (int i = 0; i < n; i++) {
-        if (n > 1)
-            printf("%s%-16s%s\n", i > 0 ? "\n" : "", "queue", reports[i].queue);
-        status_table_print(&reports[i], stdout);
-    }
 }

@@ -1,4 +1,4 @@
-/* What --status prints. */
+/* --status on a terminal. */
 #ifndef RS_STATUS_TABLE_H
 #define RS_STATUS_TABLE_H
 
@@ -8,8 +8,5 @@ struct health_report;
 
 /* Writes it, a line for each thing, with the control characters of foreign texts as "?". */
 void status_table_print(const struct health_report *report, FILE *out);
-
-/* Writes n reports to stdout: on a terminal a table of each, else JSON. */
-void status_print(const struct health_report *reports, int n);
 
 #endif

@@ -3,8 +3,6 @@
 #include "sweep/kept_walk.h"
 
 #include "base/time_units.h"
-#include "config/config.h"
-#include "config/queue.h"
 #include "link/loop.h"
 #include "queue/repair.h"
 #include "release/parts.h"
@@ -57,8 +55,8 @@ struct kept_walk *kept_walk_new(struct parts *parts)
         free(w);
         return NULL;
     }
-    if (parts->config->queue->keep.condition.text != NULL)
-        timer_after_us(w->tick, STEP_US);
+    /* Without a keep_while too: there may be records of one that was there before. */
+    timer_after_us(w->tick, STEP_US);
     return w;
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis as redis_py
-from harness.checking import dsn_of, role_of
+from harness.checking import dsn_of, role_of, verdicts
 from harness.database import Database
 from harness.locks import transaction, waits
 from harness.poll import wait_until
@@ -283,9 +283,11 @@ class Hall:
         self.file.write_text(SEATS_FILE + more, encoding="utf-8")
 
     def hold(self, id: int, s: float = -1, paid: bool = True) -> None:
-        self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
-        if paid:
-            pay(self.db, id)
+        """A sweeper that runs sees the hold with its payment."""
+        with self.db.conn.transaction():
+            self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
+            if paid:
+                pay(self.db, id)
 
     def held(self, id: int) -> bool:
         return self.db.value("SELECT status FROM holds WHERE id = %s", (id,)) == "held"
@@ -448,8 +450,8 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: metric(daemon, "degraded") == 0, 10, "Redis is there")
     server.stop()
     wait_until(lambda: metric(daemon, "degraded") == 1, 15, "Redis is gone")
-    hall.hold(1, s=0)
-    hall.hold(2, s=0, paid=False)
+    hall.hold(1, s=2)
+    hall.hold(2, s=2, paid=False)
     due, seen = since_epoch_ms(hall.db, 1), set()
 
     def attention() -> bool:
@@ -601,6 +603,35 @@ def test_what_it_needs_is_shown(open_hall: Open2, db: Database, run: Run) -> Non
     db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode(), prepare=False)
 
 
+@pytest.mark.parametrize("through", ["payments", "a view"])
+def test_payments_that_are_hidden(open_hall: Open2, db: Database, run: Run, through: str) -> None:
+    """What row security hides keeps nothing: that is said, of whichever table it is."""
+    hall = open_hall("")
+    if through == "a view":
+        hall.file.write_text(SEATS_FILE.replace("FROM payments p", "FROM underway p"), encoding="utf-8")
+    role = role_of(db)
+    db.conn.execute(
+        "CREATE VIEW underway AS SELECT * FROM payments; ALTER TABLE payments ENABLE ROW LEVEL SECURITY;"
+        f"CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT SELECT ON payments, underway TO {role};"
+        f"GRANT SELECT, UPDATE ON holds TO {role}"
+    )
+
+    def hidden() -> list[str]:
+        env = {"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}
+        done = run("--check-config", "--queues", str(hall.file), dsn=dsn_of(db), env=env)
+        assert done.status == 0, done.stdout
+        return [line for line in verdicts(done, "note") if "what it hides keeps nothing" in line]
+
+    try:
+        assert len(hidden()) == 1 and "table payments" in hidden()[0] and "(policies: none)" in hidden()[0]
+        db.conn.execute(f"CREATE POLICY tenants ON payments TO {role} USING (true)")
+        assert "(policies: tenants)" in hidden()[0]
+        db.conn.execute("ALTER TABLE payments DISABLE ROW LEVEL SECURITY")
+        assert not hidden()
+    finally:
+        db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 @pytest.mark.parametrize(
     ("condition", "wanted"),
     [
@@ -680,6 +711,22 @@ def test_bought(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None
     gave_up(hall.db, 1)
     hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
     redis.zrem("{seats}:pending", "1")
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
+
+
+def test_bought_where_nothing_is_kept_any_more(
+    open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run
+) -> None:
+    """The file has no keep_while by now: the records from before it was taken out go too."""
+    hall = open_hall("  keep: {look_again: 1h}\n")
+    for id in (1, 2):
+        hall.hold(id)
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 2
+    hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
+    redis.zrem("{seats}:pending", "1", "2")
+    hall.file.write_text(SEATS_FILE[: SEATS_FILE.index("  keep_while")], encoding="utf-8")
+    sweeper("--queues", str(hall.file))
+    wait_until(lambda: not hall.held(2), 15, "nothing keeps it")
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
 
 

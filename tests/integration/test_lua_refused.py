@@ -29,7 +29,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "paused": (),
     "repair": ("remove", "due", NOW - 9, 0, "return", "former", NOW - 1, NOW, "forget", "held", HELD, 0)
     + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW)
-    + ("let go", "kept", RECORD, 0),
+    + ("unclaim", "ours", LEASE, 0),
     "retrieve": ("0", NOW),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
