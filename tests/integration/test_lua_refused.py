@@ -130,7 +130,7 @@ def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: st
         refused = True
     finally:
         redis.config_set("maxmemory", "0")
-    assert refused == (script in ("keep", "mark", "retrieve", "role", "schedule"))
+    assert refused == (script in ("keep", "mark", "pause", "retrieve", "role", "schedule"))
     if refused:
         assert state(redis) == before
 

@@ -242,6 +242,8 @@ def test_redis_loses_it(db: Database, redis: redis_py.Redis, sweeper: Start, run
     assert late.status == 1 and released(db) == 0
 
     run("--resume")
+    for daemon in daemons:
+        daemon.wait_for_record(OVER)
     all_released(db)
     redis.flushall()
     wait_until(lambda: redis.exists(ORDER), 5, "that it was resumed is known again")
@@ -394,3 +396,50 @@ def test_it_survives_a_reload(
     overdue(db)
     holds(lambda: released(db) == 0, 2, "nothing is released")
     assert json.loads(daemon.http("/readyz")[1])["paused"]
+
+
+SHOP = """
+holds:
+  table: holds
+  expires_at: until
+  %s
+  active: state = 'held'
+  released: state = 'free'
+"""
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "more"),
+    [
+        ("timestamptz", "now() + %s", ""),
+        ("timestamp", "(now() + %s) AT TIME ZONE 'Europe/Berlin'", "time_zone: Europe/Berlin"),
+        ("bigint", "(extract(epoch FROM now() + %s) * 1000)::bigint", "expires_unit: ms"),
+        ("bigint", "extract(epoch FROM now() + %s)::bigint", "expires_unit: s"),
+    ],
+)
+def test_holds_live_on_through_an_outage(
+    db: Database, run: Run, tmp_path: Any, type: str, value: str, more: str
+) -> None:
+    """As docs/OPERATIONS.md has it: paused, given their time back by what --show-sql prints, resumed."""
+    file = tmp_path / "queues.yaml"
+    file.write_text(SHOP % more)
+    env = {"SWEEPER_QUEUES_FILE": str(file)}
+    db.conn.execute(f"CREATE TABLE holds (id serial PRIMARY KEY, until {type}, state text DEFAULT 'held')")
+    for left in ("-20 minutes", "-2 hours", "5 minutes"):
+        db.conn.execute(f"INSERT INTO holds (until) VALUES ({value})" % f"interval '{left}'")
+    db.conn.execute(f"INSERT INTO holds (until, state) VALUES ({value}, 'sold')" % "interval '-1 hour'")
+    before = db.query("SELECT id, until FROM holds ORDER BY id")
+    assert run("--pause", "2h", env=env).status == 0
+    assert run("--once", env=env).status == 1
+    shown = run("--show-sql", env=env).stdout
+    sql = shown[shown.index("-- more time for all holds") :].partition("\n;")[0]
+    db.conn.execute(f"PREPARE more_time AS {sql}".encode(), prepare=False)
+    db.conn.execute("EXECUTE more_time('90 minutes')")
+    after = dict(db.query("SELECT id, until FROM holds ORDER BY id"))
+    for id, until in before:
+        moved = after[id] - until
+        seconds = moved.total_seconds() if hasattr(moved, "total_seconds") else moved / (1000 if "ms" in more else 1)
+        assert seconds == (0 if id == 4 else 5400), (id, until, after[id])
+    assert run("--resume", env=env).status == 0
+    assert run("--once", env=env).record("Cleanup job completed")["cleanedCount"] == 1
+    assert db.query("SELECT id FROM holds WHERE state = 'held' ORDER BY id") == [(1,), (3,)]
