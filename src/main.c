@@ -42,6 +42,9 @@ static int run(const struct config *config)
         return show_sql_run(config);
     case MODE_REHEARSE:
         return rehearse_run(config);
+    case MODE_PAUSE:
+    case MODE_RESUME:
+        return pause_run(config);
     case MODE_INIT:
         return init_run(config);
     case MODE_HELP:

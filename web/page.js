@@ -166,6 +166,9 @@ function gather(name) {
 
 const withoutRedis = (v) => `Redis cannot be used${v.degradedReason ? `: ${v.degradedReason}` : ''}. Releases go on from Postgres`;
 
+// Of several queues some may go on.
+const allPaused = (v) => !!v.paused && (!!v.queue || queues().every((q) => q.paused));
+
 function verdictOf(v) {
   if (gone) {
     const how = `since ${clock(since)} (${lasting(Math.round((Date.now() - since) / 1000))})`;
@@ -173,7 +176,7 @@ function verdictOf(v) {
     return ['bad', 'No answer', `Nobody answers here ${how}: the daemon has stopped, or is out of reach (${gone}).${then}`];
   }
   if (!v) return ['', 'Asking …', ''];
-  if (v.paused && v.ready) return ['warn', 'Paused', ''];
+  if (v.paused && v.ready) return ['warn', allPaused(v) ? 'Paused' : 'Paused in part', ''];
   if (v.ready && v.degraded) return ['warn', 'On time, without Redis', withoutRedis(v)];
   if (v.ready) return ['ok', 'On time', v.overdueSeconds > 0 ? '' : 'Nothing is overdue.'];
   if (/^(starting|stopping)$/.test(v.reason)) return ['warn', upper(v.reason), ''];
@@ -206,7 +209,7 @@ function show() {
   showServers(v);
   showReconciliation();
   for (const id of ['lateness', 'refused', 'locked', 'kept', 'servers', 'reconciliation']) $(`#${id}`).hidden = wanted;
-  $('[data-act=pause]').hidden = !!v.paused;
+  $('[data-act=pause]').hidden = allPaused(v);
   $('[data-act=resume]').hidden = !v.paused;
   say($('#version'), v.version ? `reservation-sweeper ${v.version}. Times are by Postgres’s clock.` : '');
 }
@@ -223,7 +226,7 @@ function showNotes(v) {
   const { paused: p, oldestOverdue: o } = v;
   const notes = [];
   if (wanted) notes.push(['token', () => ['What else there is to see needs a token. ', button('Token …', 'note', () => begin('token'))]]);
-  if (p) notes.push([p, () => ['Nothing is released until ', p.until && clock(Date.parse(p.until)), ', ', when(p.until), '.', p.reason && ` ${p.reason}`, p.by && ` (${p.by})`]]);
+  if (p) notes.push([p, () => [`Nothing is released until ${clock(Date.parse(p.until))}, `, when(p.until), p.reason && `: ${p.reason}`, p.by && ` (by ${p.by})`]]);
   if (v.degraded && !v.ready) notes.push([v.degradedReason, () => `${withoutRedis(v)}.`]);
   if (o) notes.push([o, () => [v.reason?.includes(o.reservationId) ? 'It' : ['The oldest overdue, ', h('span', { class: 'id' }, o.reservationId ?? UNKNOWN), ','], o.productId != null && ` is of product ${o.productId} and`, ' was due ', when(o.expiresAt), '. ', o.reservationId && why(o.reservationId, 'oldest')]]);
   if (v.keptAttention) notes.push([v.keptAttention, () => [h('a', { href: '#kept', class: 'some' }, `${count(v.keptAttention)} kept for too long`)]]);
@@ -467,7 +470,7 @@ async function act({ name, r }, given) {
   const { code, body } = await ask(query(name, parameters), 'POST', null);
   if (code === 401) token = '';
   const ok = code >= 200 && code < 300;
-  const detail = spelled(body);
+  const detail = spelled(body) || (body.until ? `until ${clock(Date.parse(body.until))}` : '');
   return { ok, code, text: ok ? (name === 'reconcile' ? 'it has begun' : detail || 'done') : `${body.error ?? `answer ${code}`}${detail && ` (${detail})`}` };
 }
 

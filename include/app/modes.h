@@ -36,6 +36,9 @@ int show_sql_run(const struct config *config);
  * nothing is due, or not all would be released. */
 int rehearse_run(const struct config *config);
 
+/* --pause and --resume: an order to all sweepers of each queue, by way of Redis. */
+int pause_run(const struct config *config);
+
 /* --init: prints a draft of a queues file for the tables that look like holds; changes nothing. */
 int init_run(const struct config *config);
 

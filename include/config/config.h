@@ -20,6 +20,8 @@ enum mode {
     MODE_CHECK_CONFIG,
     MODE_SHOW_SQL,
     MODE_REHEARSE,
+    MODE_PAUSE,
+    MODE_RESUME,
     MODE_INIT,
     MODE_HELP,
     MODE_VERSION,
@@ -46,6 +48,9 @@ struct config {
     char *report; /* --report FILE, NULL without */
     int64_t max_repairs;
     int64_t rehearse; /* --rehearse N: of each queue */
+    int64_t pause_us; /* --pause DURATION */
+    char *reason;     /* --reason TEXT, NULL without */
+    bool even_paused;
     char *queue_name; /* --queue NAME, NULL without: all of them */
 
     /* See config/queues.h: each queue has settings of its own. Here it is the first of them. */

@@ -21,6 +21,7 @@ struct history;
 struct json_t;
 struct reconcile_result;
 struct parts;
+struct pause_record;
 struct stats_histogram;
 struct sweeper;
 
@@ -57,6 +58,9 @@ struct health_report {
     int64_t locked_us; /* for how long the oldest of these has been; 0: none, or not known */
     struct json_t *lockeds; /* the oldest of these, an array; NULL: none */
 
+    const struct pause_record
+        *pause;             /* what lasts at present, of several queues' the longest; NULL */
+    int64_t pause_ended_us; /* what was due before is overdue from then on; 0: no pause was */
     const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
     const char *overdue_unknown; /* the last error then, "" for none */
     int64_t silent_us;           /* for how long it has not been known; 0: that is not known */
@@ -75,8 +79,13 @@ struct health_report {
     const struct reconcile_result *reconciled; /* the last one here; NULL: none since the start */
 };
 
-/* How long the oldest overdue reservation has been so; 0: none is, or it is not known. */
+/* How long the oldest overdue reservation has been so, since the last pause at most; 0: none is, or
+ * it is not known. */
 int64_t health_overdue_us(const struct health_report *r);
+
+/* Takes what lasts at present (NULL: nothing): then nothing is overdue, and nobody waits for locks.
+ * Before health_judge. */
+void health_paused(struct health_report *r, const struct pause_record *pause);
 
 /* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,
  * or "". */

@@ -33,6 +33,7 @@ enum question_id {
     QUESTION_PLAN_COUNTER,    /* sql/check_plan_counter.sql */
     QUESTION_REHEARSE_BEFORE, /* sql/rehearse_before.sql */
     QUESTION_REHEARSE_AFTER,  /* sql/rehearse_after.sql */
+    QUESTION_PROLONG,         /* sql/prolong.sql */
     QUESTIONS_N
 };
 
@@ -47,5 +48,8 @@ char *question_render(enum question_id which, const struct mapping_types *types,
 /* What a text of sql/ is for, and its parameters, as comments of SQL; "" when it says nothing.
  * text: as question_text or statements_source has it. */
 const char *question_head(const char *text);
+
+/* The same of a question. */
+const char *question_purpose(enum question_id which);
 
 #endif

@@ -14,6 +14,7 @@
 #include "link/loop.h"
 #include "queue/redis_use.h"
 #include "release/parts.h"
+#include "release/pause_record.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -158,6 +159,14 @@ static int64_t batch_deadline(const struct service *s)
     return earliest_us;
 }
 
+/* "Paused until ...": a pause's sentence begins with its word. */
+static void say_pause(const struct pause_record *pause, char *status, size_t size)
+{
+    pause_record_say(pause, status, size);
+    if (size > 0 && status[0] == 'p')
+        status[0] = 'P';
+}
+
 /* A server out of reach is no reason to restart this program. */
 static bool on_notify(void *arg, char *status, size_t size)
 {
@@ -176,6 +185,8 @@ static bool on_notify(void *arg, char *status, size_t size)
     health_sum(reports, s->queues.n, &sum);
     if (!sum.ready)
         snprintf(status, size, "Not ready: %s", sum.reason);
+    else if (sum.pause != NULL)
+        say_pause(sum.pause, status, size);
     else if (sum.degraded)
         snprintf(status, size, "On time, without Redis; %llu released",
                  (unsigned long long)t.released);

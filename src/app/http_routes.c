@@ -1,6 +1,7 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
 #include "app/http_routes.h"
 
+#include "app/http_pause.h"
 #include "app/page.h"
 #include "app/queue_run.h"
 #include "app/reconcile_all.h"
@@ -77,6 +78,17 @@ static bool asked_for(const struct http_routes *r, struct http_request *request,
     http_reply_error(request, 400, text != NULL ? text : "unknown queue");
     free(text);
     return false;
+}
+
+/* As asked_for, for what changes something: not while the queues are being changed. */
+static bool asked_to_change(const struct http_routes *r, struct http_request *request,
+                            struct asked *asked)
+{
+    if (!asked_for(r, request, asked))
+        return false;
+    if (r->stopping)
+        http_reply_error(request, 503, QUEUE_STOPPING);
+    return !r->stopping;
 }
 
 /* Takes text over; NULL: out of memory. */
@@ -169,11 +181,9 @@ static void post_sweep(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
     struct asked asked;
-    if (!asked_for(r, request, &asked))
+    if (!asked_to_change(r, request, &asked))
         return;
-    if (r->stopping) {
-        http_reply_error(request, 503, QUEUE_STOPPING);
-    } else if (r->sweep != NULL) {
+    if (r->sweep != NULL) {
         http_reply_error(request, 409, "a sweep is running");
     } else {
         r->sweep = sweep_all_new(asked.queues, asked.n, on_swept, r);
@@ -182,6 +192,20 @@ static void post_sweep(void *arg, struct http_request *request)
         else
             r->sweep_request = request;
     }
+}
+
+static void post_pause(void *arg, struct http_request *request)
+{
+    struct asked asked;
+    if (asked_to_change(arg, request, &asked))
+        http_pause(request, asked.queues, asked.n);
+}
+
+static void post_resume(void *arg, struct http_request *request)
+{
+    struct asked asked;
+    if (asked_to_change(arg, request, &asked))
+        http_resume(request, asked.queues, asked.n);
 }
 
 static void on_reconcile_begun(void *arg)
@@ -243,11 +267,9 @@ static void post_reconcile(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
     struct asked asked;
-    if (!asked_for(r, request, &asked))
+    if (!asked_to_change(r, request, &asked))
         return;
-    if (r->stopping)
-        http_reply_error(request, 503, QUEUE_STOPPING);
-    else if (r->reconcile != NULL)
+    if (r->reconcile != NULL)
         http_reply_error(request, 409, "a reconciliation is running");
     else if (redis_link_state(queue_run_parts(asked.queues[0])->redis) != REDIS_LINK_UP)
         http_reply_error(request, 503, "Redis is out of reach: there is nothing to compare with");
@@ -301,6 +323,8 @@ static const struct http_route routes[] = {
     {"/status", false, of_a_queue, get_status},
     {"/sweep", true, of_a_queue, post_sweep},
     {"/reconcile", true, of_reconcile, post_reconcile},
+    {"/pause", true, http_pause_params, post_pause},
+    {"/resume", true, of_a_queue, post_resume},
 };
 
 static const char *admin_token(void *arg)

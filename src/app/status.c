@@ -65,6 +65,8 @@ static void fill(const struct status *s, struct health_report *r)
     r->overdue_product = view.product;
     r->overdue_known = view.known;
     r->overdue_unknown = s->unknown;
+    if (s->paused && (r->now_us == 0 || s->pause.until_ms * MS_US > r->now_us))
+        health_paused(r, &s->pause);
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
     if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&

@@ -16,6 +16,7 @@
  * environment is what one needs help with. */
 #include "config/config_table.h"
 
+#include "config/pause_limits.h"
 #include "link/pg_link.h"
 
 #include <stdio.h>
@@ -155,6 +156,21 @@ static int copy_operand(const struct command_line *line, enum modifier which, ch
     return *out == NULL ? config_fail(error, "%s: memory ran out", modifiers[which].flag) : 0;
 }
 
+static int pause_read(struct config *c, const struct command_line *line,
+                      const struct config_error *error)
+{
+    const char *given = line->mode_operand != NULL ? line->mode_operand : PAUSE_PRESET;
+    const char *reason = line->modifiers[MODIFIER_REASON];
+    c->even_paused = line->modifiers[MODIFIER_EVEN_PAUSED] != NULL;
+    if (line->mode != MODE_PAUSE)
+        return 0;
+    if (parse_duration_us(given, &c->pause_us) != 0 || !pause_time_fits(c->pause_us))
+        return config_fail(error, "--pause: \"%.100s\" is not allowed: " PAUSE_TIMES, given);
+    if (reason != NULL && pause_reason_fault(reason) != NULL)
+        return config_fail(error, "--reason: %s", pause_reason_fault(reason));
+    return copy_operand(line, MODIFIER_REASON, &c->reason, error);
+}
+
 static int modifiers_read(struct config *c, const struct command_line *line,
                           const struct config_error *error)
 {
@@ -175,6 +191,8 @@ static int modifiers_read(struct config *c, const struct command_line *line,
         return config_fail(error,
                            "--rehearse: \"%.100s\" is not allowed: a whole number from 1 to 10000",
                            line->mode_operand);
+    if (pause_read(c, line, error) != 0)
+        return -1;
     if (report != NULL && *report == '\0')
         return config_fail(error, "--report: \"\" is not allowed: a file's name, or - for stdout");
     if (copy_operand(line, MODIFIER_REPORT, &c->report, error) != 0)
@@ -216,6 +234,7 @@ void config_clear(struct config *c)
         free(c->files[i].text);
     config_queues_clear(c);
     free(c->queue_name);
+    free(c->reason);
     free(c->report);
     free(c->conninfo);
     redis_address_clear(&c->redis);

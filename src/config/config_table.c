@@ -303,6 +303,9 @@ const struct mode_flag modes[MODES_N] = {
      "print every statement, as made for this database, and the grants that they need"},
     {"--rehearse", "N", 0, MODE_REHEARSE,
      "release up to N due reservations a queue, roll back, print what would change"},
+    {"--pause", "[TIME]", 0, MODE_PAUSE,
+     "release nothing until --resume, or for so long (default 1h, at most 168h)"},
+    {"--resume", NULL, 0, MODE_RESUME, "end a pause"},
     {"--init", NULL, 0, MODE_INIT,
      "print a draft of a queues file for tables that look like holds, and exit"},
     {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
@@ -323,6 +326,8 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_QUEUE] = {"--queue", "NAME", "any mode", "this queue only, not all of them"},
     [MODIFIER_YES] = {"--yes", NULL, "the daemon or --once",
                       "go on beyond SWEEPER_FIRST_RUN_LIMIT"},
+    [MODIFIER_REASON] = {"--reason", "TEXT", "--pause", "why, for whoever asks"},
+    [MODIFIER_EVEN_PAUSED] = {"--even-paused", NULL, "--once", "whether a pause lasts or not"},
     [MODIFIER_JSON] = {"--json", NULL, "--rehearse", "JSON on a terminal too"},
 };
 

@@ -77,7 +77,7 @@ struct mode_flag {
     const char *help;
 };
 
-#define MODES_N 10
+#define MODES_N 12
 extern const struct mode_flag modes[MODES_N];
 
 enum modifier {
@@ -87,6 +87,8 @@ enum modifier {
     MODIFIER_MAX_REPAIRS,
     MODIFIER_QUEUE,
     MODIFIER_YES,
+    MODIFIER_REASON,
+    MODIFIER_EVEN_PAUSED,
     MODIFIER_JSON,
 };
 
@@ -97,7 +99,7 @@ struct modifier_flag {
     const char *help;
 };
 
-#define MODIFIERS_N 7
+#define MODIFIERS_N 9
 extern const struct modifier_flag modifiers[MODIFIERS_N];
 
 /* What each exit status means. */

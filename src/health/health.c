@@ -20,6 +20,7 @@
 #include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/statements.h"
 #include "sweep/sweeper.h"
 
@@ -110,10 +111,19 @@ static void read_overdue(const struct health *h, struct health_report *r)
     r->overdue_product = view.product;
 }
 
+/* After what it makes of what is overdue and locked has been read. */
+static void read_pause(const struct health *h, struct health_report *r)
+{
+    const struct pause *pause = h->options.parts->pause;
+    r->pause_ended_us = pause_ended_us(pause);
+    health_paused(r, pause_now(pause));
+}
+
 static void note_history(struct health *h)
 {
     struct health_report r = {.now_us = server_clock_now_us(&h->options.parts->pg_clock)};
     read_overdue(h, &r);
+    read_pause(h, &r);
     history_note(&h->history, &h->options.parts->stats.lateness_s, health_overdue_us(&r),
                  clock_mono_us());
 }
@@ -239,6 +249,7 @@ void health_read(struct health *h, struct health_report *r)
     read_kept(h, r);
     read_overdue(h, r);
     read_locked(h, r);
+    read_pause(h, r);
     history_note(&h->history, &s->stats.lateness_s, health_overdue_us(r), clock_mono_us());
     r->lateness = &s->stats.lateness_s;
     r->history = &h->history;

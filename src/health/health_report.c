@@ -6,6 +6,7 @@
 #include "health/health_past.h"
 #include "queue/repair.h"
 #include "release/locked.h"
+#include "release/pause_record.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -64,6 +65,12 @@ static char *dump(json_t *o)
     return text;
 }
 
+static json_t *pause_json(const struct pause_record *pause)
+{
+    return json_pack("{s:o, s:o, s:o}", "until", health_time_json(pause->until_ms * MS_US),
+                     "reason", name_json(pause->reason), "by", name_json(pause->by));
+}
+
 static void set_verdict(json_t *o, const struct health_report *r)
 {
     int64_t overdue_us = health_overdue_us(r);
@@ -73,6 +80,8 @@ static void set_verdict(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
     if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
         (void)json_object_set_new(o, "degradedReason", json_text(r->degraded_reason));
+    if (r->pause != NULL)
+        (void)json_object_set_new(o, "paused", pause_json(r->pause));
     (void)json_object_set_new(o, "overdueSeconds",
                               r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));

@@ -126,6 +126,15 @@ const char *http_text(const struct http_request *r, const char *name)
     return r->given.texts[param_place(r, name)];
 }
 
+const char *http_peer(const struct http_request *r)
+{
+    char *address = NULL;
+    ev_uint16_t port;
+    if (r->evreq != NULL)
+        evhttp_connection_get_peer(evhttp_request_get_connection(r->evreq), &address, &port);
+    return address != NULL ? address : "";
+}
+
 /* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
  * dry run would do the work. */
 static bool has_form(struct evhttp_request *evreq)

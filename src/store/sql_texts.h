@@ -54,5 +54,6 @@ extern const char sql_rehearse_after[];
 extern const char sql_check_doubled[];
 extern const char sql_check_blocker[];
 extern const char sql_init_tables[];
+extern const char sql_prolong[];
 
 #endif

@@ -19,6 +19,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("have locked again for [10 s]", "DRAIN_LOCKED_US"),
         ("overdue for longer than [30 s]", "HEALTH_OVERDUE_MAX_US"),
         ("known for [30 s] whether anything is", "OVERDUE_KNOWN_US"),
+        ("an hour by default and [168h] at most", "PAUSE_TIME_MAX_US"),
     ],
     "docs/ARCHITECTURE.md": [
         ("why something comes back after [250 ms]", "UNTRIED_MS"),

@@ -266,7 +266,7 @@ test('actions ask first, and show what happened', async () => {
     fake.answers = {
         '/sweep': [500, { cleanedCount: 12, failedCount: 3, error: 'Postgres refused 3' }],
         '/reconcile': [409, { error: 'a reconciliation is running' }],
-        '/pause': [200, {}], '/retry': [200, { retriedCount: 1 }], '/forget': [200, { forgottenCount: 1 }],
+        '/pause': [200, { paused: true, until: '2026-03-14T11:26:53.000Z' }], '/retry': [200, { retriedCount: 1 }], '/forget': [200, { forgottenCount: 1 }],
     };
     await page.getByRole('button', { name: 'Sweep now …' }).click();
     await page.locator('#ask-no').click();
@@ -292,7 +292,7 @@ test('actions ask first, and show what happened', async () => {
     await page.locator('dialog').getByLabel('Why').fill('a & b');
     await page.getByLabel('For how long').fill('2h');
     await page.locator('#ask-go').click();
-    await has('#ask-result', 'done');
+    await has('#ask-result', 'until 11:26:53');
     await page.locator('#ask-no').click();
 
     await act('Retry 7b0c2f4e-91d3-4c55-a1f0-000000000002');
@@ -317,6 +317,17 @@ test('a pause can be ended', async () => {
     await act('Resume …');
     await has('#ask-result', 'done');
     assert.deepEqual(fake.asked, ['/resume']);
+});
+
+test('a pause of one queue of several', async () => {
+    const { paused } = STATES.paused().status;
+    await see({ status: status([queue('a'), queue('b', { paused })], { paused }) });
+    assert.equal(await text('#state'), 'Paused in part');
+    assert.deepEqual(await page.locator('#queues td.left').allInnerTexts(), ['On time', 'Paused']);
+    for (const name of ['pause', 'resume']) assert.equal(await page.locator(`[data-act=${name}]`).isVisible(), true);
+    await page.getByLabel('Queue', { exact: true }).selectOption('b');
+    await has('#state', 'Paused');
+    assert.equal(await page.locator('[data-act=pause]').isVisible(), false);
 });
 
 test('a daemon that is gone in the middle of an action', async () => {

@@ -150,7 +150,7 @@ export const STATES = {
     }),
     paused: () => ({
         status: status([queue('reservations', {
-            paused: { until: at(1512), since: at(-288), reason: 'payment provider is down, ticket 4711', by: 'anna@ops-2' },
+            paused: { until: at(1512), reason: 'payment provider is down, ticket 4711', by: 'anna@ops-2' },
             overdueSeconds: 0, pending: 4120, nextDueAt: at(-281),
         })]),
     }),

@@ -7,6 +7,7 @@
 #include "reconcile/reconcile.h"
 #include "release/locked.h"
 #include "release/parts.h"
+#include "release/pause_record.h"
 #include "release/release.h"
 
 #include <jansson.h>
@@ -659,6 +660,49 @@ static void the_last_reconciliation(void **state)
     json_decref(o);
 }
 
+/* Nothing is overdue while it lasts; afterwards what it has left is so from its end on. */
+static void a_pause(void **state)
+{
+    static const struct pause_record shorter = {NOW_US / MS_US + 1000, "a move", "ops@shop"},
+                                     longer = {NOW_US / MS_US + 9000, "", ""};
+    struct health_report r[3] = {healthy(), healthy(), healthy()}, sum;
+    (void)state;
+    overdue_by(&r[0], 900 * SECOND_US);
+    r[0].overdue_known = false;
+    r[0].locked = 3;
+    r[0].locked_us = 500 * SECOND_US;
+    health_paused(&r[0], &shorter);
+    health_judge(&r[0], "");
+    assert_true(r[0].ready);
+    assert_int_equal(health_overdue_us(&r[0]), 0);
+    assert_true(r[0].locked == 0 && r[0].locked_us == 0);
+    health_paused(&r[1], &longer);
+    health_judge(&r[1], "");
+    overdue_by(&r[2], 900 * SECOND_US);
+    r[2].pause_ended_us = NOW_US - 31 * SECOND_US;
+    health_paused(&r[2], NULL);
+    health_judge(&r[2], "");
+    assert_string_equal(r[2].reason, "a reservation has been overdue for 31 s: the-oldest");
+    assert_int_equal(health_overdue_us(&r[2]), 31 * SECOND_US);
+    r[2].pause_ended_us = NOW_US - 901 * SECOND_US; /* long ago */
+    assert_int_equal(health_overdue_us(&r[2]), 900 * SECOND_US);
+
+    health_sum(r, 3, &sum);
+    assert_ptr_equal(sum.pause, &longer);
+    assert_int_equal(health_overdue_us(&sum), 900 * SECOND_US);
+    char *text = health_ready_json(r, 3);
+    assert_non_null(strstr(text, "\"reason\":\"a move\",\"by\":\"ops@shop\""));
+    assert_non_null(strstr(text, "\"reason\":null,\"by\":null"));
+    json_t *o = json_loads(text, 0, NULL);
+    assert_null(json_object_get(json_array_get(json_object_get(o, "queues"), 2), "paused"));
+    json_decref(o);
+    free(text);
+    /* Postgres away is no part of it. */
+    r[0].postgres.up = false;
+    health_judge(&r[0], "");
+    assert_false(r[0].ready);
+}
+
 /* As it has always been; and in `queues` once more. */
 static void one_queue(void **state)
 {
@@ -710,6 +754,7 @@ int main(void)
         cmocka_unit_test(kept_records),
         cmocka_unit_test(the_last_hour),
         cmocka_unit_test(the_last_reconciliation),
+        cmocka_unit_test(a_pause),
         cmocka_unit_test(one_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
