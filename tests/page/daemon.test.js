@@ -85,6 +85,25 @@ test('a sweep from the page', async () => {
     await has('#log', 'Sweep now: released 0');
 });
 
+test('a pause: nothing is released in it, and all of it afterwards', async () => {
+    await page.getByRole('button', { name: 'Pause …' }).click();
+    await page.getByLabel('For how long').fill('20m');
+    await page.locator('dialog').getByLabel('Why').fill('<b>a provider</b> is down');
+    await page.locator('#ask-go').click();
+    await has('#ask-result', 'until ');
+    await page.locator('#ask-no').click();
+    await has('#state', 'Paused');
+    await has('#notes', ', in 20 min: <b>a provider</b> is down (by HTTP from 127.0.0.1');
+    const before = await page.locator('#figures').innerText();
+    await say('reserve', `${PRODUCT}1`, 3, -1);
+    await act('Sweep now …', 'paused');
+    assert.equal(await page.locator('#figures').innerText(), before);
+    await act('Resume …', 'done');
+    await has('#state', 'On time');
+    const released = Number(before.match(/released (\d+)/)[1]);
+    await has('#figures', `released ${released + 3}`);
+});
+
 test('it says so when the daemon has ended', async () => {
     assert.equal(await say('stop'), 0);
     await has('#state', 'No answer');
