@@ -3,6 +3,7 @@
 #define RS_SINGLE_H
 
 #include "queue/call.h"
+#include "queue/records.h"
 #include "queue/repair.h"
 
 /* One script with one answer, which is read while the reply is there. */
@@ -20,6 +21,8 @@ struct due_single {
         due_error_cb *add;
         due_mark_cb *mark;
         due_accepted_cb *accepted;
+        due_retried_cb *retried;
+        due_count_cb *count;
     } cb;
     void *arg;
 };
