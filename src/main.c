@@ -44,6 +44,8 @@ static int run(const struct config *config)
         return rehearse_run(config);
     case MODE_INIT:
         return init_run(config);
+    case MODE_EXPLAIN:
+        return explain_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

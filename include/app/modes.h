@@ -39,4 +39,8 @@ int rehearse_run(const struct config *config);
 /* --init: prints a draft of a queues file for the tables that look like holds; changes nothing. */
 int init_run(const struct config *config);
 
+/* --explain ID: says why a reservation is not released (yet); changes nothing. EXIT_FAILED when
+ * Postgres could not be asked. */
+int explain_run(const struct config *config);
+
 #endif

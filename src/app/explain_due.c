@@ -264,7 +264,7 @@ static bool would_be_refused(const struct explain_facts *f, struct explanation *
 
 static void why_due(const struct explain_facts *f, struct explanation *e)
 {
-    WHY(e, "It is due since ");
+    WHY(e, "It has been due since ");
     explain_why_time(e, f, f->due_us);
 }
 
@@ -290,7 +290,7 @@ static bool no_sweeper(const struct explain_facts *f, struct explanation *e)
         return false;
     e->cause = CAUSE_NO_SWEEPER;
     why_due(f, e);
-    WHY(e, ", nothing stands in its way, and no sweeper seems to run: none has the feeder's role.");
+    WHY(e, ", nothing stands in its way, and no sweeper seems to run.");
     TODO(e, "Start the sweeper, or run --once.");
     NEXT(e, "It is released as soon as a sweeper runs.");
     return true;

@@ -429,7 +429,7 @@ static const struct {
      nothing,
      CAUSE_WAITING,
      false,
-     {"due since 2025-11-23T23:59:48Z (12 s ago)", "nothing stands in its way",
+     {"has been due since 2025-11-23T23:59:48Z (12 s ago)", "nothing stands in its way",
       "next claim, within 500 ms."}},
     {"malformed",
      malformed,
