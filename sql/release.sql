@@ -51,7 +51,7 @@
 --   now: as many rows were flipped as were taken, in no other table than this one, and none is still active;
 --   no row security, no triggers, no fractions, no second counter, none that is NULL. Else it fails (a
 --   division by zero), and is sent again in the explaining form, which is right for any tables.
-WITH {ours} rs$seen AS MATERIALIZED (
+WITH {ours}rs$seen AS MATERIALIZED (
     SELECT a.rs$n, {since_of_a} r.*, {of_its_reservation}
 ), {counters_locked} rs$wanted AS MATERIALIZED (
     SELECT s.rs$part, s.rs$place

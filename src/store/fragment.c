@@ -218,11 +218,26 @@ void fragment_refusal(const struct fragment *f, const char *message, char *out, 
 /* ---- All of a queue's */
 
 struct proving {
+    const struct queue *queue;
     struct fragment list[FRAGMENTS_MAX];
     int n;
     void (*done)(void *arg, const char *error);
     void *arg;
 };
+
+/* Of a queue that shares the counters only the table can be missing: its conditions are on the row
+ * alone. */
+static void refuse(const struct proving *p, const struct fragment *f,
+                   const struct pg_answer *answer, char *out, size_t size)
+{
+    if (f->queue == p->queue || strcmp(answer->sqlstate, "42P01") != 0) {
+        fragment_refusal(f, answer->message, out, size);
+        return;
+    }
+    queue_place(f->queue, f->queue->table.line, out, size);
+    size_t len = strlen(out);
+    (void)snprintf(out + len, size - len, "there is no table %s", f->queue->table.written);
+}
 
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
@@ -230,7 +245,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     char sentence[PG_MESSAGE_SIZE] = "";
     int place = answer->refused - 1; /* behind the settings */
     if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
-        fragment_refusal(&p->list[place], answer->message, sentence, sizeof(sentence));
+        refuse(p, &p->list[place], answer, sentence, sizeof(sentence));
     else if (answer->status != PG_DONE)
         (void)snprintf(sentence, sizeof(sentence), "%s", answer->message);
     else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)
@@ -250,7 +265,7 @@ int fragment_prove(const struct mapping_types *types, struct pg_link *link,
     struct proving *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return -1;
-    *p = (struct proving){.done = done, .arg = arg};
+    *p = (struct proving){.queue = types->queue, .done = done, .arg = arg};
     p->n = fragment_list(types->queue, p->list);
     for (int i = 0; i < p->n; i++) {
         proofs[i] = fragment_proof(&p->list[i], types, link);

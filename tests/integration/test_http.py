@@ -26,6 +26,8 @@ def test_probes(sweeper: Start) -> None:
         "degraded": False,
         "overdueSeconds": 0.0,
         "failed": 0,
+        "kept": 0,
+        "keptAttention": 0,
         "locked": 0,
     }
     assert daemon.http("/metrics")[0] == 200

@@ -25,7 +25,6 @@ WRONG = {
     "folded SQL": (GOOD.replace("state = 'reserved'", ">\n    a -- b\n    and c"), 3, "| block"),
     "an empty value": (GOOD.replace(" tickets", ""), 2, "no value"),
     "a second document": (GOOD + "---\n" + GOOD, 5, "document"),
-    "a key of a later version": (GOOD + "  verify: paid\n", 5, "not served yet"),
     "a missing key": ("seats:\n  table: tickets\n", 1, '"active"'),
     "a setting out of range": (GOOD + "  workers: 17\n", 5, "16"),
 }
