@@ -46,6 +46,12 @@ static int run(const struct config *config)
         return init_run(config);
     case MODE_EXPLAIN:
         return explain_run(config);
+    case MODE_LIST:
+        return list_run(config);
+    case MODE_RETRY:
+        return retry_run(config);
+    case MODE_FORGET:
+        return forget_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

@@ -152,17 +152,19 @@ static void read_holder(struct explain_blocker *b, const struct pg_result *r, in
     copy(h->gid, sizeof(h->gid), r, row, column + 3);
 }
 
+void explain_read_blocker(struct explain_blocker *b, const struct pg_result *r, int row)
+{
+    copy(b->product, sizeof(b->product), r, row, 1);
+    copy(b->holder.what, sizeof(b->holder.what), r, row, 2);
+    read_holder(b, r, row, 3);
+    b->since_us = seconds_us(r, row, 7, 0);
+}
+
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r)
 {
-    for (int i = 0; i < pg_result_rows(r) && pg_result_columns(r) == 8; i++) {
-        struct explain_blocker *b = &f->blocker;
-        if (b->holder.known)
-            return;
-        copy(b->product, sizeof(b->product), r, i, 1);
-        copy(b->holder.what, sizeof(b->holder.what), r, i, 2);
-        read_holder(b, r, i, 3);
-        b->since_us = seconds_us(r, i, 7, 0);
-    }
+    for (int i = 0; i < pg_result_rows(r) && pg_result_columns(r) == EXPLAIN_BLOCKER_COLUMNS; i++)
+        if (!f->blocker.holder.known)
+            explain_read_blocker(&f->blocker, r, i);
 }
 
 void explain_read_table_locks(struct explain_facts *f, const struct pg_result *r)

@@ -20,7 +20,9 @@ int explain_read_holds(struct explain_facts *f, const struct pg_result *lookup,
 void explain_read_counters(struct explain_facts *f, const struct pg_result *r);
 void explain_read_sums(struct explain_facts *f, const struct pg_result *r);
 
-/* Of sql/blockers.sql, and of sql/table_locks.sql. */
+/* Of sql/blockers.sql: one row; and of sql/table_locks.sql. */
+#define EXPLAIN_BLOCKER_COLUMNS 8
+void explain_read_blocker(struct explain_blocker *b, const struct pg_result *r, int row);
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r);
 void explain_read_table_locks(struct explain_facts *f, const struct pg_result *r);
 
