@@ -10,8 +10,8 @@
 struct config;
 struct queue;
 
-/* How many there are, 1 at least; with --queue NAME that one alone. config: what config_read
- * filled, or any queue's. */
+/* How many there are, 1 at least; with --queue NAME that one alone, except for --explain, which
+ * looks for an id in the others too. config: what config_read filled, or any queue's. */
 int config_queues(const struct config *config);
 
 /* The settings of a queue, from 0, in the file's order. Good until config_clear. */
