@@ -2,7 +2,7 @@
 // it reaches the document as text nodes, never as markup.
 'use strict';
 
-const EVERY_MS = 2000, HIDDEN_MS = 15000, ANSWER_MS = 5000, FAILURES_MS = 10000;
+const EVERY_MS = 2000, HIDDEN_MS = 15000, ANSWER_MS = 5000, FAILURES_MS = 30000;
 const LATE_S = 30, PAGE = 25;
 
 let status = null;    // the last answer of /status, or of /readyz where /status wants a token
@@ -517,8 +517,8 @@ async function explain(id) {
     .catch((error) => ({ body: { error: `no answer: ${error.message}` } }));
   if (current !== mine) return;
   const { why, todo, next, ...rest } = body;
-  say($('#ask-text'), code === 200 ? why ?? '' : body.error ?? `answer ${code}`);
-  if (code === 200) $('#ask-fields').replaceChildren(...[todo, next].filter(Boolean).map((text) => h('p', {}, text)), h('details', {}, h('summary', {}, 'All that is known'), tree(rest)));
+  say($('#ask-text'), why ?? body.error ?? `answer ${code}`);
+  if (why) $('#ask-fields').replaceChildren(...[todo, next].filter(Boolean).map((text) => h('p', {}, text)), h('details', {}, h('summary', {}, 'All that is known'), tree(rest)));
 }
 
 // ---- events ----
