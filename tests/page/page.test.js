@@ -406,7 +406,7 @@ test('a list that cannot be had is said, and what /status has is shown', async (
 test('what is kept: since when, and what is wanted', async () => {
     await see('many-refused');
     assert.equal(await page.locator('#kept .list li').count(), 3);
-    assert.match(await text('#kept .list li:first-child'), /7b0c.*703.*since 2 h ago, for too long, looked at again in 1\d s/s);
+    assert.match(await text('#kept .list li:first-child'), /7b0c.*703.*for too long · since 2 h ago, looked at again in 1\d s/s);
     await act('Retry 7b0c2f4e-91d3-4c55-a1f0-000000000703');
     await has('#ask-result', 'done');
     assert.deepEqual(fake.asked, ['/retry?id=7b0c2f4e-91d3-4c55-a1f0-000000000703']);
