@@ -286,7 +286,7 @@ function drawHistogram(box, { boundsSeconds: bounds, counts, p50Seconds, p99Seco
       return n > 0 && s('rect', { class: `bar ${kindOf(lower(i)) ?? ''}`, x: i * step + 1, y: floor - high, width: Math.max(1, step - 2), height: high }, s('title', {}, `${label(i)}: ${count(n)}`));
     }),
     bounds.map((bound, i) => [0.001, 0.01, 0.1, 1, 10, 60, 300].includes(bound) && write((i + 1) * step, FOOT, 'middle', lasting(bound))),
-    mark('p50', p50Seconds, 24, 66), mark('p99', p99Seconds, 10, w - 80),
+    mark('p50', p50Seconds, 24, 50), mark('p99', p99Seconds, 10, w - 80),
     !released && write(w / 2, 90, 'middle', 'nothing was released')));
 }
 
