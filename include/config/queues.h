@@ -29,6 +29,11 @@ void config_reload_clear(struct config *fresh);
  * by what their file says of the others, too, where that counts for them (stock.sharers). */
 bool config_queue_same(const struct config *a, const struct config *b);
 
+/* In what they are not, by keys of the file: static storage. Returns how many. */
+#define QUEUE_DIFFERENCES_MAX 60
+int config_queue_differences(const struct config *a, const struct config *b,
+                             const char *keys[QUEUE_DIFFERENCES_MAX]);
+
 /* What a sentence about a line of the file begins with: "shop.yaml:12: ". "" for what is built in
  * and for a line of 0. */
 void queue_place(const struct queue *queue, int line, char *out, size_t size);

@@ -7,6 +7,7 @@
 #include "app/page.h"
 #include "app/queue_run.h"
 #include "app/reconcile_all.h"
+#include "app/reloaded.h"
 #include "app/sweep_all.h"
 #include "base/callback.h"
 #include "base/log.h"
@@ -82,6 +83,7 @@ static void reply_health(const struct http_routes *r, struct http_request *reque
         health_read(queue_run_health(asked.queues[i]), &reports[i]);
         ready = ready && reports[i].ready;
     }
+    reports[0].reload = reloaded_last(r->options.reloaded);
     http_reply_json(request, verdict && !ready ? 503 : 200,
                     verdict ? health_ready_json(reports, asked.n)
                             : health_status_json(reports, asked.n));

@@ -40,7 +40,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "sizes": (),
 }
 OTHER_KEYS = {
-    "mark": ("{reservations}:mark",),
+    "mark": ("{reservations}:mark", PAUSED, ORDER),
     "pause": (PAUSED, ORDER),
     "paused": (PAUSED, ORDER),
     "role": (FEEDER,),
