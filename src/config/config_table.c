@@ -309,7 +309,7 @@ const struct mode_flag modes[MODES_N] = {
     {"--init", NULL, 0, MODE_INIT,
      "print a draft of a queues file for tables that look like holds, and exit"},
     {"--explain", "ID", 0, MODE_EXPLAIN,
-     "say why a reservation is not released (yet), and what happens next; change nothing"},
+     "say why a reservation is not released (yet), and what happens next"},
     {"--list", "WHAT", 0, MODE_LIST,
      "print what is due, failed, locked or kept: one line a reservation, oldest first"},
     {"--retry", "ID|all", 0, MODE_RETRY,
@@ -340,7 +340,7 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_EVEN_PAUSED] = {"--even-paused", NULL, "--once", "whether a pause lasts or not"},
     [MODIFIER_JSON] = {"--json", NULL, "--status, --list, --explain or --rehearse",
                        "JSON on a terminal too"},
-    [MODIFIER_LIMIT] = {"--limit", "N", LISTS, "at most so many (--list: 100), oldest first"},
+    [MODIFIER_LIMIT] = {"--limit", "N", LISTS, "at most so many (--list: 100)"},
     [MODIFIER_PRODUCT] = {"--product", "KEY", LISTS, "only those of this product"},
     [MODIFIER_SQLSTATE] = {"--sqlstate", "CODE", LISTS, "only those refused with this code"},
 };

@@ -21,6 +21,7 @@ from harness.poll import wait_until
 from harness.process import free_port
 from harness.queue import FAILED, FEEDER, KEPT, LEASES, PENDING
 from harness.servers import Redis
+from harness.shapes import NO_REDIS, SHAPES, Shape, Shop, name
 from harness.sweeper import Finished, Run, Start, binary, environment
 
 Explained = dict[str, Any]
@@ -323,3 +324,48 @@ def test_postgres_goes_on_beside_it(db: Database, product: str, explain: Explain
         said = explain(id)
         assert said["cause"] == "locked"
     wait_until(lambda: explain(id)["cause"] == "noSweeper", 10, "the lock is gone")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=name)
+def test_every_shape(bare: Database, run: Run, tmp_path: Path, shape: Shape) -> None:
+    """Each question is one that its tables answer: a hold that is due, one that is not, its counter."""
+    made = Shop(bare, shape, tmp_path, run)
+    made.write(shape.file)
+    made.counters(1)
+    made.hold(1, 1, 2, s=-60)
+    made.hold(2, 1, 1, s=600)
+
+    def ask(id: int) -> Explained:
+        done = run("--explain", made.spelled(id), "--queues", str(made.file), *NO_REDIS, dsn=bare.dsn)
+        assert done.status == 0, done.stderr
+        return explained(done)
+
+    due = ask(1)
+    assert due["cause"] == "redisAway" and due["countersError"] is None, due
+    assert due["rehearsal"] == {"outcome": "released", "sqlstate": None, "error": None}
+    assert due["activeRows"] == 1 and due["holds"][0]["due"] is True
+    assert due["holds"][0]["units"] in ((2, "2.125") if shape.units else (1,))
+    if shape.held or shape.free:
+        (counter,) = due["counters"]
+        assert counter["productId"] == shape.key(1)
+        assert counter["fits"] is (True if shape.held else None), counter
+    else:
+        assert due["counters"] == []
+    assert ask(2)["cause"] == "notDue"
+
+
+def test_kept_and_extended(halls: Halls, redis: redis_py.Redis) -> None:
+    """Not due, since the sweeper has extended it; then past `at_most`, and to be released."""
+    more = "  keep: {extend: 10m, at_most: 20m, then: release}\n"
+    halls.file.write_text(SEATS_FILE.format("seats") + more)
+    redis.set("{seats}:feeder", "host:1", px=60_000)
+    halls.hold("seats", 1)
+    halls.db.conn.execute("INSERT INTO paying_seats VALUES (1, true)")
+    assert halls.explain(1)["cause"] == "kept"
+    done = halls.run("--once", "--queues", str(halls.file), dsn=halls.db.dsn)
+    assert done.record("Cleanup job completed")["keptCount"] == 1
+    said = halls.explain(1)
+    assert said["cause"] == "kept" and "has extended it" in said["next"], said
+    halls.db.conn.execute("UPDATE seats SET expires_at = now() - interval '1 h'")
+    said = halls.explain(1)
+    assert said["cause"] != "kept" and said["rehearsal"]["outcome"] == "released", said
