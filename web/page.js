@@ -67,7 +67,6 @@ function tick() {
     if (time.textContent !== text) time.textContent = text;
   }
   say($('#fresh'), answeredMs ? `as of ${clock(answeredMs)}` : '');
-  if (gone) showVerdict();
 }
 
 // ---- what stays is left alone: the focus, a selection, what a screen reader has said ----
