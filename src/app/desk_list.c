@@ -100,7 +100,7 @@ static bool find_failed(struct desk *d)
 static bool find_kept(struct desk *d)
 {
     struct desk_list *l = list_of(d);
-    bool retries = acts_on_all(l) && l->wish.act == DESK_RETRY && l->wish.sqlstate == NULL;
+    bool retries = acts_on_all(l) && l->wish.act == DESK_RETRY;
     return (lists(l, LIST_KEPT) || retries) && walk(l, true);
 }
 
