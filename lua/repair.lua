@@ -7,9 +7,7 @@
 --   return  to pending at at_ms, if it is claimed until `seen`
 --   unclaim from what it is claimed in, with its record, if it is claimed until `seen`
 --   forget  its record, if that is `seen` and it is not claimed
---   let go  its record in kept, if that is `seen` and it is not claimed
 --   retry   into pending at at_ms, if its record is `seen` and it has neither entry nor claim
---   look    the same for its record in kept
 -- Who takes an id out of a batch leaves the others in it under the same lease.
 -- Returns 1 or 0 for each: repaired, or no longer as it was seen.
 local pending, leases, inflight, failed = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -68,12 +66,7 @@ for i, id in ipairs(ids) do
         end
     elseif what == 'forget' and record == seen and not lease then
         forgotten[#forgotten + 1] = id
-    elseif what == 'let go' and keep == seen and not lease then
-        freed[#freed + 1] = id
     elseif what == 'retry' and record == seen and not score and not lease then
-        added[#added + 1] = at
-        added[#added + 1] = id
-    elseif what == 'look' and keep == seen and not score and not lease then
         added[#added + 1] = at
         added[#added + 1] = id
     else

@@ -100,7 +100,7 @@ WITH named AS (
 SELECT pg_catalog.json_build_object(
            'schema', CASE WHEN NOT pg_catalog.pg_table_is_visible(h.rel) THEN n.nspname END,
            'table', c.relname,
-           'zone', pg_catalog.current_setting('TimeZone'),
+           'zone', (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'TimeZone'),
            'columns', (SELECT o.list FROM columns o WHERE o.rel = h.rel),
            'triggers', (SELECT pg_catalog.json_agg(g.tgname ORDER BY g.tgname)
                           FROM pg_catalog.pg_trigger g WHERE g.tgrelid = h.rel AND NOT g.tgisinternal),

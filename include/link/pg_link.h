@@ -94,16 +94,16 @@ struct pg_answer {
 #define PG_SETTINGS_2(a, b) "SELECT " a ", " b
 #define PG_SETTINGS_3(a, b, c) PG_SETTINGS_2(a, b) ", " c
 #define PG_SETTINGS_4(a, b, c, d) PG_SETTINGS_3(a, b, c) ", " d
-#define PG_SETTINGS_5(a, b, c, d, e) PG_SETTINGS_3(a, b, c) ", " d ", " e
+#define PG_SETTINGS_5(a, b, c, d, e) PG_SETTINGS_4(a, b, c, d) ", " e
 
 struct pg_query {
     const char *sql;
     const char *const *params; /* text format; NULL entries are SQL NULL */
     int nparams;
-    /* Of the first: it sets by itself, with PG_LINK_OWN, what the link sets else: READ COMMITTED
-     * and no JIT. By set_config, which costs next to nothing, and which the server refuses, with
-     * PG_LINK_OTHER_LEVEL, where the default is another level. After such an answer the link sets
-     * both before, as for all others, and the same may be sent again. */
+    /* Of the first: it sets by itself, with PG_LINK_OWN, what the link sets else: READ COMMITTED,
+     * no JIT, and UTC. By set_config, which costs next to nothing, and which the server refuses,
+     * with PG_LINK_OTHER_LEVEL, where the default is another level. After such an answer the link
+     * sets them before, as for all others, and the same may be sent again. */
     bool isolates;
     bool parse_only; /* it is not executed: the server says whether it is a statement, one alone, of
                         names and types that there are. It has a result without rows */
@@ -114,8 +114,8 @@ struct pg_query {
     uint64_t named;
 };
 #define PG_LINK_OTHER_LEVEL "25001"
-#define PG_LINK_NO_JIT PG_SET("jit", "'off'")
-#define PG_LINK_OWN PG_SET("transaction_isolation", "'read committed'") ", " PG_LINK_NO_JIT
+#define PG_LINK_EVER PG_SET("jit", "'off'") ", " PG_SET("TimeZone", "'UTC'")
+#define PG_LINK_OWN PG_SET("transaction_isolation", "'read committed'") ", " PG_LINK_EVER
 
 /* What became of a request. The answer, its results and its texts end with the call. */
 typedef void pg_answer_cb(void *arg, const struct pg_answer *answer);

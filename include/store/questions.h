@@ -25,6 +25,7 @@ enum question_id {
 
     /* Templates: made for this database. */
     QUESTION_SEEN,            /* sql/check_seen.sql */
+    QUESTION_KEEP,            /* sql/check_keep.sql */
     QUESTION_ROWS,            /* sql/check_rows.sql */
     QUESTION_DOUBLED,         /* sql/check_doubled.sql */
     QUESTION_TOTALS,          /* sql/check_totals.sql */

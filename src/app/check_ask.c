@@ -20,7 +20,7 @@
 #define SETTINGS                                                                                   \
     PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),         \
                   PG_SET("statement_timeout", "'5s'"))                                             \
-    ", " PG_SET("TimeZone", "'UTC'") ", " CHECK_NOTHING_RELEASED
+    ", " CHECK_NOTHING_RELEASED
 static const char settings_sql[] = SETTINGS;
 static const char plan_settings_sql[] = SETTINGS ", " PG_SET("enable_seqscan", "'off'");
 

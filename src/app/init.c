@@ -28,9 +28,9 @@
 #define STATUS_VALUES_MAX 20
 
 /* A database without an encoding sends what it has: what is no UTF-8 is left out here. */
-static const char settings[] = PG_SETTINGS_5(
+static const char settings[] = PG_SETTINGS_4(
     PG_SET("transaction_read_only", "'on'"), PG_SET("lock_timeout", "'3s'"),
-    PG_SET("statement_timeout", "'10s'"), PG_LINK_NO_JIT,
+    PG_SET("statement_timeout", "'10s'"),
     PG_SET("client_encoding",
            "CASE pg_catalog.current_setting('server_encoding') WHEN 'SQL_ASCII' THEN 'SQL_ASCII' "
            "ELSE pg_catalog.current_setting('client_encoding') END"));

@@ -12,12 +12,11 @@
 
 #define ASK_DEADLINE_US MINUTE_US
 
-/* Of each transaction. $1: sorting is allowed. TimeZone: what the operator's SQL reads may be
- * compared with a time. */
-static const char settings[] = PG_SETTINGS_5(
-    PG_SET("statement_timeout", "'50s'"), PG_SET("enable_sort", "$1"),
-    PG_SET("random_page_cost", "'1.1'"), PG_SET("work_mem", "'32MB'"),
-    PG_SET("max_parallel_workers_per_gather", "'0'")) ", " PG_SET("TimeZone", "'UTC'");
+/* Of each transaction. $1: sorting is allowed. */
+static const char settings[] =
+    PG_SETTINGS_5(PG_SET("statement_timeout", "'50s'"), PG_SET("enable_sort", "$1"),
+                  PG_SET("random_page_cost", "'1.1'"), PG_SET("work_mem", "'32MB'"),
+                  PG_SET("max_parallel_workers_per_gather", "'0'"));
 
 int64_t run_now_us(const struct reconcile *r)
 {

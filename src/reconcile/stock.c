@@ -169,8 +169,8 @@ static void leave(struct reconcile *r, const char *reason)
 static void send_repair(struct reconcile *r)
 {
     static const char settings[] =
-        PG_SETTINGS_4(PG_SET("lock_timeout", "$1"), PG_SET("statement_timeout", "'10s'"),
-                      PG_SET("random_page_cost", "'1.1'"), PG_SET("TimeZone", "'UTC'"));
+        PG_SETTINGS_3(PG_SET("lock_timeout", "$1"), PG_SET("statement_timeout", "'10s'"),
+                      PG_SET("random_page_cost", "'1.1'"));
     struct stock *s = r->stock;
     struct statements *statements = r->parts->statements;
     char timeout[32];

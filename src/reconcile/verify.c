@@ -67,8 +67,8 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 static void ask(struct reconcile *r)
 {
     static const char settings[] =
-        PG_SETTINGS_4(PG_SET("transaction_read_only", "'on'"), PG_SET("statement_timeout", "'50s'"),
-                      PG_SET("lock_timeout", "'10s'"), PG_SET("TimeZone", "'UTC'"));
+        PG_SETTINGS_3(PG_SET("transaction_read_only", "'on'"), PG_SET("statement_timeout", "'50s'"),
+                      PG_SET("lock_timeout", "'10s'"));
     if (run_ending(r))
         return;
     if (r->done == r->total) {

@@ -12,14 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Settings of this transaction. TimeZone: what the operator's SQL writes may meet a column without
- * a zone. random_page_cost: with hundreds of ids, or a few of a table that
+/* Settings of this transaction. random_page_cost: with hundreds of ids, or a few of a table that
  * was never analyzed, the planner must not read whole tables. The clock is read here, before the
  * work begins: the tighter bound (clock.h). */
 #define SETTINGS                                                                                   \
     PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint",          \
-                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))          \
-    ", " PG_SET("TimeZone", "'UTC'")
+                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 #define NO_WAIT ", " PG_SET("synchronous_commit", "'off'")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;

@@ -22,6 +22,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_NAMES] = sql_show_names,
     [QUESTION_INIT_TABLES] = sql_init_tables,
     [QUESTION_SEEN] = sql_check_seen,
+    [QUESTION_KEEP] = sql_check_keep,
     [QUESTION_ROWS] = sql_check_rows,
     [QUESTION_DOUBLED] = sql_check_doubled,
     [QUESTION_TOTALS] = sql_check_totals,

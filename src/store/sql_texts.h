@@ -44,6 +44,7 @@ extern const char sql_check_server[];
 extern const char sql_check_tables[];
 extern const char sql_check_guards[];
 extern const char sql_check_seen[];
+extern const char sql_check_keep[];
 extern const char sql_check_states[];
 extern const char sql_check_rows[];
 extern const char sql_show_names[];

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis as redis_py
-from harness.checking import dsn_of, role_of
+from harness.checking import dsn_of, role_of, verdicts
 from harness.database import Database
 from harness.locks import transaction, waits
 from harness.poll import wait_until
@@ -283,9 +284,11 @@ class Hall:
         self.file.write_text(SEATS_FILE + more, encoding="utf-8")
 
     def hold(self, id: int, s: float = -1, paid: bool = True) -> None:
-        self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
-        if paid:
-            pay(self.db, id)
+        """A sweeper that runs sees the hold with its payment."""
+        with self.db.conn.transaction():
+            self.db.conn.execute("INSERT INTO holds VALUES (%s, 'held', now() + %s * interval '1 s')", (id, s))
+            if paid:
+                pay(self.db, id)
 
     def held(self, id: int) -> bool:
         return self.db.value("SELECT status FROM holds WHERE id = %s", (id,)) == "held"
@@ -345,7 +348,7 @@ def test_extended(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> No
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:attention"), 10, "nothing is left")
 
 
-@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1s"])
+@pytest.mark.parametrize("how", ["look_again: 1s", "look_again: 1h", "extend: 1s"])
 def test_then_released(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
     """Where the operator wrote so."""
     hall = open_hall(f"  keep: {{{how}, at_most: 3s, then: release}}\n")
@@ -420,6 +423,18 @@ def test_shown_and_not_late(open_hall: Open2, sweeper: Start, redis: redis_py.Re
     assert metric(daemon, "kept_attention_reservations") == 0
 
 
+def test_what_is_late_behind_many_that_are_kept(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
+    hall = open_hall("")
+    hall.db.conn.execute(
+        "INSERT INTO holds SELECT i, 'held', now() - interval '1 h' FROM generate_series(1, 600) i;"
+        "INSERT INTO payments SELECT i FROM generate_series(1, 600) i"
+    )
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 600
+    hall.hold(1000, s=-60, paid=False)
+    shown = json.loads(run("--status", "--queues", str(hall.file)).stdout)
+    assert (shown["kept"], shown["ready"]) == (600, False) and 60 <= shown["overdueSeconds"] < 600, shown
+
+
 # ---- Whatever goes away ----------------------------------------------------------------------------------
 
 
@@ -448,8 +463,8 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: metric(daemon, "degraded") == 0, 10, "Redis is there")
     server.stop()
     wait_until(lambda: metric(daemon, "degraded") == 1, 15, "Redis is gone")
-    hall.hold(1, s=0)
-    hall.hold(2, s=0, paid=False)
+    hall.hold(1, s=2)
+    hall.hold(2, s=2, paid=False)
     due, seen = since_epoch_ms(hall.db, 1), set()
 
     def attention() -> bool:
@@ -464,6 +479,15 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: (record_of(client, 1) or {}).get("attention") is True, 20, "Redis is told")
     assert abs((record_of(client, 1) or {})["since"] - due) <= 1
     client.close()
+
+
+def test_redis_away_and_looked_at_seldom(open_hall: Open2, sweeper: Start) -> None:
+    """No longer than at_most either."""
+    hall = open_hall("  keep: {look_again: 1h, at_most: 3s, then: release}\n")
+    hall.hold(1, s=0)
+    sweeper("--queues", str(hall.file), redis_url=NO_REDIS[1], http=True)
+    wait_until(lambda: not hall.held(1), 15, "it is released")
+    assert 3 <= -hall.left(1)
 
 
 def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run) -> None:
@@ -601,6 +625,35 @@ def test_what_it_needs_is_shown(open_hall: Open2, db: Database, run: Run) -> Non
     db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode(), prepare=False)
 
 
+@pytest.mark.parametrize("through", ["payments", "a view"])
+def test_payments_that_are_hidden(open_hall: Open2, db: Database, run: Run, through: str) -> None:
+    """What row security hides keeps nothing: that is said, of whichever table it is."""
+    hall = open_hall("")
+    if through == "a view":
+        hall.file.write_text(SEATS_FILE.replace("FROM payments p", "FROM underway p"), encoding="utf-8")
+    role = role_of(db)
+    db.conn.execute(
+        "CREATE VIEW underway AS SELECT * FROM payments; ALTER TABLE payments ENABLE ROW LEVEL SECURITY;"
+        f"CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT SELECT ON payments, underway TO {role};"
+        f"GRANT SELECT, UPDATE ON holds TO {role}"
+    )
+
+    def hidden() -> list[str]:
+        env = {"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"}
+        done = run("--check-config", "--queues", str(hall.file), dsn=dsn_of(db), env=env)
+        assert done.status == 0, done.stdout
+        return [line for line in verdicts(done, "note") if "what it hides keeps nothing" in line]
+
+    try:
+        assert len(hidden()) == 1 and "table payments" in hidden()[0] and "(policies: none)" in hidden()[0]
+        db.conn.execute(f"CREATE POLICY tenants ON payments TO {role} USING (true)")
+        assert "(policies: tenants)" in hidden()[0]
+        db.conn.execute("ALTER TABLE payments DISABLE ROW LEVEL SECURITY")
+        assert not hidden()
+    finally:
+        db.conn.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 @pytest.mark.parametrize(
     ("condition", "wanted"),
     [
@@ -681,6 +734,39 @@ def test_bought(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None
     hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
     redis.zrem("{seats}:pending", "1")
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
+
+
+def test_where_nothing_is_kept_any_more(
+    open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run
+) -> None:
+    """The file has no keep_while by now: what it had kept is released at once, and its records go, those of what
+    was bought too."""
+    hall = open_hall("  keep: {look_again: 1h}\n")
+    for id in (1, 2, 3):
+        hall.hold(id)
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 3
+    hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
+    redis.zrem("{seats}:pending", "1", "2")
+    hall.file.write_text(SEATS_FILE[: SEATS_FILE.index("  keep_while")], encoding="utf-8")
+    sweeper("--queues", str(hall.file))
+    wait_until(lambda: not hall.held(2) and not hall.held(3), 15, "nothing keeps it")
+    wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
+
+
+@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1m"])
+def test_looked_at_sooner_than_it_was_said(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
+    """The file is another by now (SIGHUP): what was kept by the former is looked at by this one."""
+    hall = open_hall("  keep: {look_again: 1h}\n")
+    hall.hold(1)
+    daemon = sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    hall.write(f"  keep: {{{how}}}\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    if "extend" in how:
+        wait_until(lambda: hall.left(1) > 30, 15, "it is extended")
+        return
+    gave_up(hall.db, 1)
+    wait_until(lambda: not hall.held(1), 15, "it is released")
 
 
 def test_reconciled(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from itertools import product as combinations
 
 import pytest
@@ -96,8 +97,11 @@ CLOSED = [
 
 
 def descriptors(daemon: Sweeper) -> dict[int, str]:
-    folder = f"/proc/{daemon.pid}/fd"
-    return {int(fd): os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)}
+    folder, found = f"/proc/{daemon.pid}/fd", {}
+    for fd in os.listdir(folder):
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            found[int(fd)] = os.readlink(f"{folder}/{fd}")
+    return found
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=str)

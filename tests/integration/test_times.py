@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import redis as redis_py
 from harness import shop
@@ -91,6 +94,33 @@ def test_one_column_without_a_zone(db: Database, run: Run, column: str) -> None:
     shop.reserve(db, {product: 1}, ttl_s=60)
     assert run("--once").record("Cleanup job completed")["cleanedCount"] == 1
     check_updated_at(db, product)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_a_clock_in_the_shops_own_words(
+    db: Database, redis: redis_py.Redis, sweeper: Start, run: Run, tmp_path: Path, zone: str
+) -> None:
+    """What `active` compares a time without a zone with is UTC wherever it is judged: whoever looks for
+    what is due, mirrors it, counts it or releases it has the same rows."""
+    db.conn.execute(
+        "CREATE TABLE holds (id int PRIMARY KEY, status text DEFAULT 'held', seen timestamp, expires_at timestamptz)"
+    )
+    file = tmp_path / "queues.yaml"
+    file.write_text(
+        "seats:\n  table: holds\n  active: status = 'held' AND seen BETWEEN now() - interval '1 hour' AND now()\n"
+        "  released: status = 'free'\n",
+        encoding="utf-8",
+    )
+    options: Any = {"env": {"PGTZ": zone, "SWEEPER_QUEUES_FILE": str(file)}}
+    for id, s in ((1, -1), (2, 2)):
+        db.conn.execute(
+            "INSERT INTO holds VALUES (%s, 'held', now() AT TIME ZONE 'UTC', now() + %s * interval '1 s')", (id, s)
+        )
+    assert run("--once", "--dry-run", **options).record("Cleanup job completed")["cleanedCount"] == 1
+    assert run("--rehearse", "5", **options).status == 0
+    assert run("--reconcile", "--dry-run", **options).record("Reconciliation completed")["releasedCount"] == 1
+    sweeper("--scan-interval", "off", "--feed-interval", "200ms", "--lookahead", "20s", **options)
+    wait_until(lambda: db.value("SELECT count(*) FROM holds WHERE status = 'free'") == 2, 20, "both")
 
 
 def test_microseconds_and_a_score_rounded_down(
