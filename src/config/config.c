@@ -168,13 +168,12 @@ static int desk_read(struct config *c, const struct command_line *line,
         while (c->list < LIST_KINDS && strcmp(kinds[c->list], what) != 0)
             c->list++;
         if (c->list == LIST_KINDS)
-            return config_fail(error,
-                               "--list: \"%.100s\" is not allowed: due, failed, locked or kept", what);
+            return config_fail(
+                error, "--list: \"%.100s\" is not allowed: due, failed, locked or kept", what);
     }
     if (limit != NULL && parse_int(limit, 1, LIST_LIMIT_MAX, &c->list_limit) != 0)
-        return config_fail(error,
-                           "--limit: \"%.100s\" is not allowed: a whole number from 1 to 10000",
-                           limit);
+        return config_fail(
+            error, "--limit: \"%.100s\" is not allowed: a whole number from 1 to 10000", limit);
     if (product != NULL && *product == '\0')
         return config_fail(error, "--product: \"\" is not allowed: a product's key");
     if (sqlstate != NULL && !parse_is_sqlstate(sqlstate))
@@ -233,11 +232,10 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
         rc = settings_read(c, &line, origins, &where);
 
     c->log.service = c->service_name;
-    c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
-                           c->mode == MODE_SHOW_SQL || c->mode == MODE_REHEARSE ||
-                           c->mode == MODE_INIT || c->mode == MODE_EXPLAIN ||
-                           c->mode == MODE_LIST ||
-                           (c->report != NULL && strcmp(c->report, "-") == 0);
+    c->log.all_to_stderr =
+        c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG || c->mode == MODE_SHOW_SQL ||
+        c->mode == MODE_REHEARSE || c->mode == MODE_INIT || c->mode == MODE_EXPLAIN ||
+        c->mode == MODE_LIST || (c->report != NULL && strcmp(c->report, "-") == 0);
     if (rc == 0 && served)
         rc = queues_read(c, &line, origins, &where);
     for (int i = 0; i < SETTINGS_N; i++)

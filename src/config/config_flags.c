@@ -128,9 +128,9 @@ static int refuse_unknown(const char *argument, const struct config_error *error
 static int check_modifiers(const struct command_line *line, const struct config_error *error)
 {
     bool reconcile = line->mode == MODE_RECONCILE;
-    bool many = line->mode == MODE_LIST ||
-                ((line->mode == MODE_RETRY || line->mode == MODE_FORGET) &&
-                 strcmp(line->mode_operand, OPERAND_ALL) == 0);
+    bool many =
+        line->mode == MODE_LIST || ((line->mode == MODE_RETRY || line->mode == MODE_FORGET) &&
+                                    strcmp(line->mode_operand, OPERAND_ALL) == 0);
     const bool fits[MODIFIERS_N] = {
         [MODIFIER_DRY_RUN] = reconcile || line->mode == MODE_ONCE,
         [MODIFIER_REPAIR_STOCK] = reconcile,

@@ -290,7 +290,8 @@ static int list_find(const struct queue_list *list, const char *name)
 
 /* Serves the queues of the list, or the one that is asked for; all: the others too, behind which an
  * id may be. */
-static int list_serve(struct queues *q, const char *name, bool all, const struct config_error *error)
+static int list_serve(struct queues *q, const char *name, bool all,
+                      const struct config_error *error)
 {
     const struct queue_list *list = &q->list;
     int first = name == NULL ? 0 : list_find(list, name);
