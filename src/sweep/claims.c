@@ -78,7 +78,8 @@ static void read_claim(struct claims *c, struct item *item, const struct due_cla
     item->recorded = claim->failed != NULL || claim->kept != NULL;
     if (claim->taken_over)
         c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    /* Before its time: somebody has asked for it (lua/retry.lua), and may have removed the cause. */
+    /* Before its time: somebody has asked for it (lua/retry.lua), and may have removed the cause.
+     */
     if (claim->failed != NULL &&
         failed_record_read(item, claim->failed, claim->failed_len) > c->asked_ms)
         breakers_forget(c->parts->breakers);
