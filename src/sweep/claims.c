@@ -139,8 +139,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 static void settle_item(struct claims *c, struct item *item, struct due_settlement *to,
                         int64_t at_ms)
 {
-    const struct settlement s =
-        settlement_of(item, at_ms, c->parts->config->queue->keep.look_again_us);
+    const struct settlement s = settlement_of(item, at_ms, &c->parts->config->queue->keep);
     *to = (struct due_settlement){.id = item->id,
                                   .id_len = item->id_len,
                                   .verdict = s.verdict,
