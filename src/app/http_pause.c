@@ -80,7 +80,7 @@ static void give(struct order *o, struct queue_run *q, const struct pause_wish *
         pause_give(parts, wish, on_given, o);
     } else {
         note_error(o, queue_run_name(q), error);
-        finish_one(o);
+        o->waiting_for--; /* never the last: order() waits, too */
     }
     (void)log_set_queue(queue);
 }

@@ -137,7 +137,9 @@ static void name_author(char *out, size_t size)
 {
     char host[128] = "unknown";
     const char *sudo = getenv("SUDO_USER");
-    const struct passwd *user = getpwuid(getuid());
+    struct passwd entry, *user = NULL;
+    char room[1024];
+    (void)getpwuid_r(getuid(), &entry, room, sizeof(room), &user);
     (void)gethostname(host, sizeof(host) - 1);
     if (sudo != NULL && sudo[0] != '\0')
         snprintf(out, size, "%.60s@%s", sudo, host);

@@ -68,7 +68,7 @@ static void obey_pause(struct pass *p)
     const struct pause *pause = p->options.parts->pause;
     if (!p->running || p->stopping || pause_allows(pause))
         return;
-    p->result.paused = p->error[0] == '\0';
+    p->result.paused = true;
     fail(p, pause_reason(pause));
 }
 

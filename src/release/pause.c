@@ -29,7 +29,7 @@ struct pause {
     struct pause_record record; /* while known.paused */
     bool lasts;                 /* as it was last said */
     int64_t ended_us, began_us; /* Postgres's time; began: monotonic */
-    int64_t told_us;            /* monotonic: when Redis last said */
+    bool told;                  /* others look, and tell */
     bool looked;                /* since Redis can be used */
     bool seen;                  /* one or none, at any time */
     bool said_unknown, said_odd;
@@ -105,10 +105,11 @@ static void tell(struct pause *p)
         p->on_change(p->arg);
 }
 
-/* Again after LOOK_US, or when the end comes, if that is sooner. */
+/* Again after LOOK_US, a little later where others look; or when the end comes, if that is sooner.
+ */
 static void wait(struct pause *p)
 {
-    int64_t at_us = clock_mono_us() + LOOK_US;
+    int64_t at_us = clock_mono_us() + (p->told ? TOLD_US : LOOK_US);
     if (p->lasts && p->parts->pg_clock.known) {
         int64_t end_us = server_clock_to_mono_us(&p->parts->pg_clock, p->record.until_ms * MS_US);
         at_us = end_us < at_us ? end_us : at_us;
@@ -178,7 +179,6 @@ static void see(struct pause *p, const struct due_pause *seen)
     else
         take(p, &sight, &record);
     p->seen = true;
-    p->told_us = clock_mono_us();
 }
 
 /* known: it is, or never will be. */
@@ -196,6 +196,7 @@ void pause_told(struct pause *p, const struct due_pause *seen)
     if (p == NULL)
         return;
     see(p, seen);
+    p->told = true;
     heard(p, true);
 }
 
@@ -221,6 +222,7 @@ static bool linked(const struct pause *p)
 
 static void look(struct pause *p)
 {
+    p->told = false;
     if (!p->asked && linked(p))
         p->asked = due_queue_paused(p->parts->queue, on_look, p) == 0;
 }
@@ -229,8 +231,7 @@ static void on_tick(void *arg)
 {
     struct pause *p = arg;
     bool changed = follow(p);
-    if (clock_mono_us() - p->told_us >= TOLD_US)
-        look(p);
+    look(p);
     if (p->done != NULL && !p->asked) { /* it has gone away */
         pause_out_of_reach(p);
         p->looked = changed = true;

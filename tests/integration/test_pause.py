@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import textwrap
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +18,8 @@ from harness import shop
 from harness.database import Database
 from harness.poll import holds, until_ready, wait_until, within
 from harness.queue import ORDER, PAUSED, PENDING
-from harness.servers import Postgres, Redis
-from harness.sweeper import Run, Start, Sweeper
+from harness.servers import Postgres, Redis, newest_postgres
+from harness.sweeper import ROOT, Run, Start, Sweeper, binary, environment
 
 TOKEN = "a-token-of-sixteen-bytes"
 POST = {"SWEEPER_ADMIN_TOKEN": TOKEN}
@@ -477,3 +482,82 @@ def test_holds_live_on_through_an_outage(
     assert run("--resume", env=env).status == 0
     assert run("--once", env=env).record("Cleanup job completed")["cleanedCount"] == 1
     assert db.query("SELECT id FROM holds WHERE state = 'held' ORDER BY id") == [(1,), (3,)]
+
+
+SEVERAL = """
+{name}:
+  table: inventory_reservations
+  active: status = 'active' AND quantity {which}
+  released: status = 'released'
+  quantity: quantity
+  feed_interval: 300ms
+  lookahead: 1s
+  stock: {{table: inventory, key: {{product_id: product_id}}, free: available_stock, held: reserved_stock}}
+"""
+
+
+def test_of_several_queues_each_has_its_own(
+    db: Database, redis: redis_py.Redis, sweeper: Start, run: Run, tmp_path: Any
+) -> None:
+    """One that is named, or all of them; what is said of one names it."""
+    file = tmp_path / "queues.yaml"
+    file.write_text(SEVERAL.format(name="few", which="= 1") + SEVERAL.format(name="many", which="> 1"))
+    env = POST | {"SWEEPER_QUEUES_FILE": str(file)}
+    daemon = sweeper(http=True, env=env)
+    until_ready(daemon)
+    products = shop.add_products(db, 2, stock=1000)
+
+    def both_due() -> None:
+        for units in (1, 2):
+            shop.bulk_reserve(db, 2, products, quantity=units)
+
+    assert run("--pause", "--queue", "few", env=env).record(BEGUN)["queue"] == "few"
+    assert daemon.wait_for_record(BEGUN)["queue"] == "few"
+    both_due()
+    wait_until(lambda: released(db) == 2)
+    holds(lambda: released(db) == 2, 1, "of the other alone")
+    shown = {q["queue"]: q.get("paused") for q in status_of(daemon)["queues"]}
+    assert shown["few"] and shown["many"] is None and status_of(daemon)["paused"]
+    once = run("--once", env=env)
+    assert once.status == 1 and once.record("Cleanup job failed")["queue"] == "few"
+    status, body = daemon.http("/sweep", "POST", TOKEN)
+    assert status == 503 and "paused until" in body
+    assert json.loads(daemon.http("/sweep?queue=many", "POST", TOKEN)[1])["cleanedCount"] == 0
+
+    assert daemon.http("/pause?for=20m&queue=none", "POST", TOKEN)[0] == 400
+    answer = json.loads(daemon.http("/pause?for=20m", "POST", TOKEN)[1])
+    assert answer["until"] in {q["paused"]["until"] for q in status_of(daemon)["queues"]}
+    assert {r["queue"] for r in daemon.find(BEGUN)} == {"few", "many"}
+    both_due()
+    holds(lambda: released(db) == 2, 1, "of none")
+    assert daemon.http("/resume?queue=many", "POST", TOKEN)[0] == 200
+    wait_until(lambda: released(db) == 4)
+    done = run("--resume", env=env)
+    assert [r["wasPaused"] for r in done.records if r["message"] == "Resumed: releases go on"] == [True, False]
+    all_released(db)
+
+
+def test_the_steps_of_the_runbook(
+    db: Database, redis: redis_py.Redis, redis_server: Redis, run: Run, tmp_path: Any
+) -> None:
+    """As docs/OPERATIONS.md has them, word by word: its statement, and its lines for a shell."""
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    section = page.partition("\n## An outage of the shop\n")[2].partition("\n## ")[0]
+    blocks = [textwrap.dedent(b) for b in re.findall(r"^ *```(?:sh|sql)\n(.*?)^ *```", section, re.M | re.S)]
+    pause, update, prolong, resume = blocks
+    shown = run("--show-sql").stdout
+    assert "".join(update.split()) in "".join(shown.split())
+    (tmp_path / "reservation-sweeper").symlink_to(Path(binary()).resolve())
+    env = environment(db.dsn, redis_server.url(), {"DATABASE_URL": db.dsn})
+    env["PATH"] = f"{tmp_path}:{newest_postgres()}:{os.environ['PATH']}"
+
+    def shell(lines: str) -> None:
+        subprocess.run(["sh", "-ec", lines], cwd=tmp_path, env=env, check=True, capture_output=True)
+
+    shop.bulk_reserve(db, 3, shop.add_products(db, 3, stock=1000), "now() - interval '1 hour'")
+    shell(pause.partition("#")[0])
+    assert redis.exists(PAUSED)
+    shell(prolong)
+    assert db.value("SELECT count(*) FROM inventory_reservations WHERE expires_at > now() + interval '29 minutes'") == 3
+    shell(resume)
+    assert run("--once").record("Cleanup job completed")["cleanedCount"] == 0
