@@ -13,8 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PAUSE_ORDER_KEPT_MS ((PAUSE_TIME_MAX_US + DAY_US) / MS_US) /* a number outlives any pause  \
-                                                                    */
+#define PAUSE_ORDER_KEPT_MS                                                                        \
+    ((PAUSE_TIME_MAX_US + DAY_US) / MS_US) /* a number outlives any pause                          \
+                                            */
 
 struct pause_sight {
     int64_t order; /* number of the last order; 0: none */
