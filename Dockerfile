@@ -16,6 +16,7 @@ COPY include include
 COPY src src
 COPY lua lua
 COPY sql sql
+COPY web web
 RUN make NO_INSTALL=1 \
  && strip build/reservation-sweeper
 

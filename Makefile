@@ -14,7 +14,7 @@ BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
 .PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
-    api-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
+    api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
     install check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
 
@@ -38,6 +38,7 @@ PACKAGES_model := spin gcc libc6-dev
 PACKAGES_fuzz := clang libclang-rt-dev
 PACKAGES_fuzz-short := $(PACKAGES_fuzz)
 PACKAGES_demo := $(SERVER_PACKAGES)
+PACKAGES_page-test := $(SERVER_PACKAGES)
 PACKAGES_bench := $(SERVER_PACKAGES) pgbouncer gnuplot-nox
 PACKAGES_bench-programs := $(SERVER_PACKAGES) pgbouncer
 PACKAGES_bench-where := $(SERVER_PACKAGES) linux-perf
@@ -104,7 +105,9 @@ SHOW = $(if $(V),,@printf '  %-6s %s\n' $(1) $@;)
 SOURCES := $(wildcard src/*.c src/*/*.c)
 LUA := $(wildcard lua/*.lua)
 SQL := $(filter-out sql/schema.sql,$(wildcard sql/*.sql))
-GENERATED := $(BUILD)/gen/queue/lua_scripts.c $(BUILD)/gen/store/sql_texts.c
+WEB := $(wildcard web/*.html web/*.css web/*.js)
+GENERATED := $(BUILD)/gen/queue/lua_scripts.c $(BUILD)/gen/store/sql_texts.c \
+    $(BUILD)/gen/app/web_files.c
 
 MAIN_OBJECT := $(BUILD)/obj/src/main.o
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
@@ -136,8 +139,12 @@ $(BUILD)/gen/store/sql_texts.c: tools/embed $(SQL) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SHOW,embed)tools/embed sql $(SQL) >$@
 
+$(BUILD)/gen/app/web_files.c: tools/embed $(WEB) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call SHOW,embed)tools/embed web $(WEB) >$@
+
 # Other flags, or a source more or less: build again.
-FINGERPRINT = $(COMPILE) $(LINK) $(SOURCES) $(LUA) $(SQL)
+FINGERPRINT = $(COMPILE) $(LINK) $(SOURCES) $(LUA) $(SQL) $(WEB)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FINGERPRINT))' | cmp -s - $@ || \
@@ -280,6 +287,12 @@ fuzz-short:
 api-test:
 	@$(NEED_PACKAGES) "make api-test" postgresql redis-server $(if $(shell command -v npm),,nodejs npm)
 	cd examples/api && npm ci --no-audit --no-fund && npm test
+
+# The page at /, in Chromium; DRAW=1 draws docs/page anew.
+page-test: $(BINARY)
+	@$(NEED_PACKAGES) "make page-test" chromium fonts-dejavu-core $(if $(DRAW),pngquant) $(if $(shell command -v npm),,nodejs npm)
+	cd tests/page && npm ci --no-audit --no-fund && \
+	    $(if $(DRAW),npm run draw,RS_BINARY="$(abspath $(BINARY))" PYTHON="$(PYTHON)" npm test)
 
 # Needs root and a Docker engine: docker-compose.yml, the images, and the example in a container.
 compose-test:
@@ -425,6 +438,7 @@ help:
 	@echo 'make fuzz-programs, make bench-programs'
 	@echo '                   what they need, for running it by hand'
 	@echo 'make api-test      the tests of examples/api (npm test)'
+	@echo 'make page-test     the page at /, in Chromium; DRAW=1 draws docs/page anew'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make docs          docs/CONFIGURATION.md and METRICS.md, from the program'"'"'s tables'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'

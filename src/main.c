@@ -41,8 +41,19 @@ static int run(const struct config *config)
         return show_sql_run(config);
     case MODE_REHEARSE:
         return rehearse_run(config);
+    case MODE_PAUSE:
+    case MODE_RESUME:
+        return pause_run(config);
     case MODE_INIT:
         return init_run(config);
+    case MODE_EXPLAIN:
+        return explain_run(config);
+    case MODE_LIST:
+        return list_run(config);
+    case MODE_RETRY:
+        return retry_run(config);
+    case MODE_FORGET:
+        return forget_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

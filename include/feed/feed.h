@@ -36,6 +36,9 @@ void feed_start(struct feed *f);
  * second overdue) or no longer (direct mode begins). */
 void feed_redis_changed(struct feed *f);
 
+/* A pause has begun, or is over, or it has become known whether there is one. */
+void feed_pause_changed(struct feed *f);
+
 /* Ends what is under way after the batch in hand and gives the feeder's role up; done(arg) fires
  * once, on a later turn. */
 void feed_stop(struct feed *f, event_cb *done, void *arg);

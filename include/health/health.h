@@ -17,13 +17,16 @@ struct clock_watch;
 struct due_found;
 struct feed;
 struct health;
+struct history;
 struct json_t;
 struct reconcile_result;
 struct parts;
+struct pause_record;
 struct redis_where;
+struct stats_histogram;
 struct sweeper;
 
-#define HEALTH_FAILURES_MAX 10
+#define HEALTH_RECORDS_MAX 10
 #define HEALTH_LOCKED_MAX 10
 
 struct health_server {
@@ -61,6 +64,9 @@ struct health_report {
 
     int64_t standby_wait_us; /* for how long a release has been seen to wait at its COMMIT for a
                                 synchronous standby, so that no other is made; 0: none does */
+    const struct pause_record
+        *pause;             /* what lasts at present, of several queues' the longest; NULL */
+    int64_t pause_ended_us; /* what was due before is overdue from then on; 0: no pause was */
     const char *held; /* why nothing is released: the first-run limit; "" when it is; NULL as "" */
     const char *overdue_unknown; /* the last error then, "" for none */
     int64_t silent_us;           /* for how long it has not been known; 0: that is not known */
@@ -70,11 +76,23 @@ struct health_report {
     const char *overdue_id;   /* "" for none */
     const char *overdue_product; /* one of its products, "" when not known */
     int64_t next_due_us;         /* the next time to look; 0: none known */
-    struct json_t *failures;     /* some records of :failed, an array; NULL: none */
+    struct json_t *reload;   /* of the daemon: what the last SIGHUP has changed; NULL: nothing */
+    struct json_t *failures; /* some records of :failed, an array; NULL: none */
+    struct json_t *keeps;    /* ... of :kept, those that want attention first; NULL: none known */
+
+    /* What this process has released, and when; NULL: it is no daemon. */
+    const struct stats_histogram *lateness;
+    const struct history *history;
+    const struct reconcile_result *reconciled; /* the last one here; NULL: none since the start */
 };
 
-/* How long the oldest overdue reservation has been so; 0: none is, or it is not known. */
+/* How long the oldest overdue reservation has been so, since the last pause at most; 0: none is, or
+ * it is not known. */
 int64_t health_overdue_us(const struct health_report *r);
+
+/* Takes what lasts at present (NULL: nothing): then nothing is overdue, and nobody waits for locks.
+ * Before health_judge. */
+void health_paused(struct health_report *r, const struct pause_record *pause);
 
 /* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,
  * or "". */
@@ -97,6 +115,9 @@ struct json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int6
 /* Some of what a scan of :failed found, as it is shown; a new reference. NULL: out of memory. */
 struct json_t *health_failures(const struct due_found *found, size_t n);
 
+/* The same of :kept: those first that want attention. */
+struct json_t *health_keeps(const struct due_found *found, size_t n);
+
 struct health_options {
     const char *queue; /* its name */
     struct parts *parts;
@@ -115,7 +136,7 @@ void health_free(struct health *h);
 /* From now on it is not ready: an orderly stop has begun. */
 void health_stopping(struct health *h);
 
-/* For the gauges; result is copied. */
+/* For the gauges and /status; result is copied. */
 void health_reconciled(struct health *h, const struct reconcile_result *result);
 
 /* The strings and failures of the report are good until the loop turns. */

@@ -60,6 +60,10 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 /* {"error": message}, whole, whatever bytes it has. */
 void http_reply_error(struct http_request *request, int status, const char *message);
 
+/* The address that the request came from; "" when the client has gone away. Good until the answer.
+ */
+const char *http_peer(const struct http_request *request);
+
 /* Whether a parameter of the request's route that is no text is on: ?name=true. Without it, or with
  * ?name=false, it is off. */
 bool http_switch_on(const struct http_request *request, const char *name);

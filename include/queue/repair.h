@@ -76,7 +76,7 @@ typedef void due_walked_cb(void *arg, const char *cursor, const struct due_found
 int due_queue_pending(struct due_queue *q, const struct due_text *from, const struct due_text *id,
                       due_found_cb *cb, void *arg) __attribute__((warn_unused_result));
 
-enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED };
+enum due_place { DUE_IN_INFLIGHT, DUE_IN_FAILED, DUE_IN_KEPT };
 
 /* One step through a key: about 1,000 of what is there. Begins with cursor "0", goes on with the
  * one that cb is given, ends when that is "0". What is there all the time is met at least once,
@@ -94,11 +94,5 @@ int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_o
  * refused. Nothing is found. */
 int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, int64_t latest_ms,
                        due_walked_cb *cb, void *arg) __attribute__((warn_unused_result));
-
-typedef void due_mark_cb(void *arg, bool gone, const char *error);
-
-/* Leaves {prefix}:mark unless it is there. gone: it was not. */
-int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
-    __attribute__((warn_unused_result));
 
 #endif

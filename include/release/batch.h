@@ -42,6 +42,7 @@ struct batch_options {
     int64_t lock_timeout_us;
     int64_t bulk_lock_timeout_us; /* the same for the bulk ways, which hold counters meanwhile */
     int64_t statement_timeout_us;
+    const bool *careful;                   /* while it is true no way is bulk; NULL: as it comes */
     bool synchronous_commit;               /* the setting */
     struct commit_notices *commit_notices; /* shared by the batches of a process */
 };

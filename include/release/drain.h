@@ -43,6 +43,7 @@ struct drain_result {
     bool ok;           /* false: Postgres went away or refused a statement; `error` says so */
     const char *error; /* ends with the callback */
     bool lost;         /* ... since a connection was lost, which has a record of its own */
+    bool paused;       /* ... since a pause has begun; `error` says so */
     uint64_t released;
     struct units units;
     /* As the last pass met them, so that each counts once. */

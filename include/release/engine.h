@@ -5,7 +5,7 @@
  * from Postgres, whose entries in Redis are then dropped (release/pass.h). Of several sources the
  * one that was added first is asked first. The engine decides nothing about reservations: it keeps
  * each lane that can release at work. A lane can when it is connected, the statements are ready,
- * and it does not rest.
+ * it does not rest, and no pause lasts.
  *
  * What must hold: a lane has one source's work at a time, its items stay in place until that is
  * done, and done is called once for each work that was taken, unless the links are freed before. */

@@ -19,6 +19,7 @@ struct first_run;
 struct keeps;
 struct locked;
 struct loop;
+struct pause;
 struct pg_watch;
 struct redis_finder;
 struct redis_link;
@@ -26,6 +27,8 @@ struct refusal_log;
 struct redis_use;
 struct counter_waits;
 struct statements;
+
+#define PARTS_DATABASE_SIZE 120
 
 struct parts {
     struct loop *loop;
@@ -43,11 +46,13 @@ struct parts {
     struct locked *locked;
     struct keeps *keeps;
     struct blockers *blockers;
-    struct announcer *announcer;     /* NULL: the queue has no `notify` */
-    struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */
-    struct batch_list batches;       /* those that are running */
-    struct server_clock pg_clock;    /* decides */
-    struct server_clock redis_clock; /* for display only */
+    struct announcer *announcer;        /* NULL: the queue has no `notify` */
+    struct first_run *first_run;        /* whether releases may begin; NULL: nobody asks */
+    struct pause *pause;                /* whether they may go on; likewise */
+    char database[PARTS_DATABASE_SIZE]; /* the database's name, and its cluster's; "": not known */
+    struct batch_list batches;          /* those that are running */
+    struct server_clock pg_clock;       /* decides */
+    struct server_clock redis_clock;    /* for display only */
     struct stats stats;
 
     struct account account;
@@ -55,6 +60,7 @@ struct parts {
     struct due_sizes sizes; /* what Redis said last: parts_note_sizes */
     int64_t sizes_us;       /* ... and when it said all of them (monotonic; 0: never) */
     bool backlog;           /* the last claim was full, there is more: the sweeper's word */
+    bool careful;           /* what a pause has left is released the careful way: pause.h */
     struct outage fault;    /* since when Postgres cannot release: the batches' word, for the log */
     struct outage unusable; /* since when the database cannot be used as it is: for the log */
 };

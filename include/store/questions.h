@@ -19,6 +19,7 @@ enum question_id {
     QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
     QUESTION_STANDBY_WAIT,  /* sql/standby_wait.sql */
+    QUESTION_FEEDS,         /* sql/feeds.sql */
     QUESTION_CATALOG,       /* sql/catalog.sql */
     QUESTION_NAMES,         /* sql/show_names.sql */
     QUESTION_INIT_TABLES,   /* sql/init_tables.sql */
@@ -34,6 +35,7 @@ enum question_id {
     QUESTION_PLAN_COUNTER,    /* sql/check_plan_counter.sql */
     QUESTION_REHEARSE_BEFORE, /* sql/rehearse_before.sql */
     QUESTION_REHEARSE_AFTER,  /* sql/rehearse_after.sql */
+    QUESTION_PROLONG,         /* sql/prolong.sql */
     QUESTIONS_N
 };
 
@@ -48,5 +50,8 @@ char *question_render(enum question_id which, const struct mapping_types *types,
 /* What a text of sql/ is for, and its parameters, as comments of SQL; "" when it says nothing.
  * text: as question_text or statements_source has it. */
 const char *question_head(const char *text);
+
+/* The same of a question. */
+const char *question_purpose(enum question_id which);
 
 #endif

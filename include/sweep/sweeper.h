@@ -42,8 +42,8 @@ void sweeper_redis_changed(struct sweeper *s);
  * it had in mind. */
 void sweeper_expect(struct sweeper *s, int64_t at_ms);
 
-/* The catalog has been read, by others than its workers. */
-void sweeper_statements_made(struct sweeper *s);
+/* The catalog has been read, by others than its workers; or a pause has begun, or is over. */
+void sweeper_look_again(struct sweeper *s);
 
 /* No new claims. done(arg) fires once, on a later turn, when nothing that was claimed is in hand.
  */

@@ -14,6 +14,7 @@
 #include "link/loop.h"
 #include "queue/redis_use.h"
 #include "release/parts.h"
+#include "release/pause_record.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -102,7 +103,6 @@ static void on_reload(void *arg)
     struct service *s = arg;
     if (s->stopping)
         return;
-    servers_reload(&s->servers);
     reload_begin(s->reload);
     notify_reloaded(s->notify);
 }
@@ -141,6 +141,14 @@ static int64_t batch_deadline(const struct service *s)
     return earliest_us;
 }
 
+/* "Paused until ...": a pause's sentence begins with its word. */
+static void say_pause(const struct pause_record *pause, char *status, size_t size)
+{
+    pause_record_say(pause, status, size);
+    if (size > 0 && status[0] == 'p')
+        status[0] = 'P';
+}
+
 /* A server out of reach is no reason to restart this program. */
 static bool on_notify(void *arg, char *status, size_t size)
 {
@@ -159,6 +167,8 @@ static bool on_notify(void *arg, char *status, size_t size)
     health_sum(reports, s->queues.n, &sum);
     if (!sum.ready)
         snprintf(status, size, "Not ready: %s", sum.reason);
+    else if (sum.pause != NULL)
+        say_pause(sum.pause, status, size);
     else if (sum.degraded)
         snprintf(status, size, "On time, without Redis; %llu released",
                  (unsigned long long)t.released);
@@ -180,6 +190,7 @@ static int listen_http(struct service *s)
         .config = s->config,
         .queues = &s->queues,
         .secrets = s->servers.secrets,
+        .reloaded = reload_outcome(s->reload),
     };
     s->http = http_routes_new(&options, error, sizeof(error));
     if (s->http != NULL)

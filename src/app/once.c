@@ -15,6 +15,7 @@
 #include "release/announcer.h"
 #include "release/drain.h"
 #include "release/first_run.h"
+#include "release/pause.h"
 #include "release/refusal_log.h"
 #include "store/ask.h"
 #include "store/statements.h"
@@ -25,6 +26,7 @@
 
 #define CONNECT_US (5 * SECOND_US)
 #define MAX_LINKS 16
+#define NOT_ASKED "whether one lasts could not be asked"
 
 /* One queue. */
 struct once {
@@ -33,11 +35,13 @@ struct once {
     struct pg_link *links[MAX_LINKS];
     int nlinks;
     struct first_run *first_run;
+    struct pause *pause;
     struct drain *drain;
     struct timer *connecting; /* 5 s for both servers */
     bool redis_decided;       /* up, or known to be out of reach */
     bool redis_away;          /* ... the latter */
-    bool connected;           /* the wait is over */
+    bool asks_pause;
+    bool connected; /* the wait is over */
     bool stopping, signalled;
     bool ended; /* and said so: what links and signals still report changes nothing */
     struct cleanup cleanup;
@@ -131,6 +135,22 @@ static void on_first_run(void *arg)
         failed(o, first_run_reason(o->first_run));
 }
 
+static void ask_first_run(struct once *o)
+{
+    first_run_ask(o->first_run, o->links[0], on_first_run, o);
+}
+
+static void on_pause(void *arg)
+{
+    struct once *o = arg;
+    if (o->ended)
+        return;
+    if (pause_allows(o->context.parts.pause))
+        ask_first_run(o);
+    else
+        failed(o, pause_reason(o->context.parts.pause));
+}
+
 static void on_statements(void *arg, const char *error)
 {
     struct once *o = arg;
@@ -149,7 +169,12 @@ static void on_statements(void *arg, const char *error)
             failed(o, "the connection to Postgres was lost");
         return;
     }
-    first_run_ask(o->first_run, o->links[0], on_first_run, o);
+    if (o->asks_pause && !o->redis_away) {
+        o->context.parts.pause = o->pause;
+        pause_ask(o->pause, on_pause, o);
+    } else {
+        ask_first_run(o);
+    }
 }
 
 /* Works with the connections that are up; one is enough. */
@@ -194,7 +219,7 @@ static void on_connecting_over(void *arg)
     if (!o->redis_decided)
         log_event(LOG_WARN, "Redis is out of reach; its entries are left to the daemon", LOG_STR,
                   "redis", context_redis(&o->context), LOG_STR, "error", "no answer within 5 s",
-                  LOG_END);
+                  LOG_STR, "pause", NOT_ASKED, LOG_END);
     o->redis_away = o->redis_away || !o->redis_decided;
     o->redis_decided = true;
     connected(o);
@@ -211,7 +236,8 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
                       ? "Redis is out of reach; its entries are left to the daemon"
                       : "Redis is not configured; released from Postgres alone",
                   LOG_STR, "redis", context_redis(&o->context), LOG_STR, "error",
-                  redis_finder_reason(o->context.parts.finder, reason), LOG_END);
+                  redis_finder_reason(o->context.parts.finder, reason), LOG_STR, "pause", NOT_ASKED,
+                  LOG_END);
         redis_link_stop(o->context.parts.redis);
         o->redis_away = true;
     }
@@ -257,7 +283,8 @@ static int set_up(struct once *o)
             return -1;
     }
     o->first_run = first_run_new(&o->context.parts, true);
-    if (o->connecting == NULL || o->first_run == NULL ||
+    o->pause = pause_new(&o->context.parts, NULL, NULL);
+    if (o->connecting == NULL || o->first_run == NULL || o->pause == NULL ||
         context_on_end(&o->context, on_signal, o) != 0)
         return -1;
     return 0;
@@ -280,6 +307,7 @@ static void run_queue(struct once *o, const struct config *config, bool without_
     o->config = config;
     o->status = EXIT_FAILED;
     o->redis_decided = without_redis;
+    o->asks_pause = !without_redis && !config->even_paused;
     o->cleanup = (struct cleanup){
         .queue = config->queue->name, .began_us = clock_mono_us(), .dry_run = config->dry_run};
     if (context_open(&o->context, config, on_redis, o) != 0)
@@ -293,6 +321,7 @@ static void run_queue(struct once *o, const struct config *config, bool without_
         pg_link_free(o->links[i]);
     drain_free(o->drain);
     first_run_free(o->first_run);
+    pause_free(o->pause);
     timer_free(o->connecting);
     context_close(&o->context);
 }

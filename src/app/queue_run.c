@@ -13,6 +13,7 @@
 #include "queue/redis_use.h"
 #include "release/first_run.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "release/refusal_log.h"
 #include "store/pg_watch.h"
 #include "sweep/sweeper.h"
@@ -39,9 +40,17 @@ struct queue_run {
     void *done_arg;
 };
 
+static void on_pause(void *arg)
+{
+    struct queue_run *q = arg;
+    feed_pause_changed(q->feed);
+    sweeper_look_again(q->sweeper);
+}
+
 static void on_redis_use(void *arg)
 {
     struct queue_run *q = arg;
+    pause_redis_changed(q->parts.pause);
     feed_redis_changed(q->feed);
     sweeper_redis_changed(q->sweeper);
 }
@@ -55,7 +64,7 @@ static void on_mirrored(void *arg, int64_t earliest_ms)
 static void on_statements(void *arg)
 {
     struct queue_run *q = arg;
-    sweeper_statements_made(q->sweeper);
+    sweeper_look_again(q->sweeper);
 }
 
 static void on_report(void *arg)
@@ -97,7 +106,9 @@ static int make_parts(struct queue_run *q, struct redis_outage *outage)
     parts->redis_use = redis_use_new(parts->loop, &use);
     parts->pg_watch = pg_watch_new(database->outage, q->config->workers + 1);
     q->report = timer_new(parts->loop, on_report, q);
-    if (parts->redis_use == NULL || parts->pg_watch == NULL || q->report == NULL)
+    parts->pause = pause_new(parts, on_pause, q);
+    if (parts->redis_use == NULL || parts->pg_watch == NULL || q->report == NULL ||
+        parts->pause == NULL)
         return -1;
     q->sweeper = sweeper_new(parts);
     if (q->sweeper != NULL)
@@ -158,6 +169,7 @@ void queue_run_free(struct queue_run *q)
     sweeper_free(q->sweeper);
     redis_use_free(q->parts.redis_use);
     pg_watch_free(q->parts.pg_watch);
+    pause_free(q->parts.pause);
     queue_parts_clear(&q->parts);
     servers_redis_close(q->redis);
     if (q->database != NULL)
@@ -171,6 +183,7 @@ void queue_run_take_over(struct queue_run *q, struct queue_run *former)
     q->parts.stats = former->parts.stats;
     q->reported = former->reported;
     first_run_take_over(q->parts.first_run, former->parts.first_run);
+    pause_take_over(q->parts.pause, former->parts.pause);
 }
 
 void queue_run_say(struct queue_run *q)

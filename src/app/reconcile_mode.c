@@ -9,6 +9,7 @@
 #include "link/loop.h"
 #include "reconcile/reconcile.h"
 #include "release/announcer.h"
+#include "release/pause.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -23,6 +24,7 @@
 struct reconcile_mode {
     struct context context;
     struct reconcile *run;
+    struct pause *pause;
     struct timer *connecting; /* Redis's 5 s */
     struct reconcile_result result;
     bool signalled;
@@ -75,6 +77,7 @@ static void on_redis(void *arg, enum redis_state state, const char *reason)
         end(m, EXIT_USAGE);
     } else if (state == REDIS_LINK_UP) {
         timer_clear(m->connecting);
+        pause_redis_changed(m->pause); /* known when what has expired has its turn */
         reconcile_run(m->run, NULL, on_done, m);
     }
 }
@@ -134,9 +137,11 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
         .report = report,
         .terminal = terminal_for(config),
     };
+    m->pause = m->context.parts.pause = pause_new(&m->context.parts, NULL, NULL);
     m->run = reconcile_new(&m->context.parts, &options);
     m->connecting = timer_new(loop, on_connecting_over, m);
-    if (m->run == NULL || m->connecting == NULL || context_on_end(&m->context, on_signal, m) != 0) {
+    if (m->pause == NULL || m->run == NULL || m->connecting == NULL ||
+        context_on_end(&m->context, on_signal, m) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
         return -1;
     }
@@ -158,6 +163,8 @@ static void run_queue(struct reconcile_mode *m, const struct config *config, FIL
     redis_link_stop(m->context.parts.redis);
     reconcile_free(m->run);
     timer_free(m->connecting);
+    context_close_queue(&m->context);
+    pause_free(m->pause);
     context_close(&m->context);
 }
 

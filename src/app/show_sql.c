@@ -97,6 +97,19 @@ static void print_statements(const struct statements *s)
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
     print_question("whether a release waits for a synchronous standby", QUESTION_STANDBY_WAIT);
+    print_question("whether a sweeper runs, for --explain", QUESTION_FEEDS);
+}
+
+/* For the operator to send. */
+static void print_prolong(const struct queue_session *s)
+{
+    char *sql =
+        question_render(QUESTION_PROLONG, statements_types(s->context.parts.statements), s->link);
+    if (sql == NULL)
+        return; /* the link is down: what follows says so */
+    printf("\n-- more time for all holds\n--\n%s", question_purpose(QUESTION_PROLONG));
+    print_sql(sql);
+    free(sql);
 }
 
 #define KEEP_WHILE (-1) /* in place of such a statement's number */
@@ -190,8 +203,10 @@ static void begin(struct queue_session *s, const char *error)
         snprintf(show->text, sizeof(show->text), "%s", error);
     show->error = error != NULL ? show->text : NULL;
     print_own_settings(&show->queue->settings, s->link);
-    if (error == NULL)
+    if (error == NULL) {
         print_statements(s->context.parts.statements);
+        print_prolong(s);
+    }
     if (pg_link_send(s->link, &query, 1, DEADLINE_US, on_names, s) != 0)
         queue_session_failed(s, error != NULL ? error : "the connection to Postgres was lost");
 }

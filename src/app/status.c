@@ -67,6 +67,8 @@ static void fill(const struct status *s, struct health_report *r)
     r->overdue_product = view.product;
     r->overdue_known = view.known;
     r->overdue_unknown = s->unknown;
+    if (s->paused && (r->now_us == 0 || s->pause.until_ms * MS_US > r->now_us))
+        health_paused(r, &s->pause);
     r->next_due_us = s->next_us;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
     if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&
@@ -75,9 +77,9 @@ static void fill(const struct status *s, struct health_report *r)
     health_judge(r, s->unusable);
 }
 
-static void print(const struct health_report *reports, int n)
+static void print(const struct health_report *reports, int n, bool json)
 {
-    if (!isatty(STDOUT_FILENO)) {
+    if (json || !isatty(STDOUT_FILENO)) {
         char *text = health_status_json(reports, n);
         puts(text != NULL ? text : "{}");
         free(text);
@@ -115,7 +117,7 @@ static int conclude(const struct status *s, const struct health_report *report)
 }
 
 /* All of them, or nothing where one could not be asked at all. */
-static int report_all(struct status *all, struct health_report *reports, int n)
+static int report_all(struct status *all, struct health_report *reports, int n, bool json)
 {
     int status = EXIT_DONE;
     for (int i = 0; i < n; i++) {
@@ -123,7 +125,7 @@ static int report_all(struct status *all, struct health_report *reports, int n)
             return EXIT_FAILED;
         fill(&all[i], &reports[i]);
     }
-    print(reports, n);
+    print(reports, n, json);
     for (int i = 0; i < n; i++) {
         const char *queue = log_set_queue(all[i].queue);
         if (conclude(&all[i], &reports[i]) != EXIT_DONE)
@@ -144,7 +146,7 @@ int status_run(const struct config *config)
             status_ask(&all[i], config_queue(config, i));
             (void)log_set_queue(queue);
         }
-        status = report_all(all, reports, n);
+        status = report_all(all, reports, n, config->json);
         for (int i = 0; i < n; i++)
             status_clear(&all[i]);
     }

@@ -4,6 +4,7 @@
 
 #include "app/context.h"
 #include "link/pg_link.h"
+#include "release/pause_record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ struct status {
     char refused[256];             /* why Redis, which is there, cannot be used */
     char unknown[PG_REASON_SIZE];  /* why Postgres did not say what is late */
     bool redis_known;
+    bool paused; /* as Redis has it */
+    struct pause_record pause;
 };
 
 /* Asks both servers of config's queue, for some seconds at most; what is known then stays in s,

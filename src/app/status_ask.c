@@ -10,6 +10,7 @@
 #include "health/health.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
+#include "queue/pause_key.h"
 #include "queue/repair.h"
 #include "release/pages.h"
 #include "store/statements.h"
@@ -57,6 +58,19 @@ static bool ask_sizes(struct status *s)
         return false;
     s->sizes_asked_us = clock_mono_us();
     return due_queue_sizes(s->context.parts.queue, on_sizes, s) == 0;
+}
+
+static void on_paused(void *arg, const struct due_pause *pause, const char *error)
+{
+    struct status *s = arg;
+    if (error == NULL && pause->record.text != NULL)
+        s->paused = pause_record_read(&s->pause, pause->record.text, pause->record.len, 0);
+    go_on(s);
+}
+
+static bool ask_pause(struct status *s)
+{
+    return s->redis_known && due_queue_paused(s->context.parts.queue, on_paused, s) == 0;
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -162,8 +176,9 @@ static bool ask_next(struct status *s)
 
 /* One after the other, each when the one before has its answer. What is late is looked up in Redis
  * too, so Redis comes first. A step returns false when there is nothing to wait for. */
-static bool (*const steps[])(struct status *s) = {
-    ask_whether_it_may, ask_sizes, ask_failures, ask_catalog, ask_late, ask_hidden, ask_next};
+static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes,   ask_failures,
+                                                  ask_pause,          ask_catalog, ask_late,
+                                                  ask_hidden,         ask_next};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

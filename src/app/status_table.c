@@ -5,8 +5,10 @@
 #include "base/time_units.h"
 #include "health/health.h"
 #include "link/redis_finder.h"
+#include "release/pause_record.h"
 
 #include <jansson.h>
+#include <string.h>
 
 /* What Redis or a server sent must not move the cursor. */
 static void put_text(FILE *out, const char *text)
@@ -154,6 +156,13 @@ void status_table_print(const struct health_report *r, FILE *out)
         fprintf(out, "%-16s", "degraded");
         fputs("yes: ", out);
         put_text(out, r->degraded_reason);
+        fputc('\n', out);
+    }
+    if (r->pause != NULL) {
+        char text[PAUSE_SAID_SIZE];
+        pause_record_say(r->pause, text, sizeof(text));
+        fprintf(out, "%-16s", "paused");
+        put_text(out, strchr(text, ' ') + 1);
         fputc('\n', out);
     }
     put_count(out, "pending", r->sizes_known, r->pending);

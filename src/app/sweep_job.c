@@ -12,6 +12,7 @@
 #include "release/drain.h"
 #include "release/first_run.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/statements.h"
 
 #include <stdio.h>
@@ -47,7 +48,7 @@ static void on_drained(void *arg, const struct drain_result *result)
     struct sweep_job *j = arg;
     cleanup_take(&j->cleanup, result);
     if (!result->ok)
-        finish(j, result->error, !pg_link_up(j->link));
+        finish(j, result->error, !pg_link_up(j->link) || result->paused);
     else if (j->stopping)
         finish(j, QUEUE_STOPPING, true);
     else
@@ -71,20 +72,24 @@ static void on_turn(void *arg)
     struct sweep_job *j = arg;
     int64_t left_us = j->cleanup.began_us + CONNECT_US - clock_mono_us();
     const struct first_run *first = j->parts->first_run;
-    bool may = first_run_may_release(first);
+    const struct pause *pause = j->parts->pause;
+    bool may = first_run_may_release(first) && pause_allows(pause);
     if (j->stopping)
         finish(j, QUEUE_STOPPING, true);
     else if (first_run_stopped(first))
         finish(j, first_run_reason(first), true);
+    else if (pause_lasts(pause))
+        finish(j, pause_reason(pause), true);
     else if (pg_link_up(j->link) && statements_ready(j->parts->statements) && may)
         start(j);
     else if (pg_link_up(j->link) && statements_problem(j->parts->statements)[0] != '\0')
         finish(j, statements_problem(j->parts->statements), true);
     else if (left_us <= 0)
         finish(j,
-               j->reason[0] != '\0' ? j->reason
-               : may                ? OUT_OF_REACH
-                                    : first_run_reason(first),
+               j->reason[0] != '\0'  ? j->reason
+               : may                 ? OUT_OF_REACH
+               : pause_allows(pause) ? first_run_reason(first)
+                                     : pause_reason(pause),
                true);
     else
         timer_after_us(j->turn, pg_link_up(j->link) ? STATEMENTS_US : left_us);

@@ -23,6 +23,12 @@ static struct option option_of(const char *flag, bool has_operand, int value)
     return (struct option){flag + 2, has_operand ? required_argument : no_argument, NULL, value};
 }
 
+/* "[TIME]": it may be left out. */
+static bool is_optional(const char *operand)
+{
+    return operand != NULL && operand[0] == '[';
+}
+
 static void options_fill(struct option *options)
 {
     for (int i = 0; i < SETTINGS_N; i++) {
@@ -31,8 +37,12 @@ static void options_fill(struct option *options)
         if (settings[i].other_flag != NULL)
             *options++ = option_of(settings[i].other_flag, true, FLAG_OTHER + i);
     }
-    for (int i = 0; i < MODES_N; i++)
-        *options++ = option_of(modes[i].flag, modes[i].operand != NULL, FLAG_MODE + i);
+    for (int i = 0; i < MODES_N; i++) {
+        *options = option_of(modes[i].flag, modes[i].operand != NULL, FLAG_MODE + i);
+        if (is_optional(modes[i].operand))
+            options->has_arg = optional_argument;
+        options++;
+    }
     for (int i = 0; i < MODIFIERS_N; i++)
         *options++ = option_of(modifiers[i].flag, modifiers[i].operand != NULL, FLAG_MODIFIER + i);
     *options = (struct option){0};
@@ -103,6 +113,17 @@ static int flag_take(struct command_line *line, const struct option *options, in
     return 0;
 }
 
+/* What getopt_long leaves to us: an operand that may be left out, in the argument that follows. */
+static char *operand_that_follows(int value, char **argv)
+{
+    char *next = argv[optind];
+    if ((value & FLAG_KIND) != FLAG_MODE || !is_optional(modes[value & ~FLAG_KIND].operand) ||
+        next == NULL || next[0] == '-')
+        return NULL;
+    optind++;
+    return next;
+}
+
 /* A stray argument may be a piece of a URL with a password: then it is not repeated. */
 static int refuse_stray(const char *argument, int position, const struct config_error *error)
 {
@@ -128,13 +149,22 @@ static int refuse_unknown(const char *argument, const struct config_error *error
 static int check_modifiers(const struct command_line *line, const struct config_error *error)
 {
     bool reconcile = line->mode == MODE_RECONCILE;
+    bool many =
+        line->mode == MODE_LIST || ((line->mode == MODE_RETRY || line->mode == MODE_FORGET) &&
+                                    strcmp(line->mode_operand, OPERAND_ALL) == 0);
     const bool fits[MODIFIERS_N] = {
         [MODIFIER_DRY_RUN] = reconcile || line->mode == MODE_ONCE,
         [MODIFIER_REPAIR_STOCK] = reconcile,
         [MODIFIER_REPORT] = reconcile,
         [MODIFIER_MAX_REPAIRS] = line->modifiers[MODIFIER_REPAIR_STOCK] != NULL,
         [MODIFIER_QUEUE] = true,
-        [MODIFIER_JSON] = line->mode == MODE_REHEARSE,
+        [MODIFIER_REASON] = line->mode == MODE_PAUSE,
+        [MODIFIER_EVEN_PAUSED] = line->mode == MODE_ONCE,
+        [MODIFIER_JSON] = line->mode == MODE_REHEARSE || line->mode == MODE_STATUS ||
+                          line->mode == MODE_LIST || line->mode == MODE_EXPLAIN,
+        [MODIFIER_LIMIT] = many,
+        [MODIFIER_PRODUCT] = many,
+        [MODIFIER_SQLSTATE] = many,
         [MODIFIER_YES] = line->mode == MODE_DAEMON || line->mode == MODE_ONCE,
     };
     for (int i = 0; i < MODIFIERS_N; i++)
@@ -172,7 +202,8 @@ int command_line_read(struct command_line *line, int argc, char **argv,
         for (int i = 0; i < MODES_N; i++)
             if (modes[i].letter == value)
                 value = FLAG_MODE + i;
-        if (flag_take(line, options, value, optarg, error) != 0)
+        char *operand = optarg != NULL ? optarg : operand_that_follows(value, argv);
+        if (flag_take(line, options, value, operand, error) != 0)
             return -1;
     }
     if (optind > 0 && optind < argc)

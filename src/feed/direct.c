@@ -19,7 +19,7 @@ struct direct {
     struct drain *drain;
     bool stopping;
     int64_t began_us; /* monotonic */
-    void (*done)(void *arg, const char *error, bool lost);
+    void (*done)(void *arg, const struct drain_result *result);
     void *arg;
 };
 
@@ -65,11 +65,13 @@ static void on_pass(void *arg, const struct drain_result *result)
     if (result->ok && parts_degraded(d->parts) &&
         !d->stopping) /* all that was due when it began is done */
         overdue_note(d->overdue, 0, "", d->began_us);
-    d->done(d->arg, result->ok ? NULL : result->error, result->lost);
+    if (result->ok)
+        d->parts->careful = false; /* it has come to the end of what a pause has left */
+    d->done(d->arg, result);
 }
 
 void direct_run(struct direct *d, int64_t min_overdue_us,
-                void (*done)(void *arg, const char *error, bool lost), void *arg)
+                void (*done)(void *arg, const struct drain_result *result), void *arg)
 {
     assert(!drain_running(d->drain) && min_overdue_us >= 0);
     d->began_us = clock_mono_us();

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct direct;
+struct drain_result;
 struct engine;
 struct overdue;
 struct pg_link;
@@ -21,11 +22,10 @@ struct direct *direct_new(struct parts *parts, struct pg_link *link, struct engi
 void direct_free(struct direct *d); /* its link must have been freed before; NULL is legal */
 
 /* Starts a pass over what has been overdue for at least min_overdue_us. Requires that none runs,
- * that the link is up and not busy, and that the statements are ready. done(arg, error, lost)
- * fires once, never from inside this call; error is NULL when the pass came to its end; lost: it is
- * that of a connection, which has a record of its own. */
+ * that the link is up and not busy, and that the statements are ready. done(arg, result)
+ * fires once, never from inside this call. */
 void direct_run(struct direct *d, int64_t min_overdue_us,
-                void (*done)(void *arg, const char *error, bool lost), void *arg);
+                void (*done)(void *arg, const struct drain_result *result), void *arg);
 
 /* Tells `overdue` which is the oldest that the pass has not released: of one that runs, once it has
  * had its time; of one that failed. */

@@ -31,8 +31,10 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "queue/redis_use.h"
+#include "release/drain.h"
 #include "release/first_run.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/pg_watch.h"
 #include "store/statements.h"
 
@@ -55,15 +57,18 @@ static void note_failure(struct feed *f, const char *message, const char *error,
     failing_note(&f->failing, message, error, unexplained && pg_link_up(f->link));
 }
 
-static void on_pass(void *arg, const char *error, bool lost)
+static void on_pass(void *arg, const struct drain_result *result)
 {
     struct feed *f = arg;
-    feed_plan_passed(&f->plan, error == NULL, clock_mono_us());
-    if (error != NULL) {
-        note_failure(f, "A direct pass over Postgres failed", error, !lost);
-        direct_note(f->direct);
-    } else {
+    if (result->paused)
+        feed_plan_paused(&f->plan, clock_mono_us());
+    else
+        feed_plan_passed(&f->plan, result->ok, clock_mono_us());
+    if (result->ok) {
         failing_over(&f->failing);
+    } else if (!result->paused) {
+        note_failure(f, "A direct pass over Postgres failed", result->error, !result->lost);
+        direct_note(f->direct);
     }
     go_on(f);
 }
@@ -152,9 +157,12 @@ static void on_resigned(void *arg)
 static struct feed_sight sight_now(struct feed *f)
 {
     f->plan.wakeup_us[WAKEUP_CATALOG] = statements_due_us(f->parts->statements);
-    f->plan.wakeup_us[WAKEUP_OVERDUE] = overdue_again_us(f->overdue);
+    bool paused = !pause_allows(f->parts->pause);
+    /* In a pause what is late is no reason to look more often. */
+    f->plan.wakeup_us[WAKEUP_OVERDUE] = paused ? FEED_NEVER : overdue_again_us(f->overdue);
     return (struct feed_sight){
         .now_us = clock_mono_us(),
+        .paused = paused,
         .link_free = pg_link_up(f->link) && !pg_link_busy(f->link),
         .ready = statements_ready(f->parts->statements),
         .backlog = f->parts->backlog,
@@ -376,6 +384,17 @@ void feed_redis_changed(struct feed *f)
     if (parts_redis_usable(f->parts))
         feed_plan_redis_usable(&f->plan, first_run_wants_redis(f->first_run),
                                redis_use_moved(f->parts->redis_use), clock_mono_us());
+    poke(f);
+}
+
+void feed_pause_changed(struct feed *f)
+{
+    bool paused = pause_lasts(f->parts->pause);
+    if (f->paused && !paused) { /* nothing should have been released before now */
+        overdue_note(f->overdue, 0, "", clock_mono_us());
+        overdue_redis_changed(f->overdue);
+    }
+    f->paused = paused;
     poke(f);
 }
 

@@ -89,6 +89,11 @@ static enum feed_step next_while_stopping(const struct feed_plan *p, const struc
     return p->feeder && sight->redis == FEED_REDIS_USABLE ? STEP_RESIGN : STEP_STOPPED;
 }
 
+static bool releases(enum feed_step step)
+{
+    return step == STEP_PASS || step == STEP_CLAIMS;
+}
+
 enum feed_step feed_plan_next(const struct feed_plan *p, const struct feed_sight *sight,
                               int64_t *wake_us)
 {
@@ -100,7 +105,8 @@ enum feed_step feed_plan_next(const struct feed_plan *p, const struct feed_sight
     if (!sight->ready)
         *wake_us = sight->now_us + FEED_UNREADY_US;
     for (int i = 0; i < NUM_WAKEUPS; i++) {
-        if ((rules[i].redis & 1U << sight->redis) == 0 || (!sight->ready && !rules[i].unready))
+        if ((rules[i].redis & 1U << sight->redis) == 0 || (!sight->ready && !rules[i].unready) ||
+            (sight->paused && releases(rules[i].step)))
             continue;
         int64_t at_us = i == WAKEUP_FULL ? full_at_us(p, sight) : p->wakeup_us[i];
         if (at_us <= sight->now_us)
@@ -252,6 +258,14 @@ void feed_plan_passed(struct feed_plan *p, bool ok, int64_t now_us)
     p->doing = FEED_IDLE;
     if (!ok)
         p->wakeup_us[WAKEUP_DIRECT] = now_us + FEED_RETRY_US;
+}
+
+/* What was overdue is so still, and is looked for when the pause is over. */
+void feed_plan_paused(struct feed_plan *p, int64_t now_us)
+{
+    assert(p->doing == FEED_PASS);
+    p->doing = FEED_IDLE;
+    p->wakeup_us[WAKEUP_CLAIMS] = now_us;
 }
 
 void feed_plan_postgres(struct feed_plan *p, bool up, int64_t now_us)

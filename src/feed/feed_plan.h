@@ -79,6 +79,7 @@ struct feed_sight {
     bool link_free; /* Postgres is connected, and nothing is under way there */
     bool ready;     /* there are statements */
     bool backlog;   /* claims come back full */
+    bool paused;    /* nothing may be released: polls go on */
     enum feed_redis redis;
 };
 
@@ -143,8 +144,9 @@ int64_t feed_plan_from_us(const struct feed_plan *p);
 void feed_plan_polled(struct feed_plan *p, int64_t began_us, int64_t now_us);
 void feed_plan_poll_failed(struct feed_plan *p, int64_t now_us);
 
-/* The pass came to its end, or not. */
+/* The pass came to its end, or not; or a pause has ended it. */
 void feed_plan_passed(struct feed_plan *p, bool ok, int64_t now_us);
+void feed_plan_paused(struct feed_plan *p, int64_t now_us);
 
 /* ---- what happens ---- */
 

@@ -20,6 +20,7 @@ struct feed {
     struct first_run *first_run;
     struct timer *wake;
     struct timer *stopped;
+    bool paused; /* as it was when that last changed */
     bool closed; /* feed_free ends what is under way: whoever listens has lost its links by then */
 
     struct feed_plan plan;

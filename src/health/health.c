@@ -22,6 +22,7 @@
 #include "release/keeps.h"
 #include "release/locked.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/statements.h"
 #include "sweep/sweeper.h"
 
@@ -50,16 +51,16 @@ static void on_sizes(void *arg, const struct due_sizes *sizes, const char *error
     parts_note_sizes(h->options.parts, sizes, h->sizes_asked_us, clock_mono_us());
 }
 
-static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
-                        const char *error)
+static void on_records(void *arg, const char *cursor, const struct due_found *found, size_t n,
+                       const char *error)
 {
-    struct health *h = arg;
+    struct health_records *r = arg;
     (void)cursor;
-    h->asking_failures = false;
+    r->asking = false;
     if (error != NULL)
         return;
-    json_decref(h->failures);
-    h->failures = health_failures(found, n);
+    json_decref(r->shown);
+    r->shown = r->place == DUE_IN_FAILED ? health_failures(found, n) : health_keeps(found, n);
 }
 
 /* Claims bring the sizes along; while there are none (Postgres is out of reach, a batch takes
@@ -74,20 +75,19 @@ static void refresh_sizes(struct health *h, int64_t now_us)
     h->asking_sizes = due_queue_sizes(s->queue, on_sizes, h) == 0;
 }
 
-static void refresh_failures(struct health *h, int64_t now_us)
+/* n: how many records there are. */
+static void refresh_records(struct health *h, struct health_records *r, int64_t n, int64_t now_us)
 {
-    const struct parts *s = h->options.parts;
-    if (s->sizes.failed == 0) {
-        json_decref(h->failures);
-        h->failures = NULL;
-        h->failures_of = 0;
+    if (n == 0) {
+        json_decref(r->shown);
+        r->shown = NULL;
+        r->of = 0;
     }
-    if (h->asking_failures ||
-        !health_wants_failures(h->failures_of, now_us - h->failures_us, s->sizes.failed))
+    if (r->asking || !health_wants_records(r->of, now_us - r->asked_us, n))
         return;
-    h->failures_us = now_us;
-    h->failures_of = s->sizes.failed;
-    h->asking_failures = due_queue_walk(s->queue, DUE_IN_FAILED, "0", on_failures, h) == 0;
+    r->asked_us = now_us;
+    r->of = n;
+    r->asking = due_queue_walk(h->options.parts->queue, r->place, "0", on_records, r) == 0;
 }
 
 static void watch_clocks(struct health *h)
@@ -99,14 +99,47 @@ static void watch_clocks(struct health *h)
         clock_watch_note(h->options.redis_clock, server_clock_host_offset_us(&s->redis_clock));
 }
 
+static void read_overdue(const struct health *h, struct health_report *r)
+{
+    struct overdue_view view;
+    feed_overdue(h->options.feed, &view);
+    r->overdue_known = view.known;
+    r->overdue_unknown = view.why;
+    if (view.why[0] == '\0' && !statements_ready(h->options.parts->statements))
+        r->overdue_unknown = "what the tables are like has not been read yet";
+    r->silent_us = view.silent_us;
+    r->overdue_since_us = view.since_us;
+    r->overdue_id = view.id;
+    r->overdue_product = view.product;
+}
+
+/* After what it makes of what is overdue and locked has been read. */
+static void read_pause(const struct health *h, struct health_report *r)
+{
+    const struct pause *pause = h->options.parts->pause;
+    r->pause_ended_us = pause_ended_us(pause);
+    health_paused(r, pause_now(pause));
+}
+
+static void note_history(struct health *h)
+{
+    struct health_report r = {.now_us = server_clock_now_us(&h->options.parts->pg_clock)};
+    read_overdue(h, &r);
+    read_pause(h, &r);
+    history_note(&h->history, &h->options.parts->stats.lateness_s, health_overdue_us(&r),
+                 clock_mono_us());
+}
+
 static void on_tick(void *arg)
 {
     struct health *h = arg;
     int64_t now_us = clock_mono_us();
     watch_clocks(h);
+    note_history(h);
     if (parts_redis_usable(h->options.parts)) {
         refresh_sizes(h, now_us);
-        refresh_failures(h, now_us);
+        refresh_records(h, &h->failed, h->options.parts->sizes.failed, now_us);
+        refresh_records(h, &h->kept, h->options.parts->sizes.kept, now_us);
     }
     timer_after_us(h->tick, HEALTH_TICK_US);
 }
@@ -117,6 +150,8 @@ struct health *health_new(const struct health_options *options)
     if (h == NULL)
         return NULL;
     h->options = *options;
+    h->failed.place = DUE_IN_FAILED;
+    h->kept.place = DUE_IN_KEPT;
     h->began_us = clock_mono_us();
     h->tick = timer_new(options->parts->loop, on_tick, h);
     if (h->tick == NULL) {
@@ -132,7 +167,8 @@ void health_free(struct health *h)
     if (h == NULL)
         return;
     timer_free(h->tick);
-    json_decref(h->failures);
+    json_decref(h->failed.shown);
+    json_decref(h->kept.shown);
     json_decref(h->lockeds);
     free(h);
 }
@@ -146,21 +182,8 @@ void health_reconciled(struct health *h, const struct reconcile_result *result)
 {
     h->reconciled = true;
     h->reconcile = *result;
-    h->reconcile.error = "";
-}
-
-static void read_overdue(const struct health *h, struct health_report *r)
-{
-    struct overdue_view view;
-    feed_overdue(h->options.feed, &view);
-    r->overdue_known = view.known;
-    r->overdue_unknown = view.why;
-    if (view.why[0] == '\0' && !statements_ready(h->options.parts->statements))
-        r->overdue_unknown = "what the tables are like has not been read yet";
-    r->silent_us = view.silent_us;
-    r->overdue_since_us = view.since_us;
-    r->overdue_id = view.id;
-    r->overdue_product = view.product;
+    snprintf(h->reconcile_error, sizeof(h->reconcile_error), "%s", result->error);
+    h->reconcile.error = h->reconcile_error;
 }
 
 static void read_locked(struct health *h, struct health_report *r)
@@ -226,11 +249,17 @@ void health_read(struct health *h, struct health_report *r)
         r->inflight = s->sizes.inflight;
         r->failed = s->sizes.failed;
         r->next_due_us = head_us(s);
-        r->failures = h->failures;
+        r->failures = h->failed.shown;
+        r->keeps = h->kept.shown;
     }
     read_kept(h, r);
     read_overdue(h, r);
     read_locked(h, r);
+    read_pause(h, r);
+    history_note(&h->history, &s->stats.lateness_s, health_overdue_us(r), clock_mono_us());
+    r->lateness = &s->stats.lateness_s;
+    r->history = &h->history;
+    r->reconciled = h->reconciled ? &h->reconcile : NULL;
     h->started = h->started || health_has_started(r->overdue_known, s->sizes_us > 0, r->degraded);
     r->starting = health_is_starting(h->started, clock_mono_us() - h->began_us);
     r->stopping = h->stopping;

@@ -8,6 +8,7 @@
 #include "link/redis_finder.h"
 #include "link/redis_link.h"
 #include "release/parts.h"
+#include "release/pause_record.h"
 #include "sweep/sweeper.h"
 
 #include <assert.h>
@@ -195,6 +196,17 @@ static void degraded(struct metrics *m, const struct view *v)
     put_value(m, v, v->report.degraded ? 1 : 0);
 }
 
+static void paused(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, v->report.pause != NULL ? 1 : 0);
+}
+
+static void paused_until(struct metrics *m, const struct view *v)
+{
+    const struct pause_record *pause = v->report.pause;
+    put_if(pause != NULL, m, v, pause != NULL ? (double)pause->until_ms / 1e3 : 0);
+}
+
 static void feed_last_success(struct metrics *m, const struct view *v)
 {
     put_value(m, v, (double)feed_last_success_us(v->health->options.feed) / 1e6);
@@ -211,6 +223,8 @@ static void put_standing(const struct views *views)
     put(views, METRIC_LOCKED, locked);
     put(views, METRIC_LOCKED_SECONDS, locked_seconds);
     put(views, METRIC_DEGRADED, degraded);
+    put(views, METRIC_PAUSED, paused);
+    put(views, METRIC_PAUSED_UNTIL, paused_until);
     put(views, METRIC_FEED_LAST_SUCCESS, feed_last_success);
 }
 

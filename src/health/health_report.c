@@ -1,12 +1,13 @@
 /* A health report as JSON. */
 #include "health/health.h"
 
-#include "base/iso_time.h"
 #include "base/json_text.h"
 #include "base/time_units.h"
+#include "health/health_past.h"
 #include "link/redis_finder.h"
 #include "queue/repair.h"
 #include "release/locked.h"
+#include "release/pause_record.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -24,15 +25,6 @@ static json_t *id_json(const struct due_text *id)
 static json_t *seconds_json(int64_t us)
 {
     return json_real((double)us / 1e6);
-}
-
-/* "2025-11-14T01:00:00.000Z"; null for none. */
-static json_t *time_json(int64_t us)
-{
-    char text[ISO_TIME_SIZE];
-    if (us <= 0 || iso_time(us, text)[0] == '\0')
-        return json_null();
-    return json_string(text);
 }
 
 static json_t *count_json(bool known, int64_t n)
@@ -78,8 +70,8 @@ static json_t *overdue_json(const struct health_report *r)
     if (us == 0)
         return json_null();
     return json_pack("{s:o, s:o, s:o, s:o}", "reservationId", name_json(r->overdue_id), "productId",
-                     name_json(r->overdue_product), "expiresAt", time_json(r->overdue_since_us),
-                     "overdueSeconds", seconds_json(us));
+                     name_json(r->overdue_product), "expiresAt",
+                     health_time_json(r->overdue_since_us), "overdueSeconds", seconds_json(us));
 }
 
 /* Frees o. */
@@ -88,6 +80,12 @@ static char *dump(json_t *o)
     char *text = o != NULL ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(o);
     return text;
+}
+
+static json_t *pause_json(const struct pause_record *pause)
+{
+    return json_pack("{s:o, s:o, s:o}", "until", health_time_json(pause->until_ms * MS_US),
+                     "reason", name_json(pause->reason), "by", name_json(pause->by));
 }
 
 static void set_verdict(json_t *o, const struct health_report *r)
@@ -99,6 +97,8 @@ static void set_verdict(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "degraded", json_boolean(r->degraded));
     if (r->degraded && r->degraded_reason != NULL && r->degraded_reason[0] != '\0')
         (void)json_object_set_new(o, "degradedReason", json_text(r->degraded_reason));
+    if (r->pause != NULL)
+        (void)json_object_set_new(o, "paused", pause_json(r->pause));
     (void)json_object_set_new(o, "overdueSeconds",
                               r->overdue_known ? seconds_json(overdue_us) : json_null());
     (void)json_object_set_new(o, "failed", count_json(r->sizes_known, r->failed));
@@ -144,12 +144,16 @@ static void set_queue(json_t *o, const struct health_report *r)
     (void)json_object_set_new(o, "pending", count_json(r->sizes_known, r->pending));
     (void)json_object_set_new(o, "inflight", count_json(r->sizes_known, r->inflight));
     (void)json_object_set_new(o, "oldestOverdue", overdue_json(r));
-    (void)json_object_set_new(o, "nextDueAt", time_json(r->next_due_us));
+    (void)json_object_set_new(o, "nextDueAt", health_time_json(r->next_due_us));
     (void)json_object_set_new(o, "lockedSeconds", timed ? seconds_json(r->locked_us) : json_null());
     (void)json_object_set_new(o, "lockedReservations", list_json(r->lockeds));
     (void)json_object_set_new(o, "failures", list_json(r->failures));
+    (void)json_object_set_new(o, "keptReservations",
+                              r->keeps == NULL && r->kept > 0 ? json_null() : list_json(r->keeps));
     (void)json_object_set_new(o, "postgres", server_json(&r->postgres));
     (void)json_object_set_new(o, "redis", server_json(&r->redis));
+    (void)json_object_set_new(o, "lastHour", health_hour_json(r, 1));
+    (void)json_object_set_new(o, "lastReconciliation", health_reconciliation_json(r));
 }
 
 char *health_status_json(const struct health_report *reports, int n)
@@ -158,12 +162,16 @@ char *health_status_json(const struct health_report *reports, int n)
     json_t *o = json_object();
     (void)json_object_set_new(o, "version", json_string(RS_VERSION));
     health_sum(reports, n, &sum);
+    (void)json_object_set_new(o, "now", health_time_json(sum.now_us));
     if (n == 1) {
         set_queue(o, &sum);
     } else {
         set_verdict(o, &sum);
+        (void)json_object_set_new(o, "lastHour", health_hour_json(reports, n));
         (void)json_object_set_new(o, "redis", server_json(&sum.redis));
     }
+    if (sum.reload != NULL)
+        (void)json_object_set(o, "lastReload", sum.reload);
     (void)json_object_set_new(o, "queues", queues_json(reports, n, set_queue));
     return dump(o);
 }
@@ -192,8 +200,8 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
         int64_t locked_us = mono_us - e->since_us;
         json_t *o = json_pack("{s:o, s:o, s:o, s:o}", "reservationId", json_text(e->id),
                               "productId", name_json(e->product), "lockedSince",
-                              time_json(now_us > 0 ? now_us - locked_us : 0), "lockedSeconds",
-                              seconds_json(locked_us));
+                              health_time_json(now_us > 0 ? now_us - locked_us : 0),
+                              "lockedSeconds", seconds_json(locked_us));
         set_holder(o, &e->holder);
         (void)json_array_append_new(list, o);
     }
@@ -201,35 +209,61 @@ json_t *health_lockeds(const struct locked *locked, int64_t mono_us, int64_t now
 }
 
 /* A record has milliseconds; people are shown times in one form. */
-static void show_times(json_t *failure)
+static void show_times(json_t *record)
 {
-    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt"};
+    static const char *const names[] = {"firstFailedAt", "lastFailedAt", "retryAt",
+                                        "since",         "dueAt",        "lookAgainAt"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const json_t *value = json_object_get(failure, names[i]);
+        const json_t *value = json_object_get(record, names[i]);
         json_int_t ms = json_integer_value(value);
         if (value != NULL)
-            (void)json_object_set_new(failure, names[i],
+            (void)json_object_set_new(record, names[i],
                                       json_is_integer(value) && ms <= INT64_MAX / MS_US
-                                          ? time_json(ms * MS_US)
+                                          ? health_time_json(ms * MS_US)
                                           : json_null());
     }
+}
+
+/* What a record says, and of whom; of one that cannot be read, of whom. */
+static json_t *record_json(const struct due_found *found)
+{
+    const struct due_text *record = &found->value;
+    json_t *o = record->text != NULL && record->len <= RECORD_MAX
+                    ? json_loadb(record->text, record->len, 0, NULL)
+                    : NULL;
+    json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found->id));
+    if (json_is_object(o)) {
+        (void)json_object_update_missing(shown, o);
+        show_times(shown);
+    }
+    json_decref(o);
+    return shown;
 }
 
 json_t *health_failures(const struct due_found *found, size_t n)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < n && i < HEALTH_FAILURES_MAX && list != NULL; i++) {
-        const struct due_text *record = &found[i].value;
-        json_t *o = record->text != NULL && record->len <= RECORD_MAX
-                        ? json_loadb(record->text, record->len, 0, NULL)
-                        : NULL;
-        json_t *shown = json_pack("{s:o}", "reservationId", id_json(&found[i].id));
-        if (json_is_object(o)) {
-            (void)json_object_update_missing(shown, o);
-            show_times(shown);
-        }
+    for (size_t i = 0; i < n && i < HEALTH_RECORDS_MAX && list != NULL; i++)
+        (void)json_array_append_new(list, record_json(&found[i]));
+    return list;
+}
+
+json_t *health_keeps(const struct due_found *found, size_t n)
+{
+    json_t *list = json_array(), *others = json_array(), *other;
+    size_t at;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = record_json(&found[i]);
+        json_t *to = json_is_true(json_object_get(o, "attention")) ? list : others;
+        if (json_array_size(to) < HEALTH_RECORDS_MAX)
+            (void)json_array_append(to, o);
         json_decref(o);
-        (void)json_array_append_new(list, shown);
     }
+    json_array_foreach(others, at, other)
+    {
+        if (json_array_size(list) < HEALTH_RECORDS_MAX)
+            (void)json_array_append(list, other);
+    }
+    json_decref(others);
     return list;
 }

@@ -3,11 +3,13 @@
  * It is not ready while it cannot release (Postgres, its tables, a synchronous standby that is
  * gone), or may not (the first-run limit), while it begins or ends, while
  * what is overdue is not known, and when something has been overdue for longer than 30 s; the first
- * of these that holds is the reason that is given. Redis is none: releases go on without it. */
+ * of these that holds is the reason that is given. Redis is none: releases go on without it. Nor is
+ * a pause, in which nothing is overdue. */
 #include "health/health_verdict.h"
 
 #include "feed/overdue.h"
 #include "health/health.h"
+#include "release/pause_record.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -15,9 +17,23 @@
 
 int64_t health_overdue_us(const struct health_report *r)
 {
-    return r->overdue_known && r->overdue_since_us > 0 && r->now_us > r->overdue_since_us
-               ? r->now_us - r->overdue_since_us
-               : 0;
+    bool any = r->overdue_known && r->overdue_since_us > 0;
+    int64_t since_us =
+        r->overdue_since_us > r->pause_ended_us ? r->overdue_since_us : r->pause_ended_us;
+    return any && r->now_us > since_us ? r->now_us - since_us : 0;
+}
+
+void health_paused(struct health_report *r, const struct pause_record *pause)
+{
+    r->pause = pause;
+    if (pause == NULL)
+        return;
+    r->overdue_known = r->locked_known = true;
+    r->overdue_since_us = 0;
+    r->overdue_id = r->overdue_product = "";
+    r->locked = 0;
+    r->locked_us = 0;
+    r->lockeds = NULL;
 }
 
 static void say_unknown(struct health_report *r)
@@ -81,6 +97,8 @@ void health_sum(const struct health_report *reports, int n, struct health_report
         if (!r->ready)
             add_reason(sum, r);
         sum->ready = sum->ready && r->ready;
+        if (r->pause != NULL && (sum->pause == NULL || r->pause->until_ms > sum->pause->until_ms))
+            sum->pause = r->pause;
         if (!sum->degraded && r->degraded)
             sum->degraded_reason = r->degraded_reason;
         sum->degraded = sum->degraded || r->degraded;
@@ -89,6 +107,7 @@ void health_sum(const struct health_report *reports, int n, struct health_report
         sum->overdue_known = sum->overdue_known && r->overdue_known;
         if (health_overdue_us(r) > health_overdue_us(sum)) {
             sum->overdue_since_us = r->overdue_since_us;
+            sum->pause_ended_us = r->pause_ended_us;
             sum->now_us = r->now_us;
         }
         sum->sizes_known = sum->sizes_known && r->sizes_known;
@@ -109,9 +128,9 @@ bool health_wants_sizes(int64_t age_us, int64_t next_due_us, int64_t now_us)
     return age_us >= (late ? HEALTH_TICK_US : SIZES_US);
 }
 
-bool health_wants_failures(int64_t known_of, int64_t age_us, int64_t failed)
+bool health_wants_records(int64_t known_of, int64_t age_us, int64_t n)
 {
-    return failed > 0 && (known_of != failed || age_us >= FAILURES_US);
+    return n > 0 && (known_of != n || age_us >= RECORDS_US);
 }
 
 bool health_has_started(bool overdue_known, bool sizes_heard, bool degraded)

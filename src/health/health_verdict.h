@@ -11,17 +11,17 @@ struct health_server;
 
 #define HEALTH_TICK_US SECOND_US               /* how often it is asked what is to be asked for */
 #define HEALTH_OVERDUE_MAX_US (30 * SECOND_US) /* later than this is not on time */
-#define SIZES_US (5 * SECOND_US)     /* asked for when no claim has brought them for so long */
-#define FAILURES_US (10 * SECOND_US) /* how old the sample may be while their number stands */
+#define SIZES_US (5 * SECOND_US)    /* asked for when no claim has brought them for so long */
+#define RECORDS_US (10 * SECOND_US) /* how old the sample may be while their number stands */
 
 /* Redis is to be asked for its sizes. age_us: of those that are known; next_due_us: the earliest
  * entry among them (Postgres's time, 0: none), which is so late that somebody else may be releasing
  * it, now_us being Postgres's time. */
 bool health_wants_sizes(int64_t age_us, int64_t next_due_us, int64_t now_us);
 
-/* Redis is to be asked for some records of :failed. known_of: how many there were when it was asked
- * last, age_us ago; failed: how many there are. */
-bool health_wants_failures(int64_t known_of, int64_t age_us, int64_t failed);
+/* Redis is to be asked for some records of :failed or :kept. known_of: how many there were when it
+ * was asked last, age_us ago; n: how many there are. */
+bool health_wants_records(int64_t known_of, int64_t age_us, int64_t n);
 
 /* All that the verdict needs has been heard: what is overdue; and of Redis its sizes, or that it
  * cannot be used. */

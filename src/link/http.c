@@ -43,6 +43,21 @@ static void add_header(struct http_request *r, const char *name, const char *val
         (void)evhttp_add_header(evhttp_request_get_output_headers(r->evreq), name, value);
 }
 
+/* Nothing here is shown within another site, nor told where it is from; a page gets all it needs
+ * from here, in files of their own, and makes nothing but text of what it is told. */
+static void add_security_headers(struct http_request *r)
+{
+    add_header(r, "X-Content-Type-Options", "nosniff");
+    add_header(r, "X-Frame-Options", "DENY");
+    add_header(r, "Referrer-Policy", "no-referrer");
+    add_header(r, "Cross-Origin-Opener-Policy", "same-origin");
+    add_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+    add_header(r, "Content-Security-Policy",
+               "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+               "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+               "require-trusted-types-for 'script'; trusted-types 'none'");
+}
+
 void http_reply(struct http_request *r, int status, const char *content_type, const char *body,
                 size_t len)
 {
@@ -54,7 +69,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
         add_header(r, "Content-Type", content_type != NULL ? content_type : "application/json");
         add_header(r, "Content-Length", length);
         add_header(r, "Cache-Control", "no-store");
-        add_header(r, "X-Content-Type-Options", "nosniff");
+        add_security_headers(r);
         add_header(r, "Connection", "close"); /* the limits count connections */
         if (buffer != NULL && evhttp_request_get_command(evreq) != EVHTTP_REQ_HEAD)
             (void)evbuffer_add(buffer, body, len);
@@ -109,6 +124,15 @@ bool http_switch_on(const struct http_request *r, const char *name)
 const char *http_text(const struct http_request *r, const char *name)
 {
     return r->given.texts[param_place(r, name)];
+}
+
+const char *http_peer(const struct http_request *r)
+{
+    char *address = NULL;
+    ev_uint16_t port;
+    if (r->evreq != NULL)
+        evhttp_connection_get_peer(evhttp_request_get_connection(r->evreq), &address, &port);
+    return address != NULL ? address : "";
 }
 
 /* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
@@ -173,6 +197,13 @@ static void on_request(struct evhttp_request *evreq, void *arg)
     slot->deadline_us = INT64_MAX;
     evhttp_connection_set_closecb(connection, on_connection_gone, h);
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(evreq));
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(evreq), "Host");
+    if (h->only_here && host != NULL && !http_host_is_here(host, h->options.host)) {
+        http_reply_error(r, 421,
+                         "this daemon listens on loopback alone, and answers to Host: localhost, "
+                         "127.0.0.1 or [::1] only");
+        return;
+    }
     for (size_t i = 0; i < h->options.nroutes && path != NULL; i++) {
         if (strcmp(h->options.routes[i].path, path) == 0) {
             dispatch(h, &h->options.routes[i], r);

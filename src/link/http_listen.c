@@ -46,6 +46,14 @@ static int open_socket(const struct addrinfo *address)
     return -1;
 }
 
+static bool is_loopback(const struct addrinfo *address)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address->ai_addr;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address->ai_addr;
+    return address->ai_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr)
+                                          : ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 /* Hands a socket to evhttp. -1: out of memory; the socket is closed. */
 static int serve(struct http *h, int fd)
 {
@@ -80,6 +88,7 @@ static int listen_on(struct http *h, const struct addrinfo *list, int *reason)
             *reason = ENOMEM;
             return -1;
         }
+        h->only_here = h->only_here && is_loopback(a);
     }
     return h->nlisteners > 0 ? 0 : -1;
 }
@@ -98,6 +107,7 @@ int http_listen(struct http *h, char *error, size_t error_size)
     bool everywhere = h->options.host[0] == '\0';
     const int families[] = {everywhere ? AF_INET6 : AF_UNSPEC, AF_INET};
     int reason = 0;
+    h->only_here = true;
     for (int i = 0; i < (everywhere ? 2 : 1); i++) {
         struct addrinfo *list = NULL;
         int rc = resolve(h, families[i], &list);

@@ -1,6 +1,6 @@
 /* What the parts of the HTTP server share: http.c (routes, token, replies), http_query.c
  * (parameters), http_error.c (errors), http_slots.c (its connections and their limits),
- * http_listen.c (its sockets). */
+ * http_listen.c (its sockets), http_host.c (what a loopback address is called). */
 #ifndef RS_HTTP_PRIVATE_H
 #define RS_HTTP_PRIVATE_H
 
@@ -38,6 +38,7 @@ struct http {
     struct http_options options;
     struct evconnlistener *listeners[HTTP_LISTENERS_MAX]; /* owned by evhttp */
     int nlisteners;
+    bool only_here;              /* all of them are on loopback */
     struct http_slot_list slots; /* oldest first */
     int nslots, ncut;
     int naccepted;      /* since the last tick */
@@ -85,6 +86,12 @@ void http_slots_ended(struct http *h);
 
 /* Gives back all slots, and the tick. evhttp must have been freed before. */
 void http_slots_free(struct http *h);
+
+/* Whether a Host header names this host as what listens on loopback is called: localhost,
+ * 127.0.0.1, [::1] or what it was told to listen on, with any port (that of a tunnel, say) or none.
+ * Another name may be a foreign site's, which it has made to lead here (DNS rebinding): a browser
+ * would let that site read what is answered. */
+bool http_host_is_here(const char *header, const char *listening);
 
 /* Binds and listens. Returns 0, or -1 with one sentence in `error`. */
 int http_listen(struct http *h, char *error, size_t error_size) __attribute__((warn_unused_result));

@@ -9,10 +9,11 @@
 
 #define RECORD "{\"attempts\":1,\"error\":\"a probe\"}"
 #define WORDS_MAX 20
+#define KEY_SIZE 128 /* a prefix has at most 64 bytes */
 
 struct step {
     const struct lua_script *script; /* NULL: a command, the first of its words */
-    const char *keys;                /* NULL: all of the queue's; or a name */
+    const char *keys;                /* NULL: all of the queue's; or "name", "name,name" */
     bool real;                       /* the keys in use; else the probe's own */
     const char *words[WORDS_MAX];
 };
@@ -22,6 +23,7 @@ static const struct step steps[] = {
     {&lua_sizes, NULL, true, {NULL}},
     {&lua_role, "feeder", true, {"probe", "0"}},
     {&lua_role, "reconciler", true, {"probe", "0"}},
+    {&lua_paused, "paused,order", true, {NULL}},
     /* A script that the server does not know is sent as text. With a key, since some services
      * refuse a script without any. */
     {NULL, "mark", true, {"EVAL", "return 0", "1", ""}},
@@ -59,9 +61,10 @@ static const struct step steps[] = {
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},
     {NULL, "leases", false, {"ZREMRANGEBYRANK", "", "0", "-1"}}, /* another's probe, at once */
-    {&lua_mark, "mark", false, {"probe"}},
+    {&lua_mark, "mark,paused,order", false, {"probe"}},
     {&lua_role, "mark", false, {"probe", "1000"}},
     {&lua_role, "mark", false, {"probe", "0"}},
+    {&lua_pause, "paused,order", false, {"", "", "probe", "1", "1", "1"}}, /* it ends at once */
 };
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
@@ -93,16 +96,26 @@ static void on_step(void *arg, const struct redis_reply *reply, const char *erro
 
 /* Room for the texts of a step's keys. */
 struct step_keys {
-    char texts[KEY_COUNT][128]; /* a prefix has at most 64 bytes */
+    char texts[KEY_COUNT][KEY_SIZE];
 };
+
+static void add_key(const struct due_queue *q, const struct step *step, const char *name, int len,
+                    char text[KEY_SIZE], struct due_args *args)
+{
+    snprintf(text, KEY_SIZE, "%s%s%.*s", q->prefix, step->real ? "" : "probe:", len, name);
+    due_args_add_word(args, text);
+}
 
 static void add_keys(const struct due_queue *q, const struct step *step, struct step_keys *keys,
                      struct due_args *args)
 {
-    for (int i = 0; i < (step->keys == NULL ? KEY_COUNT : 1); i++) {
-        snprintf(keys->texts[i], sizeof(keys->texts[i]), "%s%s%s", q->prefix,
-                 step->real ? "" : "probe:", step->keys == NULL ? due_queue_keys[i] : step->keys);
-        due_args_add(args, keys->texts[i], strlen(keys->texts[i]));
+    const char *name = step->keys;
+    for (int i = 0; name == NULL && i < KEY_COUNT; i++)
+        add_key(q, step, due_queue_keys[i], (int)strlen(due_queue_keys[i]), keys->texts[i], args);
+    for (int i = 0; name != NULL && i < KEY_COUNT; i++) {
+        int len = (int)strcspn(name, ",");
+        add_key(q, step, name, len, keys->texts[i], args);
+        name = name[len] != '\0' ? name + len + 1 : NULL;
     }
 }
 

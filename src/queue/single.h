@@ -3,6 +3,8 @@
 #define RS_SINGLE_H
 
 #include "queue/call.h"
+#include "queue/pause_key.h"
+#include "queue/records.h"
 #include "queue/repair.h"
 
 /* One script with one answer, which is read while the reply is there. */
@@ -20,6 +22,10 @@ struct due_single {
         due_error_cb *add;
         due_mark_cb *mark;
         due_accepted_cb *accepted;
+        due_pause_cb *paused;
+        due_given_cb *given;
+        due_retried_cb *retried;
+        due_count_cb *count;
     } cb;
     void *arg;
 };

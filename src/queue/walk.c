@@ -135,6 +135,7 @@ int due_queue_walk(struct due_queue *q, enum due_place place, const char *cursor
     } places[] = {
         [DUE_IN_INFLIGHT] = {"ZSCAN", KEY_INFLIGHT},
         [DUE_IN_FAILED] = {"HSCAN", KEY_FAILED},
+        [DUE_IN_KEPT] = {"HSCAN", KEY_KEPT},
     };
     const char *key = q->keys[places[place].key];
     struct due_single *op = due_single_new(finish_scan, 0, arg);

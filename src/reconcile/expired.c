@@ -4,6 +4,7 @@
 #include "reconcile/expired.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -14,6 +15,7 @@
 #include "release/drain.h"
 #include "release/pages.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "release/release.h"
 
 #include <stdlib.h>
@@ -52,6 +54,14 @@ static void report(struct reconcile *r, const char *id, size_t id_len, int64_t e
     report_finding(r, FINDING_EXPIRED, id, id_len, json_string("released"), found, done);
 }
 
+/* What is not to be released now is no inconsistency. */
+static void pass_by(struct reconcile *r)
+{
+    log_event(LOG_WARN, "A pause lasts: a reconciliation leaves what has expired", LOG_STR, "pause",
+              pause_reason(r->parts->pause), LOG_END);
+    run_next(r);
+}
+
 /* ---- releasing ---- */
 
 static void on_item(void *arg, const struct item *item, bool last)
@@ -75,6 +85,8 @@ static void on_drained(void *arg, const struct drain_result *result)
     counts[COUNT_SKIPPED] = (int64_t)result->locked;
     if (run_ending(r)) {
         timer_after_us(r->turn, 0);
+    } else if (result->paused) {
+        pass_by(r);
     } else if (!result->ok) {
         run_fail(r, result->error);
     } else {
@@ -180,7 +192,9 @@ static void on_later(void *arg)
 static void begin(struct reconcile *r)
 {
     struct expired *x = r->expired;
-    if (r->options.dry_run) {
+    if (pause_lasts(r->parts->pause)) {
+        pass_by(r);
+    } else if (r->options.dry_run) {
         pages_begin(x->pages, PAGES_FROM_START, -overdue_us(r), PAGES_SIZE, PAGES_SIZE);
         next_page(r);
     } else {

@@ -52,6 +52,7 @@ struct batch *batch_new(const struct batch_options *options)
         .locked = options->locked,
         .lock_timeout_us = options->lock_timeout_us,
         .bulk_lock_timeout_us = options->bulk_lock_timeout_us,
+        .careful = options->careful,
     };
     b->plan = plan_new(&plan);
     b->next = timer_new(options->loop, step, b);

@@ -36,6 +36,7 @@ static void on_pass(void *arg, const struct pass_result *result)
     d->result.ok = result->ok;
     d->result.error = result->error;
     d->result.lost = result->lost;
+    d->result.paused = result->paused;
     d->result.released += result->released;
     units_add(&d->result.units, &result->units);
     d->result.refused = result->failed + result->not_yet;

@@ -5,6 +5,7 @@
 #include "link/pg_link.h"
 #include "release/batch.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "store/statements.h"
 
 #include <assert.h>
@@ -30,8 +31,9 @@ struct engine {
 
 static bool can_release(const struct lane *lane)
 {
+    const struct parts *parts = lane->engine->parts;
     return pg_link_up(lane->link) && !timer_armed(lane->rest) &&
-           statements_ready(lane->engine->parts->statements);
+           statements_ready(parts->statements) && pause_allows(parts->pause);
 }
 
 /* Its link may be busy with the catalog. */

@@ -38,6 +38,14 @@ void kept_record_read(struct kept *kept, const char *json, size_t len)
     json_decref(o);
 }
 
+int64_t kept_record_again_ms(const char *json, size_t len)
+{
+    json_t *o = json_loadb(json, len, 0, NULL);
+    int64_t ms = read_time(o, "lookAgainAt");
+    json_decref(o);
+    return ms;
+}
+
 int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, const struct queue_keep *keep)
 {
     int64_t again_ms = now_ms + keep->look_again_us / MS_US;

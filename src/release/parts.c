@@ -50,6 +50,7 @@ struct batch *parts_batch_new(struct parts *s, struct pg_link *link)
         /* Who has asked for more than one worker has asked for speed. */
         .bulk_lock_timeout_us = c->workers > 1 ? c->lock_timeout_us : c->lock_timeout_us / 10,
         .statement_timeout_us = parts_statement_timeout_us(c),
+        .careful = &s->careful,
         .synchronous_commit = c->synchronous_commit,
         .commit_notices = &s->commit_notices,
     };

@@ -15,6 +15,7 @@
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/pass_page.h"
+#include "release/pause.h"
 #include "release/refusal_log.h"
 #include "release/refusals.h"
 #include "store/statements.h"
@@ -26,9 +27,6 @@
 /* Until lanes that others use too are looked at again, while all of them have other work. */
 #define LANES_US (50 * MS_US)
 #define PAGES_IN_HAND 3 /* the one before may wait for Redis still */
-#define SLICE_TIMES 10  /* of the batch size, where --workers asks for speed */
-#define SLICE_TIMES_ALONE 4
-#define SLICE_MOST 5000 /* a page has some for each lane */
 #define LOST "the connection to Postgres was lost"
 
 struct pass {
@@ -64,6 +62,16 @@ static void fail(struct pass *p, const char *error)
     p->stopping = true;
 }
 
+/* What is in hand comes to its end; nothing more is begun. */
+static void obey_pause(struct pass *p)
+{
+    const struct pause *pause = p->options.parts->pause;
+    if (!p->running || p->stopping || pause_allows(pause))
+        return;
+    p->result.paused = true;
+    fail(p, pause_reason(pause));
+}
+
 /* ---- what lanes are given ---- */
 
 /* What lent lanes release, the own ones do not: no more batches at once than there are workers. */
@@ -73,20 +81,9 @@ static bool use_lent(const struct pass *p)
            engine_usable(p->options.lent) > 0;
 }
 
-/* How many of a page go into one transaction: by their places many more. */
 static size_t slice_most(const struct pass *p)
 {
-    const struct config *c = p->options.parts->config;
-    size_t times = c->workers == 1 ? SLICE_TIMES_ALONE : SLICE_TIMES;
-    size_t most = (size_t)c->batch_size * (p->placed ? times : 1);
-    return !p->placed || most < SLICE_MOST ? most : SLICE_MOST;
-}
-
-/* The rows of the first page: few, so that the lanes begin soon; one lane alone cannot begin before
- * it has read, and each page costs it a look at all that expire together. */
-static int first_page(const struct pass *p)
-{
-    return p->placed && p->options.parts->config->workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE;
+    return pass_page_slice(p->options.parts->config, p->placed);
 }
 
 /* The next one is read over one lane while the others release what there is. */
@@ -100,6 +97,7 @@ static bool wants_page(const struct pass *p)
 
 static bool take_slice(struct pass *p, struct work *work)
 {
+    obey_pause(p);
     return p->running && !p->stopping && in_hand_slice(&p->in_hand, slice_most(p), work);
 }
 
@@ -366,6 +364,7 @@ static void advance(void *arg)
     if (!p->running)
         return;
     in_hand_let_go(&p->in_hand, false);
+    obey_pause(p);
     if (!p->stopping) {
         engine_poke(p->engine);
         if (use_lent(p))
@@ -390,9 +389,10 @@ void pass_run(struct pass *p, int64_t min_overdue_us,
     memset(&p->result, 0, sizeof(p->result));
     p->done = done;
     p->arg = arg;
-    p->placed = statements_ready(p->options.parts->statements) &&
+    p->placed = statements_ready(p->options.parts->statements) && !p->options.parts->careful &&
                 mapping_allows_backlog(statements_types(p->options.parts->statements));
-    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us, first_page(p), PAGES_SIZE_MAX);
+    pages_begin(p->pages, PAGES_FROM_START, -min_overdue_us,
+                pass_page_first(p->options.parts->config, p->placed), PAGES_SIZE_MAX);
     if (p->placed)
         pages_want_places(p->pages);
     timer_after_us(p->turn, 0);

@@ -23,7 +23,8 @@ struct refusals;
 struct pass_result {
     bool ok; /* false: Postgres went away or refused a statement; `error` says so */
     const char *error;
-    bool lost; /* ... since a connection was lost, which has a record of its own */
+    bool lost;   /* ... since a connection was lost, which has a record of its own */
+    bool paused; /* ... since a pause has begun; `error` says so */
     uint64_t released;
     struct units units;
     uint64_t failed;   /* refused by Postgres in this pass */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "config/config.h"
 #include "release/keeps.h"
 #include "release/pages.h"
 #include "release/pass.h"
@@ -13,6 +14,9 @@
 #include <string.h>
 
 #define NO_ROW UINT32_MAX
+#define SLICE_TIMES 10 /* of the batch size, where --workers asks for speed */
+#define SLICE_TIMES_ALONE 4
+#define SLICE_MOST 5000 /* a page has some for each lane */
 
 /* Whoever chooses ids may choose them so that they collide: then one may stand here twice, which
  * costs a second try of it. */
@@ -192,4 +196,18 @@ void pass_page_free(struct pass_page *page)
         item_clear(&page->items[i]);
     free(page->items);
     free(page);
+}
+
+size_t pass_page_slice(const struct config *config, bool placed)
+{
+    size_t times = config->workers == 1 ? SLICE_TIMES_ALONE : SLICE_TIMES;
+    size_t most = (size_t)config->batch_size * (placed ? times : 1);
+    return !placed || most < SLICE_MOST ? most : SLICE_MOST;
+}
+
+/* Few, so that the lanes begin soon; one lane alone cannot begin before it has read, and each page
+ * costs it a look at all that expire together. */
+int pass_page_first(const struct config *config, bool placed)
+{
+    return placed && config->workers == 1 ? PAGES_SIZE_MAX : PAGES_SIZE;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct config;
 struct item;
 struct pages;
 struct keeps;
@@ -34,5 +35,11 @@ struct pass_page *pass_page_new(const struct pages *pages, size_t n,
                                 const struct refusals *refusals, const struct keeps *keeps,
                                 struct pass_result *result);
 void pass_page_free(struct pass_page *page); /* NULL is legal */
+
+/* How many of a page go into one transaction: by their places many more. */
+size_t pass_page_slice(const struct config *config, bool placed);
+
+/* The rows of a pass's first page. */
+int pass_page_first(const struct config *config, bool placed);
 
 #endif

@@ -75,7 +75,9 @@ int plan_begin(struct plan *p, struct item *items, size_t n, bool backlog,
     p->items = items;
     p->n_items = n;
     p->placed = n > 0 && items[0].n_places > 0;
-    p->wants_bulk = (backlog || n > PLAN_CAREFUL_MOST) && mono_us >= p->bulk_rest_end_us;
+    bool careful = p->options.careful != NULL && *p->options.careful;
+    p->wants_bulk =
+        !careful && (backlog || n > PLAN_CAREFUL_MOST) && mono_us >= p->bulk_rest_end_us;
     p->curious = breakers_any(p->options.breakers, mono_us);
     p->asked = false;
     p->suspect = NULL;

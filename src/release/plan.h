@@ -22,6 +22,7 @@ struct plan_options { /* the pointers: shared by the batches of a process, outli
     const struct locked *locked;
     int64_t lock_timeout_us;
     int64_t bulk_lock_timeout_us; /* the same for the bulk ways, which hold counters meanwhile */
+    const bool *careful;          /* while it is true no way is bulk; NULL: as it comes */
 };
 
 /* What is known of the table, as the statements that there are were made for it. */

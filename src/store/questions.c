@@ -18,6 +18,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_TABLE_LOCKS] = sql_table_locks,
     [QUESTION_WAITED_FOR] = sql_waited_for,
     [QUESTION_STANDBY_WAIT] = sql_standby_wait,
+    [QUESTION_FEEDS] = sql_feeds,
     [QUESTION_CATALOG] = sql_catalog,
     [QUESTION_NAMES] = sql_show_names,
     [QUESTION_INIT_TABLES] = sql_init_tables,
@@ -31,6 +32,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_PLAN_COUNTER] = sql_check_plan_counter,
     [QUESTION_REHEARSE_BEFORE] = sql_rehearse_before,
     [QUESTION_REHEARSE_AFTER] = sql_rehearse_after,
+    [QUESTION_PROLONG] = sql_prolong,
 };
 
 static bool is_template(enum question_id which)
@@ -49,6 +51,12 @@ char *question_render(enum question_id which, const struct mapping_types *types,
 {
     assert(which < QUESTIONS_N && is_template(which));
     return mapping_render(texts[which], types, 0, link);
+}
+
+const char *question_purpose(enum question_id which)
+{
+    assert(which < QUESTIONS_N);
+    return question_head(texts[which]);
 }
 
 const char *question_head(const char *text)

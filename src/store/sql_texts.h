@@ -32,9 +32,13 @@ extern const char sql_stock_lock[];
 extern const char sql_stock_repair[];
 extern const char sql_stock_sum[];
 extern const char sql_blockers[];
+extern const char sql_explain_holds[];
+extern const char sql_explain_counters[];
+extern const char sql_explain_sums[];
 extern const char sql_table_locks[];
 extern const char sql_standby_wait[];
 extern const char sql_waited_for[];
+extern const char sql_feeds[];
 extern const char sql_catalog[];
 extern const char sql_indexes[];
 extern const char sql_check_server[];
@@ -55,5 +59,6 @@ extern const char sql_rehearse_after[];
 extern const char sql_check_doubled[];
 extern const char sql_check_blocker[];
 extern const char sql_init_tables[];
+extern const char sql_prolong[];
 
 #endif

@@ -15,6 +15,7 @@
 #include "release/engine.h"
 #include "release/first_run.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
 #include "sweep/kept_walk.h"
@@ -132,8 +133,11 @@ static void on_claimed(void *arg, const struct claim_result *result)
     else
         pace_failed(&s->pace, clock_mono_us());
     s->parts->backlog = s->pace.backlog;
+    bool full = result->n >= result->asked;
+    if (result->ok && !full && !pause_lasts(s->parts->pause))
+        s->parts->careful = false; /* what a pause has left is done */
     if (result->ok)
-        backlog_claimed(s->backlog, result->n >= result->asked, result->due_left);
+        backlog_claimed(s->backlog, full && !s->parts->careful, result->due_left);
     poke(s);
 }
 
@@ -210,7 +214,7 @@ void sweeper_redis_changed(struct sweeper *s)
     poke(s);
 }
 
-void sweeper_statements_made(struct sweeper *s)
+void sweeper_look_again(struct sweeper *s)
 {
     engine_poke(s->engine);
 }

@@ -19,6 +19,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("have locked again for [10 s]", "DRAIN_LOCKED_US"),
         ("overdue for longer than [30 s]", "HEALTH_OVERDUE_MAX_US"),
         ("known for [30 s] whether anything is", "OVERDUE_KNOWN_US"),
+        ("an hour by default and [168h] at most", "PAUSE_TIME_MAX_US"),
     ],
     "docs/ARCHITECTURE.md": [
         ("why something comes back after [250 ms]", "UNTRIED_MS"),
@@ -43,7 +44,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("the same passes, repeated for [10 s]", "DRAIN_LOCKED_US"),
         ("It has [128 connections]", "CONNECTIONS_MAX"),
         ("128 connections, [5 s] for a request", "REQUEST_US"),
-        ("brought them for [5 s]", "SIZES_US"),
+        ("with a question every [5 s]", "SIZES_US"),
         ("looks by itself, every [15 s] at least", "overdue_judge.h:OVERDUE_IDLE_US"),
         ("able to see for [30 s] is null", "OVERDUE_KNOWN_US"),
         ("once a lock has lasted [25 s]", "locked.c:ASK_US"),

@@ -17,6 +17,8 @@ FAILED = "{reservations}:failed"
 KEPT = "{reservations}:kept"
 ATTENTION = "{reservations}:attention"
 FEEDER = "{reservations}:feeder"
+PAUSED = "{reservations}:paused"
+ORDER = "{reservations}:order"
 
 
 def expires_ms(db: Database, ids: list[str]) -> dict[str, int]:

@@ -37,7 +37,7 @@ def test_probes(sweeper: Start) -> None:
 def test_headers(sweeper: Start) -> None:
     daemon = sweeper(http=True)
     until_ready(daemon)
-    answer = raw(daemon, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = raw(daemon, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     body = answer.split(b"\r\n\r\n", 1)[1]
     found = headers(answer)
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -46,9 +46,9 @@ def test_headers(sweeper: Start) -> None:
     assert found["cache-control"] == "no-store"
     assert found["connection"] == "close"
     assert body.endswith(b"}\n") and body.count(b"\n") == 1  # a line, on a terminal too
-    metrics = raw(daemon, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    metrics = raw(daemon, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert headers(metrics)["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    head = raw(daemon, b"HEAD /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = raw(daemon, b"HEAD /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ") and head.endswith(b"\r\n\r\n")
     assert headers(head)["content-length"] == str(len(body))
 
@@ -56,13 +56,13 @@ def test_headers(sweeper: Start) -> None:
 def test_unknown_and_not_allowed(sweeper: Start) -> None:
     daemon = sweeper(http=True, env=WITH_TOKEN)
     until_ready(daemon)
-    for path in ("/", "/nothing", "/healthz/", "//healthz", "/%2e%2e/healthz", "/sweep/x"):
+    for path in ("/nothing", "/healthz/", "//healthz", "/%2e%2e/healthz", "/sweep/x"):
         assert daemon.http(path)[0] == 404, path
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
-        answer = raw(daemon, f"{method} /status HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = raw(daemon, f"{method} /status HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 405 "), (method, answer)
         assert headers(answer)["allow"] == "GET, HEAD"
-    answer = raw(daemon, b"GET /sweep HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = raw(daemon, b"GET /sweep HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 405 ") and headers(answer)["allow"] == "POST"
 
 
@@ -147,14 +147,14 @@ def test_token(sweeper: Start) -> None:
     assert daemon.http("/sweep", "POST")[0] == 401
     for wrong in ("x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), TOKEN * 100):
         assert daemon.http("/sweep", "POST", token=wrong)[0] == 401, wrong
-    answer = raw(daemon, b"POST /sweep HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eA==\r\n\r\n")
+    answer = raw(daemon, b"POST /sweep HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic eA==\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert headers(answer)["www-authenticate"] == "Bearer"
     for value in ("Bearer", "Bearer ", TOKEN):
-        request = f"POST /sweep HTTP/1.1\r\nHost: x\r\nAuthorization: {value}\r\n\r\n"
+        request = f"POST /sweep HTTP/1.1\r\nHost: localhost\r\nAuthorization: {value}\r\n\r\n"
         assert raw(daemon, request.encode()).startswith(b"HTTP/1.1 401 "), value
     assert daemon.http("/sweep", "POST", token=TOKEN)[0] == 200
-    lower = f"POST /sweep HTTP/1.1\r\nHost: x\r\nauthorization: bearer {TOKEN}\r\n\r\n"
+    lower = f"POST /sweep HTTP/1.1\r\nHost: localhost\r\nauthorization: bearer {TOKEN}\r\n\r\n"
     assert raw(daemon, lower.encode()).startswith(b"HTTP/1.1 200 ")
     assert TOKEN not in json.dumps(daemon.records) + daemon.http("/status")[1]
 
@@ -188,7 +188,7 @@ def test_hostile_requests(sweeper: Start) -> None:
         b"OPTIONS * HTTP/1.1\r\n\r\n": b"404",
         b"CONNECT a:1 HTTP/1.1\r\n\r\n": b"4",
         b"GET http://x:y:z/ HTTP/1.1\r\n\r\n": b"4",
-        b"GET http://other/healthz HTTP/1.1\r\nHost: other\r\n\r\n": b"200",
+        b"GET http://other/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n": b"200",
         b"GET \xff\xfe\x01 HTTP/1.1\r\n\r\n": b"4",
         b"GET /healthz HTTP/9.9\r\n\r\n": b"",
         b"\r\n\r\n\r\n": b"",

@@ -62,7 +62,7 @@ def test_one_sweep_at_a_time(db: Database, sweeper: Start) -> None:
     until_settled(daemon)
     product = shop.add_product(db)
     shop.reserve(db, {product: 1}, ttl_s=-100)
-    request = f"POST /sweep HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    request = f"POST /sweep HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
     with transaction(db, lock_product(product)):
         with socket.create_connection(("127.0.0.1", daemon.http_port), timeout=5) as conn:
             conn.sendall(request.encode())

@@ -4,6 +4,7 @@
 #include "link/pg_link.h"
 #include "release/engine.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "release/release.h"
 #include "store/statements.h"
 #include "unit.h"
@@ -26,7 +27,7 @@ struct batch {
 static struct pg_link links[LANES];
 static struct batch batches[LANES];
 static size_t made;
-static bool ready;
+static bool ready, paused;
 
 bool pg_link_up(const struct pg_link *link)
 {
@@ -42,6 +43,12 @@ bool statements_ready(const struct statements *s)
 {
     (void)s;
     return ready;
+}
+
+bool pause_allows(const struct pause *p)
+{
+    (void)p;
+    return !paused;
 }
 
 struct batch *parts_batch_new(struct parts *parts, struct pg_link *link)
@@ -126,6 +133,7 @@ static int set_up(void **state)
     made = 0;
     changes = 0;
     ready = true;
+    paused = false;
     until_all_taken = false;
     for (int i = 0; i < LANES; i++) {
         links[i] = (struct pg_link){.up = true};
@@ -241,6 +249,22 @@ static void test_of_no_use(void **state)
     assert_int_equal(first.taken, 3);
 }
 
+/* What is under way comes to its end; nothing more is begun. */
+static void test_a_pause(void **state)
+{
+    (void)state;
+    first.left = LANES + 2;
+    engine_poke(engine);
+    paused = true;
+    assert_int_equal(engine_usable(engine), 0);
+    answer(&batches[0]);
+    assert_int_equal(first.done, 1);
+    assert_int_equal(first.taken, LANES);
+    paused = false;
+    engine_poke(engine);
+    assert_int_equal(first.taken, LANES + 1);
+}
+
 /* It takes nothing until its rest is over, and then by itself. */
 static void test_rest(void **state)
 {
@@ -279,6 +303,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_question_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_of_no_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_need_not_wait, set_up, tear_down),
     };

@@ -542,6 +542,24 @@ static void passes(void **state)
     assert_int_equal(wake_us, sight.now_us + FEED_RETRY_US);
 }
 
+/* Nothing is released, polls go on; what is wanted meanwhile is done after it. */
+static void a_pause(void **state)
+{
+    (void)state;
+    at_rest();
+    sight.redis = FEED_REDIS_DEGRADED;
+    begin(STEP_PASS);
+    feed_plan_paused(&plan, T0 + 5);
+    sight.paused = true;
+    assert_int_equal(next_at(T0 + FEED_DIRECT_US), STEP_WAIT);
+    sight.redis = FEED_REDIS_USABLE;
+    assert_int_equal(next_at(T0 + INTERVAL_US), STEP_ROLE);
+    sight.paused = false; /* what was overdue when it was ended comes before that */
+    assert_int_equal(next_at(T0 + INTERVAL_US), STEP_CLAIMS);
+    sight.redis = FEED_REDIS_DEGRADED;
+    assert_int_equal(next_at(T0 + INTERVAL_US), STEP_PASS);
+}
+
 /* ---- what is lost; being away; the stop ---- */
 
 static void many_that_are_lost(void **state)
@@ -639,6 +657,7 @@ int main(void)
         cmocka_unit_test(when_the_next_regular_poll_is),
         cmocka_unit_test(polls_that_fail),
         cmocka_unit_test(passes),
+        cmocka_unit_test(a_pause),
         cmocka_unit_test(many_that_are_lost),
         cmocka_unit_test(ids_that_redis_cannot_hold),
         cmocka_unit_test(how_long_postgres_is_away),

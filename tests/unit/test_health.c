@@ -2,9 +2,12 @@
 #include "feed/overdue.h"
 #include "health/health.h"
 #include "health/health_verdict.h"
+#include "health/history.h"
 #include "queue/repair.h"
+#include "reconcile/reconcile.h"
 #include "release/locked.h"
 #include "release/parts.h"
+#include "release/pause_record.h"
 #include "release/release.h"
 
 #include <jansson.h>
@@ -195,15 +198,15 @@ static void when_redis_is_asked_for_its_sizes(void **state)
     assert_false(health_wants_sizes(SIZES_US - 1, NOW_US, 0));
 }
 
-static void when_redis_is_asked_for_failures(void **state)
+static void when_redis_is_asked_for_records(void **state)
 {
     (void)state;
-    assert_false(health_wants_failures(0, HOUR_US, 0));
-    assert_false(health_wants_failures(3, HOUR_US, 0));
-    assert_true(health_wants_failures(3, 0, 4)); /* others */
-    assert_true(health_wants_failures(0, 0, 1));
-    assert_false(health_wants_failures(3, FAILURES_US - 1, 3));
-    assert_true(health_wants_failures(3, FAILURES_US, 3));
+    assert_false(health_wants_records(0, HOUR_US, 0));
+    assert_false(health_wants_records(3, HOUR_US, 0));
+    assert_true(health_wants_records(3, 0, 4)); /* others */
+    assert_true(health_wants_records(0, 0, 1));
+    assert_false(health_wants_records(3, RECORDS_US - 1, 3));
+    assert_true(health_wants_records(3, RECORDS_US, 3));
 }
 
 static void the_start(void **state)
@@ -479,11 +482,11 @@ static void foreign_failures(void **state)
         "\xEF\xBF\xBD");
     json_decref(list);
 
-    struct due_found many[HEALTH_FAILURES_MAX + 5];
+    struct due_found many[HEALTH_RECORDS_MAX + 5];
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         many[i] = found[0];
     list = health_failures(many, ARRAY_LEN(many));
-    assert_int_equal(json_array_size(list), HEALTH_FAILURES_MAX);
+    assert_int_equal(json_array_size(list), HEALTH_RECORDS_MAX);
     json_decref(list);
 }
 
@@ -549,6 +552,167 @@ static void several_queues(void **state)
     assert_false(sum.sizes_known || sum.overdue_known);
 }
 
+/* Those first that want attention; no more than there is room for. */
+static void kept_records(void **state)
+{
+    static const char calm[] = "{\"since\":1763082000000,\"dueAt\":1763082000000,"
+                               "\"lookAgainAt\":1763082030000,\"attention\":false}";
+    static const char urgent[] = "{\"since\":1763082000000,\"attention\":true}";
+    struct due_found found[HEALTH_RECORDS_MAX + 5];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(found); i++)
+        found[i] = (struct due_found){.id = {"a", 1}, .value = {calm, sizeof(calm) - 1}};
+    found[0].value = (struct due_text){"{", 1};
+    found[ARRAY_LEN(found) - 1].id = (struct due_text){"z", 1};
+    found[ARRAY_LEN(found) - 1].value = (struct due_text){urgent, sizeof(urgent) - 1};
+    json_t *list = health_keeps(found, ARRAY_LEN(found));
+    assert_int_equal(json_array_size(list), HEALTH_RECORDS_MAX);
+    json_t *first = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "reservationId")), "z");
+    assert_string_equal(json_string_value(json_object_get(first, "since")),
+                        "2025-11-14T01:00:00.000Z");
+    assert_null(json_object_get(json_array_get(list, 1), "dueAt"));
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "lookAgainAt")),
+                        "2025-11-14T01:00:30.000Z");
+    json_decref(list);
+
+    struct health_report r = healthy();
+    r.kept_known = true;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    assert_int_equal(json_array_size(json_object_get(o, "keptReservations")), 0);
+    assert_true(json_is_array(json_object_get(o, "keptReservations")));
+    json_decref(o);
+    r.kept = 1; /* --status does not ask which */
+    o = status_of(&r);
+    assert_true(json_is_null(json_object_get(o, "keptReservations")));
+    json_decref(o);
+}
+
+static double number(const json_t *o, const char *name)
+{
+    return json_number_value(json_object_get(o, name));
+}
+
+/* Each queue's own, and what they come to. */
+static void the_last_hour(void **state)
+{
+    struct health_report r[2] = {healthy(), healthy()};
+    struct stats stats[2];
+    static struct history histories[2];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(r); i++) {
+        stats_init(&stats[i]);
+        histories[i] = (struct history){.begun = false};
+        for (size_t n = 0; n < 10 * (i + 1); n++)
+            stats_observe(&stats[i].lateness_s, 0.0012);
+        history_note(&histories[i], &stats[i].lateness_s, 2500000, 3 * MINUTE_US);
+        history_note(&histories[i], &stats[i].lateness_s, 0, 4 * MINUTE_US);
+        r[i].lateness = &stats[i].lateness_s;
+        r[i].history = &histories[i];
+        health_judge(&r[i], "");
+    }
+    char *text = health_status_json(r, 2);
+    json_t *o = json_loads(text, 0, NULL);
+    const json_t *hour = json_object_get(o, "lastHour");
+    const json_t *minutes = json_object_get(hour, "minutes");
+    const json_t *own = json_array_get(json_object_get(o, "queues"), 1);
+    assert_int_equal(number(hour, "released"), 30);
+    assert_int_equal(number(json_object_get(own, "lastHour"), "released"), 20);
+    assert_true(number(hour, "p50Seconds") == 0.0015);
+    assert_true(number(hour, "p99Seconds") == 0.00199);
+    assert_int_equal(json_array_size(json_object_get(hour, "boundsSeconds")) + 1,
+                     json_array_size(json_object_get(hour, "counts")));
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(hour, "counts"), 2)), 30);
+    static const char *const names[] = {"released", "p50Seconds", "p99Seconds", "overdueSeconds"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(json_array_size(json_object_get(minutes, names[i])), 2);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(minutes, names[0]), 0)), 30);
+    assert_true(json_real_value(json_array_get(json_object_get(minutes, names[3]), 0)) == 2.5);
+    assert_true(json_is_null(json_array_get(json_object_get(minutes, names[1]), 1)));
+    json_decref(o);
+    free(text);
+}
+
+/* Null without one; with figures that were not compared null too. */
+static void the_last_reconciliation(void **state)
+{
+    struct health_report r = healthy();
+    struct reconcile_result done = {
+        .ok = true, .stock_uncounted = true, .finished_us = NOW_US, .duration_ms = 1500};
+    (void)state;
+    health_judge(&r, "");
+    json_t *o = status_of(&r);
+    assert_true(json_is_null(json_object_get(o, "lastReconciliation")));
+    assert_true(json_is_null(json_object_get(o, "lastHour"))); /* --status */
+    assert_string_equal(json_string_value(json_object_get(o, "now")), "2025-11-14T01:00:00.000Z");
+    json_decref(o);
+
+    done.counts[COUNT_MISSING] = 3;
+    r.reconciled = &done;
+    o = status_of(&r);
+    const json_t *last = json_object_get(o, "lastReconciliation");
+    assert_true(json_is_true(json_object_get(last, "ok")));
+    assert_null(json_object_get(last, "error"));
+    assert_int_equal(number(last, "mirrorMissing"), 3);
+    assert_true(number(last, "durationSeconds") == 1.5);
+    assert_true(json_is_null(json_object_get(last, "stockDrifted")));
+    assert_string_equal(json_string_value(json_object_get(last, "finishedAt")),
+                        "2025-11-14T01:00:00.000Z");
+    json_decref(o);
+
+    done.ok = false;
+    done.error = "Redis is gone";
+    o = status_of(&r);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(o, "lastReconciliation"), "error")),
+        "Redis is gone");
+    json_decref(o);
+}
+
+/* Nothing is overdue while it lasts; afterwards what it has left is so from its end on. */
+static void a_pause(void **state)
+{
+    static const struct pause_record shorter = {NOW_US / MS_US + 1000, "a move", "ops@shop"},
+                                     longer = {NOW_US / MS_US + 9000, "", ""};
+    struct health_report r[3] = {healthy(), healthy(), healthy()}, sum;
+    (void)state;
+    overdue_by(&r[0], 900 * SECOND_US);
+    r[0].overdue_known = false;
+    r[0].locked = 3;
+    r[0].locked_us = 500 * SECOND_US;
+    health_paused(&r[0], &shorter);
+    health_judge(&r[0], "");
+    assert_true(r[0].ready);
+    assert_int_equal(health_overdue_us(&r[0]), 0);
+    assert_true(r[0].locked == 0 && r[0].locked_us == 0);
+    health_paused(&r[1], &longer);
+    health_judge(&r[1], "");
+    overdue_by(&r[2], 900 * SECOND_US);
+    r[2].pause_ended_us = NOW_US - 31 * SECOND_US;
+    health_paused(&r[2], NULL);
+    health_judge(&r[2], "");
+    assert_string_equal(r[2].reason, "a reservation has been overdue for 31 s: the-oldest");
+    assert_int_equal(health_overdue_us(&r[2]), 31 * SECOND_US);
+    r[2].pause_ended_us = NOW_US - 901 * SECOND_US; /* long ago */
+    assert_int_equal(health_overdue_us(&r[2]), 900 * SECOND_US);
+
+    health_sum(r, 3, &sum);
+    assert_ptr_equal(sum.pause, &longer);
+    assert_int_equal(health_overdue_us(&sum), 900 * SECOND_US);
+    char *text = health_ready_json(r, 3);
+    assert_non_null(strstr(text, "\"reason\":\"a move\",\"by\":\"ops@shop\""));
+    assert_non_null(strstr(text, "\"reason\":null,\"by\":null"));
+    json_t *o = json_loads(text, 0, NULL);
+    assert_null(json_object_get(json_array_get(json_object_get(o, "queues"), 2), "paused"));
+    json_decref(o);
+    free(text);
+    /* Postgres away is no part of it. */
+    r[0].postgres.up = false;
+    health_judge(&r[0], "");
+    assert_false(r[0].ready);
+}
+
 /* As it has always been; and in `queues` once more. */
 static void one_queue(void **state)
 {
@@ -583,7 +747,7 @@ int main(void)
         cmocka_unit_test(reasons_in_order),
         cmocka_unit_test(when_a_claim_has_not_counted),
         cmocka_unit_test(when_redis_is_asked_for_its_sizes),
-        cmocka_unit_test(when_redis_is_asked_for_failures),
+        cmocka_unit_test(when_redis_is_asked_for_records),
         cmocka_unit_test(the_start),
         cmocka_unit_test(who_reaches_postgres),
         cmocka_unit_test(reasons_in_json),
@@ -597,6 +761,10 @@ int main(void)
         cmocka_unit_test(foreign_failures),
         cmocka_unit_test(text_that_is_no_utf8),
         cmocka_unit_test(several_queues),
+        cmocka_unit_test(kept_records),
+        cmocka_unit_test(the_last_hour),
+        cmocka_unit_test(the_last_reconciliation),
+        cmocka_unit_test(a_pause),
         cmocka_unit_test(one_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

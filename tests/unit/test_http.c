@@ -81,7 +81,7 @@ static int tear_down(void **state)
 /* A client that has sent a request. */
 static int client(void)
 {
-    static const char request[] = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct sockaddr_in address;
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

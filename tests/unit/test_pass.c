@@ -11,6 +11,7 @@
 #include "release/pages.h"
 #include "release/parts.h"
 #include "release/pass.h"
+#include "release/pause.h"
 #include "release/refusal_log.h"
 #include "release/release.h"
 #include "store/statements.h"
@@ -50,6 +51,7 @@ static struct {
     int asked, open;
     bool slow; /* the test answers */
 } drops;
+static bool paused;
 static bool ready, degraded, reader_up, by_place;
 static struct mapping_types types;
 static struct loop *loop;
@@ -103,6 +105,18 @@ bool parts_degraded(const struct parts *p)
 {
     (void)p;
     return degraded;
+}
+
+bool pause_allows(const struct pause *p)
+{
+    (void)p;
+    return !paused;
+}
+
+const char *pause_reason(const struct pause *p)
+{
+    (void)p;
+    return "paused until tomorrow";
 }
 
 void account_decided(struct parts *p, struct item *items, size_t n, int64_t now_us)
@@ -282,7 +296,7 @@ static int set_up(void **state)
     own = (struct engine){.usable = 1};
     lent = (struct engine){.usable = 2};
     ready = true;
-    degraded = over = by_place = false;
+    degraded = over = by_place = paused = false;
     reader_up = true;
     loop = loop_new();
     limit = timer_new(loop, stop, NULL);
@@ -634,6 +648,42 @@ static void test_shared_lanes(void **state)
     own.busy[0] = false;
 }
 
+/* What is under way is brought to its end, and counts; nothing more is begun. */
+static void test_a_pause_ends_it(void **state)
+{
+    (void)state;
+    begin();
+    give_page();
+    paused = true;
+    release(&own, OUTCOME_RELEASED);
+    assert_true(over && !result.ok && result.paused && !result.lost);
+    assert_int_equal(result.released, BATCH);
+    assert_string_equal(error, "paused until tomorrow");
+    /* One that has begun already: it reads no page. */
+    over = false;
+    pass_run(pass, 0, on_done, NULL);
+    turns();
+    assert_true(over && result.paused);
+    assert_int_equal(pages.asked, 0);
+    /* A fault that came before is told of. */
+    paused = false;
+    begin();
+    give_page();
+    release(&own, OUTCOME_FAULT);
+    assert_true(over && !result.paused);
+}
+
+/* What a pause has left is not taken by its places. */
+static void test_carefully_after_a_pause(void **state)
+{
+    (void)state;
+    by_place = true;
+    parts.careful = true;
+    begin();
+    assert_false(pages.want_places);
+    assert_int_equal(pages.first, PAGES_SIZE);
+}
+
 static void test_the_next_page_cannot_be_asked_for(void **state)
 {
     (void)state;
@@ -692,6 +742,8 @@ int main(void)
         TEST(test_whose_lanes),
         TEST(test_a_lost_connection),
         TEST(test_a_fault_ends_it),
+        TEST(test_a_pause_ends_it),
+        TEST(test_carefully_after_a_pause),
         TEST(test_the_next_page_cannot_be_asked_for),
         TEST(test_how_many_at_once),
         TEST(test_shared_lanes),

@@ -69,6 +69,7 @@ struct world {
     bool broken;                 /* the statement is refused, whatever it releases */
     bool over;                   /* nothing may be sent any more */
     int statements, stale, conflicts, counters, bulk;
+    bool careful;
     bool searched;
     int64_t singles_since_us, searching_us;
 };
@@ -242,7 +243,7 @@ static void check_sent(const struct plan_step *step)
     if (is_bulk(step->way)) {
         bool placed = w.placed && w.table.backlog;
         check(step->way == (placed ? RELEASE_BACKLOG : RELEASE_BULK));
-        check((placed || w.table.bulk) && (w.backlog || w.n > 100) && step->n > 1);
+        check(!w.careful && (placed || w.table.bulk) && (w.backlog || w.n > 100) && step->n > 1);
         check(step->lock_timeout_us == BULK_TIMEOUT_US);
         w.bulk++;
     } else {
@@ -493,6 +494,7 @@ static void play_world(unsigned number)
 {
     memset(&w, 0, sizeof(w));
     w.number = number;
+    w.careful = number % 7 == 3;
     w.dice = number * 2654435761U + 1;
     w.mono_us = 1000 * 1000 * MS;
     w.table = (struct plan_table){.ready = true, .generation = 1, .id_kind = ID_INT4};
@@ -503,7 +505,8 @@ static void play_world(unsigned number)
                                          .breakers = w.breakers,
                                          .locked = w.locked,
                                          .lock_timeout_us = LOCK_TIMEOUT_US,
-                                         .bulk_lock_timeout_us = BULK_TIMEOUT_US};
+                                         .bulk_lock_timeout_us = BULK_TIMEOUT_US,
+                                         .careful = &w.careful};
     w.plan = plan_new(&options);
     assert_true(w.plan != NULL && w.breakers != NULL && w.waits != NULL && w.locked != NULL);
     for (size_t p = 0; p < PRODUCTS; p++)

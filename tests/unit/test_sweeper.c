@@ -9,6 +9,7 @@
 #include "release/engine.h"
 #include "release/first_run.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "sweep/backlog.h"
 #include "sweep/claims.h"
 #include "sweep/kept_walk.h"
@@ -39,7 +40,7 @@ static struct {
     bool on;         /* no claim may be made */
     bool idle;
 } backlog;
-static bool redis_usable, may_release;
+static bool redis_usable, may_release, paused;
 
 struct backlog *backlog_new(struct parts *parts, struct workers *workers, event_cb *on_change,
                             void *arg)
@@ -230,6 +231,12 @@ bool first_run_may_release(const struct first_run *f)
     return may_release;
 }
 
+bool pause_lasts(const struct pause *p)
+{
+    (void)p;
+    return paused;
+}
+
 void redis_link_hold(struct redis_link *link, int64_t until_us)
 {
     (void)link;
@@ -266,6 +273,7 @@ static void begin(int64_t pace_us)
     backlog.on = false;
     lanes.idle = 1;
     redis_usable = may_release = true;
+    paused = false;
     config = (struct config){.max_sleep_us = 500 * MS_US, .pace_us = pace_us};
     loop = loop_new();
     parts.loop = loop;
@@ -418,10 +426,32 @@ static void test_backlog_mode(void **state)
     end();
 }
 
+/* What a pause has left is not for backlog mode; once a claim is not full that is over. */
+static void test_after_a_pause(void **state)
+{
+    (void)state;
+    begin(0);
+    parts.careful = paused = true;
+    answer(0, INT64_MAX); /* to a claim from before it */
+    assert_true(parts.careful);
+    paused = false;
+    const struct claim_result full = {
+        .ok = true, .n = 500, .asked = 500, .due_left = 20000, .next_ms = postgres_ms(-10)};
+    claims.events.on_claimed(claims.events.arg, &full);
+    assert_int_equal(backlog.due_left, 0);
+    assert_true(parts.careful);
+    answer(499, INT64_MAX);
+    assert_false(parts.careful);
+    claims.events.on_claimed(claims.events.arg, &full);
+    assert_int_equal(backlog.due_left, 20000);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backlog_mode),
+        cmocka_unit_test(test_after_a_pause),
         cmocka_unit_test(test_what_is_held_for_the_next_claim),
         cmocka_unit_test(test_what_is_not_held),
         cmocka_unit_test(test_what_is_put_back_calls_for_a_claim),
