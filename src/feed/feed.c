@@ -154,24 +154,6 @@ static void on_resigned(void *arg)
     go_on(f);
 }
 
-static struct feed_sight sight_now(struct feed *f)
-{
-    f->plan.wakeup_us[WAKEUP_CATALOG] = statements_due_us(f->parts->statements);
-    bool paused = !pause_allows(f->parts->pause);
-    /* In a pause what is late is no reason to look more often. */
-    f->plan.wakeup_us[WAKEUP_OVERDUE] = paused ? FEED_NEVER : overdue_again_us(f->overdue);
-    return (struct feed_sight){
-        .now_us = clock_mono_us(),
-        .paused = paused,
-        .link_free = pg_link_up(f->link) && !pg_link_busy(f->link),
-        .ready = statements_ready(f->parts->statements),
-        .backlog = f->parts->backlog,
-        .redis = parts_degraded(f->parts)       ? FEED_REDIS_DEGRADED
-                 : parts_redis_usable(f->parts) ? FEED_REDIS_USABLE
-                                                : FEED_REDIS_UNHEARD,
-    };
-}
-
 /* Starts what is to be done now, or waits for the time to ask again. */
 static void poke(struct feed *f)
 {
@@ -179,7 +161,7 @@ static void poke(struct feed *f)
     if (f->plan.stopping && f->done == NULL)
         return;
     int64_t wake_us;
-    struct feed_sight sight = sight_now(f);
+    struct feed_sight sight = feed_sight_now(f);
     enum feed_step step = feed_plan_next(&f->plan, &sight, &wake_us);
     if (step != STEP_WAIT && step != STEP_STOPPED)
         feed_plan_begin(&f->plan, step, sight.now_us);

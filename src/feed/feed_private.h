@@ -33,4 +33,7 @@ struct feed {
     void *done_arg;
 };
 
+/* What the plan decides by, now; sets when the catalog and what is late are to be looked at. */
+struct feed_sight feed_sight_now(struct feed *f);
+
 #endif
