@@ -28,7 +28,7 @@ enum mode {
 };
 
 /* What can be given as a file's name. */
-enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_SECRETS_N };
+enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_READ_TOKEN, CONFIG_SECRETS_N };
 
 struct queue;
 struct queues;
@@ -79,6 +79,7 @@ struct config {
     char *http_host; /* NULL: no HTTP; "": all addresses */
     int http_port;
     char *admin_token; /* NULL: none */
+    char *read_token;  /* NULL: whoever reaches the HTTP address may read */
     char *redis_ca;    /* NULL: the system's */
     struct log_options log;
     char *service_name;

@@ -23,7 +23,8 @@ struct http_param {
 
 struct http_route {
     const char *path;
-    bool changes; /* POST, with the token; else GET and HEAD, open to everyone */
+    bool changes; /* POST, with the token; else GET and HEAD, with either token if there is one to
+                     read */
     /* Up to one without a name, HTTP_PARAMS_MAX at most; NULL: there are none. What is none of
      * these, given twice or not as it may be is answered with 400 (a misspelt dryRun must not do
      * the work).
@@ -31,6 +32,7 @@ struct http_route {
     const struct http_param *params;
     /* Owes the request one http_reply, now or later. */
     void (*handle)(void *arg, struct http_request *request);
+    bool open; /* needs no token, whatever is set */
 };
 
 struct http_options {
@@ -39,14 +41,19 @@ struct http_options {
     /* The token, asked for with each request that needs it; NULL: what changes something answers
      * 403. Good until it is asked again. */
     const char *(*token)(void *arg);
+    /* In the same way: who reads needs this one or the other; NULL: reading is open. */
+    const char *(*read_token)(void *arg);
     const struct http_route *routes; /* must outlive the server */
     size_t nroutes;
-    void *arg; /* for the handlers and the token */
+    void *arg; /* for the handlers and the tokens */
 };
 
 /* Listens at once; answers when the loop runs. NULL with one sentence in `error`. */
 struct http *http_new(struct loop *loop, const struct http_options *options, char *error,
                       size_t error_size);
+
+/* Whether this host alone can reach it. */
+bool http_only_here(const struct http *h);
 
 /* Closes all connections. Requests without a reply stay valid until they get one. Not allowed
  * inside a handler; NULL is legal. */

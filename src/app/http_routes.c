@@ -314,11 +314,11 @@ static const struct http_param of_reconcile[] = {
     {QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
-    {"/", false, NULL, page_html},
-    {"/page.css", false, NULL, page_css},
-    {"/page.js", false, NULL, page_js},
-    {"/healthz", false, NULL, get_healthz},
-    {"/readyz", false, of_a_queue, get_readyz},
+    {"/", false, NULL, page_html, true},
+    {"/page.css", false, NULL, page_css, true},
+    {"/page.js", false, NULL, page_js, true},
+    {"/healthz", false, NULL, get_healthz, true},
+    {"/readyz", false, of_a_queue, get_readyz, true},
     {"/metrics", false, NULL, get_metrics},
     {"/status", false, of_a_queue, get_status},
     {"/sweep", true, of_a_queue, post_sweep},
@@ -333,6 +333,23 @@ static const char *admin_token(void *arg)
     return secrets_admin_token(r->options.secrets);
 }
 
+static const char *read_token(void *arg)
+{
+    const struct http_routes *r = arg;
+    return secrets_read_token(r->options.secrets);
+}
+
+/* Once, at the start: it may be meant so, behind a proxy or in a private network. */
+static void say_open(const struct http_routes *r)
+{
+    const struct config *config = r->options.config;
+    if (http_only_here(r->http) || config->read_token != NULL)
+        return;
+    log_event(LOG_WARN, "Without SWEEPER_READ_TOKEN whoever reaches the HTTP address can read it",
+              LOG_STR, "host", config->http_host, LOG_INT, "port", (int64_t)config->http_port,
+              LOG_END);
+}
+
 struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
                                     size_t error_size)
 {
@@ -341,6 +358,7 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         .host = options->config->http_host,
         .port = options->config->http_port,
         .token = admin_token,
+        .read_token = read_token,
         .routes = routes,
         .nroutes = sizeof(routes) / sizeof(routes[0]),
         .arg = r,
@@ -356,6 +374,7 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         http_routes_free(r);
         return NULL;
     }
+    say_open(r);
     return r;
 }
 
