@@ -1,7 +1,12 @@
-/* Foreign text on a terminal. */
+/* What is written to a terminal. */
 #include "base/terminal.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COLUMNS_DEFAULT 80
 
 void terminal_disarm(char *text)
 {
@@ -12,4 +17,25 @@ void terminal_disarm(char *text)
         if (c1)
             *++p = '?';
     }
+}
+
+bool terminal_moves(FILE *out)
+{
+    const char *term = getenv("TERM");
+    int fd = fileno(out); /* -1: a buffer in memory */
+    return fd >= 0 && isatty(fd) && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+}
+
+bool terminal_colours(FILE *out)
+{
+    const char *none = getenv("NO_COLOR");
+    return terminal_moves(out) && (none == NULL || *none == '\0');
+}
+
+int terminal_columns(FILE *out)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return COLUMNS_DEFAULT;
+    return size.ws_col;
 }

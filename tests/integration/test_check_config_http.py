@@ -105,7 +105,7 @@ def on_terminal(env: dict[str, str], **streams: object) -> tuple[str, int]:
 
 def test_said_once_on_a_terminal(db: Database, redis_server: Redis) -> None:
     db.conn.execute("DROP TABLE inventory_reservations")
-    env = environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto"})
+    env = environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto", "TERM": "dumb"})
     text, status = on_terminal(env)
     assert status == 1
     assert text.count("no table inventory_reservations") == 1, text
