@@ -19,6 +19,12 @@ bool terminal_moves(FILE *out);
 /* How many columns it has; 80 where nobody says. */
 int terminal_columns(FILE *out);
 
+/* One line on stderr's terminal (terminal_moves), which is written over when it is shown again, and
+ * gone when it is cleared. Records of the log clear it, so that they begin a line. text: without
+ * control characters, narrower than the terminal. By one thread. */
+void terminal_line_show(const char *text);
+void terminal_line_clear(void);
+
 /* Begin and end what stands out, where terminal_colours. */
 #define TERMINAL_BOLD "\033[1m"
 #define TERMINAL_RED "\033[31m"

@@ -21,10 +21,16 @@ struct http_param {
     bool text; /* any text but an empty one; else true or false */
 };
 
+/* What a route is for, and who may have it. */
+enum http_access {
+    HTTP_READS,   /* GET and HEAD; with either token, if there is one to read */
+    HTTP_CHANGES, /* POST, with the token */
+    HTTP_OPEN,    /* GET and HEAD, whatever is set */
+};
+
 struct http_route {
     const char *path;
-    bool changes; /* POST, with the token; else GET and HEAD, with either token if there is one to
-                     read */
+    enum http_access access;
     /* Up to one without a name, HTTP_PARAMS_MAX at most; NULL: there are none. What is none of
      * these, given twice or not as it may be is answered with 400 (a misspelt dryRun must not do
      * the work).
@@ -32,7 +38,6 @@ struct http_route {
     const struct http_param *params;
     /* Owes the request one http_reply, now or later. */
     void (*handle)(void *arg, struct http_request *request);
-    bool open; /* needs no token, whatever is set */
 };
 
 struct http_options {

@@ -32,7 +32,6 @@ struct http_routes {
     struct http_routes_options options;
     struct http *http;
     struct timer *reap; /* frees what has ended, outside its callback */
-
     struct sweep_all *sweep;
     struct http_request *sweep_request;
     bool sweep_over;
@@ -40,7 +39,6 @@ struct http_routes {
     struct http_request *reconcile_request; /* until it has begun, or cannot */
     struct reconcile_options reconcile_options;
     bool reconcile_over;
-
     bool stopping;
     event_cb *done;
     void *done_arg;
@@ -314,40 +312,27 @@ static const struct http_param of_reconcile[] = {
     {QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
-    {"/", false, NULL, page_html, true},
-    {"/page.css", false, NULL, page_css, true},
-    {"/page.js", false, NULL, page_js, true},
-    {"/healthz", false, NULL, get_healthz, true},
-    {"/readyz", false, of_a_queue, get_readyz, true},
-    {"/metrics", false, NULL, get_metrics},
-    {"/status", false, of_a_queue, get_status},
-    {"/sweep", true, of_a_queue, post_sweep},
-    {"/reconcile", true, of_reconcile, post_reconcile},
-    {"/pause", true, http_pause_params, post_pause},
-    {"/resume", true, of_a_queue, post_resume},
+    {"/", HTTP_OPEN, NULL, page_html},
+    {"/page.css", HTTP_OPEN, NULL, page_css},
+    {"/page.js", HTTP_OPEN, NULL, page_js},
+    {"/healthz", HTTP_OPEN, NULL, get_healthz},
+    {"/readyz", HTTP_OPEN, of_a_queue, get_readyz},
+    {"/metrics", HTTP_READS, NULL, get_metrics},
+    {"/status", HTTP_READS, of_a_queue, get_status},
+    {"/sweep", HTTP_CHANGES, of_a_queue, post_sweep},
+    {"/reconcile", HTTP_CHANGES, of_reconcile, post_reconcile},
+    {"/pause", HTTP_CHANGES, http_pause_params, post_pause},
+    {"/resume", HTTP_CHANGES, of_a_queue, post_resume},
 };
 
 static const char *admin_token(void *arg)
 {
-    const struct http_routes *r = arg;
-    return secrets_admin_token(r->options.secrets);
+    return secrets_admin_token(((const struct http_routes *)arg)->options.secrets);
 }
 
 static const char *read_token(void *arg)
 {
-    const struct http_routes *r = arg;
-    return secrets_read_token(r->options.secrets);
-}
-
-/* Once, at the start: it may be meant so, behind a proxy or in a private network. */
-static void say_open(const struct http_routes *r)
-{
-    const struct config *config = r->options.config;
-    if (http_only_here(r->http) || config->read_token != NULL)
-        return;
-    log_event(LOG_WARN, "Without SWEEPER_READ_TOKEN whoever reaches the HTTP address can read it",
-              LOG_STR, "host", config->http_host, LOG_INT, "port", (int64_t)config->http_port,
-              LOG_END);
+    return secrets_read_token(((const struct http_routes *)arg)->options.secrets);
 }
 
 struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
@@ -374,8 +359,12 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         http_routes_free(r);
         return NULL;
     }
-    say_open(r);
     return r;
+}
+
+bool http_routes_only_here(const struct http_routes *r)
+{
+    return http_only_here(r->http);
 }
 
 void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)

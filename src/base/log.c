@@ -251,6 +251,7 @@ void log_event(enum log_level level, const char *message, ...)
     char *line = build(fd, level, message, &list, &size);
     va_end(list);
     if (line != NULL) {
+        terminal_line_clear();
         /* What was printed before the record stays before it. */
         fflush(to_stderr ? stderr : stdout);
         log_writer_put(fd, line, size, level == LOG_ERROR);
@@ -262,6 +263,7 @@ void log_plain(const char *text)
 {
     char *line = NULL;
     int size = asprintf(&line, SERVICE_DEFAULT ": %s\n", text);
+    terminal_line_clear();
     if (size >= 0)
         log_writer_put(STDERR_FILENO, line, (size_t)size, true);
 }

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #define COLUMNS_DEFAULT 80
+#define TO_ITS_BEGINNING "\r\033[J" /* and nothing behind: a line that was wider may be wrapped */
+
+static bool line_stands;
 
 void terminal_disarm(char *text)
 {
@@ -38,4 +41,20 @@ int terminal_columns(FILE *out)
     if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
         return COLUMNS_DEFAULT;
     return size.ws_col;
+}
+
+void terminal_line_show(const char *text)
+{
+    line_stands = true;
+    fprintf(stderr, TO_ITS_BEGINNING "%s\r", text);
+    fflush(stderr);
+}
+
+void terminal_line_clear(void)
+{
+    if (!line_stands)
+        return;
+    line_stands = false;
+    fputs(TO_ITS_BEGINNING, stderr);
+    fflush(stderr);
 }

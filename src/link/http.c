@@ -105,15 +105,6 @@ const char *http_text(const struct http_request *r, const char *name)
     return r->given.texts[param_place(r, name)];
 }
 
-const char *http_peer(const struct http_request *r)
-{
-    char *address = NULL;
-    ev_uint16_t port;
-    if (r->evreq != NULL)
-        evhttp_connection_get_peer(evhttp_request_get_connection(r->evreq), &address, &port);
-    return address != NULL ? address : "";
-}
-
 /* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
  * dry run would do the work. */
 static bool has_form(struct evhttp_request *evreq)
@@ -143,11 +134,12 @@ static void handle(struct http *h, const struct http_route *route, struct http_r
 static void dispatch(struct http *h, const struct http_route *route, struct http_request *r)
 {
     enum evhttp_cmd_type method = evhttp_request_get_command(r->evreq);
-    bool allowed = route->changes ? method == EVHTTP_REQ_POST
-                                  : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    bool allowed = route->access == HTTP_CHANGES
+                       ? method == EVHTTP_REQ_POST
+                       : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
     enum http_right right = allowed ? http_right(h, route, r) : HTTP_MAY_NOT;
     if (!allowed) {
-        add_header(r, "Allow", route->changes ? "POST" : "GET, HEAD");
+        add_header(r, "Allow", route->access == HTTP_CHANGES ? "POST" : "GET, HEAD");
         http_reply_error(r, 405, "this method is not allowed here");
     } else if (right == HTTP_NOBODY_MAY) {
         http_reply_error(r, 403, "no SWEEPER_ADMIN_TOKEN is set: nothing can be changed over HTTP");

@@ -22,6 +22,15 @@ static bool matches(const char *token, const char *given)
     return differs == 0;
 }
 
+const char *http_peer(const struct http_request *r)
+{
+    char *address = NULL;
+    ev_uint16_t port;
+    if (r->evreq != NULL)
+        evhttp_connection_get_peer(evhttp_request_get_connection(r->evreq), &address, &port);
+    return address != NULL ? address : "";
+}
+
 /* What a request brings as its token; NULL: none. */
 static const char *bearer(const struct http_request *r)
 {
@@ -46,9 +55,9 @@ enum http_right http_right(const struct http *h, const struct http_route *route,
 {
     const char *given = bearer(r);
     const char *token;
-    if (route->open)
+    if (route->access == HTTP_OPEN)
         return HTTP_MAY;
-    if (route->changes) {
+    if (route->access == HTTP_CHANGES) {
         if (h->options.token(h->options.arg) == NULL)
             return HTTP_NOBODY_MAY;
         return is_admin(h, given) ? HTTP_MAY : HTTP_MAY_NOT;

@@ -41,7 +41,7 @@ static const char *read_token(void *arg)
     return "read-only-battery-staple";
 }
 
-static const struct http_route routes[] = {{.path = "/slow", .handle = keep, .open = true},
+static const struct http_route routes[] = {{.path = "/slow", .handle = keep, .access = HTTP_OPEN},
                                            {.path = "/secret", .handle = keep}};
 
 static void on_step(void *arg)
