@@ -282,7 +282,7 @@ api-test:
 
 # The page at /, in Chromium; DRAW=1 draws docs/page anew.
 page-test: $(BINARY)
-	@$(NEED_PACKAGES) "make page-test" chromium fonts-dejavu-core $(if $(shell command -v npm),,nodejs npm)
+	@$(NEED_PACKAGES) "make page-test" chromium fonts-dejavu-core $(if $(DRAW),pngquant) $(if $(shell command -v npm),,nodejs npm)
 	cd tests/page && npm ci --no-audit --no-fund && \
 	    $(if $(DRAW),npm run draw,RS_BINARY="$(abspath $(BINARY))" PYTHON="$(PYTHON)" npm test)
 

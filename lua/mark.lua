@@ -1,8 +1,10 @@
--- Leaves a mark that goes when Redis loses its data.
--- KEYS  1 the mark
--- ARGV  1 what to write there
--- Returns 1 when it had to be set, 0 when it was there.
-if redis.call('SET', KEYS[1], ARGV[1], 'NX') then
-    return 1
+-- Leaves a mark that goes when Redis loses its data, and says what there is of a pause.
+-- KEYS  1 the mark, 2 the pause, 3 the number of the last order
+-- ARGV  1 what to write as the mark: the database's name, '1' while it is not known
+-- Returns {mark, record, number}: false for what was not there. The mark is there afterwards; one without a
+-- name, as version 0.1 left it, has one.
+local mark = redis.call('GET', KEYS[1])
+if not mark or mark == '1' then
+    redis.call('SET', KEYS[1], ARGV[1])
 end
-return 0
+return {mark, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}

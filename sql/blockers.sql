@@ -3,7 +3,8 @@
 -- $1  the ids, an array in text form
 -- Answer: for each row that is still active, once or more: its position in $1 from 1; its product (the
 --   key of its counter, if there are any); "reservation" or "counter"; who holds that: pid, user, application, or of a prepared
---   transaction its owner and gid. Without a holder these are NULL.
+--   transaction its owner and gid; and when that transaction began, or was prepared, in seconds since the epoch. Without
+--   a holder these are NULL.
 --
 -- Nobody waits for a lock that is passed by, so that pg_blocking_pids says nothing. The locked row's
 -- xmax names the transaction, or a multixact of several; of these, those FOR KEY SHARE are in nobody's
@@ -64,7 +65,7 @@ WITH rs$asked AS MATERIALIZED (
     SELECT e.n, e.what, e.pid, e.transactionid FROM rs$nested e
 )
 SELECT p.n, p.product, p.what, f.pid, coalesce(x.owner, a.usename) AS holder, a.application_name,
-       x.gid
+       x.gid, extract(epoch FROM coalesce(x.prepared, a.xact_start)) AS since
   FROM rs$places p
   LEFT JOIN rs$found f ON f.n = p.n AND f.what = p.what
   LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = f.pid

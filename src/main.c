@@ -47,6 +47,14 @@ static int run(const struct config *config)
         return pause_run(config);
     case MODE_INIT:
         return init_run(config);
+    case MODE_EXPLAIN:
+        return explain_run(config);
+    case MODE_LIST:
+        return list_run(config);
+    case MODE_RETRY:
+        return retry_run(config);
+    case MODE_FORGET:
+        return forget_run(config);
     case MODE_HELP:
         config_print_help(stdout);
         return EXIT_DONE;

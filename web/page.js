@@ -2,7 +2,7 @@
 // it reaches the document as text nodes, never as markup.
 'use strict';
 
-const EVERY_MS = 2000, HIDDEN_MS = 15000, ANSWER_MS = 5000, FAILURES_MS = 10000;
+const EVERY_MS = 2000, HIDDEN_MS = 15000, ANSWER_MS = 5000, FAILURES_MS = 30000;
 const LATE_S = 30, PAGE = 25;
 
 let status = null;    // the last answer of /status, or of /readyz where /status wants a token
@@ -67,16 +67,14 @@ function tick() {
     if (time.textContent !== text) time.textContent = text;
   }
   say($('#fresh'), answeredMs ? `as of ${clock(answeredMs)}` : '');
-  if (gone) showVerdict();
 }
 
 // ---- what stays is left alone: the focus, a selection, what a screen reader has said ----
 
-const shown = new WeakMap();
 function put(box, data, kids) {
   const key = JSON.stringify(data);
-  if (shown.get(box) === key) return;
-  shown.set(box, key);
+  if (box.shown === key) return;
+  box.shown = key;
   const focus = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   box.replaceChildren(...kids().flat().filter((kid) => kid != null && kid !== false));
   if (focus) [...box.querySelectorAll('[data-key]')].find((e) => e.dataset.key === focus)?.focus();
@@ -275,8 +273,8 @@ function drawHistogram(box, { boundsSeconds: bounds, counts, p50Seconds, p99Seco
     const i = bounds.findIndex((bound) => bound >= value);
     return i < 0 ? w : (i + (value - lower(i)) / (bounds[i] - lower(i))) * step;
   };
-  const mark = (name, value, y) => {
-    const x = at(value), left = x > w - 80;
+  const mark = (name, value, y, most) => {
+    const x = at(value), left = x > most;
     return value != null && [line('mark', `M${x} ${y - 8}V${floor}`), write(x + (left ? -4 : 4), y, left ? 'end' : 'start', `${name} ${lasting(value)}`, 'markname')];
   };
   const within = counts.map((n, i) => [n, i]).filter(([n]) => n).map(([n, i]) => `${label(i)}: ${count(n)}`);
@@ -287,7 +285,7 @@ function drawHistogram(box, { boundsSeconds: bounds, counts, p50Seconds, p99Seco
       return n > 0 && s('rect', { class: `bar ${kindOf(lower(i)) ?? ''}`, x: i * step + 1, y: floor - high, width: Math.max(1, step - 2), height: high }, s('title', {}, `${label(i)}: ${count(n)}`));
     }),
     bounds.map((bound, i) => [0.001, 0.01, 0.1, 1, 10, 60, 300].includes(bound) && write((i + 1) * step, FOOT, 'middle', lasting(bound))),
-    mark('p50', p50Seconds, 24), mark('p99', p99Seconds, 10),
+    mark('p50', p50Seconds, 24, 50), mark('p99', p99Seconds, 10, w - 80),
     !released && write(w / 2, 90, 'middle', 'nothing was released')));
 }
 
@@ -345,11 +343,11 @@ function why(id, key) {
   return button('Why?', `why ${key} ${id}`, () => explain(id), `Why is ${id} not released?`);
 }
 
-function row(place, r, about, lines, more = []) {
+function row(place, r, words, about, more = []) {
   return h('li', {},
     h('div', {}, h('span', { class: 'id' }, r.reservationId), r.productId != null && ` product ${r.productId}`,
-      r.sqlstate && h('span', { class: 'soft' }, ` SQLSTATE ${r.sqlstate}`), several() && h('span', { class: 'soft' }, ` queue ${r.queue}`), about && h('small', {}, ' · ', about)),
-    lines, h('div', { class: 'acts' }, why(r.reservationId, place),
+      r.sqlstate && h('span', { class: 'soft' }, ` SQLSTATE ${r.sqlstate}`), several() && h('span', { class: 'soft' }, ` queue ${r.queue}`)),
+    h('p', {}, words, words && ' · ', h('span', { class: 'soft' }, about)), h('div', { class: 'acts' }, why(r.reservationId, place),
       more.map(([text, act]) => button(`${text} …`, `${act} ${r.queue} ${r.reservationId}`, () => begin(act, r), `${text} ${r.reservationId}`))));
 }
 
@@ -361,8 +359,8 @@ function showRefused(v) {
   put($('#refused .list'), [rows, error, filtered, several()], () => [
     error && h('li', {}, h('p', { class: 'worse' }, `The whole list cannot be had: ${error}.`)),
     filtered && !rows.length && h('li', {}, h('p', {}, 'None is of that product and SQLSTATE.')),
-    ...rows.map((r) => row('refused', r, [`attempts ${count(r.attempts)}`, r.firstFailedAt && [', first ', when(r.firstFailedAt)], r.retryAt && [', next ', when(r.retryAt)]],
-      h('p', {}, r.error ?? 'its record cannot be read'), [['Retry', 'retry'], ['Forget', 'forget']]))]);
+    ...rows.map((r) => row('refused', r, r.error ?? 'its record cannot be read',
+      [`attempts ${count(r.attempts)}`, r.firstFailedAt && [', first ', when(r.firstFailedAt)], r.retryAt && [', next ', when(r.retryAt)]], [['Retry', 'retry'], ['Forget', 'forget']]))]);
   $('#more').hidden = !more;
   say($('#more'), `${count(rows.length)} are shown: show more`);
 }
@@ -372,15 +370,15 @@ function showLocked(v) {
   say($('#locked .n'), v.locked === 0 ? 'none' : count(v.locked) + (v.locked > rows.length ? `, the oldest ${rows.length} are shown` : ''));
   put($('#locked .list'), rows.map((r) => ({ ...r, lockedSeconds: 0 })), () => rows.map((r) => {
     const by = r.blockerGid ? `prepared transaction ${r.blockerGid}` : r.blockerPid && `pid ${r.blockerPid}`;
-    return row('locked', r, ['since ', when(r.lockedSince)], h('p', {}, by ? `by ${by}` : 'by whom is not known', r.blockerUser && `, user ${r.blockerUser}`,
-      r.blockerApplication && `, application ${r.blockerApplication}`, r.lockOn && `; the lock is on the ${r.lockOn}`));
+    return row('locked', r, [by ? `by ${by}` : 'by whom is not known', r.blockerUser && `, user ${r.blockerUser}`,
+      r.blockerApplication && `, application ${r.blockerApplication}`, r.lockOn && `, lock on the ${r.lockOn}`], ['since ', when(r.lockedSince)]);
   }));
 }
 
 function showKept(v) {
   const rows = gather('keptReservations');
   say($('#kept .n'), v.kept === 0 ? 'none' : count(v.kept) + (v.keptAttention ? `, ${count(v.keptAttention)} for too long` : ''));
-  put($('#kept .list'), rows, () => rows.map((r) => row('kept', r, ['since ', when(r.since), r.attention && h('span', { class: 'some' }, ', for too long'), ', looked at again ', when(r.lookAgainAt)], null, [['Retry', 'retry']])));
+  put($('#kept .list'), rows, () => rows.map((r) => row('kept', r, r.attention && h('span', { class: 'some' }, 'for too long'), ['since ', when(r.since), ', looked at again ', when(r.lookAgainAt)], [['Retry', 'retry']])));
 }
 
 function showServers(v) {
@@ -400,7 +398,7 @@ function showReconciliation() {
 
 // ---- figures of an answer, spelled out ----
 
-const WORDS = { cleanedCount: 'released', releasedCount: 'released', failedCount: 'refused', skippedCount: 'locked', remainingCount: 'remaining' };
+const WORDS = { cleanedCount: 'released', releasedCount: 'released', failedCount: 'refused', skippedCount: 'locked', mirrorMissing: 'missing in Redis', mirrorMisplaced: 'too late in Redis', mirrorOrphaned: 'stale in Redis', mirrorSpent: 'spent' };
 function spelled(body) {
   const word = (name) => WORDS[name] ?? name.replace(/Count$/, '').replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`);
   return Object.entries(body).filter(([name, n]) => Number.isFinite(n) && (n || name === 'cleanedCount') && name !== 'durationSeconds').map(([name, n]) => `${word(name)} ${count(n)}`).join(', ');
@@ -517,8 +515,8 @@ async function explain(id) {
     .catch((error) => ({ body: { error: `no answer: ${error.message}` } }));
   if (current !== mine) return;
   const { why, todo, next, ...rest } = body;
-  say($('#ask-text'), code === 200 ? why ?? '' : body.error ?? `answer ${code}`);
-  if (code === 200) $('#ask-fields').replaceChildren(...[todo, next].filter(Boolean).map((text) => h('p', {}, text)), h('details', {}, h('summary', {}, 'All that is known'), tree(rest)));
+  say($('#ask-text'), why ?? body.error ?? `answer ${code}`);
+  if (why) $('#ask-fields').replaceChildren(...[todo, next].filter(Boolean).map((text) => h('p', {}, text)), h('details', {}, h('summary', {}, 'All that is known'), tree(rest)));
 }
 
 // ---- events ----

@@ -42,4 +42,16 @@ int pause_run(const struct config *config);
 /* --init: prints a draft of a queues file for the tables that look like holds; changes nothing. */
 int init_run(const struct config *config);
 
+/* --explain ID: says why a reservation is not released (yet); changes nothing. EXIT_FAILED when
+ * Postgres could not be asked. */
+int explain_run(const struct config *config);
+
+/* --list WHAT: prints what is due, failed, locked or kept; EXIT_FAILED when a server that knows it is
+ * out of reach. */
+int list_run(const struct config *config);
+
+/* --retry, --forget: has failed or kept reservations tried at once; removes records of failures. */
+int retry_run(const struct config *config);
+int forget_run(const struct config *config);
+
 #endif

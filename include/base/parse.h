@@ -26,6 +26,9 @@ int parse_score_ms(const char *text, size_t len, int64_t *out) __attribute__((wa
  * has come, what lies after 9999 has not. Not a number: -1. */
 int parse_epoch_us(const char *text, int64_t *out) __attribute__((warn_unused_result));
 
+/* Whether it looks like a SQLSTATE: five digits or capital letters. */
+bool parse_is_sqlstate(const char *text);
+
 /* Where a Redis is. Strings are owned; NULL where absent. */
 struct redis_address {
     char *host; /* host name or address; NULL with a socket path */

@@ -23,9 +23,16 @@ enum mode {
     MODE_PAUSE,
     MODE_RESUME,
     MODE_INIT,
+    MODE_EXPLAIN,
+    MODE_LIST,
+    MODE_RETRY,
+    MODE_FORGET,
     MODE_HELP,
     MODE_VERSION,
 };
+
+/* --list WHAT */
+enum list_what { LIST_DUE, LIST_FAILED, LIST_LOCKED, LIST_KEPT, LIST_KINDS };
 
 /* What can be given as a file's name. */
 enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_READ_TOKEN, CONFIG_SECRETS_N };
@@ -52,6 +59,11 @@ struct config {
     char *reason;     /* --reason TEXT, NULL without */
     bool even_paused;
     char *queue_name; /* --queue NAME, NULL without: all of them */
+    enum list_what list;
+    char *reservation;  /* --explain, --retry, --forget ID; NULL: `all` */
+    int64_t list_limit; /* --limit N; 0 without */
+    char *product;      /* --product KEY, NULL without */
+    char *sqlstate;     /* --sqlstate CODE, NULL without */
 
     /* See config/queues.h: each queue has settings of its own. Here it is the first of them. */
     struct queues *queues;

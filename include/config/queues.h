@@ -10,8 +10,8 @@
 struct config;
 struct queue;
 
-/* How many there are, 1 at least; with --queue NAME that one alone. config: what config_read
- * filled, or any queue's. */
+/* How many there are, 1 at least; with --queue NAME that one alone, except for --explain, which
+ * looks for an id in the others too. config: what config_read filled, or any queue's. */
 int config_queues(const struct config *config);
 
 /* The settings of a queue, from 0, in the file's order. Good until config_clear. */
@@ -28,6 +28,11 @@ void config_reload_clear(struct config *fresh);
 /* Whether two queues, whose settings these are, are the same but for the lines where they stand:
  * by what their file says of the others, too, where that counts for them (stock.sharers). */
 bool config_queue_same(const struct config *a, const struct config *b);
+
+/* In what they are not, by keys of the file: static storage. Returns how many. */
+#define QUEUE_DIFFERENCES_MAX 60
+int config_queue_differences(const struct config *a, const struct config *b,
+                             const char *keys[QUEUE_DIFFERENCES_MAX]);
 
 /* What a sentence about a line of the file begins with: "shop.yaml:12: ". "" for what is built in
  * and for a line of 0. */

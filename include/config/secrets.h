@@ -6,8 +6,8 @@
 #define RS_SECRETS_H
 
 #include "base/callback.h"
+#include "config/config.h"
 
-struct config;
 struct redis_address;
 struct secrets;
 
@@ -27,6 +27,9 @@ const char *secrets_read_token(struct secrets *s);
 
 /* Reads every file anew, on SIGHUP: what is not usable is an ERROR, always. */
 void secrets_reload(struct secrets *s);
+
+/* Whether the last of these has brought a new value of the secret: its variable, else NULL. */
+const char *secrets_changed(const struct secrets *s, enum config_secret which);
 
 /* The same for Postgres's address alone. */
 void secrets_reload_postgres(struct secrets *s);

@@ -70,8 +70,9 @@ struct health_report {
     const char *overdue_id;   /* "" for none */
     const char *overdue_product; /* one of its products, "" when not known */
     int64_t next_due_us;         /* the next time to look; 0: none known */
-    struct json_t *failures;     /* some records of :failed, an array; NULL: none */
-    struct json_t *keeps; /* ... of :kept, those that want attention first; NULL: none known */
+    struct json_t *reload;   /* of the daemon: what the last SIGHUP has changed; NULL: nothing */
+    struct json_t *failures; /* some records of :failed, an array; NULL: none */
+    struct json_t *keeps;    /* ... of :kept, those that want attention first; NULL: none known */
 
     /* What this process has released, and when; NULL: it is no daemon. */
     const struct stats_histogram *lateness;

@@ -187,6 +187,10 @@ typedef void due_role_cb(void *arg, bool ours, int64_t remaining_ms, const char 
 int due_queue_role(struct due_queue *q, const char *role, const char *name, int64_t ttl_ms,
                    due_role_cb *cb, void *arg) __attribute__((warn_unused_result));
 
+/* Who has a role, without asking for it: owner is "" when nobody has. */
+int due_queue_role_owner(struct due_queue *q, const char *role, due_role_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
+
 /* A name for a holder of roles: host:pid, and what tells two of one process apart. */
 #define DUE_HOLDER_SIZE 160
 void due_holder_name(char name[DUE_HOLDER_SIZE]);

@@ -94,10 +94,4 @@ int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_o
 int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, due_walked_cb *cb,
                        void *arg) __attribute__((warn_unused_result));
 
-typedef void due_mark_cb(void *arg, bool gone, const char *error);
-
-/* Leaves {prefix}:mark unless it is there. gone: it was not. */
-int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
-    __attribute__((warn_unused_result));
-
 #endif

@@ -12,7 +12,19 @@ struct item;
  * one that was never tried. */
 char *failed_record_make(const struct item *item, int64_t now_ms, int64_t retry_ms);
 
-/* Takes attempts and first_failed_ms from a record. What cannot be read counts as one attempt. */
-void failed_record_read(struct item *item, const char *json, size_t len);
+/* What a record says; times in milliseconds, 0 where it says none. */
+struct failed_record {
+    char sqlstate[6];
+    char error[1024]; /* cut to fit */
+    uint32_t attempts;
+    int64_t first_ms, last_ms, retry_ms;
+};
+
+/* What cannot be read counts as one attempt of which nothing is known. */
+void failed_record_tell(struct failed_record *record, const char *json, size_t len);
+
+/* Takes attempts and first_failed_ms from a record. Returns when it was to be tried again, 0 where
+ * it does not say. */
+int64_t failed_record_read(struct item *item, const char *json, size_t len);
 
 #endif

@@ -3,8 +3,8 @@
  * releases nothing while more is due than SWEEPER_FIRST_RUN_LIMIT. What was accepted is remembered
  * in Redis ({prefix}:accepted); where Redis cannot be used nothing is, and each start asks again.
  *
- * How much is due, and since when, is said at INFO in any case; so are, at WARN, rows that are
- * never due by some mistake. */
+ * Which database it is, is asked along (parts->database). How much is due, and since when, is said
+ * at INFO in any case; so are, at WARN, rows that are never due by some mistake. */
 #ifndef RS_FIRST_RUN_H
 #define RS_FIRST_RUN_H
 

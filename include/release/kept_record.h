@@ -15,6 +15,9 @@ char *kept_record_make(const struct kept *kept, int64_t again_ms);
  * from now. */
 int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, int64_t look_again_us);
 
+/* When a record says that it is looked at again; 0: it does not. */
+int64_t kept_record_again_ms(const char *json, size_t len);
+
 /* What a record says; what cannot be read is as if there were none. */
 void kept_record_read(struct kept *kept, const char *json, size_t len);
 

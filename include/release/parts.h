@@ -27,6 +27,8 @@ struct redis_use;
 struct counter_waits;
 struct statements;
 
+#define PARTS_DATABASE_SIZE 120
+
 struct parts {
     struct loop *loop;
     const struct config *config;
@@ -42,12 +44,13 @@ struct parts {
     struct locked *locked;
     struct keeps *keeps;
     struct blockers *blockers;
-    struct announcer *announcer;     /* NULL: the queue has no `notify` */
-    struct first_run *first_run;     /* whether releases may begin; NULL: nobody asks */
-    struct pause *pause;             /* whether they may go on; likewise */
-    struct batch_list batches;       /* those that are running */
-    struct server_clock pg_clock;    /* decides */
-    struct server_clock redis_clock; /* for display only */
+    struct announcer *announcer;        /* NULL: the queue has no `notify` */
+    struct first_run *first_run;        /* whether releases may begin; NULL: nobody asks */
+    struct pause *pause;                /* whether they may go on; likewise */
+    char database[PARTS_DATABASE_SIZE]; /* the database's name, and its cluster's; "": not known */
+    struct batch_list batches;          /* those that are running */
+    struct server_clock pg_clock;       /* decides */
+    struct server_clock redis_clock;    /* for display only */
     struct stats stats;
 
     struct account account;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct due_pause;
 struct parts;
 struct pause;
 
@@ -29,6 +30,10 @@ void pause_take_over(struct pause *p, const struct pause *former);
 
 /* Redis can be used from now on, or not any more: what it has is asked for before anything else. */
 void pause_redis_changed(struct pause *p);
+
+/* Somebody else's look has brought what Redis has: it need not be asked for the next time. seen
+ * ends with the call. NULL is legal. */
+void pause_told(struct pause *p, const struct due_pause *seen);
 
 /* For modes that end: asks Redis, which is connected; done(arg) fires once, when it is known or is
  * not to be known. From then on it goes on looking. */

@@ -18,6 +18,7 @@ enum question_id {
     QUESTION_INDEXES,       /* sql/indexes.sql */
     QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
+    QUESTION_FEEDS,         /* sql/feeds.sql */
     QUESTION_CATALOG,       /* sql/catalog.sql */
     QUESTION_NAMES,         /* sql/show_names.sql */
     QUESTION_INIT_TABLES,   /* sql/init_tables.sql */

@@ -79,6 +79,9 @@ enum statement {
     STATEMENT_STOCK_LOCK,
     STATEMENT_STOCK_REPAIR,
     STATEMENT_BLOCKERS,
+    STATEMENT_EXPLAIN_HOLDS,
+    STATEMENT_EXPLAIN_COUNTERS, /* where there are counters */
+    STATEMENT_EXPLAIN_SUMS,     /* ... that can be compared with the holds */
     STATEMENT_COUNT
 };
 

@@ -57,13 +57,13 @@ static bool ask_for_sequences(struct check_database *c, const struct pg_result *
 static void on_plan(struct check_database *c, const struct pg_result *r,
                     const struct pg_answer *answer)
 {
-    bool needed = c->which != STATEMENT_BLOCKERS; /* releases go on without it */
+    bool needed = statement_is_needed(c->which); /* else releases go on without it */
     char what[160];
     int line = statement_place(c->context->parts.statements, c->which, what, sizeof(what));
     if (r == NULL && needed)
         check_refused_at(c, line, what, answer);
     else if (r == NULL && c->clean)
-        check_unknown("who holds a reservation locked", answer);
+        check_unknown(what, answer);
     if (r != NULL && ask_for_sequences(c, r))
         return;
     c->which++;

@@ -120,7 +120,6 @@ static void on_reload(void *arg)
     struct service *s = arg;
     if (s->stopping)
         return;
-    servers_reload(&s->servers);
     reload_begin(s->reload);
     notify_reloaded(s->notify);
 }
@@ -218,6 +217,7 @@ static int listen_http(struct service *s)
         .config = s->config,
         .queues = &s->queues,
         .secrets = s->servers.secrets,
+        .reloaded = reload_outcome(s->reload),
     };
     s->http = http_routes_new(&options, error, sizeof(error));
     if (s->http != NULL) {

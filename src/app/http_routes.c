@@ -1,10 +1,13 @@
 /* What the daemon answers over HTTP. Probes are answered from what is known already. */
 #include "app/http_routes.h"
 
+#include "app/desk_routes.h"
+#include "app/http_asked.h"
 #include "app/http_pause.h"
 #include "app/page.h"
 #include "app/queue_run.h"
 #include "app/reconcile_all.h"
+#include "app/reloaded.h"
 #include "app/sweep_all.h"
 #include "base/callback.h"
 #include "base/log.h"
@@ -22,7 +25,6 @@
 #include <string.h>
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define QUEUE "queue"
 #define DRY_RUN "dryRun"
 #define REPAIR_STOCK "repairStock"
 
@@ -32,6 +34,7 @@ struct http_routes {
     struct http_routes_options options;
     struct http *http;
     struct timer *reap; /* frees what has ended, outside its callback */
+    struct desk_routes *desk;
     struct sweep_all *sweep;
     struct http_request *sweep_request;
     bool sweep_over;
@@ -44,69 +47,15 @@ struct http_routes {
     void *done_arg;
 };
 
-/* The queues that a request is about: some of those that there are, one behind the other. */
-struct asked {
-    struct queue_run *const *queues;
-    int n;
-};
-
-/* False: there is no such queue, which has been answered. */
-static bool asked_for(const struct http_routes *r, struct http_request *request,
-                      struct asked *asked)
-{
-    const struct queue_runs *all = r->options.queues;
-    const char *name = http_text(request, QUEUE);
-    int i = name != NULL ? queue_runs_find(all, name) : 0;
-    char *text = NULL;
-    size_t size = 0;
-    if (i >= 0) {
-        *asked = (struct asked){&all->all[i], name != NULL ? 1 : all->n};
-        return true;
-    }
-    FILE *out = open_memstream(&text, &size);
-    if (out != NULL) {
-        fprintf(out, "unknown queue \"%s\": there %s ", name, all->n > 1 ? "are" : "is");
-        for (i = 0; i < all->n; i++)
-            fprintf(out, "%s%s", i > 0 ? ", " : "", queue_run_name(all->all[i]));
-        if (fclose(out) != 0) {
-            free(text);
-            text = NULL;
-        }
-    }
-    http_reply_error(request, 400, text != NULL ? text : "unknown queue");
-    free(text);
-    return false;
-}
-
-/* As asked_for, for what changes something: not while the queues are being changed. */
+/* As http_asked_for, for what changes something: not while the queues are being changed. */
 static bool asked_to_change(const struct http_routes *r, struct http_request *request,
-                            struct asked *asked)
+                            struct http_asked *asked)
 {
-    if (!asked_for(r, request, asked))
+    if (!http_asked_for(r->options.queues, request, asked))
         return false;
     if (r->stopping)
         http_reply_error(request, 503, QUEUE_STOPPING);
     return !r->stopping;
-}
-
-/* Takes text over; NULL: out of memory. */
-static void reply_text(struct http_request *request, int status, const char *type, char *text,
-                       size_t len)
-{
-    if (text == NULL)
-        http_reply_error(request, 503, "out of memory");
-    else
-        http_reply(request, status, type, text, len);
-    free(text);
-}
-
-/* As a line: so that it ends well on a terminal. The newline takes the place of the terminator. */
-static void reply_json(struct http_request *request, int status, char *text)
-{
-    size_t len = text != NULL ? strlen(text) : 0;
-    if (text != NULL)
-        text[len++] = '\n';
-    reply_text(request, status, NULL, text, len);
 }
 
 static void get_healthz(void *arg, struct http_request *request)
@@ -119,8 +68,8 @@ static void get_healthz(void *arg, struct http_request *request)
 /* Answers with what is known of the queues that were asked for. */
 static void reply_health(const struct http_routes *r, struct http_request *request, bool verdict)
 {
-    struct asked asked;
-    if (!asked_for(r, request, &asked))
+    struct http_asked asked;
+    if (!http_asked_for(r->options.queues, request, &asked))
         return;
     struct health_report *reports = calloc((size_t)asked.n, sizeof(*reports));
     if (reports == NULL) {
@@ -132,9 +81,10 @@ static void reply_health(const struct http_routes *r, struct http_request *reque
         health_read(queue_run_health(asked.queues[i]), &reports[i]);
         ready = ready && reports[i].ready;
     }
-    reply_json(request, verdict && !ready ? 503 : 200,
-               verdict ? health_ready_json(reports, asked.n)
-                       : health_status_json(reports, asked.n));
+    reports[0].reload = reloaded_last(r->options.reloaded);
+    http_reply_json(request, verdict && !ready ? 503 : 200,
+                    verdict ? health_ready_json(reports, asked.n)
+                            : health_status_json(reports, asked.n));
     free(reports);
 }
 
@@ -160,7 +110,7 @@ static void get_metrics(void *arg, struct http_request *request)
     if (healths != NULL)
         text = health_metrics(healths, queues->n, &len);
     free(healths);
-    reply_text(request, 200, METRICS_TYPE, text, len);
+    http_reply_text(request, 200, METRICS_TYPE, text, len);
 }
 
 static void on_swept(void *arg, const struct sweep_outcome *outcomes, int n)
@@ -172,13 +122,13 @@ static void on_swept(void *arg, const struct sweep_outcome *outcomes, int n)
     r->sweep_request = NULL;
     r->sweep_over = true;
     timer_after_us(r->reap, 0);
-    reply_json(request, status, text);
+    http_reply_json(request, status, text);
 }
 
 static void post_sweep(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
-    struct asked asked;
+    struct http_asked asked;
     if (!asked_to_change(r, request, &asked))
         return;
     if (r->sweep != NULL) {
@@ -194,14 +144,14 @@ static void post_sweep(void *arg, struct http_request *request)
 
 static void post_pause(void *arg, struct http_request *request)
 {
-    struct asked asked;
+    struct http_asked asked;
     if (asked_to_change(arg, request, &asked))
         http_pause(request, asked.queues, asked.n);
 }
 
 static void post_resume(void *arg, struct http_request *request)
 {
-    struct asked asked;
+    struct http_asked asked;
     if (asked_to_change(arg, request, &asked))
         http_resume(request, asked.queues, asked.n);
 }
@@ -230,7 +180,7 @@ static void on_reconciled(void *arg, const struct reconcile_result *first)
 }
 
 static void start_reconcile(struct http_routes *r, struct http_request *request,
-                            const struct asked *asked)
+                            const struct http_asked *asked)
 {
     r->reconcile_options = (struct reconcile_options){
         .dry_run = http_switch_on(request, DRY_RUN),
@@ -253,7 +203,7 @@ static void start_reconcile(struct http_routes *r, struct http_request *request,
         r->reconcile_request = request;
 }
 
-static bool any_degraded(const struct asked *asked)
+static bool any_degraded(const struct http_asked *asked)
 {
     for (int i = 0; i < asked->n; i++)
         if (parts_degraded(queue_run_parts(asked->queues[i])))
@@ -264,7 +214,7 @@ static bool any_degraded(const struct asked *asked)
 static void post_reconcile(void *arg, struct http_request *request)
 {
     struct http_routes *r = arg;
-    struct asked asked;
+    struct http_asked asked;
     if (!asked_to_change(r, request, &asked))
         return;
     if (r->reconcile != NULL)
@@ -307,9 +257,29 @@ static void on_reap(void *arg)
         check_stopped(r);
 }
 
-static const struct http_param of_a_queue[] = {{QUEUE, true}, {NULL, false}};
+static void get_failures(void *arg, struct http_request *request)
+{
+    desk_routes_failures(((struct http_routes *)arg)->desk, request);
+}
+
+static void get_explain(void *arg, struct http_request *request)
+{
+    desk_routes_explain(((struct http_routes *)arg)->desk, request);
+}
+
+static void post_retry(void *arg, struct http_request *request)
+{
+    desk_routes_act(((struct http_routes *)arg)->desk, request, DESK_RETRY);
+}
+
+static void post_forget(void *arg, struct http_request *request)
+{
+    desk_routes_act(((struct http_routes *)arg)->desk, request, DESK_FORGET);
+}
+
+static const struct http_param of_a_queue[] = {{HTTP_QUEUE, true}, {NULL, false}};
 static const struct http_param of_reconcile[] = {
-    {QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
+    {HTTP_QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
     {"/", HTTP_OPEN, NULL, page_html},
@@ -323,6 +293,10 @@ static const struct http_route routes[] = {
     {"/reconcile", HTTP_CHANGES, of_reconcile, post_reconcile},
     {"/pause", HTTP_CHANGES, http_pause_params, post_pause},
     {"/resume", HTTP_CHANGES, of_a_queue, post_resume},
+    {"/failures", HTTP_READS, desk_of_failures, get_failures},
+    {"/explain", HTTP_READS, desk_of_explain, get_explain},
+    {"/retry", HTTP_CHANGES, desk_of_act, post_retry},
+    {"/forget", HTTP_CHANGES, desk_of_act, post_forget},
 };
 
 static const char *admin_token(void *arg)
@@ -353,7 +327,8 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         return NULL;
     r->options = *options;
     r->reap = timer_new(options->loop, on_reap, r);
-    if (r->reap != NULL)
+    r->desk = desk_routes_new(options->queues);
+    if (r->reap != NULL && r->desk != NULL)
         r->http = http_new(options->loop, &http, error, error_size);
     if (r->http == NULL) {
         http_routes_free(r);
@@ -372,6 +347,7 @@ void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
     r->stopping = true;
     r->done = done;
     r->done_arg = arg;
+    desk_routes_stop(r->desk);
     if (r->sweep != NULL)
         sweep_all_stop(r->sweep);
     if (r->reconcile != NULL)
@@ -382,6 +358,7 @@ void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)
 void http_routes_resume(struct http_routes *r)
 {
     r->stopping = false;
+    desk_routes_resume(r->desk);
 }
 
 void http_routes_free(struct http_routes *r)
@@ -390,6 +367,7 @@ void http_routes_free(struct http_routes *r)
         return;
     reconcile_all_free(r->reconcile);
     sweep_all_free(r->sweep);
+    desk_routes_free(r->desk);
     if (r->sweep_request != NULL)
         http_reply_error(r->sweep_request, 503, QUEUE_STOPPING);
     if (r->reconcile_request != NULL)

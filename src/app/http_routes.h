@@ -11,6 +11,7 @@ struct config;
 struct http_routes;
 struct loop;
 struct queue_runs;
+struct reloaded;
 struct secrets;
 
 struct http_routes_options {
@@ -18,6 +19,7 @@ struct http_routes_options {
     const struct config *config;
     const struct queue_runs *queues; /* as they are when a request comes */
     struct secrets *secrets;
+    const struct reloaded *reloaded;
 };
 
 /* Listens at the configured address; all that options names must outlive it. NULL with one sentence

@@ -57,9 +57,8 @@ static void on_tried(void *arg, const struct pg_answer *answer)
 {
     struct proof *p = arg;
     int which = p->which++;
-    /* Releases go on without knowing who holds a lock. */
     if (answer->status == PG_DONE ||
-        (answer->status == PG_REFUSED && which == STATEMENT_BLOCKERS)) {
+        (answer->status == PG_REFUSED && !statement_is_needed(which))) {
         try_next(p);
         return;
     }

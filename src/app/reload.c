@@ -19,6 +19,7 @@
 #include "app/proof.h"
 #include "app/queue_run.h"
 #include "app/readings.h"
+#include "app/reloaded.h"
 #include "app/servers.h"
 #include "base/log.h"
 #include "base/time_units.h"
@@ -42,6 +43,7 @@ struct reload {
     bool again;               /* another signal has come meanwhile */
     struct readings readings; /* the one under way is the latest */
     struct queue_runs next;   /* to be served: those that stay, and new ones */
+    struct reloaded *reloaded;
     struct proof *proof;
     int proving; /* which of the file's queues */
     int waiting_for;
@@ -50,6 +52,8 @@ struct reload {
     event_cb *stopped; /* the daemon stops */
     void *stopped_arg;
 };
+
+static void begin(struct reload *r);
 
 static struct queue_run *find(const struct queue_runs *queues, const char *name)
 {
@@ -95,15 +99,8 @@ static void end(struct reload *r)
 
 static void refuse(struct reload *r, const char *error)
 {
-    log_event(LOG_ERROR, "The queues file cannot be used; the queues stay as they were", LOG_STR,
-              "error", error, LOG_END);
+    reloaded_refused(r->reloaded, error);
     end(r);
-}
-
-static void say_done(int queues, int changed)
-{
-    log_event(LOG_INFO, "Reloaded", LOG_STR, "read", "secrets' files, queues", LOG_INT, "queues",
-              (int64_t)queues, LOG_INT, "changed", (int64_t)changed, LOG_END);
 }
 
 /* A queue that was served ends. */
@@ -127,18 +124,16 @@ static void swap(struct reload *r)
 {
     struct queue_runs *queues = r->options.queues;
     struct queue_runs former = *queues;
-    int changed = 0;
+    reloaded_queues(r->reloaded, queues, &r->next);
     *queues = r->next;
     r->next = (struct queue_runs){0};
     for (int i = 0; i < former.n; i++)
         if (!holds(queues, former.all[i])) {
-            changed += find(queues, queue_run_name(former.all[i])) == NULL;
             leave(r, former.all[i]);
             former.all[i] = NULL;
         }
     for (int i = 0; i < queues->n; i++)
         if (!holds(&former, queues->all[i])) {
-            changed++;
             queue_run_say(queues->all[i]);
             queue_run_start(queues->all[i]);
         }
@@ -147,7 +142,7 @@ static void swap(struct reload *r)
     redis_outage_judge(r->options.outage);
     if (*r->options.http != NULL)
         http_routes_resume(*r->options.http);
-    say_done(queues->n, changed);
+    reloaded_done(r->reloaded, queues->n);
     end(r);
 }
 
@@ -163,7 +158,7 @@ static void on_turn(void *arg)
     } else if (r->phase == STOPPING) {
         swap(r);
     } else if (r->again) {
-        reload_begin(r);
+        begin(r);
     }
 }
 
@@ -238,7 +233,7 @@ static void apply(struct reload *r)
     if (make_next(r) != 0) {
         refuse(r, "out of memory or file descriptors");
     } else if (is_served(r)) {
-        say_done(r->next.n, 0);
+        reloaded_done(r->reloaded, r->next.n);
         end(r);
     } else {
         r->phase = HOLDING;
@@ -282,7 +277,7 @@ static void prove_next(struct reload *r)
         refuse(r, "out of memory");
 }
 
-void reload_begin(struct reload *r)
+static void begin(struct reload *r)
 {
     char error[1024];
     r->again = r->phase != IDLE;
@@ -296,6 +291,18 @@ void reload_begin(struct reload *r)
         r->proving = 0;
         prove_next(r);
     }
+}
+
+void reload_begin(struct reload *r)
+{
+    servers_reload(r->options.servers);
+    reloaded_secrets(r->reloaded, r->options.servers);
+    begin(r);
+}
+
+const struct reloaded *reload_outcome(const struct reload *r)
+{
+    return r->reloaded;
 }
 
 bool reload_stops(const struct reload *r, const struct queue_run *q)
@@ -328,7 +335,8 @@ struct reload *reload_new(const struct reload_options *options)
     r->options = *options;
     r->turn = timer_new(options->servers->loop, on_turn, r);
     r->grace = timer_new(options->servers->loop, on_grace, r);
-    if (r->turn != NULL && r->grace != NULL)
+    r->reloaded = reloaded_new();
+    if (r->turn != NULL && r->grace != NULL && r->reloaded != NULL)
         return r;
     reload_free(r);
     return NULL;
@@ -339,6 +347,7 @@ void reload_free(struct reload *r)
     if (r == NULL)
         return;
     readings_clear(&r->readings);
+    reloaded_free(r->reloaded);
     timer_free(r->turn);
     timer_free(r->grace);
     free(r);

@@ -18,6 +18,7 @@ struct queue_run;
 struct queue_runs;
 struct redis_outage;
 struct reload;
+struct reloaded;
 struct servers;
 
 struct reload_options {
@@ -34,8 +35,12 @@ struct reload_options {
 /* All of options must outlive it. NULL: out of memory. */
 struct reload *reload_new(const struct reload_options *options);
 
-/* Reads the file; while one is under way, once more after it. What became of it is in the log. */
+/* Reads the secrets' files, and the queues file; while one is under way, that once more after it.
+ * What became of it is in the log, as one record. */
 void reload_begin(struct reload *r);
+
+/* What they have changed; it stays the reload's. */
+const struct reloaded *reload_outcome(const struct reload *r);
 
 /* The daemon stops: what has not been changed stays. done(arg) fires once, on a later turn, when
  * the queues that were stopping for a change have stopped; the others are the caller's to stop. */

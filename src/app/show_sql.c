@@ -96,6 +96,7 @@ static void print_statements(const struct statements *s)
     print_question("what the catalog says of the tables, each minute", QUESTION_CATALOG);
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
+    print_question("whether a sweeper runs, for --explain", QUESTION_FEEDS);
 }
 
 /* For the operator to send. */

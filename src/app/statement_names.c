@@ -33,12 +33,21 @@ static const char *const names[STATEMENT_COUNT] = {
     [STATEMENT_STOCK_LOCK] = "the lock of a counter",
     [STATEMENT_STOCK_REPAIR] = "the repair of a counter",
     [STATEMENT_BLOCKERS] = "the question for who holds a lock",
+    [STATEMENT_EXPLAIN_HOLDS] = "the holds of one reservation, for --explain",
+    [STATEMENT_EXPLAIN_COUNTERS] = "the counters of one reservation, for --explain",
+    [STATEMENT_EXPLAIN_SUMS] = "what its counters should be, for --explain",
 };
 
 const char *statement_name(enum statement which)
 {
     assert(names[which] != NULL);
     return names[which];
+}
+
+/* Who holds a lock, and what an explanation shows, is told to people. */
+bool statement_is_needed(int which)
+{
+    return which < STATEMENT_BLOCKERS || which >= STATEMENT_COUNT;
 }
 
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text)

@@ -11,6 +11,9 @@
 /* "the release", "the feed's poll". */
 const char *statement_name(enum statement which);
 
+/* Whether nothing can be released without it: number `which`, as of statement_next. */
+bool statement_is_needed(int which);
+
 /* Whether it is ever sent, as the tables are. text: as statements_text has it. */
 bool statement_is_used(enum statement which, const struct mapping_types *types, const char *text);
 

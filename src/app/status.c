@@ -75,9 +75,9 @@ static void fill(const struct status *s, struct health_report *r)
     health_judge(r, s->unusable);
 }
 
-static void print(const struct health_report *reports, int n)
+static void print(const struct health_report *reports, int n, bool json)
 {
-    if (!isatty(STDOUT_FILENO)) {
+    if (json || !isatty(STDOUT_FILENO)) {
         char *text = health_status_json(reports, n);
         puts(text != NULL ? text : "{}");
         free(text);
@@ -115,7 +115,7 @@ static int conclude(const struct status *s, const struct health_report *report)
 }
 
 /* All of them, or nothing where one could not be asked at all. */
-static int report_all(struct status *all, struct health_report *reports, int n)
+static int report_all(struct status *all, struct health_report *reports, int n, bool json)
 {
     int status = EXIT_DONE;
     for (int i = 0; i < n; i++) {
@@ -123,7 +123,7 @@ static int report_all(struct status *all, struct health_report *reports, int n)
             return EXIT_FAILED;
         fill(&all[i], &reports[i]);
     }
-    print(reports, n);
+    print(reports, n, json);
     for (int i = 0; i < n; i++) {
         const char *queue = log_set_queue(all[i].queue);
         if (conclude(&all[i], &reports[i]) != EXIT_DONE)
@@ -144,7 +144,7 @@ int status_run(const struct config *config)
             status_ask(&all[i], config_queue(config, i));
             (void)log_set_queue(queue);
         }
-        status = report_all(all, reports, n);
+        status = report_all(all, reports, n, config->json);
         for (int i = 0; i < n; i++)
             status_clear(&all[i]);
     }

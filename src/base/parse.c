@@ -242,3 +242,8 @@ int parse_listen(const char *text, char **host, int *port)
     *port = number;
     return 0;
 }
+
+bool parse_is_sqlstate(const char *text)
+{
+    return strlen(text) == 5 && strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+}

@@ -171,6 +171,39 @@ static int pause_read(struct config *c, const struct command_line *line,
     return copy_operand(line, MODIFIER_REASON, &c->reason, error);
 }
 
+/* What --explain, --list, --retry and --forget are about. */
+static int desk_read(struct config *c, const struct command_line *line,
+                     const struct config_error *error)
+{
+    static const char *const kinds[LIST_KINDS] = {"due", "failed", "locked", "kept"};
+    const char *what = line->mode_operand, *limit = line->modifiers[MODIFIER_LIMIT];
+    const char *product = line->modifiers[MODIFIER_PRODUCT];
+    const char *sqlstate = line->modifiers[MODIFIER_SQLSTATE];
+    bool one = line->mode == MODE_EXPLAIN || line->mode == MODE_RETRY || line->mode == MODE_FORGET;
+    if (line->mode == MODE_LIST) {
+        while (c->list < LIST_KINDS && strcmp(kinds[c->list], what) != 0)
+            c->list++;
+        if (c->list == LIST_KINDS)
+            return config_fail(
+                error, "--list: \"%.100s\" is not allowed: due, failed, locked or kept", what);
+    }
+    if (limit != NULL && parse_int(limit, 1, LIST_LIMIT_MAX, &c->list_limit) != 0)
+        return config_fail(
+            error, "--limit: \"%.100s\" is not allowed: a whole number from 1 to 10000", limit);
+    if (product != NULL && *product == '\0')
+        return config_fail(error, "--product: \"\" is not allowed: a product's key");
+    if (sqlstate != NULL && !parse_is_sqlstate(sqlstate))
+        return config_fail(error,
+                           "--sqlstate: \"%.100s\" is not allowed: five digits or capital letters",
+                           sqlstate);
+    if (one && (line->mode == MODE_EXPLAIN || strcmp(what, OPERAND_ALL) != 0) &&
+        (c->reservation = strdup(what)) == NULL)
+        return config_fail(error, "%s: memory ran out", line->mode_flag);
+    if (copy_operand(line, MODIFIER_PRODUCT, &c->product, error) != 0)
+        return -1;
+    return copy_operand(line, MODIFIER_SQLSTATE, &c->sqlstate, error);
+}
+
 static int modifiers_read(struct config *c, const struct command_line *line,
                           const struct config_error *error)
 {
@@ -195,7 +228,8 @@ static int modifiers_read(struct config *c, const struct command_line *line,
         return -1;
     if (report != NULL && *report == '\0')
         return config_fail(error, "--report: \"\" is not allowed: a file's name, or - for stdout");
-    if (copy_operand(line, MODIFIER_REPORT, &c->report, error) != 0)
+    if (copy_operand(line, MODIFIER_REPORT, &c->report, error) != 0 ||
+        desk_read(c, line, error) != 0)
         return -1;
     return copy_operand(line, MODIFIER_QUEUE, &c->queue_name, error);
 }
@@ -216,10 +250,10 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
         rc = settings_read(c, &line, origins, &where);
 
     c->log.service = c->service_name;
-    c->log.all_to_stderr = c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG ||
-                           c->mode == MODE_SHOW_SQL || c->mode == MODE_REHEARSE ||
-                           c->mode == MODE_INIT ||
-                           (c->report != NULL && strcmp(c->report, "-") == 0);
+    c->log.all_to_stderr =
+        c->mode == MODE_STATUS || c->mode == MODE_CHECK_CONFIG || c->mode == MODE_SHOW_SQL ||
+        c->mode == MODE_REHEARSE || c->mode == MODE_INIT || c->mode == MODE_EXPLAIN ||
+        c->mode == MODE_LIST || (c->report != NULL && strcmp(c->report, "-") == 0);
     if (rc == 0 && served)
         rc = queues_read(c, &line, origins, &where);
     for (int i = 0; i < SETTINGS_N; i++)
@@ -235,6 +269,9 @@ void config_clear(struct config *c)
     config_queues_clear(c);
     free(c->queue_name);
     free(c->reason);
+    free(c->reservation);
+    free(c->product);
+    free(c->sqlstate);
     free(c->report);
     free(c->conninfo);
     redis_address_clear(&c->redis);

@@ -149,6 +149,9 @@ static int refuse_unknown(const char *argument, const struct config_error *error
 static int check_modifiers(const struct command_line *line, const struct config_error *error)
 {
     bool reconcile = line->mode == MODE_RECONCILE;
+    bool many =
+        line->mode == MODE_LIST || ((line->mode == MODE_RETRY || line->mode == MODE_FORGET) &&
+                                    strcmp(line->mode_operand, OPERAND_ALL) == 0);
     const bool fits[MODIFIERS_N] = {
         [MODIFIER_DRY_RUN] = reconcile || line->mode == MODE_ONCE,
         [MODIFIER_REPAIR_STOCK] = reconcile,
@@ -157,7 +160,11 @@ static int check_modifiers(const struct command_line *line, const struct config_
         [MODIFIER_QUEUE] = true,
         [MODIFIER_REASON] = line->mode == MODE_PAUSE,
         [MODIFIER_EVEN_PAUSED] = line->mode == MODE_ONCE,
-        [MODIFIER_JSON] = line->mode == MODE_REHEARSE,
+        [MODIFIER_JSON] = line->mode == MODE_REHEARSE || line->mode == MODE_STATUS ||
+                          line->mode == MODE_LIST || line->mode == MODE_EXPLAIN,
+        [MODIFIER_LIMIT] = many,
+        [MODIFIER_PRODUCT] = many,
+        [MODIFIER_SQLSTATE] = many,
         [MODIFIER_YES] = line->mode == MODE_DAEMON || line->mode == MODE_ONCE,
     };
     for (int i = 0; i < MODIFIERS_N; i++)

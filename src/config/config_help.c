@@ -15,7 +15,7 @@
 
 /* What is asked for most often, in this order; the daemon is the line without a mode. */
 static const enum mode most_used[] = {MODE_DAEMON, MODE_CHECK_CONFIG, MODE_STATUS, MODE_ONCE,
-                                      MODE_RECONCILE};
+                                      MODE_EXPLAIN};
 
 static const struct {
     const char *arguments, *meaning;
@@ -24,6 +24,7 @@ static const struct {
     {"--once --dry-run", "how many are due? Nothing is changed"},
     {"--once --queue carts", "release what is due of one queue, as a cron job would"},
     {"--workers 2 --log-level DEBUG", "the daemon, with two connections, and every detail"},
+    {"--list failed --sqlstate 23514", "what Postgres refuses since a counter has drifted"},
     {"--reconcile --repair-stock --report -", "mend all, counters too, and say what was found"},
 };
 

@@ -320,10 +320,20 @@ const struct mode_flag modes[MODES_N] = {
     {"--resume", NULL, 0, MODE_RESUME, "end a pause"},
     {"--init", NULL, 0, MODE_INIT,
      "print a draft of a queues file for tables that look like holds, and exit"},
+    {"--explain", "ID", 0, MODE_EXPLAIN,
+     "say why a reservation is not released (yet), and what happens next"},
+    {"--list", "due|failed|locked|kept", 0, MODE_LIST,
+     "print what is due, failed, locked or kept: one line a reservation, oldest first"},
+    {"--retry", "ID|all", 0, MODE_RETRY,
+     "have failed or kept reservations tried at once, whatever their back-off"},
+    {"--forget", "ID|all", 0, MODE_FORGET,
+     "remove records of failures from Redis; what is still refused comes back"},
     {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
     {"--version", NULL, 'V', MODE_VERSION,
      "print the version and those of hiredis, libpq and libevent"},
 };
+
+#define LISTS "--list, --retry all or --forget all"
 
 const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_DRY_RUN] = {"--dry-run", NULL, "--once or --reconcile",
@@ -340,7 +350,11 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
                       "go on beyond SWEEPER_FIRST_RUN_LIMIT"},
     [MODIFIER_REASON] = {"--reason", "TEXT", "--pause", "why, for whoever asks"},
     [MODIFIER_EVEN_PAUSED] = {"--even-paused", NULL, "--once", "whether a pause lasts or not"},
-    [MODIFIER_JSON] = {"--json", NULL, "--rehearse", "JSON on a terminal too"},
+    [MODIFIER_JSON] = {"--json", NULL, "--status, --list, --explain or --rehearse",
+                       "JSON on a terminal too"},
+    [MODIFIER_LIMIT] = {"--limit", "N", LISTS, "at most so many (--list: 100)"},
+    [MODIFIER_PRODUCT] = {"--product", "KEY", LISTS, "only those of this product"},
+    [MODIFIER_SQLSTATE] = {"--sqlstate", "CODE", LISTS, "only those refused with this code"},
 };
 
 const char *const exit_statuses[EXIT_STATUSES_N] = {

@@ -78,7 +78,7 @@ struct mode_flag {
     const char *help;
 };
 
-#define MODES_N 12
+#define MODES_N 16
 extern const struct mode_flag modes[MODES_N];
 
 enum modifier {
@@ -91,6 +91,9 @@ enum modifier {
     MODIFIER_REASON,
     MODIFIER_EVEN_PAUSED,
     MODIFIER_JSON,
+    MODIFIER_LIMIT,
+    MODIFIER_PRODUCT,
+    MODIFIER_SQLSTATE,
 };
 
 struct modifier_flag {
@@ -100,7 +103,7 @@ struct modifier_flag {
     const char *help;
 };
 
-#define MODIFIERS_N 9
+#define MODIFIERS_N 12
 extern const struct modifier_flag modifiers[MODIFIERS_N];
 
 /* What each exit status means. */
@@ -108,6 +111,8 @@ extern const struct modifier_flag modifiers[MODIFIERS_N];
 extern const char *const exit_statuses[EXIT_STATUSES_N];
 
 #define REHEARSE_MAX INT64_C(10000)
+#define OPERAND_ALL "all" /* of --retry and --forget */
+#define LIST_LIMIT_MAX INT64_C(10000)
 #define MAX_REPAIRS_PRESET "1000"
 #define MAX_REPAIRS_MAX INT64_C(1000000000)
 

@@ -1,7 +1,9 @@
 /* Whether a queue that was read anew is the one that is served. */
+#include "config/queue_keys.h"
 #include "config/queue_read.h"
 #include "config/queues.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool same(const char *a, const char *b)
@@ -60,31 +62,68 @@ static bool same_settings(const struct queue_settings *a, const struct queue_set
 
 static bool same_keep(const struct queue_keep *a, const struct queue_keep *b)
 {
-    return same_text(&a->condition, &b->condition) && a->look_again_us == b->look_again_us &&
-           a->extend_us == b->extend_us && a->at_most_us == b->at_most_us && a->ends == b->ends;
+    return a->look_again_us == b->look_again_us && a->extend_us == b->extend_us &&
+           a->at_most_us == b->at_most_us && a->ends == b->ends;
 }
 
-static bool same_queue(const struct queue *a, const struct queue *b)
+/* What is different, by the keys of the file. */
+struct differences {
+    const char **keys;
+    int n;
+};
+
+static void note(struct differences *d, const char *key, bool same)
 {
-    return same(a->name, b->name) && same_table(&a->table, &b->table) &&
-           same_text(&a->id, &b->id) && same_text(&a->expires_at, &b->expires_at) &&
-           same_text(&a->quantity, &b->quantity) && a->expires_unit == b->expires_unit &&
-           same_text(&a->time_zone, &b->time_zone) && a->after_us == b->after_us &&
-           same_text(&a->active, &b->active) && same_text(&a->released, &b->released) &&
-           a->deletes == b->deletes && same_counters(&a->stock, &b->stock) &&
-           same_sharers(&a->stock, &b->stock) &&
-           same_texts(a->carry, a->ncarry, b->carry, b->ncarry) &&
-           same_texts(a->also, a->nalso, b->also, b->nalso) && same_keep(&a->keep, &b->keep) &&
-           same_texts(a->verify, a->nverify, b->verify, b->nverify) &&
-           same_text(&a->database, &b->database) && same_settings(&a->settings, &b->settings) &&
-           same_text(&a->notify, &b->notify) && same_table(&a->call, &b->call);
+    if (same)
+        return;
+    assert(d->n < QUEUE_DIFFERENCES_MAX);
+    d->keys[d->n++] = key;
 }
 
-bool config_queue_same(const struct config *a, const struct config *b)
+static void compare(struct differences *d, const struct queue *a, const struct queue *b)
+{
+    note(d, "name", same(a->name, b->name));
+    note(d, "table", same_table(&a->table, &b->table));
+    note(d, "id", same_text(&a->id, &b->id));
+    note(d, "expires_at", same_text(&a->expires_at, &b->expires_at));
+    note(d, "expires_unit", a->expires_unit == b->expires_unit);
+    note(d, "time_zone", same_text(&a->time_zone, &b->time_zone));
+    note(d, "after", a->after_us == b->after_us);
+    note(d, "quantity", same_text(&a->quantity, &b->quantity));
+    note(d, "active", same_text(&a->active, &b->active));
+    note(d, "released", same_text(&a->released, &b->released) && a->deletes == b->deletes);
+    note(d, "stock", same_counters(&a->stock, &b->stock));
+    note(d, "stock, as others share it", same_sharers(&a->stock, &b->stock));
+    note(d, "carry", same_texts(a->carry, a->ncarry, b->carry, b->ncarry));
+    note(d, "also", same_texts(a->also, a->nalso, b->also, b->nalso));
+    note(d, "keep_while", same_text(&a->keep.condition, &b->keep.condition));
+    note(d, "keep", same_keep(&a->keep, &b->keep));
+    note(d, "verify", same_texts(a->verify, a->nverify, b->verify, b->nverify));
+    note(d, "database", same_text(&a->database, &b->database));
+    note(d, "settings", same_settings(&a->settings, &b->settings));
+    note(d, "notify", same_text(&a->notify, &b->notify));
+    note(d, "call", same_table(&a->call, &b->call));
+}
+
+int config_queue_differences(const struct config *a, const struct config *b,
+                             const char *keys[QUEUE_DIFFERENCES_MAX])
 {
     /* What the settings of a queue name as their queue is part of what was read (queues.c). */
     const struct queue_read *read_a = (const struct queue_read *)(const void *)a->queue;
     const struct queue_read *read_b = (const struct queue_read *)(const void *)b->queue;
-    return same_queue(a->queue, b->queue) &&
-           same_texts(read_a->overrides, SETTINGS_N, read_b->overrides, SETTINGS_N);
+    struct differences d = {keys, 0};
+    compare(&d, a->queue, b->queue);
+    for (int i = 0; i < QUEUE_KEYS_N; i++) {
+        int setting = queue_keys[i].setting;
+        if (queue_keys[i].kind == QUEUE_KEY_SETTING)
+            note(&d, queue_keys[i].name,
+                 same_text(&read_a->overrides[setting], &read_b->overrides[setting]));
+    }
+    return d.n;
+}
+
+bool config_queue_same(const struct config *a, const struct config *b)
+{
+    const char *keys[QUEUE_DIFFERENCES_MAX];
+    return config_queue_differences(a, b, keys) == 0;
 }

@@ -288,14 +288,19 @@ static int list_find(const struct queue_list *list, const char *name)
     return -1;
 }
 
-/* Serves the queues of the list, or the one that is asked for. */
-static int list_serve(struct queues *q, const char *name, const struct config_error *error)
+/* Serves the queues of the list, or the one that is asked for; all: the others too, behind which an
+ * id may be. */
+static int list_serve(struct queues *q, const char *name, bool all, const struct config_error *error)
 {
     const struct queue_list *list = &q->list;
     int first = name == NULL ? 0 : list_find(list, name);
     int end = name == NULL ? list->n : first + 1;
     if (first < 0)
         return refuse_name(list, name, error);
+    if (all) {
+        first = 0;
+        end = list->n;
+    }
     assert(end > first);
     q->all = calloc((size_t)(end - first), sizeof(*q->all));
     if (q->all == NULL)
@@ -342,7 +347,7 @@ int config_queues_read(struct config *c, const struct queues_origin *origin,
     if (rc == 0)
         note_shared(&q->list);
     if (rc == 0)
-        rc = list_serve(q, c->queue_name, error);
+        rc = list_serve(q, c->queue_name, c->mode == MODE_EXPLAIN, error);
     for (int i = 0; rc == 0 && i < q->n; i++)
         rc = served_set(&q->all[i], c, &q->origin, error);
     if (rc == 0)

@@ -16,6 +16,7 @@ struct secret_file {
     char *text;       /* what it contained, in use now */
     char *fault;      /* why it is not usable, as it was said; NULL: it is usable */
     int64_t fault_us; /* when that was said */
+    bool changed;     /* since the last reload began */
 };
 
 struct secrets {
@@ -167,6 +168,7 @@ static void read_file(struct secrets *s, enum config_secret which, enum log_leve
         swap_texts(&file->text, &text);
         say_usable(file, variable);
         say_changed(s, which);
+        file->changed = true;
         if (which == CONFIG_POSTGRES || which == CONFIG_REDIS)
             s->on_change(s->arg);
     }
@@ -207,15 +209,26 @@ const char *secrets_read_token(struct secrets *s)
     return s->now.read_token;
 }
 
+static void reload(struct secrets *s, enum config_secret which)
+{
+    s->files[which].changed = false;
+    read_anew(s, which, LOG_ERROR);
+}
+
 void secrets_reload(struct secrets *s)
 {
     for (int i = 0; i < CONFIG_SECRETS_N; i++)
-        read_anew(s, (enum config_secret)i, LOG_ERROR);
+        reload(s, (enum config_secret)i);
 }
 
 void secrets_reload_postgres(struct secrets *s)
 {
-    read_anew(s, CONFIG_POSTGRES, LOG_ERROR);
+    reload(s, CONFIG_POSTGRES);
+}
+
+const char *secrets_changed(const struct secrets *s, enum config_secret which)
+{
+    return s->files[which].changed ? s->config->files[which].variable : NULL;
 }
 
 char *secrets_describe_postgres(const struct secrets *s)

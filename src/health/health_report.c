@@ -152,6 +152,8 @@ char *health_status_json(const struct health_report *reports, int n)
         (void)json_object_set_new(o, "lastHour", health_hour_json(reports, n));
     }
     (void)json_object_set_new(o, "redis", server_json(&sum.redis));
+    if (sum.reload != NULL)
+        (void)json_object_set(o, "lastReload", sum.reload);
     (void)json_object_set_new(o, "queues", queues_json(reports, n, set_queue));
     return dump(o);
 }

@@ -20,5 +20,7 @@ extern const struct lua_script lua_retrieve;
 extern const struct lua_script lua_mark;
 extern const struct lua_script lua_paused;
 extern const struct lua_script lua_pause;
+extern const struct lua_script lua_retry;
+extern const struct lua_script lua_forget;
 
 #endif

@@ -1,4 +1,4 @@
-/* The due queue: the keys of a pause. */
+/* The due queue: the keys of a pause, and the mark. */
 #include "queue/pause_key.h"
 
 #include "queue/lua_scripts.h"
@@ -19,7 +19,7 @@ static void add_keys(const struct due_queue *q, struct pause_keys *keys, struct 
     snprintf(keys->order, sizeof(keys->order), "%sorder", q->prefix);
     due_args_add_word(args, keys->paused);
     due_args_add_word(args, keys->order);
-    args->n_keys = 2;
+    args->n_keys = args->n;
 }
 
 static void add_text(struct due_args *args, const struct due_text *text)
@@ -52,6 +52,38 @@ int due_queue_paused(struct due_queue *q, due_pause_cb *cb, void *arg)
         return due_single_drop(op);
     add_keys(q, &keys, &args);
     return due_single_send(q, op, &lua_paused, &args);
+}
+
+static void finish_mark(struct due_op *base, const char *error)
+{
+    struct due_single *op = (struct due_single *)base;
+    struct due_mark mark = {{NULL, 0}, {{NULL, 0}, {NULL, 0}}};
+    if (error == NULL && redis_reply_len(op->reply) != 3)
+        error = DUE_UNEXPECTED;
+    if (error == NULL) {
+        mark.text = due_text_of(redis_reply_at(op->reply, 0));
+        mark.pause.record = due_text_of(redis_reply_at(op->reply, 1));
+        mark.pause.order = due_text_of(redis_reply_at(op->reply, 2));
+    }
+    op->cb.mark(op->arg, error == NULL ? &mark : NULL, error);
+}
+
+int due_queue_mark(struct due_queue *q, const char *name, due_mark_cb *cb, void *arg)
+{
+    struct due_single *op = due_single_new(finish_mark, 0, arg);
+    struct pause_keys keys;
+    struct due_args args;
+    char key[KEY_SIZE];
+    if (op == NULL)
+        return -1;
+    op->cb.mark = cb;
+    if (due_args_begin(&args, NULL, 4) != 0)
+        return due_single_drop(op);
+    snprintf(key, sizeof(key), "%smark", q->prefix);
+    due_args_add_word(&args, key);
+    add_keys(q, &keys, &args);
+    due_args_add_word(&args, name);
+    return due_single_send(q, op, &lua_mark, &args);
 }
 
 static void finish_order(struct due_op *base, const char *error)

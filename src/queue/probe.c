@@ -60,7 +60,7 @@ static const struct step steps[] = {
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},
     {NULL, "leases", false, {"ZREMRANGEBYRANK", "", "0", "-1"}}, /* another's probe, at once */
-    {&lua_mark, "mark", false, {"probe"}},
+    {&lua_mark, "mark,paused,order", false, {"probe"}},
     {&lua_role, "mark", false, {"probe", "1000"}},
     {&lua_role, "mark", false, {"probe", "0"}},
     {&lua_pause, "paused,order", false, {"", "", "probe", "1", "1", "1"}}, /* it ends at once */

@@ -214,30 +214,3 @@ int due_queue_repair(struct due_queue *q, const struct due_repair *repairs, size
     }
     return due_single_send(q, op, &lua_repair, &args);
 }
-
-/* ---- the mark ---- */
-
-static void finish_mark(struct due_op *base, const char *error)
-{
-    struct due_single *op = (struct due_single *)base;
-    if (error == NULL && redis_reply_type(op->reply) != REDIS_LINK_INTEGER)
-        error = DUE_UNEXPECTED;
-    op->cb.mark(op->arg, error == NULL && redis_reply_int(op->reply) != 0, error);
-}
-
-int due_queue_mark(struct due_queue *q, due_mark_cb *cb, void *arg)
-{
-    struct due_single *op = due_single_new(finish_mark, 0, arg);
-    struct due_args args;
-    char key[128]; /* a prefix has at most 64 bytes */
-    if (op == NULL)
-        return -1;
-    op->cb.mark = cb;
-    if (due_args_begin(&args, NULL, 2) != 0)
-        return due_single_drop(op);
-    snprintf(key, sizeof(key), "%smark", q->prefix);
-    due_args_add_word(&args, key);
-    args.n_keys = 1;
-    due_args_add(&args, "1", 1);
-    return due_single_send(q, op, &lua_mark, &args);
-}

@@ -92,6 +92,15 @@ int due_queue_role(struct due_queue *q, const char *role, const char *name, int6
     return send_role(q, op, role, name, ttl_ms);
 }
 
+int due_queue_role_owner(struct due_queue *q, const char *role, due_role_cb *cb, void *arg)
+{
+    struct role_op *op = new_role(arg);
+    if (op == NULL)
+        return -1;
+    op->on_role = cb;
+    return send_role(q, op, role, "", 0); /* which is nobody's name, and gives nothing up */
+}
+
 int due_queue_role_release(struct due_queue *q, const char *role, const char *name,
                            due_error_cb *cb, void *arg)
 {

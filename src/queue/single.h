@@ -4,6 +4,7 @@
 
 #include "queue/call.h"
 #include "queue/pause_key.h"
+#include "queue/records.h"
 #include "queue/repair.h"
 
 /* One script with one answer, which is read while the reply is there. */
@@ -23,6 +24,8 @@ struct due_single {
         due_accepted_cb *accepted;
         due_pause_cb *paused;
         due_given_cb *given;
+        due_retried_cb *retried;
+        due_count_cb *count;
     } cb;
     void *arg;
 };

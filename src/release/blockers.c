@@ -94,7 +94,7 @@ static void on_rows(void *arg, const struct pg_answer *answer)
     struct locked *l = b->parts->locked;
     const struct pg_result *r =
         answer->status == PG_DONE && answer->nresults == 2 ? answer->results[1] : NULL;
-    if (r != NULL && pg_result_columns(r) != 7)
+    if (r != NULL && pg_result_columns(r) != 8)
         r = NULL;
     for (size_t i = 0; i < b->n; i++) {
         const char *id = b->items[i].id;
@@ -147,7 +147,7 @@ static void on_tables(void *arg, const struct pg_answer *answer)
 {
     struct blockers *b = arg;
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
-    bool held = r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 5;
+    bool held = r != NULL && pg_result_rows(r) > 0 && pg_result_columns(r) == 6;
     if (r != NULL)
         note_tables(b, held ? r : NULL);
     b->table = held ? read_holder(r, 0, 0, "table") : nobody;

@@ -231,12 +231,32 @@ static void name_odd(const struct pg_result *r)
     }
 }
 
+static void on_database(void *arg, const struct pg_answer *answer)
+{
+    struct first_run *f = arg;
+    const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
+    if (r != NULL && pg_result_rows(r) == 1 && pg_result_columns(r) == 2)
+        snprintf(f->parts->database, sizeof(f->parts->database), "%s in cluster %s",
+                 pg_result_text(r, 0, 0), pg_result_text(r, 0, 1));
+    ask_memory(f);
+}
+
+/* For the mark in Redis. What cannot be found out is not compared. */
+static void ask_database(struct first_run *f)
+{
+    static const struct pg_query query = {
+        .sql = "SELECT pg_catalog.current_database(), s.system_identifier::pg_catalog.text"
+               "  FROM pg_catalog.pg_control_system() s"};
+    if (f->always || pg_link_send(f->link, &query, 1, DEADLINE_US, on_database, f) != 0)
+        ask_memory(f);
+}
+
 static void on_odd(void *arg, const struct pg_answer *answer)
 {
     struct first_run *f = arg;
     if (answer->status == PG_DONE && pg_result_columns(answer->results[1]) == 3)
         name_odd(answer->results[1]);
-    ask_memory(f);
+    ask_database(f);
 }
 
 static bool may_be_odd(const struct first_run *f)
@@ -272,7 +292,7 @@ static void on_count(void *arg, const struct pg_answer *answer)
     bool first = !f->said;
     say_due(f);
     if (!first || !may_be_odd(f) || ask(f, STATEMENT_ODD_ROWS, 0, NULL, "5s", on_odd) != 0)
-        ask_memory(f);
+        ask_database(f);
 }
 
 void first_run_ask(struct first_run *f, struct pg_link *link, event_cb *done, void *arg)

@@ -36,6 +36,14 @@ void kept_record_read(struct kept *kept, const char *json, size_t len)
     json_decref(o);
 }
 
+int64_t kept_record_again_ms(const char *json, size_t len)
+{
+    json_t *o = json_loadb(json, len, 0, NULL);
+    int64_t ms = read_time(o, "lookAgainAt");
+    json_decref(o);
+    return ms;
+}
+
 int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, int64_t look_again_us)
 {
     return kept->due_ms > now_ms ? kept->due_ms : now_ms + look_again_us / MS_US;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define LOOK_US (500 * MS_US)
+#define TOLD_US (LOOK_US + 250 * MS_US) /* a daemon's look at its mark brings it (data_loss.c) */
 #define UNHEARD "whether a pause lasts has not been asked of Redis yet"
 
 struct pause {
@@ -28,6 +29,7 @@ struct pause {
     struct pause_record record; /* while known.paused */
     bool lasts;                 /* as it was last said */
     int64_t ended_us, began_us; /* Postgres's time; began: monotonic */
+    int64_t told_us;            /* monotonic: when Redis last said */
     bool looked;                /* since Redis can be used */
     bool seen;                  /* one or none, at any time */
     bool said_unknown, said_odd;
@@ -167,30 +169,49 @@ static void take(struct pause *p, const struct pause_sight *sight,
         say_begun(p);
 }
 
+static void see(struct pause *p, const struct due_pause *seen)
+{
+    struct pause_record record;
+    struct pause_sight sight = read_sight(p, seen, &record);
+    if (pause_judge(&p->known, &sight, now_ms(p->parts)) == PAUSE_RESTORE)
+        restore(p, seen);
+    else
+        take(p, &sight, &record);
+    p->seen = true;
+    p->told_us = clock_mono_us();
+}
+
+/* known: it is, or never will be. */
+static void heard(struct pause *p, bool known)
+{
+    bool news = !p->looked && known;
+    p->looked = p->looked || known;
+    if (follow(p) || news)
+        tell(p);
+    wait(p);
+}
+
+void pause_told(struct pause *p, const struct due_pause *seen)
+{
+    if (p == NULL)
+        return;
+    see(p, seen);
+    heard(p, true);
+}
+
 static void on_look(void *arg, const struct due_pause *seen, const char *error)
 {
     struct pause *p = arg;
-    struct pause_record record;
     p->asked = false;
     if (p->freed) {
         free(p);
         return;
     }
-    if (error == NULL) {
-        struct pause_sight sight = read_sight(p, seen, &record);
-        if (pause_judge(&p->known, &sight, now_ms(p->parts)) == PAUSE_RESTORE)
-            restore(p, seen);
-        else
-            take(p, &sight, &record);
-        p->seen = true;
-    } else if (p->done != NULL) {
+    if (error == NULL)
+        see(p, seen);
+    else if (p->done != NULL)
         pause_out_of_reach(p);
-    }
-    bool news = !p->looked && (error == NULL || p->done != NULL);
-    p->looked = p->looked || news;
-    if (follow(p) || news)
-        tell(p);
-    wait(p);
+    heard(p, error == NULL || p->done != NULL);
 }
 
 static bool linked(const struct pause *p)
@@ -208,7 +229,8 @@ static void on_tick(void *arg)
 {
     struct pause *p = arg;
     bool changed = follow(p);
-    look(p);
+    if (clock_mono_us() - p->told_us >= TOLD_US)
+        look(p);
     if (p->done != NULL && !p->asked) { /* it has gone away */
         pause_out_of_reach(p);
         p->looked = changed = true;

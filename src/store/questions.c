@@ -17,6 +17,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_INDEXES] = sql_indexes,
     [QUESTION_TABLE_LOCKS] = sql_table_locks,
     [QUESTION_WAITED_FOR] = sql_waited_for,
+    [QUESTION_FEEDS] = sql_feeds,
     [QUESTION_CATALOG] = sql_catalog,
     [QUESTION_NAMES] = sql_show_names,
     [QUESTION_INIT_TABLES] = sql_init_tables,

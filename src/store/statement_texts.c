@@ -37,6 +37,9 @@ static const struct {
     [STATEMENT_STOCK_LOCK] = {sql_stock_lock, 0},
     [STATEMENT_STOCK_REPAIR] = {sql_stock_repair, MAPPING_ONE_KEY},
     [STATEMENT_BLOCKERS] = {sql_blockers, 0},
+    [STATEMENT_EXPLAIN_HOLDS] = {sql_explain_holds, 0},
+    [STATEMENT_EXPLAIN_COUNTERS] = {sql_explain_counters, 0},
+    [STATEMENT_EXPLAIN_SUMS] = {sql_explain_sums, 0},
 };
 
 const char *statements_source(enum statement which)
@@ -59,9 +62,12 @@ static bool is_of_use(const struct mapping_types *types, enum statement which)
         return types->queue->keep.condition.text != NULL;
     case STATEMENT_CALL:
         return types->queue->call.name != NULL;
+    case STATEMENT_EXPLAIN_COUNTERS:
+        return types->queue->stock.nkeys > 0;
     case STATEMENT_STOCK:
     case STATEMENT_STOCK_LOCK:
     case STATEMENT_STOCK_REPAIR:
+    case STATEMENT_EXPLAIN_SUMS:
         return types->queue->stock.nkeys > 0 && queue_not_comparable(types->queue) == NULL;
     default:
         return true;

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "queue/due_queue.h"
 #include "release/account.h"
+#include "release/breakers.h"
 #include "release/engine.h"
 #include "release/failed_record.h"
 #include "release/keeps.h"
@@ -77,8 +78,10 @@ static void read_claim(struct claims *c, struct item *item, const struct due_cla
     item->recorded = claim->failed != NULL || claim->kept != NULL;
     if (claim->taken_over)
         c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    if (claim->failed != NULL)
-        failed_record_read(item, claim->failed, claim->failed_len);
+    /* Before its time: somebody has asked for it (lua/retry.lua), and may have removed the cause. */
+    if (claim->failed != NULL &&
+        failed_record_read(item, claim->failed, claim->failed_len) > c->asked_ms)
+        breakers_forget(c->parts->breakers);
     keeps_tell(c->parts->keeps, item, claim->kept, claim->kept_len);
 }
 
@@ -351,12 +354,9 @@ void claims_free(struct claims *c)
 
 int claims_waiting(const struct claims *c)
 {
-    const struct hand *hand;
     int n = 0;
-    TAILQ_FOREACH(hand, &c->waiting, others)
-    {
+    for (const struct hand *h = TAILQ_FIRST(&c->waiting); h != NULL; h = TAILQ_NEXT(h, others))
         n++;
-    }
     return n;
 }
 

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 #include "link/redis_link_private.h"
 #include "queue/due_queue.h"
+#include "queue/pause_key.h"
 #include "queue/repair.h"
 
 #define REQUESTS_MAX 64
@@ -179,13 +180,33 @@ static void on_added(void *arg, const char *error)
     outstanding--;
 }
 
-static void on_mark(void *arg, bool gone, const char *error)
+static void on_mark(void *arg, const struct due_mark *mark, const char *error)
 {
     (void)arg;
-    (void)gone;
+    (void)mark;
     (void)error;
     outstanding--;
 }
+
+static void on_paused(void *arg, const struct due_pause *pause, const char *error)
+{
+    (void)arg;
+    (void)pause;
+    (void)error;
+    outstanding--;
+}
+
+static void on_order(void *arg, bool given, const char *error)
+{
+    (void)arg;
+    (void)given;
+    (void)error;
+    outstanding--;
+}
+
+static const struct due_pause no_pause;
+static const struct due_order order = {
+    .seen = &no_pause, .record = "{}", .for_ms = 1, .number = 1, .kept_ms = 1};
 
 static const struct due_entry entries[IDS] = {{"a", 1, 1}, {"b", 1, 2}, {"c", 1, 3}, {"d", 1, 4}};
 
@@ -218,7 +239,11 @@ static int ask_of_reconciliation(struct due_queue *q, uint8_t what)
     case 'L':
         return due_queue_walk_leases(q, "0", true, on_scan, NULL);
     case 'm':
-        return due_queue_mark(q, on_mark, NULL);
+        return due_queue_mark(q, "here", on_mark, NULL);
+    case 'u':
+        return due_queue_paused(q, on_paused, NULL);
+    case 'o':
+        return due_queue_order(q, &order, on_order, NULL);
     default:
         return -1;
     }

@@ -61,6 +61,7 @@ def test_what_a_browser_is_told(sweeper: Start) -> None:
         assert policy["default-src"] == "'none'" and policy["frame-ancestors"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
         assert policy["base-uri"] == policy["form-action"] == "'none'"
+        assert policy["require-trusted-types-for"] == "'script'" and policy["trusted-types"] == "'none'"
         assert "unsafe" not in found["content-security-policy"]
         assert found["x-content-type-options"] == "nosniff"
         assert found["x-frame-options"] == "DENY"

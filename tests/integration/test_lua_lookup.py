@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import redis as redis_py
-from harness.queue import FAILED, INFLIGHT, KEPT, PENDING
+from harness.poll import wait_until
+from harness.queue import FAILED, INFLIGHT, KEPT, ORDER, PAUSED, PENDING
 from harness.scripts import LEASE, NOW, Queue
 
 MARK = "{reservations}:mark"
@@ -91,12 +92,37 @@ def test_after_brings_a_thousand_at_most(queue: Queue) -> None:
 
 
 def test_mark_is_set_once(queue: Queue) -> None:
-    assert queue.call("mark", "first", keys=(MARK,)) == 1
-    assert queue.call("mark", "second", keys=(MARK,)) == 0
+    keys = (MARK, PAUSED, ORDER)
+    assert queue.call("mark", "first", keys=keys) == [None, None, None]
+    assert queue.call("mark", "second", keys=keys) == [b"first", None, None]
     assert queue.client.get(MARK) == b"first"
     assert queue.client.pttl(MARK) == -1
     queue.client.flushall()
-    assert queue.call("mark", "third", keys=(MARK,)) == 1
+    queue.client.mset({PAUSED: "a pause", ORDER: "7"})
+    assert queue.call("mark", "third", keys=keys) == [None, b"a pause", b"7"]
+
+
+def test_a_mark_without_a_name_gets_one(queue: Queue) -> None:
+    """As version 0.1 has left it: nothing was lost."""
+    queue.client.set(MARK, "1")
+    keys = (MARK, PAUSED, ORDER)
+    assert queue.call("mark", "1", keys=keys)[0] == b"1"
+    assert queue.call("mark", "a name", keys=keys)[0] == b"1"
+    assert queue.call("mark", "another", keys=keys)[0] == b"a name"
+
+
+def test_an_order_is_given_once(queue: Queue) -> None:
+    """Only if what was seen stands there still; a resume takes the pause away."""
+    keys = (PAUSED, ORDER)
+    assert queue.call("paused", keys=keys) == [None, None]
+    assert queue.call("pause", "", "", "one", 60_000, 5, 90_000, keys=keys) == 1
+    assert queue.call("paused", keys=keys) == [b"one", b"5"]
+    assert 0 < queue.client.pttl(PAUSED) <= 60_000 < queue.client.pttl(ORDER) <= 90_000
+    for seen in (("", ""), ("one", ""), ("", "5"), ("another", "5"), ("one", "6")):
+        assert queue.call("pause", *seen, "two", 60_000, 6, 90_000, keys=keys) == 0
+    assert queue.call("pause", "one", "5", "", 60_000, 6, 90_000, keys=keys) == 1
+    wait_until(lambda: not queue.client.exists(PAUSED))
+    assert queue.call("paused", keys=keys) == [None, b"6"]
 
 
 def test_what_is_kept_and_has_no_entry_is_retrieved(queue: Queue) -> None:

@@ -22,6 +22,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "claim": (NOW, LEASE, 10),
     "drop": ("due", "former2", "failed", "kept"),
     "keep": (CAP, "kept", NOW + 5, RECORD, "", "fresh", NOW + 6, RECORD, NOW),
+    "forget": (NOW, "failed", NOW, "held", NOW, "ours"),
     "leases": ("0", 1),
     "lookup": ("due", "ours"),
     "mark": ("here",),
@@ -31,6 +32,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW)
     + ("unclaim", "ours", LEASE, 0),
     "retrieve": ("0", NOW),
+    "retry": (NOW, "failed", NOW, "kept", NOW, "ours"),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
     "settle": (LEASE, CAP, CAP, 1, 1, 1, 1, 0, 2, "ours", "back", NOW + 1, "failed", NOW + 2)
@@ -38,7 +40,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "sizes": (),
 }
 OTHER_KEYS = {
-    "mark": ("{reservations}:mark",),
+    "mark": ("{reservations}:mark", PAUSED, ORDER),
     "pause": (PAUSED, ORDER),
     "paused": (PAUSED, ORDER),
     "role": (FEEDER,),
@@ -130,7 +132,7 @@ def test_a_redis_out_of_memory(redis: redis_py.Redis, limited: Queue, script: st
         refused = True
     finally:
         redis.config_set("maxmemory", "0")
-    assert refused == (script in ("keep", "mark", "pause", "retrieve", "role", "schedule"))
+    assert refused == (script in ("keep", "mark", "pause", "retrieve", "retry", "role", "schedule"))
     if refused:
         assert state(redis) == before
 

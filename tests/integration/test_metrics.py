@@ -38,6 +38,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "locked_reservations": ("gauge", {}),
     "locked_seconds": ("gauge", {}),
     "degraded": ("gauge", {}),
+    "paused": ("gauge", {}),
     "feed_last_success_timestamp_seconds": ("gauge", {}),
     "redis_up": ("gauge", {}),
     "postgres_up": ("gauge", {}),
@@ -45,7 +46,7 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 }
 # Their values are known when a server has answered, or a reconciliation has ended.
 LATER = (
-    "overdue_seconds pending_reservations inflight_reservations failed_reservations"
+    "overdue_seconds paused_until_timestamp_seconds pending_reservations inflight_reservations failed_reservations"
     " kept_reservations kept_attention_reservations"
     " clock_offset_seconds"
     " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"

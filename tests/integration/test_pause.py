@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from harness import shop
 from harness.database import Database
 from harness.poll import holds, until_ready, wait_until, within
 from harness.queue import ORDER, PAUSED, PENDING
-from harness.servers import Redis
+from harness.servers import Postgres, Redis
 from harness.sweeper import Run, Start, Sweeper
 
 TOKEN = "a-token-of-sixteen-bytes"
@@ -23,7 +23,16 @@ OVER = "The pause is over: releases go on"
 UNKNOWN = "Whether a pause lasts cannot be asked of Redis: releases go on"
 BACK = "Redis had lost what was ordered about a pause: it was written back"
 OFF = "redis://127.0.0.1:1"
+MARK = "{reservations}:mark"
+FOREIGN = "A sweeper of another database uses the same keys in Redis"
 QUICK = ("--feed-interval", "300ms", "--lookahead", "1s")
+
+
+@pytest.fixture
+def other(pg_server: Postgres) -> Iterator[Database]:
+    database = Database.create(pg_server)
+    yield database
+    database.drop()
 
 
 def released(db: Database) -> int:
@@ -396,6 +405,31 @@ def test_it_survives_a_reload(
     overdue(db)
     holds(lambda: released(db) == 0, 2, "nothing is released")
     assert json.loads(daemon.http("/readyz")[1])["paused"]
+
+
+def test_the_mark_names_the_database(
+    db: Database, redis: redis_py.Redis, sweeper: Start, other: Database
+) -> None:
+    """Another one's sweeper under the same prefix is one ERROR that names both; both go on."""
+    ours = sweeper(*QUICK, http=True)
+    until_ready(ours)
+    wait_until(lambda: (redis.get(MARK) or b"").startswith(f"{db.name} in cluster ".encode()), 5, "its name")
+    theirs = sweeper(*QUICK, http=True, dsn=other.dsn)
+    record = theirs.wait_for_record(FOREIGN)
+    assert record["level"] == "ERROR" and record["keyPrefix"] == "reservations"
+    assert record["otherDatabase"] == (redis.get(MARK) or b"").decode()
+    assert record["database"] == record["otherDatabase"].replace(db.name, other.name)
+    for one in (db, other):
+        overdue(one)
+        all_released(one)
+    holds(lambda: len(theirs.find(FOREIGN)) == 1, 1.2, "once")
+    assert not ours.find(FOREIGN)
+    again = sweeper(*QUICK, http=True)
+    until_ready(again)
+    holds(lambda: not again.find(FOREIGN), 1.2, "the same database")
+    redis.set(MARK, "1")
+    wait_until(lambda: redis.get(MARK) != b"1", 5, "a mark of version 0.1 has a name now")
+    assert not any(daemon.find("Redis has lost its data") for daemon in (ours, again))
 
 
 SHOP = """

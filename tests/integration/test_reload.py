@@ -222,6 +222,30 @@ def test_a_queue_is_removed_and_one_is_added(served: Served, db: Database) -> No
     assert served.daemon.find("Stopped")[0]["releasedTotal"] == 20_100
 
 
+def test_one_record_says_what_has_changed(served: Served, tmp_path: Path) -> None:
+    """... and /status shows it, until the next one; a file that does not hold, too."""
+
+    def last() -> dict[str, object]:
+        shown = json.loads(served.daemon.http("/status")[1])["lastReload"]
+        assert shown.pop("at") > "2025"
+        return shown
+
+    shared = "stock, as others share it"
+    nothing = {"newQueues": [], "changedQueues": {}, "goneQueues": [], "secrets": []}
+    assert "lastReload" not in json.loads(served.daemon.http("/status")[1])
+    record = served.read_anew(queue("first", "after: 1s", "batch_size: 7"), queue("second"))
+    said = {"newQueues": ["second"], "changedQueues": {"first": ["after", shared, "batch_size"]}}
+    assert record["changed"] == 2 and record.items() >= (nothing | said).items()
+    assert last() == {"ok": True} | nothing | said
+    record = served.read_anew(queue("second", active="status = 'active' AND quantity > 0"))
+    said = {"goneQueues": ["first"], "changedQueues": {"second": ["active", shared]}}
+    assert record["changed"] == 2 and last() == {"ok": True} | nothing | said
+    error = served.refuse(queue("second", "afer: 1s"))
+    assert last() == {"ok": False, "error": error} | nothing
+    assert served.read_anew(queue("second", active="status = 'active' AND quantity > 0"))["changed"] == 0
+    assert last() == {"ok": True} | nothing
+
+
 def test_another_table_and_another_type_of_id(served: Served, db: Database) -> None:
     """The entries of the former table mean nothing to the new one."""
     hold(db, 3, ttl_s=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -131,6 +132,8 @@ def test_hangup(db: Database, sweeper: Start, tmp_path: Path) -> None:
     os.kill(daemon.pid, signal.SIGHUP)
     daemon.wait_for_record("can be used again")
     assert daemon.wait_for_record(CHANGED)["level"] == "INFO"
+    wait_until(lambda: daemon.find("Reloaded")[-1]["secrets"] == ["DATABASE_URL_FILE"])
+    assert json.loads(daemon.http("/status")[1])["lastReload"]["secrets"] == ["DATABASE_URL_FILE"]
     assert not daemon.find("out of reach")
 
 

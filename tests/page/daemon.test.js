@@ -69,10 +69,18 @@ test('what Postgres refuses, until its counter is repaired', async () => {
     await say('drift', `${PRODUCT}3`, 1);
     await has('#refused .list', id);
     await has('#refused .list', 'SQLSTATE 23514');
+    await has('#refused .list', `product ${PRODUCT}3`);
     assert.equal(await page.locator('#state').innerText(), 'On time');
+    await page.getByRole('button', { name: `Why is ${id} not released?` }).first().click();
+    await has('#ask-text', '23514');
+    await page.locator('dialog summary').click();
+    await has('dialog dl dl', `${PRODUCT}3`);
+    await page.locator('#ask-no').click();
+    await act(`Retry ${id}`, 'retried 1');
+    await act(`Forget ${id}`, 'forgotten 1');
+    await has('#refused .list', id); // it is still refused
     await page.getByRole('button', { name: 'Reconcile …' }).click();
     await page.getByLabel('Repair stock').check();
-    await page.locator('#ask-token input').fill(token);
     await page.locator('#ask-go').click();
     await has('#ask-result', 'it has begun');
     await page.locator('#ask-no').click();

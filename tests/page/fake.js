@@ -24,6 +24,7 @@ export class Fake {
     asked = []; // the requests that change something, in order
     answers = {}; // path: [status, body] of those
     readToken = false;
+    looks = 0; // how often /status has answered
 
     async start() {
         this.server = createServer((request, response) => this.#handle(request, response));
@@ -62,7 +63,10 @@ export class Fake {
             return [ready ? 200 : 503, { ready, reason, degraded, overdueSeconds, failed, locked }];
         }
         if (this.readToken && !authorized) return wrong;
-        if (path === '/status') return [200, this.status];
+        if (path === '/status') {
+            this.looks++;
+            return [200, this.status];
+        }
         if (path === '/failures') return [200, this.#failures(given)];
         if (path === '/explain') return this.answers[path] ?? [404, { error: 'there is nothing at this path' }];
         return [404, { error: 'there is nothing at this path' }];

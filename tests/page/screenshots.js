@@ -18,8 +18,8 @@ for (const [name, state] of Object.entries(STATES)) {
         const page = await open(browser, fake.url, { size, dark });
         await page.locator('#fresh', { hasText: 'as of' }).waitFor();
         const path = `${folder}/${name}${all ? `-${size}${dark ? '-dark' : ''}` : ''}.png`;
-        const { height } = page.viewportSize();
-        await page.screenshot({ path, fullPage: true, ...(all ? {} : { clip: { x: 0, y: 0, width: page.viewportSize().width, height: height + 120 } }) });
+        const clip = { x: 0, y: 0, width: page.viewportSize().width, height: size === 'wide' ? 1020 : 1500 };
+        await page.screenshot({ path, fullPage: true, ...(all ? {} : { clip }) });
         await page.context().close();
     }
 }

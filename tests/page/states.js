@@ -160,7 +160,7 @@ export const STATES = {
         failures: failures(500),
     }),
     queues: () => {
-        const queues = [queue('tickets', { failed: 3, failures: failures(3) }), queue('carts'), late('bookings'), queue('credits', { kept: 2, lastHour: hour({ minutes: 12 }) })];
+        const queues = [queue('tickets', { failed: 3, failures: failures(3) }), queue('carts'), late('bookings'), queue('credits', { kept: 2, keptReservations: [kept(1, false), kept(2, false)], lastHour: hour({ minutes: 12 }) })];
         return { status: status(queues), failures: failures(3).map((f) => ({ queue: 'tickets', ...f })) };
     },
     markup: () => {

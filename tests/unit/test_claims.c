@@ -43,7 +43,7 @@ static struct {
     size_t nsent;
     bool away; /* nothing can be sent */
 } redis;
-static int accounted, nothing_left, texts_freed;
+static int accounted, nothing_left, texts_freed, breakers_closed;
 static int64_t put_back_ms; /* before the last settlement was answered */
 static struct config config;
 static const struct queue queue;
@@ -131,6 +131,12 @@ void refusal_log_deferred(struct refusal_log *l, const struct item *item)
     (void)item;
 }
 
+void breakers_forget(struct breakers *b)
+{
+    (void)b;
+    breakers_closed++;
+}
+
 static size_t due_left; /* of the last claim */
 
 static void on_claimed(void *arg, const struct claim_result *result)
@@ -151,7 +157,7 @@ static int set_up(void **state)
     (void)state;
     memset(&redis, 0, sizeof(redis));
     engine = (struct engine){.rested_lane = -1};
-    accounted = nothing_left = texts_freed = 0;
+    accounted = nothing_left = texts_freed = breakers_closed = 0;
     put_back_ms = 0;
     config = (struct config){.lease_us = LEASE_MS * MS_US, .batch_size = 10, .queue = &queue};
     parts = (struct parts){
@@ -172,10 +178,13 @@ static int tear_down(void **state)
 
 static int texts; /* of every claim */
 
-/* Claims a reservation, under a lease that ends at lease_ms. */
-static void claim(int64_t lease_ms)
+/* Claims a reservation with this record, under a lease that ends at lease_ms. */
+static void claim_recorded(int64_t lease_ms, const char *record)
 {
-    static const struct due_claim one = {.id = "a", .id_len = 1};
+    const struct due_claim one = {.id = "a",
+                                  .id_len = 1,
+                                  .failed = record,
+                                  .failed_len = record != NULL ? strlen(record) : 0};
     struct due_claimed claimed = {.claims = &one,
                                   .n = 1,
                                   .leases = {{lease_ms, 1}},
@@ -186,6 +195,11 @@ static void claim(int64_t lease_ms)
     assert_int_equal(claims_ask(claims), 0);
     redis.on_claimed(redis.arg, &claimed, NULL);
     assert_null(claimed.texts);
+}
+
+static void claim(int64_t lease_ms)
+{
+    claim_recorded(lease_ms, NULL);
 }
 
 /* A lane takes a work. */
@@ -347,6 +361,21 @@ static void test_settled_with_its_lease(void **state)
     assert_int_equal(texts_freed, 2);
 }
 
+/* A refused one that is claimed before it was to be tried again was asked for: lua/retry.lua. */
+static void test_one_that_was_asked_for_closes_breakers(void **state)
+{
+    char record[64];
+    (void)state;
+    claim(NOW_MS + LEASE_MS);
+    claim_recorded(NOW_MS + LEASE_MS, "{}");
+    snprintf(record, sizeof(record), "{\"retryAt\":%lld}", (long long)NOW_MS);
+    claim_recorded(NOW_MS + LEASE_MS, record);
+    assert_int_equal(breakers_closed, 0);
+    snprintf(record, sizeof(record), "{\"retryAt\":%lld}", (long long)NOW_MS + 10 * SECOND_MS);
+    claim_recorded(NOW_MS + LEASE_MS, record);
+    assert_int_equal(breakers_closed, 1);
+}
+
 /* Of several scripts: each settlement knows all of their leases; the earliest counts. */
 static void test_several_leases(void **state)
 {
@@ -461,6 +490,7 @@ int main(void)
         TEST(test_when_a_fault_is_over),
         TEST(test_a_fault_rests_the_lane),
         TEST(test_settled_with_its_lease),
+        TEST(test_one_that_was_asked_for_closes_breakers),
         TEST(test_several_leases),
         TEST(test_half_of_the_lease_must_be_left),
         TEST(test_abandoned),

@@ -99,6 +99,11 @@ static void test_modes(void **state)
         {"--rehearse 10", MODE_REHEARSE, true},
         {"--rehearse=1 --json", MODE_REHEARSE, true},
         {"--init", MODE_INIT, true},
+        {"--explain 7 --json", MODE_EXPLAIN, true},
+        {"--list due", MODE_LIST, true},
+        {"--retry 7", MODE_RETRY, false},
+        {"--forget all --sqlstate 23514 --product p --limit 10", MODE_FORGET, false},
+        {"--status --json", MODE_STATUS, true},
         {"--help", MODE_HELP, false},
         {"-h", MODE_HELP, false},
         {"--version", MODE_VERSION, false},
@@ -116,6 +121,19 @@ static void test_modes(void **state)
     assert_true(config.repair_stock);
     assert_int_equal(config.max_repairs, 0);
     assert_string_equal(config.report, "r.json");
+
+    expect_taken("--list kept --limit 10000 --product=p --sqlstate 2351A --json");
+    assert_int_equal(config.list, LIST_KEPT);
+    assert_int_equal(config.list_limit, 10000);
+    assert_string_equal(config.product, "p");
+    assert_string_equal(config.sqlstate, "2351A");
+    assert_true(config.json);
+    expect_taken("--retry all");
+    assert_null(config.reservation);
+    expect_taken("--forget 0-1");
+    assert_string_equal(config.reservation, "0-1");
+    expect_taken("--explain all"); /* of that one, too, there may be a reservation */
+    assert_string_equal(config.reservation, "all");
 
     /* Help is there also where the environment is wrong. */
     setenv("SWEEPER_BATCH_SIZE", "0", 1);
@@ -162,7 +180,24 @@ static void test_command_line_refused(void **state)
         {"--rehearse 0", "--rehearse: \"0\" is not allowed: a whole number from 1 to 10000"},
         {"--rehearse", "--rehearse: its value is missing"},
         {"--rehearse --json", "--rehearse: its value is missing, --json is a flag"},
-        {"--once --json", "--json: allowed only with --rehearse"},
+        {"--once --json", "--json: allowed only with --status, --list, --explain or --rehearse"},
+        {"--list lost", "--list: \"lost\" is not allowed: due, failed, locked or kept"},
+        {"--list", "--list: its value is missing"},
+        {"--retry --json", "--retry: its value is missing, --json is a flag"},
+        {"--retry 7 --limit 5",
+         "--limit: allowed only with --list, --retry all or --forget all"},
+        {"--explain all --product p",
+         "--product: allowed only with --list, --retry all or --forget all"},
+        {"--once --sqlstate 23514",
+         "--sqlstate: allowed only with --list, --retry all or --forget all"},
+        {"--list due --limit 0", "--limit: \"0\" is not allowed: a whole number from 1 to 10000"},
+        {"--list due --limit 10001",
+         "--limit: \"10001\" is not allowed: a whole number from 1 to 10000"},
+        {"--list failed --product=", "--product: \"\" is not allowed: a product's key"},
+        {"--list failed --sqlstate 2351",
+         "--sqlstate: \"2351\" is not allowed: five digits or capital letters"},
+        {"--list failed --sqlstate 2351a",
+         "--sqlstate: \"2351a\" is not allowed: five digits or capital letters"},
         {"--reconcile --report=", "--report: \"\" is not allowed: a file's name, or - for stdout"},
         {"--workers=", "--workers: \"\" is not allowed: leave the flag out for the default"},
     };

@@ -228,6 +228,9 @@ static const struct {
     {"stock_lock", sql_stock_lock, 0},
     {"stock_repair", sql_stock_repair, MAPPING_ONE_KEY},
     {"blockers", sql_blockers, 0},
+    {"explain_holds", sql_explain_holds, 0},
+    {"explain_counters", sql_explain_counters, 0},
+    {"explain_sums", sql_explain_sums, 0},
 };
 
 static const char *statement(const char *name, const struct mapping_types *types, char **sql)

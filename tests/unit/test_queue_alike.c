@@ -79,7 +79,8 @@ static const struct {
     {sql_due_count, 0},    {sql_late_rows, 0},          {sql_begin, 0},
     {sql_active_rows, 0},  {sql_tied_rows, 0},          {sql_lookup, 0},
     {sql_stock, 0},        {sql_stock_lock, 0},         {sql_stock_repair, 0},
-    {sql_blockers, 0},
+    {sql_blockers, 0},     {sql_explain_holds, 0},      {sql_explain_counters, 0},
+    {sql_explain_sums, 0},
 };
 
 static struct mapping_types types_of(const struct queue *queue)

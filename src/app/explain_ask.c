@@ -1,0 +1,374 @@
+/* Asks both servers why a reservation is not released (yet): one question after the other. What has
+ * no answer stays unknown. */
+#include "app/explain_ask.h"
+
+#include "app/desk.h"
+#include "app/explain_read.h"
+#include "base/parse.h"
+#include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
+#include "queue/repair.h"
+#include "release/first_run.h"
+#include "release/first_run_judge.h"
+#include "release/parts.h"
+#include "release/rehearsal.h"
+#include "store/mapping.h"
+#include "store/questions.h"
+#include "store/statements.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REHEARSAL_US (5 * SECOND_US)
+#define QUESTION_US (5 * SECOND_US)
+
+struct explain_ask {
+    struct desk desk; /* first */
+    struct explain_ask_options options;
+    struct explain_facts facts;
+    char *id;
+    char *ids, *names; /* as arrays */
+    enum first_run_memory memory;
+    void (*read)(struct explain_facts *f, const struct pg_result *r); /* what comes next */
+    struct item item, *items[1];
+};
+
+static struct explain_ask *ask_of(struct desk *d)
+{
+    return (struct explain_ask *)d;
+}
+
+/* ---- Redis ---- */
+
+static void on_lookup(void *arg, const struct due_state *states, size_t n, const char *error)
+{
+    struct explain_ask *a = arg;
+    if (!desk_answered(&a->desk))
+        return;
+    a->facts.redis = error == NULL && n == 1;
+    if (a->facts.redis)
+        explain_read_redis(&a->facts, states);
+    else
+        snprintf(a->desk.redis_error, sizeof(a->desk.redis_error), "%s",
+                 error != NULL ? error : "unexpected reply");
+    desk_go_on(&a->desk);
+}
+
+static bool ask_entry(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    const struct due_entry entry = {.id = a->id, .id_len = strlen(a->id)};
+    return desk_has_redis(d) &&
+           desk_asked(d, due_queue_lookup(d->parts->queue, &entry, 1, on_lookup, a));
+}
+
+static void on_feeder(void *arg, bool ours, int64_t remaining_ms, const char *owner,
+                      const char *error)
+{
+    struct explain_ask *a = arg;
+    struct explain_facts *f = &a->facts;
+    (void)ours;
+    (void)remaining_ms;
+    if (!desk_answered(&a->desk))
+        return;
+    if (error == NULL) {
+        snprintf(f->feeder, sizeof(f->feeder), "%s", owner);
+        f->sweeper = owner[0] != '\0' ? EXPLAIN_YES : EXPLAIN_NO;
+    }
+    desk_go_on(&a->desk);
+}
+
+/* Somebody who polls for this queue. */
+static bool ask_feeder(struct desk *d)
+{
+    return desk_has_redis(d) && ask_of(d)->facts.sweeper == EXPLAIN_UNKNOWN &&
+           desk_asked(d, due_queue_role_owner(d->parts->queue, "feeder", on_feeder, d));
+}
+
+static void on_accepted(void *arg, const char *text, const char *error)
+{
+    struct explain_ask *a = arg;
+    char mapping[FIRST_RUN_MAPPING_SIZE];
+    if (!desk_answered(&a->desk))
+        return;
+    if (error == NULL && first_run_mapping(a->facts.config->queue, mapping) == 0)
+        a->memory = first_run_remembered(text, mapping);
+    desk_go_on(&a->desk);
+}
+
+/* There is a first-run limit, and nobody here who has counted. */
+static bool counts_first_run(const struct explain_ask *a)
+{
+    return !a->options.daemon && a->facts.config->first_run_limit >= 0;
+}
+
+static bool ask_accepted(struct desk *d)
+{
+    return counts_first_run(ask_of(d)) && desk_has_redis(d) &&
+           desk_asked(d, due_queue_accepted(d->parts->queue, on_accepted, d));
+}
+
+/* ---- Postgres ---- */
+
+/* What is of use beside the holds: without an answer it stays unknown. */
+static void on_read(void *arg, const struct pg_answer *answer)
+{
+    struct explain_ask *a = arg;
+    struct explain_facts *f = &a->facts;
+    if (!desk_answered(&a->desk))
+        return;
+    if (answer->status == PG_DONE)
+        a->read(f, answer->results[answer->nresults - 1]);
+    else if (a->read == explain_read_counters || a->read == explain_read_sums)
+        snprintf(f->counters_error, sizeof(f->counters_error), "%s", answer->message);
+    desk_go_on(&a->desk);
+}
+
+/* With the tables of the queue, quoted, and a third one as parameters. */
+static bool ask_about_tables(struct desk *d, enum question_id which, const char *third,
+                             void (*read)(struct explain_facts *f, const struct pg_result *r))
+{
+    const struct queue *q = d->parts->config->queue;
+    char *holds = mapping_table(&q->table, d->link);
+    char *counters = q->stock.nkeys > 0 ? mapping_table(&q->stock.table, d->link) : NULL;
+    const char *params[] = {holds, counters, third};
+    const struct pg_query query = {
+        .sql = question_text(which), .nparams = third != NULL ? 3 : 2, .params = params};
+    ask_of(d)->read = read;
+    bool sent =
+        holds != NULL && desk_asked(d, pg_link_send(d->link, &query, 1, QUESTION_US, on_read, d));
+    free(holds);
+    free(counters);
+    return sent;
+}
+
+static bool ask_table_locks(struct desk *d)
+{
+    return desk_has_postgres(d) &&
+           ask_about_tables(d, QUESTION_TABLE_LOCKS, NULL, explain_read_table_locks);
+}
+
+/* Where nobody is the feeder: one that has just been started is none yet. */
+static bool ask_feeds(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    const struct pg_query query = {.sql = question_text(QUESTION_FEEDS)};
+    a->read = explain_read_feeds;
+    return desk_has_postgres(d) && a->facts.sweeper != EXPLAIN_YES &&
+           desk_asked(d, pg_link_send(d->link, &query, 1, QUESTION_US, on_read, d));
+}
+
+static void on_holds(void *arg, const struct pg_answer *answer)
+{
+    struct explain_ask *a = arg;
+    if (!desk_answered(&a->desk))
+        return;
+    if (answer->status != PG_DONE)
+        desk_lost_postgres(&a->desk, answer->message);
+    else if (explain_read_holds(&a->facts, answer->results[1], answer->results[2]) != 0)
+        desk_lost_postgres(&a->desk, "an unexpected answer");
+    desk_go_on(&a->desk);
+}
+
+static const char *kind_text(enum id_kind kind)
+{
+    switch (kind) {
+    case ID_UUID:
+        return "of type uuid";
+    case ID_INT2:
+        return "whole numbers of type smallint";
+    case ID_INT4:
+        return "whole numbers of type integer";
+    case ID_INT8:
+        return "whole numbers of type bigint";
+    default:
+        return "texts of at most 255 bytes";
+    }
+}
+
+static bool ask_holds(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    if (!desk_has_postgres(d))
+        return false;
+    const struct mapping_types *types = statements_types(d->parts->statements);
+    a->facts.id_kind = kind_text(types->id_kind);
+    a->facts.rows_hidden = types->rows_hidden;
+    a->facts.malformed = !parse_id_valid(types->id_kind, a->id, strlen(a->id));
+    const char *params[] = {a->ids, a->names};
+    const struct ask_query queries[] = {
+        {.statement = STATEMENT_LOOKUP, .nparams = 1, .params = params},
+        {.statement = STATEMENT_EXPLAIN_HOLDS, .nparams = 2, .params = params}};
+    return !a->facts.malformed && desk_ask(d, queries, 2, on_holds);
+}
+
+/* It has active rows, and what is asked about them is of use. */
+static bool is_active(struct desk *d)
+{
+    const struct explain_ask *a = ask_of(d);
+    return desk_has_postgres(d) && a->facts.looked && a->facts.active_rows > 0;
+}
+
+/* One of the statements that are about its id alone. */
+static bool ask_statement(struct desk *d, enum statement which,
+                          void (*read)(struct explain_facts *f, const struct pg_result *r))
+{
+    const char *params[] = {ask_of(d)->ids};
+    const struct ask_query query = {.statement = which, .nparams = 1, .params = params};
+    ask_of(d)->read = read;
+    return is_active(d) && statements_text(d->parts->statements, which)[0] != '\0' &&
+           desk_ask(d, &query, 1, on_read);
+}
+
+static bool ask_counters(struct desk *d)
+{
+    return ask_statement(d, STATEMENT_EXPLAIN_COUNTERS, explain_read_counters);
+}
+
+static bool ask_sums(struct desk *d)
+{
+    return ask_statement(d, STATEMENT_EXPLAIN_SUMS, explain_read_sums);
+}
+
+static bool ask_blockers(struct desk *d)
+{
+    return ask_statement(d, STATEMENT_BLOCKERS, explain_read_blockers);
+}
+
+static bool ask_guards(struct desk *d)
+{
+    return is_active(d) &&
+           ask_about_tables(d, QUESTION_GUARDS, d->parts->config->queue->deletes ? "t" : "f",
+                            explain_read_guards);
+}
+
+static void on_due(void *arg, const struct pg_answer *answer)
+{
+    struct explain_ask *a = arg;
+    struct explain_facts *f = &a->facts;
+    const struct pg_result *r = answer->status == PG_DONE ? answer->results[1] : NULL;
+    int limit = f->config->first_run_limit;
+    if (!desk_answered(&a->desk))
+        return;
+    if (r != NULL && pg_result_rows(r) == 1 && pg_result_columns(r) == 2 &&
+        first_run_judge(limit, pg_result_int(r, 0, 0), f->config->yes, a->memory) == FIRST_RUN_STOP)
+        snprintf(f->first_run, sizeof(f->first_run),
+                 "more than %d reservations are due, the first-run limit, and nobody has accepted "
+                 "that",
+                 limit);
+    desk_go_on(&a->desk);
+}
+
+static bool ask_first_run(struct desk *d)
+{
+    const struct explain_ask *a = ask_of(d);
+    char most[24];
+    const char *params[] = {most};
+    const struct ask_query query = {
+        .statement = STATEMENT_DUE_FIRST, .nparams = 1, .params = params};
+    snprintf(most, sizeof(most), "%" PRId64, (int64_t)a->facts.config->first_run_limit + 1);
+    return counts_first_run(a) && a->memory != FIRST_RUN_ACCEPTED && is_active(d) &&
+           desk_ask(d, &query, 1, on_due);
+}
+
+/* ---- a rehearsal ---- */
+
+static void on_rehearsed(void *arg, const struct rehearsal_result *result)
+{
+    struct explain_ask *a = arg;
+    struct explain_rehearsal *r = &a->facts.rehearsal;
+    const struct release_result *release = result->release;
+    if (!desk_answered(&a->desk))
+        return;
+    r->outcome = REHEARSED_ELSE;
+    if (release->fault == RELEASE_OK && a->item.outcome == OUTCOME_RELEASED)
+        r->outcome = REHEARSED_RELEASED;
+    if (release->fault == RELEASE_ROW || release->fault == RELEASE_EITHER) {
+        r->outcome = REHEARSED_REFUSED;
+        snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", release->sqlstate);
+        snprintf(r->error, sizeof(r->error), "%s", release->message);
+    }
+    desk_go_on(&a->desk);
+}
+
+static bool ask_rehearsal(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    const struct explain_facts *f = &a->facts;
+    const struct config *config = f->config;
+    const struct release_options options = {.statements = d->parts->statements,
+                                            .clock = &d->parts->pg_clock,
+                                            .lock_timeout_us = config->lock_timeout_us,
+                                            .longest_lock_us = config->lock_timeout_us,
+                                            .statement_timeout_us = REHEARSAL_US,
+                                            .way = RELEASE_CAREFUL};
+    bool due = is_active(d) && f->due_us <= f->now_us && !f->kept;
+    if (!a->options.rehearse || !due || f->blocker.holder.known || f->table_blocker.holder.known)
+        return false;
+    item_borrow(&a->item, a->id, strlen(a->id));
+    a->items[0] = &a->item;
+    return desk_asked(
+        d, rehearsal_send(d->link, &options, a->items, 1, config->queue->nalso, on_rehearsed, a));
+}
+
+/* ---- the whole ---- */
+
+static void finish(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    struct explain_facts *f = &a->facts;
+    memcpy(f->postgres_error, d->postgres_error, sizeof(f->postgres_error));
+    memcpy(f->redis_error, d->redis_error, sizeof(f->redis_error));
+    f->unusable = d->unusable;
+    if (f->now_us == 0 && d->parts->pg_clock.known)
+        f->now_us = server_clock_now_us(&d->parts->pg_clock);
+    if (a->options.daemon && first_run_stopped(d->parts->first_run))
+        snprintf(f->first_run, sizeof(f->first_run), "%s", first_run_reason(d->parts->first_run));
+    a->options.done(a->options.arg, f);
+}
+
+static void free_ask(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    item_clear(&a->item);
+    free(a->id);
+    free(a->ids);
+    free(a->names);
+    free(a);
+}
+
+struct explain_ask *explain_ask_new(const struct explain_ask_options *options)
+{
+    static desk_step *const steps[] = {ask_entry,       ask_feeder, ask_accepted,  ask_feeds,
+                                       ask_table_locks, ask_holds,  ask_counters,  ask_sums,
+                                       ask_blockers,    ask_guards, ask_first_run, ask_rehearsal};
+    static const struct desk_work work = {.application = "reservation-sweeper explain",
+                                          .steps = steps,
+                                          .nsteps = sizeof(steps) / sizeof(steps[0]),
+                                          .done = finish,
+                                          .free = free_ask};
+    struct explain_ask *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return NULL;
+    const struct config *config = options->parts->config;
+    a->options = *options;
+    a->id = strdup(options->id);
+    a->facts = (struct explain_facts){
+        .config = config, .id = a->id, .sweeper = options->daemon ? EXPLAIN_YES : EXPLAIN_UNKNOWN};
+    a->ids = explain_array(options->id);
+    a->names = explain_names(config->queue->active.text);
+    int rc = desk_open(&a->desk, options->parts, &work);
+    if (rc == 0 && a->id != NULL && a->ids != NULL && a->names != NULL)
+        return a;
+    desk_close(&a->desk);
+    return NULL;
+}
+
+void explain_ask_free(struct explain_ask *a)
+{
+    if (a != NULL)
+        desk_close(&a->desk);
+}

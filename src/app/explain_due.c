@@ -1,0 +1,366 @@
+/* What keeps a reservation that is due from being released, what to do, and what happens next
+ * (docs/design/desk.md). Texts of the servers are repeated as they are: who prints them disarms
+ * them. */
+#include "app/explain_judgements.h"
+
+#include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One put back for a lock waits no longer (backoff.h), and a moment for the clocks. */
+#define PUT_BACK_MOST_MS (6 * SECOND_MS)
+#define DIRECT "A sweeper that runs releases it straight from Postgres, within half a second"
+
+static const struct queue *queue_of(const struct explain_facts *f)
+{
+    return f->config->queue;
+}
+
+static int64_t now_ms(const struct explain_facts *f)
+{
+    return f->now_us / MS_US;
+}
+
+/* " --queue NAME", where a command needs it. */
+static void todo_queue(struct explanation *e, const struct explain_facts *f)
+{
+    if (queue_of(f)->file != NULL)
+        TODO(e, " --queue %s", queue_of(f)->name);
+}
+
+static void next_duration(struct explanation *e, int64_t us)
+{
+    words_add_duration(e->next, sizeof(e->next), us);
+}
+
+bool explain_judge_table(const struct explain_facts *f, struct explanation *e)
+{
+    if (!f->table_blocker.holder.known ||
+        (f->looked && (f->active_rows == 0 || f->due_us > f->now_us)))
+        return false;
+    e->cause = CAUSE_TABLE_LOCKED;
+    WHY(e, "A whole table is locked, %s, by ", f->table_blocker.product);
+    words_add_blocker(e->why, sizeof(e->why), &f->table_blocker, f->now_us);
+    WHY(e, ".");
+    words_add_remedy(e->todo, sizeof(e->todo), &f->table_blocker);
+    TODO(e, ".");
+    NEXT(e, "Nothing of this queue is released before that transaction has ended, and what is due "
+            "then within seconds of it");
+    explain_next_end(e, f);
+    return true;
+}
+
+/* ---- nobody releases ---- */
+
+static bool paused(const struct explain_facts *f, struct explanation *e)
+{
+    if (f->paused_until_us <= f->now_us)
+        return false;
+    e->cause = CAUSE_PAUSED;
+    WHY(e, "It is due, and the queue is paused until ");
+    explain_why_time(e, f, f->paused_until_us);
+    if (f->paused_by != NULL)
+        WHY(e, ", by %s", f->paused_by);
+    if (f->paused_reason != NULL)
+        WHY(e, ": %s", f->paused_reason);
+    WHY(e, ".");
+    TODO(e, "--resume");
+    todo_queue(e, f);
+    TODO(e, " ends the pause at once.");
+    NEXT(e, "It is released when the pause has ended, at ");
+    explain_next_time(e, f, f->paused_until_us);
+    explain_next_end(e, f);
+    return true;
+}
+
+static bool first_run(const struct explain_facts *f, struct explanation *e)
+{
+    if (f->first_run[0] == '\0')
+        return false;
+    e->cause = CAUSE_FIRST_RUN;
+    WHY(e, "It is due, and this queue is held: %s.", f->first_run);
+    TODO(e, "Look at what is due (--list due); if all of it may be released, start with --yes or a "
+            "higher SWEEPER_FIRST_RUN_LIMIT.");
+    NEXT(e, "Nothing of this queue is released until then.");
+    return true;
+}
+
+/* ---- something stands in its way ---- */
+
+static bool locked(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_blocker *b = &f->blocker;
+    if (!b->holder.known)
+        return false;
+    e->cause = CAUSE_LOCKED;
+    if (strcmp(b->holder.what, "counter") == 0)
+        WHY(e, "It is due, and the counter of product %s is locked by ", b->product);
+    else
+        WHY(e, "It is due, and a row of it is locked by ");
+    words_add_blocker(e->why, sizeof(e->why), b, f->now_us);
+    WHY(e, ".");
+    words_add_remedy(e->todo, sizeof(e->todo), b);
+    TODO(e, ".");
+    NEXT(e, "It is tried again every few seconds, and released within 5 s of that transaction's "
+            "end");
+    explain_next_end(e, f);
+    return true;
+}
+
+void explain_why_kept(const struct explain_facts *f, struct explanation *e)
+{
+    const struct queue_keep *keep = &queue_of(f)->keep;
+    int64_t since_us = f->keep.since_ms > 0 ? f->keep.since_ms * MS_US : f->due_us;
+    bool attention = f->now_us - since_us >= keep->at_most_us;
+    e->cause = attention ? CAUSE_ATTENTION : CAUSE_KEPT;
+    WHY(e, "It is kept, since keep_while holds (%s)", keep->condition.text);
+    if (since_us < f->now_us) {
+        WHY(e, "; it was due at ");
+        explain_why_time(e, f, since_us);
+    }
+    if (attention) {
+        WHY(e, ", longer ago than keep.at_most, ");
+        words_add_duration(e->why, sizeof(e->why), keep->at_most_us);
+        WHY(e, ": somebody has to look");
+    }
+    WHY(e, ".");
+    TODO(e, "Settle what keeps it, so that keep_while holds no more; --retry looks at it at once.");
+}
+
+static bool kept(const struct explain_facts *f, struct explanation *e)
+{
+    int64_t again_us = f->keep.again_ms * MS_US;
+    if (!f->kept)
+        return false;
+    explain_why_kept(f, e);
+    NEXT(e, "It is looked at again ");
+    if (f->kept_record && again_us > f->now_us) {
+        NEXT(e, "at ");
+        explain_next_time(e, f, again_us);
+    } else {
+        NEXT(e, "every ");
+        next_duration(e, queue_of(f)->keep.look_again_us);
+    }
+    NEXT(e, ", and released when keep_while does not hold");
+    explain_next_end(e, f);
+    return true;
+}
+
+static const struct explain_counter *drifted(const struct explain_facts *f)
+{
+    for (int i = 0; i < f->ncounters; i++)
+        if (f->counters[i].fits == EXPLAIN_NO || f->counters[i].lacks)
+            return &f->counters[i];
+    return NULL;
+}
+
+static void why_drifted(const struct explain_counter *c, struct explanation *e)
+{
+    WHY(e, "the counter of product %s does not add up:", c->key);
+    if (c->held[0] != '\0')
+        WHY(e, " it holds %s%s", c->held, c->sum[0] != '\0' ? "," : "");
+    if (c->sum[0] != '\0')
+        WHY(e, " its active holds are %s", c->sum);
+    if (c->free[0] != '\0')
+        WHY(e, ", free are %s", c->free);
+    if (c->total[0] != '\0')
+        WHY(e, " of %s", c->total);
+    WHY(e, ".");
+}
+
+static void todo_refused(const struct explain_facts *f, const char *sqlstate, struct explanation *e)
+{
+    if (drifted(f) != NULL) {
+        TODO(e, "--reconcile --repair-stock");
+        todo_queue(e, f);
+        TODO(e, " sets the counter right");
+    } else if (strcmp(sqlstate, "42501") == 0) {
+        TODO(e, "Give the role the right that it lacks (--check-config names it)");
+    } else if (f->triggers[0] != '\0') {
+        TODO(e, "Remove what the error names; what runs there of the shop's own: %s", f->triggers);
+    } else {
+        TODO(e, "Remove what the error names");
+    }
+    TODO(e, "; then --retry tries it at once.");
+}
+
+static void why_refused(const struct explain_facts *f, struct explanation *e)
+{
+    const struct failed_record *r = &f->failure;
+    if (r->attempts == 0)
+        WHY(e, "Postgres refuses others of its product, so that it is not tried itself: %s",
+            r->error);
+    else
+        WHY(e, "Postgres refuses it: %s", r->error);
+    if (r->sqlstate[0] != '\0')
+        WHY(e, " (SQLSTATE %s)", r->sqlstate);
+    if (r->attempts > 0 && r->last_ms > 0) {
+        WHY(e, "; %" PRIu32 " times, last at ", r->attempts);
+        explain_why_time(e, f, r->last_ms * MS_US);
+    }
+    WHY(e, ".");
+}
+
+static bool refused(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_counter *counter = drifted(f);
+    bool through = f->rehearsal.outcome == REHEARSED_RELEASED;
+    if (!f->failed)
+        return false;
+    e->cause = CAUSE_REFUSED;
+    why_refused(f, e);
+    if (through) {
+        WHY(e, " A rehearsal of its release went through just now.");
+        TODO(e, "--retry tries it at once.");
+    } else {
+        if (counter != NULL) {
+            WHY(e, " Its cause is likely that ");
+            why_drifted(counter, e);
+        }
+        todo_refused(f, f->failure.sqlstate, e);
+    }
+    NEXT(e, "It is tried again ");
+    if (f->entry_ms > now_ms(f)) {
+        NEXT(e, "at ");
+        explain_next_time(e, f, f->entry_ms * MS_US);
+    } else {
+        NEXT(e, "with the next claim");
+    }
+    explain_next_end(e, f);
+    return true;
+}
+
+static bool would_be_refused(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_counter *counter = drifted(f);
+    bool by_rehearsal = f->rehearsal.outcome == REHEARSED_REFUSED;
+    bool lacks = f->rehearsal.outcome == REHEARSED_NOT && counter != NULL && counter->lacks;
+    if (!by_rehearsal && !lacks)
+        return false;
+    e->cause = counter != NULL ? CAUSE_COUNTER : CAUSE_REFUSED;
+    if (by_rehearsal)
+        WHY(e,
+            "It is due, and Postgres refuses it, as a rehearsal of its release showed just now: %s "
+            "(SQLSTATE %s).",
+            f->rehearsal.error, f->rehearsal.sqlstate);
+    else
+        WHY(e, "It is due, and Postgres will refuse it.");
+    if (counter != NULL) {
+        WHY(e, " Its cause is likely that ");
+        why_drifted(counter, e);
+    }
+    todo_refused(f, f->rehearsal.sqlstate, e);
+    NEXT(e, "It is refused when it is tried next, and then tried again after 1 s, 2 s, 4 s and so "
+            "on, 5 min at most");
+    explain_next_end(e, f);
+    return true;
+}
+
+/* ---- nothing does ---- */
+
+static void why_due(const struct explain_facts *f, struct explanation *e)
+{
+    WHY(e, "It has been due since ");
+    explain_why_time(e, f, f->due_us);
+}
+
+static bool claimed(const struct explain_facts *f, struct explanation *e)
+{
+    if (f->lease_ms == 0)
+        return false;
+    e->cause = CAUSE_CLAIMED;
+    why_due(f, e);
+    WHY(e, ", and a sweeper has claimed it.");
+    NEXT(e, f->lease_ms > now_ms(f)
+                ? "It is released in a moment; if that sweeper is gone, another claims it when the "
+                  "lease has ended, at "
+                : "Its lease has ended, so the next claim takes it over; it ended at ");
+    explain_next_time(e, f, f->lease_ms * MS_US);
+    explain_next_end(e, f);
+    return true;
+}
+
+static bool no_sweeper(const struct explain_facts *f, struct explanation *e)
+{
+    if (f->sweeper != EXPLAIN_NO)
+        return false;
+    e->cause = CAUSE_NO_SWEEPER;
+    why_due(f, e);
+    WHY(e, ", nothing stands in its way, and no sweeper seems to run.");
+    TODO(e, "Start the sweeper, or run --once.");
+    NEXT(e, "It is released as soon as a sweeper runs.");
+    return true;
+}
+
+static bool direct(const struct explain_facts *f, struct explanation *e)
+{
+    if (f->redis)
+        return false;
+    e->cause = CAUSE_DIRECT;
+    why_due(f, e);
+    WHY(e, ", and nothing stands in its way that Postgres knows of; Redis could not be asked: %s.",
+        f->redis_error);
+    TODO(e, "See to Redis; meanwhile sweepers work without it, and --once does.");
+    NEXT(e, DIRECT ".");
+    return true;
+}
+
+static bool waiting(const struct explain_facts *f, struct explanation *e)
+{
+    int64_t ahead_ms = f->entry_ms - now_ms(f);
+    if (f->entry_ms == 0 || (ahead_ms > PUT_BACK_MOST_MS && !f->kept_record))
+        return false;
+    e->cause = CAUSE_WAITING;
+    why_due(f, e);
+    WHY(e, ahead_ms <= 0 ? ", and nothing stands in its way."
+           : !f->kept_record
+               ? ", and was put back for a moment, since somebody had locked it."
+               : ", was kept until a while ago, and keep_while does not hold any more.");
+    if (ahead_ms > 0)
+        TODO(e, "Wait, or have it looked at at once: --retry.");
+    NEXT(e, "It is released ");
+    if (ahead_ms > 0) {
+        NEXT(e, "when it is looked at again, at ");
+        explain_next_time(e, f, f->entry_ms * MS_US);
+    } else {
+        NEXT(e, "with the next claim, within ");
+        next_duration(e, f->config->max_sleep_us);
+    }
+    explain_next_end(e, f);
+    return true;
+}
+
+static bool lost(const struct explain_facts *f, struct explanation *e)
+{
+    const struct config *c = f->config;
+    int64_t look_us = c->lookahead_us > 0 ? c->feed_interval_us : c->scan_interval_us;
+    e->cause = CAUSE_LOST;
+    why_due(f, e);
+    WHY(e, f->entry_ms == 0 ? ", nothing stands in its way, and nothing in Redis leads to it yet."
+                            : ", nothing stands in its way, and Redis has it at a later time.");
+    if (look_us > 0) {
+        NEXT(e, "The sweeper finds it with its next look at Postgres, within ");
+        next_duration(e, look_us);
+        explain_next_end(e, f);
+        return true;
+    }
+    TODO(e, "--once releases it, --reconcile enters it in Redis.");
+    NEXT(e, "Nothing leads to it: the look-ahead and the scan are off, and its API has not entered "
+            "it.");
+    return true;
+}
+
+bool explain_judge_due(const struct explain_facts *f, struct explanation *e)
+{
+    static explain_judgement *const judgements[] = {paused,  first_run,        locked,  kept,
+                                                    refused, would_be_refused, claimed, no_sweeper,
+                                                    direct,  waiting,          lost};
+    for (size_t i = 0; i < sizeof(judgements) / sizeof(judgements[0]); i++)
+        if (judgements[i](f, e))
+            break;
+    return true;
+}

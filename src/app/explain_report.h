@@ -1,0 +1,16 @@
+/* What --explain and GET /explain say. */
+#ifndef RS_EXPLAIN_REPORT_H
+#define RS_EXPLAIN_REPORT_H
+
+#include "app/explain_facts.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* All facts, with what is made of them; NULL: out of memory. The caller owns it. */
+json_t *explain_json(const struct explain_facts *facts);
+
+/* The same for people: one screen, closed by what happens next. */
+void explain_print(const json_t *explanation, FILE *out);
+
+#endif
