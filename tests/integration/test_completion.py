@@ -103,6 +103,8 @@ def test_what_does_not_fit_is_not_offered(offers) -> None:
 @pytest.mark.parametrize("between", [" ", "="])
 def test_words(offers, between: str) -> None:
     assert offers(f"reservation-sweeper --log-level{between}") >= {"ERROR", "WARN", "INFO", "DEBUG"}
+    assert offers(f"reservation-sweeper --list{between}") >= {"due", "failed", "locked", "kept"}
+    assert "all" in offers(f"reservation-sweeper --retry{between}")
     assert offers(f"reservation-sweeper --once --prepare{between}") >= {"auto", "on", "off"}
 
 
