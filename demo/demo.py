@@ -214,10 +214,10 @@ class Demo:
 
     def stay(self) -> None:
         """A quiet shop, until a signal."""
-        say(f"\n  The page: http://127.0.0.1:{self.sweeper.http_port}/  (token {self.token})")
-        say(f"  The shop goes on with {QUIET_RATE_PER_S} reservations a second. Ctrl-C ends it.")
-        self._let_in(float("inf"), QUIET_RATE_PER_S)
         with contextlib.suppress(Interrupted):
+            say(f"\n  The page: http://127.0.0.1:{self.sweeper.http_port}/  (token {self.token})")
+            say(f"  The shop goes on with {QUIET_RATE_PER_S} reservations a second. Ctrl-C ends it.")
+            self._let_in(float("inf"), QUIET_RATE_PER_S)
             while True:
                 self._check()
                 time.sleep(LOOK_EVERY_S)

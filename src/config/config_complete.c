@@ -36,14 +36,14 @@ static const char *operand_words(const char *operand, char out[WORDS])
 {
     size_t n = 0;
     out[0] = '\0';
-    while (strchr(operand, '|') != NULL || n > 0) {
+    bool more = strchr(operand, '|') != NULL;
+    while (more) {
         size_t len = strcspn(operand, "|");
         if (strspn(operand, "abcdefghijklmnopqrstuvwxyz") == len)
             n +=
                 (size_t)snprintf(out + n, WORDS - n, "%s%.*s", n > 0 ? " " : "", (int)len, operand);
-        operand += len;
-        if (*operand++ == '\0')
-            break;
+        more = operand[len] != '\0';
+        operand += len + 1;
     }
     return out;
 }

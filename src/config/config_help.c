@@ -25,7 +25,7 @@ static const struct {
     {"--once --queue carts", "release what is due of one queue, as a cron job would"},
     {"--workers 2 --log-level DEBUG", "the daemon, with two connections, and every detail"},
     {"--list failed --sqlstate 23514", "what Postgres refuses since a counter has drifted"},
-    {"--reconcile --repair-stock --report -", "mend all, counters too, and say what was found"},
+    {"--reconcile --repair-stock --report -", "repair all, counters too, and say what was found"},
 };
 
 /* Where the help goes, and whether flags and titles stand out there. */
