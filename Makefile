@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
+.PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
     api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
     install check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
@@ -28,7 +28,7 @@ VALKEY := $(shell . /etc/os-release 2>/dev/null && [ "$$ID" = debian ] && [ "$${
 
 PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
-    prometheus systemd python3-yaml openssl $(VALKEY)
+    prometheus systemd python3-yaml openssl zsh $(VALKEY)
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
 PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
 PACKAGES_fault-short := $(PACKAGES_fault)
@@ -113,7 +113,7 @@ MAIN_OBJECT := $(BUILD)/obj/src/main.o
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/libsweeper.a
 
-all: $(BINARY)
+all: $(BINARY) completions
 
 $(BINARY): $(MAIN_OBJECT) $(LIBRARY)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
@@ -309,12 +309,27 @@ $(DOCUMENTS): $(BUILD)/obj/tools/documents.o $(LIBRARY)
 
 -include $(BUILD)/obj/tools/documents.d
 
+# What bash and zsh complete the command line with.
+COMPLETIONS := $(BUILD)/completions/reservation-sweeper $(BUILD)/completions/_reservation-sweeper
+
+completions: $(COMPLETIONS)
+
+$(BUILD)/completions/reservation-sweeper: $(DOCUMENTS)
+	@mkdir -p $(@D)
+	$(call SHOW,bash)$(DOCUMENTS) bash >$@
+
+$(BUILD)/completions/_reservation-sweeper: $(DOCUMENTS)
+	@mkdir -p $(@D)
+	$(call SHOW,zsh)$(DOCUMENTS) zsh >$@
+
 docs: $(DOCUMENTS)
 	$(DOCUMENTS) configuration >docs/CONFIGURATION.md
 	$(DOCUMENTS) metrics >docs/METRICS.md
+	$(DOCUMENTS) manual docs/reservation-sweeper.1 >$(BUILD)/reservation-sweeper.1
+	cp $(BUILD)/reservation-sweeper.1 docs/
 
 demo: $(BINARY)
-	@RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
+	@KEEP="$(KEEP)" RS_BINARY="$(BINARY)" $(PYTHON) demo/demo.py
 
 # Programs that the benchmarks measure against, or beside which the sweeper is measured.
 BENCH_SOURCES := $(wildcard bench/*.c)
@@ -409,10 +424,14 @@ cppcheck:
 
 # ---- Installation ---------------------------------------------------------------------------------
 
-install: $(BINARY)
+install: $(BINARY) completions
 	install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/reservation-sweeper"
 	install -D -m 644 docs/reservation-sweeper.1 \
 	    "$(DESTDIR)$(PREFIX)/share/man/man1/reservation-sweeper.1"
+	install -D -m 644 $(BUILD)/completions/reservation-sweeper \
+	    "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/reservation-sweeper"
+	install -D -m 644 $(BUILD)/completions/_reservation-sweeper \
+	    "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_reservation-sweeper"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
 	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/systemd/reservation-sweeper.service \
 	    >"$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
@@ -440,8 +459,8 @@ help:
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make page-test     the page at /, in Chromium; DRAW=1 draws docs/page anew'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
-	@echo 'make docs          docs/CONFIGURATION.md and METRICS.md, from the program'"'"'s tables'
-	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work'
+	@echo 'make docs          docs/CONFIGURATION.md, METRICS.md and the man page, from the program'"'"'s tables'
+	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work; KEEP=1: it stays'
 	@echo 'make bench         the benchmarks; BENCH_ARGS="--quick --only NAME"; writes $(BUILD)/bench.json'
 	@echo 'make bench-plots   draws again what they measured, in docs/bench; make bench-readme: the tables'
 	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'

@@ -1,5 +1,7 @@
 """`make demo`: a private Postgres and Redis, a small shop, the sweeper, and an account of it all.
 
+With KEEP=1 the shop then goes on, quietly, so that the sweeper's page can be looked at, until Ctrl-C.
+
 Exit status: 0 when everything that expired was released, on time and never early; 1 otherwise.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -27,7 +30,15 @@ from harness.servers import Postgres, Redis  # noqa: E402
 from harness.sweeper import Sweeper, binary  # noqa: E402
 from measure import COMMITS, commit_cost_ms  # noqa: E402
 from screen import Progress, say  # noqa: E402
-from traffic import CUSTOMERS, HOLD_S, RATE_PER_S, SHOPPING_S, TAIL_S, Customer  # noqa: E402
+from traffic import (  # noqa: E402
+    CUSTOMERS,
+    HOLD_S,
+    QUIET_RATE_PER_S,
+    RATE_PER_S,
+    SHOPPING_S,
+    TAIL_S,
+    Customer,
+)
 
 PRODUCTS = 200
 STOCK = 10_000
@@ -35,6 +46,7 @@ STOCK = 10_000
 SETTINGS = ("--feed-interval", "1s", "--lookahead", "10s")
 LAST_RELEASES_S = 10.0
 LOOK_EVERY_S = 0.25
+KEEP = os.environ.get("KEEP", "") not in ("", "0")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -103,7 +115,11 @@ class Demo:
         say(f"  Redis {version:<11} 127.0.0.1:{self.redis.port}")
 
     def start_sweeper(self) -> None:
-        self.sweeper = Sweeper(*SETTINGS, dsn=self.dsn, redis_url=self.redis.url())
+        self.token = secrets.token_hex(16)
+        self.sweeper = Sweeper(
+            *SETTINGS, dsn=self.dsn, redis_url=self.redis.url(), http=True,
+            env={"SWEEPER_ADMIN_TOKEN": self.token},
+        )  # fmt: skip
         self.stack.callback(self._stop_sweeper)
         version = self.sweeper.wait_for_record("Started").get("version", "")
         self.sweeper.wait_for_record("Redis connected")
@@ -114,14 +130,20 @@ class Demo:
             self.sweeper.stop()
 
     def open_shop(self) -> None:
-        products = shop.add_products(self.db, PRODUCTS, STOCK)
+        self.products = shop.add_products(self.db, PRODUCTS, STOCK)
+        self.stack.callback(self._close_shop)
+        self._let_in(SHOPPING_S, RATE_PER_S)
+
+    def _let_in(self, shopping_s: float, rate_per_s: float) -> None:
+        self.customers = []
         for number in range(CUSTOMERS):
             db = psycopg.connect(self.dsn, autocommit=True)
             self.stack.callback(db.close)
             redis = self.redis.client()
             self.stack.callback(redis.close)
-            self.customers.append(Customer(number, db, redis, products))
-        self.stack.callback(self._close_shop)
+            self.customers.append(
+                Customer(number, db, redis, self.products, shopping_s, rate_per_s)
+            )
         for customer in self.customers:
             customer.start()
 
@@ -166,11 +188,7 @@ class Demo:
             figures = self.look()
             now = time.monotonic()
             progress.update((now - start) / (SHOPPING_S + TAIL_S), now - start, figures)
-            for customer in self.customers:
-                if customer.error is not None:
-                    raise customer.error
-            if not self.sweeper.running:
-                raise AssertionError(f"the sweeper ended: {self.sweeper.tail()}")
+            self._check()
             if not closed_at and not any(c.is_alive() for c in self.customers):
                 closed_at = now
             elif closed_at and (
@@ -180,12 +198,29 @@ class Demo:
             time.sleep(LOOK_EVERY_S)
         progress.end()
 
+    def _check(self) -> None:
+        for customer in self.customers:
+            if customer.error is not None:
+                raise customer.error
+        if not self.sweeper.running:
+            raise AssertionError(f"the sweeper ended: {self.sweeper.tail()}")
+
     def close_account(self) -> Account:
-        status = self.sweeper.stop()
+        status = 0 if KEEP else self.sweeper.stop()
         account = draw_up(self.db, [r for c in self.customers for r in c.reservations])
         if status != 0:
             account.problems.append(f"the sweeper ended with status {status}")
         return account
+
+    def stay(self) -> None:
+        """A quiet shop, until a signal."""
+        with contextlib.suppress(Interrupted):
+            say(f"\n  The page: http://127.0.0.1:{self.sweeper.http_port}/  (token {self.token})")
+            say(f"  The shop goes on with {QUIET_RATE_PER_S} reservations a second. Ctrl-C ends it.")
+            self._let_in(float("inf"), QUIET_RATE_PER_S)
+            while True:
+                self._check()
+                time.sleep(LOOK_EVERY_S)
 
 
 def show(account: Account, commit_ms: float) -> None:
@@ -235,6 +270,8 @@ def run() -> int:
         demo.watch()
         account = demo.close_account()
         show(account, commit_ms)
+        if KEEP:
+            demo.stay()
         ignore_signals()
     for problem in account.problems:
         say(f"\n  FAILED: {problem}")
@@ -244,6 +281,11 @@ def run() -> int:
         f"\n  Nothing late (p99 above {LATE_P99_MS:.0f} ms would be), lost or released early."
         f" {time.monotonic() - began:.0f} s, all cleaned up."
     )
+    if not KEEP:
+        say(
+            "  A sweeper has a page, too: http://127.0.0.1:9464/ where nothing else is set. To see\n"
+            "  it with this shop: make demo KEEP=1"
+        )
     return 0
 
 

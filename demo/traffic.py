@@ -22,6 +22,7 @@ from harness import shop
 PENDING = "{reservations}:pending"
 CUSTOMERS = 4
 RATE_PER_S = 300
+QUIET_RATE_PER_S = 20  # while somebody looks at the page
 SHOPPING_S = 12.0
 HOLD_S = (2.0, 4.0)
 DECIDES_AT = (0.2, 0.6)  # of the hold
@@ -44,16 +45,19 @@ class Reservation:
 
 
 class Customer(threading.Thread):
-    """One of the API's connections, at work for SHOPPING_S and until its customers have decided."""
+    """One of the API's connections, at work for a time and until its customers have decided."""
 
     def __init__(
-        self, number: int, db: psycopg.Connection, redis: redis_py.Redis, products: list[str]
-    ) -> None:
+        self, number: int, db: psycopg.Connection, redis: redis_py.Redis, products: list[str],
+        shopping_s: float = SHOPPING_S, rate_per_s: float = RATE_PER_S,
+    ) -> None:  # fmt: skip
         super().__init__(daemon=True)
         self.number = number
         self.db = db
         self.redis = redis
         self.products = products
+        self.shopping_s = shopping_s
+        self.period_s = CUSTOMERS / rate_per_s
         self.random = random.Random(number)
         self.reservations: list[Reservation] = []
         self.tally: Counter[str] = Counter()
@@ -71,10 +75,9 @@ class Customer(threading.Thread):
         heapq.heappush(self._plans, (at, len(self.reservations), what))
 
     def _work(self) -> None:
-        period = CUSTOMERS / RATE_PER_S
-        start = time.monotonic() + period * self.number / CUSTOMERS
-        end = start + SHOPPING_S
-        while (arrival := start + len(self.reservations) * period) < end:
+        start = time.monotonic() + self.period_s * self.number / CUSTOMERS
+        end = start + self.shopping_s
+        while (arrival := start + len(self.reservations) * self.period_s) < end:
             self._decisions_until(arrival)
             if self.stopping.is_set():
                 return

@@ -97,6 +97,7 @@ int main(int argc, char **argv)
     if (process_open_streams() != 0)
         return EXIT_FAILED;
     process_ignore_signals();
+    process_forbid_cores();
     memset(&config, 0, sizeof(config));
     int status = EXIT_USAGE;
     if (config_read(&config, argc, argv, error, sizeof(error)) != 0)

@@ -10,4 +10,9 @@
 /* Writes it, terminated. Returns its length. */
 size_t int_text(char out[INT_TEXT], int64_t number);
 
+#define INT_TEXT_GROUPED (INT_TEXT + 6)
+
+/* Writes it for people to read, "1,234,567", terminated. Returns out. */
+const char *int_text_grouped(char out[INT_TEXT_GROUPED], int64_t number);
+
 #endif

@@ -35,7 +35,13 @@ enum mode {
 enum list_what { LIST_DUE, LIST_FAILED, LIST_LOCKED, LIST_KEPT, LIST_KINDS };
 
 /* What can be given as a file's name. */
-enum config_secret { CONFIG_POSTGRES, CONFIG_REDIS, CONFIG_ADMIN_TOKEN, CONFIG_SECRETS_N };
+enum config_secret {
+    CONFIG_POSTGRES,
+    CONFIG_REDIS,
+    CONFIG_ADMIN_TOKEN,
+    CONFIG_READ_TOKEN,
+    CONFIG_SECRETS_N
+};
 
 struct queue;
 struct queues;
@@ -91,6 +97,7 @@ struct config {
     char *http_host; /* NULL: no HTTP; "": all addresses */
     int http_port;
     char *admin_token; /* NULL: none */
+    char *read_token;  /* NULL: whoever reaches the HTTP address may read */
     char *redis_ca;    /* NULL: the system's */
     struct log_options log;
     char *service_name;

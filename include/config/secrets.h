@@ -1,4 +1,4 @@
-/* The secrets that are in use: the servers' addresses with their passwords, and the admin token.
+/* The secrets that are in use: the servers' addresses with their passwords, and the tokens.
  * What was given as a file's name is read anew whenever it is asked for, so that a password that
  * was rotated is used at the next attempt; while a file is missing or unusable, what it last
  * contained stays, and the log says why. */
@@ -23,6 +23,7 @@ const struct redis_url *secrets_redis(void *arg);
 
 /* Read anew; NULL: there is no token. Good until it is asked again. */
 const char *secrets_admin_token(struct secrets *s);
+const char *secrets_read_token(struct secrets *s);
 
 /* Reads every file anew, on SIGHUP: what is not usable is an ERROR, always. */
 void secrets_reload(struct secrets *s);

@@ -21,9 +21,16 @@ struct http_param {
     bool text; /* any text but an empty one; else true or false */
 };
 
+/* What a route is for, and who may have it. */
+enum http_access {
+    HTTP_READS,   /* GET and HEAD; with either token, if there is one to read */
+    HTTP_CHANGES, /* POST, with the token */
+    HTTP_OPEN,    /* GET and HEAD, whatever is set */
+};
+
 struct http_route {
     const char *path;
-    bool changes; /* POST, with the token; else GET and HEAD, open to everyone */
+    enum http_access access;
     /* Up to one without a name, HTTP_PARAMS_MAX at most; NULL: there are none. What is none of
      * these, given twice or not as it may be is answered with 400 (a misspelt dryRun must not do
      * the work).
@@ -39,14 +46,19 @@ struct http_options {
     /* The token, asked for with each request that needs it; NULL: what changes something answers
      * 403. Good until it is asked again. */
     const char *(*token)(void *arg);
+    /* In the same way: who reads needs this one or the other; NULL: reading is open. */
+    const char *(*read_token)(void *arg);
     const struct http_route *routes; /* must outlive the server */
     size_t nroutes;
-    void *arg; /* for the handlers and the token */
+    void *arg; /* for the handlers and the tokens */
 };
 
 /* Listens at once; answers when the loop runs. NULL with one sentence in `error`. */
 struct http *http_new(struct loop *loop, const struct http_options *options, char *error,
                       size_t error_size);
+
+/* Whether this host alone can reach it. */
+bool http_only_here(const struct http *h);
 
 /* Closes all connections. Requests without a reply stay valid until they get one. Not allowed
  * inside a handler; NULL is legal. */

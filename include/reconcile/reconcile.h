@@ -4,7 +4,8 @@
  *
  * One object is one run. It has its own connection to Postgres and uses the parts' Redis, which
  * must be up. It holds a leased role in Redis, so that two never run at once, across processes
- * too. It logs its progress every 10 s, and its end: `Reconciliation completed` or
+ * too. It logs its progress every 10 s
+ * unless that is shown, and its end: `Reconciliation completed` or
  * `Reconciliation failed`. */
 #ifndef RS_RECONCILE_H
 #define RS_RECONCILE_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct bar;
 struct reconcile;
 struct parts;
 
@@ -26,7 +28,8 @@ struct reconcile_options {
     const char *stock_elsewhere; /* a queue with which the counters have just been compared, all
                                     that share them added up (queue_compared_alike); NULL: none */
     FILE *report;                /* one JSON line for each finding; not closed; NULL: none */
-    FILE *terminal;              /* a progress display and a closing table; NULL: none */
+    FILE *terminal;              /* a closing table; NULL: none */
+    bool shown;                  /* somebody looks at reconcile_progress: no records of it */
 };
 
 /* In a dry run the figures say what would have been done. */
@@ -62,6 +65,9 @@ void reconcile_run(struct reconcile *r, event_cb *begun,
 
 /* From reconcile_run until done has been called. */
 bool reconcile_running(const struct reconcile *r);
+
+/* How far it has come: fills in all but queue and began_us. */
+void reconcile_progress(const struct reconcile *r, struct bar *bar);
 
 /* The record `Reconciliation completed`: of one run, or the sum of several queues'. */
 void reconcile_log_completed(const struct reconcile_result *result);

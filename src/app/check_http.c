@@ -26,9 +26,14 @@ static bool is_private(const char *host)
 static void accept_address(struct check_http *h, const char *how)
 {
     check_ok("HTTP at %s:%d: %s", shown_host(h), h->config->http_port, how);
-    if (!is_private(h->config->http_host) && h->config->admin_token == NULL)
-        check_note("HTTP at %s:%d can be read by whoever reaches it, and nothing can be changed "
-                   "there: POST wants a SWEEPER_ADMIN_TOKEN",
+    if (is_private(h->config->http_host))
+        return;
+    if (h->config->read_token == NULL)
+        check_note("HTTP at %s:%d can be read by whoever reaches it: /status, /metrics and their "
+                   "like want a SWEEPER_READ_TOKEN, where one is set",
+                   shown_host(h), h->config->http_port);
+    if (h->config->admin_token == NULL)
+        check_note("HTTP at %s:%d: nothing can be changed there: POST wants a SWEEPER_ADMIN_TOKEN",
                    shown_host(h), h->config->http_port);
 }
 

@@ -8,22 +8,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void say(const char *verdict, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0)));
+static void say(const char *verdict, const char *colour, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
-static void say(const char *verdict, const char *format, va_list args)
+static void say(const char *verdict, const char *colour, const char *format, va_list args)
 {
     char text[1024];
+    bool coloured = terminal_colours(stdout);
     vsnprintf(text, sizeof(text), format, args);
     terminal_disarm(text);
-    printf("%-4s  %s\n", verdict, text);
+    printf("%s%-4s%s  %s\n", coloured ? colour : "", verdict, coloured ? TERMINAL_PLAIN : "", text);
 }
 
 void check_ok(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say("ok", format, args);
+    say("ok", TERMINAL_GREEN, format, args);
     va_end(args);
 }
 
@@ -31,7 +32,7 @@ void check_note(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say("note", format, args);
+    say("note", TERMINAL_YELLOW, format, args);
     va_end(args);
 }
 
@@ -44,7 +45,7 @@ void check_fail(struct check_report *r, const char *format, ...)
         va_end(args);
     }
     va_start(args, format);
-    say("FAIL", format, args);
+    say("FAIL", TERMINAL_RED, format, args);
     va_end(args);
 }
 

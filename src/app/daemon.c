@@ -180,6 +180,16 @@ static bool on_notify(void *arg, char *status, size_t size)
     return clock_mono_us() < batch_deadline(s);
 }
 
+/* Once, at the start: it may be meant so, behind a proxy or in a private network. */
+static void say_open(const struct service *s)
+{
+    if (!http_routes_only_here(s->http) && s->config->read_token == NULL)
+        log_event(LOG_WARN,
+                  "Without SWEEPER_READ_TOKEN whoever reaches the HTTP address can read it",
+                  LOG_STR, "host", s->config->http_host, LOG_INT, "port",
+                  (int64_t)s->config->http_port, LOG_END);
+}
+
 static int listen_http(struct service *s)
 {
     char error[256];
@@ -193,8 +203,10 @@ static int listen_http(struct service *s)
         .reloaded = reload_outcome(s->reload),
     };
     s->http = http_routes_new(&options, error, sizeof(error));
-    if (s->http != NULL)
+    if (s->http != NULL) {
+        say_open(s);
         return 0;
+    }
     log_event(LOG_ERROR, "The HTTP address cannot be used", LOG_STR, "host", s->config->http_host,
               LOG_INT, "port", (int64_t)s->config->http_port, LOG_STR, "error", error, LOG_END);
     return -1;

@@ -35,7 +35,6 @@ struct http_routes {
     struct http *http;
     struct timer *reap; /* frees what has ended, outside its callback */
     struct desk_routes *desk;
-
     struct sweep_all *sweep;
     struct http_request *sweep_request;
     bool sweep_over;
@@ -43,7 +42,6 @@ struct http_routes {
     struct http_request *reconcile_request; /* until it has begun, or cannot */
     struct reconcile_options reconcile_options;
     bool reconcile_over;
-
     bool stopping;
     event_cb *done;
     void *done_arg;
@@ -284,27 +282,31 @@ static const struct http_param of_reconcile[] = {
     {HTTP_QUEUE, true}, {DRY_RUN, false}, {REPAIR_STOCK, false}, {NULL, false}};
 
 static const struct http_route routes[] = {
-    {"/", false, NULL, page_html},
-    {"/page.css", false, NULL, page_css},
-    {"/page.js", false, NULL, page_js},
-    {"/healthz", false, NULL, get_healthz},
-    {"/readyz", false, of_a_queue, get_readyz},
-    {"/metrics", false, NULL, get_metrics},
-    {"/status", false, of_a_queue, get_status},
-    {"/sweep", true, of_a_queue, post_sweep},
-    {"/reconcile", true, of_reconcile, post_reconcile},
-    {"/pause", true, http_pause_params, post_pause},
-    {"/resume", true, of_a_queue, post_resume},
-    {"/failures", false, desk_of_failures, get_failures},
-    {"/explain", false, desk_of_explain, get_explain},
-    {"/retry", true, desk_of_act, post_retry},
-    {"/forget", true, desk_of_act, post_forget},
+    {"/", HTTP_OPEN, NULL, page_html},
+    {"/page.css", HTTP_OPEN, NULL, page_css},
+    {"/page.js", HTTP_OPEN, NULL, page_js},
+    {"/healthz", HTTP_OPEN, NULL, get_healthz},
+    {"/readyz", HTTP_OPEN, of_a_queue, get_readyz},
+    {"/metrics", HTTP_READS, NULL, get_metrics},
+    {"/status", HTTP_READS, of_a_queue, get_status},
+    {"/sweep", HTTP_CHANGES, of_a_queue, post_sweep},
+    {"/reconcile", HTTP_CHANGES, of_reconcile, post_reconcile},
+    {"/pause", HTTP_CHANGES, http_pause_params, post_pause},
+    {"/resume", HTTP_CHANGES, of_a_queue, post_resume},
+    {"/failures", HTTP_READS, desk_of_failures, get_failures},
+    {"/explain", HTTP_READS, desk_of_explain, get_explain},
+    {"/retry", HTTP_CHANGES, desk_of_act, post_retry},
+    {"/forget", HTTP_CHANGES, desk_of_act, post_forget},
 };
 
 static const char *admin_token(void *arg)
 {
-    const struct http_routes *r = arg;
-    return secrets_admin_token(r->options.secrets);
+    return secrets_admin_token(((const struct http_routes *)arg)->options.secrets);
+}
+
+static const char *read_token(void *arg)
+{
+    return secrets_read_token(((const struct http_routes *)arg)->options.secrets);
 }
 
 struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
@@ -315,6 +317,7 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         .host = options->config->http_host,
         .port = options->config->http_port,
         .token = admin_token,
+        .read_token = read_token,
         .routes = routes,
         .nroutes = sizeof(routes) / sizeof(routes[0]),
         .arg = r,
@@ -332,6 +335,11 @@ struct http_routes *http_routes_new(const struct http_routes_options *options, c
         return NULL;
     }
     return r;
+}
+
+bool http_routes_only_here(const struct http_routes *r)
+{
+    return http_only_here(r->http);
 }
 
 void http_routes_stop(struct http_routes *r, event_cb *done, void *arg)

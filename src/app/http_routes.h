@@ -4,6 +4,7 @@
 
 #include "base/callback.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -25,6 +26,9 @@ struct http_routes_options {
  * in `error`. */
 struct http_routes *http_routes_new(const struct http_routes_options *options, char *error,
                                     size_t error_size);
+
+/* Whether this host alone can reach it. */
+bool http_routes_only_here(const struct http_routes *r);
 
 /* Ends what POST started, after the step in hand; answers go on. done(arg) fires once, on a later
  * turn. */

@@ -4,6 +4,7 @@
 #include "app/cleanup_log.h"
 #include "app/context.h"
 #include "app/modes.h"
+#include "app/once_progress.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -37,9 +38,10 @@ struct once {
     struct first_run *first_run;
     struct pause *pause;
     struct drain *drain;
-    struct timer *connecting; /* 5 s for both servers */
-    bool redis_decided;       /* up, or known to be out of reach */
-    bool redis_away;          /* ... the latter */
+    struct once_progress *progress; /* NULL: nobody looks */
+    struct timer *connecting;       /* 5 s for both servers */
+    bool redis_decided;             /* up, or known to be out of reach */
+    bool redis_away;                /* ... the latter */
     bool asks_pause;
     bool connected; /* the wait is over */
     bool stopping, signalled;
@@ -61,6 +63,7 @@ static void end(struct once *o, int status)
 {
     o->ended = true;
     o->status = status;
+    once_progress_end(o->progress);
     if (o->drain != NULL && drain_running(o->drain))
         loop_stop(o->context.parts.loop); /* a second signal: nothing more is to be released */
     else
@@ -116,12 +119,19 @@ static void on_count(void *arg, const struct pg_answer *answer)
 static void start(struct once *o)
 {
     const struct drain_options drain = {
-        .parts = &o->context.parts, .links = o->links, .nlinks = o->nlinks};
+        .parts = &o->context.parts,
+        .links = o->links,
+        .nlinks = o->nlinks,
+        .on_item = o->progress != NULL ? once_progress_item : NULL,
+        .arg = o->progress,
+    };
     o->drain = drain_new(&drain);
-    if (o->drain == NULL)
+    if (o->drain == NULL) {
         failed(o, "out of memory");
-    else
-        drain_run(o->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, o);
+        return;
+    }
+    drain_run(o->drain, DRAIN_NOW, DRAIN_LOCKED_US, on_drained, o);
+    once_progress_begin(o->progress, o->drain);
 }
 
 static void on_first_run(void *arg)
@@ -282,6 +292,8 @@ static int set_up(struct once *o)
         if (o->links[o->nlinks] == NULL)
             return -1;
     }
+    o->progress = once_progress_new(&o->context,
+                                    config_queues(o->config) > 1 ? o->config->queue->name : NULL);
     o->first_run = first_run_new(&o->context.parts, true);
     o->pause = pause_new(&o->context.parts, NULL, NULL);
     if (o->connecting == NULL || o->first_run == NULL || o->pause == NULL ||
@@ -319,6 +331,7 @@ static void run_queue(struct once *o, const struct config *config, bool without_
     context_close_queue(&o->context);
     for (int i = 0; i < o->nlinks; i++)
         pg_link_free(o->links[i]);
+    once_progress_free(o->progress);
     drain_free(o->drain);
     first_run_free(o->first_run);
     pause_free(o->pause);

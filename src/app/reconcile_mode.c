@@ -1,6 +1,8 @@
 /* --reconcile: one full reconciliation sweep of each queue, one after the other, then the exit. */
 #include "app/context.h"
 #include "app/modes.h"
+#include "app/progress.h"
+#include "base/bar.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -25,7 +27,9 @@ struct reconcile_mode {
     struct context context;
     struct reconcile *run;
     struct pause *pause;
-    struct timer *connecting; /* Redis's 5 s */
+    struct progress *progress; /* NULL: nobody looks */
+    const char *queue;         /* NULL: there is only one */
+    struct timer *connecting;  /* Redis's 5 s */
     struct reconcile_result result;
     bool signalled;
     bool ended; /* but for what is told of it */
@@ -42,6 +46,8 @@ static void end(struct reconcile_mode *m, int status)
 {
     m->status = status;
     m->ended = true;
+    progress_free(m->progress);
+    m->progress = NULL;
     announcer_flush(m->context.parts.announcer, on_told, m);
 }
 
@@ -103,13 +109,30 @@ static void on_signal(void *arg)
     }
 }
 
-/* Where progress is shown: never among the report's lines. */
+static bool report_on_stdout(const struct config *config)
+{
+    return config->report != NULL && strcmp(config->report, "-") == 0;
+}
+
+/* Where the closing table goes: never among the report's lines. */
 static FILE *terminal_for(const struct config *config)
 {
-    bool report_on_stdout = config->report != NULL && strcmp(config->report, "-") == 0;
     if (isatty(STDERR_FILENO))
         return stderr;
-    return isatty(STDOUT_FILENO) && !report_on_stdout ? stdout : NULL;
+    return isatty(STDOUT_FILENO) && !report_on_stdout(config) ? stdout : NULL;
+}
+
+/* Nor does the progress. */
+static bool shows_progress(const struct config *config)
+{
+    return progress_wanted() && !(report_on_stdout(config) && isatty(STDOUT_FILENO));
+}
+
+static void read_bar(void *arg, struct bar *bar)
+{
+    const struct reconcile_mode *m = arg;
+    bar->queue = m->queue;
+    reconcile_progress(m->run, bar);
 }
 
 /* The file of --report; false when it cannot be written. */
@@ -136,9 +159,12 @@ static int set_up(struct reconcile_mode *m, const struct config *config, FILE *r
         .stock_elsewhere = stock_elsewhere,
         .report = report,
         .terminal = terminal_for(config),
+        .shown = shows_progress(config),
     };
     m->pause = m->context.parts.pause = pause_new(&m->context.parts, NULL, NULL);
     m->run = reconcile_new(&m->context.parts, &options);
+    if (m->run != NULL && options.shown)
+        m->progress = progress_new(loop, read_bar, m);
     m->connecting = timer_new(loop, on_connecting_over, m);
     if (m->pause == NULL || m->run == NULL || m->connecting == NULL ||
         context_on_end(&m->context, on_signal, m) != 0) {
@@ -161,6 +187,7 @@ static void run_queue(struct reconcile_mode *m, const struct config *config, FIL
             log_event(LOG_ERROR, "The event loop failed", LOG_END);
     }
     redis_link_stop(m->context.parts.redis);
+    progress_free(m->progress);
     reconcile_free(m->run);
     timer_free(m->connecting);
     context_close_queue(&m->context);
@@ -207,6 +234,7 @@ static int run_queues(const struct config *config, FILE *report)
         struct reconcile_mode m = {0};
         const struct config *own = config_queue(config, i);
         const char *queue = log_set_queue(own->queue->name);
+        m.queue = n > 1 ? own->queue->name : NULL;
         if (n > 1 && terminal_for(config) != NULL)
             fprintf(terminal_for(config), "%s\n", own->queue->name);
         run_queue(&m, own, report, compared_with(config, i, compared));

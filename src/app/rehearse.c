@@ -2,9 +2,12 @@
  * A batch that is refused is rehearsed again, one reservation at a time, to find which of them it
  * is. */
 #include "app/modes.h"
+#include "app/progress.h"
 #include "app/queue_session.h"
 #include "app/rehearse_report.h"
 
+#include "base/bar.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
@@ -39,11 +42,15 @@ struct rehearse {
     bool refused; /* the last ones were */
     bool json;
     struct timer *next;
+    struct progress *progress; /* NULL: nobody looks */
+    int64_t began_us;
 };
 
 static void finish(struct rehearse *h, const char *error)
 {
     bool failed = error != NULL || h->report.refused > 0;
+    progress_free(h->progress);
+    h->progress = NULL;
     const char *reason = error != NULL ? error : h->report.error;
     if (failed)
         log_event(LOG_ERROR, "The rehearsal proved that nothing, or not all, would be released",
@@ -135,6 +142,18 @@ static void on_due(void *arg, const struct pg_answer *answer)
         timer_after_us(h->next, 0);
 }
 
+/* In one go, or one at a time. */
+static void read_bar(void *arg, struct bar *bar)
+{
+    const struct rehearse *h = arg;
+    bar->queue = config_queues(h->config) > 1 ? h->config->queue->name : NULL;
+    bar->phase = h->n > 0 ? "rehearsing" : "looking for what is due";
+    bar->done = (int64_t)h->at;
+    bar->total = h->step < h->n ? (int64_t)h->n : 0;
+    bar->to = 1;
+    bar->phase_began_us = h->began_us;
+}
+
 static void begin(struct queue_session *session, const char *error)
 {
     struct rehearse *h = session->arg;
@@ -150,6 +169,8 @@ static void begin(struct queue_session *session, const char *error)
     h->session = session;
     snprintf(most, sizeof(most), "%lld", (long long)h->config->rehearse);
     h->next = timer_new(session->context.parts.loop, go_on, h);
+    h->began_us = clock_mono_us();
+    h->progress = progress_new(session->context.parts.loop, read_bar, h);
     if (error != NULL)
         finish(h, error);
     else if (h->next == NULL || rehearse_report_begin(&h->report, h->config->queue, h->json) != 0)
@@ -163,6 +184,7 @@ static void end(struct queue_session *session)
 {
     struct rehearse *h = session->arg;
     timer_free(h->next);
+    progress_free(h->progress);
     for (size_t i = 0; i < h->n; i++)
         item_clear(&h->items[i]);
     free(h->items);

@@ -6,6 +6,7 @@
 #include "base/iso_time.h"
 #include "base/json_text.h"
 #include "base/log_writer.h"
+#include "base/terminal.h"
 #include "base/time_units.h"
 
 #include <errno.h>
@@ -28,8 +29,9 @@ static const char *const level_names[] = {"ERROR", "WARN", "INFO", "DEBUG"};
 /* The one log of the process. */
 static struct {
     enum log_level level;
-    bool text[STDERR_FILENO + 1]; /* by descriptor: not JSON */
-    char *service;                /* NULL: SERVICE_DEFAULT */
+    bool text[STDERR_FILENO + 1];     /* by descriptor: not JSON */
+    bool coloured[STDERR_FILENO + 1]; /* ... with colours */
+    char *service;                    /* NULL: SERVICE_DEFAULT */
     bool all_to_stderr;
 } state = {.level = LOG_INFO};
 
@@ -58,9 +60,11 @@ int log_setup(const struct log_options *options)
     }
     free(state.service);
     state.level = options->level;
-    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         state.text[fd] = options->format == LOG_FORMAT_TEXT ||
                          (options->format == LOG_FORMAT_AUTO && isatty(fd) != 0);
+        state.coloured[fd] = terminal_colours(fd == STDOUT_FILENO ? stdout : stderr);
+    }
     state.service = service;
     state.all_to_stderr = options->all_to_stderr;
     return 0;
@@ -145,12 +149,15 @@ static bool needs_quotes(const char *text)
     return false;
 }
 
-static void put_text_record(FILE *out, enum log_level level, json_t *record, json_t *fields)
+static void put_text_record(FILE *out, bool coloured, enum log_level level, json_t *record,
+                            json_t *fields)
 {
     const char *name;
     json_t *value;
-    fprintf(out, "%s %-5s ", json_string_value(json_object_get(record, "timestamp")),
-            level_names[level]);
+    const char *colour = level == LOG_ERROR ? TERMINAL_RED : TERMINAL_YELLOW;
+    bool stands_out = coloured && level <= LOG_WARN;
+    fprintf(out, "%s %s%-5s%s ", json_string_value(json_object_get(record, "timestamp")),
+            stands_out ? colour : "", level_names[level], stands_out ? TERMINAL_PLAIN : "");
     put_escaped(out, json_string_value(json_object_get(record, "message")), "");
     json_object_foreach(fields, name, value)
     {
@@ -169,16 +176,15 @@ static void put_text_record(FILE *out, enum log_level level, json_t *record, jso
 }
 
 /* The line of a record, malloc'd, with its break; NULL when memory ran out. */
-static char *record_line(bool text, enum log_level level, json_t *record, json_t *fields,
-                         size_t *size)
+static char *record_line(int fd, enum log_level level, json_t *record, json_t *fields, size_t *size)
 {
     char *line = NULL;
     FILE *out = open_memstream(&line, size);
     bool built = out != NULL;
     if (!built)
         return NULL;
-    if (text)
-        put_text_record(out, level, record, fields);
+    if (state.text[fd])
+        put_text_record(out, state.coloured[fd], level, record, fields);
     else
         built = json_object_update(record, fields) == 0 && json_dumpf(record, out, JSON_FLAGS) == 0;
     fputc('\n', out);
@@ -224,7 +230,7 @@ static char *build(int fd, enum log_level level, const char *message, va_list *l
         json_object_set_new(record, "level", json_string(level_names[level])) == 0 &&
         json_object_set_new(record, "service", json_text(service)) == 0 &&
         json_object_set_new(record, "message", json_text(message)) == 0)
-        line = record_line(state.text[fd], level, record, fields, size);
+        line = record_line(fd, level, record, fields, size);
     json_decref(record);
     json_decref(fields);
     return line;
@@ -245,6 +251,7 @@ void log_event(enum log_level level, const char *message, ...)
     char *line = build(fd, level, message, &list, &size);
     va_end(list);
     if (line != NULL) {
+        terminal_line_clear();
         /* What was printed before the record stays before it. */
         fflush(to_stderr ? stderr : stdout);
         log_writer_put(fd, line, size, level == LOG_ERROR);
@@ -256,6 +263,7 @@ void log_plain(const char *text)
 {
     char *line = NULL;
     int size = asprintf(&line, SERVICE_DEFAULT ": %s\n", text);
+    terminal_line_clear();
     if (size >= 0)
         log_writer_put(STDERR_FILENO, line, (size_t)size, true);
 }

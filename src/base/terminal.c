@@ -1,7 +1,15 @@
-/* Foreign text on a terminal. */
+/* What is written to a terminal. */
 #include "base/terminal.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COLUMNS_DEFAULT 80
+#define TO_ITS_BEGINNING "\r\033[J" /* and nothing behind: a line that was wider may be wrapped */
+
+static bool line_stands;
 
 void terminal_disarm(char *text)
 {
@@ -12,4 +20,41 @@ void terminal_disarm(char *text)
         if (c1)
             *++p = '?';
     }
+}
+
+bool terminal_moves(FILE *out)
+{
+    const char *term = getenv("TERM");
+    int fd = fileno(out); /* -1: a buffer in memory */
+    return fd >= 0 && isatty(fd) && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+}
+
+bool terminal_colours(FILE *out)
+{
+    const char *none = getenv("NO_COLOR");
+    return terminal_moves(out) && (none == NULL || *none == '\0');
+}
+
+int terminal_columns(FILE *out)
+{
+    struct winsize size = {0};
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return COLUMNS_DEFAULT;
+    return size.ws_col;
+}
+
+void terminal_line_show(const char *text)
+{
+    line_stands = true;
+    fprintf(stderr, TO_ITS_BEGINNING "%s\r", text);
+    fflush(stderr);
+}
+
+void terminal_line_clear(void)
+{
+    if (!line_stands)
+        return;
+    line_stands = false;
+    fputs(TO_ITS_BEGINNING, stderr);
+    fflush(stderr);
 }

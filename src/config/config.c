@@ -278,6 +278,7 @@ void config_clear(struct config *c)
     free(c->key_prefix);
     free(c->http_host);
     free(c->admin_token);
+    free(c->read_token);
     free(c->redis_ca);
     free(c->service_name);
     *c = (struct config){0};

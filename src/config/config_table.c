@@ -244,6 +244,17 @@ const struct setting settings[SETTINGS_N] = {
                 "the bearer token for requests that change something; without one they answer 403",
             .offset = offsetof(struct config, admin_token),
         },
+    [SETTING_READ_TOKEN] =
+        {
+            .variable = "SWEEPER_READ_TOKEN",
+            .file_variable = "SWEEPER_READ_TOKEN_FILE",
+            .preset_shown = "none",
+            .type = SETTING_TOKEN,
+            .secret = true,
+            .help = "if set, what is read over HTTP wants this bearer token or the admin token, "
+                    "but for `/healthz`, `/readyz` and the page itself",
+            .offset = offsetof(struct config, read_token),
+        },
     {
         .variable = "SWEEPER_REDIS_CA",
         .flag = "--redis-ca",
@@ -287,6 +298,7 @@ const struct setting *const secret_settings[CONFIG_SECRETS_N] = {
     [CONFIG_POSTGRES] = &settings[SETTING_DATABASE_URL],
     [CONFIG_REDIS] = &settings[SETTING_REDIS_URL],
     [CONFIG_ADMIN_TOKEN] = &settings[SETTING_ADMIN_TOKEN],
+    [CONFIG_READ_TOKEN] = &settings[SETTING_READ_TOKEN],
 };
 
 const struct mode_flag modes[MODES_N] = {
@@ -311,7 +323,7 @@ const struct mode_flag modes[MODES_N] = {
      "print a draft of a queues file for tables that look like holds, and exit"},
     {"--explain", "ID", 0, MODE_EXPLAIN,
      "say why a reservation is not released (yet), and what happens next"},
-    {"--list", "WHAT", 0, MODE_LIST,
+    {"--list", "due|failed|locked|kept", 0, MODE_LIST,
      "print what is due, failed, locked or kept: one line a reservation, oldest first"},
     {"--retry", "ID|all", 0, MODE_RETRY,
      "have failed or kept reservations tried at once, whatever their back-off"},

@@ -46,7 +46,7 @@ struct setting {
     bool secret;        /* never repeated in an error */
 };
 
-#define SETTINGS_N 23
+#define SETTINGS_N 24
 extern const struct setting settings[SETTINGS_N];
 
 /* Positions that cross-checks and the keys of a queue need. */
@@ -64,6 +64,7 @@ enum {
     SETTING_SCAN = 12,
     SETTING_FIRST_RUN_LIMIT = 13,
     SETTING_ADMIN_TOKEN = 18,
+    SETTING_READ_TOKEN = 19,
 };
 
 /* The setting that each secret is. */

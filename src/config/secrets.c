@@ -43,12 +43,14 @@ struct secrets *secrets_new(const struct config *config, event_cb *on_change, vo
     s->arg = arg;
     s->now.conninfo = copy(config->conninfo);
     s->now.admin_token = copy(config->admin_token);
+    s->now.read_token = copy(config->read_token);
     for (int i = 0; i < CONFIG_SECRETS_N; i++) {
         s->files[i].text = copy(config->files[i].text);
         whole = whole && (s->files[i].text != NULL || config->files[i].text == NULL);
     }
     if (whole && (s->now.conninfo != NULL || config->conninfo == NULL) &&
         (s->now.admin_token != NULL || config->admin_token == NULL) &&
+        (s->now.read_token != NULL || config->read_token == NULL) &&
         redis_url_copy(&s->now.redis, &config->redis) == 0)
         return s;
     secrets_free(s);
@@ -91,8 +93,11 @@ static int take(struct secrets *s, enum config_secret which, const char *text,
         s->now.redis = fresh.redis;
         fresh.redis = former;
         break;
-    default:
+    case CONFIG_ADMIN_TOKEN:
         swap_texts(&s->now.admin_token, &fresh.admin_token);
+        break;
+    default:
+        swap_texts(&s->now.read_token, &fresh.read_token);
         break;
     }
     config_clear(&fresh);
@@ -164,7 +169,7 @@ static void read_file(struct secrets *s, enum config_secret which, enum log_leve
         say_usable(file, variable);
         say_changed(s, which);
         file->changed = true;
-        if (which != CONFIG_ADMIN_TOKEN)
+        if (which == CONFIG_POSTGRES || which == CONFIG_REDIS)
             s->on_change(s->arg);
     }
     free(text);
@@ -196,6 +201,12 @@ const char *secrets_admin_token(struct secrets *s)
 {
     read_anew(s, CONFIG_ADMIN_TOKEN, LOG_WARN);
     return s->now.admin_token;
+}
+
+const char *secrets_read_token(struct secrets *s)
+{
+    read_anew(s, CONFIG_READ_TOKEN, LOG_WARN);
+    return s->now.read_token;
 }
 
 static void reload(struct secrets *s, enum config_secret which)

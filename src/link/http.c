@@ -1,4 +1,4 @@
-/* The HTTP server, on evhttp: routes, token, replies. */
+/* The HTTP server, on evhttp: routes, replies. */
 #include "link/http_private.h"
 
 #include "base/clock.h"
@@ -15,27 +15,6 @@
 #define HEADERS_MAX 8192
 #define BODY_MAX 4096
 #define TIMEOUT_S 5 /* of silence; the slot's deadline ends those that send a byte now and then */
-
-/* The work depends on what the client sent, not on where it differs from the token. */
-static bool token_matches(const char *token, const char *given)
-{
-    size_t token_len = strlen(token), len = strlen(given);
-    unsigned char differs = token_len != len;
-    for (size_t i = 0; i < len; i++)
-        differs |= (unsigned char)(given[i] ^ token[i % token_len]);
-    return differs == 0;
-}
-
-static bool authorized(const char *token, struct evhttp_request *evreq)
-{
-    static const char scheme[] = "Bearer ";
-    const char *value =
-        evhttp_find_header(evhttp_request_get_input_headers(evreq), "Authorization");
-    if (value == NULL || strncasecmp(value, scheme, sizeof(scheme) - 1) != 0)
-        return false;
-    value += sizeof(scheme) - 1;
-    return token_matches(token, value + strspn(value, " "));
-}
 
 static void add_header(struct http_request *r, const char *name, const char *value)
 {
@@ -126,15 +105,6 @@ const char *http_text(const struct http_request *r, const char *name)
     return r->given.texts[param_place(r, name)];
 }
 
-const char *http_peer(const struct http_request *r)
-{
-    char *address = NULL;
-    ev_uint16_t port;
-    if (r->evreq != NULL)
-        evhttp_connection_get_peer(evhttp_request_get_connection(r->evreq), &address, &port);
-    return address != NULL ? address : "";
-}
-
 /* What belongs in the query string and stands in the body (curl's --data) must not be passed by: a
  * dry run would do the work. */
 static bool has_form(struct evhttp_request *evreq)
@@ -164,15 +134,17 @@ static void handle(struct http *h, const struct http_route *route, struct http_r
 static void dispatch(struct http *h, const struct http_route *route, struct http_request *r)
 {
     enum evhttp_cmd_type method = evhttp_request_get_command(r->evreq);
-    bool allowed = route->changes ? method == EVHTTP_REQ_POST
-                                  : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
-    const char *token = allowed && route->changes ? h->options.token(h->options.arg) : NULL;
+    bool allowed = route->access == HTTP_CHANGES
+                       ? method == EVHTTP_REQ_POST
+                       : method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    enum http_right right = allowed ? http_right(h, route, r) : HTTP_MAY_NOT;
     if (!allowed) {
-        add_header(r, "Allow", route->changes ? "POST" : "GET, HEAD");
+        add_header(r, "Allow", route->access == HTTP_CHANGES ? "POST" : "GET, HEAD");
         http_reply_error(r, 405, "this method is not allowed here");
-    } else if (route->changes && token == NULL) {
+    } else if (right == HTTP_NOBODY_MAY) {
         http_reply_error(r, 403, "no SWEEPER_ADMIN_TOKEN is set: nothing can be changed over HTTP");
-    } else if (route->changes && !authorized(token, r->evreq)) {
+    } else if (right == HTTP_MAY_NOT) {
+        http_token_refused(h, route, r);
         add_header(r, "WWW-Authenticate", "Bearer");
         http_reply_error(r, 401, "the bearer token is missing or wrong");
     } else {
@@ -224,7 +196,8 @@ struct http *http_new(struct loop *loop, const struct http_options *options, cha
     h->options = *options;
     TAILQ_INIT(&h->slots);
     h->evhttp = evhttp_new(loop_base(loop));
-    if (h->evhttp == NULL || http_slots_start(h) != 0 || http_listen(h, error, error_size) != 0) {
+    if (h->evhttp == NULL || http_slots_start(h) != 0 || http_token_start(h) != 0 ||
+        http_listen(h, error, error_size) != 0) {
         http_free(h);
         return NULL;
     }
@@ -242,6 +215,11 @@ struct http *http_new(struct loop *loop, const struct http_options *options, cha
     return h;
 }
 
+bool http_only_here(const struct http *h)
+{
+    return h->only_here;
+}
+
 void http_free(struct http *h)
 {
     if (h == NULL)
@@ -249,5 +227,6 @@ void http_free(struct http *h)
     if (h->evhttp != NULL)
         evhttp_free(h->evhttp); /* closes the connections, which calls on_connection_gone */
     http_slots_free(h);
+    timer_free(h->refused);
     free(h);
 }

@@ -1,6 +1,7 @@
-/* What the parts of the HTTP server share: http.c (routes, token, replies), http_query.c
+/* What the parts of the HTTP server share: http.c (routes, replies), http_query.c
  * (parameters), http_error.c (errors), http_slots.c (its connections and their limits),
- * http_listen.c (its sockets), http_host.c (what a loopback address is called). */
+ * http_listen.c (its sockets), http_host.c (what a loopback address is called),
+ * http_token.c (who may ask what). */
 #ifndef RS_HTTP_PRIVATE_H
 #define RS_HTTP_PRIVATE_H
 
@@ -41,8 +42,12 @@ struct http {
     bool only_here;              /* all of them are on loopback */
     struct http_slot_list slots; /* oldest first */
     int nslots, ncut;
-    int naccepted;      /* since the last tick */
-    struct event *tick; /* ends what takes too long, forgets what has ended; low priority */
+    int naccepted;         /* since the last tick */
+    struct timer *refused; /* runs for a minute after a record about requests without a token */
+    uint64_t nrefused;     /* of these, since that record */
+    const char *refused_path;
+    char refused_address[64]; /* of the last one */
+    struct event *tick;       /* ends what takes too long, forgets what has ended; low priority */
 };
 
 /* What was given of a route's parameters, each by its place among them. */
@@ -92,6 +97,19 @@ void http_slots_free(struct http *h);
  * Another name may be a foreign site's, which it has made to lead here (DNS rebinding): a browser
  * would let that site read what is answered. */
 bool http_host_is_here(const char *header, const char *listening);
+
+/* Makes what http_token_refused needs. Returns 0, or -1: out of memory. */
+int http_token_start(struct http *h) __attribute__((warn_unused_result));
+
+enum http_right { HTTP_MAY, HTTP_MAY_NOT /* 401 */, HTTP_NOBODY_MAY /* 403: no token is set */ };
+
+/* Whether a request with its token may have what this route answers. */
+enum http_right http_right(const struct http *h, const struct http_route *route,
+                           const struct http_request *r);
+
+/* Counts a request that HTTP_MAY_NOT; says so at WARN at once, and what followed once a minute. */
+void http_token_refused(struct http *h, const struct http_route *route,
+                        const struct http_request *r);
 
 /* Binds and listens. Returns 0, or -1 with one sentence in `error`. */
 int http_listen(struct http *h, char *error, size_t error_size) __attribute__((warn_unused_result));

@@ -1,6 +1,7 @@
 /* A reconciliation: its role, its connection, its phases in order, its end. */
 #include "reconcile/reconcile.h"
 
+#include "base/bar.h"
 #include "base/clock.h"
 #include "base/time_units.h"
 #include "link/loop.h"
@@ -25,25 +26,26 @@
 #include <stdlib.h>
 
 #define CONNECT_TIMEOUT_US (5 * SECOND_US)
-#define PROGRESS_US (250 * MS_US)
+#define PROGRESS_US (10 * SECOND_US)
 
 /* Counters come before releases, since a drifted one refuses them; claims and failures too, since a
  * release takes with it what Redis has of a reservation. */
 static void recheck_all(struct reconcile *r);
 static const struct {
-    const char *name; /* for the progress display */
+    const char *name; /* for whoever asks how far it is */
     void (*start)(struct reconcile *r);
+    double weight; /* how much of the time it takes, as a rule */
 } phases[] = {
-    {"waiting for the role", NULL},
-    {"stock counters", stock_start},
-    {"claims", entries_start_claims},
-    {"failures", entries_start_failed},
-    {"claims and failures again", recheck_all},
-    {"reservations", rows_start},
-    {"expired reservations", expired_start},
-    {"entries in Redis", entries_start_pending},
-    {"looking again", recheck_all},
-    {"queries of verify", verify_start},
+    {"waiting for the role", NULL, 2},
+    {"stock counters", stock_start, 15},
+    {"claims", entries_start_claims, 2},
+    {"failures", entries_start_failed, 2},
+    {"claims and failures again", recheck_all, 4},
+    {"reservations", rows_start, 30},
+    {"expired reservations", expired_start, 20},
+    {"entries in Redis", entries_start_pending, 15},
+    {"looking again", recheck_all, 8},
+    {"queries of verify", verify_start, 2},
 };
 
 #define PHASES ((int)(sizeof(phases) / sizeof(phases[0])))
@@ -82,6 +84,22 @@ static void on_turn(void *arg)
     r->stopped = true;
     if (r->outstanding == 0 && !pg_link_busy(r->link) && !expired_busy(r) && role_stop(r))
         finish(r);
+}
+
+void reconcile_progress(const struct reconcile *r, struct bar *bar)
+{
+    double sum = 0, before = 0;
+    int now = r->phase < PHASES ? r->phase : PHASES - 1;
+    for (int i = 0; i < PHASES; i++) {
+        before += i < now ? phases[i].weight : 0;
+        sum += phases[i].weight;
+    }
+    bar->phase = phases[now].name;
+    bar->done = r->done;
+    bar->total = r->total;
+    bar->from = before / sum;
+    bar->to = (before + phases[now].weight) / sum;
+    bar->phase_began_us = r->phase_began_us;
 }
 
 void reconcile_stop(struct reconcile *r)
@@ -197,7 +215,7 @@ static void on_postgres(void *arg, bool up, const char *reason)
 static void on_progress(void *arg)
 {
     struct reconcile *r = arg;
-    if (r->phase < PHASES)
+    if (r->phase < PHASES && !r->options.shown)
         report_progress(r, phases[r->phase].name);
     timer_after_us(r->progress, PROGRESS_US);
 }
@@ -207,7 +225,7 @@ void reconcile_run(struct reconcile *r, event_cb *begun,
 {
     assert(!r->running && r->began_us == 0);
     r->running = true;
-    r->began_us = r->logged_us = r->phase_began_us = clock_mono_us();
+    r->began_us = r->phase_began_us = clock_mono_us();
     r->begun_cb = begun;
     r->done_cb = done;
     r->done_arg = arg;

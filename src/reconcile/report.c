@@ -2,8 +2,10 @@
 #include "reconcile/report.h"
 
 #include "base/clock.h"
+#include "base/int_text.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "base/time_units.h"
 #include "reconcile/run.h"
 #include "release/parts.h"
@@ -13,7 +15,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LOG_INTERVAL_US (10 * SECOND_US)
 #define RATE_AFTER_US (500 * MS_US) /* sooner a rate says little */
 
 bool report_wanted(const struct reconcile *r)
@@ -88,38 +89,12 @@ static struct pace pace_of(const struct reconcile *r)
     return pace;
 }
 
-static void log_progress(struct reconcile *r, const char *phase)
+void report_progress(const struct reconcile *r, const char *phase)
 {
     struct pace pace = pace_of(r);
     log_event(LOG_INFO, "Reconciliation progress", LOG_STR, "phase", phase, LOG_INT, "done",
               r->done, LOG_INT, "total", r->total, LOG_INT, "perSecond", (int64_t)pace.rate,
               LOG_INT, "secondsLeft", pace.left_s, LOG_END);
-}
-
-static void show_progress(const struct reconcile *r, const char *phase)
-{
-    FILE *out = r->options.terminal;
-    struct pace pace = pace_of(r);
-    fprintf(out, "\r\033[K%s: %" PRId64, phase, r->done);
-    if (r->total > 0)
-        fprintf(out, " of %" PRId64, r->total);
-    if (pace.rate > 0)
-        fprintf(out, ", %.0f a second", pace.rate);
-    if (pace.left_s >= 0)
-        fprintf(out, ", %" PRId64 " s left", pace.left_s);
-    fputc('\r', out); /* a record that comes now is written over it */
-    fflush(out);
-}
-
-void report_progress(struct reconcile *r, const char *phase)
-{
-    int64_t now_us = clock_mono_us();
-    if (r->options.terminal != NULL) {
-        show_progress(r, phase);
-    } else if (now_us - r->logged_us >= LOG_INTERVAL_US) {
-        r->logged_us = now_us;
-        log_progress(r, phase);
-    }
 }
 
 /* ---- the end ---- */
@@ -137,16 +112,17 @@ static enum reconcile_count counter_of(int line)
 static void show_table(const struct reconcile *r)
 {
     FILE *out = r->options.terminal;
-    fprintf(out, "\r\033[K");
+    char figure[INT_TEXT_GROUPED];
+    terminal_line_clear();
     for (int line = 1; line <= RECONCILE_LINES; line++) {
         enum reconcile_count count = counter_of(line);
         const struct reconcile_counter *c = &reconcile_counters[count];
         bool dry = r->result.dry_run && c->dry_words != NULL;
         if (reconcile_counted(&r->result, count))
-            fprintf(out, "  %-36s %12" PRId64 "\n", dry ? c->dry_words : c->words,
-                    r->result.counts[count]);
+            fprintf(out, "  %-36s %14s\n", dry ? c->dry_words : c->words,
+                    int_text_grouped(figure, r->result.counts[count]));
         else
-            fprintf(out, "  %-36s %12s\n", c->words, "not checked");
+            fprintf(out, "  %-36s %14s\n", c->words, "not checked");
     }
     fflush(out);
 }
@@ -178,8 +154,6 @@ void report_end(struct reconcile *r)
         reconcile_log_completed(&r->result);
         return;
     }
-    if (r->options.terminal != NULL)
-        fprintf(r->options.terminal, "\r\033[K");
     log_event(LOG_ERROR, "Reconciliation failed", LOG_STR, "error", r->error, LOG_BOOL, "dryRun",
               r->result.dry_run, LOG_INT, "durationMs", r->result.duration_ms, LOG_END);
 }

@@ -26,8 +26,8 @@ void report_verify(struct reconcile *r, int query, json_t *row);
 /* The line that says why counters are not compared. Only when report_wanted. */
 void report_unchecked(struct reconcile *r);
 
-/* To be called every quarter of a second: the display on a terminal, or a record every 10 s. */
-void report_progress(struct reconcile *r, const char *phase);
+/* The record of how far this phase has come. */
+void report_progress(const struct reconcile *r, const char *phase);
 
 /* The closing record and table, with which the result is complete: ok and error. */
 void report_end(struct reconcile *r);

@@ -43,7 +43,7 @@ struct reconcile {
 
     /* Of the phase: for the progress display. */
     int64_t total, done; /* total 0: not known */
-    int64_t phase_began_us, logged_us;
+    int64_t phase_began_us;
 
     /* What there was at the beginning. */
     int64_t began_us;       /* monotonic */

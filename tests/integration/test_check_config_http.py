@@ -73,7 +73,12 @@ def test_beyond_this_host(run: Run) -> None:
     done = run("--check-config", env=listen)
     assert done.status == 0
     assert any(line.startswith("note") and "SWEEPER_ADMIN_TOKEN" in line for line in about_http(done))
-    done = run("--check-config", env={**listen, "SWEEPER_ADMIN_TOKEN": "0123456789abcdef"})
+    tokens = {"SWEEPER_ADMIN_TOKEN": "0123456789abcdef"}
+    done = run("--check-config", env={**listen, **tokens})
+    assert [line.split()[0] for line in about_http(done)] == ["ok", "note"]
+    assert "SWEEPER_READ_TOKEN" in about_http(done)[1]
+    tokens["SWEEPER_READ_TOKEN"] = "fedcba9876543210"
+    done = run("--check-config", env={**listen, **tokens})
     assert [line.split()[0] for line in about_http(done)] == ["ok"]
 
 
@@ -100,7 +105,7 @@ def on_terminal(env: dict[str, str], **streams: object) -> tuple[str, int]:
 
 def test_said_once_on_a_terminal(db: Database, redis_server: Redis) -> None:
     db.conn.execute("DROP TABLE inventory_reservations")
-    env = environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto"})
+    env = environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto", "TERM": "dumb"})
     text, status = on_terminal(env)
     assert status == 1
     assert text.count("no table inventory_reservations") == 1, text

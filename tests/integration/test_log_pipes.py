@@ -182,7 +182,7 @@ def test_the_reason_for_the_end_is_waited_for(sweeper: Start) -> None:
         env = {"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{taken.getsockname()[1]}"}
         daemon = sweeper(env=env, stdout=stream.fd, stderr=stream.fd)
         daemon.expected_status = 1
-        wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) < 6, 10, "it is at its end")
+        wait_until(lambda: daemon.open_files() < 6, 10, "it is at its end")
         stream.read_all_the_time()
         assert daemon.wait(10) == 1
     assert [r["level"] for r in stream.find("HTTP address cannot be used")] == ["ERROR"]

@@ -203,6 +203,7 @@ def test_a_pipe_is_read_once(
         ("DATABASE_URL", "postgresql://u:hush@h/d\n"),
         ("REDIS_URL", "redis://:hush@h:1/0\n"),
         ("SWEEPER_ADMIN_TOKEN", "hush-hush-hush-hush\n"),
+        ("SWEEPER_READ_TOKEN", "hush-hush-hush-hush\n"),
         ("DB_PASSWORD", "hush\n"),
         ("REDIS_PASSWORD", "hush\n"),
         ("PGPASSWORD", "hush\n"),

@@ -115,7 +115,7 @@ def test_closed_descriptors(
     monkeypatch.setenv("RS_WRAPPER", f"sh -c 'exec \"$@\" {without}' sh {wrapper}")
     daemon = sweeper(http=True)
     until_ready(daemon)
-    if not wrapper:
+    if not wrapper and os.geteuid() == 0:  # it writes no cores, so root alone may look into it
         assert all(descriptors(daemon)[fd] == "/dev/null" for fd in closed)
     product = shop.add_product(db)
     for n in range(1, 4):

@@ -35,7 +35,14 @@ static const char *token(void *arg)
     return NULL;
 }
 
-static const struct http_route routes[] = {{.path = "/slow", .handle = keep}};
+static const char *read_token(void *arg)
+{
+    (void)arg;
+    return "read-only-battery-staple";
+}
+
+static const struct http_route routes[] = {{.path = "/slow", .handle = keep, .access = HTTP_OPEN},
+                                           {.path = "/secret", .handle = keep}};
 
 static void on_step(void *arg)
 {
@@ -58,8 +65,11 @@ static void until(bool (*condition)(void), const char *what)
 
 static int set_up(void **state)
 {
-    const struct http_options options = {
-        .host = "127.0.0.1", .token = token, .routes = routes, .nroutes = ARRAY_LEN(routes)};
+    const struct http_options options = {.host = "127.0.0.1",
+                                         .token = token,
+                                         .read_token = read_token,
+                                         .routes = routes,
+                                         .nroutes = ARRAY_LEN(routes)};
     char error[256];
     (void)state;
     nasked = 0;
@@ -79,18 +89,24 @@ static int tear_down(void **state)
 }
 
 /* A client that has sent a request. */
-static int client(void)
+static int client_of(const char *path)
 {
-    static const char request[] = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char request[64];
     struct sockaddr_in address;
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
     assert_int_equal(getsockname(evconnlistener_get_fd(http->listeners[0]),
                                  (struct sockaddr *)(void *)&address, &len),
                      0);
     assert_int_equal(connect(fd, (struct sockaddr *)(void *)&address, len), 0);
-    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_int_equal(write(fd, request, (size_t)n), n);
     return fd;
+}
+
+static int client(void)
+{
+    return client_of("/slow");
 }
 
 static bool one_asked(void)
@@ -147,6 +163,41 @@ static void test_freed_before_the_answer(void **state)
     close(fd);
 }
 
+static bool one_refused_since(void)
+{
+    return http->nrefused == 1;
+}
+
+static bool none_refused_since(void)
+{
+    return http->nrefused == 0;
+}
+
+static bool timer_fired(void)
+{
+    return !timer_armed(http->refused);
+}
+
+/* The first is said at once, the others when the minute is over, and so on until nobody asks. */
+static void test_refusals_are_counted(void **state)
+{
+    (void)state;
+    int first = client_of("/secret");
+    until(no_slots, "it has its answer");
+    assert_int_equal(http->nrefused, 0);
+    assert_true(timer_armed(http->refused));
+    int second = client_of("/secret");
+    until(one_refused_since, "counted, not said");
+    timer_after_us(http->refused, 0);
+    until(none_refused_since, "said");
+    assert_true(timer_armed(http->refused));
+    timer_after_us(http->refused, 0);
+    until(timer_fired, "nobody has asked for a minute");
+    assert_int_equal(nasked, 0);
+    close(first);
+    close(second);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -154,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_client_that_goes_away),
         TEST(test_freed_before_the_answer),
+        TEST(test_refusals_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

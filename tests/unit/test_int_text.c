@@ -27,8 +27,29 @@ static void test_as_printf(void **state)
         }
 }
 
+static void test_grouped(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *text;
+    } rows[] = {
+        {0, "0"},
+        {999, "999"},
+        {1000, "1,000"},
+        {-100, "-100"},
+        {-1000, "-1,000"},
+        {1234567, "1,234,567"},
+        {INT64_MIN, "-9,223,372,036,854,775,808"},
+    };
+    char text[INT_TEXT_GROUPED];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_string_equal(int_text_grouped(text, rows[i].number), rows[i].text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_printf)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_as_printf),
+                                       cmocka_unit_test(test_grouped)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
