@@ -8,10 +8,12 @@
 #include "base/time_units.h"
 #include "config/config.h"
 #include "config/queue.h"
+#include "queue/pause_key.h"
 #include "queue/repair.h"
 #include "release/first_run.h"
 #include "release/first_run_judge.h"
 #include "release/parts.h"
+#include "release/pause.h"
 #include "release/rehearsal.h"
 #include "store/mapping.h"
 #include "store/questions.h"
@@ -109,6 +111,29 @@ static bool ask_accepted(struct desk *d)
 {
     return counts_first_run(ask_of(d)) && desk_has_redis(d) &&
            desk_asked(d, due_queue_accepted(d->parts->queue, on_accepted, d));
+}
+
+static void on_pause(void *arg, const struct due_pause *pause, const char *error)
+{
+    struct explain_ask *a = arg;
+    struct pause_record record;
+    if (!desk_answered(&a->desk))
+        return;
+    if (error == NULL && pause->record.text != NULL &&
+        pause_record_read(&record, pause->record.text, pause->record.len, 0))
+        a->facts.pause = record;
+    desk_go_on(&a->desk);
+}
+
+/* A daemon obeys the one that it has seen, whatever Redis has. */
+static bool ask_pause(struct desk *d)
+{
+    struct explain_ask *a = ask_of(d);
+    const struct pause_record *lasting = pause_now(d->parts->pause);
+    if (lasting != NULL)
+        a->facts.pause = *lasting;
+    return lasting == NULL && desk_has_redis(d) &&
+           desk_asked(d, due_queue_paused(d->parts->queue, on_pause, a));
 }
 
 /* ---- Postgres ---- */
@@ -342,9 +367,10 @@ static void free_ask(struct desk *d)
 
 struct explain_ask *explain_ask_new(const struct explain_ask_options *options)
 {
-    static desk_step *const steps[] = {ask_entry,       ask_feeder, ask_accepted,  ask_feeds,
-                                       ask_table_locks, ask_holds,  ask_counters,  ask_sums,
-                                       ask_blockers,    ask_guards, ask_first_run, ask_rehearsal};
+    static desk_step *const steps[] = {ask_entry,    ask_feeder,      ask_accepted, ask_pause,
+                                       ask_feeds,    ask_table_locks, ask_holds,    ask_counters,
+                                       ask_sums,     ask_blockers,    ask_guards,   ask_first_run,
+                                       ask_rehearsal};
     static const struct desk_work work = {.application = "reservation-sweeper explain",
                                           .steps = steps,
                                           .nsteps = sizeof(steps) / sizeof(steps[0]),

@@ -58,21 +58,22 @@ bool explain_judge_table(const struct explain_facts *f, struct explanation *e)
 
 static bool paused(const struct explain_facts *f, struct explanation *e)
 {
-    if (f->paused_until_us <= f->now_us)
+    int64_t until_us = f->pause.until_ms * MS_US;
+    if (until_us <= f->now_us)
         return false;
     e->cause = CAUSE_PAUSED;
     WHY(e, "It is due, and the queue is paused until ");
-    explain_why_time(e, f, f->paused_until_us);
-    if (f->paused_by != NULL)
-        WHY(e, ", by %s", f->paused_by);
-    if (f->paused_reason != NULL)
-        WHY(e, ": %s", f->paused_reason);
+    explain_why_time(e, f, until_us);
+    if (f->pause.by[0] != '\0')
+        WHY(e, ", by %s", f->pause.by);
+    if (f->pause.reason[0] != '\0')
+        WHY(e, ": %s", f->pause.reason);
     WHY(e, ".");
     TODO(e, "--resume");
     todo_queue(e, f);
     TODO(e, " ends the pause at once.");
     NEXT(e, "It is released when the pause has ended, at ");
-    explain_next_time(e, f, f->paused_until_us);
+    explain_next_time(e, f, until_us);
     explain_next_end(e, f);
     return true;
 }

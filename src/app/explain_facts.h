@@ -6,6 +6,7 @@
 #include "queue/due_queue.h"
 #include "release/failed_record.h"
 #include "release/locked.h"
+#include "release/pause_record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,8 +77,7 @@ struct explain_facts {
         bool attention;
     } keep;
 
-    int64_t paused_until_us;               /* 0: no pause */
-    const char *paused_reason, *paused_by; /* NULL: not said */
+    struct pause_record pause; /* until_ms 0: there is none */
 
     struct explain_rehearsal rehearsal;
     struct explain_counter counters[EXPLAIN_COUNTERS_MAX];

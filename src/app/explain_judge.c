@@ -128,10 +128,11 @@ static bool endless(const struct explain_facts *f, struct explanation *e)
 
 static void next_due(const struct explain_facts *f, struct explanation *e)
 {
-    bool paused = f->paused_until_us > f->due_us;
+    int64_t until_us = f->pause.until_ms * MS_US;
+    bool paused = until_us > f->due_us;
     NEXT(e, paused ? "It is released when the pause has ended, at "
                    : "It is released when it is due, at ");
-    explain_next_time(e, f, paused ? f->paused_until_us : f->due_us);
+    explain_next_time(e, f, paused ? until_us : f->due_us);
     explain_next_end(e, f);
 }
 

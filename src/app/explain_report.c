@@ -88,6 +88,12 @@ static void set_redis(json_t *o, const struct explain_facts *f)
             ? json_pack("{s:o, s:o, s:b}", "since", desk_time_ms(f->keep.since_ms), "lookAgainAt",
                         desk_time_ms(f->keep.again_ms), "attention", (int)f->keep.attention)
             : json_null());
+    (void)json_object_set_new(
+        o, "paused",
+        f->pause.until_ms * MS_US > f->now_us
+            ? json_pack("{s:o, s:o, s:o}", "until", desk_time_ms(f->pause.until_ms), "by",
+                        desk_text(f->pause.by), "reason", desk_text(f->pause.reason))
+            : json_null());
     (void)json_object_set_new(o, "sweeper", answer(f->sweeper));
     (void)json_object_set_new(o, "feeder", desk_text(f->feeder));
     (void)json_object_set_new(o, "redisError", f->redis ? json_null() : desk_text(f->redis_error));
@@ -250,10 +256,12 @@ static void print_redis(const json_t *o, FILE *out)
                                            {"retryAt", "again"},       {"error", "error"}};
     static const struct shown kept[] = {
         {"since", "since"}, {"lookAgainAt", "looked at again"}, {"attention", "wants attention"}};
+    static const struct shown paused[] = {{"until", "until"}, {"by", "by"}, {"reason", "reason:"}};
     static const struct shown feeder[] = {{"sweeper", "running"}, {"feeder", "feeder"}};
     PRINT_MEMBERS(out, "in Redis", o, entry);
     PRINT_MEMBERS(out, "refused", json_object_get(o, "failure"), failure);
     PRINT_MEMBERS(out, "kept", json_object_get(o, "kept"), kept);
+    PRINT_MEMBERS(out, "paused", json_object_get(o, "paused"), paused);
     PRINT_MEMBERS(out, "sweeper", o, feeder);
     desk_print(out, "Redis", desk_string(o, "redisError"));
 }

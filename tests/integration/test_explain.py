@@ -378,3 +378,15 @@ def test_a_queue_beside_whose_database_is_not_known_here(halls: Halls) -> None:
     for args in ((), ("--queue", "boxes")):
         done = halls.finished(1, *args)
         assert done.status == 2 and "BOXES_DATABASE_URL" in done.stderr
+
+
+def test_paused(db: Database, redis: redis_py.Redis, product: str, run: Run, explain: Explain) -> None:
+    """By the mode alone, and before it is due."""
+    ids = [shop.reserve(db, {product: 1}, ttl_s=ttl_s) for ttl_s in (-5, 60)]
+    assert run("--pause", "1h", "--reason", "the shop is down").status == 0
+    said = explain(ids[0])
+    assert said["cause"] == "paused" and "the shop is down" in said["why"], said
+    assert said["paused"]["until"] and "--resume" in said["todo"]
+    assert "when the pause has ended" in explain(ids[1])["next"]
+    assert run("--resume").status == 0
+    assert explain(ids[0])["cause"] == "noSweeper"

@@ -161,19 +161,19 @@ static void extended(void)
 static void due_within_a_pause(void)
 {
     due_later();
-    facts.paused_until_us = NOW_US + 2 * HOUR_US;
+    facts.pause.until_ms = (NOW_US + 2 * HOUR_US) / MS_US;
 }
 
 static void paused(void)
 {
-    facts.paused_until_us = NOW_US + 30 * MINUTE_US;
-    facts.paused_by = "ann";
-    facts.paused_reason = "the shop is down";
+    facts.pause.until_ms = (NOW_US + 30 * MINUTE_US) / MS_US;
+    COPY(pause.by, "ann");
+    COPY(pause.reason, "the shop is down");
 }
 
 static void pause_over(void)
 {
-    facts.paused_until_us = NOW_US;
+    facts.pause.until_ms = (NOW_US) / MS_US;
 }
 
 static void first_run_limit(void)
