@@ -40,9 +40,11 @@ SCHEMA = Path(__file__).parents[2] / "sql" / "schema.sql"
 QUEUES = (("seats", "stalls"), ("rooms", "boxes"))
 N_SWEEPERS = 4
 RATE = 25  # what each queue's API does in a second
+BURST, BURST_S = 600, 2.0  # ... and what falls due of each about every fault, for so long
+FEED_S = 1.0
 ON_TIME_S = 10.0  # after the fault; 5 s are promised, the machine is busy
 SETTINGS = (
-    *("--lease", "1s", "--feed-interval", "1s"),
+    *("--lease", "1s", "--feed-interval", f"{FEED_S:.0f}s"),
     *("--lookahead", "5s", "--scan-interval", "2s"),
 )
 QUEUE = """
@@ -201,9 +203,16 @@ class ManyServers:
         ]
         return [first, *([self.dice.choice(others)] if self.dice.random() < 0.4 else [])]
 
+    def burst(self) -> None:
+        """So much falls due from now on that every sweeper has claims in hand when something is killed."""
+        for bed in self.beds:
+            patiently(lambda b=bed: b.stream(BURST, BURST / BURST_S, delay_s=FEED_S))
+        time.sleep(FEED_S + BURST_S * self.dice.uniform(0.2, 0.6))
+
     def hurt(self, first: Callable[[ManyServers], object]) -> None:
         chosen = self._with(first)
         self.history.append(" + ".join(kind.__name__ for kind in chosen))
+        self.burst()
         with ExitStack() as stack:
             for kind in chosen:
                 stack.enter_context(kind(self))  # type: ignore[arg-type]
