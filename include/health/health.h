@@ -32,7 +32,7 @@ struct health_server {
     bool up;
     bool clock_known;
     int64_t clock_offset_us;         /* its clock against this host's */
-    const char *host;                /* of Postgres: which of several, as pg_place has it; "" or
+    const char *host;                /* of Postgres: which of several, as pg_home has it; "" or
                                         NULL: one */
     const struct redis_where *where; /* of Redis: which server it is; NULL: not told */
 };

@@ -21,7 +21,7 @@ struct pg_result;
  * Zeroed at the start. */
 #define PG_SERVER_SIZE 320
 #define PG_SYSTEM_SIZE 24
-struct pg_place {
+struct pg_home {
     unsigned moves; /* rises when it is another server: each link leaves the former one when it is
                        used next */
     char server[PG_SERVER_SIZE]; /* of several hosts: which, "host=a port=5432"; "": not known yet,
@@ -35,8 +35,8 @@ struct pg_place {
 struct pg_source {
     /* URI or key=value, "" for libpq's defaults; good until it is asked again. */
     const char *(*conninfo)(void *arg);
-    void *arg;              /* must outlive the link */
-    struct pg_place *place; /* NULL: the link is by itself. Must outlive the link */
+    void *arg;            /* must outlive the link */
+    struct pg_home *home; /* NULL: the link is by itself. Must outlive the link */
     /* What is set locally, as the first in each transaction: names and values in turn, so many
      * pairs, PG_SOURCE_SETTINGS_MAX at most. They must outlive the link. */
     const char *const *settings;

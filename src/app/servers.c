@@ -36,8 +36,8 @@ static void on_database(void *arg)
     struct database *d = arg;
     if (!describe_anew(&d->address, secrets_describe_postgres(d->secrets)))
         return;
-    d->place.moves++;
-    d->place.server[0] = d->place.system[0] = '\0';
+    d->home.moves++;
+    d->home.server[0] = d->home.system[0] = '\0';
 }
 
 static void on_secrets(void *arg)
@@ -223,7 +223,7 @@ void servers_judge(struct servers *s)
 
 struct pg_source database_source(struct database *d, const struct queue *queue)
 {
-    struct pg_source source = {secrets_conninfo, d->secrets, &d->place, NULL, 0};
+    struct pg_source source = {secrets_conninfo, d->secrets, &d->home, NULL, 0};
     if (queue != NULL) {
         source.settings = (const char *const *)queue->settings.all;
         source.nsettings = queue->settings.n;

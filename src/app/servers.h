@@ -25,7 +25,7 @@ struct database {
     int users;
     struct secrets *secrets;  /* that say where it is */
     char *address;            /* ... for logs */
-    struct pg_place place;    /* at which server its links are */
+    struct pg_home home;      /* at which server its links are */
     struct pg_outage *outage; /* NULL: nobody watches */
     struct clock_watch clock;
 };

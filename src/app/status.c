@@ -29,7 +29,7 @@ static void fill_servers(const struct status *s, struct health_report *r)
         .error = s->error,
         .clock_known = parts->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&parts->pg_clock),
-        .host = parts->postgres.place->server,
+        .host = parts->postgres.home->server,
     };
     const char *why = redis_finder_reason(parts->finder, redis_link_last_error(parts->redis));
     r->redis = (struct health_server){

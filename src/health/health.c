@@ -186,7 +186,7 @@ static void read_servers(const struct health *h, struct health_report *r)
         .address = *h->options.postgres,
         .clock_known = s->pg_clock.known,
         .clock_offset_us = server_clock_host_offset_us(&s->pg_clock),
-        .host = s->postgres.place != NULL ? s->postgres.place->server : NULL,
+        .host = s->postgres.home != NULL ? s->postgres.home->server : NULL,
     };
     health_postgres(&r->postgres, sweeper_postgres_up(h->options.sweeper),
                     sweeper_postgres_error(h->options.sweeper),

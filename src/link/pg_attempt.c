@@ -26,7 +26,7 @@
 #include "link/loop.h"
 #include "link/pg_hosts.h"
 #include "link/pg_link_private.h"
-#include "link/pg_role.h"
+#include "link/pg_standing.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -40,7 +40,7 @@
 struct pg_attempt {
     struct loop *loop;
     char *application_name;
-    struct pg_place *place;
+    struct pg_home *home;
     int64_t timeout_us;
     bool read_only_ok;
     pg_attempt_cb *done;
@@ -162,7 +162,7 @@ static void wait_for(struct pg_attempt *a, short what)
 /* What it has answered to the question. */
 static void on_answer(struct pg_attempt *a)
 {
-    struct pg_role role;
+    struct pg_standing standing;
     char why[96] = "";
     const char *setting = reported_read_only(a);
     if (PQconsumeInput(a->conn) != 1) {
@@ -173,13 +173,13 @@ static void on_answer(struct pg_attempt *a)
         wait_for(a, EV_READ);
         return;
     }
-    pg_role_take(&role, a->conn);
-    if (role.read_only)
+    pg_standing_take(&standing, a->conn);
+    if (standing.read_only)
         (void)snprintf(why, sizeof(why), "read-only (%s is on)",
                        setting != NULL ? setting : "transaction_read_only");
-    else if (a->hosts.n > 0 && !pg_role_admits(&role, a->place))
+    else if (a->hosts.n > 0 && !pg_standing_admits(&standing, a->home))
         (void)snprintf(why, sizeof(why), "a former primary (timeline %u; %u has been seen)",
-                       role.timeline, a->place->timeline);
+                       standing.timeline, a->home->timeline);
     if (why[0] != '\0')
         refuse(a, why);
     else
@@ -202,7 +202,7 @@ static void on_connected(struct pg_attempt *a)
         fail(a, "the connection could not be set up");
     else if (!a->asking)
         succeed(a);
-    else if (!pg_role_ask(a->conn))
+    else if (!pg_standing_ask(a->conn))
         leave_and_go_on(a);
     else
         wait_for(a, EV_READ);
@@ -258,7 +258,7 @@ static void on_deadline(void *arg)
     char reason[PG_SERVER_SIZE + 64];
     (void)snprintf(reason, sizeof(reason), "%s%sno connection within %lld ms", a->server,
                    a->server[0] != '\0' ? ": " : "", (long long)(host_time_us(a) / MS_US));
-    pg_place_silent(a->place, a->server);
+    pg_home_silent(a->home, a->server);
     leave_host(a, reason);
     try_hosts(a);
     (void)log_set_queue(queue);
@@ -350,7 +350,7 @@ void pg_attempt_start(struct pg_attempt *a, const char *conninfo)
         return;
     }
     pg_hosts_read(&a->hosts, conninfo);
-    a->first = pg_hosts_first(&a->hosts, a->place);
+    a->first = pg_hosts_first(&a->hosts, a->home);
     try_hosts(a);
 }
 
@@ -369,7 +369,7 @@ struct pg_attempt *pg_attempt_new(struct loop *loop, const struct pg_attempt_opt
         return NULL;
     a->loop = loop;
     a->queue = log_queue();
-    a->place = options->place;
+    a->home = options->home;
     a->timeout_us = options->timeout_us;
     a->read_only_ok = options->read_only_ok;
     a->done = options->done;

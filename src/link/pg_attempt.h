@@ -9,16 +9,16 @@
 struct event;
 struct loop;
 struct pg_attempt;
-struct pg_place;
+struct pg_home;
 
 /* The end of an attempt. conn: the connection, which is the callee's from now on, non-blocking and
- * in pipeline mode; text says which of several hosts it is to (pg_place's server), or "". NULL:
+ * in pipeline mode; text says which of several hosts it is to (pg_home's server), or "". NULL:
  * there is none; text says why. It is one line, and ends with the call. */
 typedef void pg_attempt_cb(void *arg, PGconn *conn, const char *text);
 
 struct pg_attempt_options {
     const char *application_name; /* copied */
-    struct pg_place *place;       /* where the links are: tried first; NULL: nowhere */
+    struct pg_home *home;         /* where the links are: tried first; NULL: nowhere */
     int64_t timeout_us;           /* as pg_link_options' connect_timeout_us */
     bool read_only_ok;            /* a server that changes nothing will do */
     pg_attempt_cb *done;

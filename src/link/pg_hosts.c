@@ -85,41 +85,41 @@ void pg_host_name(const struct pg_host *host, char *out, size_t size)
                    host->port != NULL ? " port=" : "", host->port != NULL ? host->port : "");
 }
 
-size_t pg_hosts_first(const struct pg_hosts *hosts, const struct pg_place *place)
+size_t pg_hosts_first(const struct pg_hosts *hosts, const struct pg_home *home)
 {
-    if (place == NULL || place->server[0] == '\0')
+    if (home == NULL || home->server[0] == '\0')
         return 0;
     for (size_t i = 0; i < hosts->n; i++) {
         char name[PG_SERVER_SIZE];
         pg_host_name(&hosts->list[i], name, sizeof(name));
-        if (strcmp(name, place->server) == 0)
-            return place->silent ? (i + 1) % hosts->n : i;
+        if (strcmp(name, home->server) == 0)
+            return home->silent ? (i + 1) % hosts->n : i;
     }
     return 0;
 }
 
-unsigned pg_place_moves(const struct pg_place *place)
+unsigned pg_home_moves(const struct pg_home *home)
 {
-    return place != NULL ? place->moves : 0;
+    return home != NULL ? home->moves : 0;
 }
 
-void pg_place_silent(struct pg_place *place, const char *server)
+void pg_home_silent(struct pg_home *home, const char *server)
 {
-    if (place != NULL && (server == NULL || strcmp(place->server, server) == 0))
-        place->silent = true;
+    if (home != NULL && (server == NULL || strcmp(home->server, server) == 0))
+        home->silent = true;
 }
 
-void pg_place_arrive(struct pg_place *place, const char *server)
+void pg_home_arrive(struct pg_home *home, const char *server)
 {
-    if (place == NULL)
+    if (home == NULL)
         return;
-    if (place->server[0] != '\0' && strcmp(place->server, server) != 0) {
+    if (home->server[0] != '\0' && strcmp(home->server, server) != 0) {
         const char *queue = log_set_queue(NULL); /* it is the server's */
         log_event(LOG_INFO, "Another of Postgres's hosts is used from now on", LOG_STR, "server",
-                  server, LOG_STR, "former", place->server, LOG_END);
+                  server, LOG_STR, "former", home->server, LOG_END);
         (void)log_set_queue(queue);
-        place->moves++;
+        home->moves++;
     }
-    place->silent = false;
-    (void)snprintf(place->server, sizeof(place->server), "%s", server);
+    home->silent = false;
+    (void)snprintf(home->server, sizeof(home->server), "%s", server);
 }

@@ -35,19 +35,19 @@ void pg_hosts_read(struct pg_hosts *hosts, const char *conninfo);
 void pg_hosts_clear(struct pg_hosts *hosts);
 
 /* The one to begin with: where the links are, so that they stay together; the one behind that when
- * it has not answered in time; the first when they are nowhere. place: NULL, nothing is known. */
-size_t pg_hosts_first(const struct pg_hosts *hosts, const struct pg_place *place);
+ * it has not answered in time; the first when they are nowhere. home: NULL, nothing is known. */
+size_t pg_hosts_first(const struct pg_hosts *hosts, const struct pg_home *home);
 
-/* The functions on a place do nothing with NULL: the link is by itself. */
-unsigned pg_place_moves(const struct pg_place *place);
+/* The functions on a home do nothing with NULL: the link is by itself. */
+unsigned pg_home_moves(const struct pg_home *home);
 
 /* This server has not answered in time: if the links are there, others are tried before it. NULL:
  * the one where they are. */
-void pg_place_silent(struct pg_place *place, const char *server);
+void pg_home_silent(struct pg_home *home, const char *server);
 
 /* A link is connected to this server, "" when there is but one host. If the links were at another
  * they leave that, and it is said. */
-void pg_place_arrive(struct pg_place *place, const char *server);
+void pg_home_arrive(struct pg_home *home, const char *server);
 
 /* As logs show it: "host=a port=5432". */
 void pg_host_name(const struct pg_host *host, char *out, size_t size);

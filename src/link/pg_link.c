@@ -218,15 +218,15 @@ static void on_attempt(void *arg, PGconn *conn, const char *text)
         drop(link, text);
         return;
     }
-    if (pg_place_moves(link->source.place) !=
+    if (pg_home_moves(link->source.home) !=
         link->moves) { /* another link has gone elsewhere meanwhile */
         PQfinish(conn);
         enter(link, PG_LINK_WAITING);
         timer_after_us(link->retry, 0);
         return;
     }
-    pg_place_arrive(link->source.place, text);
-    link->moves = pg_place_moves(link->source.place);
+    pg_home_arrive(link->source.home, text);
+    link->moves = pg_home_moves(link->source.home);
     link->conn = conn;
     enter(link, PG_LINK_UP);
     link->up_since_us = clock_mono_us();
@@ -248,7 +248,7 @@ static void on_retry(void *arg)
 {
     struct pg_link *link = arg;
     const char *conninfo = link->source.conninfo(link->source.arg);
-    link->moves = pg_place_moves(link->source.place);
+    link->moves = pg_home_moves(link->source.home);
     enter(link, PG_LINK_CONNECTING);
     pg_attempt_start(link->attempt, conninfo);
 }
@@ -260,8 +260,8 @@ static void on_deadline(void *arg)
     assert(link->state == PG_LINK_UP && link->request.active);
     (void)snprintf(reason, sizeof(reason), "no answer within %lld ms",
                    (long long)(link->request.deadline_us / MS_US));
-    if (pg_place_moves(link->source.place) == link->moves)
-        pg_place_silent(link->source.place, NULL);
+    if (pg_home_moves(link->source.home) == link->moves)
+        pg_home_silent(link->source.home, NULL);
     drop(link, reason);
 }
 
@@ -283,7 +283,7 @@ static struct pg_attempt *new_attempt(struct pg_link *link, const struct pg_link
 {
     const struct pg_attempt_options attempt = {
         .application_name = options->application_name,
-        .place = options->source.place,
+        .home = options->source.home,
         .timeout_us = or_usual(options->connect_timeout_us, CONNECT_US),
         .read_only_ok = options->read_only_ok,
         .done = on_attempt,
@@ -360,7 +360,7 @@ void pg_link_stop(struct pg_link *link)
 /* Whether the source names another server now: then this one is left on a later turn. */
 static bool has_to_leave(struct pg_link *link)
 {
-    if (pg_place_moves(link->source.place) == link->moves)
+    if (pg_home_moves(link->source.home) == link->moves)
         return false;
     pg_one_line(link->farewell, sizeof(link->farewell), "the server's address has changed");
     timer_after_us(link->later, 0);

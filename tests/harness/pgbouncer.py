@@ -64,7 +64,8 @@ class PgBouncer(Server):
             **self.settings,
         }
         lines = [f"{key} = {value}" for key, value in settings.items()]
-        databases = [f"{name} = host=127.0.0.1 port={self.behind.port}" for name in (*self.names, "*")]
+        where = f"host=127.0.0.1 port={self.behind.port}"
+        databases = [f"{name} = {where}" for name in (*self.names, "*")]
         return self._write(
             self.dir / "pgbouncer.ini",
             "".join(line + "\n" for line in ("[databases]", *databases, "[pgbouncer]", *lines)),

@@ -47,7 +47,11 @@ class Pair:
 
     def __init__(self) -> None:
         # A walreceiver comes back quickly.
-        settings = {"wal_log_hints": "on", "wal_keep_size": "128MB", "wal_retrieve_retry_interval": "200ms"}
+        settings = {
+            "wal_log_hints": "on",
+            "wal_keep_size": "128MB",
+            "wal_retrieve_retry_interval": "200ms",
+        }
         self.first = self.primary = Postgres(fsync=False, **settings)
         self.second = self.standby = Postgres(fsync=False, **settings)
         self.primary.start()

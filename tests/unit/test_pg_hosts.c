@@ -1,6 +1,6 @@
 /* The hosts of a connection string one by one, and where the links are. */
 #include "link/pg_hosts.h"
-#include "link/pg_role.h"
+#include "link/pg_standing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,63 +80,63 @@ static void the_environment_names_them(void **state)
 static void begins_where_the_links_are(void **state)
 {
     struct pg_hosts hosts;
-    struct pg_place place = {0};
+    struct pg_home home = {0};
     (void)state;
     pg_hosts_read(&hosts, "host=a,b,c port=1");
     assert_int_equal(hosts.n, 3);
     assert_int_equal(pg_hosts_first(&hosts, NULL), 0);
-    assert_int_equal(pg_hosts_first(&hosts, &place), 0);
-    pg_place_arrive(&place, "host=b port=1");
-    assert_int_equal(pg_hosts_first(&hosts, &place), 1);
+    assert_int_equal(pg_hosts_first(&hosts, &home), 0);
+    pg_home_arrive(&home, "host=b port=1");
+    assert_int_equal(pg_hosts_first(&hosts, &home), 1);
     /* It hangs: the others first, the next one before the one that it took over from. */
-    pg_place_silent(&place, "host=a port=1");
-    assert_int_equal(pg_hosts_first(&hosts, &place), 1);
-    pg_place_silent(&place, "host=b port=1");
-    assert_int_equal(pg_hosts_first(&hosts, &place), 2);
-    pg_place_arrive(&place, "host=c port=1");
-    assert_int_equal(pg_hosts_first(&hosts, &place), 2);
-    pg_place_silent(&place, NULL);
-    assert_int_equal(pg_hosts_first(&hosts, &place), 0);
+    pg_home_silent(&home, "host=a port=1");
+    assert_int_equal(pg_hosts_first(&hosts, &home), 1);
+    pg_home_silent(&home, "host=b port=1");
+    assert_int_equal(pg_hosts_first(&hosts, &home), 2);
+    pg_home_arrive(&home, "host=c port=1");
+    assert_int_equal(pg_hosts_first(&hosts, &home), 2);
+    pg_home_silent(&home, NULL);
+    assert_int_equal(pg_hosts_first(&hosts, &home), 0);
     /* One that is named no more. */
-    pg_place_arrive(&place, "host=d port=1");
-    assert_int_equal(pg_hosts_first(&hosts, &place), 0);
+    pg_home_arrive(&home, "host=d port=1");
+    assert_int_equal(pg_hosts_first(&hosts, &home), 0);
     pg_hosts_clear(&hosts);
 }
 
 static void another_server_is_a_move(void **state)
 {
-    struct pg_place place = {0};
+    struct pg_home home = {0};
     (void)state;
-    pg_place_arrive(&place, "host=a port=1"); /* the first one is none */
-    pg_place_arrive(&place, "host=a port=1");
-    assert_int_equal(pg_place_moves(&place), 0);
-    pg_place_arrive(&place, "host=b port=1");
-    assert_int_equal(pg_place_moves(&place), 1);
-    assert_string_equal(place.server, "host=b port=1");
-    pg_place_arrive(NULL, "host=b port=1");
-    pg_place_silent(NULL, NULL);
-    assert_int_equal(pg_place_moves(NULL), 0);
+    pg_home_arrive(&home, "host=a port=1"); /* the first one is none */
+    pg_home_arrive(&home, "host=a port=1");
+    assert_int_equal(pg_home_moves(&home), 0);
+    pg_home_arrive(&home, "host=b port=1");
+    assert_int_equal(pg_home_moves(&home), 1);
+    assert_string_equal(home.server, "host=b port=1");
+    pg_home_arrive(NULL, "host=b port=1");
+    pg_home_silent(NULL, NULL);
+    assert_int_equal(pg_home_moves(NULL), 0);
 }
 
 /* Of one system the timeline only rises; another system is another matter. */
 static void a_former_primary_is_not_admitted(void **state)
 {
-    struct pg_place place = {0};
-    struct pg_role first = {.system = "77", .timeline = 1};
-    struct pg_role second = {.system = "77", .timeline = 2};
-    struct pg_role other = {.system = "78", .timeline = 1};
-    struct pg_role silent = {.system = "", .timeline = 0};
+    struct pg_home home = {0};
+    struct pg_standing first = {.system = "77", .timeline = 1};
+    struct pg_standing second = {.system = "77", .timeline = 2};
+    struct pg_standing other = {.system = "78", .timeline = 1};
+    struct pg_standing silent = {.system = "", .timeline = 0};
     (void)state;
-    assert_true(pg_role_admits(&first, &place));
-    assert_true(pg_role_admits(&first, &place));
-    assert_true(pg_role_admits(&second, &place));
-    assert_false(pg_role_admits(&first, &place));
-    assert_int_equal(place.timeline, 2);
-    assert_true(pg_role_admits(&silent, &place));
-    assert_false(pg_role_admits(&first, &place));
-    assert_true(pg_role_admits(&other, &place));
-    assert_true(pg_role_admits(&first, &place));
-    assert_true(pg_role_admits(&first, NULL));
+    assert_true(pg_standing_admits(&first, &home));
+    assert_true(pg_standing_admits(&first, &home));
+    assert_true(pg_standing_admits(&second, &home));
+    assert_false(pg_standing_admits(&first, &home));
+    assert_int_equal(home.timeline, 2);
+    assert_true(pg_standing_admits(&silent, &home));
+    assert_false(pg_standing_admits(&first, &home));
+    assert_true(pg_standing_admits(&other, &home));
+    assert_true(pg_standing_admits(&first, &home));
+    assert_true(pg_standing_admits(&first, NULL));
 }
 
 int main(void)
