@@ -46,8 +46,8 @@ int init_run(const struct config *config);
  * Postgres could not be asked. */
 int explain_run(const struct config *config);
 
-/* --list WHAT: prints what is due, failed, locked or kept; EXIT_FAILED when a server that knows it is
- * out of reach. */
+/* --list WHAT: prints what is due, failed, locked or kept; EXIT_FAILED when a server that knows it
+ * is out of reach. */
 int list_run(const struct config *config);
 
 /* --retry, --forget: has failed or kept reservations tried at once; removes records of failures. */

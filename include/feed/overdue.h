@@ -1,6 +1,6 @@
 /* How late the queue is, and whether that is known: the oldest reservation that should have been
- * released by now, leaving out those that Postgres refused and those that wait for a row or counter
- * that somebody else has locked (Redis knows both).
+ * released by now, leaving out those that Postgres refused, those that are kept, and those that
+ * wait for a row or counter that somebody else has locked (Redis knows all three).
  *
  * The feed's polls tell, and, while one runs or Redis is out of reach, passes: one that came to its
  * end has released whatever was due when it began, but for those. What neither has told
@@ -54,6 +54,10 @@ void overdue_want(const struct overdue *o, struct pages *pages);
 /* Takes the late rows of the page in hand; asks Redis about them when it is up. on_decided(arg)
  * fires once, perhaps inside this call. */
 void overdue_take(struct overdue *o, const struct pages *pages);
+
+/* Whether none of all that a page brings was late: others may stand behind them, which the next
+ * page that is wanted would bring too. */
+bool overdue_hidden(const struct overdue *o);
 
 /* A poll or a pass did not come to its end; what was known before ages. */
 void overdue_failed(struct overdue *o, const char *why);

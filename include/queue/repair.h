@@ -90,8 +90,9 @@ int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_o
                           due_walked_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 /* The same through :kept, about 500 a step: what has neither an entry nor a claim is entered in
- * :pending at now_ms. Nothing is found. */
-int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, due_walked_cb *cb,
-                       void *arg) __attribute__((warn_unused_result));
+ * :pending at now_ms, and so is what has a later entry than latest_ms, unless it is extended or was
+ * refused. Nothing is found. */
+int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, int64_t latest_ms,
+                       due_walked_cb *cb, void *arg) __attribute__((warn_unused_result));
 
 #endif

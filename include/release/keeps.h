@@ -19,8 +19,9 @@ struct keeps *keeps_new(const struct queue_keep *of);
 void keeps_free(struct keeps *k); /* NULL is legal */
 
 /* Notes what has become of an item that was decided: it is kept, or kept no more. A WARN when it
- * was claimed without the record that Redis had of it. mono_us: the time. */
-void keeps_note(struct keeps *k, const struct item *item, int64_t mono_us);
+ * was claimed without the record that Redis had of it. now_us: Postgres's time; mono_us: the
+ * monotonic one. */
+void keeps_note(struct keeps *k, const struct item *item, int64_t now_us, int64_t mono_us);
 
 /* Before an item is tried: tells it since when it is kept, by its record in Redis (json, len bytes;
  * NULL: there is none), or by what is known here, whichever is later. */

@@ -63,6 +63,7 @@ static check_step *const steps[] = {
     check_keep,       /* what policies hide from `keep_while` */
     check_states,     /* whether a row may become released */
     check_rows,       /* what the active rows are like */
+    check_overlap,    /* rows that are active in two queues */
     check_doubled,    /* keys with several counters */
     check_totals,     /* whether a total is the sum that it should be */
     check_due,        /* what would be released now */

@@ -12,6 +12,7 @@ check_step check_keep;       /* check_keep.c: what row security hides from `keep
 check_step check_statements; /* check_statements.c: each statement, by EXPLAIN */
 check_step check_states;     /* check_states.c: whether a row may become released */
 check_step check_rows;       /* check_rows.c: what is in the tables */
+check_step check_overlap;    /* check_overlap.c: rows that another queue has too */
 check_step check_doubled;    /* check_counters.c: two counters of a key */
 check_step check_totals;     /* ... totals that are no sums */
 check_step check_due;        /* ... what is due now, and since when */

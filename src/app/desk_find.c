@@ -22,7 +22,21 @@ static struct desk_list *list_of(struct desk *d)
     return (struct desk_list *)d;
 }
 
-static bool lists(const struct desk_list *l, enum list_what what)
+void desk_list_fail(struct desk_list *l, const char *what, const char *why)
+{
+    if (l->found.error[0] != '\0')
+        return;
+    snprintf(l->found.error, sizeof(l->found.error), "%s%s%s", what, why[0] != '\0' ? ": " : "",
+             why);
+    l->found.away = !desk_has_redis(&l->desk) || !desk_has_postgres(&l->desk);
+}
+
+bool desk_list_well(const struct desk_list *l)
+{
+    return l->found.error[0] == '\0';
+}
+
+bool desk_list_shows(const struct desk_list *l, enum list_what what)
 {
     return l->wish.act == DESK_SHOW && l->wish.what == what;
 }
@@ -64,12 +78,12 @@ bool desk_find_due(struct desk *d)
 {
     struct desk_list *l = list_of(d);
     const struct desk_wish *wish = &l->wish;
-    bool all = lists(l, LIST_DUE) && wish->product == NULL && wish->sqlstate == NULL;
+    bool all = desk_list_shows(l, LIST_DUE) && wish->product == NULL && wish->sqlstate == NULL;
     char most[24];
     const char *params[] = {"0", most};
     const struct ask_query query = {
         .statement = STATEMENT_LATE_ROWS, .nparams = 2, .params = params};
-    if (!lists(l, LIST_DUE) && !lists(l, LIST_LOCKED))
+    if (!desk_list_shows(l, LIST_DUE) && !desk_list_shows(l, LIST_LOCKED))
         return false;
     snprintf(most, sizeof(most), "%zu", all ? wish->limit + 1 : DUE_MOST);
     if (desk_has_postgres(d) && desk_ask(d, &query, 1, on_due))
@@ -135,7 +149,7 @@ static void drop_others(struct desk_list *l)
 bool desk_find_locked(struct desk *d)
 {
     struct desk_list *l = list_of(d);
-    if (!lists(l, LIST_LOCKED) || !desk_list_well(l))
+    if (!desk_list_shows(l, LIST_LOCKED) || !desk_list_well(l))
         return false;
     bool filters = l->wish.product != NULL || l->wish.sqlstate != NULL;
     if (l->at < l->found.lines.n && (filters || count_locked(l) <= l->wish.limit)) {
@@ -203,7 +217,7 @@ static size_t count_valid(const struct desk_list *l)
 bool desk_find_products(struct desk *d)
 {
     struct desk_list *l = list_of(d);
-    bool known = lists(l, LIST_DUE) || lists(l, LIST_LOCKED);
+    bool known = desk_list_shows(l, LIST_DUE) || desk_list_shows(l, LIST_LOCKED);
     bool wanted = !known && (l->wish.act == DESK_SHOW || l->wish.product != NULL);
     if (!wanted || !desk_list_well(l) || l->found.lines.n == 0)
         return false;

@@ -129,12 +129,17 @@ static int compare_ids(const char *a, size_t a_len, const char *b, size_t b_len)
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
+static int compare_places(int64_t a_ms, const char *a_queue, int64_t b_ms, const char *b_queue)
+{
+    if (a_ms != b_ms)
+        return a_ms < b_ms ? -1 : 1;
+    return strcmp(a_queue, b_queue);
+}
+
 int desk_lines_compare(const struct desk_line *a, const char *queue_a, const struct desk_line *b,
                        const char *queue_b)
 {
-    if (a->order_ms != b->order_ms)
-        return a->order_ms < b->order_ms ? -1 : 1;
-    int order = strcmp(queue_a, queue_b);
+    int order = compare_places(a->order_ms, queue_a, b->order_ms, queue_b);
     return order != 0 ? order : compare_ids(a->id, a->id_len, b->id, b->id_len);
 }
 
@@ -170,10 +175,9 @@ static bool is_behind(const struct desk_line *line, const struct desk_filter *fi
     const struct desk_place *after = filter->after;
     if (after == NULL)
         return true;
-    const struct desk_line last = {.order_ms = after->order_ms,
-                                   .id = (char *)(uintptr_t)after->id,
-                                   .id_len = strlen(after->id)};
-    return desk_lines_compare(line, filter->queue, &last, after->queue) > 0;
+    int order = compare_places(line->order_ms, filter->queue, after->order_ms, after->queue);
+    return order > 0 ||
+           (order == 0 && compare_ids(line->id, line->id_len, after->id, strlen(after->id)) > 0);
 }
 
 static bool passes(const struct desk_line *line, const struct desk_filter *filter)

@@ -20,25 +20,6 @@ static struct desk_list *list_of(struct desk *d)
     return (struct desk_list *)d;
 }
 
-void desk_list_fail(struct desk_list *l, const char *what, const char *why)
-{
-    if (l->found.error[0] != '\0')
-        return;
-    snprintf(l->found.error, sizeof(l->found.error), "%s%s%s", what, why[0] != '\0' ? ": " : "",
-             why);
-    l->found.away = !desk_has_redis(&l->desk) || !desk_has_postgres(&l->desk);
-}
-
-bool desk_list_well(const struct desk_list *l)
-{
-    return l->found.error[0] == '\0';
-}
-
-static bool lists(const struct desk_list *l, enum list_what what)
-{
-    return l->wish.act == DESK_SHOW && l->wish.what == what;
-}
-
 /* Redis is needed, and away: true. */
 static bool without_redis(struct desk_list *l)
 {
@@ -94,14 +75,14 @@ static bool acts_on_all(const struct desk_list *l)
 static bool find_failed(struct desk *d)
 {
     struct desk_list *l = list_of(d);
-    return (lists(l, LIST_FAILED) || acts_on_all(l)) && walk(l, false);
+    return (desk_list_shows(l, LIST_FAILED) || acts_on_all(l)) && walk(l, false);
 }
 
 static bool find_kept(struct desk *d)
 {
     struct desk_list *l = list_of(d);
-    bool retries = acts_on_all(l) && l->wish.act == DESK_RETRY && l->wish.sqlstate == NULL;
-    return (lists(l, LIST_KEPT) || retries) && walk(l, true);
+    bool retries = acts_on_all(l) && l->wish.act == DESK_RETRY;
+    return (desk_list_shows(l, LIST_KEPT) || retries) && walk(l, true);
 }
 
 /* ---- what Redis has of some ---- */
@@ -157,7 +138,8 @@ static bool look_up(struct desk *d)
     struct desk_list *l = list_of(d);
     struct due_entry entries[DUE_QUEUE_SCRIPT_MAX];
     bool named = l->wish.act != DESK_SHOW && l->wish.id != NULL;
-    if (!desk_list_well(l) || !(named || lists(l, LIST_DUE) || lists(l, LIST_LOCKED)))
+    if (!desk_list_well(l) ||
+        !(named || desk_list_shows(l, LIST_DUE) || desk_list_shows(l, LIST_LOCKED)))
         return false;
     if (named && l->found.lines.n == 0)
         (void)desk_lines_add(&l->found.lines, l->wish.id, strlen(l->wish.id));

@@ -1,4 +1,5 @@
-/* What the files of a list share: desk_list.c has its course, desk_find.c what it asks Postgres. */
+/* What the files of a list share: desk_list.c has its course, desk_find.c what it asks
+ * Postgres, and what both need. */
 #ifndef RS_DESK_LIST_PRIVATE_H
 #define RS_DESK_LIST_PRIVATE_H
 
@@ -22,6 +23,9 @@ void desk_list_fail(struct desk_list *l, const char *what, const char *why);
 
 /* Whether the work goes on: nothing has gone wrong. */
 bool desk_list_well(const struct desk_list *l);
+
+/* It is this list that is shown. */
+bool desk_list_shows(const struct desk_list *l, enum list_what what);
 
 /* The next n lines at most from l->at on, as an array of their ids in text form; l->n: how many.
  * NULL: out of memory. */

@@ -110,6 +110,21 @@ void desk_line_print(const json_t *line, enum list_what what, bool several, FILE
 
 /* ---- a page ---- */
 
+/* The queue whose next line, number at[i] of queue i, is the first of all; one has a next line. */
+static int first_of(const struct desk_found *const *found, int n, const size_t *at)
+{
+    int first = 0;
+    for (int i = 1; i < n; i++) {
+        const struct desk_lines *a = &found[i]->lines, *b = &found[first]->lines;
+        if (at[i] < a->n &&
+            (at[first] == b->n ||
+             desk_lines_compare(&a->all[at[i]], found[i]->config->queue->name, &b->all[at[first]],
+                                found[first]->config->queue->name) < 0))
+            first = i;
+    }
+    return first;
+}
+
 int desk_page_make(struct desk_page *page, const struct desk_found *const *found, int n,
                    size_t limit)
 {
@@ -123,16 +138,9 @@ int desk_page_make(struct desk_page *page, const struct desk_found *const *found
     if (page->lines == NULL)
         return -1;
     while (page->n < limit && page->n < room) {
-        int first = -1;
-        for (int i = 0; i < n; i++)
-            if (at[i] < found[i]->lines.n &&
-                (first < 0 ||
-                 desk_lines_compare(&found[i]->lines.all[at[i]], found[i]->config->queue->name,
-                                    &found[first]->lines.all[at[first]],
-                                    found[first]->config->queue->name) < 0))
-                first = i;
-        page->lines[page->n].line = &found[first]->lines.all[at[first]++];
-        page->lines[page->n++].queue = found[first]->config->queue->name;
+        int i = first_of(found, n, at);
+        page->lines[page->n].line = &found[i]->lines.all[at[i]++];
+        page->lines[page->n++].queue = found[i]->config->queue->name;
     }
     page->more = page->more || page->n < room;
     return 0;

@@ -362,10 +362,12 @@ void desk_routes_act(struct desk_routes *r, struct http_request *request, enum d
 
 void desk_routes_stop(struct desk_routes *r)
 {
-    struct errand *e;
+    struct errand *e = TAILQ_FIRST(&r->errands), *next;
     r->stopping = true;
-    while ((e = TAILQ_FIRST(&r->errands)) != NULL)
+    for (; e != NULL; e = next) {
+        next = TAILQ_NEXT(e, others);
         reply_error(e, 503, QUEUE_STOPPING);
+    }
 }
 
 void desk_routes_resume(struct desk_routes *r)

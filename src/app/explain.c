@@ -79,7 +79,7 @@ static int ask_queues(struct explain *e, const char *name)
         if (ask_queue(e, queue) != 0)
             return -1;
     }
-    if (name == NULL || e->facts[0]->rows > 0)
+    if (name == NULL || e->n == 0 || e->facts[0]->rows > 0)
         return 0;
     for (int i = 0; i < config_queues(e->config); i++)
         if (strcmp(config_queue(e->config, i)->queue->name, name) != 0 &&
@@ -132,6 +132,8 @@ static int report(const struct explain *e, const char *name)
     char names[EXPLAIN_NAMES];
     int one = 0, first = 0, last = e->n - 1, status = EXIT_DONE;
     int found = explain_found(facts, e->n, name, &one, names);
+    if (e->n == 0)
+        return EXIT_FAILED;
     if (name != NULL) {
         last = 0;
         if (found > 0)

@@ -60,42 +60,43 @@ struct explain_facts {
     const char *elsewhere;       /* other queues that have this id; NULL: none, or not asked */
 
     /* Postgres; what is not known is zero. */
-    char postgres_error[PG_REASON_SIZE]; /* why it, or its tables, could not be asked; "" */
-    bool unusable;                       /* ... its tables cannot be used as they are */
-    const char *id_kind;                 /* what an id is; NULL: not known */
-    bool malformed;                      /* this one cannot be one */
-    bool looked;                         /* rows have been looked for */
-    bool rows_hidden;                    /* row security may hide some */
-    int64_t now_us;                      /* its clock */
+    const char *id_kind; /* what an id is; NULL: not known */
+    int64_t now_us;      /* its clock */
     int64_t rows, active_rows;
-    int64_t due_us; /* of the reservation; EXPLAIN_NEVER */
-    bool kept;      /* due, and keep_while holds */
-    struct explain_hold holds[EXPLAIN_HOLDS_MAX];
-    int nholds;
-    struct explain_counter counters[EXPLAIN_COUNTERS_MAX];
-    int ncounters;
-    char counters_error[PG_MESSAGE_SIZE]; /* why they could not be compared; "" */
+    int64_t due_us;                       /* of the reservation; EXPLAIN_NEVER */
     struct explain_blocker blocker;       /* of a row or counter */
-    struct explain_blocker table_blocker; /* of a whole table, by holder.gid or pid */
-    char triggers[512];                   /* of the shop's, by name, and rules; "": none */
-    struct explain_rehearsal rehearsal;
+    struct explain_blocker table_blocker; /* of a whole table, which is its `product` */
+    struct explain_hold holds[EXPLAIN_HOLDS_MAX];
 
     /* Redis */
-    bool redis;                       /* it was asked */
-    char redis_error[PG_REASON_SIZE]; /* why not; "" */
-    int64_t entry_ms, lease_ms;       /* 0: there is none */
-    bool failed, kept_record;         /* there are records */
     struct failed_record failure;
+    int64_t entry_ms, lease_ms; /* 0: there is none */
     struct {
         int64_t since_ms, again_ms;
         bool attention;
     } keep;
 
-    enum explain_answer sweeper; /* one runs */
-    char feeder[DUE_HOLDER_SIZE];
-    char first_run[PG_REASON_SIZE]; /* why the first-run limit stops releases; "": it does not */
-    int64_t paused_until_us;        /* 0: no pause */
+    int64_t paused_until_us;               /* 0: no pause */
     const char *paused_reason, *paused_by; /* NULL: not said */
+
+    struct explain_rehearsal rehearsal;
+    struct explain_counter counters[EXPLAIN_COUNTERS_MAX];
+    int nholds, ncounters;
+    enum explain_answer sweeper; /* one runs */
+    bool unusable;               /* Postgres's tables cannot be used as they are: postgres_error */
+    bool malformed;              /* this cannot be an id */
+    bool looked;                 /* rows have been looked for */
+    bool rows_hidden;            /* row security may hide some */
+    bool kept;                   /* due, and keep_while holds */
+    bool redis;                  /* it was asked */
+    bool failed, kept_record;    /* there are records */
+
+    char postgres_error[PG_REASON_SIZE];  /* why it, or its tables, could not be asked; "" */
+    char counters_error[PG_MESSAGE_SIZE]; /* why they could not be compared; "" */
+    char redis_error[PG_REASON_SIZE];     /* why it was not asked; "" */
+    char first_run[PG_REASON_SIZE]; /* why the first-run limit stops releases; "": it does not */
+    char triggers[512];             /* of the shop's, by name, and rules; "": none */
+    char feeder[DUE_HOLDER_SIZE];
 };
 
 #endif

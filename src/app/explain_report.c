@@ -258,6 +258,12 @@ static void print_redis(const json_t *o, FILE *out)
     desk_print(out, "Redis", desk_string(o, "redisError"));
 }
 
+static void print_each(const json_t *list, void (*print)(const json_t *o, FILE *out), FILE *out)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print(json_array_get(list, i), out);
+}
+
 void explain_print(const json_t *o, FILE *out)
 {
     static const struct shown of[] = {{"reservationId", ""}, {"queue", "queue"}};
@@ -270,12 +276,10 @@ void explain_print(const json_t *o, FILE *out)
     static const struct shown rehearsal[] = {
         {"outcome", ""}, {"sqlstate", "SQLSTATE"}, {"error", "error"}};
     static const struct shown last[] = {{"last", ""}, {"lastAt", "at"}};
-    size_t i;
-    const json_t *each;
     PRINT_MEMBERS(out, "reservation", o, of);
     PRINT_MEMBERS(out, "conditions", o, conditions);
-    json_array_foreach(json_object_get(o, "holds"), i, each) print_hold(each, out);
-    json_array_foreach(json_object_get(o, "counters"), i, each) print_counter(each, out);
+    print_each(json_object_get(o, "holds"), print_hold, out);
+    print_each(json_object_get(o, "counters"), print_counter, out);
     desk_print(out, "counters", desk_string(o, "countersError"));
     PRINT_MEMBERS(out, "locked by", json_object_get(o, "blocker"), blocker);
     desk_print(out, "runs with it", desk_string(o, "runsWithIt"));

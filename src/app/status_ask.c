@@ -152,6 +152,12 @@ static bool ask_late(struct status *s)
     return ask_page(s, on_late);
 }
 
+/* Behind hundreds that are kept or refused. */
+static bool ask_hidden(struct status *s)
+{
+    return overdue_hidden(s->overdue) && ask_late(s);
+}
+
 static void on_next(void *arg, const struct page *page)
 {
     struct status *s = arg;
@@ -170,8 +176,9 @@ static bool ask_next(struct status *s)
 
 /* One after the other, each when the one before has its answer. What is late is looked up in Redis
  * too, so Redis comes first. A step returns false when there is nothing to wait for. */
-static bool (*const steps[])(struct status *s) = {
-    ask_whether_it_may, ask_sizes, ask_failures, ask_pause, ask_catalog, ask_late, ask_next};
+static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes,   ask_failures,
+                                                  ask_pause,          ask_catalog, ask_late,
+                                                  ask_hidden,         ask_next};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

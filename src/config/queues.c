@@ -290,7 +290,8 @@ static int list_find(const struct queue_list *list, const char *name)
 
 /* Serves the queues of the list, or the one that is asked for; all: the others too, behind which an
  * id may be. */
-static int list_serve(struct queues *q, const char *name, bool all, const struct config_error *error)
+static int list_serve(struct queues *q, const char *name, bool all,
+                      const struct config_error *error)
 {
     const struct queue_list *list = &q->list;
     int first = name == NULL ? 0 : list_find(list, name);
@@ -335,6 +336,30 @@ static struct queues *queues_new(const struct queues_origin *origin)
     return NULL;
 }
 
+/* Of queues that are looked through beside the one that is named, those that can be: one whose
+ * database is not known here is none of them. */
+static int served_set_all(struct queues *q, struct config *c, const struct config_error *error)
+{
+    int n = 0;
+    for (int i = 0; i < q->n; i++) {
+        struct served *s = &q->all[n];
+        *s = (struct served){.read = q->all[i].read};
+        const char *name = s->read->queue.name;
+        bool beside = c->queue_name != NULL && strcmp(name, c->queue_name) != 0;
+        int rc = served_set(s, c, &q->origin, error);
+        if (rc != 0 && !beside) {
+            q->n = n + 1; /* to be freed, all of them */
+            return -1;
+        }
+        if (rc == 0)
+            n++;
+        else
+            served_free(s);
+    }
+    q->n = n;
+    return 0;
+}
+
 int config_queues_read(struct config *c, const struct queues_origin *origin,
                        const struct config_error *error)
 {
@@ -348,8 +373,8 @@ int config_queues_read(struct config *c, const struct queues_origin *origin,
         note_shared(&q->list);
     if (rc == 0)
         rc = list_serve(q, c->queue_name, c->mode == MODE_EXPLAIN, error);
-    for (int i = 0; rc == 0 && i < q->n; i++)
-        rc = served_set(&q->all[i], c, &q->origin, error);
+    if (rc == 0)
+        rc = served_set_all(q, c, error);
     if (rc == 0)
         c->queue = &q->all[0].read->queue;
     return rc;

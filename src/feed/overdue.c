@@ -184,6 +184,11 @@ fail:
     give_up(o, "out of memory");
 }
 
+bool overdue_hidden(const struct overdue *o)
+{
+    return o->most > OVERDUE_MOST;
+}
+
 void overdue_failed(struct overdue *o, const char *why)
 {
     int64_t soonest_us = clock_mono_us() + OVERDUE_AGAIN_MIN_US;

@@ -55,7 +55,7 @@ static const struct step steps[] = {
     {&lua_leases, "leases", false, {"0", "1"}},
     {&lua_absent, NULL, false, {"probe"}},
     {&lua_lookup, NULL, false, {"probe"}},
-    {&lua_retrieve, NULL, false, {"0", "5"}},
+    {&lua_retrieve, NULL, false, {"0", "5", "5"}},
     {&lua_after, "pending", false, {"probe", "5", "1"}},
     {&lua_after, "pending", false, {"another", "5", "1"}},
     {&lua_drop, NULL, false, {"probe"}},

@@ -110,18 +110,19 @@ int due_queue_walk_leases(struct due_queue *q, const char *cursor, bool remove_o
     return due_single_send(q, op, &lua_leases, &args);
 }
 
-int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, due_walked_cb *cb,
-                       void *arg)
+int due_queue_retrieve(struct due_queue *q, const char *cursor, int64_t now_ms, int64_t latest_ms,
+                       due_walked_cb *cb, void *arg)
 {
     struct due_single *op = due_single_new(finish_scan, 0, arg);
     struct due_args args;
     if (op == NULL)
         return -1;
     op->cb.scan = cb;
-    if (due_args_begin(&args, q, 2) != 0)
+    if (due_args_begin(&args, q, 3) != 0)
         return due_single_drop(op);
     due_args_add_word(&args, cursor);
     due_args_add_int(&args, now_ms);
+    due_args_add_int(&args, latest_ms);
     return due_single_send(q, op, &lua_retrieve, &args);
 }
 

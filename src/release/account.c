@@ -108,7 +108,7 @@ void account_decided(struct parts *s, struct item *items, size_t n, int64_t now_
     const int64_t mono_us = clock_mono_us();
     for (size_t i = 0; i < n; i++) {
         locked_note(s->locked, &items[i], now_us, mono_us);
-        keeps_note(s->keeps, &items[i], mono_us);
+        keeps_note(s->keeps, &items[i], now_us, mono_us);
         account_item(s, &items[i], now_us);
     }
     note_fault(s, items, n);

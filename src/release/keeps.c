@@ -101,7 +101,7 @@ static void say_lost(struct keeps *k, const struct item *item, int64_t mono_us)
     k->said.more = 0;
 }
 
-static void met(struct keeps *k, const struct item *item, int64_t mono_us)
+static void met(struct keeps *k, const struct item *item, int64_t now_us, int64_t mono_us)
 {
     struct known *known = find(k, item->id);
     if (known == NULL)
@@ -117,18 +117,20 @@ static void met(struct keeps *k, const struct item *item, int64_t mono_us)
     known->kept = item->kept;
     known->recorded = item->claimed_ms > 0;
     bool extended = k->of->extend_us > 0 && !item->kept.attention;
-    known->wait_us = mono_us + (extended ? 0 : k->of->look_again_us);
+    int64_t now_ms = now_us / MS_US;
+    int64_t wait_ms = extended ? 0 : kept_again_ms(&item->kept, now_ms, k->of) - now_ms;
+    known->wait_us = mono_us + wait_ms * MS_US;
     known->stale_us = mono_us + k->of->look_again_us + k->of->extend_us + STALE_US;
     TAILQ_REMOVE(&k->by_age, known, by_age);
     TAILQ_INSERT_TAIL(&k->by_age, known, by_age);
 }
 
-void keeps_note(struct keeps *k, const struct item *item, int64_t mono_us)
+void keeps_note(struct keeps *k, const struct item *item, int64_t now_us, int64_t mono_us)
 {
     forget_stale(k, mono_us);
     switch (item->outcome) {
     case OUTCOME_KEPT:
-        met(k, item, mono_us);
+        met(k, item, now_us, mono_us);
         break;
     case OUTCOME_RELEASED:
     case OUTCOME_INACTIVE:

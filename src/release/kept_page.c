@@ -118,8 +118,7 @@ static struct word *word_new(const struct parts *parts, struct item *items, size
         struct item *item = &items[i];
         if (item->outcome != OUTCOME_KEPT)
             continue;
-        int64_t at_ms =
-            kept_again_ms(&item->kept, now_ms, parts->config->queue->keep.look_again_us);
+        int64_t at_ms = kept_again_ms(&item->kept, now_ms, &parts->config->queue->keep);
         free(item->record);
         item->record = kept_record_make(&item->kept, at_ms);
         if (item->record != NULL)

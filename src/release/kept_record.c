@@ -2,12 +2,14 @@
 #include "release/kept_record.h"
 
 #include "base/time_units.h"
+#include "config/queue.h"
 #include "release/release.h"
 
 #include <jansson.h>
 
 /* Whatever stands in Redis: no time beyond the year 9999. */
 #define TIME_MAX_MS INT64_C(253402300799999)
+#define SOON_MS 100
 
 char *kept_record_make(const struct kept *kept, int64_t again_ms)
 {
@@ -44,7 +46,14 @@ int64_t kept_record_again_ms(const char *json, size_t len)
     return ms;
 }
 
-int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, int64_t look_again_us)
+int64_t kept_again_ms(const struct kept *kept, int64_t now_ms, const struct queue_keep *keep)
 {
-    return kept->due_ms > now_ms ? kept->due_ms : now_ms + look_again_us / MS_US;
+    int64_t again_ms = now_ms + keep->look_again_us / MS_US;
+    int64_t ends_ms = kept->since_ms + 1 + keep->at_most_us / MS_US; /* since_ms is rounded down */
+    if (kept->due_ms > now_ms)
+        return kept->due_ms;
+    /* It was not over by Postgres's clock, whatever is thought of that here. */
+    if (ends_ms < now_ms + SOON_MS)
+        ends_ms = now_ms + SOON_MS;
+    return kept->attention || again_ms < ends_ms ? again_ms : ends_ms;
 }

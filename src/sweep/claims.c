@@ -78,7 +78,8 @@ static void read_claim(struct claims *c, struct item *item, const struct due_cla
     item->recorded = claim->failed != NULL || claim->kept != NULL;
     if (claim->taken_over)
         c->parts->stats.rescheduled[RESCHEDULE_LEASE_EXPIRED]++;
-    /* Before its time: somebody has asked for it (lua/retry.lua), and may have removed the cause. */
+    /* Before its time: somebody has asked for it (lua/retry.lua), and may have removed the cause.
+     */
     if (claim->failed != NULL &&
         failed_record_read(item, claim->failed, claim->failed_len) > c->asked_ms)
         breakers_forget(c->parts->breakers);
@@ -142,8 +143,7 @@ static void on_settled(void *arg, size_t n, size_t lost, const char *error)
 static void settle_item(struct claims *c, struct item *item, struct due_settlement *to,
                         int64_t at_ms)
 {
-    const struct settlement s =
-        settlement_of(item, at_ms, c->parts->config->queue->keep.look_again_us);
+    const struct settlement s = settlement_of(item, at_ms, &c->parts->config->queue->keep);
     *to = (struct due_settlement){.id = item->id,
                                   .id_len = item->id_len,
                                   .verdict = s.verdict,

@@ -42,10 +42,10 @@ static struct settlement locked(const struct item *item, int64_t now_ms)
 }
 
 /* Extended, it is due again; else it is looked at again. */
-static struct settlement kept(const struct item *item, int64_t now_ms, int64_t look_again_us)
+static struct settlement kept(const struct item *item, int64_t now_ms,
+                              const struct queue_keep *keep)
 {
-    struct settlement s =
-        put_back(kept_again_ms(&item->kept, now_ms, look_again_us), RESCHEDULE_REASONS);
+    struct settlement s = put_back(kept_again_ms(&item->kept, now_ms, keep), RESCHEDULE_REASONS);
     s.verdict = DUE_KEPT;
     return s;
 }
@@ -57,7 +57,8 @@ static struct settlement failed(enum due_verdict verdict, int64_t delay_us, int6
     return s;
 }
 
-struct settlement settlement_of(const struct item *item, int64_t now_ms, int64_t look_again_us)
+struct settlement settlement_of(const struct item *item, int64_t now_ms,
+                                const struct queue_keep *keep)
 {
     switch (item->outcome) {
     case OUTCOME_RELEASED:
@@ -68,7 +69,7 @@ struct settlement settlement_of(const struct item *item, int64_t now_ms, int64_t
     case OUTCOME_NOT_DUE:
         return not_due(item, now_ms);
     case OUTCOME_KEPT:
-        return kept(item, now_ms, look_again_us);
+        return kept(item, now_ms, keep);
     case OUTCOME_LOCKED:
         return locked(item, now_ms);
     case OUTCOME_FAILED:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct item;
+struct queue_keep;
 
 /* Until the next try after a fault of the server: no hammering. */
 #define SETTLEMENT_FAULT_MS SECOND_MS
@@ -20,9 +21,9 @@ struct settlement {
 };
 
 /* Pure: neither changes the item nor counts anything. A locked one has been noted before (locked.h:
- * due_us). now_ms: Postgres's time. look_again_us: after what time a kept one is looked at again,
- * if it was not extended. */
-struct settlement settlement_of(const struct item *item, int64_t now_ms, int64_t look_again_us);
+ * due_us). now_ms: Postgres's time. keep: the queue's. */
+struct settlement settlement_of(const struct item *item, int64_t now_ms,
+                                const struct queue_keep *keep);
 
 /* The record that belongs to DUE_FAILED, DUE_DEFERRED or DUE_KEPT: malloc'd; NULL: out of memory.
  */

@@ -396,7 +396,7 @@ def test_times_in_another_unit(mode: Mode, shop: Database) -> None:
 
 def test_several_queues(mode: Mode, shop: Database) -> None:
     """Each in turn, under a line of its own; one that fails does not keep the others from being looked at."""
-    two = FILE + FILE.replace("shop:", "other:").replace("table: stocks", "table: stock")
+    two = FILE + FILE.replace("shop:", "other:").replace("table: stocks", "table: stock").replace("= 'HELD'", "= 'KEPT'")
     done = mode(two, "--check-config")
     assert done.status == 1
     first, second = re.split(r"^queue other$", done.stdout, flags=re.M)
@@ -503,3 +503,25 @@ def test_what_also_needs(shop: Database, mode: Mode, role: str) -> None:
     assert rehearsed.status == 0, rehearsed.stdout
     assert mode(ALSO, "--once", dsn=dsn_of(shop)).record("Cleanup job completed")["cleanedCount"] == 1
     assert shop.query("SELECT o.state, e.n FROM orders o, events e") == [("ENDED", 1)]
+
+
+def test_a_row_of_two_queues(shop: Database, mode: Mode) -> None:
+    """Said once, with an id; where one condition excludes the other, and of other tables, nothing is."""
+
+    def queue(name: str, active: str, table: str = "holds") -> str:
+        return (
+            f"{name}:\n  table: {table}\n  id: order_id\n  expires_at: ends_at\n"
+            f"  active: {active}\n  released: state = 'ENDED'\n"
+        )
+
+    shop.conn.execute("CREATE TABLE others AS SELECT * FROM holds")
+    one, other = queue("one", "state = 'HELD' AND place = 'a'"), queue("other", "state IN ('HELD', 'KEPT') -- both")
+    with_block = other.replace("active: ", "active: |\n    ")
+    apart = queue("third", "place = 'c'") + queue("fourth", "state = 'HELD'", "others")
+    notes = verdicts(mode(one + with_block + apart, "--check-config"), "note")
+    (said,) = [note for note in notes if "in queue" in note]
+    assert "a row of table holds is active in queue other too (order_id 5)" in said
+    tenants = one + "  settings: {app.tenant: 1}\n" + with_block + "  settings: {app.tenant: 2}\n"
+    assert not [note for note in verdicts(mode(tenants, "--check-config"), "note") if "in queue" in note]
+    notes = verdicts(mode(one + with_block.replace("-- both", "AND place <> 'a'") + apart, "--check-config"), "note")
+    assert not [note for note in notes if "in queue" in note]

@@ -269,6 +269,8 @@ def test_explain(db: Database, redis: redis_py.Redis, products: list[str], daemo
     id = shop.reserve(db, {products[0]: 1}, ttl_s=600)
     said = get(daemon, f"/explain?id={id}")
     assert (said["cause"], said["sweeper"], said["rehearsal"]) == ("notDue", True, None)
+    due = get(daemon, f"/explain?id={shop.reserve(db, {products[0]: 1}, ttl_s=-0.5)}")
+    assert (due["cause"], due["rehearsal"]) == ("notFoundYet", None)
     assert get(daemon, "/explain?id=x&queue=reservations")["cause"] == "malformed"
     assert "id is missing" in get(daemon, "/explain", 400)["error"]
     assert "error" in get(daemon, "/explain?id=", 400)

@@ -369,3 +369,12 @@ def test_kept_and_extended(halls: Halls, redis: redis_py.Redis) -> None:
     halls.db.conn.execute("UPDATE seats SET expires_at = now() - interval '1 h'")
     said = halls.explain(1)
     assert said["cause"] != "kept" and said["rehearsal"]["outcome"] == "released", said
+
+
+def test_a_queue_beside_whose_database_is_not_known_here(halls: Halls) -> None:
+    """One that is named is explained all the same; without a name it might be of that one."""
+    halls.file.write_text(SEATS_FILE.format("seats") + SEATS_FILE.format("boxes") + "  database: BOXES\n")
+    assert halls.explain(1, "--queue", "seats")["cause"] == "unknown"
+    for args in ((), ("--queue", "boxes")):
+        done = halls.finished(1, *args)
+        assert done.status == 2 and "BOXES_DATABASE_URL" in done.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ def test_the_last_reconciliation(db: Database, sweeper: Start) -> None:
     daemon = sweeper(*ALONE, http=True, env=WITH_TOKEN)
     until_ready(daemon)
     assert status_of(daemon)["lastReconciliation"] is None
-    assert daemon.http("/reconcile", method="POST", token=TOKEN)[0] == 202
+    post = partial(daemon.http, "/reconcile", method="POST", token=TOKEN, timeout=15)
+    wait_until(lambda: post()[0] == 202, 20, "Redis is in use, and it has begun")
     wait_until(lambda: status_of(daemon)["lastReconciliation"], 30, "it has ended")
     last = status_of(daemon)["lastReconciliation"]
     assert last["ok"] is True and last["dryRun"] is False and last["mirrorMissing"] == 1

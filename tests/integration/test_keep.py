@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -347,7 +348,7 @@ def test_extended(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> No
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:attention"), 10, "nothing is left")
 
 
-@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1s"])
+@pytest.mark.parametrize("how", ["look_again: 1s", "look_again: 1h", "extend: 1s"])
 def test_then_released(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
     """Where the operator wrote so."""
     hall = open_hall(f"  keep: {{{how}, at_most: 3s, then: release}}\n")
@@ -422,6 +423,18 @@ def test_shown_and_not_late(open_hall: Open2, sweeper: Start, redis: redis_py.Re
     assert metric(daemon, "kept_attention_reservations") == 0
 
 
+def test_what_is_late_behind_many_that_are_kept(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
+    hall = open_hall("")
+    hall.db.conn.execute(
+        "INSERT INTO holds SELECT i, 'held', now() - interval '1 h' FROM generate_series(1, 600) i;"
+        "INSERT INTO payments SELECT i FROM generate_series(1, 600) i"
+    )
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 600
+    hall.hold(1000, s=-60, paid=False)
+    shown = json.loads(run("--status", "--queues", str(hall.file)).stdout)
+    assert (shown["kept"], shown["ready"]) == (600, False) and 60 <= shown["overdueSeconds"] < 600, shown
+
+
 # ---- Whatever goes away ----------------------------------------------------------------------------------
 
 
@@ -466,6 +479,15 @@ def test_redis_away(open_hall: Open2, sweeper: Start, private_redis: Any) -> Non
     wait_until(lambda: (record_of(client, 1) or {}).get("attention") is True, 20, "Redis is told")
     assert abs((record_of(client, 1) or {})["since"] - due) <= 1
     client.close()
+
+
+def test_redis_away_and_looked_at_seldom(open_hall: Open2, sweeper: Start) -> None:
+    """No longer than at_most either."""
+    hall = open_hall("  keep: {look_again: 1h, at_most: 3s, then: release}\n")
+    hall.hold(1, s=0)
+    sweeper("--queues", str(hall.file), redis_url=NO_REDIS[1], http=True)
+    wait_until(lambda: not hall.held(1), 15, "it is released")
+    assert 3 <= -hall.left(1)
 
 
 def test_started_again(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run) -> None:
@@ -714,20 +736,37 @@ def test_bought(open_hall: Open2, sweeper: Start, redis: redis_py.Redis) -> None
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
 
 
-def test_bought_where_nothing_is_kept_any_more(
+def test_where_nothing_is_kept_any_more(
     open_hall: Open2, sweeper: Start, redis: redis_py.Redis, run: Run
 ) -> None:
-    """The file has no keep_while by now: the records from before it was taken out go too."""
+    """The file has no keep_while by now: what it had kept is released at once, and its records go, those of what
+    was bought too."""
     hall = open_hall("  keep: {look_again: 1h}\n")
-    for id in (1, 2):
+    for id in (1, 2, 3):
         hall.hold(id)
-    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 2
+    assert run("--once", "--queues", str(hall.file)).record("Cleanup job completed")["keptCount"] == 3
     hall.db.conn.execute("UPDATE holds SET status = 'sold' WHERE id = 1")
     redis.zrem("{seats}:pending", "1", "2")
     hall.file.write_text(SEATS_FILE[: SEATS_FILE.index("  keep_while")], encoding="utf-8")
     sweeper("--queues", str(hall.file))
-    wait_until(lambda: not hall.held(2), 15, "nothing keeps it")
+    wait_until(lambda: not hall.held(2) and not hall.held(3), 15, "nothing keeps it")
     wait_until(lambda: not redis.exists("{seats}:kept", "{seats}:pending"), 15, "nothing is left")
+
+
+@pytest.mark.parametrize("how", ["look_again: 1s", "extend: 1m"])
+def test_looked_at_sooner_than_it_was_said(open_hall: Open2, sweeper: Start, redis: redis_py.Redis, how: str) -> None:
+    """The file is another by now (SIGHUP): what was kept by the former is looked at by this one."""
+    hall = open_hall("  keep: {look_again: 1h}\n")
+    hall.hold(1)
+    daemon = sweeper("--queues", str(hall.file))
+    wait_until(lambda: record_of(redis, 1) is not None, 10, "it is kept")
+    hall.write(f"  keep: {{{how}}}\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    if "extend" in how:
+        wait_until(lambda: hall.left(1) > 30, 15, "it is extended")
+        return
+    gave_up(hall.db, 1)
+    wait_until(lambda: not hall.held(1), 15, "it is released")
 
 
 def test_reconciled(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:

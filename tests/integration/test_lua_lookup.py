@@ -130,11 +130,23 @@ def test_what_is_kept_and_has_no_entry_is_retrieved(queue: Queue) -> None:
     queue.client.hset(KEPT, mapping={"a": "r", "b": "r", "c": "r", "d": "r"})
     queue.lease(LEASE, "c")
     queue.client.zadd(INFLIGHT, {"d": LEASE})
-    assert queue.call("retrieve", "0", NOW) == [b"0", [], []]
+    assert queue.call("retrieve", "0", NOW, NOW + 9) == [b"0", [], []]
     assert queue.pending() == {b"a": NOW + 9, b"b": NOW} and len(queue.kept()) == 4
     queue.client.hset(KEPT, mapping={f"{i:070}": "r" for i in range(1500)})
     cursor, steps = b"0", 0
     while steps == 0 or cursor != b"0":
-        cursor = queue.call("retrieve", cursor, NOW + 1)[0]
+        cursor = queue.call("retrieve", cursor, NOW + 1, NOW + 9)[0]
         steps += 1
     assert steps > 1 and len(queue.pending()) == 1502
+
+
+def test_what_is_kept_and_has_too_late_an_entry_is_retrieved(queue: Queue) -> None:
+    """But for what was extended, and what has been refused since."""
+    queue.client.zadd(PENDING, {id: NOW + 10 for id in "abcdef"} | {"g": NOW + 9})
+    due, ahead = f'{{"dueAt":{NOW}}}', f'{{"dueAt":{NOW + 1}}}'
+    records = {"a": due, "b": ahead, "c": "", "d": '{"dueAt":"x"}', "e": due, "f": "[7]", "g": due}
+    queue.client.hset(KEPT, mapping=records)
+    queue.client.hset(FAILED, "e", "r")
+    assert queue.call("retrieve", "0", NOW, NOW + 9) == [b"0", [], []]
+    assert {id for id, at in queue.pending().items() if at == NOW} == {b"a", b"c", b"d", b"f"}
+    assert queue.pending()[b"g"] == NOW + 9 and len(queue.kept()) == 7

@@ -31,7 +31,7 @@ ARGS: dict[str, tuple[Any, ...]] = {
     "repair": ("remove", "due", NOW - 9, 0, "return", "former", NOW - 1, NOW, "forget", "held", HELD, 0)
     + ("add", "nowhere", "", NOW, "unclaim", "former2", LEASE, 0, "return", "over1", NOW - 1, NOW)
     + ("unclaim", "ours", LEASE, 0),
-    "retrieve": ("0", NOW),
+    "retrieve": ("0", NOW, NOW + 9),
     "retry": (NOW, "failed", NOW, "kept", NOW, "ours"),
     "role": ("holder", 1000),
     "schedule": (NOW, "nowhere", NOW, "due"),
@@ -65,7 +65,7 @@ OTHER_WAYS: dict[tuple[str, str], tuple[Any, ...]] = {
 
 
 def fill(client: redis_py.Redis) -> None:
-    client.zadd(PENDING, {"due": NOW - 9, "over0": NOW - 8, "later": NOW + 60_000})
+    client.zadd(PENDING, {"due": NOW - 9, "over0": NOW - 8, "later": NOW + 60_000, "kept": NOW + 60_000})
     client.zadd(LEASES, {batch("ours", "back", "failed", "new"): LEASE})
     client.zadd(LEASES, {batch(*(f"over{i}" for i in range(12))): NOW - 1})
     client.zadd(LEASES, {"stranger": LEASE + 1})

@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "config/queue.h"
 #include "release/account.h"
+#include "release/breakers.h"
 #include "release/engine.h"
 #include "release/keeps.h"
 #include "release/parts.h"

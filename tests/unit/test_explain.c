@@ -1,5 +1,7 @@
 /* What --explain makes of what the servers say: a table of causes, each with what must be said. */
+#include "app/explain_found.h"
 #include "app/explain_judge.h"
+#include "app/explain_read.h"
 
 #include "base/time_units.h"
 #include "config/config.h"
@@ -735,12 +737,59 @@ static void test_long_texts_are_cut(void **state)
     free(longest);
 }
 
+/* Of the columns that `active` may read; what is no column has no value. */
+static void test_names_in_sql(void **state)
+{
+    static const struct {
+        const char *sql, *names;
+    } pieces[] = {
+        {"status = 'active'", "{\"status\"}"},
+        {"r.\"State\" IS NULL", "{\"r\",\"State\",\"is\",\"null\"}"},
+        {"Kind = 1 -- held", "{\"kind\"}"},
+        {"\"a\"\"b\"", "{\"a\\\"b\"}"},
+        {"true", "{\"true\"}"},
+        {"1 = 1", "{}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        char *names = explain_names(pieces[i].sql);
+        assert_string_equal(names, pieces[i].names);
+        free(names);
+    }
+    char *array = explain_array("a\"b");
+    assert_string_equal(array, "{\"a\\\"b\"}");
+    free(array);
+}
+
+static void test_which_queue_has_it(void **state)
+{
+    struct queue seats = {.name = (char[]){"seats"}}, boxes = {.name = (char[]){"boxes"}};
+    const struct config of_seats = {.queue = &seats}, of_boxes = {.queue = &boxes};
+    struct explain_facts one = {.config = &of_seats}, other = {.config = &of_boxes};
+    const struct explain_facts *const both[] = {&one, &other};
+    char names[EXPLAIN_NAMES];
+    int which = -1;
+    (void)state;
+    assert_int_equal(explain_found(both, 2, NULL, &which, names), 0);
+    assert_string_equal(names, "");
+    other.rows = 1;
+    assert_int_equal(explain_found(both, 2, NULL, &which, names), 1);
+    assert_int_equal(which, 1);
+    one.rows = 2;
+    assert_int_equal(explain_found(both, 2, NULL, &which, names), 2);
+    assert_string_equal(names, "seats, boxes");
+    assert_int_equal(explain_found(both, 2, "seats", &which, names), 1);
+    assert_string_equal(names, "boxes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_cause),
         cmocka_unit_test(test_each_cause_is_in_the_table),
         cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_names_in_sql),
+        cmocka_unit_test(test_which_queue_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define SINCE_MS INT64_C(1763942400000)
-#define NOW_US (1000 * SECOND_US) /* monotonic */
+#define NOW_US (1000 * SECOND_US)       /* monotonic */
+#define THEN_US ((SINCE_MS + 5) * 1000) /* Postgres's time at that moment */
 
 static struct queue_keep of;
 static struct keeps *keeps;
@@ -18,7 +19,7 @@ static struct keeps *keeps;
 static int set_up(void **state)
 {
     (void)state;
-    of = (struct queue_keep){.look_again_us = 30 * SECOND_US};
+    of = (struct queue_keep){.look_again_us = 30 * SECOND_US, .at_most_us = 3600 * SECOND_US};
     keeps = keeps_new(&of);
     return keeps != NULL ? 0 : -1;
 }
@@ -42,7 +43,7 @@ static struct item decided(const char *id, enum outcome outcome)
 static void note(const char *id, enum outcome outcome, int64_t mono_us)
 {
     const struct item item = decided(id, outcome);
-    keeps_note(keeps, &item, mono_us);
+    keeps_note(keeps, &item, THEN_US + mono_us - NOW_US, mono_us);
 }
 
 /* What is known of one that comes along with this record. */
@@ -119,12 +120,16 @@ static void test_left_alone(void **state)
     assert_true(keeps_wait(keeps, "a", NOW_US + 30 * SECOND_US - 1));
     assert_false(keeps_wait(keeps, "a", NOW_US + 30 * SECOND_US));
     assert_false(keeps_wait(keeps, "b", NOW_US));
+    of.at_most_us = 10 * SECOND_US; /* it is over before */
+    note("a", OUTCOME_KEPT, NOW_US);
+    assert_true(keeps_wait(keeps, "a", NOW_US + 9900 * MS_US));
+    assert_false(keeps_wait(keeps, "a", NOW_US + 10 * SECOND_US));
     of.extend_us = SECOND_US; /* it is due when it is to be looked at */
     note("a", OUTCOME_KEPT, NOW_US);
     assert_false(keeps_wait(keeps, "a", NOW_US));
     struct item item = decided("a", OUTCOME_KEPT);
     item.kept.attention = true;
-    keeps_note(keeps, &item, NOW_US);
+    keeps_note(keeps, &item, THEN_US, NOW_US);
     assert_true(keeps_wait(keeps, "a", NOW_US + 29 * SECOND_US));
 }
 
@@ -134,14 +139,14 @@ static void test_attention(void **state)
     size_t attention;
     struct item item = decided("a", OUTCOME_KEPT);
     item.kept.attention = true;
-    keeps_note(keeps, &item, NOW_US);
-    keeps_note(keeps, &item, NOW_US);
+    keeps_note(keeps, &item, THEN_US, NOW_US);
+    keeps_note(keeps, &item, THEN_US, NOW_US);
     assert_int_equal(keeps_count(keeps, &attention), 1);
     assert_int_equal(attention, 1);
     note("a", OUTCOME_KEPT, NOW_US);
     (void)keeps_count(keeps, &attention);
     assert_int_equal(attention, 0);
-    keeps_note(keeps, &item, NOW_US);
+    keeps_note(keeps, &item, THEN_US, NOW_US);
     note("a", OUTCOME_RELEASED, NOW_US);
     assert_int_equal(keeps_count(keeps, &attention), 0);
     assert_int_equal(attention, 0);

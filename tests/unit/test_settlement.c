@@ -1,4 +1,5 @@
 /* What becomes in Redis of each outcome, and when it is looked at again. */
+#include "config/queue.h"
 #include "release/failed_record.h"
 #include "release/release.h"
 #include "sweep/settlement.h"
@@ -10,6 +11,10 @@
 #define NOW_MS INT64_C(1763942400000)
 #define NONE RESCHEDULE_REASONS
 #define LOOK_AGAIN_MS 7000
+#define AT_MOST_MS 60000
+
+static const struct queue_keep keep = {.look_again_us = LOOK_AGAIN_MS * 1000,
+                                       .at_most_us = AT_MOST_MS * 1000};
 
 /* A claimed one, due a second ago. */
 static struct item claimed(enum outcome outcome)
@@ -21,7 +26,7 @@ static void check(const struct item *item, enum due_verdict verdict, int64_t at_
                   enum reschedule_reason reason)
 {
     const struct item before = *item;
-    const struct settlement s = settlement_of(item, NOW_MS, LOOK_AGAIN_MS * 1000);
+    const struct settlement s = settlement_of(item, NOW_MS, &keep);
     assert_int_equal(s.verdict, verdict);
     assert_int_equal(s.at_ms, at_ms);
     assert_int_equal(s.reason, reason);
@@ -94,6 +99,30 @@ static void test_kept(void **state)
     check(&item, DUE_KEPT, NOW_MS + LOOK_AGAIN_MS, NONE);
     item.kept.due_ms = NOW_MS - 9000;
     check(&item, DUE_KEPT, NOW_MS + LOOK_AGAIN_MS, NONE);
+}
+
+/* When it has been kept for as long as it may be it is looked at once more, not later: what becomes
+ * of it then is decided by Postgres's clock. */
+static void test_kept_until(void **state)
+{
+    static const struct {
+        int64_t since_ms;
+        int64_t at_ms;
+    } rows[] = {
+        {NOW_MS - AT_MOST_MS + LOOK_AGAIN_MS, NOW_MS + LOOK_AGAIN_MS},
+        {NOW_MS - AT_MOST_MS + LOOK_AGAIN_MS - 1, NOW_MS + LOOK_AGAIN_MS},
+        {NOW_MS - AT_MOST_MS + 200, NOW_MS + 201},
+        {NOW_MS - AT_MOST_MS, NOW_MS + 100},
+        {NOW_MS - AT_MOST_MS - 9000, NOW_MS + 100},
+    };
+    struct item item = claimed(OUTCOME_KEPT);
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        item.kept = (struct kept){.since_ms = rows[i].since_ms, .due_ms = rows[i].since_ms};
+        check(&item, DUE_KEPT, rows[i].at_ms, NONE);
+        item.kept.attention = true;
+        check(&item, DUE_KEPT, NOW_MS + LOOK_AGAIN_MS, NONE);
+    }
 }
 
 /* Looked at too early, when it was this sweeper that extended it: it is kept still. */
@@ -202,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_undecided),
         cmocka_unit_test(test_not_due),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_kept_until),
         cmocka_unit_test(test_kept_and_not_due),
         cmocka_unit_test(test_without_an_expiry),
         cmocka_unit_test(test_locked),
