@@ -80,7 +80,7 @@ def end_backend(bed: Bed, how: str) -> bool:
 @pytest.mark.parametrize("how", ["pg_terminate_backend", "pg_cancel_backend"])
 def test_postgres_ends_it_in_also(warehouse: Bed, how: str) -> None:
     """Rows and counters have changed by then: they are as before, and all is done later, once."""
-    daemon = warehouse.start(*warehouse.trade.options, "--lock-timeout", "900ms")
+    daemon = warehouse.start(*warehouse.trade.options, "--lock-timeout", "900ms", "--feed-interval", "1s")
     daemon.wait_for_record("Postgres connected")
     for turn in range(1, 4):
         held = orders(warehouse, 4)[turn]
@@ -119,8 +119,9 @@ CUTS = [(sender, after) for sender in (CLIENT, SERVER) for after in (0, 40, 150,
 def test_the_connection_is_cut_at_also(warehouse: Bed) -> None:
     with Proxy(warehouse.pg.port) as proxy:
         daemon = warehouse.start(
-            *warehouse.trade.options, "--prepare", "off", dsn=proxy.through(warehouse.db.dsn)
-        )
+            *warehouse.trade.options, "--prepare", "off", "--feed-interval", "1s",
+            dsn=proxy.through(warehouse.db.dsn),
+        )  # fmt: skip
         daemon.wait_for_record("Postgres connected")
         done = 0
         for sender, after in CUTS:

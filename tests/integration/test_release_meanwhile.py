@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from harness import shop
 from harness.database import Database
+from harness.locks import waits
 from harness.poll import wait_until
 from harness.statement import places, prepare_explained, release_by_places, release_in_bulk
 from harness.sweeper import Run
@@ -101,16 +102,6 @@ def reserve(db: Database, way: Way, n: int = 3) -> list[str]:
     apple, pear = shop.add_products(db, 2)
     items = {apple: 1, pear: 2} if way.rows == 2 else {apple: 1}
     return [shop.reserve(db, items, ttl_s=-1) for _ in range(n)]
-
-
-def waits(db: Database) -> bool:
-    with db.connect() as watch:
-        return bool(
-            watch.execute(
-                "SELECT pid FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
-                (db.conn.info.backend_pid,),
-            ).fetchone()
-        )
 
 
 def prepare_again(db: Database, way: Way, old: str = "", new: str = "") -> None:
