@@ -204,7 +204,7 @@ unit: $(UNIT_PROGRAMS) memory
 PYTEST_INTEGRATION = RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/docs tests/integration tests/deploy \
     -n 6 -q -rs $(PYTEST_ARGS)
 
-integration: $(BINARY)
+integration: $(BINARY) completions
 	$(PYTEST_INTEGRATION)
 
 # For tests in tests/fault: sessions by the thousand, and the daemon short of memory.
@@ -241,7 +241,7 @@ fault-short: $(BINARY) $(FORMER)
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
 # One kind after the other, whatever -j says: the integration tests measure time.
-test: $(BINARY) $(FORMER) $(UNIT_PROGRAMS) memory
+test: $(BINARY) completions $(FORMER) $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 	$(PYTEST_INTEGRATION)
 	@$(MAKE) --no-print-directory fault-short

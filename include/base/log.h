@@ -25,6 +25,9 @@ struct log_options {
  * when memory ran out (the former set-up stays). */
 int log_setup(const struct log_options *options);
 
+/* True when records on this stream (STDOUT_FILENO or STDERR_FILENO) are text, not JSON. */
+bool log_is_text(int fd);
+
 /* True when a record of this level would be written. */
 bool log_enabled(enum log_level level);
 

@@ -20,8 +20,9 @@ bool terminal_moves(FILE *out);
 int terminal_columns(FILE *out);
 
 /* One line on stderr's terminal (terminal_moves), which is written over when it is shown again, and
- * gone when it is cleared. Records of the log clear it, so that they begin a line. text: without
- * control characters, narrower than the terminal. By one thread. */
+ * gone when it is cleared. Records of the log clear it, so that they begin a line. A terminal that
+ * takes nothing at present is left as it is: nobody waits for it. text: without control characters,
+ * narrower than the terminal. By one thread. */
 void terminal_line_show(const char *text);
 void terminal_line_clear(void);
 

@@ -3,11 +3,13 @@
 
 #include "base/bar.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/terminal.h"
 #include "base/time_units.h"
 #include "link/loop.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define DRAWN_US (250 * MS_US)
 
@@ -36,7 +38,7 @@ static void on_draw(void *arg)
 
 bool progress_wanted(void)
 {
-    return terminal_moves(stderr);
+    return terminal_moves(stderr) && log_is_text(STDERR_FILENO);
 }
 
 struct progress *progress_new(struct loop *loop, void (*read)(void *arg, struct bar *bar),

@@ -70,6 +70,11 @@ int log_setup(const struct log_options *options)
     return 0;
 }
 
+bool log_is_text(int fd)
+{
+    return state.text[fd];
+}
+
 bool log_enabled(enum log_level level)
 {
     return level <= state.level;

@@ -1,6 +1,7 @@
 /* What is written to a terminal. */
 #include "base/terminal.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,8 +44,17 @@ int terminal_columns(FILE *out)
     return size.ws_col;
 }
 
+/* Somebody may have stopped it (Ctrl-S). */
+static bool takes_more(void)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0;
+}
+
 void terminal_line_show(const char *text)
 {
+    if (!takes_more())
+        return;
     line_stands = true;
     fprintf(stderr, TO_ITS_BEGINNING "%s\r", text);
     fflush(stderr);
@@ -52,7 +62,7 @@ void terminal_line_show(const char *text)
 
 void terminal_line_clear(void)
 {
-    if (!line_stands)
+    if (!line_stands || !takes_more())
         return;
     line_stands = false;
     fputs(TO_ITS_BEGINNING, stderr);

@@ -62,6 +62,10 @@ class Terminal:
         """Every line that was shown to be written over."""
         return re.findall(r"\r\x1b\[J([^\r\n]+)\r(?!\n)", self.text)
 
+    def stand_still(self, still: bool) -> None:
+        """As Ctrl-S and Ctrl-Q have it: what is written waits."""
+        termios.tcflow(self.theirs, termios.TCOOFF if still else termios.TCOON)
+
     def close(self) -> None:
         for fd in (self.theirs, self.ours):
             if fd >= 0:

@@ -12,7 +12,7 @@ import pytest
 from harness import shop
 from harness.database import Database
 from harness.locks import lock_product, transaction
-from harness.poll import wait_until, within
+from harness.poll import holds, wait_until, within
 from harness.servers import Redis
 from harness.sweeper import Run, run_once
 from harness.terminal import COLOUR, KNOWN, on_terminal
@@ -154,12 +154,27 @@ def test_rehearse_goes_on(db: Database, redis_server: Redis) -> None:
     assert text.count("rehearsing [") >= 2 and any("1 rehearsed, 1 released" in line for line in lines)
 
 
-@pytest.mark.parametrize("where", ["a pipe", "dumb"])
+def test_nobody_waits_for_a_terminal_that_stands_still(db: Database, redis_server: Redis) -> None:
+    product = shop.add_product(db)
+    shop.reserve(db, {product: 1}, ttl_s=-10)
+    with on_terminal("--once", dsn=db.dsn, redis_url=redis_server.url()) as (child, terminal):
+        with transaction(db, lock_product(product)):
+            wait_for_bars(terminal, 2, "it is drawn")
+            terminal.stand_still(True)
+            holds(lambda: child.poll() is None, within(0.6), "it would be drawn again")
+        wait_until(lambda: shop.count_status(db, "released") == 1, within(10), "it is released")
+        terminal.stand_still(False)
+        assert child.wait(within(20)) == 0
+
+
+@pytest.mark.parametrize("where", ["a pipe", "dumb", "among records of JSON"])
 def test_nothing_of_it_elsewhere(db: Database, redis_server: Redis, run: Run, where: str) -> None:
     product = shop.add_product(db)
     shop.reserve(db, {product: 1}, ttl_s=-10)
     with transaction(db, lock_product(product)):
-        options = {"stderr": subprocess.PIPE} if where == "a pipe" else {"TERM": "dumb"}
+        options: dict[str, Any] = {"stderr": subprocess.PIPE} if where == "a pipe" else {"TERM": "dumb"}
+        if where == "among records of JSON":
+            options = {"SWEEPER_LOG_FORMAT": "json"}
         with on_terminal("--once", dsn=db.dsn, redis_url=redis_server.url(), **options) as (child, terminal):
             _, said = child.communicate(timeout=within(30))
             terminal.ended()
