@@ -113,7 +113,7 @@ static void read_locked(struct desk_list *l, const struct pg_result *r)
         if (line == NULL)
             continue;
         explain_read_blocker(&blocker, r, i);
-        if (!blocker.holder.known || line->blocker != NULL)
+        if (!blocker.holder.known || explain_is_sweeper(&blocker) || line->blocker != NULL)
             continue;
         line->blocker = malloc(sizeof(blocker));
         if (line->blocker != NULL)

@@ -2,6 +2,7 @@
  * (docs/design/desk.md). Texts of the servers are repeated as they are: who prints them disarms
  * them. */
 #include "app/explain_judgements.h"
+#include "app/explain_read.h"
 
 #include "base/time_units.h"
 #include "config/config.h"
@@ -35,6 +36,12 @@ static void todo_queue(struct explanation *e, const struct explain_facts *f)
 static void next_duration(struct explanation *e, int64_t us)
 {
     words_add_duration(e->next, sizeof(e->next), us);
+}
+
+static void why_due(const struct explain_facts *f, struct explanation *e)
+{
+    WHY(e, "It has been due since ");
+    explain_why_time(e, f, f->due_us);
 }
 
 bool explain_judge_table(const struct explain_facts *f, struct explanation *e)
@@ -91,6 +98,21 @@ static bool first_run(const struct explain_facts *f, struct explanation *e)
 }
 
 /* ---- something stands in its way ---- */
+
+/* A sweeper has it in hand, or another one of its product. */
+static bool being_released(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_blocker *b = &f->blocker;
+    if (!b->holder.known || !explain_is_sweeper(b))
+        return false;
+    e->cause = CAUSE_CLAIMED;
+    why_due(f, e);
+    WHY(e, ", and a sweeper, pid %" PRId32 ", is releasing %s just now.", b->holder.pid,
+        strcmp(b->holder.what, "counter") == 0 ? "others of its product" : "it");
+    NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it waits "
+            "for.");
+    return true;
+}
 
 static bool locked(const struct explain_facts *f, struct explanation *e)
 {
@@ -263,12 +285,6 @@ static bool would_be_refused(const struct explain_facts *f, struct explanation *
 
 /* ---- nothing does ---- */
 
-static void why_due(const struct explain_facts *f, struct explanation *e)
-{
-    WHY(e, "It has been due since ");
-    explain_why_time(e, f, f->due_us);
-}
-
 static bool claimed(const struct explain_facts *f, struct explanation *e)
 {
     if (f->lease_ms == 0)
@@ -357,9 +373,9 @@ static bool lost(const struct explain_facts *f, struct explanation *e)
 
 bool explain_judge_due(const struct explain_facts *f, struct explanation *e)
 {
-    static explain_judgement *const judgements[] = {paused,  first_run,        locked,  kept,
-                                                    refused, would_be_refused, claimed, no_sweeper,
-                                                    direct,  waiting,          lost};
+    static explain_judgement *const judgements[] = {
+        paused,           first_run, being_released, locked, kept,    refused,
+        would_be_refused, claimed,   no_sweeper,     direct, waiting, lost};
     for (size_t i = 0; i < sizeof(judgements) / sizeof(judgements[0]); i++)
         if (judgements[i](f, e))
             break;

@@ -279,7 +279,7 @@ void explain_print(const json_t *o, FILE *out)
     static const struct shown blocker[] = {
         {"blockerPid", "pid"},       {"blockerGid", "prepared transaction"},
         {"blockerUser", "user"},     {"blockerApplication", "application"},
-        {"blockerSince", "since"},   {"lockOn", "its"},
+        {"blockerSince", "since"},   {"lockOn", "lock on"},
         {"productId", "of product"}, {"table", "table"}};
     static const struct shown rehearsal[] = {
         {"outcome", ""}, {"sqlstate", "SQLSTATE"}, {"error", "error"}};

@@ -58,7 +58,8 @@ void words_add_blocker(char *text, size_t size, const struct explain_blocker *b,
     if (b->since_us == 0)
         return;
     words_add(text, size, ", in a transaction that began at ");
-    words_add_time(text, size, b->since_us, now_us);
+    /* It may have begun after Postgres was asked for its time. */
+    words_add_time(text, size, b->since_us < now_us ? b->since_us : now_us, now_us);
 }
 
 void words_add_remedy(char *text, size_t size, const struct explain_blocker *b)

@@ -140,6 +140,8 @@ def test_retry(db: Database, redis: redis_py.Redis, four_refused: list[str], pro
         return done.record("Retry completed")["retriedCount"]
 
     assert retried(five[4]) == 0 and retried("nowhere") == 0
+    assert "--explain" in run("--retry", five[4]).record("Retry completed")["note"]
+    assert "note" not in run("--retry", "all", "--sqlstate", "XX000").record("Retry completed")
     assert retried(five[1]) == 1
     assert redis.zscore(PENDING, five[1]) == 1006, "a time that has come"
     assert retried("all", "--sqlstate", "P0001") == 1
@@ -163,6 +165,7 @@ def test_forget(redis: redis_py.Redis, four_refused: list[str], products: list[s
         return done.record("Forget completed")["forgottenCount"]
 
     assert forgotten(five[4]) == 0
+    assert "--explain" in run("--forget", five[4]).record("Forget completed")["note"]
     assert forgotten(five[1]) == 1 and not redis.hexists(FAILED, five[1])
     assert redis.zscore(PENDING, five[1]) == 1006, "its row decides, at once"
     assert forgotten("all", "--product", products[0], "--sqlstate", "P0001") == 0

@@ -108,6 +108,25 @@ def test_locked(db: Database, product: str, explain: Explain, feeder: None) -> N
     assert explain(id)["cause"] == "notFoundYet"
 
 
+def test_a_sweeper_that_has_it_in_hand_stands_in_no_way(
+    db: Database, product: str, explain: Explain, run: Run, feeder: None
+) -> None:
+    """Nobody is told to end its session; who has locked something beside it is named."""
+    id = shop.reserve(db, {product: 1}, ttl_s=-5)
+    with psycopg.connect(db.dsn, application_name="reservation-sweeper worker 1") as worker:
+        worker.execute("SELECT FROM inventory_reservations FOR UPDATE")
+        said = explain(id)
+        assert said["cause"] == "claimed" and not said["todo"], said
+        assert f"a sweeper, pid {worker.info.backend_pid}, is releasing it just now" in said["why"]
+        assert run("--list", "locked").stdout == ""
+        with psycopg.connect(db.dsn, application_name="the till") as blocker:
+            blocker.execute("SELECT FROM inventory FOR NO KEY UPDATE")
+            said = explain(id)
+            assert said["cause"] == "locked" and "the till" in said["why"], said
+            (line,) = run("--list", "locked").stdout.splitlines()
+            assert json.loads(line)["blockerPid"] == blocker.info.backend_pid
+
+
 def test_a_drifted_counter(db: Database, product: str, explain: Explain, run: Run, feeder: None) -> None:
     id = shop.reserve(db, {product: 3}, ttl_s=-5)
     db.conn.execute("UPDATE inventory SET reserved_stock = 1, total_stock = available_stock + 1")

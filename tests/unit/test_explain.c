@@ -119,6 +119,12 @@ static void postgres_away(void)
     COPY(postgres_error, "connection refused");
 }
 
+static void postgres_away_without_feeder(void)
+{
+    postgres_away();
+    facts.sweeper = EXPLAIN_NO;
+}
+
 static void tables_unusable(void)
 {
     postgres_away();
@@ -200,6 +206,24 @@ static void locked_row(void)
 static void locked_counter(void)
 {
     facts.blocker = blocker("counter");
+}
+
+static void locked_by_sweeper(void)
+{
+    locked_row();
+    COPY(blocker.holder.application, "reservation-sweeper worker 1");
+}
+
+static void counter_of_sweeper(void)
+{
+    locked_counter();
+    COPY(blocker.holder.application, "reservation-sweeper worker 1");
+}
+
+static void locked_just_now(void)
+{
+    locked_row();
+    facts.blocker.since_us = NOW_US + 3 * MS_US;
 }
 
 static void locked_by_prepared(void)
@@ -464,25 +488,32 @@ static const struct {
      bought,
      CAUSE_INACTIVE,
      false,
-     {"bought, cancelled or released before: its row is not active (status = 'active'), but "
-      "{\"status\": \"committed\"}",
+     {"bought, cancelled or released before: its row is not active (status = 'active'); it has "
+      "{\"status\": \"committed\"};",
       "last changed at 2025-11-23T23:00:00Z (1 h 0 min ago)", "nothing left to release"}},
     {"... of several rows",
      bought_of_several,
      CAUSE_INACTIVE,
      false,
-     {"none of its 3 rows is active"}},
+     {"none of its 3 rows is active (status = 'active'); the first has"}},
     {"Postgres away",
      postgres_away,
      CAUSE_POSTGRES,
      true,
-     {"could not be asked: connection refused.", "--check-config",
-      "Nothing of this queue is released before"}},
+     {"could not be asked (connection refused).", "--check-config",
+      "Nothing of this queue is released until that is over, and what is due by then within "
+      "seconds "
+      "of it."}},
+    {"... and no feeder",
+     postgres_away_without_feeder,
+     CAUSE_POSTGRES,
+     true,
+     {"within seconds of it."}},
     {"tables unusable",
      tables_unusable,
      CAUSE_TABLES,
      true,
-     {"cannot be used as they are: there is no table \"holds\"."}},
+     {"cannot be used as they are (there is no table \"holds\")."}},
     {"no expiry",
      no_expiry,
      CAUSE_ENDLESS,
@@ -539,6 +570,21 @@ static const struct {
      CAUSE_LOCKED,
      true,
      {"the counter of product lamp is locked by pid 4711"}},
+    {"a row that a sweeper has",
+     locked_by_sweeper,
+     CAUSE_CLAIMED,
+     false,
+     {"and a sweeper, pid 4711, is releasing it just now", "released in a moment"}},
+    {"... or its counter",
+     counter_of_sweeper,
+     CAUSE_CLAIMED,
+     false,
+     {"is releasing others of its product just now"}},
+    {"locked since a moment that is yet to come",
+     locked_just_now,
+     CAUSE_LOCKED,
+     true,
+     {"began at 2025-11-24T00:00:00Z (0 ms ago)"}},
     {"locked by a prepared one",
      locked_by_prepared,
      CAUSE_LOCKED,
