@@ -200,6 +200,7 @@ const char *explain_cause_name(enum explain_cause cause)
         [CAUSE_LOCKED] = "locked",
         [CAUSE_REFUSED] = "refused",
         [CAUSE_COUNTER] = "counterDrifted",
+        [CAUSE_FAILS] = "cannotRelease",
         [CAUSE_CLAIMED] = "claimed",
         [CAUSE_NO_SWEEPER] = "noSweeper",
         [CAUSE_DIRECT] = "redisAway",

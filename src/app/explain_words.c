@@ -3,6 +3,8 @@
 
 #include "base/iso_time.h"
 #include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -81,6 +83,13 @@ void explain_why_time(struct explanation *e, const struct explain_facts *f, int6
 void explain_next_time(struct explanation *e, const struct explain_facts *f, int64_t us)
 {
     words_add_time(e->next, sizeof(e->next), us, f->now_us);
+}
+
+void explain_todo_queue(struct explanation *e, const struct explain_facts *f)
+{
+    const struct queue *queue = f->config->queue;
+    if (queue->file != NULL)
+        TODO(e, " --queue %s", queue->name);
 }
 
 void explain_next_end(struct explanation *e, const struct explain_facts *f)

@@ -76,7 +76,9 @@ def test_list_due(redis: redis_py.Redis, four_refused: list[str], products: list
     assert away.record("Not all is known of what is listed")["level"] == "WARN"
 
 
-def test_list_failed(redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run) -> None:
+def test_list_failed(
+    db: Database, redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run
+) -> None:
     """Oldest first, with product and SQLSTATE; what is no reservation, too."""
     five = four_refused
     found = lines(run("--list", "failed"))
@@ -97,6 +99,9 @@ def test_list_failed(redis: redis_py.Redis, four_refused: list[str], products: l
     assert len(lines(done)) == 5 and done.record("Not all is known of what is listed")
     assert run("--list", "failed", "--product", "x", dsn=nowhere).status == 1
     assert run("--list", "due", dsn=nowhere).status == 1
+    db.conn.execute("ALTER TABLE inventory RENAME TO stock")
+    done = run("--list", "due")
+    assert done.record("Reservations could not be listed")["error"].startswith("the database cannot be used")
 
 
 def test_list_of_very_many(redis: redis_py.Redis, run: Run) -> None:

@@ -161,6 +161,19 @@ def test_a_trigger_that_raises(db: Database, product: str, sweeper: Start, expla
     assert "went through just now" in said["why"] and "--retry" in said["todo"]
 
 
+def test_a_trigger_that_takes_its_time(db: Database, product: str, explain: Explain, feeder: None) -> None:
+    """It is nothing of the row's own, and it stands in the way all the same."""
+    id = shop.reserve(db, {product: 1}, ttl_s=-5)
+    db.conn.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
+        " CREATE TRIGGER dawdles BEFORE UPDATE ON inventory_reservations FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    said = explain(id)
+    assert (said["cause"], said["rehearsal"]["outcome"]) == ("cannotRelease", "failed"), said
+    assert "SQLSTATE 57014" in said["why"] and "trigger dawdles" in said["todo"]
+
+
 def test_extended(db: Database, redis: redis_py.Redis, product: str, explain: Explain, feeder: None) -> None:
     id = shop.reserve(db, {product: 1}, ttl_s=5)
     redis.zadd(PENDING, {id: db.value("SELECT (extract(epoch FROM now()) * 1000)::bigint + 5000")})
@@ -306,6 +319,7 @@ def test_with_postgres_away(redis: redis_py.Redis, explain: Explain) -> None:
     redis.zadd(LEASES, {"no batch": 5})
     said = explain("x", dsn=f"host=127.0.0.1 port={free_port()}", status=1)
     assert said["cause"] == "postgresAway" and said["postgresError"] and said["rows"] is None
+    assert said["sweeper"] is None, "none feeds without Postgres"
     assert said["failure"]["attempts"] == 3 and said["entryAt"] == "1970-01-01T00:00:01.000Z"
 
 

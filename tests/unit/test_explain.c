@@ -365,6 +365,22 @@ static void refused_in_rehearsal(void)
     COPY(triggers, "trigger no_sundays of table inventory_reservations");
 }
 
+static void read_only(void)
+{
+    facts.rehearsal.outcome = REHEARSED_FAILED;
+    COPY(rehearsal.sqlstate, "25006");
+    COPY(rehearsal.error, "cannot execute UPDATE in a read-only transaction");
+    facts.sweeper = EXPLAIN_NO;
+}
+
+static void too_slow(void)
+{
+    refused_in_rehearsal();
+    facts.rehearsal.outcome = REHEARSED_FAILED;
+    COPY(rehearsal.sqlstate, "57014");
+    COPY(rehearsal.error, "canceling statement due to statement timeout");
+}
+
 static void refused_and_cured(void)
 {
     raised();
@@ -663,6 +679,17 @@ static const struct {
      {"a rehearsal of its release showed just now: violates check constraint (SQLSTATE 23514).",
       "--repair-stock"}},
     {"... and let through", drifted_and_let_through, CAUSE_WAITING, false, {"next claim"}},
+    {"a server that may not be written to",
+     read_only,
+     CAUSE_FAILS,
+     true,
+     {"cannot release it at present", "in a read-only transaction (SQLSTATE 25006)",
+      "the address leads to the primary", "tried again until that is over."}},
+    {"a trigger that takes its time",
+     too_slow,
+     CAUSE_FAILS,
+     true,
+     {"(SQLSTATE 57014)", "trigger no_sundays of table inventory_reservations."}},
     {"refused in a rehearsal",
      refused_in_rehearsal,
      CAUSE_REFUSED,
