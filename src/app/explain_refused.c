@@ -66,7 +66,10 @@ static void why_refused(const struct explain_facts *f, struct explanation *e)
     if (r->sqlstate[0] != '\0')
         WHY(e, " (SQLSTATE %s)", r->sqlstate);
     if (r->attempts > 0 && r->last_ms > 0) {
-        WHY(e, "; %" PRIu32 " times, last at ", r->attempts);
+        if (r->attempts == 1)
+            WHY(e, "; once, at ");
+        else
+            WHY(e, "; %" PRIu32 " times, last at ", r->attempts);
         explain_why_time(e, f, r->last_ms * MS_US);
     }
     WHY(e, ".");

@@ -8,6 +8,7 @@ import re
 import subprocess
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ VARIES = [
     (r"\bin -?\d+\.\d+ s\b", "in AGE"),
     (r"[+-]\d+\.\d+ s from", "OFFSET from"),
     (r"(?<=[Ss]ince )\d+\.\d+|durationMs=\d+", "AGE"),
-    (r"\b(?:attempts \d+|\d+ times)\b", "ATTEMPTS"),
+    (r"\b(?:attempts \d+|once, at|\d+ times, last at)\b", "ATTEMPTS"),
     (r"(?<=\bby[ =])\w+@[\w.-]+?(?=[:,.\s]|$)", "AUTHOR"),
     (r", feeder \S+", ""),  # it may have become it just now
     (r"(?<=127\.0\.0\.1:)\d+|(?<=port=)\d+|(?<=port )\d+", "PORT"),
@@ -40,6 +41,20 @@ VARIES = [
     (r"-{2,}", "--"),
     (r"\s+", " "),
 ]
+
+
+# The page's tables in a file, and what keeps a hold of theirs.
+QUEUES = """
+reservations:
+  table: inventory_reservations
+  active: {active}
+  released: status = 'released', updated_at = now()
+  quantity: quantity
+  stock: {{table: inventory, key: {{product_id: product_id}}, free: available_stock, held: reserved_stock, total: total_stock}}
+"""
+KEEPS = """  keep_while: |
+    EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.id AND p.state = 'pending')
+"""
 
 
 @dataclass
@@ -154,3 +169,7 @@ class Day:
 
     def is_over(self) -> None:
         assert not self.left, f"{self.title}: no test takes this step: {self.left[0].commands}"
+
+
+# The fixture on_call.
+OnCall = Callable[..., tuple[Sweeper, Shell]]

@@ -11,40 +11,17 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import holds, until_ready, wait_until
+from harness.poll import holds, wait_until
 from harness.queue import FAILED, PAUSED, PENDING
-from harness.runbook import PAGE, Day, Shell, section
+from harness.runbook import KEEPS, PAGE, QUEUES, Day, OnCall, Shell, section
 from harness.servers import Postgres, Redis
 from harness.standby import Pair
-from harness.sweeper import Run, Start, Sweeper
+from harness.sweeper import Run
 
-TOKEN = "a-token-of-sixteen-bytes"
-QUICK = ("--feed-interval", "300ms", "--lookahead", "60s")
 STUCK = "3d0c8a52-4f0e-4b7c-9d6a-0f3c1a5b7e21"  # of the page
-
-Begin = Callable[..., tuple[Sweeper, Shell]]
-
-
-@pytest.fixture
-def begin(db: Database, redis_server: Redis, sweeper: Start, tmp_path: Path) -> Begin:
-    """A daemon that is ready, and a shell with its environment and what more is given."""
-
-    def start(*args: str, env: dict[str, str] | None = None, **more: str) -> tuple[Sweeper, Shell]:
-        env = {"DATABASE_URL": db.dsn, "REDIS_URL": redis_server.url()} if env is None else env
-        env = {"SWEEPER_ADMIN_TOKEN": TOKEN} | env
-        daemon = sweeper(*QUICK, *args, dsn=None, redis_url=None, env=env, http=True)
-        until_ready(daemon)
-        return daemon, Shell(tmp_path, daemon, env | more)
-
-    return start
-
 
 def status_of(db: Database, id: str) -> str:
     return str(db.value("SELECT status FROM inventory_reservations WHERE id = %s", (id,)))
-
-
-def all_are(db: Database, status: str) -> None:
-    wait_until(lambda: set(shop.statuses(db)) == {status}, 20, f"all are {status}")
 
 
 def test_each_day_has_a_test() -> None:
@@ -75,8 +52,8 @@ def stuck(db: Database) -> Iterator[None]:
     conn.close()
 
 
-def test_a_stuck_reservation(db: Database, stuck: None, begin: Begin) -> None:
-    _, shell = begin()
+def test_a_stuck_reservation(db: Database, stuck: None, on_call: OnCall) -> None:
+    _, shell = on_call()
     follow_stuck(db, shell)
     shop.check_stock_adds_up(db)
 
@@ -99,9 +76,9 @@ def refused(db: Database, sqlstate: str) -> list[str]:
     return shop.bulk_reserve(db, 100, [shop.add_product(db, stock=1000)], quantity=2)
 
 
-def test_five_hundred_refusals(db: Database, redis: redis_py.Redis, begin: Begin) -> None:
+def test_five_hundred_refusals(db: Database, redis: redis_py.Redis, on_call: OnCall) -> None:
     raising, drifted = refused(db, "P0001"), refused(db, "23514")
-    day = Day("Five hundred refusals", begin()[1])
+    day = Day("Five hundred refusals", on_call()[1])
     day.step(patience=20)
     shown = day.step()
     assert "not on Sundays" in shown and "does not add up" in shown and "--reconcile --repair-stock" in shown
@@ -117,27 +94,14 @@ def test_five_hundred_refusals(db: Database, redis: redis_py.Redis, begin: Begin
     assert not redis.exists(FAILED, PENDING)
 
 
-QUEUES = """
-reservations:
-  table: inventory_reservations
-  active: {active}
-  released: status = 'released', updated_at = now()
-  quantity: quantity
-  stock: {{table: inventory, key: {{product_id: product_id}}, free: available_stock, held: reserved_stock, total: total_stock}}
-"""
-KEEPS = """  keep_while: |
-    EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.id AND p.state = 'pending')
-"""
-
-
-def test_the_payment_provider_is_away(db: Database, begin: Begin, tmp_path: Path) -> None:
+def test_the_payment_provider_is_away(db: Database, on_call: OnCall, tmp_path: Path) -> None:
     file = tmp_path / "queues.yaml"
     file.write_text(QUEUES.format(active="status = 'active'") + KEEPS)
     db.conn.execute("CREATE TABLE payments (reservation_id uuid, state text)")
     product = shop.add_product(db)
     paying = [shop.reserve(db, {product: 1}, ttl_s=left) for left in (-9000, -60)]
     db.conn.execute("INSERT INTO payments SELECT id, 'pending' FROM inventory_reservations")
-    daemon, shell = begin("--queues", str(file), SWEEPER_QUEUES_FILE=str(file))
+    daemon, shell = on_call("--queues", str(file), SWEEPER_QUEUES_FILE=str(file))
     wait_until(lambda: shell.paste("reservation-sweeper --list kept").count("again") == 2, 10, "both are kept")
     day = Day("The payment provider is away", shell)
     day.step()
@@ -158,14 +122,14 @@ def test_the_payment_provider_is_away(db: Database, begin: Begin, tmp_path: Path
 
 
 def test_a_password_was_rotated(
-    begin: Begin, private_pg: Callable[..., Postgres], private_redis: Callable[..., Redis], tmp_path: Path
+    on_call: OnCall, private_pg: Callable[..., Postgres], private_redis: Callable[..., Redis], tmp_path: Path
 ) -> None:
     pg, server = private_pg(fsync=False), private_redis(requirepass="the-former-one")
     name = pg.create_database()
     files = {"DATABASE_URL_FILE": tmp_path / "postgres", "REDIS_URL_FILE": tmp_path / "redis"}
     for file, url in zip(files.values(), (pg.dsn(name), server.url()), strict=True):
         file.write_text(url)
-    daemon, shell = begin(env={key: str(file) for key, file in files.items()})
+    daemon, shell = on_call(env={key: str(file) for key, file in files.items()})
     with pg.connect(name) as conn, server.client() as client:
         pg.password = "the-new-one"
         conn.execute(f"ALTER ROLE {pg.user} PASSWORD '{pg.password}'")
@@ -186,13 +150,13 @@ def test_a_password_was_rotated(
 
 
 def test_redis_was_replaced(
-    db: Database, begin: Begin, private_redis: Callable[..., Redis], run: Run, tmp_path: Path
+    db: Database, on_call: OnCall, private_redis: Callable[..., Redis], run: Run, tmp_path: Path
 ) -> None:
     """With a pause, which nobody has to order again."""
     former, new = private_redis(), private_redis()
     file = tmp_path / "redis"
     file.write_text(former.url())
-    daemon, shell = begin(env={"DATABASE_URL": db.dsn, "REDIS_URL_FILE": str(file)}, NEW_REDIS_URL=new.url())
+    daemon, shell = on_call(env={"DATABASE_URL": db.dsn, "REDIS_URL_FILE": str(file)}, NEW_REDIS_URL=new.url())
     run("--pause", "30m", "--reason", "a migration", redis_url=former.url(), env={"SUDO_USER": "ann"})
     daemon.wait_for_record("Paused: nothing is released")
     former.kill9()
@@ -216,12 +180,12 @@ def pair() -> Iterator[Pair]:
     pair.close()
 
 
-def test_postgres_failed_over(begin: Begin, redis_server: Redis, pair: Pair) -> None:
+def test_postgres_failed_over(on_call: OnCall, redis_server: Redis, pair: Pair) -> None:
     """The former primary is one still, and the sweeper is there."""
     name = pair.first.create_database()
     pair.wait_until_level()
     urls = {"FORMER": pair.first.dsn(name), "PRIMARY": pair.second.dsn(name)}
-    _, shell = begin(env={"DATABASE_URL": pair.dsn(name), "REDIS_URL": redis_server.url()}, **urls)
+    _, shell = on_call(env={"DATABASE_URL": pair.dsn(name), "REDIS_URL": redis_server.url()}, **urls)
     pair.promote()
     with pair.primary.connect(name) as conn:
         id = shop.reserve(conn, {shop.add_product(conn): 1}, ttl_s=-1)
@@ -235,7 +199,7 @@ def test_postgres_failed_over(begin: Begin, redis_server: Redis, pair: Pair) -> 
     day.is_over()
 
 
-def test_a_wrong_mapping(db: Database, begin: Begin, tmp_path: Path) -> None:
+def test_a_wrong_mapping(db: Database, on_call: OnCall, tmp_path: Path) -> None:
     """What was sold counts as held, and is given back."""
     file = tmp_path / "queues.yaml"
     (tmp_path / "queues.yaml.former").write_text(QUEUES.format(active="status = 'active'"))
@@ -252,7 +216,7 @@ def test_a_wrong_mapping(db: Database, begin: Begin, tmp_path: Path) -> None:
         return ids
 
     given_back = sold()
-    daemon, shell = begin("--queues", str(file), SWEEPER_QUEUES_FILE=str(file))
+    daemon, shell = on_call("--queues", str(file), SWEEPER_QUEUES_FILE=str(file))
     wait_until(lambda: {status_of(db, id) for id in given_back} == {"released"}, 10, "they are given back")
     day = Day("A wrong mapping", shell)
     day.step()
@@ -271,9 +235,9 @@ def test_a_wrong_mapping(db: Database, begin: Begin, tmp_path: Path) -> None:
     shop.check_stock_adds_up(db)
 
 
-def test_an_outage_of_the_shop(db: Database, redis: redis_py.Redis, begin: Begin, run: Run) -> None:
+def test_an_outage_of_the_shop(db: Database, redis: redis_py.Redis, on_call: OnCall, run: Run) -> None:
     """Holds get the time back that it took, by the statement that is printed."""
-    _, shell = begin()
+    _, shell = on_call()
     (update,) = re.findall(r"^ *```sql\n(.*?)^ *```", section("An outage of the shop"), re.M | re.S)
     assert "".join(update.split()) in "".join(run("--show-sql").stdout.split())
     day = Day("An outage of the shop", shell)
@@ -302,10 +266,10 @@ def test_an_outage_of_the_shop(db: Database, redis: redis_py.Redis, begin: Begin
     ],
 )
 def test_a_mistake_of_the_page_is_noticed(
-    db: Database, stuck: None, begin: Begin, right: str, wrong: str, noticed: str
+    db: Database, stuck: None, on_call: OnCall, right: str, wrong: str, noticed: str
 ) -> None:
     """A flag, a function, what is shown, and a step that nobody tests."""
     page = PAGE.read_text(encoding="utf-8")
     assert right in page
     with pytest.raises(AssertionError, match=noticed):
-        follow_stuck(db, begin()[1], page.replace(right, wrong), patience=1)
+        follow_stuck(db, on_call()[1], page.replace(right, wrong), patience=1)

@@ -387,6 +387,12 @@ static void refused_and_cured(void)
     facts.rehearsal.outcome = REHEARSED_RELEASED;
 }
 
+static void raised_once(void)
+{
+    raised();
+    facts.failure.attempts = 1;
+}
+
 static void deferred(void)
 {
     raised();
@@ -648,6 +654,7 @@ static const struct {
      {"Postgres refuses it: not on Sundays (SQLSTATE P0001); 4 times, last at",
       "trigger no_sundays of table inventory_reservations", "--retry",
       "tried again at 2025-11-24T00:00:05Z (in 5.0 s)."}},
+    {"... once", raised_once, CAUSE_REFUSED, true, {"(SQLSTATE P0001); once, at 2025"}},
     {"a right is missing",
      right_missing,
      CAUSE_REFUSED,
