@@ -23,7 +23,7 @@ COUNTERS_AND_GAUGES = set(
     " released_without_inventory_total unknown_commits_total pending_reservations inflight_reservations failed_reservations"
     " kept_reservations kept_attention_reservations"
     " locked_reservations locked_seconds overdue_seconds degraded paused paused_until_timestamp_seconds feed_last_success_timestamp_seconds redis_up postgres_up"
-    " clock_offset_seconds reconnects_total log_records_dropped_total build_info".split()
+    " clock_offset_seconds reconnects_total redis_node_info log_records_dropped_total build_info".split()
 )
 HISTOGRAMS = {"lateness_seconds", "batch_seconds", "batch_size"}
 PROCESS = set(

@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,14 @@ def cluster() -> Iterator[Cluster]:
     servers.close()
 
 
-def released_on_time(db: Database, since: float = 0.0) -> None:
-    """A reservation that expires in a moment is released at once, through Redis."""
+@pytest.fixture
+def sweeper(sweeper: Start) -> Start:
+    """Daemons whose feed mirrors within half a second what the tests reserve."""
+    return partial(sweeper, "--feed-interval", "500ms")
+
+
+def released_on_time(db: Database) -> None:
+    """A reservation that expires in a moment is released, through Redis."""
     product = shop.add_product(db)
     id = shop.reserve(db, {product: 1}, 1.0)
     wait_until(
