@@ -20,7 +20,7 @@ from .terminal import Terminal
 PAGE = ROOT / "docs" / "OPERATIONS.md"
 ADDRESS = "127.0.0.1:9464"  # of the page's daemon
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.M | re.S)
-PID = re.compile(r"(?:\bpid |_backend\()(\d+)")
+PID = re.compile(r"(?:\bpid\s+|_backend\()(\d+)")
 UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 # What differs from night to night, and what stands for it when two texts are compared.
@@ -39,9 +39,7 @@ VARIES = [
     (r"\b(?:Redis|Postgres|Valkey) \d+\.\d+(?:\.\d+)?", "VERSION"),
     (r"\bnotEntered\b", "waiting"),  # the feed may have entered it just now
     (r"-{2,}", "--"),
-    (r"\s+", " "),
 ]
-
 
 # The page's tables in a file, and what keeps a hold of theirs.
 QUEUES = """
@@ -50,7 +48,12 @@ reservations:
   active: {active}
   released: status = 'released', updated_at = now()
   quantity: quantity
-  stock: {{table: inventory, key: {{product_id: product_id}}, free: available_stock, held: reserved_stock, total: total_stock}}
+  stock:
+    table: inventory
+    key: {{product_id: product_id}}
+    free: available_stock
+    held: reserved_stock
+    total: total_stock
 """
 KEEPS = """  keep_while: |
     EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.id AND p.state = 'pending')
@@ -87,13 +90,14 @@ def steps(title: str, page: str | None = None) -> list[Step]:
 
 
 def plain(text: str) -> str:
-    """Without what differs from night to night; ids are numbered, as they come."""
+    """Without what differs from night to night, lines' ends among it; ids are numbered, as they come."""
     ids: dict[str, str] = {}
+    text = re.sub(r"\s+", " ", text).strip()
     text = UUID.sub(lambda match: ids.setdefault(match[0], f"ID{len(ids) + 1}"), text)
     text = PID.sub(lambda match: match[0].replace(match[1], "PID"), text)
     for pattern, instead in VARIES:
         text = re.sub(pattern, instead, text)
-    return text.strip()
+    return text
 
 
 class Shell:
@@ -108,7 +112,7 @@ class Shell:
         self.env = environment(None, None, env)
         self.env |= {
             "SWEEPER_HTTP_LISTEN": f"127.0.0.1:{daemon.http_port}",
-            "SWEEPER_LOG_FORMAT": "auto", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "200",
+            "SUDO_USER": "ops", "SWEEPER_LOG_FORMAT": "auto", "NO_COLOR": "1", "TERM": "xterm", "COLUMNS": "200",
             "PSQLRC": "/dev/null", "PAGER": "cat", "PATH": f"{self.folder}:{newest_postgres()}:{os.environ['PATH']}",
         }  # fmt: skip
         (self.folder / "state").touch()

@@ -109,7 +109,7 @@ def test_the_payment_provider_is_away(db: Database, on_call: OnCall, tmp_path: P
     choosing = shop.reserve(db, {product: 1}, ttl_s=-1)
     day.step()
     holds(lambda: status_of(db, choosing) == "active", 1, "who has not begun to pay keeps it too")
-    db.conn.execute("UPDATE payments SET state = CASE reservation_id WHEN %s THEN 'paid' ELSE 'failed' END", (paying[0],))
+    db.conn.execute("UPDATE payments SET state = 'failed' WHERE reservation_id <> %s", (paying[0],))
     db.conn.execute("UPDATE inventory SET reserved_stock = reserved_stock - 1, total_stock = total_stock - 1")
     db.conn.execute("UPDATE inventory_reservations SET status = 'committed' WHERE id = %s", (paying[0],))
     assert "wasPaused=true" in day.step()
@@ -264,6 +264,7 @@ def test_an_outage_of_the_shop(db: Database, redis: redis_py.Redis, on_call: OnC
         ("its row is not active", "its row is active", "shows:(.|\n)*its row is not active"),
         ("## Five hundred refusals", "```sh\ntrue\n```\n\n## Five hundred refusals", "no test takes this step: true"),
     ],
+    ids=["a flag", "a function", "a state", "a sentence", "a step"],
 )
 def test_a_mistake_of_the_page_is_noticed(
     db: Database, stuck: None, on_call: OnCall, right: str, wrong: str, noticed: str
