@@ -178,14 +178,15 @@ def ten_thousand_sessions(server: str, address: str, sessions: Callable[[], obje
     with program, program.stdout as lines:  # type: ignore[union-attr]
         for line in lines:
             told.append([*map(int, line.split()), process.rss_kb(program.pid)])
-            assert sessions() in (0, 1)
+            wait_until(lambda: sessions() in (0, 1), 5, "the former ones are gone", step=0.001)
     assert program.returncode == 0
     wait_until(lambda: sessions() == 0, 5, "the last one is gone")
     assert [row[0] for row in told] == list(range(1000, 11000, 1000))
     _, files, heap, rss = zip(*told[1:-1], strict=True)  # the last: is perhaps no more
     print(f"{files} files, {heap} bytes, {rss} kB")
     assert len(set(files)) == 1
-    assert max(heap) - min(heap) < 1000 and max(rss) - min(rss) < 300
+    # One byte of each session would be 7,000. What malloc keeps for the next one counts as in use.
+    assert max(heap) - min(heap) < 7000 and max(rss) - min(rss) < 300
 
 
 def test_ten_thousand_sessions_of_postgres(bed: Bed) -> None:

@@ -134,7 +134,7 @@ def test_claims_of_the_former_version_are_taken_over(bed: Bed) -> None:
     with stopped(new):
         ids = left_behind(bed, former, others, INFLIGHT)
         assert bed.redis.zcard(INFLIGHT) == 50
-    assert not released(bed, ids)
+        assert not released(bed, ids)
     wait_until(lambda: released(bed, ids) == 50, LEASE_S + 2, "they are taken over", step=0.01)
     assert bed.lateness()[-50] > LEASE_S - 1, "another way than by the lease"
     wait_until(lambda: not bed.redis.exists(INFLIGHT, LEASES, PENDING), 2, "nothing is left")
@@ -152,7 +152,7 @@ def test_claims_of_this_version_are_found_by_the_former_feed(bed: Bed) -> None:
     until_connected(new)
     with stopped(former):
         ids = left_behind(bed, new, others, LEASES)
-    assert not released(bed, ids)
+        assert not released(bed, ids)
     began = time.monotonic()
     wait_until(lambda: released(bed, ids) == 50, FOUND_S + 2, "the feed finds them", step=0.01)
     assert time.monotonic() - began < within(POLL_S) + bed.in_time(2.5)

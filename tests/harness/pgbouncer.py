@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+from psycopg.rows import dict_row
 
 from .servers import Postgres, Server
 
@@ -78,6 +79,12 @@ class PgBouncer(Server):
         """Of its console: PAUSE, RESUME, RELOAD ..."""
         with psycopg.connect(self.dsn("pgbouncer"), autocommit=True) as console:
             console.execute(command)  # type: ignore[call-overload]
+
+    def clients(self, dbname: str) -> set[int]:
+        """The ports of those of a database: another port, another connection."""
+        with psycopg.connect(self.dsn("pgbouncer"), autocommit=True, row_factory=dict_row) as console:
+            rows = console.execute("SHOW CLIENTS").fetchall()
+        return {row["port"] for row in rows if row["database"] == dbname}
 
     def move(self, behind: Postgres) -> None:
         """Its databases are at another server from now on; sessions end as they come free."""

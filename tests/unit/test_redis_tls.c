@@ -127,9 +127,10 @@ static void greet(SSL *ssl)
 /* Takes n words, which are all of one letter, and gives them back. */
 static void echo(SSL *ssl, int n)
 {
+    static const char verb[] = "*2\r\n$4\r\nECHO\r\n";
+    const size_t verb_len = sizeof(verb) - 1;
     char head[64];
-    size_t head_len =
-        (size_t)snprintf(head, sizeof(head), "*2\r\n$4\r\nECHO\r\n$%zu\r\n", f.word_len);
+    size_t head_len = (size_t)snprintf(head, sizeof(head), "%s$%zu\r\n", verb, f.word_len);
     size_t size = head_len + f.word_len + 2;
     char *command = malloc(size);
     must(command != NULL, "no memory");
@@ -139,8 +140,7 @@ static void echo(SSL *ssl, int n)
         must(memcmp(command, head, head_len) == 0, "another command");
         for (size_t at = 1; at < f.word_len; at++)
             must(word[at] == word[0], "not the word that was asked for");
-        write_whole(ssl, strchr(command + 4, '$') + strlen("$4\r\nECHO\r\n"),
-                    size - strlen("*2\r\n$4\r\nECHO\r\n"));
+        write_whole(ssl, command + verb_len, size - verb_len);
     }
     free(command);
 }
