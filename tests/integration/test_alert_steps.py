@@ -1,4 +1,5 @@
-"""The commands of each alert's section in docs/OPERATIONS.md, while what it is about lasts."""
+"""What the sections of the alerts in docs/OPERATIONS.md, and those that answer questions, have one do,
+while what they are about lasts."""
 
 from __future__ import annotations
 
@@ -138,3 +139,22 @@ def test_reconciliation_drift(db: Database, on_call: OnCall) -> None:
     day = Day("ReservationSweeperReconciliationDrift", on_call()[1])
     day.step()
     day.is_over()
+
+
+def test_is_it_running(db: Database, on_call: OnCall) -> None:
+    for _ in range(9):
+        shop.reserve(db, {shop.add_product(db): 1}, ttl_s=45)
+    _, shell = on_call()
+    running = Day("Four questions", shell)
+    running.left = [step for step in running.left if step.shows is not None]
+    running.step(patience=10)
+    running.is_over()
+
+
+def test_it_does_not_start(db: Database, on_call: OnCall) -> None:
+    daemon, shell = on_call()
+    daemon.stop()
+    shell.env["DATABASE_URL"] = db.dsn.replace(db.name, "nope")
+    stopped = Day("It does not start", shell)
+    stopped.step(status=1)
+    stopped.is_over()
