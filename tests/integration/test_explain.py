@@ -108,19 +108,26 @@ def test_locked(db: Database, product: str, explain: Explain, feeder: None) -> N
     assert explain(id)["cause"] == "notFoundYet"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "hand"),
+    [
+        ("inventory", "inventory_reservations", "is releasing it just now"),
+        ("inventory_reservations", "inventory", "is releasing others of its product just now"),
+    ],
+)
 def test_a_sweeper_that_has_it_in_hand_stands_in_no_way(
-    db: Database, product: str, explain: Explain, run: Run, feeder: None
+    db: Database, product: str, explain: Explain, run: Run, feeder: None, theirs: str, ours: str, hand: str
 ) -> None:
     """Nobody is told to end its session; who has locked something beside it is named."""
     id = shop.reserve(db, {product: 1}, ttl_s=-5)
     with psycopg.connect(db.dsn, application_name="reservation-sweeper worker 1") as worker:
-        worker.execute("SELECT FROM inventory_reservations FOR UPDATE")
+        worker.execute(f"SELECT FROM {ours} FOR NO KEY UPDATE")  # type: ignore[arg-type]
         said = explain(id)
         assert said["cause"] == "claimed" and not said["todo"], said
-        assert f"a sweeper, pid {worker.info.backend_pid}, is releasing it just now" in said["why"]
+        assert f"a sweeper, pid {worker.info.backend_pid}, {hand}" in said["why"]
         assert run("--list", "locked").stdout == ""
         with psycopg.connect(db.dsn, application_name="the till") as blocker:
-            blocker.execute("SELECT FROM inventory FOR NO KEY UPDATE")
+            blocker.execute(f"SELECT FROM {theirs} FOR NO KEY UPDATE")  # type: ignore[arg-type]
             said = explain(id)
             assert said["cause"] == "locked" and "the till" in said["why"], said
             (line,) = run("--list", "locked").stdout.splitlines()
