@@ -51,6 +51,13 @@ char *desk_list_ids(struct desk_list *l, size_t n)
     return pg_array_finish(&array);
 }
 
+static void fail_of_postgres(struct desk_list *l)
+{
+    desk_list_fail(
+        l, l->desk.unusable ? "the database cannot be used as it is" : "Postgres is out of reach",
+        l->desk.postgres_error);
+}
+
 /* ---- what is due ---- */
 
 static void on_due(void *arg, const struct pg_answer *answer)
@@ -88,7 +95,7 @@ bool desk_find_due(struct desk *d)
     snprintf(most, sizeof(most), "%zu", all ? wish->limit + 1 : DUE_MOST);
     if (desk_has_postgres(d) && desk_ask(d, &query, 1, on_due))
         return true;
-    desk_list_fail(l, "Postgres is out of reach", d->postgres_error);
+    fail_of_postgres(l);
     return false;
 }
 
@@ -113,7 +120,7 @@ static void read_locked(struct desk_list *l, const struct pg_result *r)
         if (line == NULL)
             continue;
         explain_read_blocker(&blocker, r, i);
-        if (!blocker.holder.known || line->blocker != NULL)
+        if (!blocker.holder.known || explain_is_sweeper(&blocker) || line->blocker != NULL)
             continue;
         line->blocker = malloc(sizeof(blocker));
         if (line->blocker != NULL)
@@ -161,7 +168,7 @@ bool desk_find_locked(struct desk *d)
         free(ids);
         if (sent)
             return true;
-        desk_list_fail(l, "Postgres is out of reach", d->postgres_error);
+        fail_of_postgres(l);
     }
     l->at = 0;
     drop_others(l);

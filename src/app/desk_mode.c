@@ -131,6 +131,8 @@ static int print_list(const struct desk_mode *m)
     for (int i = 0; i < m->n; i++)
         if (!say_errors(found[i]))
             status = EXIT_FAILED;
+    if (page.n == 0 && status == EXIT_DONE && isatty(STDOUT_FILENO) && !m->config->json)
+        puts("none");
     desk_page_free(&page);
     return status;
 }
@@ -160,7 +162,8 @@ static int act(const struct config *config, enum desk_act act)
                                    .sqlstate = config->sqlstate,
                                    .limit = (size_t)config->list_limit}};
     int status = EXIT_FAILED;
-    if (ask_queues(&m) == 0 && desk_done_log((const struct desk_found *const *)m.found, m.n, act))
+    if (ask_queues(&m) == 0 &&
+        desk_done_log((const struct desk_found *const *)m.found, m.n, act, m.wish.id))
         status = EXIT_DONE;
     clear(&m);
     return status;

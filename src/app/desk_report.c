@@ -94,11 +94,13 @@ void desk_line_print(const json_t *line, enum list_what what, bool several, FILE
     put_word(out, "  ", desk_string(line, "reservationId"));
     put_word(out, "  product ", desk_string(line, "productId"));
     put_word(out, "  ", desk_string(line, "state"));
+    put_word(out, "  ", desk_string(line, "lockOn"));
     if (pid != 0)
-        fprintf(out, "  locked by pid %" JSON_INTEGER_FORMAT, pid);
-    put_word(out, "  locked by ", gid);
-    put_word(out, " ", desk_string(line, "blockerApplication"));
-    put_word(out, " since ", desk_string(line, "blockerSince"));
+        fprintf(out, " locked by pid %" JSON_INTEGER_FORMAT, pid);
+    put_word(out, " locked by prepared transaction ", gid);
+    put_word(out, ", user ", desk_string(line, "blockerUser"));
+    put_word(out, ", application ", desk_string(line, "blockerApplication"));
+    put_word(out, ", since ", desk_string(line, "blockerSince"));
     put_word(out, "  again ", desk_string(line, "retryAt"));
     put_word(out, "  again ", desk_string(line, "lookAgainAt"));
     if (json_is_true(json_object_get(line, "attention")))
@@ -214,7 +216,7 @@ static bool log_errors(const struct desk_found *const *found, int n)
     return well;
 }
 
-bool desk_done_log(const struct desk_found *const *found, int n, enum desk_act act)
+bool desk_done_log(const struct desk_found *const *found, int n, enum desk_act act, const char *id)
 {
     int64_t done = 0, claimed = 0;
     json_t *more = json_object(), *queues = json_object();
@@ -229,6 +231,10 @@ bool desk_done_log(const struct desk_found *const *found, int n, enum desk_act a
         (void)json_object_set_new(more, "claimedCount", json_integer(claimed));
     if (n > 1)
         (void)json_object_set(more, "queues", queues);
+    if (id != NULL && done == 0 && claimed == 0)
+        (void)json_object_set_new(
+            more, "note",
+            json_string("there is no record of it: --explain says what becomes of it"));
     const char *queue = log_set_queue(n > 1 ? NULL : found[0]->config->queue->name);
     if (well || done > 0)
         log_event(LOG_INFO, act == DESK_RETRY ? "Retry completed" : "Forget completed", LOG_INT,

@@ -36,7 +36,8 @@ char *desk_page_json(const struct desk_page *page, enum list_what what);
 char *desk_done_json(const struct desk_found *const *found, int n, enum desk_act act, int *status);
 
 /* The record of it: INFO, what was done; before it an ERROR for each queue of which nothing, or not
- * all, was. Returns whether there was none. */
-bool desk_done_log(const struct desk_found *const *found, int n, enum desk_act act);
+ * all, was. id: the one that was asked for, NULL: all of them. Returns whether there was no ERROR.
+ */
+bool desk_done_log(const struct desk_found *const *found, int n, enum desk_act act, const char *id);
 
 #endif

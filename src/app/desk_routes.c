@@ -286,7 +286,7 @@ static void list_next(struct errand *e)
     } else {
         const struct desk_found *const *found = (const struct desk_found *const *)e->found;
         char *text = desk_done_json(found, e->n, e->wish.act, &status);
-        (void)desk_done_log(found, e->n, e->wish.act);
+        (void)desk_done_log(found, e->n, e->wish.act, e->wish.id);
         reply_json(e, status, text);
     }
 }

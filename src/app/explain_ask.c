@@ -308,14 +308,14 @@ static void on_rehearsed(void *arg, const struct rehearsal_result *result)
     const struct release_result *release = result->release;
     if (!desk_answered(&a->desk))
         return;
+    bool refused = release->fault == RELEASE_ROW || release->fault == RELEASE_EITHER;
     r->outcome = REHEARSED_ELSE;
     if (release->fault == RELEASE_OK && a->item.outcome == OUTCOME_RELEASED)
         r->outcome = REHEARSED_RELEASED;
-    if (release->fault == RELEASE_ROW || release->fault == RELEASE_EITHER) {
-        r->outcome = REHEARSED_REFUSED;
-        snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", release->sqlstate);
-        snprintf(r->error, sizeof(r->error), "%s", release->message);
-    }
+    if (release->fault != RELEASE_OK && release->sqlstate[0] != '\0')
+        r->outcome = refused ? REHEARSED_REFUSED : REHEARSED_FAILED;
+    snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", release->sqlstate);
+    snprintf(r->error, sizeof(r->error), "%s", release->message);
     desk_go_on(&a->desk);
 }
 

@@ -2,6 +2,7 @@
  * (docs/design/desk.md). Texts of the servers are repeated as they are: who prints them disarms
  * them. */
 #include "app/explain_judgements.h"
+#include "app/explain_read.h"
 
 #include "base/time_units.h"
 #include "config/config.h"
@@ -25,16 +26,15 @@ static int64_t now_ms(const struct explain_facts *f)
     return f->now_us / MS_US;
 }
 
-/* " --queue NAME", where a command needs it. */
-static void todo_queue(struct explanation *e, const struct explain_facts *f)
-{
-    if (queue_of(f)->file != NULL)
-        TODO(e, " --queue %s", queue_of(f)->name);
-}
-
 static void next_duration(struct explanation *e, int64_t us)
 {
     words_add_duration(e->next, sizeof(e->next), us);
+}
+
+static void why_due(const struct explain_facts *f, struct explanation *e)
+{
+    WHY(e, "It has been due since ");
+    explain_why_time(e, f, f->due_us);
 }
 
 bool explain_judge_table(const struct explain_facts *f, struct explanation *e)
@@ -70,7 +70,7 @@ static bool paused(const struct explain_facts *f, struct explanation *e)
         WHY(e, ": %s", f->pause.reason);
     WHY(e, ".");
     TODO(e, "--resume");
-    todo_queue(e, f);
+    explain_todo_queue(e, f);
     TODO(e, " ends the pause at once.");
     NEXT(e, "It is released when the pause has ended, at ");
     explain_next_time(e, f, until_us);
@@ -91,6 +91,21 @@ static bool first_run(const struct explain_facts *f, struct explanation *e)
 }
 
 /* ---- something stands in its way ---- */
+
+/* A sweeper has it in hand, or another one of its product. */
+static bool being_released(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_blocker *b = &f->blocker;
+    if (!b->holder.known || !explain_is_sweeper(b))
+        return false;
+    e->cause = CAUSE_CLAIMED;
+    why_due(f, e);
+    WHY(e, ", and a sweeper, pid %" PRId32 ", is releasing %s just now.", b->holder.pid,
+        strcmp(b->holder.what, "counter") == 0 ? "others of its product" : "it");
+    NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it waits "
+            "for.");
+    return true;
+}
 
 static bool locked(const struct explain_facts *f, struct explanation *e)
 {
@@ -151,123 +166,7 @@ static bool kept(const struct explain_facts *f, struct explanation *e)
     return true;
 }
 
-static const struct explain_counter *drifted(const struct explain_facts *f)
-{
-    for (int i = 0; i < f->ncounters; i++)
-        if (f->counters[i].fits == EXPLAIN_NO || f->counters[i].lacks)
-            return &f->counters[i];
-    return NULL;
-}
-
-static void why_drifted(const struct explain_counter *c, struct explanation *e)
-{
-    WHY(e, "the counter of product %s does not add up:", c->key);
-    if (c->held[0] != '\0')
-        WHY(e, " it holds %s%s", c->held, c->sum[0] != '\0' ? "," : "");
-    if (c->sum[0] != '\0')
-        WHY(e, " its active holds are %s", c->sum);
-    if (c->free[0] != '\0')
-        WHY(e, ", free are %s", c->free);
-    if (c->total[0] != '\0')
-        WHY(e, " of %s", c->total);
-    WHY(e, ".");
-}
-
-static void todo_refused(const struct explain_facts *f, const char *sqlstate, struct explanation *e)
-{
-    if (drifted(f) != NULL) {
-        TODO(e, "--reconcile --repair-stock");
-        todo_queue(e, f);
-        TODO(e, " sets the counter right");
-    } else if (strcmp(sqlstate, "42501") == 0) {
-        TODO(e, "Give the role the right that it lacks (--check-config names it)");
-    } else if (f->triggers[0] != '\0') {
-        TODO(e, "Remove what the error names; what runs there of the shop's own: %s", f->triggers);
-    } else {
-        TODO(e, "Remove what the error names");
-    }
-    TODO(e, "; then --retry tries it at once.");
-}
-
-static void why_refused(const struct explain_facts *f, struct explanation *e)
-{
-    const struct failed_record *r = &f->failure;
-    if (r->attempts == 0)
-        WHY(e, "Postgres refuses others of its product, so that it is not tried itself: %s",
-            r->error);
-    else
-        WHY(e, "Postgres refuses it: %s", r->error);
-    if (r->sqlstate[0] != '\0')
-        WHY(e, " (SQLSTATE %s)", r->sqlstate);
-    if (r->attempts > 0 && r->last_ms > 0) {
-        WHY(e, "; %" PRIu32 " times, last at ", r->attempts);
-        explain_why_time(e, f, r->last_ms * MS_US);
-    }
-    WHY(e, ".");
-}
-
-static bool refused(const struct explain_facts *f, struct explanation *e)
-{
-    const struct explain_counter *counter = drifted(f);
-    bool through = f->rehearsal.outcome == REHEARSED_RELEASED;
-    if (!f->failed)
-        return false;
-    e->cause = CAUSE_REFUSED;
-    why_refused(f, e);
-    if (through) {
-        WHY(e, " A rehearsal of its release went through just now.");
-        TODO(e, "--retry tries it at once.");
-    } else {
-        if (counter != NULL) {
-            WHY(e, " Its cause is likely that ");
-            why_drifted(counter, e);
-        }
-        todo_refused(f, f->failure.sqlstate, e);
-    }
-    NEXT(e, "It is tried again ");
-    if (f->entry_ms > now_ms(f)) {
-        NEXT(e, "at ");
-        explain_next_time(e, f, f->entry_ms * MS_US);
-    } else {
-        NEXT(e, "with the next claim");
-    }
-    explain_next_end(e, f);
-    return true;
-}
-
-static bool would_be_refused(const struct explain_facts *f, struct explanation *e)
-{
-    const struct explain_counter *counter = drifted(f);
-    bool by_rehearsal = f->rehearsal.outcome == REHEARSED_REFUSED;
-    bool lacks = f->rehearsal.outcome == REHEARSED_NOT && counter != NULL && counter->lacks;
-    if (!by_rehearsal && !lacks)
-        return false;
-    e->cause = counter != NULL ? CAUSE_COUNTER : CAUSE_REFUSED;
-    if (by_rehearsal)
-        WHY(e,
-            "It is due, and Postgres refuses it, as a rehearsal of its release showed just now: %s "
-            "(SQLSTATE %s).",
-            f->rehearsal.error, f->rehearsal.sqlstate);
-    else
-        WHY(e, "It is due, and Postgres will refuse it.");
-    if (counter != NULL) {
-        WHY(e, " Its cause is likely that ");
-        why_drifted(counter, e);
-    }
-    todo_refused(f, f->rehearsal.sqlstate, e);
-    NEXT(e, "It is refused when it is tried next, and then tried again after 1 s, 2 s, 4 s and so "
-            "on, 5 min at most");
-    explain_next_end(e, f);
-    return true;
-}
-
 /* ---- nothing does ---- */
-
-static void why_due(const struct explain_facts *f, struct explanation *e)
-{
-    WHY(e, "It has been due since ");
-    explain_why_time(e, f, f->due_us);
-}
 
 static bool claimed(const struct explain_facts *f, struct explanation *e)
 {
@@ -357,9 +256,19 @@ static bool lost(const struct explain_facts *f, struct explanation *e)
 
 bool explain_judge_due(const struct explain_facts *f, struct explanation *e)
 {
-    static explain_judgement *const judgements[] = {paused,  first_run,        locked,  kept,
-                                                    refused, would_be_refused, claimed, no_sweeper,
-                                                    direct,  waiting,          lost};
+    static explain_judgement *const judgements[] = {paused,
+                                                    first_run,
+                                                    being_released,
+                                                    locked,
+                                                    kept,
+                                                    explain_judge_refused,
+                                                    explain_judge_would_be_refused,
+                                                    explain_judge_fails,
+                                                    claimed,
+                                                    no_sweeper,
+                                                    direct,
+                                                    waiting,
+                                                    lost};
     for (size_t i = 0; i < sizeof(judgements) / sizeof(judgements[0]); i++)
         if (judgements[i](f, e))
             break;

@@ -50,7 +50,13 @@ struct explain_blocker {
 
 /* What a rehearsal of its release came to. */
 struct explain_rehearsal {
-    enum { REHEARSED_NOT, REHEARSED_RELEASED, REHEARSED_REFUSED, REHEARSED_ELSE } outcome;
+    enum {
+        REHEARSED_NOT,
+        REHEARSED_RELEASED,
+        REHEARSED_REFUSED,
+        REHEARSED_FAILED,
+        REHEARSED_ELSE
+    } outcome;
     char sqlstate[6];
     char error[PG_MESSAGE_SIZE];
 };

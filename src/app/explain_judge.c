@@ -63,14 +63,14 @@ static bool postgres(const struct explain_facts *f, struct explanation *e)
         return false;
     e->cause = f->unusable ? CAUSE_TABLES : CAUSE_POSTGRES;
     WHY(e,
-        f->unusable ? "The tables cannot be used as they are: %s."
-                    : "Postgres, which decides, could not be asked: %s.",
+        f->unusable ? "The tables cannot be used as they are (%s)."
+                    : "Postgres, which decides, could not be asked (%s).",
         f->postgres_error[0] != '\0' ? f->postgres_error : "no answer within 5 s");
     TODO(e, f->unusable ? "--check-config says all that is wrong with them."
                         : "See to Postgres; --check-config says what of it cannot be reached.");
-    NEXT(e, "Nothing of this queue is released before that is so no more; what is due then is "
-            "released within seconds");
-    explain_next_end(e, f);
+    /* Whether a sweeper runs, nobody knows: none feeds without Postgres. */
+    NEXT(e, "Nothing of this queue is released until that is over, and what is due by then within "
+            "seconds of it.");
     return true;
 }
 
@@ -95,7 +95,7 @@ static bool inactive(const struct explain_facts *f, struct explanation *e)
     WHY(e, f->rows == 1 ? "its row is" : "none of its %" PRId64 " rows is", f->rows);
     WHY(e, "%s active (%s)", f->rows == 1 ? " not" : "", queue_of(f)->active.text);
     if (f->nholds > 0 && f->holds[0].values[0] != '\0')
-        WHY(e, ", but %s", f->holds[0].values);
+        WHY(e, "; %s has %s", f->rows == 1 ? "it" : "the first", f->holds[0].values);
     for (int i = 0; i < f->nholds; i++)
         changed_us = f->holds[i].changed_us > changed_us ? f->holds[i].changed_us : changed_us;
     if (changed_us > 0) {
@@ -200,6 +200,7 @@ const char *explain_cause_name(enum explain_cause cause)
         [CAUSE_LOCKED] = "locked",
         [CAUSE_REFUSED] = "refused",
         [CAUSE_COUNTER] = "counterDrifted",
+        [CAUSE_FAILS] = "cannotRelease",
         [CAUSE_CLAIMED] = "claimed",
         [CAUSE_NO_SWEEPER] = "noSweeper",
         [CAUSE_DIRECT] = "redisAway",

@@ -23,6 +23,7 @@ enum explain_cause {
     CAUSE_LOCKED,     /* a row or counter */
     CAUSE_REFUSED,    /* by Postgres */
     CAUSE_COUNTER,    /* it would be, for its counter */
+    CAUSE_FAILS,      /* Postgres cannot release it at present */
     CAUSE_CLAIMED,    /* somebody is at it */
     CAUSE_NO_SWEEPER, /* nobody seems to run */
     CAUSE_DIRECT,     /* Redis is away */

@@ -11,6 +11,9 @@ typedef bool explain_judgement(const struct explain_facts *f, struct explanation
 /* Of one that is due and was found, active: always true. */
 explain_judgement explain_judge_due;
 
+/* Postgres refuses it, as its record says; or will, as a rehearsal showed; or cannot release it. */
+explain_judgement explain_judge_refused, explain_judge_would_be_refused, explain_judge_fails;
+
 /* A whole table is locked. */
 explain_judgement explain_judge_table;
 

@@ -160,10 +160,16 @@ void explain_read_blocker(struct explain_blocker *b, const struct pg_result *r, 
     b->since_us = seconds_us(r, row, 7, 0);
 }
 
+bool explain_is_sweeper(const struct explain_blocker *b)
+{
+    static const char name[] = "reservation-sweeper";
+    return b->holder.pid != 0 && strncmp(b->holder.application, name, sizeof(name) - 1) == 0;
+}
+
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r)
 {
     for (int i = 0; i < pg_result_rows(r) && pg_result_columns(r) == EXPLAIN_BLOCKER_COLUMNS; i++)
-        if (!f->blocker.holder.known)
+        if (!f->blocker.holder.known || explain_is_sweeper(&f->blocker))
             explain_read_blocker(&f->blocker, r, i);
 }
 

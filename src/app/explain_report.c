@@ -66,6 +66,7 @@ static json_t *rehearsal_json(const struct explain_rehearsal *r)
     static const char *const outcomes[] = {[REHEARSED_NOT] = "",
                                            [REHEARSED_RELEASED] = "released",
                                            [REHEARSED_REFUSED] = "refused",
+                                           [REHEARSED_FAILED] = "failed",
                                            [REHEARSED_ELSE] = "not decided"};
     if (r->outcome == REHEARSED_NOT)
         return json_null();
@@ -94,7 +95,9 @@ static void set_redis(json_t *o, const struct explain_facts *f)
             ? json_pack("{s:o, s:o, s:o}", "until", desk_time_ms(f->pause.until_ms), "by",
                         desk_text(f->pause.by), "reason", desk_text(f->pause.reason))
             : json_null());
-    (void)json_object_set_new(o, "sweeper", answer(f->sweeper));
+    /* None feeds without Postgres. */
+    bool known = f->looked || f->sweeper == EXPLAIN_YES;
+    (void)json_object_set_new(o, "sweeper", known ? answer(f->sweeper) : json_null());
     (void)json_object_set_new(o, "feeder", desk_text(f->feeder));
     (void)json_object_set_new(o, "redisError", f->redis ? json_null() : desk_text(f->redis_error));
 }
@@ -279,7 +282,7 @@ void explain_print(const json_t *o, FILE *out)
     static const struct shown blocker[] = {
         {"blockerPid", "pid"},       {"blockerGid", "prepared transaction"},
         {"blockerUser", "user"},     {"blockerApplication", "application"},
-        {"blockerSince", "since"},   {"lockOn", "its"},
+        {"blockerSince", "since"},   {"lockOn", "lock on"},
         {"productId", "of product"}, {"table", "table"}};
     static const struct shown rehearsal[] = {
         {"outcome", ""}, {"sqlstate", "SQLSTATE"}, {"error", "error"}};

@@ -3,6 +3,8 @@
 
 #include "base/iso_time.h"
 #include "base/time_units.h"
+#include "config/config.h"
+#include "config/queue.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -58,7 +60,8 @@ void words_add_blocker(char *text, size_t size, const struct explain_blocker *b,
     if (b->since_us == 0)
         return;
     words_add(text, size, ", in a transaction that began at ");
-    words_add_time(text, size, b->since_us, now_us);
+    /* It may have begun after Postgres was asked for its time. */
+    words_add_time(text, size, b->since_us < now_us ? b->since_us : now_us, now_us);
 }
 
 void words_add_remedy(char *text, size_t size, const struct explain_blocker *b)
@@ -80,6 +83,13 @@ void explain_why_time(struct explanation *e, const struct explain_facts *f, int6
 void explain_next_time(struct explanation *e, const struct explain_facts *f, int64_t us)
 {
     words_add_time(e->next, sizeof(e->next), us, f->now_us);
+}
+
+void explain_todo_queue(struct explanation *e, const struct explain_facts *f)
+{
+    const struct queue *queue = f->config->queue;
+    if (queue->file != NULL)
+        TODO(e, " --queue %s", queue->name);
 }
 
 void explain_next_end(struct explanation *e, const struct explain_facts *f)

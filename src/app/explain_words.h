@@ -31,6 +31,9 @@ void words_add_remedy(char *text, size_t size, const struct explain_blocker *b);
 void explain_why_time(struct explanation *e, const struct explain_facts *f, int64_t us);
 void explain_next_time(struct explanation *e, const struct explain_facts *f, int64_t us);
 
+/* " --queue NAME", where a command needs it. */
+void explain_todo_queue(struct explanation *e, const struct explain_facts *f);
+
 /* Ends the closing sentence, about what a sweeper will do: none may run. */
 void explain_next_end(struct explanation *e, const struct explain_facts *f);
 

@@ -37,14 +37,19 @@ static void end(struct pause_mode *m, int status)
     loop_stop(m->context.parts.loop);
 }
 
+static void fail(struct pause_mode *m, const char *error)
+{
+    log_event(LOG_ERROR, m->config->mode == MODE_PAUSE ? "Cannot pause" : "Cannot resume", LOG_STR,
+              "error", error, LOG_END);
+    end(m, EXIT_FAILED);
+}
+
 static void on_given(void *arg, const struct pause_given *given)
 {
     struct pause_mode *m = arg;
     char until[ISO_TIME_SIZE];
     if (given->error != NULL) {
-        log_event(LOG_ERROR, m->config->mode == MODE_PAUSE ? "Cannot pause" : "Cannot resume",
-                  LOG_STR, "error", given->error, LOG_END);
-        end(m, EXIT_FAILED);
+        fail(m, given->error);
         return;
     }
     if (m->config->mode == MODE_PAUSE)
@@ -87,9 +92,10 @@ static void on_limit(void *arg)
     const char *redis = redis_link_last_error(m->context.parts.redis);
     const char *postgres = pg_link_last_error(m->link);
     if (redis_link_state(m->context.parts.redis) != REDIS_LINK_UP) {
-        log_event(LOG_ERROR, "Redis is out of reach", LOG_STR, "redis", context_redis(&m->context),
-                  LOG_STR, "error", redis[0] != '\0' ? redis : NO_ANSWER, LOG_END);
-        end(m, EXIT_FAILED);
+        char error[512];
+        snprintf(error, sizeof(error), "Redis at %s, which carries the order, is out of reach: %s",
+                 context_redis(&m->context), redis[0] != '\0' ? redis : NO_ANSWER);
+        fail(m, error);
         return;
     }
     use_host_clock(m, postgres[0] != '\0' ? postgres : NO_ANSWER);

@@ -90,7 +90,10 @@ static void add_item(struct rehearse_report *r, const struct item *item, const c
     next_of(r, &r->reservations);
     if (!r->json) {
         put_plain(out, "reservation %s", item->id);
-        fprintf(out, released ? ": %s, %s units\n" : ": %s\n", outcome, units);
+        fprintf(out, ": %s", outcome);
+        if (released)
+            fprintf(out, ", %s %s", units, strcmp(units, "1") == 0 ? "unit" : "units");
+        fputc('\n', out);
         if (refusal != NULL)
             put_plain(out, "  %s\n", refusal);
         return;

@@ -16,11 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness.checking import check, role  # noqa: E402, F401
 from harness.database import Database  # noqa: E402
 from harness.pgbouncer import PgBouncer  # noqa: E402
+from harness.poll import until_ready  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
+from harness.runbook import OnCall, Shell  # noqa: E402
 from harness.scripts import NUMBERS, Queue  # noqa: E402
 from harness.servers import Postgres, Redis, Server  # noqa: E402
 from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
-from harness.sweeper import Finished, Sweeper, run_once  # noqa: E402
+from harness.sweeper import Finished, Start, Sweeper, run_once  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -145,3 +147,18 @@ def run(db: Database, redis: redis_py.Redis, redis_server: Redis) -> Callable[..
 def found(db: Database, redis: redis_py.Redis, run: Any, tmp_path: Path) -> Check:
     """Checks what reconciliations find: found("--lookahead", "off", mirrorMissing=7)."""
     return partial(check_findings, db, redis, run, tmp_path)
+
+
+@pytest.fixture
+def on_call(db: Database, redis: redis_py.Redis, redis_server: Redis, sweeper: Start, tmp_path: Path) -> OnCall:
+    """A daemon that is ready, and a shell with its environment and what more is given."""
+
+    def start(*args: str, env: dict[str, str] | None = None, **more: str) -> tuple[Sweeper, Shell]:
+        env = {"DATABASE_URL": db.dsn, "REDIS_URL": redis_server.url()} if env is None else env
+        env = {"SWEEPER_ADMIN_TOKEN": "a-token-of-sixteen-bytes"} | env
+        quick = ("--feed-interval", "300ms", "--lookahead", "60s")
+        daemon = sweeper(*quick, *args, dsn=None, redis_url=None, env=env, http=True)
+        until_ready(daemon)
+        return daemon, Shell(tmp_path, daemon, env | more)
+
+    return start

@@ -76,7 +76,9 @@ def test_list_due(redis: redis_py.Redis, four_refused: list[str], products: list
     assert away.record("Not all is known of what is listed")["level"] == "WARN"
 
 
-def test_list_failed(redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run) -> None:
+def test_list_failed(
+    db: Database, redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run
+) -> None:
     """Oldest first, with product and SQLSTATE; what is no reservation, too."""
     five = four_refused
     found = lines(run("--list", "failed"))
@@ -97,6 +99,9 @@ def test_list_failed(redis: redis_py.Redis, four_refused: list[str], products: l
     assert len(lines(done)) == 5 and done.record("Not all is known of what is listed")
     assert run("--list", "failed", "--product", "x", dsn=nowhere).status == 1
     assert run("--list", "due", dsn=nowhere).status == 1
+    db.conn.execute("ALTER TABLE inventory RENAME TO stock")
+    done = run("--list", "due")
+    assert done.record("Reservations could not be listed")["error"].startswith("the database cannot be used")
 
 
 def test_list_of_very_many(redis: redis_py.Redis, run: Run) -> None:
@@ -140,6 +145,8 @@ def test_retry(db: Database, redis: redis_py.Redis, four_refused: list[str], pro
         return done.record("Retry completed")["retriedCount"]
 
     assert retried(five[4]) == 0 and retried("nowhere") == 0
+    assert "--explain" in run("--retry", five[4]).record("Retry completed")["note"]
+    assert "note" not in run("--retry", "all", "--sqlstate", "XX000").record("Retry completed")
     assert retried(five[1]) == 1
     assert redis.zscore(PENDING, five[1]) == 1006, "a time that has come"
     assert retried("all", "--sqlstate", "P0001") == 1
@@ -163,6 +170,7 @@ def test_forget(redis: redis_py.Redis, four_refused: list[str], products: list[s
         return done.record("Forget completed")["forgottenCount"]
 
     assert forgotten(five[4]) == 0
+    assert "--explain" in run("--forget", five[4]).record("Forget completed")["note"]
     assert forgotten(five[1]) == 1 and not redis.hexists(FAILED, five[1])
     assert redis.zscore(PENDING, five[1]) == 1006, "its row decides, at once"
     assert forgotten("all", "--product", products[0], "--sqlstate", "P0001") == 0

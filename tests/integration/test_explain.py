@@ -108,6 +108,32 @@ def test_locked(db: Database, product: str, explain: Explain, feeder: None) -> N
     assert explain(id)["cause"] == "notFoundYet"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "hand"),
+    [
+        ("inventory", "inventory_reservations", "is releasing it just now"),
+        ("inventory_reservations", "inventory", "is releasing others of its product just now"),
+    ],
+)
+def test_a_sweeper_that_has_it_in_hand_stands_in_no_way(
+    db: Database, product: str, explain: Explain, run: Run, feeder: None, theirs: str, ours: str, hand: str
+) -> None:
+    """Nobody is told to end its session; who has locked something beside it is named."""
+    id = shop.reserve(db, {product: 1}, ttl_s=-5)
+    with psycopg.connect(db.dsn, application_name="reservation-sweeper worker 1") as worker:
+        worker.execute(f"SELECT FROM {ours} FOR NO KEY UPDATE")  # type: ignore[arg-type]
+        said = explain(id)
+        assert said["cause"] == "claimed" and not said["todo"], said
+        assert f"a sweeper, pid {worker.info.backend_pid}, {hand}" in said["why"]
+        assert run("--list", "locked").stdout == ""
+        with psycopg.connect(db.dsn, application_name="the till") as blocker:
+            blocker.execute(f"SELECT FROM {theirs} FOR NO KEY UPDATE")  # type: ignore[arg-type]
+            said = explain(id)
+            assert said["cause"] == "locked" and "the till" in said["why"], said
+            (line,) = run("--list", "locked").stdout.splitlines()
+            assert json.loads(line)["blockerPid"] == blocker.info.backend_pid
+
+
 def test_a_drifted_counter(db: Database, product: str, explain: Explain, run: Run, feeder: None) -> None:
     id = shop.reserve(db, {product: 3}, ttl_s=-5)
     db.conn.execute("UPDATE inventory SET reserved_stock = 1, total_stock = available_stock + 1")
@@ -140,6 +166,19 @@ def test_a_trigger_that_raises(db: Database, product: str, sweeper: Start, expla
     db.conn.execute("DROP TRIGGER sundays ON inventory_reservations")
     said = explain(id)
     assert "went through just now" in said["why"] and "--retry" in said["todo"]
+
+
+def test_a_trigger_that_takes_its_time(db: Database, product: str, explain: Explain, feeder: None) -> None:
+    """It is nothing of the row's own, and it stands in the way all the same."""
+    id = shop.reserve(db, {product: 1}, ttl_s=-5)
+    db.conn.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;"
+        " CREATE TRIGGER dawdles BEFORE UPDATE ON inventory_reservations FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    said = explain(id)
+    assert (said["cause"], said["rehearsal"]["outcome"]) == ("cannotRelease", "failed"), said
+    assert "SQLSTATE 57014" in said["why"] and "trigger dawdles" in said["todo"]
 
 
 def test_extended(db: Database, redis: redis_py.Redis, product: str, explain: Explain, feeder: None) -> None:
@@ -287,6 +326,7 @@ def test_with_postgres_away(redis: redis_py.Redis, explain: Explain) -> None:
     redis.zadd(LEASES, {"no batch": 5})
     said = explain("x", dsn=f"host=127.0.0.1 port={free_port()}", status=1)
     assert said["cause"] == "postgresAway" and said["postgresError"] and said["rows"] is None
+    assert said["sweeper"] is None, "none feeds without Postgres"
     assert said["failure"]["attempts"] == 3 and said["entryAt"] == "1970-01-01T00:00:01.000Z"
 
 

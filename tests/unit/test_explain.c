@@ -119,6 +119,12 @@ static void postgres_away(void)
     COPY(postgres_error, "connection refused");
 }
 
+static void postgres_away_without_feeder(void)
+{
+    postgres_away();
+    facts.sweeper = EXPLAIN_NO;
+}
+
 static void tables_unusable(void)
 {
     postgres_away();
@@ -200,6 +206,24 @@ static void locked_row(void)
 static void locked_counter(void)
 {
     facts.blocker = blocker("counter");
+}
+
+static void locked_by_sweeper(void)
+{
+    locked_row();
+    COPY(blocker.holder.application, "reservation-sweeper worker 1");
+}
+
+static void counter_of_sweeper(void)
+{
+    locked_counter();
+    COPY(blocker.holder.application, "reservation-sweeper worker 1");
+}
+
+static void locked_just_now(void)
+{
+    locked_row();
+    facts.blocker.since_us = NOW_US + 3 * MS_US;
 }
 
 static void locked_by_prepared(void)
@@ -341,10 +365,32 @@ static void refused_in_rehearsal(void)
     COPY(triggers, "trigger no_sundays of table inventory_reservations");
 }
 
+static void read_only(void)
+{
+    facts.rehearsal.outcome = REHEARSED_FAILED;
+    COPY(rehearsal.sqlstate, "25006");
+    COPY(rehearsal.error, "cannot execute UPDATE in a read-only transaction");
+    facts.sweeper = EXPLAIN_NO;
+}
+
+static void too_slow(void)
+{
+    refused_in_rehearsal();
+    facts.rehearsal.outcome = REHEARSED_FAILED;
+    COPY(rehearsal.sqlstate, "57014");
+    COPY(rehearsal.error, "canceling statement due to statement timeout");
+}
+
 static void refused_and_cured(void)
 {
     raised();
     facts.rehearsal.outcome = REHEARSED_RELEASED;
+}
+
+static void raised_once(void)
+{
+    raised();
+    facts.failure.attempts = 1;
 }
 
 static void deferred(void)
@@ -464,25 +510,32 @@ static const struct {
      bought,
      CAUSE_INACTIVE,
      false,
-     {"bought, cancelled or released before: its row is not active (status = 'active'), but "
-      "{\"status\": \"committed\"}",
+     {"bought, cancelled or released before: its row is not active (status = 'active'); it has "
+      "{\"status\": \"committed\"};",
       "last changed at 2025-11-23T23:00:00Z (1 h 0 min ago)", "nothing left to release"}},
     {"... of several rows",
      bought_of_several,
      CAUSE_INACTIVE,
      false,
-     {"none of its 3 rows is active"}},
+     {"none of its 3 rows is active (status = 'active'); the first has"}},
     {"Postgres away",
      postgres_away,
      CAUSE_POSTGRES,
      true,
-     {"could not be asked: connection refused.", "--check-config",
-      "Nothing of this queue is released before"}},
+     {"could not be asked (connection refused).", "--check-config",
+      "Nothing of this queue is released until that is over, and what is due by then within "
+      "seconds "
+      "of it."}},
+    {"... and no feeder",
+     postgres_away_without_feeder,
+     CAUSE_POSTGRES,
+     true,
+     {"within seconds of it."}},
     {"tables unusable",
      tables_unusable,
      CAUSE_TABLES,
      true,
-     {"cannot be used as they are: there is no table \"holds\"."}},
+     {"cannot be used as they are (there is no table \"holds\")."}},
     {"no expiry",
      no_expiry,
      CAUSE_ENDLESS,
@@ -539,6 +592,21 @@ static const struct {
      CAUSE_LOCKED,
      true,
      {"the counter of product lamp is locked by pid 4711"}},
+    {"a row that a sweeper has",
+     locked_by_sweeper,
+     CAUSE_CLAIMED,
+     false,
+     {"and a sweeper, pid 4711, is releasing it just now", "released in a moment"}},
+    {"... or its counter",
+     counter_of_sweeper,
+     CAUSE_CLAIMED,
+     false,
+     {"is releasing others of its product just now"}},
+    {"locked since a moment that is yet to come",
+     locked_just_now,
+     CAUSE_LOCKED,
+     true,
+     {"began at 2025-11-24T00:00:00Z (0 ms ago)"}},
     {"locked by a prepared one",
      locked_by_prepared,
      CAUSE_LOCKED,
@@ -586,6 +654,7 @@ static const struct {
      {"Postgres refuses it: not on Sundays (SQLSTATE P0001); 4 times, last at",
       "trigger no_sundays of table inventory_reservations", "--retry",
       "tried again at 2025-11-24T00:00:05Z (in 5.0 s)."}},
+    {"... once", raised_once, CAUSE_REFUSED, true, {"(SQLSTATE P0001); once, at 2025"}},
     {"a right is missing",
      right_missing,
      CAUSE_REFUSED,
@@ -617,6 +686,17 @@ static const struct {
      {"a rehearsal of its release showed just now: violates check constraint (SQLSTATE 23514).",
       "--repair-stock"}},
     {"... and let through", drifted_and_let_through, CAUSE_WAITING, false, {"next claim"}},
+    {"a server that may not be written to",
+     read_only,
+     CAUSE_FAILS,
+     true,
+     {"cannot release it at present", "in a read-only transaction (SQLSTATE 25006)",
+      "the address leads to the primary", "tried again until that is over."}},
+    {"a trigger that takes its time",
+     too_slow,
+     CAUSE_FAILS,
+     true,
+     {"(SQLSTATE 57014)", "trigger no_sundays of table inventory_reservations."}},
     {"refused in a rehearsal",
      refused_in_rehearsal,
      CAUSE_REFUSED,
