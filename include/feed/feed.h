@@ -46,6 +46,9 @@ void feed_stop(struct feed *f, event_cb *done, void *arg);
 /* Postgres's time of the last poll that succeeded, microseconds; 0: none yet. */
 int64_t feed_last_success_us(const struct feed *f);
 
+/* This sweeper has the feeder's role: it mirrors what its polls find. */
+bool feed_is_feeder(const struct feed *f);
+
 /* How late the queue is, by what the feed has seen. Its strings are good until the loop turns. */
 void feed_overdue(struct feed *f, struct overdue_view *view);
 

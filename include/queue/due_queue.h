@@ -89,6 +89,10 @@ struct due_queue *due_queue_new(struct redis_link *link, const char *prefix);
 void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char *reason),
                           void *arg);
 
+/* cb(arg, us) fires for each request that Redis answers, with an error too, before the call's own
+ * callback: us microseconds after it was sent. It makes no call of the queue. */
+void due_queue_on_answered(struct due_queue *q, void (*cb)(void *arg, int64_t us), void *arg);
+
 /* Asks Redis for all that the sweeper needs of it: each command of each script, over keys of its
  * own ({prefix}:probe:...) that are gone again afterwards; and the types of the keys in use. cb:
  * error is NULL when nothing was refused, else the first refusal, or that the link was lost. */

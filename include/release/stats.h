@@ -38,11 +38,13 @@ struct stats {
     uint64_t rescheduled[RESCHEDULE_REASONS];
     uint64_t unknown_commits; /* reservations in batches whose COMMIT had no answer */
     uint64_t batches;
+    uint64_t claims;         /* of Redis, that brought something */
+    int64_t last_release_us; /* Postgres's time of its commit; 0: none yet */
     struct {
         char sqlstate[6];
         uint64_t count;
     } failed[STATS_SQLSTATES]; /* the last place collects what finds no room, as "other" */
-    struct stats_histogram lateness_s, batch_s, batch_size;
+    struct stats_histogram lateness_s, batch_s, batch_size, redis_request_s;
 };
 
 /* All zero, but for the bounds of the histograms and the name of the commonest refusal. */

@@ -42,6 +42,12 @@ bool enough_files(const struct config *config, int nqueues)
     return false;
 }
 
+static void on_answered(void *arg, int64_t us)
+{
+    struct stats *stats = arg;
+    stats_observe(&stats->redis_request_s, (double)us / 1e6);
+}
+
 int queue_parts_init(struct parts *s, struct servers *servers, struct database *database,
                      const struct config *config, const struct queue_redis *redis)
 {
@@ -61,6 +67,8 @@ int queue_parts_init(struct parts *s, struct servers *servers, struct database *
     if (s->refusal_log != NULL)
         s->breakers = breakers_new(s->config->queue, s->refusal_log);
     s->queue = due_queue_new(s->redis, config->key_prefix);
+    if (s->queue != NULL)
+        due_queue_on_answered(s->queue, on_answered, &s->stats);
     if (config->queue->notify.text != NULL && (s->announcer = announcer_new(s)) == NULL)
         return -1;
     return s->statements != NULL && s->counter_waits != NULL && s->breakers != NULL &&

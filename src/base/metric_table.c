@@ -68,6 +68,32 @@ const struct metric metric_table[METRICS_N] = {
                                 "Reservations in batches whose COMMIT had no answer.",
                                 "the connection was lost in between; they are claimed again when "
                                 "their lease ends, and Postgres tells what became of them"},
+    [METRIC_LAST_RELEASE] = {PREFIX "last_release_timestamp_seconds",
+                             METRICS_GAUGE,
+                             {QUEUE},
+                             "When this sweeper last released a reservation, by Postgres's clock.",
+                             "of the sweepers of a queue the latest counts. No value before the "
+                             "first one"},
+    [METRIC_CLAIMS] = {PREFIX "claims_total",
+                       METRICS_COUNTER,
+                       {QUEUE},
+                       "Claims that brought due reservations from Redis.",
+                       "batches under a lease; not counted: looks that found nothing due, and "
+                       "what is released straight from Postgres"},
+    [METRIC_REDIS_REQUEST_SECONDS] =
+        {PREFIX "redis_request_seconds",
+         METRICS_HISTOGRAM,
+         {QUEUE},
+         "From sending a request to Redis to its answer.",
+         "a script or a command each, with its time in the event loop. One that has no answer "
+         "within 1 s ends the connection, and is not counted"},
+    [METRIC_NEXT_DUE] =
+        {PREFIX "next_due_timestamp_seconds",
+         METRICS_GAUGE,
+         {QUEUE},
+         "When the next entry in Redis is due.",
+         "the first of `pending`, retries among them. No value while there is none, "
+         "or Redis has not answered"},
     [METRIC_PENDING] = {PREFIX "pending_reservations",
                         METRICS_GAUGE,
                         {QUEUE},
@@ -136,6 +162,11 @@ const struct metric metric_table[METRICS_N] = {
          {QUEUE},
          "When the feed last looked with success, by Postgres's clock; 0: not yet.",
          "older than a few `SWEEPER_FEED_INTERVAL`s: what expires is not mirrored"},
+    [METRIC_FEEDER] = {PREFIX "feeder",
+                       METRICS_GAUGE,
+                       {QUEUE},
+                       "1 for the sweeper whose feed mirrors.",
+                       "of all sweepers of a queue one has the role; without Redis none needs it"},
     [METRIC_REDIS_UP] = {PREFIX "redis_up",
                          METRICS_GAUGE,
                          {NULL},

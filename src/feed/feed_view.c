@@ -15,6 +15,11 @@ int64_t feed_last_success_us(const struct feed *f)
     return f->last_success_us;
 }
 
+bool feed_is_feeder(const struct feed *f)
+{
+    return f->plan.feeder;
+}
+
 void feed_overdue(struct feed *f, struct overdue_view *view)
 {
     if (f->plan.doing == FEED_PASS)

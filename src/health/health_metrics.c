@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 /* A queue, as it is when the metrics are asked for. */
@@ -66,21 +67,21 @@ static void put_histogram(struct metrics *m, const struct view *v, const struct 
     metrics_histogram(m, h->bounds, h->nbounds, h->counts, h->sum);
 }
 
-/* ---- what was released, and what was not ---- */
-
-static void released(struct metrics *m, const struct view *v)
+/* A counter of the stats, which stands there at this place. */
+static void put_count(const struct views *views, enum metric_id id, size_t at)
 {
-    put_value(m, v, (double)v->stats->released);
+    metrics_family(views->m, id);
+    for (int i = 0; i < views->n; i++) {
+        const void *count = (const char *)views->list[i].stats + at;
+        put_value(views->m, &views->list[i], (double)*(const uint64_t *)count);
+    }
 }
+
+/* ---- what was released, and what was not ---- */
 
 static void released_units(struct metrics *m, const struct view *v)
 {
     put_value(m, v, units_real(&v->stats->released_units));
-}
-
-static void uncounted(struct metrics *m, const struct view *v)
-{
-    put_value(m, v, (double)v->stats->uncounted);
 }
 
 static void lateness(struct metrics *m, const struct view *v)
@@ -130,26 +131,39 @@ static void batch_size(struct metrics *m, const struct view *v)
     put_histogram(m, v, &v->stats->batch_size);
 }
 
-static void unknown_commits(struct metrics *m, const struct view *v)
+static void last_release(struct metrics *m, const struct view *v)
 {
-    put_value(m, v, (double)v->stats->unknown_commits);
+    put_if(v->stats->last_release_us > 0, m, v, (double)v->stats->last_release_us / 1e6);
+}
+
+static void redis_request_seconds(struct metrics *m, const struct view *v)
+{
+    put_histogram(m, v, &v->stats->redis_request_s);
 }
 
 static void put_stats(const struct views *views)
 {
-    put(views, METRIC_RELEASED, released);
+    put_count(views, METRIC_RELEASED, offsetof(struct stats, released));
     put(views, METRIC_RELEASED_UNITS, released_units);
-    put(views, METRIC_RELEASED_WITHOUT_INVENTORY, uncounted);
+    put_count(views, METRIC_RELEASED_WITHOUT_INVENTORY, offsetof(struct stats, uncounted));
     put(views, METRIC_LATENESS, lateness);
     put(views, METRIC_DISCARDED, discarded);
     put(views, METRIC_RESCHEDULED, rescheduled);
     put(views, METRIC_FAILED, failed);
     put(views, METRIC_BATCH_SECONDS, batch_seconds);
     put(views, METRIC_BATCH_SIZE, batch_size);
-    put(views, METRIC_UNKNOWN_COMMITS, unknown_commits);
+    put_count(views, METRIC_UNKNOWN_COMMITS, offsetof(struct stats, unknown_commits));
+    put(views, METRIC_LAST_RELEASE, last_release);
+    put_count(views, METRIC_CLAIMS, offsetof(struct stats, claims));
+    put(views, METRIC_REDIS_REQUEST_SECONDS, redis_request_seconds);
 }
 
 /* ---- how things stand ---- */
+
+static void next_due(struct metrics *m, const struct view *v)
+{
+    put_if(v->report.next_due_us > 0, m, v, (double)v->report.next_due_us / 1e6);
+}
 
 static void pending(struct metrics *m, const struct view *v)
 {
@@ -212,8 +226,14 @@ static void feed_last_success(struct metrics *m, const struct view *v)
     put_value(m, v, (double)feed_last_success_us(v->health->options.feed) / 1e6);
 }
 
+static void feeder(struct metrics *m, const struct view *v)
+{
+    put_value(m, v, feed_is_feeder(v->health->options.feed) ? 1 : 0);
+}
+
 static void put_standing(const struct views *views)
 {
+    put(views, METRIC_NEXT_DUE, next_due);
     put(views, METRIC_PENDING, pending);
     put(views, METRIC_INFLIGHT, inflight);
     put(views, METRIC_FAILED_RESERVATIONS, failed_reservations);
@@ -226,6 +246,7 @@ static void put_standing(const struct views *views)
     put(views, METRIC_PAUSED, paused);
     put(views, METRIC_PAUSED_UNTIL, paused_until);
     put(views, METRIC_FEED_LAST_SUCCESS, feed_last_success);
+    put(views, METRIC_FEEDER, feeder);
 }
 
 /* ---- the servers: Redis is of all queues ---- */

@@ -1,6 +1,7 @@
 /* Calls of the due queue, and the arguments of one. */
 #include "queue/call.h"
 
+#include "base/clock.h"
 #include "base/int_text.h"
 #include "queue/redis_refusal.h"
 
@@ -85,6 +86,7 @@ bool due_op_send(struct due_queue *q, struct due_op *op, const struct lua_script
                           args->values, args->lengths) != 0)
         return false;
     op->script = script;
+    op->sent_us = clock_mono_us();
     op->outstanding++;
     return true;
 }
@@ -97,6 +99,7 @@ bool due_op_send_plain(struct due_queue *q, struct due_op *op, const struct due_
         return false;
     op->script = NULL;
     op->command = args->values[0];
+    op->sent_us = clock_mono_us();
     op->outstanding++;
     return true;
 }
@@ -138,6 +141,8 @@ bool due_op_answered(struct due_op *op, const struct redis_reply *reply, const c
         .error = redis_reply_str(reply, NULL),
     };
     char text[sizeof(op->error)];
+    if (reply != NULL && op->queue != NULL && op->queue->on_answered != NULL)
+        op->queue->on_answered(op->queue->answered_arg, clock_mono_us() - op->sent_us);
     if (reply == NULL) {
         due_op_fail(op, error);
     } else if (redis_reply_useless(reply)) { /* the link is lost with it, and says so */

@@ -26,6 +26,7 @@ struct due_op {
     const char *command;             /* that command, a literal */
     char error[256];                 /* the first one; "" without */
     bool refused;                    /* ... is Redis's own, and it stays connected */
+    int64_t sent_us;                 /* monotonic: the last request of it */
     /* Calls the caller back, once. error is NULL when every script answered as it should. */
     void (*finish)(struct due_op *op, const char *error);
     void (*destroy)(struct due_op *op);
@@ -43,6 +44,8 @@ struct due_queue {
     TAILQ_HEAD(, due_op) ops;
     void (*on_refused)(void *arg, const char *reason);
     void *refused_arg;
+    void (*on_answered)(void *arg, int64_t us);
+    void *answered_arg;
 };
 
 /* {prefix}:name, malloc'd; NULL: out of memory. */

@@ -61,3 +61,9 @@ void due_queue_on_refused(struct due_queue *q, void (*cb)(void *arg, const char 
     q->on_refused = cb;
     q->refused_arg = arg;
 }
+
+void due_queue_on_answered(struct due_queue *q, void (*cb)(void *arg, int64_t us), void *arg)
+{
+    q->on_answered = cb;
+    q->answered_arg = arg;
+}

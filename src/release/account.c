@@ -32,6 +32,7 @@ static void name_odd_id(struct parts *s, const struct item *item)
 static void account_released(struct parts *s, const struct item *item, int64_t commit_us)
 {
     s->stats.released++;
+    s->stats.last_release_us = commit_us;
     announcer_released(s->announcer);
     units_add(&s->stats.released_units, &item->units);
     if (item->expires_us != INT64_MAX)

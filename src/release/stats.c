@@ -8,6 +8,8 @@ static const double lateness_bounds[] = {0.0005, 0.001, 0.002, 0.003, 0.005, 0.0
                                          10,     30,    60,    120,   300};
 static const double batch_bounds[] = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
                                       0.1,    0.2,   0.5,   1,     2,    5,    10};
+static const double request_bounds[] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01,
+                                        0.02,   0.05,   0.1,    0.2,   0.5,   1};
 static const double size_bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000};
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
@@ -26,6 +28,8 @@ void stats_init(struct stats *s)
         (struct stats_histogram){.bounds = batch_bounds, .nbounds = COUNT_OF(batch_bounds)};
     s->batch_size =
         (struct stats_histogram){.bounds = size_bounds, .nbounds = COUNT_OF(size_bounds)};
+    s->redis_request_s =
+        (struct stats_histogram){.bounds = request_bounds, .nbounds = COUNT_OF(request_bounds)};
 }
 
 void stats_observe(struct stats_histogram *h, double value)

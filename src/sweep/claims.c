@@ -301,6 +301,7 @@ static void on_claimed(void *arg, struct due_claimed *claimed, const char *error
                                        .next_ms = claimed->sizes.next_ms};
         note_sizes(c->parts, claimed);
         note_odd(c, claimed->odd);
+        c->parts->stats.claims += claimed->n > 0;
         struct hand *hand = claimed->n > 0 ? hand_new(c, claimed) : NULL;
         if (hand != NULL)
             TAILQ_INSERT_TAIL(&c->waiting, hand, others);

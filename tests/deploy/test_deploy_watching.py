@@ -23,9 +23,10 @@ COUNTERS_AND_GAUGES = set(
     " released_without_inventory_total unknown_commits_total pending_reservations inflight_reservations failed_reservations"
     " kept_reservations kept_attention_reservations"
     " locked_reservations locked_seconds overdue_seconds degraded paused paused_until_timestamp_seconds feed_last_success_timestamp_seconds redis_up postgres_up"
-    " clock_offset_seconds reconnects_total redis_node_info log_records_dropped_total build_info".split()
+    " clock_offset_seconds reconnects_total redis_node_info claims_total last_release_timestamp_seconds next_due_timestamp_seconds"
+    " feeder log_records_dropped_total build_info".split()
 )
-HISTOGRAMS = {"lateness_seconds", "batch_seconds", "batch_size"}
+HISTOGRAMS = {"lateness_seconds", "batch_seconds", "batch_size", "redis_request_seconds"}
 PROCESS = set(
     "process_cpu_seconds_total process_resident_memory_bytes process_virtual_memory_bytes"
     " process_start_time_seconds process_open_fds process_max_fds".split()

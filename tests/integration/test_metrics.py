@@ -34,6 +34,9 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
     "batch_seconds": ("histogram", {}),
     "batch_size": ("histogram", {}),
     "unknown_commits_total": ("counter", {}),
+    "claims_total": ("counter", {}),
+    "redis_request_seconds": ("histogram", {}),
+    "feeder": ("gauge", {}),
     "log_records_dropped_total": ("counter", {}),
     "locked_reservations": ("gauge", {}),
     "locked_seconds": ("gauge", {}),
@@ -46,7 +49,8 @@ CONTRACT: dict[str, tuple[str, dict[str, set[str]]]] = {
 }
 # Their values are known when a server has answered, or a reconciliation has ended.
 LATER = (
-    "overdue_seconds paused_until_timestamp_seconds pending_reservations inflight_reservations failed_reservations"
+    "overdue_seconds paused_until_timestamp_seconds last_release_timestamp_seconds next_due_timestamp_seconds"
+    " pending_reservations inflight_reservations failed_reservations"
     " kept_reservations kept_attention_reservations"
     " clock_offset_seconds redis_node_info"
     " reconcile_success reconcile_dry_run reconcile_timestamp_seconds reconcile_duration_seconds"
@@ -239,6 +243,34 @@ def test_names(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     assert m["redis_up"] == m["postgres_up"] == 1 and m["degraded"] == 0
     assert abs(m['clock_offset_seconds{server="postgres"}']) < 1
     assert abs(m['clock_offset_seconds{server="redis"}']) < 1
+
+
+def test_the_last_and_the_next(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
+    """Claims, requests, who feeds, when the last one was released and when the next entry is due."""
+    product = shop.add_product(db)
+    daemon = sweeper("--feed-interval", "500ms", http=True)
+    until_ready(daemon)
+    wait_until(lambda: scrape(daemon)["feeder"] == 1, 10, "it feeds")
+    before = scrape(daemon)
+    assert not {"last_release_timestamp_seconds", "next_due_timestamp_seconds"} & before.keys()
+    later = shop.reserve(db, {product: 1}, ttl_s=50)
+    mirror(db, redis, shop.reserve(db, {product: 1}, ttl_s=0.5), later)
+    wait_until(lambda: "last_release_timestamp_seconds" in scrape(daemon), 10, "a release")
+    at = db.value("SELECT extract(epoch FROM updated_at)::float8 FROM inventory_reservations WHERE status = 'released'")
+    due = db.value("SELECT extract(epoch FROM expires_at)::float8 FROM inventory_reservations WHERE id = %s", (later,))
+    m = wait_until(lambda: (m := scrape(daemon)).get("next_due_timestamp_seconds", 0) > at and m, 10, "the next")
+    assert abs(m["last_release_timestamp_seconds"] - at) < within(0.5)
+    assert 0 <= m["next_due_timestamp_seconds"] - due < 0.002
+    assert m["claims_total"] == before["claims_total"] + 1 == 1
+    assert m["redis_request_seconds_count"] > before["redis_request_seconds_count"] > 0
+    per_request = m["redis_request_seconds_sum"] / m["redis_request_seconds_count"]
+    assert 0.00001 < per_request < within(0.5)
+    other = sweeper("--feed-interval", "500ms", http=True)
+    until_ready(other)
+    wait_until(lambda: "pending_reservations" in scrape(other), 10, "it has asked Redis")
+    assert (scrape(daemon)["feeder"], scrape(other)["feeder"]) == (1, 0)
+    daemon.stop()
+    wait_until(lambda: scrape(other)["feeder"] == 1, 10, "the other one takes the role")
 
 
 def test_process(sweeper: Start) -> None:
