@@ -30,7 +30,7 @@ PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
     prometheus systemd python3-yaml openssl zsh curl $(VALKEY)
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
-PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest
+PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest python3-pytest-xdist
 PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES) gcc libc6-dev
 PACKAGES_torture-many := $(SERVER_PACKAGES)
