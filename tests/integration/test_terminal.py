@@ -91,7 +91,7 @@ def check_gone(text: str, lines: list[str]) -> None:
 def test_once_with_a_backlog(db: Database, redis_server: Redis) -> None:
     """It knows how much there is, and is drawn while a lock keeps it waiting."""
     products = shop.add_products(db, 2, 100_000)
-    shop.bulk_reserve(db, 4000, products)
+    shop.bulk_reserve(db, 40_000, products)  # so that it is drawn between the count and the end
     with transaction(db, lock_product(products[0])):
         with on_terminal("--once", dsn=db.dsn, redis_url=redis_server.url()) as (child, terminal):
             wait_for_bars(terminal, 6, "it goes on")
@@ -101,7 +101,7 @@ def test_once_with_a_backlog(db: Database, redis_server: Redis) -> None:
             assert child.wait(within(20)) == 1
             terminal.ended()
             check_gone(terminal.text, terminal.lines())
-    assert any(re.search(r"[\d,]+ of 4,000", bar) for bar in terminal.bars()), terminal.bars()
+    assert any(re.search(r"[\d,]+ of 40,000", bar) for bar in terminal.bars()), terminal.bars()
     assert max(map(len, terminal.bars())) < 80
     assert "stopped by a signal" in terminal.text
 
