@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,13 +16,13 @@ static const char *names_of(const char *conninfo, bool *primary)
 {
     static char out[1024];
     struct pg_hosts hosts;
+    size_t at = 0;
     pg_hosts_read(&hosts, conninfo);
     out[0] = '\0';
     for (size_t i = 0; i < hosts.n; i++) {
         char name[PG_SERVER_SIZE];
         pg_host_name(&hosts.list[i], name, sizeof(name));
-        strcat(out, i > 0 ? "; " : "");
-        strcat(out, name);
+        at += (size_t)snprintf(out + at, sizeof(out) - at, "%s%s", i > 0 ? "; " : "", name);
     }
     *primary = hosts.implied;
     pg_hosts_clear(&hosts);
