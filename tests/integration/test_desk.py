@@ -17,7 +17,9 @@ from harness.database import Database
 from harness.locks import lock_product, lock_reservation, transaction
 from harness.poll import until_ready, wait_until
 from harness.process import free_port
+from harness.proxy import Proxy
 from harness.queue import FAILED, KEPT, PENDING
+from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Finished, Run, Start, Sweeper
 from harness.web import TOKEN, WITH_TOKEN, in_background, until_settled
 
@@ -159,6 +161,28 @@ def test_retry(db: Database, redis: redis_py.Redis, four_refused: list[str], pro
     away = f"redis://127.0.0.1:{free_port()}"
     done = run("--retry", "all", redis_url=away)
     assert done.status == 1 and "Redis" in done.record("Records could not be acted upon")["error"]
+
+
+@pytest.mark.parametrize(
+    "mode", ["--retry all", "--forget all", "--list failed", "--list due", "--explain nobody"]
+)
+def test_a_server_that_comes_back_is_waited_for(
+    db: Database, pg_server: Postgres, redis_server: Redis, redis: redis_py.Redis, sweeper: Start, mode: str
+) -> None:
+    """Each tries to connect for 5 s to the server that it cannot do without."""
+    if needs_postgres := mode in ("--list due", "--explain nobody"):
+        shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-50)
+    with Proxy(pg_server.port if needs_postgres else redis_server.port) as proxy:
+        proxy.refuse()
+        through = (
+            {"dsn": proxy.through(db.dsn)}
+            if needs_postgres
+            else {"redis_url": proxy.through(redis_server.url())}
+        )
+        asked = sweeper(*mode.split(), **through)
+        wait_until(lambda: proxy.refused > 0, 10, "its first attempt")
+        proxy.heal()
+        assert asked.wait() == 0, asked.tail()
 
 
 def test_forget(redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run) -> None:
