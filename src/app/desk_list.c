@@ -203,9 +203,20 @@ static void on_forgotten(void *arg, size_t n, const char *error)
     note_done(arg, n, 0, error);
 }
 
+/* What was looked for: of a kept one there is nothing to be forgotten. */
+static bool has_record(const struct desk_list *l)
+{
+    enum desk_state state = l->found.lines.n > 0 ? l->found.lines.all[0].state : DESK_UNKNOWN;
+    return state == DESK_REFUSED || (state == DESK_KEPT && l->wish.act == DESK_RETRY);
+}
+
 static bool act(struct desk *d)
 {
     struct desk_list *l = list_of(d);
+    if (l->wish.look) {
+        l->found.has = has_record(l);
+        return false;
+    }
     struct due_entry entries[DUE_QUEUE_SCRIPT_MAX];
     struct due_queue *queue = d->parts->queue;
     if (l->wish.act == DESK_SHOW || !desk_list_well(l) || l->at == l->found.lines.n ||
