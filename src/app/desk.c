@@ -50,7 +50,7 @@ static bool redis_decided(struct desk *d)
         say(d->redis_error, sizeof(d->redis_error), why);
     if (up || late || daemon)
         return up || late || redis_use_degraded(p->redis_use);
-    return why[0] != '\0' && !d->work->without_postgres;
+    return why[0] != '\0' && !d->work->needs_redis;
 }
 
 static void on_statements(void *arg, const char *error)

@@ -263,18 +263,20 @@ static void failures_reply(struct errand *e)
     reply_json(e, 200, text);
 }
 
-/* Before an id that could be that of several queues is acted upon, all are asked who has it. */
-static void after_look(struct errand *e)
+/* Before an id is acted upon all are asked who has it. False: it has been answered. */
+static bool look_is_over(struct errand *e)
 {
+    const struct desk_found *const *found = (const struct desk_found *const *)e->found;
     char sentence[1024];
-    if (desk_several((const struct desk_found *const *)e->found, e->n, e->wish.id,
-                     "?queue=", sentence, sizeof(sentence))) {
+    if (!desk_well(found, e->n))
+        return true;
+    if (desk_several(found, e->n, e->wish.id, "?queue=", sentence, sizeof(sentence))) {
         reply_error(e, 400, sentence);
-        return;
+        return false;
     }
     drop_found(e);
     e->wish.look = false;
-    list_next(e);
+    return true;
 }
 
 static void done_reply(struct errand *e)
@@ -288,6 +290,8 @@ static void done_reply(struct errand *e)
 
 static void list_next(struct errand *e)
 {
+    if (e->wish.look && e->n == e->asked.n && !look_is_over(e))
+        return;
     if (e->n < e->asked.n) {
         struct queue_run *run = e->asked.queues[e->n];
         const char *queue = log_set_queue(queue_run_name(run));
@@ -297,8 +301,6 @@ static void list_next(struct errand *e)
             reply_error(e, 503, "out of memory or file descriptors");
     } else if (e->wish.act == DESK_SHOW) {
         failures_reply(e);
-    } else if (e->wish.look && desk_well((const struct desk_found *const *)e->found, e->n)) {
-        after_look(e);
     } else {
         done_reply(e);
     }

@@ -208,9 +208,8 @@ const struct setting settings[SETTINGS_N] = {
         .preset = "on",
         .type = SETTING_SWITCH,
         .help = "`off`: the daemon's releases do not wait for Postgres's disk; what a crash undoes "
-                "of them is released again. Not used through a pooler, nor for a queue with "
-                "`also`, `call`, `notify`, or triggers or rules of the shop's. `on`: as the "
-                "server has it",
+                "of them is released again. Not used through a pooler, nor with `also`, `call`, "
+                "`notify`, or triggers or rules of the shop's. `on`: as the server has it",
         .offset = offsetof(struct config, synchronous_commit),
     },
     {
@@ -347,8 +346,7 @@ const struct modifier_flag modifiers[MODIFIERS_N] = {
     [MODIFIER_MAX_REPAIRS] = {"--max-repairs", "N", "--repair-stock",
                               "beyond this many, only report counters (default " MAX_REPAIRS_PRESET
                               ")"},
-    [MODIFIER_QUEUE] = {"--queue", "NAME", "any mode",
-                        "this queue only, not all of them; needed with an ID that several have"},
+    [MODIFIER_QUEUE] = {"--queue", "NAME", "any mode", "this queue only, not all of them"},
     [MODIFIER_YES] = {"--yes", NULL, "the daemon or --once",
                       "go on beyond SWEEPER_FIRST_RUN_LIMIT"},
     [MODIFIER_REASON] = {"--reason", "TEXT", "--pause", "why, for whoever asks"},
