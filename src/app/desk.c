@@ -29,11 +29,18 @@ static void say(char *to, size_t size, const char *why)
     snprintf(to, size, "%s", why[0] != '\0' ? why : NO_ANSWER);
 }
 
+/* Who asks the daemon is told at once that a server is away. A mode tries to connect to one that it
+ * cannot do without until its time is over. */
+static bool in_daemon(const struct desk *d)
+{
+    return d->parts->redis_use != NULL;
+}
+
 /* Whether it is known if Redis can be asked. */
 static bool redis_decided(struct desk *d)
 {
     struct parts *p = d->parts;
-    bool daemon = p->redis_use != NULL;
+    bool daemon = in_daemon(d);
     enum redis_state state = redis_link_state(p->redis);
     const char *why = daemon ? redis_use_reason(p->redis_use) : redis_link_last_error(p->redis);
     bool up = daemon ? redis_use_ok(p->redis_use) : state == REDIS_LINK_UP;
@@ -41,7 +48,9 @@ static bool redis_decided(struct desk *d)
     d->redis_error[0] = '\0';
     if (!up)
         say(d->redis_error, sizeof(d->redis_error), why);
-    return up || late || (daemon ? redis_use_degraded(p->redis_use) : why[0] != '\0');
+    if (up || late || daemon)
+        return up || late || redis_use_degraded(p->redis_use);
+    return why[0] != '\0' && !d->work->needs_redis;
 }
 
 static void on_statements(void *arg, const char *error)
@@ -69,7 +78,7 @@ static bool postgres_decided(struct desk *d)
                                             on_statements, d));
         return false;
     }
-    if (why[0] == '\0' && clock_mono_us() < d->limit_us)
+    if (clock_mono_us() < d->limit_us && (why[0] == '\0' || !in_daemon(d)))
         return false;
     say(d->postgres_error, sizeof(d->postgres_error), why);
     return true;

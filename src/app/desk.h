@@ -20,6 +20,7 @@ typedef bool desk_step(struct desk *d);
 struct desk_work {
     const char *application;
     bool without_postgres; /* it is not needed */
+    bool needs_redis;      /* a mode waits for it, too */
     desk_step *const *steps;
     int nsteps;
     void (*done)(struct desk *d); /* all steps are taken */
@@ -42,8 +43,8 @@ struct desk {
     char redis_error[PG_REASON_SIZE];
 };
 
-/* Begins; *d is zero, and work->free is owed. parts, with its links to Redis, must outlive it.
- * Returns 0, or -1 when memory ran out; desk_close in both cases. */
+/* Begins; *d is zero, and work->free is owed. work must live as long; parts, with its links to
+ * Redis, must outlive it. Returns 0, or -1 when memory ran out; desk_close in both cases. */
 int desk_open(struct desk *d, struct parts *parts, const struct desk_work *work)
     __attribute__((warn_unused_result));
 

@@ -203,9 +203,20 @@ static void on_forgotten(void *arg, size_t n, const char *error)
     note_done(arg, n, 0, error);
 }
 
+/* What was looked for: of a kept one there is nothing to be forgotten. */
+static bool has_record(const struct desk_list *l)
+{
+    enum desk_state state = l->found.lines.n > 0 ? l->found.lines.all[0].state : DESK_UNKNOWN;
+    return state == DESK_REFUSED || (state == DESK_KEPT && l->wish.act == DESK_RETRY);
+}
+
 static bool act(struct desk *d)
 {
     struct desk_list *l = list_of(d);
+    if (l->wish.look) {
+        l->found.has = has_record(l);
+        return false;
+    }
     struct due_entry entries[DUE_QUEUE_SCRIPT_MAX];
     struct due_queue *queue = d->parts->queue;
     if (l->wish.act == DESK_SHOW || !desk_list_well(l) || l->at == l->found.lines.n ||
@@ -242,26 +253,23 @@ struct desk_list *desk_list_new(struct parts *parts, const struct desk_wish *wis
     static desk_step *const steps[] = {find_failed,        find_kept, desk_find_due,
                                        desk_find_locked,   look_up,   filter_early,
                                        desk_find_products, filter,    act};
-    static const struct desk_work work = {.application = "reservation-sweeper list",
-                                          .steps = steps,
-                                          .nsteps = sizeof(steps) / sizeof(steps[0]),
-                                          .done = finish,
-                                          .free = free_list};
-    static const struct desk_work redis_work = {.application = "reservation-sweeper list",
-                                                .without_postgres = true,
-                                                .steps = steps,
-                                                .nsteps = sizeof(steps) / sizeof(steps[0]),
-                                                .done = finish,
-                                                .free = free_list};
     struct desk_list *l = calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
-    bool redis_alone = wish->act != DESK_SHOW && wish->product == NULL;
+    bool acts = wish->act != DESK_SHOW;
+    bool of_records = !acts && (wish->what == LIST_FAILED || wish->what == LIST_KEPT);
+    l->work = (struct desk_work){.application = "reservation-sweeper list",
+                                 .without_postgres = acts && wish->product == NULL,
+                                 .needs_redis = acts || of_records,
+                                 .steps = steps,
+                                 .nsteps = sizeof(steps) / sizeof(steps[0]),
+                                 .done = finish,
+                                 .free = free_list};
     l->wish = *wish;
     l->found.config = parts->config;
     l->done = done;
     l->arg = arg;
-    if (desk_open(&l->desk, parts, redis_alone ? &redis_work : &work) == 0)
+    if (desk_open(&l->desk, parts, &l->work) == 0)
         return l;
     desk_close(&l->desk);
     return NULL;

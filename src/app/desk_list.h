@@ -20,6 +20,7 @@ struct desk_wish {
     enum desk_act act;
     enum list_what what;            /* DESK_SHOW */
     const char *id;                 /* the others: that one; NULL: all */
+    bool look;                      /* ... of that one: only look whether it has a record */
     const char *product, *sqlstate; /* NULL: any */
     const struct desk_place *after; /* NULL: from the first */
     size_t limit;                   /* 0: all */
@@ -31,6 +32,7 @@ struct desk_found {
     struct desk_lines lines;      /* DESK_SHOW; in order, the first `limit` */
     size_t done;                  /* retried, or forgotten */
     size_t claimed;               /* ... not retried: somebody has it at this moment */
+    bool has;                     /* after a look: there is a record that can be acted upon */
     char error[PG_REASON_SIZE];   /* why it could not be done; "" */
     bool away;                    /* ... a server is out of reach */
     char unknown[PG_REASON_SIZE]; /* what is not known of the lines, and why; "" */

@@ -8,6 +8,7 @@
 
 struct desk_list {
     struct desk desk; /* first */
+    struct desk_work work;
     struct desk_wish wish;
     struct desk_found found;
     char *cursor; /* of a walk; NULL: not begun */

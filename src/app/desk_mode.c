@@ -6,6 +6,7 @@
 #include "app/desk_report.h"
 #include "app/modes.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "config/config.h"
 #include "config/queue.h"
 #include "config/queues.h"
@@ -85,6 +86,8 @@ static void clear(struct desk_mode *m)
         free(m->found[i]);
     }
     free(m->found);
+    m->found = NULL;
+    m->n = 0;
 }
 
 /* ---- --list ---- */
@@ -153,6 +156,35 @@ int list_run(const struct config *config)
 
 /* ---- --retry, --forget ---- */
 
+/* Of several queues that have a record of the id, one has to be named: true, and it has been said.
+ */
+static bool refuse_several(const struct desk_mode *m)
+{
+    char sentence[1024];
+    if (!desk_several((const struct desk_found *const *)m->found, m->n, m->wish.id, "--queue",
+                      sentence, sizeof(sentence)))
+        return false;
+    terminal_disarm(sentence);
+    fprintf(stderr, "reservation-sweeper: --%s: %s\n",
+            m->wish.act == DESK_RETRY ? "retry" : "forget", sentence);
+    return true;
+}
+
+/* Looks first, where an id could be that of several queues. */
+static int ask_for_act(struct desk_mode *m)
+{
+    m->wish.look = m->wish.id != NULL && config_queues(m->config) > 1;
+    if (ask_queues(m) != 0)
+        return EXIT_FAILED;
+    if (!m->wish.look || !desk_well((const struct desk_found *const *)m->found, m->n))
+        return EXIT_DONE;
+    if (refuse_several(m))
+        return EXIT_USAGE;
+    clear(m);
+    m->wish.look = false;
+    return ask_queues(m) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int act(const struct config *config, enum desk_act act)
 {
     struct desk_mode m = {.config = config,
@@ -161,10 +193,10 @@ static int act(const struct config *config, enum desk_act act)
                                    .product = config->product,
                                    .sqlstate = config->sqlstate,
                                    .limit = (size_t)config->list_limit}};
-    int status = EXIT_FAILED;
-    if (ask_queues(&m) == 0 &&
-        desk_done_log((const struct desk_found *const *)m.found, m.n, act, m.wish.id))
-        status = EXIT_DONE;
+    int status = ask_for_act(&m);
+    if (status == EXIT_DONE &&
+        !desk_done_log((const struct desk_found *const *)m.found, m.n, act, m.wish.id))
+        status = EXIT_FAILED;
     clear(&m);
     return status;
 }

@@ -2,6 +2,8 @@
 #include "app/desk_report.h"
 
 #include "app/desk_json.h"
+#include "app/explain_found.h"
+#include "app/explain_words.h"
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/terminal.h"
@@ -168,7 +170,28 @@ char *desk_page_json(const struct desk_page *page, enum list_what what)
     return desk_dump(o);
 }
 
-/* ---- what was done ---- */
+/* ---- an id, and what was done ---- */
+
+bool desk_well(const struct desk_found *const *found, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (found[i]->error[0] != '\0')
+            return false;
+    return true;
+}
+
+bool desk_several(const struct desk_found *const *found, int n, const char *id, const char *how,
+                  char *out, size_t size)
+{
+    char names[EXPLAIN_NAMES] = "";
+    int having = 0;
+    for (int i = 0; i < n; i++)
+        if (found[i]->has)
+            words_add(names, sizeof(names), "%s%s", having++ > 0 ? ", " : "",
+                      found[i]->config->queue->name);
+    explain_several(id, names, how, out, size);
+    return having > 1;
+}
 
 static const char *count_name(enum desk_act act)
 {

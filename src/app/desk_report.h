@@ -31,6 +31,14 @@ void desk_page_free(struct desk_page *page);
 /* {"failures": [...], "next": ...}; malloc'd, NULL: out of memory. */
 char *desk_page_json(const struct desk_page *page, enum list_what what);
 
+/* Whether all of n queues could be asked. */
+bool desk_well(const struct desk_found *const *found, int n);
+
+/* After a look: whether more than one of n queues has a record of the id. Then the sentence that
+ * says so; how: by what one is chosen. */
+bool desk_several(const struct desk_found *const *found, int n, const char *id, const char *how,
+                  char *out, size_t size);
+
 /* {"retriedCount": 3}, or forgottenCount, with what each of several queues had, and the first
  * error; malloc'd, NULL: out of memory. *status: of HTTP. */
 char *desk_done_json(const struct desk_found *const *found, int n, enum desk_act act, int *status);

@@ -68,6 +68,15 @@ struct desk_routes *desk_routes_new(const struct queue_runs *queues)
 
 /* ---- errands ---- */
 
+static void drop_found(struct errand *e)
+{
+    for (int i = 0; i < e->n; i++) {
+        desk_lines_clear(&e->found[i]->lines);
+        free(e->found[i]);
+    }
+    e->n = 0;
+}
+
 /* Its request has been answered, or is about to be. */
 static void errand_free(struct errand *e)
 {
@@ -75,14 +84,10 @@ static void errand_free(struct errand *e)
     e->routes->n--;
     explain_ask_free(e->ask);
     desk_list_free(e->list);
-    for (int i = 0; i < e->n; i++) {
-        if (e->facts != NULL)
-            free(e->facts[i]);
-        if (e->found != NULL) {
-            desk_lines_clear(&e->found[i]->lines);
-            free(e->found[i]);
-        }
-    }
+    for (int i = 0; e->facts != NULL && i < e->n; i++)
+        free(e->facts[i]);
+    if (e->found != NULL)
+        drop_found(e);
     free(e->facts);
     free(e->found);
     free(e);
@@ -154,19 +159,6 @@ static struct queue_run *queue_at(const struct errand *e, int n)
     return e->asked.queues[n <= e->first ? n - 1 : n];
 }
 
-/* No queue has it: what each says. */
-static json_t *of_none(const struct errand *e)
-{
-    static const char *const shared[] = {"reservationId", "cause", "why", "todo", "next"};
-    json_t *list = json_array(), *o = json_object();
-    for (int i = 0; i < e->n; i++)
-        (void)json_array_append_new(list, explain_json(e->facts[i]));
-    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
-        (void)json_object_set(o, shared[i], json_object_get(json_array_get(list, 0), shared[i]));
-    (void)json_object_set_new(o, "queues", list);
-    return o;
-}
-
 static void explain_reply(struct errand *e)
 {
     const struct explain_facts *const *facts = (const struct explain_facts *const *)e->facts;
@@ -187,7 +179,7 @@ static void explain_reply(struct errand *e)
     }
     const struct explain_facts *f = facts[one];
     bool failed = f->postgres_error[0] != '\0' && !f->table_blocker.holder.known;
-    json_t *o = !named && found == 0 && e->n > 1 ? of_none(e) : explain_json(f);
+    json_t *o = !named && found == 0 && e->n > 1 ? explain_json_none(facts, e->n) : explain_json(f);
     if (o != NULL && failed)
         (void)json_object_set_new(o, "error", json_text(f->postgres_error));
     reply_json(e, failed ? 503 : 200, desk_dump(o));
@@ -271,9 +263,35 @@ static void failures_reply(struct errand *e)
     reply_json(e, 200, text);
 }
 
+/* Before an id is acted upon all are asked who has it. False: it has been answered. */
+static bool look_is_over(struct errand *e)
+{
+    const struct desk_found *const *found = (const struct desk_found *const *)e->found;
+    char sentence[1024];
+    if (!desk_well(found, e->n))
+        return true;
+    if (desk_several(found, e->n, e->wish.id, "?queue=", sentence, sizeof(sentence))) {
+        reply_error(e, 400, sentence);
+        return false;
+    }
+    drop_found(e);
+    e->wish.look = false;
+    return true;
+}
+
+static void done_reply(struct errand *e)
+{
+    const struct desk_found *const *found = (const struct desk_found *const *)e->found;
+    int status;
+    char *text = desk_done_json(found, e->n, e->wish.act, &status);
+    (void)desk_done_log(found, e->n, e->wish.act, e->wish.id);
+    reply_json(e, status, text);
+}
+
 static void list_next(struct errand *e)
 {
-    int status;
+    if (e->wish.look && e->n == e->asked.n && !look_is_over(e))
+        return;
     if (e->n < e->asked.n) {
         struct queue_run *run = e->asked.queues[e->n];
         const char *queue = log_set_queue(queue_run_name(run));
@@ -284,10 +302,7 @@ static void list_next(struct errand *e)
     } else if (e->wish.act == DESK_SHOW) {
         failures_reply(e);
     } else {
-        const struct desk_found *const *found = (const struct desk_found *const *)e->found;
-        char *text = desk_done_json(found, e->n, e->wish.act, &status);
-        (void)desk_done_log(found, e->n, e->wish.act, e->wish.id);
-        reply_json(e, status, text);
+        done_reply(e);
     }
 }
 
@@ -350,6 +365,7 @@ void desk_routes_act(struct desk_routes *r, struct http_request *request, enum d
     struct http_asked asked;
     if (!http_asked_for(r->queues, request, &asked) || !read_filter(request, &wish))
         return;
+    wish.look = wish.id != NULL && asked.n > 1;
     if ((wish.id != NULL) == all)
         http_reply_error(request, 400, "either ?id= or ?all=true is wanted");
     else if (!all && (wish.product != NULL || wish.sqlstate != NULL))

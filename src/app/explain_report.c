@@ -275,6 +275,18 @@ static void print_each(const json_t *list, void (*print)(const json_t *o, FILE *
         print(json_array_get(list, i), out);
 }
 
+json_t *explain_json_none(const struct explain_facts *const *facts, int n)
+{
+    static const char *const shared[] = {"reservationId", "cause", "why", "todo", "next"};
+    json_t *list = json_array(), *o = json_object();
+    for (int i = 0; i < n; i++)
+        (void)json_array_append_new(list, explain_json(facts[i]));
+    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+        (void)json_object_set(o, shared[i], json_object_get(json_array_get(list, 0), shared[i]));
+    (void)json_object_set_new(o, "queues", list);
+    return o;
+}
+
 void explain_print(const json_t *o, FILE *out)
 {
     static const struct shown of[] = {{"reservationId", ""}, {"queue", "queue"}};

@@ -126,8 +126,8 @@ const struct metric metric_table[METRICS_N] = {
         {PREFIX "overdue_seconds",
          METRICS_GAUGE,
          {QUEUE},
-         "Age of the oldest reservation that should be released by now, without failed and "
-         "locked ones; no value while it is not known.",
+         "Age of the oldest reservation that should be released by now, without failed, kept "
+         "and locked ones; no value while it is not known.",
          "0 when there is none. Alert on this one, and on its absence: beyond 30 s `/readyz` "
          "answers 503"},
     [METRIC_LOCKED] = {PREFIX "locked_reservations",

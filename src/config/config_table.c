@@ -208,8 +208,8 @@ const struct setting settings[SETTINGS_N] = {
         .preset = "on",
         .type = SETTING_SWITCH,
         .help = "`off`: the daemon's releases do not wait for Postgres's disk; what a crash undoes "
-                "of them is released again. Not used through a pooler, nor where triggers or rules "
-                "of the shop's take part. `on`: as the server has it",
+                "of them is released again. Not used through a pooler, nor with `also`, `call`, "
+                "`notify`, or triggers or rules of the shop's. `on`: as the server has it",
         .offset = offsetof(struct config, synchronous_commit),
     },
     {

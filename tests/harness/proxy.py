@@ -95,6 +95,7 @@ class Proxy:
         self.delays_s = {CLIENT: 0.0, SERVER: 0.0}
         self.holes: set[str] = set()
         self.refusing = False
+        self.refused = 0  # connections, so far
         self._lock = threading.Lock()
         self._connections: list[Connection] = []
         self._trap: Trap | None = None
@@ -141,6 +142,7 @@ class Proxy:
             except OSError:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 client.close()
+                self.refused += 1
                 continue
             server.settimeout(None)
             for one in (client, server):

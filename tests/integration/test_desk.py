@@ -17,7 +17,9 @@ from harness.database import Database
 from harness.locks import lock_product, lock_reservation, transaction
 from harness.poll import until_ready, wait_until
 from harness.process import free_port
+from harness.proxy import Proxy
 from harness.queue import FAILED, KEPT, PENDING
+from harness.servers import Postgres, Redis
 from harness.sweeper import ALONE, Finished, Run, Start, Sweeper
 from harness.web import TOKEN, WITH_TOKEN, in_background, until_settled
 
@@ -161,6 +163,28 @@ def test_retry(db: Database, redis: redis_py.Redis, four_refused: list[str], pro
     assert done.status == 1 and "Redis" in done.record("Records could not be acted upon")["error"]
 
 
+@pytest.mark.parametrize(
+    "mode", ["--retry all", "--forget all", "--list failed", "--list due", "--explain nobody"]
+)
+def test_a_server_that_comes_back_is_waited_for(
+    db: Database, pg_server: Postgres, redis_server: Redis, redis: redis_py.Redis, sweeper: Start, mode: str
+) -> None:
+    """Each tries to connect for 5 s to the server that it cannot do without."""
+    if needs_postgres := mode in ("--list due", "--explain nobody"):
+        shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-50)
+    with Proxy(pg_server.port if needs_postgres else redis_server.port) as proxy:
+        proxy.refuse()
+        through = (
+            {"dsn": proxy.through(db.dsn)}
+            if needs_postgres
+            else {"redis_url": proxy.through(redis_server.url())}
+        )
+        asked = sweeper(*mode.split(), **through)
+        wait_until(lambda: proxy.refused > 0, 10, "its first attempt")
+        proxy.heal()
+        assert asked.wait() == 0, asked.tail()
+
+
 def test_forget(redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run) -> None:
     five = four_refused
 
@@ -231,6 +255,45 @@ def test_lists_of_several_queues(
     record = run("--forget", "2", "--queue", "right", env=halls).record("Forget completed")
     assert record["forgottenCount"] == 0
     assert run("--forget", "2", env=halls).record("Forget completed")["queues"] == {"left": 1, "right": 0}
+
+
+def test_an_id_in_several_queues(
+    redis: redis_py.Redis, halls: dict[str, str], run: Run, sweeper: Start
+) -> None:
+    """It is not known which is meant, so that nothing is done."""
+
+    def refuse_in(hall: str) -> None:
+        redis.hset(f"{{{hall}}}:failed", "7", json.dumps({"firstFailedAt": 1, "sqlstate": "P0001"}))
+        redis.zadd(f"{{{hall}}}:pending", {"7": FAR})
+
+    def left_of(hall: str) -> bool:
+        return bool(redis.hexists(f"{{{hall}}}:failed", "7"))
+
+    refuse_in("left")
+    refuse_in("right")
+    for mode in ("--retry", "--forget"):
+        done = run(mode, "7", env=halls)
+        assert (done.status, len(done.stderr.splitlines()), done.records) == (2, 1, [])
+        assert f'{mode}: "7" is in several queues (left, right): say which with --queue' in done.stderr
+    redis.delete("{right}:failed")
+    redis.hset("{right}:kept", "7", '{"since":2000}')
+    assert run("--retry", "7", env=halls).status == 2, "a kept one is retried, too"
+    assert redis.zscore("{left}:pending", "7") == FAR
+    assert run("--forget", "7", env=halls).status == 0, "and has nothing to forget"
+    assert not left_of("left")
+    refuse_in("left")
+    refuse_in("right")
+    daemon = sweeper(*ALONE, http=True, env=WITH_TOKEN | halls)
+    until_ready(daemon)
+    for path in ("/retry?id=7", "/forget?id=7"):
+        status, body = daemon.http(path, "POST", token=TOKEN)
+        assert status == 400 and "(left, right): say which with ?queue=" in body
+    assert left_of("left") and left_of("right")
+    assert daemon.http("/forget?id=7&queue=right", "POST", token=TOKEN)[0] == 200
+    assert left_of("left") and not left_of("right")
+    redis.delete("{right}:kept")
+    body = daemon.http("/forget?id=7", "POST", token=TOKEN)[1]
+    assert json.loads(body) == {"forgottenCount": 1, "queues": {"left": 1, "right": 0}}
 
 
 # ---- Routes -----------------------------------------------------------------------------------------
