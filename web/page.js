@@ -98,11 +98,12 @@ function query(path, parameters) {
 
 async function askFailures(force) {
   const v = view(), now = Date.now();
-  const { product, sqlstate, limit } = failures;
+  const { product, sqlstate, limit, rows, error } = failures;
   const path = query('failures', { queue: chosen, product, sqlstate, limit });
+  const lacking = !error && !product && !sqlstate && rows.length < Math.min(v.failed, limit);
   if (!v.failed) {
     Object.assign(failures, { rows: [], more: false, key: '', error: '' });
-  } else if (force || failures.key !== path + v.failed || now - failures.askedMs > FAILURES_MS) {
+  } else if (force || lacking || failures.key !== path + v.failed || now - failures.askedMs > FAILURES_MS) {
     Object.assign(failures, { key: path + v.failed, askedMs: now });
     const { code, body } = await ask(path).catch((error) => ({ body: { error: error.message } }));
     if (code === 200) Object.assign(failures, { rows: body.failures, more: body.next != null, error: '' });
