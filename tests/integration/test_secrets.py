@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -232,6 +233,15 @@ def test_a_variable_that_is_no_setting(run: Run) -> None:
     assert warning["level"] == "WARN"
     assert warning["variable"] == "SWEEPER_LOCK_TIMEOUTT"
     assert warning["nearest"] == "SWEEPER_LOCK_TIMEOUT"
+
+
+def test_of_several_hosts_one_says_nothing(db: Database, sweeper: Start) -> None:
+    """It has its part of an attempt, and the next one is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = f"{silent.getsockname()[1]},{db.server.port}"
+        options = f"host=127.0.0.1,127.0.0.1 port={ports} dbname={db.name} user={db.server.user}"
+        daemon = sweeper(dsn=None, env={"DATABASE_URL": options, "PGPASSWORD": db.server.password})
+        daemon.wait_for_record("Postgres connected", 15)
 
 
 def test_of_several_hosts_the_primary_is_used(
