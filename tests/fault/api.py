@@ -73,5 +73,6 @@ class Api(threading.Thread):
                 self.redis.zadd(self.bed.trade.key("pending"), entries)
             else:
                 self.redis.zrem(self.bed.trade.key("pending"), id)
-        except (redis_py.RedisError, RedisClusterException):
+        # redis-py looks for the first of the masters even while a node knows of none.
+        except (redis_py.RedisError, RedisClusterException, IndexError):
             self.deaf_until = time.monotonic() + self.patience_s
