@@ -114,7 +114,7 @@ def test_a_sentinel_that_says_nothing_is_passed_by(
         daemon.wait_for_record("Redis connected", 0.8)
         assert (silent.connections, liar.asked) == (1, 1)
         liar.say("x 127.0.0.1 1 127.0.0.1 2")
-        wait_until(lambda: liar.asked == 2, 5, "it is asked again")
+        wait_until(lambda: liar.asked == 2, 10, "it is asked again")
         released_on_time(db)
         assert silent.connections == 1
     finally:

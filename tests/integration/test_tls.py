@@ -72,7 +72,7 @@ def test_who_is_trusted(
         (expired.url("localhost"), ours, "certificate has expired"),
         (local.url("localhost"), {"SWEEPER_REDIS_CA": str(empty)}, "empty.pem is not usable"),
         (old.url("localhost"), ours, "TLS: tlsv1 alert protocol version"),
-        (wary.url("localhost"), ours, "alert certificate required"),
+        (wary.url("localhost"), ours, "alert certificate required|Connection reset by peer"),  # by chance
         (plain, ours, "no answer to the TLS handshake within 1000 ms|does not speak TLS"),  # by chance
         (local.url("localhost").replace("rediss", "redis"), {}, "a port that speaks TLS needs rediss://"),
     ]
