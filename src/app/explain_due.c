@@ -47,7 +47,7 @@ bool explain_judge_table(const struct explain_facts *f, struct explanation *e)
     words_add_blocker(e->why, sizeof(e->why), &f->table_blocker, f->now_us);
     WHY(e, ".");
     words_add_remedy(e->todo, sizeof(e->todo), &f->table_blocker);
-    TODO(e, ".");
+    ADVISE(e, ".");
     NEXT(e, "Nothing of this queue is released before that transaction has ended, and what is due "
             "then within seconds of it");
     explain_next_end(e, f);
@@ -69,9 +69,9 @@ static bool paused(const struct explain_facts *f, struct explanation *e)
     if (f->pause.reason[0] != '\0')
         WHY(e, ": %s", f->pause.reason);
     WHY(e, ".");
-    TODO(e, "--resume");
+    ADVISE(e, "--resume");
     explain_todo_queue(e, f);
-    TODO(e, " ends the pause at once.");
+    ADVISE(e, " ends the pause at once.");
     NEXT(e, "It is released when the pause has ended, at ");
     explain_next_time(e, f, until_us);
     explain_next_end(e, f);
@@ -84,8 +84,9 @@ static bool first_run(const struct explain_facts *f, struct explanation *e)
         return false;
     e->cause = CAUSE_FIRST_RUN;
     WHY(e, "It is due, and this queue is held: %s.", f->first_run);
-    TODO(e, "Look at what is due (--list due); if all of it may be released, start with --yes or a "
-            "higher SWEEPER_FIRST_RUN_LIMIT.");
+    ADVISE(e,
+           "Look at what is due (--list due); if all of it may be released, start with --yes or a "
+           "higher SWEEPER_FIRST_RUN_LIMIT.");
     NEXT(e, "Nothing of this queue is released until then.");
     return true;
 }
@@ -120,7 +121,7 @@ static bool locked(const struct explain_facts *f, struct explanation *e)
     words_add_blocker(e->why, sizeof(e->why), b, f->now_us);
     WHY(e, ".");
     words_add_remedy(e->todo, sizeof(e->todo), b);
-    TODO(e, ".");
+    ADVISE(e, ".");
     NEXT(e, "It is tried again every few seconds, and released within 5 s of that transaction's "
             "end");
     explain_next_end(e, f);
@@ -144,7 +145,8 @@ void explain_why_kept(const struct explain_facts *f, struct explanation *e)
         WHY(e, ": somebody has to look");
     }
     WHY(e, ".");
-    TODO(e, "Settle what keeps it, so that keep_while holds no more; --retry looks at it at once.");
+    ADVISE(e,
+           "Settle what keeps it, so that keep_while holds no more; --retry looks at it at once.");
 }
 
 static bool kept(const struct explain_facts *f, struct explanation *e)
@@ -191,7 +193,7 @@ static bool no_sweeper(const struct explain_facts *f, struct explanation *e)
     e->cause = CAUSE_NO_SWEEPER;
     why_due(f, e);
     WHY(e, ", nothing stands in its way, and no sweeper seems to run.");
-    TODO(e, "Start the sweeper, or run --once.");
+    ADVISE(e, "Start the sweeper, or run --once.");
     NEXT(e, "It is released as soon as a sweeper runs.");
     return true;
 }
@@ -204,7 +206,7 @@ static bool direct(const struct explain_facts *f, struct explanation *e)
     why_due(f, e);
     WHY(e, ", and nothing stands in its way that Postgres knows of; Redis could not be asked: %s.",
         f->redis_error);
-    TODO(e, "See to Redis; meanwhile sweepers work without it, and --once does.");
+    ADVISE(e, "See to Redis; meanwhile sweepers work without it, and --once does.");
     NEXT(e, DIRECT ".");
     return true;
 }
@@ -221,7 +223,7 @@ static bool waiting(const struct explain_facts *f, struct explanation *e)
                ? ", and was put back for a moment, since somebody had locked it."
                : ", was kept until a while ago, and keep_while does not hold any more.");
     if (ahead_ms > 0)
-        TODO(e, "Wait, or have it looked at at once: --retry.");
+        ADVISE(e, "Wait, or have it looked at at once: --retry.");
     NEXT(e, "It is released ");
     if (ahead_ms > 0) {
         NEXT(e, "when it is looked at again, at ");
@@ -248,7 +250,7 @@ static bool lost(const struct explain_facts *f, struct explanation *e)
         explain_next_end(e, f);
         return true;
     }
-    TODO(e, "--once releases it, --reconcile enters it in Redis.");
+    ADVISE(e, "--once releases it, --reconcile enters it in Redis.");
     NEXT(e, "Nothing leads to it: the look-ahead and the scan are off, and its API has not entered "
             "it.");
     return true;

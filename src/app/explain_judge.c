@@ -39,8 +39,8 @@ static bool malformed(const struct explain_facts *f, struct explanation *e)
     e->cause = CAUSE_MALFORMED;
     WHY(e, "It cannot be the id of a reservation of queue %s: those are %s.", queue_of(f)->name,
         f->id_kind);
-    TODO(e, "Give the id as it stands in column %s of table %s.", queue_of(f)->id.text,
-         queue_of(f)->table.written);
+    ADVISE(e, "Give the id as it stands in column %s of table %s.", queue_of(f)->id.text,
+           queue_of(f)->table.written);
     next_stale(e, f, "Nothing: there is no such reservation.");
     return true;
 }
@@ -52,7 +52,7 @@ static bool other_queue(const struct explain_facts *f, struct explanation *e)
     e->cause = CAUSE_OTHER_QUEUE;
     WHY(e, "It is no reservation of queue %s; it is one of queue %s.", queue_of(f)->name,
         f->elsewhere);
-    TODO(e, "Ask there: --explain with --queue %s.", f->elsewhere);
+    ADVISE(e, "Ask there: --explain with --queue %s.", f->elsewhere);
     next_stale(e, f, "In this queue nothing becomes of it.");
     return true;
 }
@@ -66,8 +66,8 @@ static bool postgres(const struct explain_facts *f, struct explanation *e)
         f->unusable ? "The tables cannot be used as they are (%s)."
                     : "Postgres, which decides, could not be asked (%s).",
         f->postgres_error[0] != '\0' ? f->postgres_error : "no answer within 5 s");
-    TODO(e, f->unusable ? "--check-config says all that is wrong with them."
-                        : "See to Postgres; --check-config says what of it cannot be reached.");
+    ADVISE(e, f->unusable ? "--check-config says all that is wrong with them."
+                          : "See to Postgres; --check-config says what of it cannot be reached.");
     /* Whether a sweeper runs, nobody knows: none feeds without Postgres. */
     NEXT(e, "Nothing of this queue is released until that is over, and what is due by then within "
             "seconds of it.");
@@ -120,8 +120,8 @@ static bool endless(const struct explain_facts *f, struct explanation *e)
     e->cause = CAUSE_ENDLESS;
     WHY(e, "An active row of it never expires: its %s is %s.", queue_of(f)->expires_at.text,
         odd ? h->expires : "NULL");
-    TODO(e, odd ? "Correct that: what lies before 2001 or after 9999 is never due."
-                : "Give it an expiry, if it should have one.");
+    ADVISE(e, odd ? "Correct that: what lies before 2001 or after 9999 is never due."
+                  : "Give it an expiry, if it should have one.");
     NEXT(e, "It is never released, unless that row gets an expiry or is no longer active.");
     return true;
 }

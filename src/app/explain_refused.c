@@ -35,24 +35,25 @@ static void why_drifted(const struct explain_counter *c, struct explanation *e)
 static void todo_cause(const struct explain_facts *f, const char *sqlstate, struct explanation *e)
 {
     if (drifted(f) != NULL) {
-        TODO(e, "--reconcile --repair-stock");
+        ADVISE(e, "--reconcile --repair-stock");
         explain_todo_queue(e, f);
-        TODO(e, " sets the counter right");
+        ADVISE(e, " sets the counter right");
     } else if (strcmp(sqlstate, "42501") == 0) {
-        TODO(e, "Give the role the right that it lacks (--check-config names it)");
+        ADVISE(e, "Give the role the right that it lacks (--check-config names it)");
     } else if (strcmp(sqlstate, "25006") == 0) {
-        TODO(e, "See that the address leads to the primary, and that it may be written to");
+        ADVISE(e, "See that the address leads to the primary, and that it may be written to");
     } else if (f->triggers[0] != '\0') {
-        TODO(e, "Remove what the error names; what runs there of the shop's own: %s", f->triggers);
+        ADVISE(e, "Remove what the error names; what runs there of the shop's own: %s",
+               f->triggers);
     } else {
-        TODO(e, "Remove what the error names");
+        ADVISE(e, "Remove what the error names");
     }
 }
 
 static void todo_refused(const struct explain_facts *f, const char *sqlstate, struct explanation *e)
 {
     todo_cause(f, sqlstate, e);
-    TODO(e, "; then --retry tries it at once.");
+    ADVISE(e, "; then --retry tries it at once.");
 }
 
 static void why_refused(const struct explain_facts *f, struct explanation *e)
@@ -85,7 +86,7 @@ bool explain_judge_refused(const struct explain_facts *f, struct explanation *e)
     why_refused(f, e);
     if (through) {
         WHY(e, " A rehearsal of its release went through just now.");
-        TODO(e, "--retry tries it at once.");
+        ADVISE(e, "--retry tries it at once.");
     } else {
         if (counter != NULL) {
             WHY(e, " Its cause is likely that ");
@@ -140,7 +141,7 @@ bool explain_judge_fails(const struct explain_facts *f, struct explanation *e)
         "showed just now: %s (SQLSTATE %s).",
         f->rehearsal.error, f->rehearsal.sqlstate);
     todo_cause(f, f->rehearsal.sqlstate, e);
-    TODO(e, ".");
+    ADVISE(e, ".");
     NEXT(e, "It is tried again until that is over.");
     return true;
 }

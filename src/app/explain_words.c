@@ -89,7 +89,7 @@ void explain_todo_queue(struct explanation *e, const struct explain_facts *f)
 {
     const struct queue *queue = f->config->queue;
     if (queue->file != NULL)
-        TODO(e, " --queue %s", queue->name);
+        ADVISE(e, " --queue %s", queue->name);
 }
 
 void explain_next_end(struct explanation *e, const struct explain_facts *f)

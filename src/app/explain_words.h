@@ -24,7 +24,7 @@ void words_add_blocker(char *text, size_t size, const struct explain_blocker *b,
 void words_add_remedy(char *text, size_t size, const struct explain_blocker *b);
 
 #define WHY(e, ...) words_add((e)->why, sizeof((e)->why), __VA_ARGS__)
-#define TODO(e, ...) words_add((e)->todo, sizeof((e)->todo), __VA_ARGS__)
+#define ADVISE(e, ...) words_add((e)->todo, sizeof((e)->todo), __VA_ARGS__)
 #define NEXT(e, ...) words_add((e)->next, sizeof((e)->next), __VA_ARGS__)
 
 /* A time, and how far it is from now. */
