@@ -94,15 +94,18 @@ def until_another(watched: Watched, former: Redis) -> Redis:
     return wait_until(named, 30, "the Sentinels name another master", step=0.05)
 
 
-# ---- Sentinels ----------------------------------------------------------------------------------
+# ---- Either kind of servers ---------------------------------------------------------------------
 
 
-def kill9(watched: Watched, master: Redis) -> None:
+def kill9(servers: Watched | Cluster, master: Redis) -> None:
     master.kill9()
 
 
-def paused(watched: Watched, master: Redis) -> None:
+def paused(servers: Watched | Cluster, master: Redis) -> None:
     master.pause()
+
+
+# ---- Sentinels ----------------------------------------------------------------------------------
 
 
 def kill9_with_a_sentinel(watched: Watched, master: Redis) -> None:
@@ -166,21 +169,13 @@ def until_another_node(cluster: Cluster, former: Redis) -> Redis:
     return wait_until(named, 30, "another node has the slot", step=0.05)
 
 
-def node_kill9(cluster: Cluster, master: Redis) -> None:
-    master.kill9()
-
-
-def node_paused(cluster: Cluster, master: Redis) -> None:
-    master.pause()
-
-
 def node_orderly(cluster: Cluster, master: Redis) -> None:
     cluster.failover(cluster.replicas_of(master)[0])
 
 
 @pytest.mark.parametrize(
     "fault",
-    (pytest.param(node_kill9, marks=pytest.mark.short), node_paused, node_orderly),
+    (pytest.param(kill9, marks=pytest.mark.short), paused, node_orderly),
     ids=("kill9", "paused", "orderly"),
 )
 def test_failover_in_a_cluster(
@@ -198,7 +193,7 @@ def test_failover_in_a_cluster(
             assert found["node"] == f"127.0.0.1:{new.port}", daemon.tail()
         if not master.running:
             master.start()
-        elif fault is node_paused:
+        elif fault is paused:
             master.resume()
         wait_until(lambda: role(master) == "slave", 20, "the old one follows the new one")
         with under_load(bed, daemon):
