@@ -221,8 +221,8 @@ $(SESSIONS): $(BUILD)/obj/tests/fault/sessions.o $(LIBRARY)
 
 -include $(BUILD)/obj/tests/fault/sessions.d $(BUILD)/obj/tests/memory/scarce.d
 
-# The program as it was before claims were leased as batches, for tests of a rolling upgrade. Only its
-# compiler is ours: its warnings are not, nor are flags of this build.
+# Version 0.1.0, for tests of an upgrade: it leased each id by itself. Only its compiler is ours: its
+# warnings are not, nor are flags of this build.
 FORMER := $(BUILD)/former/reservation-sweeper
 
 $(FORMER): tests/former/sources.tar.xz

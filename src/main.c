@@ -22,8 +22,10 @@ static int print_version(void)
 
 static int run(const struct config *config)
 {
-    if (config->mode != MODE_HELP && config->mode != MODE_VERSION)
+    if (config->mode != MODE_HELP && config->mode != MODE_VERSION) {
         config_warn_unknown(config);
+        config_warn_former(config);
+    }
     switch (config->mode) {
     case MODE_DAEMON:
         return daemon_run(config);

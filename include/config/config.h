@@ -43,6 +43,15 @@ enum config_secret {
     CONFIG_SECRETS_N
 };
 
+/* A setting that was given by its former name. */
+struct config_former {
+    const char *former; /* the flag or variable that was given */
+    const char *name;   /* what it is called now */
+    const char *counts; /* the flag or variable whose value counts */
+};
+
+#define CONFIG_FORMER_MAX 2 /* for each setting that was renamed a flag and a variable */
+
 struct queue;
 struct queues;
 
@@ -101,6 +110,9 @@ struct config {
     char *redis_ca;    /* NULL: the system's */
     struct log_options log;
     char *service_name;
+
+    struct config_former former[CONFIG_FORMER_MAX];
+    int former_n;
 };
 
 /* Reads the command line and the environment (getenv) into *c.
@@ -114,6 +126,10 @@ int config_read(struct config *c, int argc, char **argv, char *error, size_t err
 /* Says at WARN of each variable that begins with SWEEPER_ and is neither a setting nor named by a
  * queue's `database` what it may have been meant for. The log must have been set up. */
 void config_warn_unknown(const struct config *config);
+
+/* Says at WARN of each former name by which a setting was given what it is called now. The log must
+ * have been set up. */
+void config_warn_former(const struct config *config);
 
 /* Frees all that config_read put into *c, whatever it returned, and zeroes it. */
 void config_clear(struct config *c);

@@ -107,6 +107,7 @@ static int settings_read(struct config *c, const struct command_line *line, stru
         bool found = false;
         if (origin_find(&settings[i], line->flags[i], line->settings[i], o, error) != 0)
             return -1;
+        config_former_note(c, &settings[i], line->former[i], o->source);
         if (o->preset && parts_read(c, i, &found, error) != 0)
             return -1;
         if (i == SETTING_REDIS_URL)

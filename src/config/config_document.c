@@ -58,7 +58,9 @@ static void put_settings(FILE *out)
         "unknown flag or\n"
         "a value that is not allowed is exit status 2, with one line on stderr, never a silent "
         "default. An\n"
-        "unknown variable that begins with `SWEEPER_` is a WARN with the nearest known name.\n"
+        "unknown variable that begins with `SWEEPER_` is a WARN with the nearest known name, a "
+        "former name one\n"
+        "with the new name: [UPGRADING.md](UPGRADING.md#renamed-settings).\n"
         "\n"
         "| variable | flag | default | allowed | meaning |\n"
         "| --- | --- | --- | --- | --- |\n",

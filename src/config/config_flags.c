@@ -80,6 +80,7 @@ static int setting_set(struct command_line *line, int i, const char *flag, char 
                        const struct config_error *error)
 {
     assert(text != NULL);
+    line->former[i] = line->former[i] || flag == settings[i].other_flag;
     if (flag == settings[i].other_flag && line->flags[i] == settings[i].flag)
         return 0;
     free(line->settings[i]);

@@ -32,7 +32,8 @@ struct setting {
     const char *file_variable;  /* names a file with the value; NULL: none */
     const char *other_variable; /* read when `variable` is unset; NULL: none */
     const char *flag;           /* NULL: none */
-    const char *other_flag;     /* its former name: counts when `flag` is not given; NULL: none */
+    const char *other_flag;     /* its former name: counts when `flag` is not given; NULL: none.
+                                   With it other_variable is a former name, too */
     const char *operand;        /* what the flag takes, for the help */
     const char *preset;         /* the default, as an operator would write it; NULL: none */
     const char *preset_shown;   /* how the help calls it, when it is no value; NULL: preset */
@@ -134,6 +135,7 @@ struct command_line {
     const char *modifiers[MODIFIERS_N]; /* the operand, "" when it takes none; NULL: not given */
     char *settings[SETTINGS_N];         /* owned; NULL: not given */
     const char *flags[SETTINGS_N];      /* by which flag it was given */
+    bool former[SETTINGS_N];            /* given by its former name, whether that counts or not */
 };
 
 /* Reads the flags. Values of secret settings are overwritten in argv, so that the process title
@@ -175,6 +177,11 @@ size_t config_distance(const char *a, size_t len, const char *b);
 /* What may stand there: "a whole number from 1 to 5000", "a duration from 1s to 24h, or off".
  * Errors and docs/CONFIGURATION.md say it in these words. */
 void setting_allowed(const struct setting *s, char *out, size_t size);
+
+/* Notes by which former names a setting was given, for config_warn_former. by_flag: the flag was
+ * among them; counts: where its value comes from. In config_former.c. */
+void config_former_note(struct config *c, const struct setting *s, bool by_flag,
+                        const char *counts);
 
 /* How the default is called: as an operator would write it, or as a phrase. */
 const char *setting_preset_shown(const struct setting *s);

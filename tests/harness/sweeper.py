@@ -42,7 +42,7 @@ def binary() -> str:
 
 
 def former_binary() -> str:
-    """The program as it was before claims were leased as batches (tests/former)."""
+    """Version 0.1.0 (tests/former), which leased each id by itself."""
     path = Path(binary()).parent / "former" / "reservation-sweeper"
     assert path.exists(), f"make {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}"
     return str(path)
