@@ -298,7 +298,7 @@ page-test: $(BINARY)
 # Needs root and a Docker engine: docker-compose.yml, the images, and the example in a container.
 compose-test:
 	@$(NEED_PACKAGES) "make compose-test" python3-pytest python3-psycopg python3-redis \
-	    openssl
+	    python3-yaml openssl
 	$(PYTHON) -m pytest tests/compose -q -rs $(PYTEST_ARGS)
 
 # Documents that say what the program's own tables say; tests/unit/test_documents.c compares them.

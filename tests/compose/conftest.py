@@ -34,8 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def demo(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The same stack, with the example API and its shopper."""
     node = node_image(tmp_path_factory.mktemp("node"))
-    with open(stack.env_file, "a", encoding="utf-8") as file:
-        file.write(f"NODE_IMAGE={node}\n")
+    stack.set(NODE_IMAGE=node)
     stack.compose("--profile", "demo", "build", "api")
     stack.compose("--profile", "demo", "up", "-d")
     stack.wait_healthy("api")

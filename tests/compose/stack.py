@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +28,8 @@ IMAGE = "reservation-sweeper:test"
 TOKEN = "a-token-of-the-tests"
 HEALTHY_S = 120.0
 NODE_STANDIN = "reservation-sweeper-node:test"
+PROMETHEUS_STANDIN = "reservation-sweeper-prometheus:test"
+PORTS = ("POSTGRES", "REDIS", "SWEEPER", "API", "PROMETHEUS", "GRAFANA")
 # Debian's list of trusted certificates, with those that this machine has added.
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -69,12 +74,25 @@ def node_image(folder: Path) -> str:
     return NODE_STANDIN
 
 
+def prometheus_image() -> str:
+    """As above. Debian's is an older one, with the same settings."""
+    if "PROMETHEUS_IMAGE" in os.environ:
+        return os.environ["PROMETHEUS_IMAGE"]
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    (public,) = re.findall(r"^#PROMETHEUS_IMAGE=(.+)$", text, re.M)
+    if docker("image", "inspect", public, check=False).returncode == 0:
+        return public
+    docker("build", "-t", PROMETHEUS_STANDIN, ROOT / "tests" / "compose" / "standins" / "prometheus")
+    return PROMETHEUS_STANDIN
+
+
 class Stack:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.project = f"rs-test-{os.getpid()}"
-        self.ports = {name: free_port() for name in ("POSTGRES", "REDIS", "SWEEPER", "API")}
+        self.ports = {name: free_port() for name in PORTS}
         self.env_file = folder / "env"
         self.files = [ROOT / "docker-compose.yml"]
+        self.password = PASSWORD
         lines = {
             "POSTGRES_PASSWORD": f"'{PASSWORD}'",
             "SWEEPER_ADMIN_TOKEN": TOKEN,
@@ -83,8 +101,13 @@ class Stack:
             **{f"{name}_PORT": str(port) for name, port in self.ports.items()},
             **settings,
         }
-        text = "".join(f"{name}={value}\n" for name, value in lines.items())
-        self.env_file.write_text(text, encoding="utf-8")
+        self.env_file.touch()
+        self.set(**lines)
+
+    def set(self, **settings: str) -> None:
+        """Of a name that is there twice, the last value counts."""
+        with open(self.env_file, "a", encoding="utf-8") as file:
+            file.writelines(f"{name}={value}\n" for name, value in settings.items())
 
     def compose(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         files = [word for path in self.files for word in ("-f", str(path))]
@@ -117,15 +140,36 @@ class Stack:
             port=self.ports["POSTGRES"],
             dbname="shop",
             user="shop",
-            password=PASSWORD,
+            password=self.password,
             autocommit=True,
         )
+
+    def secret(self, name: str) -> str:
+        postgres = self.container("postgres")["Id"]
+        return docker("exec", postgres, "cat", f"/run/secrets/{name}").stdout
+
+    def get(self, path: str, service: str = "SWEEPER") -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.ports[service]}{path}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+
+    def sweep(self, token: str) -> int:
+        """The status of POST /sweep."""
+        url = f"http://127.0.0.1:{self.ports['SWEEPER']}/sweep"
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(url, b"", headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def redis(self) -> redis_py.Redis:
         return redis_py.Redis(port=self.ports["REDIS"], decode_responses=True)
 
     def down(self) -> None:
-        self.compose("--profile", "demo", "down", "-v", "--remove-orphans", check=False)
+        profiles = ("--profile", "demo", "--profile", "monitoring")
+        self.compose(*profiles, "down", "-v", "--remove-orphans", check=False)
 
     def tell(self, services: Iterable[str]) -> str:
         """The containers' last words, for a report."""

@@ -6,7 +6,6 @@ import json
 import re
 import time
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -19,22 +18,8 @@ ABOVE_BASE_MAX_B = 60_000_000
 DOCKERS_PATIENCE_S = 10.0
 
 
-def get(stack: Stack, path: str) -> tuple[int, str]:
-    url = f"http://127.0.0.1:{stack.ports['SWEEPER']}{path}"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return answer.status, answer.read().decode()
-
-
 def ready(stack: Stack) -> dict:
-    return json.loads(get(stack, "/readyz")[1])
-
-
-def test_without_a_password_it_says_what_to_do(tmp_path: Path) -> None:
-    for password in ("", "''"):
-        done = Stack(tmp_path, POSTGRES_PASSWORD=password).compose("config", check=False)
-        assert done.returncode != 0
-        assert "POSTGRES_PASSWORD is not set" in done.stderr
-        assert ".env.example" in done.stderr
+    return json.loads(stack.get("/readyz")[1])
 
 
 def test_every_variable_is_in_the_example() -> None:
@@ -49,9 +34,9 @@ def test_every_variable_is_in_the_example() -> None:
 
 
 def test_the_sweeper_is_ready_with_any_password(stack: Stack) -> None:
-    assert get(stack, "/healthz")[0] == 200
-    assert get(stack, "/readyz")[0] == 200
-    assert "reservation_sweeper_" in get(stack, "/metrics")[1]
+    assert stack.get("/healthz")[0] == 200
+    assert stack.get("/readyz")[0] == 200
+    assert "reservation_sweeper_" in stack.get("/metrics")[1]
 
 
 def test_the_settings_are_good(stack: Stack) -> None:
@@ -62,10 +47,7 @@ def test_the_settings_are_good(stack: Stack) -> None:
 
 
 def test_settings_of_the_env_file_reach_it(stack: Stack) -> None:
-    url = f"http://127.0.0.1:{stack.ports['SWEEPER']}/sweep"
-    request = urllib.request.Request(url, b"", {"Authorization": f"Bearer {TOKEN}"}, method="POST")
-    with urllib.request.urlopen(request, timeout=15) as answer:
-        assert json.load(answer)["cleanedCount"] >= 0
+    assert stack.sweep(TOKEN) == 200
     pid = stack.container("sweeper")["State"]["Pid"]
     assert "SWEEPER_WORKERS" not in Path(f"/proc/{pid}/environ").read_text(encoding="utf-8")
 
@@ -87,19 +69,27 @@ def test_it_logs_json_and_no_password(stack: Stack) -> None:
     assert "p@ss" not in logs
 
 
+def assert_limited(stack: Stack, service: str) -> None:
+    host = stack.container(service)["HostConfig"]
+    assert host["Memory"] > 0, service
+    assert host["PidsLimit"] > 0, service
+    assert host["ReadonlyRootfs"], service
+    assert host["CapDrop"] == ["ALL"], service
+    assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+
+
 def test_all_is_on_loopback_limited_and_restarted(stack: Stack) -> None:
     for service in SERVICES:
         host = stack.container(service)["HostConfig"]
         addresses = [b["HostIp"] for bindings in host["PortBindings"].values() for b in bindings]
         assert addresses == ["127.0.0.1"], service
-        assert host["Memory"] > 0, service
         assert host["RestartPolicy"]["Name"] == "unless-stopped", service
+        assert_limited(stack, service)
 
 
 def test_the_sweeper_has_no_rights(stack: Stack) -> None:
     container = stack.container("sweeper")
-    assert container["HostConfig"]["ReadonlyRootfs"]
-    assert container["HostConfig"]["CapDrop"] == ["ALL"]
+    assert not container["HostConfig"]["CapAdd"]
     assert container["Config"]["User"] == "10001:10001"
     status = Path(f"/proc/{container['State']['Pid']}/status").read_text(encoding="ascii")
     assert re.search(r"^Uid:(\s+10001){4}$", status, re.M)
@@ -199,7 +189,35 @@ def test_the_demo_shows_releases(demo: Stack) -> None:
     assert "failed" not in demo.logs("shopper")
     assert "not mirrored" not in demo.logs("api")
     for service in ("api", "shopper"):
-        assert demo.container(service)["HostConfig"]["ReadonlyRootfs"], service
+        assert_limited(demo, service)
+
+
+# Connects to each HOST:PORT of its arguments, and prints which of them took it.
+CONNECT = """
+const net = require('net');
+for (const address of process.argv.slice(1)) {
+    const [host, port] = address.split(':');
+    const socket = net.connect({ host, port, timeout: 2000 });
+    socket.on('connect', () => { console.log(address); socket.destroy(); });
+    socket.on('timeout', () => socket.destroy());
+    socket.on('error', () => {});
+}
+"""
+
+
+def reached(stack: Stack, service: str, addresses: list[str]) -> set[str]:
+    container = stack.container(service)["Id"]
+    return set(docker("exec", container, "node", "-e", CONNECT, *addresses).stdout.split())
+
+
+def test_the_shopper_reaches_the_api_alone(demo: Stack) -> None:
+    servers = {"postgres": 5432, "redis": 6379, "sweeper": 9464}
+    addresses = [f"{name}:{port}" for name, port in servers.items()]
+    for name, port in servers.items():
+        networks = demo.container(name)["NetworkSettings"]["Networks"]
+        addresses += [f"{network['IPAddress']}:{port}" for network in networks.values()]
+    assert reached(demo, "api", addresses) >= {"postgres:5432", "redis:6379"}
+    assert reached(demo, "shopper", ["api:3000", *addresses]) == {"api:3000"}
 
 
 def test_all_stops_in_order(demo: Stack) -> None:

@@ -2,20 +2,14 @@
 
 import pg from 'pg';
 
+import { database } from './database.js';
 import { Listener } from './listener.js';
 import { consume } from './outbox.js';
 
 const POLL_MS = 5000;
 
 const log = (line) => console.log(`${new Date().toISOString()} ${line}`);
-const options = {
-    host: process.env.DB_HOST ?? '127.0.0.1',
-    port: Number(process.env.DB_PORT ?? 5432),
-    database: process.env.DB_NAME,
-    user: process.env.DB_USER,
-    password: process.env.DB_PASSWORD,
-};
-const pool = new pg.Pool({ ...options, max: 1 });
+const pool = new pg.Pool({ ...database, max: 1 });
 pool.on('error', (error) => log(`Postgres: ${error.message}`));
 
 let looking = false;
@@ -40,7 +34,7 @@ async function look() {
 
 const timer = setInterval(look, POLL_MS);
 const listener = new Listener({
-    connect: () => new pg.Client(options),
+    connect: () => new pg.Client(database),
     channel: 'stock_changed',
     heard: look,
     log,

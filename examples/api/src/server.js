@@ -4,19 +4,13 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 
 import { createApp } from './app.js';
+import { database } from './database.js';
 import { Listener } from './listener.js';
 import { Mirror } from './mirror.js';
 import { Pages } from './pages.js';
 
 const log = (line) => console.log(`${new Date().toISOString()} ${line}`);
 
-const database = {
-    host: process.env.DB_HOST ?? '127.0.0.1',
-    port: Number(process.env.DB_PORT ?? 5432),
-    database: process.env.DB_NAME,
-    user: process.env.DB_USER,
-    password: process.env.DB_PASSWORD,
-};
 const pool = new pg.Pool({
     ...database,
     max: 10,
