@@ -111,8 +111,7 @@ struct config {
     struct log_options log;
     char *service_name;
 
-    struct config_former former[CONFIG_FORMER_MAX];
-    int former_n;
+    struct config_former former[CONFIG_FORMER_MAX + 1]; /* the last one's names are NULL */
 };
 
 /* Reads the command line and the environment (getenv) into *c.

@@ -9,8 +9,11 @@
 
 static void add(struct config *c, const char *former, const char *name, const char *counts)
 {
-    assert(c->former_n < CONFIG_FORMER_MAX);
-    c->former[c->former_n++] = (struct config_former){former, name, counts};
+    int n = 0;
+    while (c->former[n].former != NULL)
+        n++;
+    assert(n < CONFIG_FORMER_MAX);
+    c->former[n] = (struct config_former){former, name, counts};
 }
 
 void config_former_note(struct config *c, const struct setting *s, bool by_flag, const char *counts)
@@ -23,8 +26,7 @@ void config_former_note(struct config *c, const struct setting *s, bool by_flag,
 
 void config_warn_former(const struct config *config)
 {
-    for (int i = 0; i < config->former_n; i++) {
-        const struct config_former *f = &config->former[i];
+    for (const struct config_former *f = config->former; f->former != NULL; f++) {
         log_event(LOG_WARN, "A setting was given by its former name, which will be gone in 1.0",
                   LOG_STR, "former", f->former, LOG_STR, "name", f->name, LOG_STR, "counts",
                   f->counts, LOG_END);

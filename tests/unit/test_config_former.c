@@ -13,10 +13,9 @@ static const char *noted(void)
 {
     static char text[512];
     text[0] = '\0';
-    for (int i = 0; i < config.former_n; i++) {
-        const struct config_former *f = &config.former[i];
+    for (const struct config_former *f = config.former; f->former != NULL; f++) {
         size_t len = strlen(text);
-        snprintf(text + len, sizeof(text) - len, "%s%s>%s=%s", i == 0 ? "" : " ", f->former,
+        snprintf(text + len, sizeof(text) - len, "%s%s>%s=%s", len == 0 ? "" : " ", f->former,
                  f->name, f->counts);
     }
     return text;
