@@ -43,7 +43,9 @@ def test_the_settings_are_good(stack: Stack) -> None:
     sweeper = stack.container("sweeper")["Id"]
     done = docker("exec", sweeper, "/usr/local/bin/reservation-sweeper", "--check-config")
     assert "FAIL" not in done.stdout + done.stderr
-    assert "note" not in done.stdout, "advice about our own schema or Redis"
+    notes = [line for line in done.stdout.splitlines() if line.startswith("note")]
+    # Of the address: it is published on loopback alone, which the sweeper cannot know. None of schema or Redis.
+    assert [note for note in notes if "SWEEPER_READ_TOKEN" not in note] == []
 
 
 def test_settings_of_the_env_file_reach_it(stack: Stack) -> None:
