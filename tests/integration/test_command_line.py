@@ -61,6 +61,8 @@ def test_version(flag: str) -> None:
     assert done.status == 0 and done.stderr == ""
     (line,) = done.stdout.splitlines()
     assert all(word in line for word in ("reservation-sweeper ", "hiredis ", "libpq ", "libevent "))
+    revision = subprocess.run([ROOT / "tools/revision"], check=True, capture_output=True, text=True).stdout.strip()
+    assert (f" (revision {revision}, " in line) if revision else ("revision" not in line)
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
