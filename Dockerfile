@@ -1,7 +1,9 @@
 # The sweeper's image, made in two stages; no BuildKit needed.
 #
+#   make image    with labels of its version and revision; or, without them,
 #   docker build -t reservation-sweeper .
 #   docker run --read-only -e DATABASE_URL=... -e REDIS_URL=... reservation-sweeper --check-config
+# May be pinned: BASE_IMAGE=debian:trixie-slim@sha256:...
 ARG BASE_IMAGE=debian:trixie-slim
 
 FROM ${BASE_IMAGE} AS build
@@ -17,14 +19,14 @@ COPY src src
 COPY lua lua
 COPY sql sql
 COPY web web
-RUN make NO_INSTALL=1 \
+# For the label of a version that is not this one nothing is built.
+ARG VERSION
+ARG REVISION
+RUN test "${VERSION:-$(make print-version)}" = "$(make print-version)" \
+ && make NO_INSTALL=1 REVISION="$REVISION" \
  && strip build/reservation-sweeper
 
 FROM ${BASE_IMAGE}
-LABEL org.opencontainers.image.title="reservation-sweeper" \
-      org.opencontainers.image.description="Releases expired stock reservations on time" \
-      org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.licenses="MIT"
 # Libraries alone: no documentation, no package lists, no logs of the installation.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
@@ -40,6 +42,17 @@ RUN apt-get update \
         --shell /usr/sbin/nologin sweeper
 COPY LICENSE /usr/share/doc/reservation-sweeper/copyright
 COPY --from=build /src/build/reservation-sweeper /usr/local/bin/reservation-sweeper
+
+# Here, so that another revision changes no layer above. What is not given is an empty label.
+ARG VERSION
+ARG REVISION
+ARG SOURCE
+LABEL org.opencontainers.image.title="reservation-sweeper" \
+      org.opencontainers.image.description="Releases expired stock reservations on time" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.licenses="MIT"
 
 # A number, so that an orchestrator can see that it is not root.
 USER 10001:10001

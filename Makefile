@@ -3,7 +3,9 @@
 # All output goes to $(BUILD), so that builds with other compilers or with sanitizers stand beside
 # each other: make BUILD=build/clang CC=clang, make BUILD=build/asan SANITIZE=1.
 
-VERSION := 0.1.0
+# The one place of it: documents, images and packages take it from here, and make release-check proves
+# it of those that have to say it themselves.
+VERSION := 0.2.0
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -15,7 +17,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
     api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
+    install image sbom image-sbom release-check release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -45,6 +47,8 @@ PACKAGES_bench-where := $(SERVER_PACKAGES) linux-perf
 PACKAGES_bench-peers := $(PACKAGES_bench)
 PACKAGES_bench-plots := gnuplot-nox python3
 PACKAGES_layers := binutils python3
+PACKAGES_sbom := python3
+PACKAGES_release-test := python3 python3-pytest
 PACKAGES_mutants := $(PACKAGES_unit) $(SERVER_PACKAGES) git python3-pytest
 PACKAGES_check := $(PACKAGES_unit) $(PACKAGES_layers) clang-format cppcheck python3-pytest
 PACKAGES_tidy := clang-tidy $(PACKAGES_unit)
@@ -60,7 +64,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-UNCOMPILED := help clean check-docs check-format check-mutants api-test compose-test bench-readme
+UNCOMPILED := help clean print-version image image-sbom release-check check-workflows check-docs check-format check-mutants api-test compose-test bench-readme
 ifneq ($(filter-out $(UNCOMPILED),$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
@@ -109,18 +113,19 @@ WEB := $(wildcard web/*.html web/*.css web/*.js)
 GENERATED := $(BUILD)/gen/queue/lua_scripts.c $(BUILD)/gen/store/sql_texts.c \
     $(BUILD)/gen/app/web_files.c
 
-MAIN_OBJECT := $(BUILD)/obj/src/main.o
+# The revision lies outside the library: with each commit only this is compiled and the program linked.
+MAIN_OBJECTS := $(BUILD)/obj/src/main.o $(BUILD)/obj/gen/revision.o
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/libsweeper.a
 
 all: $(BINARY) completions
 
-$(BINARY): $(MAIN_OBJECT) $(LIBRARY)
+$(BINARY): $(MAIN_OBJECTS) $(LIBRARY)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
 # What has changed is replaced in it. After other flags, or with another list of sources, it is made
 # anew, so that objects of sources that are gone do not linger in it.
-$(LIBRARY): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/flags
+$(LIBRARY): $(filter-out $(MAIN_OBJECTS),$(OBJECTS)) $(BUILD)/flags
 	@$(if $(filter $(BUILD)/flags,$?),rm -f $@)
 	$(call SHOW,ar)$(AR) rcs $@ $(filter %.o,$?)
 
@@ -143,6 +148,13 @@ $(BUILD)/gen/store/sql_texts.c: tools/embed $(SQL) $(BUILD)/flags
 $(BUILD)/gen/app/web_files.c: tools/embed $(WEB) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call SHOW,embed)tools/embed web $(WEB) >$@
+
+# Asked each time, and touched only when the answer is another one.
+$(BUILD)/gen/revision.c: FORCE
+	@mkdir -p $(@D)
+	@printf '#include "revision.h"\n\nconst char revision[] = "%s";\n' \
+	    "$$(REVISION="$(REVISION)" tools/revision)" >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # Other flags, or a source more or less: build again.
 FINGERPRINT = $(COMPILE) $(LINK) $(SOURCES) $(LUA) $(SQL) $(WEB)
@@ -212,7 +224,7 @@ integration: $(BINARY) completions
 SESSIONS := $(BUILD)/fault/sessions
 SCARCE := $(BUILD)/memory/scarce
 
-$(SCARCE): $(MAIN_OBJECT) $(BUILD)/obj/tests/memory/scarce.o $(MEMORY_LIBRARY)
+$(SCARCE): $(MAIN_OBJECTS) $(BUILD)/obj/tests/memory/scarce.o $(MEMORY_LIBRARY)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
 $(SESSIONS): $(BUILD)/obj/tests/fault/sessions.o $(LIBRARY)
@@ -438,8 +450,49 @@ install: $(BINARY) completions
 	    >"$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
 	chmod 644 "$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
 
+# ---- Release --------------------------------------------------------------------------------------
+
+# IMAGE=name, BASE_IMAGE=debian:trixie-slim@sha256:..., SOURCE=the repository's address.
+IMAGE ?= reservation-sweeper
+IMAGE_ARGS = $(foreach name,BASE_IMAGE SOURCE,$(if $($(name)),--build-arg $(name)="$($(name))"))
+
+image:
+	docker build --tag "$(IMAGE)" --build-arg VERSION=$(VERSION) \
+	    --build-arg REVISION="$$(REVISION="$(REVISION)" tools/revision)" $(IMAGE_ARGS) .
+
+# What is linked and copied, as SPDX: of the program that is built here, of another one of this revision
+# (PROGRAM=), and of the image.
+PROGRAM ?= $(BINARY)
+sbom: $(PROGRAM)
+	$(PYTHON) tools/sbom $(VERSION) --program "$(PROGRAM)" --output $(BUILD)/sbom.spdx.json
+
+image-sbom:
+	@mkdir -p $(BUILD)
+	$(PYTHON) tools/sbom $(VERSION) --image "$(IMAGE)" --output $(BUILD)/image.spdx.json
+
+# Whether all that say the version agree. STRICT=1 or TAG=v...: as for a release, which has a date;
+# RELEASE_IMAGE= and DEB= name an image and a package that were built.
+release-check:
+	@STRICT="$(STRICT)" tools/release-check $(VERSION) --tag "$(TAG)" --image "$(RELEASE_IMAGE)" --deb "$(DEB)"
+
+release-test: $(BINARY)
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/release -q -rs $(PYTEST_ARGS)
+
+# The workflows: their form by yamllint and GitHub's own schema, their shell by shellcheck.
+check-workflows:
+	@$(NEED_PACKAGES) "make check-workflows" yamllint shellcheck python3-yaml python3-pytest \
+	    $(if $(shell command -v npm),,nodejs npm)
+	yamllint --strict .github
+	$(PYTHON) -m pytest tests/workflows -q -rs
+	cd tests/workflows && npm ci --no-audit --no-fund --silent && \
+	    for workflow in ../../.github/workflows/*.yml; do npx action-validator "$$workflow" || exit 1; done
+
+print-version:
+	@echo $(VERSION)
+
 clean:
 	rm -rf $(BUILD)
+	@echo $(VERSION)
 
 help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
@@ -467,6 +520,12 @@ help:
 	@echo 'make bench-where   where the time of a release goes, by EXPLAIN and perf: docs/bench/where.md'
 	@echo 'make bench-peers   the same for what could be used instead, through npm'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make image         IMAGE=$(IMAGE) BASE_IMAGE=name@sha256:... SOURCE=address'
+	@echo 'make sbom          what is linked and copied: $(BUILD)/sbom.spdx.json; make image-sbom: $(BUILD)/image.spdx.json'
+	@echo 'make release-check whether all that say the version agree; TAG=v$(VERSION) as for a release'
+	@echo 'make release-test, check-workflows'
+	@echo '                   the tools of a release, and the workflows under .github'
+	@echo 'make print-version'
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
 	@echo 'make check-docs, check-format, check-mutants, tidy, cppcheck'
 	@echo '                   documents and code, clang-format, the lists of mutants, clang-tidy, cppcheck'

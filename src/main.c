@@ -6,6 +6,7 @@
 #include "link/loop.h"
 #include "link/pg_link.h"
 #include "link/redis_link.h"
+#include "revision.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,7 +16,8 @@
 
 static int print_version(void)
 {
-    printf("reservation-sweeper %s (hiredis %s, libpq %s, libevent %s)\n", RS_VERSION,
+    printf("reservation-sweeper %s (%s%s%shiredis %s, libpq %s, libevent %s)\n", RS_VERSION,
+           revision[0] == '\0' ? "" : "revision ", revision, revision[0] == '\0' ? "" : ", ",
            redis_link_library_version(), pg_link_library_version(), event_get_version());
     return EXIT_DONE;
 }

@@ -10,6 +10,7 @@
 
 #define MARK ".\\\" {"
 #define END ".\\\" {}\n"
+#define FOOTER ".Os"
 #define WIDTH 78
 
 /* Text as mdoc: a sentence, in lines that break at blanks, none of which begins with a control
@@ -166,7 +167,9 @@ int config_print_manual(FILE *out, FILE *page, char *error, size_t error_size)
     while (fgets(line, sizeof(line), page) != NULL) {
         if (strcmp(line, END) == 0)
             skipped = false;
-        if (!skipped)
+        if (strncmp(line, FOOTER, strlen(FOOTER)) == 0)
+            fprintf(out, FOOTER " reservation-sweeper %s\n", RS_VERSION);
+        else if (!skipped)
             fputs(line, out);
         if (strcmp(line, END) == 0 || strncmp(line, MARK, strlen(MARK)) != 0)
             continue;

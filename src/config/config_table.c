@@ -331,7 +331,7 @@ const struct mode_flag modes[MODES_N] = {
      "remove records of failures from Redis; what is still refused comes back"},
     {"--help", NULL, 'h', MODE_HELP, "print a summary of modes and settings"},
     {"--version", NULL, 'V', MODE_VERSION,
-     "print the version and those of hiredis, libpq and libevent"},
+     "print version and revision, and the versions of hiredis, libpq and libevent"},
 };
 
 #define LISTS "--list, --retry all or --forget all"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from harness import shop
 from harness.poll import wait_until
-from stack import IMAGE, PASSWORD, SERVICES, TOKEN, Stack, docker, inspect
+from stack import IMAGE, PASSWORD, ROOT, SERVICES, TOKEN, Stack, docker, inspect, run
 
 PENDING = "{reservations}:pending"
 ABOVE_BASE_MAX_B = 60_000_000
@@ -144,15 +144,37 @@ def test_the_image_is_small_and_needs_no_shell(stack: Stack) -> None:
     assert config["StopSignal"] == "SIGTERM"
 
 
-def test_the_image_says_what_it_is() -> None:
-    labels = inspect(IMAGE)["Config"]["Labels"]
-    run = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL", IMAGE)
-    version = docker(*run, "--version").stdout
-    assert labels["org.opencontainers.image.title"] == "reservation-sweeper"
-    assert labels["org.opencontainers.image.licenses"] == "MIT"
-    assert version.startswith(f"reservation-sweeper {labels['org.opencontainers.image.version']} (")
-    # A wrong setting is told, not retried.
-    done = docker(*run, "--batch-size=0", check=False)
+def test_the_image_says_what_it_is(tmp_path: Path) -> None:
+    """That of `make image`, with what the program in it says of itself, and what it is made of."""
+    named = f"{IMAGE}-labels"
+    words = ["make", "-C", ROOT, f"IMAGE={named}", "REVISION=0123456789ab", "SOURCE=https://example.com/sweeper"]
+    run([*words, f"BUILD={tmp_path}", "image", "image-sbom"])
+    try:
+        labels = inspect(named)["Config"]["Labels"]
+        start = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL", named)
+        said = docker(*start, "--version").stdout
+        assert labels["org.opencontainers.image.title"] == "reservation-sweeper"
+        assert labels["org.opencontainers.image.licenses"] == "MIT"
+        assert labels["org.opencontainers.image.revision"] == "0123456789ab"
+        assert labels["org.opencontainers.image.source"] == "https://example.com/sweeper"
+        version = labels["org.opencontainers.image.version"]
+        assert said.startswith(f"reservation-sweeper {version} (revision 0123456789ab, ")
+        run([*words, f"RELEASE_IMAGE={named}", "release-check"])
+        made = json.loads((tmp_path / "image.spdx.json").read_text())
+        names = {package["name"] for package in made["packages"]}
+        assert {"reservation-sweeper", "libpq5", "libhiredis1.1.0", "libc6", "ca-certificates"} <= names
+    finally:
+        docker("image", "rm", named)
+
+
+def test_a_wrong_label_is_not_built() -> None:
+    done = docker("build", "--build-arg", "VERSION=0.0.1", ROOT, check=False)
+    assert done.returncode != 0
+
+
+def test_a_wrong_setting_is_told() -> None:
+    start = ("run", "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL", IMAGE)
+    done = docker(*start, "--batch-size=0", check=False)
     assert done.returncode == 2
     assert "--batch-size" in done.stderr
 

@@ -60,7 +60,10 @@ def test_version(flag: str) -> None:
     done = run_once(flag, env={"SWEEPER_WORKERS": "not read"})
     assert done.status == 0 and done.stderr == ""
     (line,) = done.stdout.splitlines()
-    assert all(word in line for word in ("reservation-sweeper ", "hiredis ", "libpq ", "libevent "))
+    version = re.search(r"^VERSION := (.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert version is not None
+    libraries = r"hiredis [\d.]+, libpq [\d.]+, libevent \S+"
+    assert re.fullmatch(rf"reservation-sweeper {re.escape(version[1])} \((revision \S+, )?{libraries}\)", line)
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
