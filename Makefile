@@ -492,7 +492,6 @@ print-version:
 
 clean:
 	rm -rf $(BUILD)
-	@echo $(VERSION)
 
 help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'

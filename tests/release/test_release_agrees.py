@@ -44,6 +44,7 @@ def tree(tmp_path: Path) -> Path:
     text = (tmp_path / "CHANGELOG.md").read_text()
     (tmp_path / "CHANGELOG.md").write_text(re.sub("^## .*$", f"## {VERSION} - 2026-02-03", text, count=1, flags=re.M))
     edit(tmp_path / PAGE, r"^\.Os.*$", f".Os reservation-sweeper {VERSION}")
+    edit(tmp_path / "Dockerfile", r"^ARG VERSION=.*$", f"ARG VERSION={VERSION}")
     maker = tmp_path / "packaging" / "changelog"
     maker.write_text(PACKAGE)
     maker.chmod(0o755)
@@ -69,6 +70,7 @@ def test_all_agree(tree: Path) -> None:
         ("packaging/changelog", r"\(\$1\)", "(7.8.8)", "begins with 'reservation-sweeper (7.8.8) unstable"),
         ("deploy/azure/job.yaml", VERSION, "7.8.8", "deploy/azure/job.yaml names version 7.8.8 of the image, not 7.8.9."),
         ("Dockerfile", r'version="\$\{VERSION\}"', 'version="7.8.9"', "is \"7.8.9\", not the argument VERSION."),
+        ("Dockerfile", r"^ARG VERSION=.*$", "ARG VERSION=7.8.8", "The Dockerfile's VERSION is 7.8.8, not 7.8.9."),
         ("Dockerfile", r"^.*image\.version=.*\n", "", "is missing, not the argument VERSION."),
     ],
 )
