@@ -168,8 +168,9 @@ def test_the_image_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_a_wrong_label_is_not_built() -> None:
-    done = docker("build", "--build-arg", "VERSION=0.0.1", ROOT, check=False)
+    done = docker("build", "--force-rm", "--build-arg", "VERSION=0.0.1", ROOT, check=False)
     assert done.returncode != 0
+    assert "make print-version" in done.stdout + done.stderr
 
 
 def test_a_wrong_setting_is_told() -> None:
