@@ -9,6 +9,7 @@ VERSION := 0.2.0
 
 BUILD ?= build
 PREFIX ?= /usr/local
+ZSH_FUNCTIONS ?= $(PREFIX)/share/zsh/site-functions
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=
 
@@ -17,7 +18,7 @@ BINARY := $(BUILD)/reservation-sweeper
 .DELETE_ON_ERROR:
 .PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
     api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    install image sbom image-sbom release-check release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
+    deb deb-test install image sbom image-sbom release-check release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -64,7 +65,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-UNCOMPILED := help clean print-version image image-sbom release-check check-workflows check-docs check-format check-mutants api-test compose-test bench-readme
+UNCOMPILED := help clean print-version image image-sbom release-check check-workflows deb deb-test check-docs check-format check-mutants api-test compose-test bench-readme
 ifneq ($(filter-out $(UNCOMPILED),$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
@@ -444,7 +445,7 @@ install: $(BINARY) completions
 	install -D -m 644 $(BUILD)/completions/reservation-sweeper \
 	    "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/reservation-sweeper"
 	install -D -m 644 $(BUILD)/completions/_reservation-sweeper \
-	    "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_reservation-sweeper"
+	    "$(DESTDIR)$(ZSH_FUNCTIONS)/_reservation-sweeper"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
 	sed 's|@BINDIR@|$(PREFIX)/bin|' deploy/systemd/reservation-sweeper.service \
 	    >"$(DESTDIR)$(PREFIX)/lib/systemd/system/reservation-sweeper.service"
@@ -489,6 +490,27 @@ check-workflows:
 
 print-version:
 	@echo $(VERSION)
+# A package for the Debian that it is built on, made in a copy of what goes into it.
+DEB_SOURCE := $(BUILD)/deb/reservation-sweeper-$(VERSION)
+DEB_FILES := CHANGELOG.md LICENSE Makefile deploy/systemd docs examples/shops include lua packaging sql src tools web
+
+deb:
+	@$(NEED_PACKAGES) "make deb" build-essential debhelper $(BUILD_PACKAGES)
+	@rm -rf $(BUILD)/deb
+	@mkdir -p $(DEB_SOURCE)
+	@tar -c $(DEB_FILES) | tar -x -C $(DEB_SOURCE)
+	@mv $(DEB_SOURCE)/packaging/debian $(DEB_SOURCE)/
+	@packaging/changelog $(VERSION) >$(DEB_SOURCE)/debian/changelog
+	@revision="$$(REVISION="$(REVISION)" tools/revision)" && cd $(DEB_SOURCE) && \
+	    REVISION="$$revision" MAKEFLAGS= MAKELEVEL= DEB_BUILD_OPTIONS="noautodbgsym $$DEB_BUILD_OPTIONS" \
+	    dpkg-buildpackage --build=binary --no-sign --no-pre-clean --jobs=auto
+	@mv $(BUILD)/deb/*.deb $(BUILD)/
+	@cd $(BUILD)/deb && sed -n 's|^\(reservation-sweeper_.*\.deb\) .*|$(BUILD)/\1|p' $(DEB_SOURCE:$(BUILD)/deb/%=%)/debian/files
+
+# In fresh Debians, which it makes: root is needed.
+deb-test:
+	@$(NEED_PACKAGES) "make deb-test" debootstrap python3-pytest python3-pytest-xdist util-linux
+	$(PYTHON) -m pytest tests/deb -n 2 --dist loadgroup -q -rs $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(BUILD)
@@ -525,6 +547,8 @@ help:
 	@echo 'make release-test, check-workflows'
 	@echo '                   the tools of a release, and the workflows under .github'
 	@echo 'make print-version'
+	@echo 'make deb           a package for this Debian, $(BUILD)/reservation-sweeper_VERSION_ARCHITECTURE.deb'
+	@echo 'make deb-test      the package, in a fresh Debian 12 and 13; needs root'
 	@echo 'make layers        who may use whom, and how long a file and a function may be'
 	@echo 'make check-docs, check-format, check-mutants, tidy, cppcheck'
 	@echo '                   documents and code, clang-format, the lists of mutants, clang-tidy, cppcheck'
