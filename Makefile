@@ -16,9 +16,11 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs torture torture-many \
-    api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where bench-plots bench-readme \
-    deb deb-test install image sbom image-sbom release-check release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy cppcheck clean help FORCE
+.PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs \
+    torture torture-many api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where \
+    bench-plots bench-readme platforms-test alerts deb deb-test install image sbom image-sbom release-check \
+    release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy \
+    cppcheck clean help FORCE
 all:
 
 # ---- Packages and libraries -----------------------------------------------------------------------
@@ -65,7 +67,7 @@ NEED_PACKAGES := NO_INSTALL="$(NO_INSTALL)" tools/need-packages
 # make remakes the files that it includes, then starts over: so everything is installed before the
 # first question about a compiler or a library is asked. Not for goals that compile nothing, nor for
 # make -n, which would install too.
-UNCOMPILED := help clean print-version image image-sbom release-check check-workflows deb deb-test check-docs check-format check-mutants api-test compose-test bench-readme
+UNCOMPILED := help clean print-version image image-sbom release-check check-workflows deb deb-test alerts platforms-test check-docs check-format check-mutants api-test compose-test bench-readme
 ifneq ($(filter-out $(UNCOMPILED),$(GOALS)),)
 ifeq ($(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 include $(BUILD)/config.mk
@@ -302,6 +304,20 @@ api-test:
 	@$(NEED_PACKAGES) "make api-test" postgresql redis-server $(if $(shell command -v npm),,nodejs npm)
 	cd examples/api && npm ci --no-audit --no-fund && npm test
 
+# What deploy/ gives to Kubernetes, AWS and Azure, against their own schemas.
+platforms-test:
+	@$(NEED_PACKAGES) "make platforms-test" $(if $(shell command -v npm),,nodejs npm)
+	cd tests/platforms && npm ci --no-audit --no-fund && npm test
+
+# deploy/prometheus/alerts.yml with whole addresses, and the same for the Prometheus operator.
+alerts:
+	$(if $(RUNBOOK_URL),,$(error make alerts: RUNBOOK_URL= is where docs/OPERATIONS.md can be read))
+	@mkdir -p $(BUILD)
+	sed 's|runbook_url: docs/OPERATIONS.md|runbook_url: $(RUNBOOK_URL)|' deploy/prometheus/alerts.yml >$(BUILD)/alerts.yml
+	@{ printf 'apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\n'; \
+	printf 'metadata:\n  name: reservation-sweeper\nspec:\n'; \
+	sed 's/^/  /' $(BUILD)/alerts.yml; } >$(BUILD)/prometheusrule.yaml
+
 # The page at /, in Chromium; DRAW=1 draws docs/page anew.
 page-test: $(BINARY)
 	@$(NEED_PACKAGES) "make page-test" chromium fonts-dejavu-core $(if $(DRAW),pngquant) $(if $(shell command -v npm),,nodejs npm)
@@ -533,6 +549,9 @@ help:
 	@echo '                   what they need, for running it by hand'
 	@echo 'make api-test      the tests of examples/api (npm test)'
 	@echo 'make page-test     the page at /, in Chromium; DRAW=1 draws docs/page anew'
+	@echo 'make platforms-test'
+	@echo '                   what deploy/ gives to Kubernetes, AWS and Azure, against their schemas'
+	@echo 'make alerts        $(BUILD)/alerts.yml with RUNBOOK_URL= in its links; prometheusrule.yaml for the operator'
 	@echo 'make compose-test  the stack of docker-compose.yml; needs root and a Docker engine'
 	@echo 'make docs          docs/CONFIGURATION.md, METRICS.md and the man page, from the program'"'"'s tables'
 	@echo 'make demo          a private Postgres and Redis, a small shop, and the sweeper at work; KEEP=1: it stays'

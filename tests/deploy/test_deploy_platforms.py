@@ -1,4 +1,4 @@
-"""cron, Kubernetes and the clouds: what can be said of the files without the platforms."""
+"""cron, Kubernetes, Railway and Render: what can be said of the files without the platforms."""
 
 from __future__ import annotations
 
@@ -8,39 +8,16 @@ from typing import Any
 
 import pytest
 import yaml
+from deployed import (
+    DEPLOY,
+    PROGRAM,
+    STOP_S,
+    assert_schedule,
+    assert_settings,
+    dockerfile_user,
+    load,
+)
 from harness.sweeper import ROOT, run_once
-
-DEPLOY = ROOT / "deploy"
-PROGRAM = "/usr/local/bin/reservation-sweeper"
-STOP_S = 8  # SWEEPER_SHUTDOWN_GRACE
-FIELD_RANGES = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
-
-
-def load(path: str) -> Any:
-    return yaml.safe_load((DEPLOY / path).read_text())
-
-
-def assert_schedule(text: str) -> None:
-    """Five fields of crontab(5): *, numbers, ranges, lists, steps."""
-    fields = text.split()
-    assert len(fields) == 5, text
-    for field, (low, high) in zip(fields, FIELD_RANGES, strict=True):
-        for part in field.split(","):
-            match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
-            assert match, text
-            assert all(low <= int(n) <= high for n in match.groups()[:2] if n), text
-
-
-def settings() -> set[str]:
-    """The variables that the program reads, as docs/CONFIGURATION.md lists them."""
-    text = (ROOT / "docs" / "CONFIGURATION.md").read_text()
-    return set(re.findall(r"`((?:SWEEPER|DATABASE|REDIS|DB|LOG)_\w+)`", text))
-
-
-def assert_settings(names: list[str]) -> None:
-    assert set(names) <= settings(), set(names) - settings()
-    assert len(names) == len(set(names))
-
 
 # ---- cron -----------------------------------------------------------------------------------------
 
@@ -89,25 +66,16 @@ def assert_pod_is_confined(spec: dict[str, Any]) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert container["envFrom"] == [{"secretRef": {"name": "reservation-sweeper"}}]
     assert_settings([variable["name"] for variable in container["env"]])
     assert set(container["resources"]) == {"requests", "limits"}
     assert "command" not in container  # the image's ENTRYPOINT
 
 
-def dockerfile_user() -> int:
-    match = re.search(r"^USER (\d+)", (ROOT / "Dockerfile").read_text(), flags=re.M)
-    assert match
-    return int(match[1])
-
-
 def test_kubernetes_deployment() -> None:
-    text = (DEPLOY / "kubernetes" / "deployment.yaml").read_text()
-    deployment, service = yaml.safe_load_all(text)
+    deployment = load("kubernetes/base/deployment.yaml")
     assert (deployment["apiVersion"], deployment["kind"]) == ("apps/v1", "Deployment")
     spec = deployment["spec"]
-    labels = spec["template"]["metadata"]["labels"]
-    assert spec["selector"]["matchLabels"] == labels == service["spec"]["selector"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
     pod = spec["template"]["spec"]
     assert_pod_is_confined(pod)
     assert pod["terminationGracePeriodSeconds"] > STOP_S
@@ -117,10 +85,61 @@ def test_kubernetes_deployment() -> None:
     assert env["SWEEPER_HTTP_LISTEN"] == f":{port['containerPort']}"
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
-    assert service["kind"] == "Service"
-    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
-    annotations = spec["template"]["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == str(port["containerPort"])
+    annotations = load("kubernetes/overlays/plain/annotations.yaml")["spec"]["template"]["metadata"]
+    assert annotations["annotations"]["prometheus.io/port"] == str(port["containerPort"])
+
+
+def test_kubernetes_files_of_the_container() -> None:
+    """Each secret, and the queues, from the folder where they are mounted; the user may read them."""
+    pod = load("kubernetes/base/deployment.yaml")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
+    files = {v["name"]: v["value"] for v in container["env"] if v["name"].endswith("_FILE")}
+    assert "subPath" not in str(container["volumeMounts"])  # such a file would never change
+    for name, file in files.items():
+        folder, _, base = file.rpartition("/")
+        if name == "SWEEPER_QUEUES_FILE":
+            assert mounts[folder]["configMap"]["name"] == "reservation-sweeper"
+            [generated] = load("kubernetes/base/kustomization.yaml")["configMapGenerator"]
+            assert generated == {"name": "reservation-sweeper", "files": [base]}
+        else:
+            assert base == name.removesuffix("_FILE")
+            assert mounts[folder]["secret"]["secretName"] == "reservation-sweeper"
+            assert mounts[folder]["secret"]["defaultMode"] == 0o440
+    assert pod["securityContext"]["fsGroup"] == dockerfile_user()
+    assert set(files) >= {"DATABASE_URL_FILE", "REDIS_URL_FILE", "SWEEPER_ADMIN_TOKEN_FILE"}
+
+
+def test_kubernetes_queues_are_those_without_a_file() -> None:
+    text = (ROOT / "docs" / "CONFIGURATION.md").read_text()
+    match = re.search(r"Without a file this is served:\n\n```yaml\n(.*?)```", text, flags=re.S)
+    assert match and load("kubernetes/base/queues.yaml") == yaml.safe_load(match[1])
+
+
+def test_kubernetes_around_the_pods() -> None:
+    """Whatever selects pods selects the daemon's, and lets in and out what they need."""
+    pods = load("kubernetes/base/deployment.yaml")["spec"]["template"]
+    labels = pods["metadata"]["labels"]
+    [port] = pods["spec"]["containers"][0]["ports"]
+    service = load("kubernetes/base/service.yaml")["spec"]
+    assert service["selector"] == labels and service["ports"][0]["targetPort"] == port["name"]
+    assert service["publishNotReadyAddresses"] is True  # else no POST /sweep while it is wanted
+    budget = load("kubernetes/base/poddisruptionbudget.yaml")["spec"]
+    assert budget["selector"]["matchLabels"] == labels
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    policy = load("kubernetes/base/networkpolicy.yaml")["spec"]
+    assert policy["podSelector"]["matchLabels"] == labels
+    assert policy["ingress"][0]["ports"] == [{"port": port["containerPort"], "protocol": "TCP"}]
+    out = {(p["port"], p["protocol"]) for rule in policy["egress"] for p in rule["ports"]}
+    assert out == {(53, "UDP"), (53, "TCP"), (5432, "TCP"), (6379, "TCP")}
+    monitor = load("kubernetes/overlays/prometheus-operator/podmonitor.yaml")["spec"]
+    assert monitor["selector"]["matchLabels"] == labels
+    assert labels[monitor["jobLabel"]] == "reservation-sweeper"  # the job that the alerts expect
+    assert monitor["podMetricsEndpoints"][0]["port"] == port["name"]
+    account = load("kubernetes/base/serviceaccount.yaml")
+    assert account["metadata"]["name"] == pods["spec"]["serviceAccountName"]
+    assert account["automountServiceAccountToken"] is False
 
 
 def test_kubernetes_cronjob() -> None:
@@ -136,6 +155,7 @@ def test_kubernetes_cronjob() -> None:
     assert_pod_is_confined(pod)
     assert pod["restartPolicy"] == "Never"
     assert pod["containers"][0]["args"] == ["--once"]
+    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "reservation-sweeper"}}]
 
 
 # ---- Railway and Render ---------------------------------------------------------------------------
@@ -183,126 +203,6 @@ def test_render() -> None:
     assert_schedule(cron["schedule"])
     assert cron["dockerCommand"] == f"{PROGRAM} --once"
     assert "schedule" not in worker and worker["maxShutdownDelaySeconds"] > STOP_S
-
-
-# ---- AWS ------------------------------------------------------------------------------------------
-
-
-class Template(yaml.SafeLoader):
-    """CloudFormation's YAML: !Ref X is {"Ref": X}, !Sub X is {"Fn::Sub": X}."""
-
-
-def short_form(loader: Template, tag: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
-
-
-Template.add_multi_constructor("!", short_form)
-
-
-def references(value: Any) -> list[str]:
-    """All names that a template refers to."""
-    found = []
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "Ref":
-                found.append(inner)
-            elif key == "Fn::GetAtt":
-                found.append(inner.split(".")[0])
-            elif key == "Fn::If":
-                found.append(inner[0])
-                found += references(inner[1:])
-            elif key == "Fn::Sub":
-                found += re.findall(r"\$\{([\w:]+)\}", inner)
-            else:
-                found += references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            found += references(inner)
-    return found
-
-
-def test_aws() -> None:
-    text = (DEPLOY / "aws" / "template.yaml").read_text()
-    template = yaml.load(text, Loader=Template)  # a SafeLoader
-    resources, parameters = template["Resources"], template["Parameters"]
-    known = {*resources, *parameters, *template["Conditions"]}
-    used = set(references([resources, template["Conditions"], template["Outputs"]]))
-    assert {name for name in used if not name.startswith("AWS::")} <= known
-    assert set(parameters) <= used, "a parameter that nothing uses"
-    types = {resource["Type"] for resource in resources.values()}
-    assert types == {
-        "AWS::Logs::LogGroup",
-        "AWS::IAM::Role",
-        "AWS::ECS::TaskDefinition",
-        "AWS::Scheduler::Schedule",
-    }
-    task = resources["TaskDefinition"]["Properties"]
-    [container] = task["ContainerDefinitions"]
-    assert container["Command"] == ["--once"]
-    assert container["User"].split(":")[0] == str(dockerfile_user())
-    assert container["StopTimeout"] > STOP_S
-    assert (task["Cpu"], task["Memory"]) == ("256", "512")  # the smallest that Fargate has
-    assert_settings([variable["Name"] for variable in container["Environment"]])
-    schedule = resources["Schedule"]["Properties"]
-    assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}  # a word, not YAML's false
-    assert schedule["Target"]["EcsParameters"]["LaunchType"] in task["RequiresCompatibilities"]
-    assert 60 <= schedule["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 86400
-
-
-# ---- Google and Azure -----------------------------------------------------------------------------
-
-
-def test_google_job() -> None:
-    job = load("google/job.yaml")
-    assert (job["apiVersion"], job["kind"]) == ("run.googleapis.com/v1", "Job")
-    execution = job["spec"]["template"]["spec"]
-    assert execution["taskCount"] == 1
-    task = execution["template"]["spec"]
-    assert task["maxRetries"] == 0
-    [container] = task["containers"]
-    assert container["args"] == ["--once"]
-    assert_settings([variable["name"] for variable in container["env"]])
-
-
-def test_google_service() -> None:
-    service = load("google/service.yaml")
-    assert (service["apiVersion"], service["kind"]) == ("serving.knative.dev/v1", "Service")
-    annotations = service["spec"]["template"]["metadata"]["annotations"]
-    assert annotations["autoscaling.knative.dev/minScale"] == "1"
-    assert annotations["run.googleapis.com/cpu-throttling"] == "false"
-    assert service["metadata"]["annotations"]["run.googleapis.com/ingress"] == "internal"
-    [container] = service["spec"]["template"]["spec"]["containers"]
-    port = container["ports"][0]["containerPort"]
-    env = {variable["name"]: variable.get("value") for variable in container["env"]}
-    assert_settings(list(env))
-    assert env["SWEEPER_HTTP_LISTEN"] == f":{port}"
-    for probe in ("startupProbe", "livenessProbe"):
-        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port}
-
-
-def test_azure() -> None:
-    job = load("azure/job.yaml")
-    assert job["type"] == "Microsoft.App/jobs"
-    configuration = job["properties"]["configuration"]
-    assert configuration["triggerType"] == "Schedule"
-    assert_schedule(configuration["scheduleTriggerConfig"]["cronExpression"])
-    assert configuration["replicaRetryLimit"] == 0
-    [container] = job["properties"]["template"]["containers"]
-    assert container["args"] == ["--once"]
-    assert_settings([variable["name"] for variable in container["env"]])
-    secrets = {secret["name"] for secret in configuration["secrets"]}
-    assert {v["secretRef"] for v in container["env"] if "secretRef" in v} == secrets
-    # Container Apps knows these pairs only: 0.25 cores with 0.5 Gi, and multiples of them.
-    assert (container["resources"]["cpu"], container["resources"]["memory"]) == (0.25, "0.5Gi")
-    [identity] = job["identity"]["userAssignedIdentities"]
-    assert identity == configuration["registries"][0]["identity"]
 
 
 # ---- what all of them count on --------------------------------------------------------------------
