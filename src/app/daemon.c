@@ -208,7 +208,8 @@ static int listen_http(struct service *s)
         return 0;
     }
     log_event(LOG_ERROR, "The HTTP address cannot be used", LOG_STR, "host", s->config->http_host,
-              LOG_INT, "port", (int64_t)s->config->http_port, LOG_STR, "error", error, LOG_END);
+              LOG_INT, "port", (int64_t)s->config->http_port, LOG_STR, "error", error, LOG_STR,
+              "setting", "SWEEPER_HTTP_LISTEN", LOG_END);
     return -1;
 }
 

@@ -197,6 +197,9 @@ static int desk_read(struct config *c, const struct command_line *line,
         return config_fail(error,
                            "--sqlstate: \"%.100s\" is not allowed: five digits or capital letters",
                            sqlstate);
+    if (one && *what == '\0')
+        return config_fail(error, "%s: \"\" is not allowed: a reservation's id%s", line->mode_flag,
+                           line->mode == MODE_EXPLAIN ? "" : ", or all");
     if (one && (line->mode == MODE_EXPLAIN || strcmp(what, OPERAND_ALL) != 0) &&
         (c->reservation = strdup(what)) == NULL)
         return config_fail(error, "%s: memory ran out", line->mode_flag);

@@ -221,7 +221,7 @@ def test_address_in_use(sweeper: Start, run: Run) -> None:
     assert done.status == 1
     record = done.record("The HTTP address cannot be used")
     assert record["level"] == "ERROR" and record["port"] == daemon.http_port
-    assert "in use" in record["error"]
+    assert "in use" in record["error"] and record["setting"] == "SWEEPER_HTTP_LISTEN"
 
 
 @pytest.mark.parametrize("listen", [":{}", "0.0.0.0:{}", "[::]:{}", "localhost:{}"])

@@ -192,6 +192,8 @@ static void test_command_line_refused(void **state)
         {"--list due --limit 0", "--limit: \"0\" is not allowed: a whole number from 1 to 10000"},
         {"--list due --limit 10001",
          "--limit: \"10001\" is not allowed: a whole number from 1 to 10000"},
+        {"--explain ''", "--explain: \"\" is not allowed: a reservation's id"},
+        {"--forget=", "--forget: \"\" is not allowed: a reservation's id, or all"},
         {"--list failed --product=", "--product: \"\" is not allowed: a product's key"},
         {"--list failed --sqlstate 2351",
          "--sqlstate: \"2351\" is not allowed: five digits or capital letters"},
