@@ -49,7 +49,7 @@ struct pg_attempt {
     char *conninfo;                /* of the attempt that is under way */
     struct pg_hosts hosts;         /* ... and its hosts */
     size_t first, tried;           /* of them: where it began, and how many are of no use */
-    char reasons[PG_MESSAGE_SIZE]; /* ... why not */
+    char reasons[PG_MESSAGE_SIZE]; /* ... why not, as libpq says it */
     char server[PG_SERVER_SIZE];   /* the one that is tried now; "": there is but one */
     bool asking;                   /* connected, and asked whether it can be written to */
     PGconn *conn;                  /* NULL: no attempt is under way */
@@ -91,7 +91,7 @@ static void fail(struct pg_attempt *a, const char *reason)
 static void leave_host(struct pg_attempt *a, const char *reason)
 {
     size_t said = strlen(a->reasons);
-    (void)snprintf(a->reasons + said, sizeof(a->reasons) - said, "%s%s", said > 0 ? "; " : "",
+    (void)snprintf(a->reasons + said, sizeof(a->reasons) - said, "%s%s", said > 0 ? "\n" : "",
                    reason);
     PQfinish(take(a));
     a->tried++;
@@ -100,8 +100,7 @@ static void leave_host(struct pg_attempt *a, const char *reason)
 /* For what libpq says of it. */
 static void leave_failed_host(struct pg_attempt *a)
 {
-    char reason[PG_MESSAGE_SIZE];
-    pg_one_line(reason, sizeof(reason), PQerrorMessage(a->conn));
+    const char *reason = PQerrorMessage(a->conn);
     leave_host(a, reason[0] != '\0' ? reason : "the connection failed");
 }
 

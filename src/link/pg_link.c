@@ -97,7 +97,7 @@ static void drop(struct pg_link *link, const char *reason)
 {
     int64_t delay_us = retry_delay_us(link);
     /* The reason may live in the connection that is closed next. */
-    pg_one_line(link->last_error, sizeof(link->last_error), reason);
+    pg_reason_line(link->last_error, sizeof(link->last_error), reason);
     enter(link, PG_LINK_WAITING);
     timer_after_us(link->retry, delay_us);
     if (link->request.active)
@@ -145,7 +145,7 @@ static bool read_available(struct pg_link *link)
         /* Now: asked again, libpq would add that the socket is invalid. A parting notice may
          * still be in its buffer, and replaces this. */
         if (!alive && link->farewell[0] == '\0')
-            pg_one_line(link->farewell, sizeof(link->farewell), PQerrorMessage(link->conn));
+            pg_reason_line(link->farewell, sizeof(link->farewell), PQerrorMessage(link->conn));
         if (!link->request.active) {
             (void)PQisBusy(link->conn); /* parses what came, and so calls the notice receiver */
             continue;

@@ -157,4 +157,9 @@ const char *pg_notice_log(const PGresult *res, char *message, size_t size);
 /* Copies a message as one line: control characters become blanks, blanks at the end go. */
 void pg_one_line(char *out, size_t size, const char *text);
 
+/* pg_reason.c */
+
+/* Copies what libpq says of a connection as one line, each of its sentences once. */
+void pg_reason_line(char *out, size_t size, const char *text);
+
 #endif
