@@ -50,8 +50,9 @@ int queue_line_take(const struct queue_source *s, const char *what, const struct
                                  "%s has no value: write it behind the colon, or leave the key out",
                                  what);
     if (item->folded || (item->block && memchr(item->text, '\n', len) != NULL))
-        return queue_source_fail(s, item->line, "%s stands on several lines: write it on one",
-                                 what);
+        return queue_source_fail(s, item->line, "%s stands on several lines: write it on one%s",
+                                 what,
+                                 item->folded ? "; a key in the next has to begin below it" : "");
     if (copy(s, item, item->text, len, out) != 0)
         return -1;
     if (strlen(item->text) == item->len && config_text_fault(out->text, false) == NULL)

@@ -15,7 +15,8 @@ struct translation {
 };
 
 static const struct translation translations[] = {
-    {"missing \"=\" after", "a word without \"=\" (a value with blanks needs single quotes)"},
+    {"missing \"=\" after", "a word without \"=\" (a URL begins with postgresql://; a value with "
+                            "blanks needs single quotes)"},
     {"unterminated quoted string", "a single quote that is not closed"},
     {"end of string reached when looking for matching", "an IPv6 address without its \"]\""},
     {"IPv6 host address may not be empty", "an empty IPv6 address"},

@@ -32,8 +32,9 @@ struct redis_attempt {
     char *tls_name;               /* that its certificate must have */
     bool ask_role;
     bool questions_only;
-    unsigned address_index;  /* which of the host's addresses is next */
-    unsigned addresses_left; /* that this attempt has not tried */
+    unsigned address_index;           /* which of the host's addresses is next */
+    unsigned addresses_left;          /* that this attempt has not tried */
+    char refusals[REDIS_REASON_SIZE]; /* of those that it has: why, each reason once */
     struct redis_server_info info;
 };
 
@@ -213,10 +214,19 @@ static void on_connected(void *arg)
     send_words(a, on_info, 1, (const char *[]){"INFO"});
 }
 
-/* Nothing listens at this address. */
+void redis_refusal_add(char *refusals, size_t size, const char *reason)
+{
+    size_t said = strlen(refusals);
+    if (strstr(refusals, reason) == NULL)
+        snprintf(refusals + said, size - said, "%s%s", said > 0 ? "; " : "", reason);
+}
+
+/* Nothing listens at this address. That of another one counts as much: of localhost, ::1 cannot
+ * even be asked where there is no IPv6. */
 static void on_refused(void *arg, const char *reason)
 {
     struct redis_attempt *a = arg;
+    redis_refusal_add(a->refusals, sizeof(a->refusals), reason);
     if (a->addresses_left > 1) {
         a->addresses_left--;
         a->address_index++;
@@ -224,7 +234,7 @@ static void on_refused(void *arg, const char *reason)
         if (redis_resolver_start(a->resolver, a->address.host, a->address_index) == 0)
             return;
     }
-    redis_conn_lose(a->conn, reason);
+    redis_conn_lose(a->conn, a->refusals);
 }
 
 static void on_lost(void *arg, const char *reason)
@@ -283,6 +293,7 @@ void redis_attempt_start(struct redis_attempt *a, const struct redis_target *tar
         .on_connected = on_connected, .on_refused = on_refused, .on_lost = on_lost, .arg = a};
     redis_conn_own(a->conn, &events);
     a->addresses_left = 0;
+    a->refusals[0] = '\0';
     timer_after_us(a->deadline, a->options.timeout_us);
     if (copy_target(a, target) != 0)
         redis_conn_lose(a->conn, "out of memory");

@@ -152,6 +152,9 @@ const struct redis_server_info *redis_attempt_info(const struct redis_attempt *a
 /* Reads INFO's text. Returns why a server that says so is of no use, or NULL. */
 const char *redis_info_read(struct redis_server_info *info, const char *text);
 
+/* Adds why an address cannot be connected to, unless it was said of another one. */
+void redis_refusal_add(char *refusals, size_t size, const char *reason);
+
 /* redis_conn.c */
 
 /* Not connected. ca_file must outlive it. NULL when memory ran out. */

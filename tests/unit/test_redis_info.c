@@ -86,12 +86,30 @@ static void test_of_no_use(void **state)
     }
 }
 
+/* Why a name with several addresses cannot be connected to: what counts may be said of any of them.
+ */
+static void test_refusals(void **state)
+{
+    char all[48] = "", small[8] = "";
+    (void)state;
+    redis_refusal_add(all, sizeof(all), "Connection refused");
+    assert_string_equal(all, "Connection refused");
+    redis_refusal_add(all, sizeof(all), "Connection refused");
+    assert_string_equal(all, "Connection refused");
+    redis_refusal_add(all, sizeof(all), "Address not there");
+    redis_refusal_add(all, sizeof(all), "Connection refused");
+    assert_string_equal(all, "Connection refused; Address not there");
+    redis_refusal_add(small, sizeof(small), "Connection refused");
+    assert_string_equal(small, "Connect");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_server_of_use),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_of_no_use),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
