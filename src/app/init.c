@@ -42,7 +42,7 @@ struct init {
     struct database *database;
     struct pg_link *link;
     struct timer *limit;
-    bool patient;      /* it has been said that it waits */
+    bool waiting;      /* it has been said that it waits */
     json_t *documents; /* of all tables that were looked at */
     struct init_guess guesses[TABLES_MAX];
     int n, more;   /* that look like holds: those in guesses, and those beyond */
@@ -213,11 +213,11 @@ static void on_limit(void *arg)
     const char *why = pg_link_last_error(s->link);
     if (s->connected)
         return;
-    if (s->patient) {
+    if (s->waiting) {
         stop(s, why[0] != '\0' ? why : "no answer within 5 s");
         return;
     }
-    s->patient = true;
+    s->waiting = true;
     log_event(LOG_INFO, "Still trying to connect", LOG_STR, "postgres", s->database->address,
               LOG_END);
     timer_after_us(s->limit, CONNECT_US - PATIENCE_US);
