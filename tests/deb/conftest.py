@@ -43,7 +43,7 @@ def build(machine: Machine) -> str:
     run("sh", "-euc", copy, "copy", ROOT, source, *leave)
     machine.chroot("apt-get", "-q", "update")
     machine.chroot("apt-get", "-q", "install", "-y", "--no-install-recommends", "make")
-    return "/src/" + machine.chroot("make", "-C", "/src", "deb").split("\n")[-2].strip()
+    return "/src/" + machine.chroot("make", "--no-print-directory", "-C", "/src", "deb").split("\n")[-2].strip()
 
 
 def raise_version(machine: Machine, package: str) -> str:
