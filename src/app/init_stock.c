@@ -129,10 +129,11 @@ void init_put_stock(FILE *out, const struct init_guess *g)
                           json_string_value(name));
     }
     if (g->ncounters == 0) {
-        init_yaml_comment(out, INDENT,
-                          "No table of counters is known to belong to this one: no foreign key leads "
-                          "to one, and none has a unique key of columns that have the same names "
-                          "here. If there is one, add \"stock\".");
+        init_yaml_comment(
+            out, INDENT,
+            "No table of counters is known to belong to this one: no foreign key leads "
+            "to one, and none has a unique key of columns that have the same names "
+            "here. If there is one, add \"stock\".");
     } else if (json_array_size(triggers) > 0) {
         init_yaml_comment(out, INDENT,
                           "Not known: whether a trigger gives the units back. If one does, leave "

@@ -2,7 +2,7 @@
  *
  * It says a line for each address that it tried (localhost is ::1 and 127.0.0.1) and for each way
  * of trying it (with encryption and without), and after each an indented hint, which is mostly the
- * same. Here each stands once, and a hint after the last line that it belongs to. */
+ * same. Here no line comes twice, and a hint comes after the last line that it belongs to. */
 #include "link/pg_link_private.h"
 
 #include <ctype.h>

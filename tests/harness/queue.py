@@ -32,8 +32,10 @@ def expires_ms(db: Database, ids: list[str]) -> dict[str, int]:
 
 
 def mirror(db: Database, redis: redis_py.Redis, *ids: str) -> None:
-    """What an API does after its transaction."""
-    redis.zadd(PENDING, expires_ms(db, list(ids)))
+    """What an API does after its transaction, which a sweeper may have been faster than."""
+    entries = expires_ms(db, list(ids))
+    if entries:
+        redis.zadd(PENDING, entries)
 
 
 def pending(redis: redis_py.Redis) -> dict[str, float]:
