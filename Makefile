@@ -118,10 +118,11 @@ all: $(BINARY) completions
 $(BINARY): $(MAIN_OBJECT) $(LIBRARY)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
-# Made anew, so that objects of sources that are gone do not linger in it.
+# What has changed is replaced in it. After other flags, or with another list of sources, it is made
+# anew, so that objects of sources that are gone do not linger in it.
 $(LIBRARY): $(filter-out $(MAIN_OBJECT),$(OBJECTS)) $(BUILD)/flags
-	@rm -f $@
-	$(call SHOW,ar)ar rcs $@ $(filter %.o,$^)
+	@$(if $(filter $(BUILD)/flags,$?),rm -f $@)
+	$(call SHOW,ar)$(AR) rcs $@ $(filter %.o,$?)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

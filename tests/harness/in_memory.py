@@ -37,7 +37,7 @@ def folder(prefix: str) -> Path | None:
     nobody has locked was left by one that was killed, and would lie in memory until the machine ends."""
     if not has_room():
         return None
-    with _one_at_a_time():
+    with locked(SHM):  # a folder that was just made is not locked yet
         for left in SHM.glob(prefix + "*"):
             with contextlib.suppress(OSError):
                 os.close(_lock(left))
@@ -48,9 +48,9 @@ def folder(prefix: str) -> Path | None:
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """A folder that was just made is not locked yet."""
-    fd = os.open(SHM, os.O_RDONLY | os.O_DIRECTORY)
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else has the folder locked meanwhile; it is waited for."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

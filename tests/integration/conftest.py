@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[Postgres]:
-    server = Postgres(fsync=False)  # nobody cuts the power, and a database a test is much to sync
+    # Nobody cuts the power, and a database a test is much to sync.
+    server = Postgres(fsync=False, like=os.environ.get("RS_CLUSTER"))
     server.start()
     yield server
     server.close()

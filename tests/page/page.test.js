@@ -37,6 +37,12 @@ async function see(state, options) {
 
 const text = (selector) => page.locator(selector).innerText();
 const has = (selector, what) => page.locator(selector, { hasText: what }).first().waitFor();
+// So many of them, soon: what the page draws after an event may come a turn later.
+async function numbers(selector, n) {
+    const until = Date.now() + 10 * SECOND_MS;
+    while (await page.locator(selector).count() !== n && Date.now() < until) await page.waitForTimeout(20);
+    assert.equal(await page.locator(selector).count(), n, selector);
+}
 // What axe has to say of the page, or of a part of it: nothing.
 async function complain(part = 'html') {
     await page.evaluate(axe);
@@ -116,12 +122,12 @@ test('lateness: the histogram, p50 and p99, and the last hour', async () => {
     assert.match(await text('#figures'), /p50 2\.5 ms.*p99 18 s.*released 21,657/s);
     const label = await page.locator('#histogram svg').getAttribute('aria-label');
     assert.match(label, /^Of 21,657 releases: .*2 ms to 3 ms: 9,120;.*10 s to 30 s: 410; 30 s to 60 s: 90\.$/);
-    assert.equal(await page.locator('#histogram .bar').count(), 16);
-    assert.equal(await page.locator('#histogram .bar.worse').count(), 1);
+    await numbers('#histogram .bar', 16);
+    await numbers('#histogram .bar.worse', 1);
     assert.match(await page.locator('#course svg').getAttribute('aria-label'), /longest overdue 84 s/);
-    assert.equal(await page.locator('#course .bar').count(), 54);
+    await numbers('#course .bar', 54);
     await page.locator('#minutes summary').click();
-    assert.equal(await page.locator('#minutes tbody tr').count(), 60);
+    await numbers('#minutes tbody tr', 60);
     assert.match(await text('#minutes tbody tr:first-child'), /^0\s+0\s+–\s+–\s+84 s$/);
 });
 
@@ -143,7 +149,7 @@ test('several queues: all of them, and each', async () => {
     await has('#state', 'On time');
     assert.match(await text('#facts'), /Pending\s+1,284/);
     await has('#refused .n', 'none');
-    assert.equal(await page.locator('#refused .list li').count(), 0);
+    await numbers('#refused .list li', 0);
     await act('Sweep now …');
     await has('#ask-result', 'done');
     assert.deepEqual(fake.asked, ['/sweep?queue=carts']);
@@ -152,10 +158,10 @@ test('several queues: all of them, and each', async () => {
 test('500 refusals: a page of them, more, and those of one product', async () => {
     await see('many-refused');
     assert.equal(await text('#refused .n'), '500');
-    assert.equal(await page.locator('#refused .list li').count(), 25);
+    await numbers('#refused .list li', 25);
     await page.getByRole('button', { name: '25 are shown: show more' }).click();
     await has('#more', '125 are shown');
-    assert.equal(await page.locator('#refused .list li').count(), 125);
+    await numbers('#refused .list li', 125);
     await page.getByLabel('Product').fill('sku-103');
     await page.getByRole('button', { name: 'Filter' }).click();
     await page.locator('#refused .list li', { hasText: 'sku-100' }).first().waitFor({ state: 'detached' });
@@ -181,7 +187,7 @@ test('foreign text stays text', async () => {
     await page.locator('#ask-go').click();
     await has('#ask-result', MARKUP);
     await has('#log', MARKUP);
-    assert.equal(await page.locator('img, b:not(#figures b)').count(), 0);
+    await numbers('img, b:not(#figures b)', 0);
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.deepEqual(page.complaints, ['Failed to load resource: the server responded with a status of 500 (Internal Server Error)']);
 });
@@ -409,12 +415,12 @@ test('a list that cannot be had is said, and what /status has is shown', async (
     await page.route('**/failures*', (route) => route.fulfill({ status: 503, json: { error: 'Redis is out of reach' } }));
     await page.goto(fake.url);
     await has('#refused', 'The whole list cannot be had: Redis is out of reach.');
-    assert.equal(await page.locator('#refused .list li').count(), 11);
+    await numbers('#refused .list li', 11);
 });
 
 test('what is kept: since when, and what is wanted', async () => {
     await see('many-refused');
-    assert.equal(await page.locator('#kept .list li').count(), 3);
+    await numbers('#kept .list li', 3);
     assert.match(await text('#kept .list li:first-child'), /7b0c.*703.*for too long · since 2 h ago, looked at again in 1\d s/s);
     await act('Retry 7b0c2f4e-91d3-4c55-a1f0-000000000703');
     await has('#ask-result', 'done');
