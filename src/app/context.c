@@ -29,7 +29,7 @@
  * asked where that is. */
 #define FILES_OF_QUEUE 5
 
-#define PATIENCE_US SECOND_US
+#define WAITING_US SECOND_US
 
 /* Said at once: with too few every connection would fail, each in words of its own. */
 bool enough_files(const struct config *config, int nqueues)
@@ -107,7 +107,7 @@ static bool waits(const struct context *c)
            (needs_redis && redis_link_state(c->parts.redis) != REDIS_LINK_UP);
 }
 
-static void on_patience(void *arg)
+static void on_waiting(void *arg)
 {
     const struct context *c = arg;
     if (waits(c))
@@ -126,10 +126,10 @@ int context_open(struct context *c, const struct config *config, redis_state_cb 
         c->redis = servers_redis_open(&c->servers, config->key_prefix, on_redis, arg);
     }
     if (c->servers.loop != NULL)
-        c->patience = timer_new(c->servers.loop, on_patience, c);
-    if (c->patience != NULL && c->database != NULL && c->redis != NULL &&
+        c->waiting = timer_new(c->servers.loop, on_waiting, c);
+    if (c->waiting != NULL && c->database != NULL && c->redis != NULL &&
         queue_parts_init(&c->parts, &c->servers, c->database, config, c->redis) == 0) {
-        timer_after_us(c->patience, PATIENCE_US);
+        timer_after_us(c->waiting, WAITING_US);
         return 0;
     }
     log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
@@ -156,7 +156,7 @@ void context_close(struct context *c)
     context_close_queue(c);
     servers_redis_close(c->redis); /* whose last callbacks reach the parts */
     queue_parts_clear(&c->parts);
-    timer_free(c->patience);
+    timer_free(c->waiting);
     servers_close(&c->servers);
     memset(c, 0, sizeof(*c));
 }

@@ -14,7 +14,7 @@ struct context {
     struct database *database;
     struct queue_redis *redis;
     struct parts parts;
-    struct timer *patience; /* until it is said that a server is waited for */
+    struct timer *waiting; /* until it is said that a server is waited for */
 };
 
 /* config: the queue's settings. on_redis: the Redis link's on_state. When a server has not
