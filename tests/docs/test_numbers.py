@@ -103,7 +103,6 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("| later by up to [half a second], since", "FEED_DIRECT_US"),
         ("to within [half a second] | nothing", "clock_watch.c:TOGETHER_US"),
         ("again to within [half a second].", "clock_watch.c:TOGETHER_US"),
-        ("it tries for [5 s] in all | nothing", "once.c:CONNECT_US"),
         ("| for [five minutes] something has ended", "outage.c:AGAIN_US"),
         ("A request has [5 s] to arrive", "REQUEST_US"),
         ("[8 KiB] for its headers", "HEADERS_MAX"),
