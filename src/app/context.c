@@ -4,7 +4,6 @@
 #include "app/process.h"
 #include "base/callback.h"
 #include "base/log.h"
-#include "base/time_units.h"
 #include "config/config.h"
 #include "config/queues.h"
 #include "link/loop.h"
@@ -28,8 +27,6 @@
 /* Of each queue beyond the first: the feed's, who asks for locks, a sweep's, Redis's, and whom is
  * asked where that is. */
 #define FILES_OF_QUEUE 5
-
-#define WAITING_US SECOND_US
 
 /* Said at once: with too few every connection would fail, each in words of its own. */
 bool enough_files(const struct config *config, int nqueues)
@@ -93,28 +90,6 @@ void queue_parts_clear(struct parts *s)
     statements_free(s->statements);
 }
 
-/* A server is waited for. The clock is the first that is asked of Postgres. */
-static bool waits(const struct context *c)
-{
-    const struct config *config = c->parts.config;
-    enum mode mode = config->mode;
-    bool acts = mode == MODE_RETRY || mode == MODE_FORGET;
-    bool needs_postgres = !acts || config->product != NULL;
-    bool needs_redis =
-        acts || mode == MODE_PAUSE || mode == MODE_RESUME || mode == MODE_RECONCILE ||
-        (mode == MODE_LIST && (config->list == LIST_FAILED || config->list == LIST_KEPT));
-    return (needs_postgres && !c->parts.pg_clock.known) ||
-           (needs_redis && redis_link_state(c->parts.redis) != REDIS_LINK_UP);
-}
-
-static void on_waiting(void *arg)
-{
-    const struct context *c = arg;
-    if (waits(c))
-        log_event(LOG_INFO, "Still trying to connect", LOG_STR, "postgres", context_postgres(c),
-                  LOG_STR, "redis", context_redis(c), LOG_END);
-}
-
 int context_open(struct context *c, const struct config *config, redis_state_cb *on_redis,
                  void *arg)
 {
@@ -125,13 +100,9 @@ int context_open(struct context *c, const struct config *config, redis_state_cb 
         c->database = servers_database(&c->servers, config, false);
         c->redis = servers_redis_open(&c->servers, config->key_prefix, on_redis, arg);
     }
-    if (c->servers.loop != NULL)
-        c->waiting = timer_new(c->servers.loop, on_waiting, c);
-    if (c->waiting != NULL && c->database != NULL && c->redis != NULL &&
-        queue_parts_init(&c->parts, &c->servers, c->database, config, c->redis) == 0) {
-        timer_after_us(c->waiting, WAITING_US);
+    if (c->database != NULL && c->redis != NULL &&
+        queue_parts_init(&c->parts, &c->servers, c->database, config, c->redis) == 0)
         return 0;
-    }
     log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
     context_close(c);
     return -1;
@@ -156,7 +127,6 @@ void context_close(struct context *c)
     context_close_queue(c);
     servers_redis_close(c->redis); /* whose last callbacks reach the parts */
     queue_parts_clear(&c->parts);
-    timer_free(c->waiting);
     servers_close(&c->servers);
     memset(c, 0, sizeof(*c));
 }

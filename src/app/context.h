@@ -7,18 +7,15 @@
 #include "base/callback.h"
 #include "release/parts.h"
 
-struct timer;
-
 struct context {
     struct servers servers;
     struct database *database;
     struct queue_redis *redis;
     struct parts parts;
-    struct timer *waiting; /* until it is said that a server is waited for */
 };
 
-/* config: the queue's settings. on_redis: the Redis link's on_state. When a server has not
- * answered for a second, the log says that it is waited for. 0, or -1 (out of memory; logged). */
+/* config: the queue's settings. on_redis: the Redis link's on_state. 0, or -1 (out of memory;
+ * logged). */
 int context_open(struct context *c, const struct config *config, redis_state_cb *on_redis,
                  void *arg) __attribute__((warn_unused_result));
 

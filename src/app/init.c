@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define CONNECT_US (5 * SECOND_US)
-#define PATIENCE_US SECOND_US /* then it is said that it still waits */
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (12 * SECOND_US)
 
@@ -42,7 +41,6 @@ struct init {
     struct database *database;
     struct pg_link *link;
     struct timer *limit;
-    bool waiting;      /* it has been said that it waits */
     json_t *documents; /* of all tables that were looked at */
     struct init_guess guesses[TABLES_MAX];
     int n, more;   /* that look like holds: those in guesses, and those beyond */
@@ -211,16 +209,8 @@ static void on_limit(void *arg)
 {
     struct init *s = arg;
     const char *why = pg_link_last_error(s->link);
-    if (s->connected)
-        return;
-    if (s->waiting) {
+    if (!s->connected)
         stop(s, why[0] != '\0' ? why : "no answer within 5 s");
-        return;
-    }
-    s->waiting = true;
-    log_event(LOG_INFO, "Still trying to connect", LOG_STR, "postgres", s->database->address,
-              LOG_END);
-    timer_after_us(s->limit, CONNECT_US - PATIENCE_US);
 }
 
 static int set_up(struct init *s)
@@ -300,7 +290,7 @@ int init_run(const struct config *config)
     if (set_up(&s) != 0) {
         log_event(LOG_ERROR, "Out of memory or file descriptors at start", LOG_END);
     } else {
-        timer_after_us(s.limit, PATIENCE_US);
+        timer_after_us(s.limit, CONNECT_US);
         pg_link_start(s.link);
         if (loop_run(s.servers.loop) != 0)
             log_event(LOG_ERROR, "The event loop failed", LOG_END);

@@ -184,8 +184,6 @@ def test_out_of_reach(
 
     status = status_of(neither.result(), 1)
     assert status["postgres"]["up"] is False and status["redis"]["up"] is False
-    for waited in (no_redis, no_pg, neither):  # whoever sits before it sees that it does not hang
-        assert waited.result().record("Still trying to connect")["level"] == "INFO"
 
 
 def test_unusable_tables(pg_server: Postgres, run: Run) -> None:
