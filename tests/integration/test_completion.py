@@ -115,9 +115,11 @@ def test_files(offers) -> None:
 
 def test_they_are_installed() -> None:
     """make install puts them where the shells look."""
-    text = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\ninstall:")[2].partition("\nclean:")[0]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = makefile.partition("\ninstall:")[2].partition("\n\n")[0]
     assert "share/bash-completion/completions/reservation-sweeper" in text
-    assert "share/zsh/site-functions/_reservation-sweeper" in text
+    assert "\nZSH_FUNCTIONS ?= $(PREFIX)/share/zsh/site-functions\n" in makefile
+    assert "$(DESTDIR)$(ZSH_FUNCTIONS)/_reservation-sweeper" in text
 
 
 def test_the_shells_find_no_fault() -> None:

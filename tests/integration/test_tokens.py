@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,7 @@ def test_no_core_is_written(db: Database, program: str, tmp_path: Path, died_of:
         child = subprocess.Popen(
             [*limits, *command], env=env, user=user, cwd=cores, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=partial(signal.signal, died_of, signal.SIG_DFL),  # which a shell's & ignores
         )  # fmt: skip
         try:
             if name == "ours":
