@@ -27,10 +27,10 @@ const char *check_remedy(const char *sqlstate)
         {"23514", "the value must be allowed: change the constraint"},
         {"42P10", REPLICA_IDENTITY},
         {"42P17", "a policy of the table asks for the table itself: change it"},
-        {"42501", "GRANT SELECT, UPDATE (where holds are deleted DELETE too) on the queue's "
-                  "tables, USAGE on "
-                  "their schema, and what `also` and policies ask for; where the tables can "
-                  "be seen --show-sql prints the grants"},
+        {"42501",
+         "GRANT SELECT, UPDATE (where holds are deleted DELETE too) on the queue's "
+         "tables, USAGE on their schema, and what `also`, `call`, `keep_while` and policies "
+         "ask for; where the tables can be seen --show-sql prints the grants"},
         {"42703", "the sweeper reads and writes this column: is it another table?"},
         {"42704",
          "a policy or a trigger needs this setting: ALTER ROLE ... SET it for the sweeper"},

@@ -74,8 +74,9 @@ static void on_values(struct check_database *c, const struct pg_result *r,
             "%s of %s: write in `active` what the shop writes there",
             check_table(c, 0), active, list, c->columns);
     else if (used > 0)
-        check_note("no row of table %s is active, %s now; there are %s", check_table(c, 0), active,
-                   list);
+        check_note("no row of table %s is active, %s now; there are %s of %s: if one of these is "
+                   "what holds, write it in `active`, or it is never released",
+                   check_table(c, 0), active, list, c->columns);
     check_next(c);
 }
 

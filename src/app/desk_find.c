@@ -31,6 +31,11 @@ void desk_list_fail(struct desk_list *l, const char *what, const char *why)
     l->found.away = !desk_has_redis(&l->desk) || !desk_has_postgres(&l->desk);
 }
 
+void desk_list_unknown(struct desk_list *l, const char *what, const char *why)
+{
+    snprintf(l->found.unknown, sizeof(l->found.unknown), "%s: %s", what, why);
+}
+
 bool desk_list_well(const struct desk_list *l)
 {
     return l->found.error[0] == '\0';
@@ -51,11 +56,14 @@ char *desk_list_ids(struct desk_list *l, size_t n)
     return pg_array_finish(&array);
 }
 
+static const char *without_postgres(const struct desk_list *l)
+{
+    return l->desk.unusable ? "the database cannot be used as it is" : "Postgres is out of reach";
+}
+
 static void fail_of_postgres(struct desk_list *l)
 {
-    desk_list_fail(
-        l, l->desk.unusable ? "the database cannot be used as it is" : "Postgres is out of reach",
-        l->desk.postgres_error);
+    desk_list_fail(l, without_postgres(l), l->desk.postgres_error);
 }
 
 /* ---- what is due ---- */
@@ -241,7 +249,7 @@ bool desk_find_products(struct desk *d)
     if (!desk_has_postgres(d) && l->wish.product != NULL)
         desk_list_fail(l, "products cannot be looked up in Postgres", d->postgres_error);
     else if (!desk_has_postgres(d))
-        snprintf(l->found.unknown, sizeof(l->found.unknown), "%s", d->postgres_error);
+        desk_list_unknown(l, without_postgres(l), d->postgres_error);
     l->at = 0;
     return false;
 }

@@ -112,7 +112,7 @@ static void on_lookup(void *arg, const struct due_state *states, size_t n, const
     for (size_t i = 0; i < n; i++)
         read_state(&l->found.lines.all[l->at + i], &states[i]);
     if (error != NULL)
-        snprintf(l->found.unknown, sizeof(l->found.unknown), "%s", error);
+        desk_list_unknown(l, "Redis cannot be asked", error);
     l->at += l->n;
     l->desk.step--;
     desk_go_on(&l->desk);
@@ -144,7 +144,7 @@ static bool look_up(struct desk *d)
     if (named && l->found.lines.n == 0)
         (void)desk_lines_add(&l->found.lines, l->wish.id, strlen(l->wish.id));
     if (!desk_has_redis(d) && !named) {
-        snprintf(l->found.unknown, sizeof(l->found.unknown), "%s", d->redis_error);
+        desk_list_unknown(l, "Redis is out of reach", d->redis_error);
         for (size_t i = 0; i < l->found.lines.n; i++)
             l->found.lines.all[i].state = DESK_UNKNOWN;
         return false;

@@ -28,14 +28,14 @@ struct desk_wish {
 
 /* Good until the list is freed. */
 struct desk_found {
-    const struct config *config;  /* the queue's */
-    struct desk_lines lines;      /* DESK_SHOW; in order, the first `limit` */
-    size_t done;                  /* retried, or forgotten */
-    size_t claimed;               /* ... not retried: somebody has it at this moment */
-    bool has;                     /* after a look: there is a record that can be acted upon */
-    char error[PG_REASON_SIZE];   /* why it could not be done; "" */
-    bool away;                    /* ... a server is out of reach */
-    char unknown[PG_REASON_SIZE]; /* what is not known of the lines, and why; "" */
+    const struct config *config;       /* the queue's */
+    struct desk_lines lines;           /* DESK_SHOW; in order, the first `limit` */
+    size_t done;                       /* retried, or forgotten */
+    size_t claimed;                    /* ... not retried: somebody has it at this moment */
+    bool has;                          /* after a look: there is a record that can be acted upon */
+    char error[PG_REASON_SIZE];        /* why it could not be done; "" */
+    bool away;                         /* ... a server is out of reach */
+    char unknown[PG_REASON_SIZE + 64]; /* what is not known of the lines, and why; "" */
 };
 
 /* parts: of the queue. done fires once, on a later turn. NULL: out of memory. */

@@ -22,6 +22,9 @@ struct desk_list {
 /* Postgres could not be asked, though it is needed, or Redis. */
 void desk_list_fail(struct desk_list *l, const char *what, const char *why);
 
+/* The lines are there, but not all is known of them. */
+void desk_list_unknown(struct desk_list *l, const char *what, const char *why);
+
 /* Whether the work goes on: nothing has gone wrong. */
 bool desk_list_well(const struct desk_list *l);
 

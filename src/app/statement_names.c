@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char *const names[STATEMENT_COUNT] = {
-    [STATEMENT_KEEP_LOCK] = "the locks before a release",
+    [STATEMENT_KEEP_LOCK] = "the lock before a release",
     [STATEMENT_RELEASE_LEAN] = "the release, where nothing stands in the way",
     [STATEMENT_RELEASE_CAREFUL] = "the release",
     [STATEMENT_RELEASE_WAITING] = "the release that waits",

@@ -291,7 +291,7 @@ void config_clear(struct config *c)
 char *config_describe_postgres(const struct config *c)
 {
     if (c->conninfo == NULL || *c->conninfo == '\0')
-        return strdup("libpq's defaults");
+        return strdup("libpq's defaults (DATABASE_URL is not set)");
     return pg_conninfo_describe(c->conninfo);
 }
 

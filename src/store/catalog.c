@@ -165,17 +165,20 @@ static bool is_written(enum catalog_use use)
            use == CATALOG_STOCK_SET;
 }
 
+/* One that is missing is rarely alone, and only the first is said. */
+#define ALL_GRANTS "; --show-sql ends with all that are needed"
+
 /* What the role may do with the table of the reservations. */
 static int check_rights(const struct catalog *c, char *error, size_t size)
 {
     const struct queue_table *table = &c->queue->table;
     const struct catalog_column *column = &c->columns[0];
     if (c->queue->deletes && !column->deletable)
-        return fail(c, table->line, error, size, "the grant to DELETE from table %s is missing",
-                    table->written);
+        return fail(c, table->line, error, size,
+                    "the grant to DELETE from table %s is missing" ALL_GRANTS, table->written);
     if (!column->lockable)
         return fail(c, table->line, error, size,
-                    "the grant to UPDATE table %s is missing: rows are locked with it",
+                    "the grant to UPDATE table %s is missing: rows are locked with it" ALL_GRANTS,
                     table->written);
     return 0;
 }
@@ -221,11 +224,11 @@ static int check_column(const struct catalog *c, int i, char *error, size_t size
         return fail(c, of->line, error, size,
                     "%s is a view: its rows cannot be locked and released one by one", table);
     if (!column->readable)
-        return fail(c, of->line, error, size, "the grant to SELECT from table %s is missing",
-                    table);
+        return fail(c, of->line, error, size,
+                    "the grant to SELECT from table %s is missing" ALL_GRANTS, table);
     if (is_written(name->use) && !column->writable)
-        return fail(c, name->line, error, size, "the grant to UPDATE %s.%s is missing", table,
-                    name->name);
+        return fail(c, name->line, error, size, "the grant to UPDATE %s.%s is missing" ALL_GRANTS,
+                    table, name->name);
     if (is_written(name->use) && column->generated)
         return fail(c, name->line, error, size, "column %s.%s is generated: nothing can set it",
                     table, name->name);

@@ -360,7 +360,7 @@ NOTES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "a quiet moment": (
         FILE,
         "UPDATE holds SET state = 'ENDED'",
-        ("no row of table holds is active, state = 'HELD' now; there are 'ENDED' (2)",),
+        ("no row of table holds is active, state = 'HELD' now; there are 'ENDED' (2) of state: if one",),
     ),
 }
 

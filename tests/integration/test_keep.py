@@ -602,7 +602,7 @@ def test_what_it_needs_is_shown(open_hall: Open2, db: Database, run: Run) -> Non
     hall = open_hall("  keep: {extend: 1m}\n")
     shown = run("--show-sql", "--queues", str(hall.file)).stdout
     statements = [s for s in re.split(r"^;$", shown[: shown.index("-- the grants")], flags=re.M) if s.strip()]
-    assert any("the locks before a release" in s for s in statements)
+    assert any("the lock before a release" in s for s in statements)
     for i, sql in enumerate(statements):
         db.conn.execute(f"PREPARE s{i} AS\n{sql}".encode(), prepare=False)
     grants = [g for g in shown.splitlines() if g.startswith("GRANT ")]

@@ -243,7 +243,7 @@ static void test_rights(void **state)
     struct catalog c = schema();
     c.columns[0].lockable = false;
     expect_refused(&c, "the grant to UPDATE table inventory_reservations is missing: rows are "
-                       "locked with it");
+                       "locked with it; --show-sql ends with all that are needed");
     deleting.deletes = true;
     deleting.released.text = NULL;
     deleting.file = "shop.yaml";
@@ -253,11 +253,11 @@ static void test_rights(void **state)
         column_set(&c.columns[i], "int4", "integer");
     column_set(&c.columns[EXPIRES], "timestamptz", "timestamp with time zone");
     expect_refused(&c, "shop.yaml:7: the grant to DELETE from table inventory_reservations is "
-                       "missing");
+                       "missing; --show-sql ends with all that are needed");
     c.columns[0].deletable = true;
     c.columns[0].lockable = false;
     expect_refused(&c, "shop.yaml:7: the grant to UPDATE table inventory_reservations is missing: "
-                       "rows are locked with it");
+                       "rows are locked with it; --show-sql ends with all that are needed");
     c.columns[0].lockable = true;
     struct mapping_types t = judged(&c);
     assert_false(mapping_allows_bulk(&t));
@@ -275,7 +275,8 @@ static void test_what_is_missing(void **state)
     expect_refused(&c, "table inventory has no column reserved_stock");
     c = schema();
     c.columns[ID].readable = false;
-    expect_refused(&c, "the grant to SELECT from table inventory_reservations is missing");
+    expect_refused(&c, "the grant to SELECT from table inventory_reservations is missing; "
+                       "--show-sql ends with all that are needed");
 
     for (int i = 0; i < COLUMNS; i++) {
         struct mapping_types types;
@@ -288,7 +289,8 @@ static void test_what_is_missing(void **state)
     }
     c = schema();
     c.columns[STATUS].writable = false;
-    expect_refused(&c, "the grant to UPDATE inventory_reservations.status is missing");
+    expect_refused(&c, "the grant to UPDATE inventory_reservations.status is missing; "
+                       "--show-sql ends with all that are needed");
 
     c = schema();
     c.columns[TOTAL].exists = false;

@@ -239,7 +239,7 @@ static void test_descriptions(void **state)
     expect_redis("--redis-url unix:///run/r.sock?db=4", "unix:/run/r.sock?db=4");
 
     char *where = config_describe_postgres(&config);
-    assert_string_equal(where, "libpq's defaults");
+    assert_string_equal(where, "libpq's defaults (DATABASE_URL is not set)");
     free(where);
 }
 
