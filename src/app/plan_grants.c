@@ -48,6 +48,13 @@ static int name_length(const char *name)
     return (int)(p - name);
 }
 
+/* A line of a plan without what draws the tree. */
+static const char *node_of(const struct pg_result *plan, int i)
+{
+    const char *line = pg_result_text(plan, i, 0);
+    return line + strspn(line, " ->");
+}
+
 /* A table that this line says is read; NULL: none. */
 static const char *read_table(const char *line)
 {
@@ -61,8 +68,9 @@ static const char *read_table(const char *line)
     return table != NULL && strchr(line, ':') == NULL ? table + strlen(" on ") : NULL;
 }
 
-/* What a line says is changed. */
-static int add_change(struct plan_grants *g, const char *line, bool conflicts)
+/* What line i says is changed. RETURNING, of which the next line tells, and the columns of
+ * ON CONFLICT are read. conflict: the rights that a conflict needs beside. */
+static int add_change(struct plan_grants *g, const struct pg_result *plan, int i, unsigned conflict)
 {
     static const struct {
         const char *begin;
@@ -71,14 +79,16 @@ static int add_change(struct plan_grants *g, const char *line, bool conflicts)
                    {"Update on ", PLAN_UPDATE},
                    {"Delete on ", PLAN_DELETE},
                    {"Merge on ", PLAN_INSERT | PLAN_UPDATE | PLAN_DELETE}};
+    const char *line = node_of(plan, i);
     for (size_t k = 0; k < sizeof(changes) / sizeof(changes[0]); k++) {
         size_t begin = strlen(changes[k].begin);
         const char *table = line + begin;
+        unsigned rights = changes[k].rights | (k == 0 ? conflict : 0);
         if (strncmp(line, changes[k].begin, begin) != 0)
             continue;
-        return add(g, table, name_length(table),
-                   k == 0 && conflicts ? PLAN_SELECT | PLAN_INSERT | PLAN_UPDATE
-                                       : changes[k].rights);
+        if (i + 1 < pg_result_rows(plan) && strncmp(node_of(plan, i + 1), "Output:", 7) == 0)
+            rights |= PLAN_SELECT;
+        return add(g, table, name_length(table), rights);
     }
     return 0;
 }
@@ -98,19 +108,21 @@ const char *plan_sequence(const char **line, int *len)
 
 int plan_grants_add(struct plan_grants *g, const struct pg_result *plan)
 {
-    bool locks = false, conflicts = false;
+    unsigned read = PLAN_SELECT, conflict = 0;
     for (int i = 0; i < pg_result_rows(plan); i++) {
         const char *line = pg_result_text(plan, i, 0);
-        locks = locks || strstr(line, "LockRows") != NULL;
-        conflicts = conflicts || strstr(line, "Conflict Resolution: UPDATE") != NULL;
+        if (strstr(line, "LockRows") != NULL)
+            read |= PLAN_UPDATE;
+        if (strstr(line, "Conflict Resolution: UPDATE") != NULL)
+            conflict |= PLAN_UPDATE;
+        if (strstr(line, "Conflict Arbiter Indexes:") != NULL)
+            conflict |= PLAN_SELECT;
     }
     for (int i = 0; i < pg_result_rows(plan); i++) {
         const char *line = pg_result_text(plan, i, 0), *name;
-        const char *node = line + strspn(line, " ->");
-        const char *table = read_table(node);
-        unsigned read = locks ? PLAN_SELECT | PLAN_UPDATE : PLAN_SELECT;
+        const char *table = read_table(node_of(plan, i));
         int len;
-        if (add_change(g, node, conflicts) != 0 ||
+        if (add_change(g, plan, i, conflict) != 0 ||
             (table != NULL && add(g, table, name_length(table), read) != 0))
             return -1;
         while ((name = plan_sequence(&line, &len)) != NULL)

@@ -100,15 +100,39 @@ static void test_a_table_of_two_plans_has_one_line(void **state)
                    "GRANT SELECT ON public.order TO sweeper;\n");
 }
 
-static void test_a_conflict_reads_and_updates(void **state)
+static void test_a_conflict_reads_its_columns(void **state)
 {
-    static const char *const upsert[] = {
-        "Insert on \"My shop\".\"The \"\"desk\"\"\" d", "  Conflict Resolution: UPDATE",
+    static const char *const nothing[] = {
+        "Insert on \"My shop\".\"The \"\"desk\"\"\" d", "  Conflict Resolution: NOTHING",
+        "  Conflict Arbiter Indexes: desk_pkey",
         "  ->  Function Scan on pg_catalog.jsonb_to_recordset r", NULL};
+    static const char *const update_it[] = {
+        "Insert on public.events", "  Conflict Resolution: UPDATE",
+        "  Conflict Arbiter Indexes: events_pkey", "  ->  Result", NULL};
+    static const char *const any[] = {"Insert on public.lines", "  Conflict Resolution: NOTHING",
+                                      "  ->  Result", NULL};
     (void)state;
-    add(upsert);
-    assert_printed(
-        "GRANT SELECT, INSERT, UPDATE ON \"My shop\".\"The \"\"desk\"\"\" TO sweeper;\n");
+    add(nothing);
+    add(update_it);
+    add(any);
+    assert_printed("GRANT SELECT, INSERT ON \"My shop\".\"The \"\"desk\"\"\" TO sweeper;\n"
+                   "GRANT SELECT, INSERT, UPDATE ON public.events TO sweeper;\n"
+                   "GRANT INSERT ON public.lines TO sweeper;\n");
+}
+
+static void test_what_is_returned_is_read(void **state)
+{
+    static const char *const returning[] = {"CTE Scan on e",
+                                            "  Output: e.id",
+                                            "  CTE e",
+                                            "    ->  Insert on public.events",
+                                            "          Output: events.id",
+                                            "          ->  Result",
+                                            "                Output: 1",
+                                            NULL};
+    (void)state;
+    add(returning);
+    assert_printed("GRANT SELECT, INSERT ON public.events TO sweeper;\n");
 }
 
 static void test_what_is_given_has_no_line(void **state)
@@ -132,7 +156,8 @@ int main(void)
         cmocka_unit_test_teardown(test_a_table_has_one_line, forget),
         cmocka_unit_test_teardown(test_what_is_locked_is_updated, forget),
         cmocka_unit_test_teardown(test_a_table_of_two_plans_has_one_line, forget),
-        cmocka_unit_test_teardown(test_a_conflict_reads_and_updates, forget),
+        cmocka_unit_test_teardown(test_a_conflict_reads_its_columns, forget),
+        cmocka_unit_test_teardown(test_what_is_returned_is_read, forget),
         cmocka_unit_test_teardown(test_what_is_given_has_no_line, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
