@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int print_version(void)
 {
@@ -67,14 +69,22 @@ static int run(const struct config *config)
     return EXIT_USAGE;
 }
 
+/* Whoever reads it has seen enough (| head), and knows it. */
+static bool reader_is_gone(void)
+{
+    struct pollfd fd = {.fd = STDOUT_FILENO};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0;
+}
+
 /* What was printed has arrived. A full disk behind stdout is a failure, whatever the mode says. */
 static int check_stdout(int status)
 {
     errno = 0;
     if (fflush(stdout) == 0 && ferror(stdout) == 0)
         return status;
-    log_event(LOG_ERROR, "Standard output cannot be written", LOG_STR, "error",
-              errno != 0 ? strerror(errno) : "an earlier write failed", LOG_END);
+    const char *why = errno != 0 ? strerror(errno) : "an earlier write failed";
+    if (!reader_is_gone())
+        log_event(LOG_ERROR, "Standard output cannot be written", LOG_STR, "error", why, LOG_END);
     return status == EXIT_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 

@@ -3,6 +3,7 @@
 #include "app/check_refusal.h"
 #include "app/check_steps.h"
 #include "app/context.h"
+#include "app/plan_grants.h"
 #include "app/statement_names.h"
 
 #include "link/pg_array.h"
@@ -43,7 +44,7 @@ static bool ask_for_sequences(struct check_database *c, const struct pg_result *
     int len;
     for (int i = 0; i < pg_result_rows(plan); i++)
         for (const char *line = pg_result_text(plan, i, 0), *name;
-             (name = statement_sequence(&line, &len)) != NULL;)
+             (name = plan_sequence(&line, &len)) != NULL;)
             pg_array_add(&names, name, (size_t)len);
     if (names.text == NULL && !names.failed)
         return false;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 80
+#define COLUMNS_MAX 80
 #define LABEL 13 /* columns, with the blank behind it */
 
 json_t *desk_time(int64_t us)
@@ -83,7 +83,9 @@ static int width(const char *word, size_t len)
 void desk_print(FILE *out, const char *label, const char *text)
 {
     char *copy = strdup(text);
-    int column = LABEL;
+    int column = LABEL, columns = terminal_columns(out);
+    if (columns > COLUMNS_MAX)
+        columns = COLUMNS_MAX;
     if (copy == NULL || copy[0] == '\0') {
         free(copy);
         return;
@@ -96,7 +98,7 @@ void desk_print(FILE *out, const char *label, const char *text)
     for (const char *p = copy + strspn(copy, " "); *p != '\0'; p += strspn(p, " ")) {
         size_t len = strcspn(p, " ");
         int n = width(p, len);
-        if (column > LABEL && column + 1 + n > COLUMNS) {
+        if (column > LABEL && column + 1 + n > columns) {
             fprintf(out, "\n%*s", LABEL, "");
             column = LABEL;
         } else if (column > LABEL) {

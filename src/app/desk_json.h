@@ -27,8 +27,8 @@ void desk_set_failure(json_t *o, const struct failed_record *record);
 /* JSON of one line, which the caller frees; NULL: out of memory. Takes o, which may be NULL. */
 char *desk_dump(json_t *o);
 
-/* "label       text", in lines of 80 columns; what Postgres or Redis sent cannot move the cursor.
- * Nothing for an empty text. */
+/* "label       text", in lines of 80 columns, fewer on a terminal that has fewer; what Postgres or
+ * Redis sent cannot move the cursor. Nothing for an empty text. */
 void desk_print(FILE *out, const char *label, const char *text);
 
 /* A member that is a text; "" where it is none. */

@@ -281,9 +281,8 @@ static void on_due(void *arg, const struct pg_answer *answer)
     if (r != NULL && pg_result_rows(r) == 1 && pg_result_columns(r) == 2 &&
         first_run_judge(limit, pg_result_int(r, 0, 0), f->config->yes, a->memory) == FIRST_RUN_STOP)
         snprintf(f->first_run, sizeof(f->first_run),
-                 "more than %d reservations are due, the first-run limit, and nobody has accepted "
-                 "that",
-                 limit);
+                 "more than %d %s due, the first-run limit, and nobody has accepted that", limit,
+                 limit == 1 ? "reservation is" : "reservations are");
     desk_go_on(&a->desk);
 }
 

@@ -2,6 +2,7 @@
  * that they need. Each ends with a semicolon and has its purpose and its parameters before it, so
  * that it can be given to PREPARE and EXPLAIN. */
 #include "app/modes.h"
+#include "app/plan_grants.h"
 #include "app/queue_session.h"
 #include "app/show_grants.h"
 #include "app/statement_names.h"
@@ -28,8 +29,9 @@ struct show {
     const char *error; /* why there are no statements; NULL */
     char text[PG_MESSAGE_SIZE];
     char role[132];
-    int which;       /* the statement of `also` or query of `verify` that is looked at */
-    char *tables[2]; /* quoted as in SQL: holds, counters (NULL: there are none) */
+    int which;                 /* the statement of `also` or query of `verify` that is looked at */
+    char *tables[2];           /* quoted as in SQL: holds, counters (NULL: there are none) */
+    struct plan_grants grants; /* for keep_while and the operator's own statements */
 };
 
 static void print_sql(const char *sql)
@@ -123,9 +125,11 @@ static void on_own(void *arg, const struct pg_answer *answer)
     char what[160] = "`keep_while`";
     if (show->which != KEEP_WHILE)
         (void)statement_place(s->context.parts.statements, show->which, what, sizeof(what));
-    if (answer->status == PG_DONE)
-        show_grants_of_plan(answer->results[1], show->role);
-    else
+    if (answer->status == PG_DONE && plan_grants_add(&show->grants, answer->results[1]) != 0) {
+        queue_session_failed(s, "memory ran out");
+        return;
+    }
+    if (answer->status != PG_DONE)
         printf("-- what %s needs: %s\n", what, answer->message);
     show->which = show->which == KEEP_WHILE ? STATEMENT_COUNT : show->which + 1;
     ask_own(s);
@@ -164,6 +168,7 @@ static void ask_own(struct queue_session *s)
     }
     char *sql = explained(s, show, &last);
     if (last) {
+        plan_grants_print(&show->grants, show->role, stdout);
         queue_session_end(s, EXIT_DONE);
         return;
     }
@@ -183,7 +188,10 @@ static void on_names(void *arg, const struct pg_answer *answer)
     }
     printf("\n-- the grants that these need\n");
     snprintf(show->role, sizeof(show->role), "%s", pg_result_text(answer->results[0], 0, 0));
-    show_grants(show->queue, show->tables, answer->results[0], s->link);
+    if (show_grants(show->queue, show->tables, answer->results[0], s->link, &show->grants) != 0) {
+        queue_session_failed(s, "memory ran out");
+        return;
+    }
     show->which = show->queue->keep.condition.text != NULL ? KEEP_WHILE : STATEMENT_COUNT;
     ask_own(s);
 }
@@ -216,6 +224,7 @@ static void end(struct queue_session *s)
     struct show *show = s->arg;
     free(show->tables[0]);
     free(show->tables[1]);
+    plan_grants_clear(&show->grants);
 }
 
 int show_sql_run(const struct config *config)

@@ -106,16 +106,3 @@ char *statement_explain(const char *text, int *nparams)
         snprintf(sql, size, "%s%s", verb, text);
     return sql;
 }
-
-const char *statement_sequence(const char **line, int *len)
-{
-    static const char call[] = "nextval('", cast[] = "'::regclass)";
-    const char *name = strstr(*line, call);
-    const char *end = name != NULL ? strstr(name, cast) : NULL;
-    if (end == NULL)
-        return NULL;
-    name += strlen(call);
-    *line = end;
-    *len = (int)(end - name);
-    return name;
-}

@@ -31,8 +31,4 @@ int statement_place(const struct statements *s, int which, char *what, size_t si
  * has, all of which may be NULL. */
 char *statement_explain(const char *text, int *nparams);
 
-/* The next sequence that a line of a verbose plan takes a number from, as SQL names it, of *len
- * bytes in the line; moves *line behind it. NULL: there is none. */
-const char *statement_sequence(const char **line, int *len);
-
 #endif

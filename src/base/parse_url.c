@@ -27,6 +27,8 @@ static const char why_hosts[] =
     "after :// follow one to 32 hosts with commas between them, each a host, host:port or "
     "[IPv6]:port, with a port from 1 to 65535; / @ : ? # and % in a password are written as "
     "%2F %40 %3A %3F %23 %25";
+static const char why_password[] =
+    "an @ behind a / ? or #: / @ : ? # and % in a password are written as %2F %40 %3A %3F %23 %25";
 static const char why_several[] = "redis:// and rediss:// name one host; several are named with "
                                   "redis+sentinel:// or redis+cluster://";
 static const char why_service[] =
@@ -114,11 +116,25 @@ static int parse_db_path(const char *text, int *db, const char **why)
     return parse_db(text + 1, db, why);
 }
 
+/* What follows the hosts where no parameters are known: "/db", "/" or nothing. A "/" or "#" of a
+ * password that is not written as %XX ends the hosts too early, with an "@" behind it. */
+static int parse_rest(const char *rest, int *db, const char **why)
+{
+    if (strchr(rest, '@') != NULL) {
+        *why = why_password;
+        return -1;
+    }
+    if (strpbrk(rest, "?#") != NULL) {
+        *why = why_query;
+        return -1;
+    }
+    return parse_db_path(rest, db, why);
+}
+
 /* What follows the user in redis:// and rediss://: len bytes of host and port, then [/db]. */
 static int parse_one(const char *text, size_t len, struct redis_url *u, const char **why)
 {
     struct redis_address *a = &u->server;
-    const char *rest = text + len;
     a->port = REDIS_PORT;
     if (len > 0 && memchr(text, ',', len) != NULL) {
         *why = why_several;
@@ -128,11 +144,7 @@ static int parse_one(const char *text, size_t len, struct redis_url *u, const ch
         *why = why_host;
         return -1;
     }
-    if (strpbrk(rest, "?#") != NULL) {
-        *why = why_query;
-        return -1;
-    }
-    return parse_db_path(rest, &a->db, why);
+    return parse_rest(text + len, &a->db, why);
 }
 
 /* What follows the user in unix://: len bytes of host, of which there must be none, then
@@ -271,14 +283,9 @@ static int parse_sentinels(const char *text, size_t len, struct redis_url *u, co
 /* What follows the user in redis+cluster://: hosts[/db]. */
 static int parse_cluster(const char *text, size_t len, struct redis_url *u, const char **why)
 {
-    const char *rest = text + len;
     if (parse_hosts(text, len, REDIS_PORT, u, why) != 0)
         return -1;
-    if (strpbrk(rest, "?#") != NULL) {
-        *why = why_query;
-        return -1;
-    }
-    return parse_db_path(rest, &u->server.db, why);
+    return parse_rest(text + len, &u->server.db, why);
 }
 
 /* What stands before "://", and who reads the rest. */

@@ -125,11 +125,12 @@ static void stop(struct first_run *f)
 {
     char since[ISO_TIME_SIZE];
     f->state = STATE_STOPPED;
+    const char *are = limit_of(f) == 1 ? "reservation is" : "reservations are";
     snprintf(f->reason, sizeof(f->reason),
              "more than %" PRId64
-             " reservations are due, the first-run limit: nothing is released until it is started "
-             "anew with --yes or a higher SWEEPER_FIRST_RUN_LIMIT",
-             limit_of(f));
+             " %s due, the first-run limit: nothing is released until it is started anew with "
+             "--yes or a higher SWEEPER_FIRST_RUN_LIMIT",
+             limit_of(f), are);
     log_event(LOG_ERROR, "More is due than the first-run limit allows: nothing is released",
               LOG_INT, "dueCount", f->due, LOG_INT, "firstRunLimit", limit_of(f), LOG_STR,
               "dueSince", since_text(f, since), LOG_STR, "error", f->reason, LOG_END);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -160,3 +161,14 @@ def test_nobody_can_read_what_is_printed(
         )
     assert done.returncode == 1
     assert "No space left on device" in done.stderr.splitlines()[-1]
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    """Nothing is said when it closes its pipe, as head does."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [binary(), "--help"], stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, "")

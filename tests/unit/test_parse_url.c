@@ -257,6 +257,10 @@ static void test_sentences(void **state)
         {"redis+sentinel://h/m?sentinel_username=u", "no user without a password"},
         {"redis+cluster://h,", "one to 32 hosts"},
         {"redis+cluster://h?x", "no parameters are known"},
+        {"redis://h#x", "no parameters are known"},
+        {"redis://u:p@ss/w#rd@h/0", "in a password are written as"},
+        {"redis://u:12/x@h/0", "in a password are written as"},
+        {"redis+cluster://u:p@ss/w#rd@h/0", "in a password are written as"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct redis_url u;
