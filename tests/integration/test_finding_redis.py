@@ -111,7 +111,7 @@ def test_a_sentinel_that_says_nothing_is_passed_by(
     try:
         hosts = f"127.0.0.1:{silent.port},127.0.0.1:{liar.port}"
         daemon = sweeper(redis_url=f"redis+sentinel://{hosts}/x")
-        daemon.wait_for_record("Redis connected", 0.8)
+        daemon.wait_for_record("Redis connected", 1.5)
         assert (silent.connections, liar.asked) == (1, 1)
         liar.say("x 127.0.0.1 1 127.0.0.1 2")
         wait_until(lambda: liar.asked == 2, 10, "it is asked again")
