@@ -15,7 +15,7 @@ import pytest
 from bed import Bed
 from harness import rights, shop
 from harness.poll import wait_until, within
-from harness.queue import INFLIGHT, LEASES, PENDING, expires_ms
+from harness.queue import INFLIGHT, LEASES, PENDING, expires_ms, mirror
 from harness.sweeper import Sweeper, binary, former_binary, run_once
 
 LEASE_S = 2.0
@@ -103,7 +103,7 @@ def left_behind(bed: Bed, one: Sweeper, others: set[int], key: str) -> list[str]
     """One is killed with claims in its hands: Postgres stands still when it makes them, and what it
     has sent by then is never read. The other one is stopped. others: backends that are not its own."""
     first = shop.bulk_reserve(bed.db, 1, bed.products, "clock_timestamp()")
-    bed.redis.zadd(PENDING, expires_ms(bed.db, first))
+    mirror(bed.db, bed.redis, *first)
     wait_until(lambda: released(bed, first) and not bed.redis.exists(key), 10, "it is at work")
     its_backends = backends(bed) - others
     ids = shop.bulk_reserve(bed.db, 50, bed.products, "now() + interval '300 ms'")
