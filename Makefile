@@ -126,11 +126,11 @@ all: $(BINARY) completions
 $(BINARY): $(MAIN_OBJECTS) $(LIBRARY)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
-# What has changed is replaced in it. After other flags, or with another list of sources, it is made
-# anew, so that objects of sources that are gone do not linger in it.
+# Made anew, so that objects of sources that are gone do not linger in it, and since ar replaces by the
+# name alone: some sources have the same one.
 $(LIBRARY): $(filter-out $(MAIN_OBJECTS),$(OBJECTS)) $(BUILD)/flags
-	@$(if $(filter $(BUILD)/flags,$?),rm -f $@)
-	$(call SHOW,ar)$(AR) rcs $@ $(filter %.o,$?)
+	@rm -f $@
+	$(call SHOW,ar)$(AR) rcs $@ $(filter %.o,$^)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
