@@ -45,6 +45,10 @@ static void each_sentence_once(void **state)
          "\tbefore or while processing the request.\n",
          "server closed the connection unexpectedly. This probably means the server terminated "
          "abnormally before or while processing the request."},
+        /* Two that end alike: each stays whole. */
+        {"one failed\n\tIs A running\n\ton that port?\ntwo failed\n\tIs B running\n\ton that "
+         "port?\n",
+         "one failed. Is A running on that port? two failed. Is B running on that port?"},
         {"failed\n\tand so on\n", "failed and so on"},
         {"a\r\n\x01\x02\nb", "a; b"},
     };
