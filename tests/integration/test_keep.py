@@ -184,9 +184,7 @@ def test_a_payment_with_nothing_but_a_foreign_key(
 @pytest.mark.parametrize("end", ["committed", "rolled back"])
 def test_a_payment_of_a_shop_that_locks(seats: Seats, customer: psycopg.Connection, end: str) -> None:
     """It waits for us, or we pass it by; never do both have the seat."""
-    free = "SELECT FROM holds WHERE id = %s AND status = 'held' FOR UPDATE"
-    customer.execute("SET lock_timeout = '1ms'")
-    customer.commit()
+    free = "SELECT FROM holds WHERE id = %s AND status = 'held' FOR UPDATE NOWAIT"
     for _ in range(ROUNDS):
         id = seats.due()
         seats.lock(id)
@@ -787,12 +785,10 @@ def test_reconciled(open_hall: Open2, redis: redis_py.Redis, run: Run) -> None:
 
 def test_what_is_kept_is_not_locked(seats: Seats, customer: psycopg.Connection) -> None:
     """A look without a lock says so: whoever pays need not wait for the sweeper."""
-    customer.execute("SET lock_timeout = '1ms'")
-    customer.commit()
     id = seats.due()
     pay(seats.db, id)
     seats.lock(id)
-    assert customer.execute("SELECT FROM holds WHERE id = %s FOR UPDATE", (id,)).fetchone() is not None
+    assert customer.execute("SELECT FROM holds WHERE id = %s FOR UPDATE NOWAIT", (id,)).fetchone() is not None
     customer.rollback()
     assert seats.judge(id) == "kept"
 

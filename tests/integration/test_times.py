@@ -112,13 +112,14 @@ def test_a_clock_in_the_shops_own_words(
         encoding="utf-8",
     )
     options: Any = {"env": {"PGTZ": zone, "SWEEPER_QUEUES_FILE": str(file)}}
-    for id, s in ((1, -1), (2, 2)):
+    for id, s in ((1, -1), (2, 600)):
         db.conn.execute(
             "INSERT INTO holds VALUES (%s, 'held', now() AT TIME ZONE 'UTC', now() + %s * interval '1 s')", (id, s)
         )
     assert run("--once", "--dry-run", **options).record("Cleanup job completed")["cleanedCount"] == 1
     assert run("--rehearse", "5", **options).status == 0
     assert run("--reconcile", "--dry-run", **options).record("Reconciliation completed")["releasedCount"] == 1
+    db.conn.execute("UPDATE holds SET expires_at = now() + interval '2 s' WHERE id = 2")
     sweeper("--scan-interval", "off", "--feed-interval", "200ms", "--lookahead", "20s", **options)
     wait_until(lambda: db.value("SELECT count(*) FROM holds WHERE status = 'free'") == 2, 20, "both")
 
