@@ -46,9 +46,7 @@ def versions() -> dict[str, str]:
 
 def node(bed: Bed, db: Database, script: str, step: str) -> subprocess.Popen[bytes]:
     env = {"PATH": os.environ["PATH"], "DATABASE_URL": db.dsn, "REDIS_URL": bed.redis.url()}
-    return subprocess.Popen(
-        [NODE, FOLDER / script, step], env=env, preexec_fn=process.die_with_parent()
-    )
+    return subprocess.Popen(process.ending_with_parent([NODE, FOLDER / script, step]), env=env)
 
 
 def peer(script: str) -> Start:

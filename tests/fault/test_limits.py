@@ -169,10 +169,9 @@ def test_a_full_disk(cramped: Bed) -> None:
 def ten_thousand_sessions(server: str, address: str, sessions: Callable[[], object]) -> None:
     """sessions.c: not a descriptor, a byte, or a session at the server is left of any."""
     program = subprocess.Popen(
-        [Path(binary()).parent / "fault" / "sessions", server, address],
+        process.ending_with_parent([Path(binary()).parent / "fault" / "sessions", server, address]),
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=process.die_with_parent(),
     )
     told: list[list[int]] = []
     with program, program.stdout as lines:  # type: ignore[union-attr]

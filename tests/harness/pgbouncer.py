@@ -42,7 +42,7 @@ class PgBouncer(Server):
 
     def _popen_options(self) -> dict[str, object]:
         # As root it would refuse to run, as Postgres does; the same user serves both.
-        return {**self.behind._as_account(), **super()._popen_options()}
+        return self.behind._as_account()
 
     def _write(self, path: Path, text: str) -> Path:
         path.write_text(text, encoding="ascii")

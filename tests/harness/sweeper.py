@@ -87,8 +87,9 @@ class Sweeper:
         self.stderr_lines: list[str] = []
         self.records: list[Record] = []
         self._news = threading.Condition()
+        wrapper = shlex.split(os.environ.get("RS_WRAPPER", ""))
         self.process = subprocess.Popen(
-            [*shlex.split(os.environ.get("RS_WRAPPER", "")), program or binary(), *args],
+            process.ending_with_parent([*wrapper, program or binary(), *args]),
             env=environment(dsn, redis_url, extra),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -96,7 +97,6 @@ class Sweeper:
             text=True,
             errors="replace",
             cwd=ROOT,
-            preexec_fn=process.die_with_parent(),
         )
         self._readers = [
             threading.Thread(target=self._read, args=pair, daemon=True)

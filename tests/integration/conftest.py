@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[Postgres]:
     # Nobody cuts the power, and a database a test is much to sync.
-    server = Postgres(fsync=False, like=os.environ.get("RS_CLUSTER"))
+    server = Postgres(fsync=False, like=os.environ.get("RS_CLUSTER"), shared=True)
     server.start()
     yield server
     server.close()
