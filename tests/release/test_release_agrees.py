@@ -114,8 +114,8 @@ def test_a_built_package_is_looked_into(tree: Path) -> None:
     assert check(tree, "--deb", "a.deb") == (1, "a.deb has version 7.8.8, not 7.8.9.\n")
 
 
-def notes(version: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([ROOT / "tools/release-notes", version], capture_output=True, text=True, check=False)
+def notes(*args: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([root / "tools/release-notes", *args], capture_output=True, text=True, check=False)
 
 
 def test_the_notes_are_one_section_of_the_changelog() -> None:
@@ -125,3 +125,13 @@ def test_the_notes_are_one_section_of_the_changelog() -> None:
     assert done.returncode == 0 and done.stdout.strip() == section
     absent = notes("0.0.0")
     assert absent.returncode == 1 and "says nothing of 0.0.0" in absent.stderr
+
+
+def test_links_of_the_notes_lead_somewhere_from_elsewhere(tree: Path) -> None:
+    (tree / "CHANGELOG.md").write_text(
+        "## 7.8.9 - 2026-01-01\n\n[a](docs/A.md) and [b](docs/B.md#b), [c](https://c.example/), `x](y`\n"
+    )
+    shutil.copytree(ROOT / "tools", tree / "tools", dirs_exist_ok=True)
+    done = notes("7.8.9", "https://host.example/o/n/blob/v7.8.9", root=tree)
+    there = "https://host.example/o/n/blob/v7.8.9"
+    assert done.stdout == f"[a]({there}/docs/A.md) and [b]({there}/docs/B.md#b), [c](https://c.example/), `x](y`\n"
