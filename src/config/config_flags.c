@@ -125,6 +125,18 @@ static char *operand_that_follows(int value, char **argv)
     return next;
 }
 
+static int refuse_missing(const char *flag, int value, const struct config_error *error)
+{
+    char allowed[256];
+    int i = value & ~FLAG_KIND;
+    if ((value & FLAG_KIND) == FLAG_MODE || (value & FLAG_KIND) == FLAG_MODIFIER)
+        return config_fail(error, "%s: its value is missing: write %s %s", flag, flag,
+                           (value & FLAG_KIND) == FLAG_MODE ? modes[i].operand
+                                                            : modifiers[i].operand);
+    setting_allowed(&settings[i], allowed, sizeof(allowed));
+    return config_fail(error, "%s: its value is missing: %s", flag, allowed);
+}
+
 /* A stray argument may be a piece of a URL with a password: then it is not repeated. */
 static int refuse_stray(const char *argument, int position, const struct config_error *error)
 {
@@ -195,7 +207,7 @@ int command_line_read(struct command_line *line, int argc, char **argv,
         if (value == -1)
             break;
         if (value == ':')
-            return config_fail(error, "%s: its value is missing", argument);
+            return refuse_missing(argument, optopt, error);
         if (value == '?' && argument[1] == '-')
             return config_fail(error, "%.*s: takes no value", (int)len, argument);
         if (value == '?')

@@ -158,7 +158,8 @@ static void test_command_line_refused(void **state)
         {"-once", "-o: unknown flag, see --help"},
         {"-hV", "--version: not together with --help; only one mode is allowed"},
         {"--once=yes", "--once: takes no value"},
-        {"--batch-size", "--batch-size: its value is missing"},
+        {"--batch-size", "--batch-size: its value is missing: a whole number from 1 to 5000"},
+        {"--once --report", "--report: its value is missing: write --report FILE"},
         {"--once --report --dry-run", "--report: its value is missing, --dry-run is a flag"},
         {"--service-name --once", "--service-name: its value is missing, --once is a flag"},
         {"now", "\"now\" belongs to no flag: only flags and their values are allowed, see --help"},
@@ -178,11 +179,11 @@ static void test_command_line_refused(void **state)
         {"--reconcile --repair-stock --max-repairs 1000000001",
          "--max-repairs: \"1000000001\" is not allowed: a whole number from 0 to 1000000000"},
         {"--rehearse 0", "--rehearse: \"0\" is not allowed: a whole number from 1 to 10000"},
-        {"--rehearse", "--rehearse: its value is missing"},
+        {"--rehearse", "--rehearse: its value is missing: write --rehearse N"},
         {"--rehearse --json", "--rehearse: its value is missing, --json is a flag"},
         {"--once --json", "--json: allowed only with --status, --list, --explain or --rehearse"},
         {"--list lost", "--list: \"lost\" is not allowed: due, failed, locked or kept"},
-        {"--list", "--list: its value is missing"},
+        {"--list", "--list: its value is missing: write --list due|failed|locked|kept"},
         {"--retry --json", "--retry: its value is missing, --json is a flag"},
         {"--retry 7 --limit 5", "--limit: allowed only with --list, --retry all or --forget all"},
         {"--explain all --product p",
@@ -377,7 +378,8 @@ static void test_former_names(void **state)
                                              "duration from 1s to 24h, or off");
     expect_refused("--reconcile-interval=",
                    "--reconcile-interval: \"\" is not allowed: leave the flag out for the default");
-    expect_refused("--reconcile-interval", "--reconcile-interval: its value is missing");
+    expect_refused("--reconcile-interval",
+                   "--reconcile-interval: its value is missing: a duration from 1s to 24h, or off");
     expect_refused("--reconcile-interval --once",
                    "--reconcile-interval: its value is missing, --once is a flag");
 }
