@@ -522,7 +522,7 @@ def test_of_several_queues_each_has_its_own(
     assert daemon.http("/pause?for=20m&queue=none", "POST", TOKEN)[0] == 400
     answer = json.loads(daemon.http("/pause?for=20m", "POST", TOKEN)[1])
     assert answer["until"] in {q["paused"]["until"] for q in status_of(daemon)["queues"]}
-    assert {r["queue"] for r in daemon.find(BEGUN)} == {"few", "many"}
+    wait_until(lambda: {r["queue"] for r in daemon.find(BEGUN)} == {"few", "many"}, 5, "each is told")
     both_due()
     holds(lambda: released(db) == 2, 1, "of none")
     assert daemon.http("/resume?queue=many", "POST", TOKEN)[0] == 200
