@@ -217,7 +217,7 @@ unit: $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
 
 # Six at a time, each with servers of its own: these tests wait more than they work.
-PYTEST_INTEGRATION = RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/docs tests/integration tests/deploy \
+PYTEST_INTEGRATION = RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/docs tests/deploy tests/integration \
     -n 6 -q -rs $(PYTEST_ARGS)
 
 integration: $(BINARY) completions

@@ -28,6 +28,12 @@ from harness.sweeper import Finished, Start, Sweeper, run_once  # noqa: E402
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "valgrind: the subset that CI also runs under valgrind")
+    config.addinivalue_line("markers", "slow: half a minute or more; begun first")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Begun last, they would be waited for by processors that have nothing else to do.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

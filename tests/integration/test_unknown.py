@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
@@ -14,6 +15,8 @@ from harness.process import free_port
 from harness.servers import Postgres
 from harness.sweeper import Run, Start, Sweeper
 from harness.web import moment, readyz, samples, until_settled
+
+pytestmark = pytest.mark.slow
 
 UNKNOWN_S = 30  # interface: nobody knows for so long whether anything is
 
