@@ -1,10 +1,12 @@
 /* What is written to a terminal. */
 #include "base/terminal.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define COLUMNS_DEFAULT 80
@@ -44,27 +46,41 @@ int terminal_columns(FILE *out)
     return size.ws_col;
 }
 
-/* Somebody may have stopped it (Ctrl-S). */
-static bool takes_more(void)
+/* The terminal by an open file of our own, since the one that is shared with others must not be
+ * made non-blocking. -1: it cannot be had. */
+static int own_terminal(void)
+{
+    static int fd = -1;
+    static bool tried;
+    if (!tried)
+        fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    tried = true;
+    return fd;
+}
+
+/* False: nothing is written. Somebody may have stopped it (Ctrl-S), or stop it after poll(2). */
+static bool put_line(const char *text, const char *end)
 {
     struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0;
+    if (poll(&fd, 1, 0) != 1 || (fd.revents & POLLOUT) == 0)
+        return false;
+    struct iovec pieces[] = {
+        {(char *)TO_ITS_BEGINNING, sizeof(TO_ITS_BEGINNING) - 1},
+        {(char *)text, strlen(text)},
+        {(char *)end, strlen(end)},
+    };
+    int own = own_terminal();
+    return writev(own >= 0 ? own : STDERR_FILENO, pieces, 3) > 0;
 }
 
 void terminal_line_show(const char *text)
 {
-    if (!takes_more())
-        return;
-    line_stands = true;
-    fprintf(stderr, TO_ITS_BEGINNING "%s\r", text);
-    fflush(stderr);
+    if (put_line(text, "\r"))
+        line_stands = true;
 }
 
 void terminal_line_clear(void)
 {
-    if (!line_stands || !takes_more())
-        return;
-    line_stands = false;
-    fputs(TO_ITS_BEGINNING, stderr);
-    fflush(stderr);
+    if (line_stands && put_line("", ""))
+        line_stands = false;
 }

@@ -112,7 +112,7 @@ def test_it_is_as_wide_as_the_terminal(db: Database, redis_server: Redis) -> Non
     with transaction(db, lock_product(product)):
         with on_terminal("--once", dsn=db.dsn, redis_url=redis_server.url(), columns=120) as (child, terminal):
             wait_for_bars(terminal, 2, "a wide one")
-            assert any(60 < len(bar) < 120 for bar in terminal.bars())
+            wait_until(lambda: any(60 < len(bar) < 120 for bar in terminal.bars()), 10, "most of it")
             for columns in (40, 8, 200):
                 terminal.resize(columns)
                 before = len(terminal.bars())
@@ -161,7 +161,7 @@ def test_nobody_waits_for_a_terminal_that_stands_still(db: Database, redis_serve
         with transaction(db, lock_product(product)):
             wait_for_bars(terminal, 2, "it is drawn")
             terminal.stand_still(True)
-            holds(lambda: child.poll() is None, within(0.6), "it would be drawn again")
+            holds(lambda: child.poll() is None, 0.6, "it would be drawn again, and is still tried")
         wait_until(lambda: shop.count_status(db, "released") == 1, within(10), "it is released")
         terminal.stand_still(False)
         assert child.wait(within(20)) == 0
