@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import holds, wait_until
+from harness.poll import holds, wait_until, within
 from harness.servers import Postgres, Redis
 from harness.sweeper import Record, Start, Sweeper
 from harness.web import metric
@@ -30,7 +30,7 @@ def release_one(db: Database) -> None:
     id = shop.reserve(db, {shop.add_product(db): 1}, ttl_s=0.3)
     status = "SELECT status FROM inventory_reservations WHERE id = %s"
     wait_until(lambda: db.value(status, (id,)) == "released", 10, "the release")
-    assert shop.lateness(db, [id])[0] < 2
+    assert shop.lateness(db, [id])[0] < within(2)
 
 
 def as_role(db: Database, role: str) -> str:

@@ -17,6 +17,7 @@ from harness.servers import Postgres
 from harness.sweeper import ALONE, Run, Start, Sweeper
 
 PREPARED = re.compile(rb"P.{4}(sweeper_[0-9a-f]{16}_\d+)\x00", re.S)
+RELEASE = re.compile(rb"P.{4}(sweeper_[0-9a-f]{16}_\d+)\x00WITH rs\$seen", re.S)
 EXECUTED = re.compile(rb"B.{4}\x00(sweeper_[0-9a-f]{16}_\d+)\x00", re.S)
 DISCARD = b"Q\x00\x00\x00\x10DISCARD ALL\x00"
 DISCARDED = b"C\x00\x00\x00\x10DISCARD ALL\x00Z\x00\x00\x00\x05I"
@@ -31,8 +32,9 @@ class Names(Proxy):
         self.prepared: list[tuple[Connection, bytes]] = []
         self.executed: list[bytes] = []
         self.releases = 0  # texts of the release that were sent
+        self.release_names: set[bytes] = set()
         self.emptied = 0  # how often all of a session were dropped
-        self.code = ""  # what the next request with names is answered, if it is not empty
+        self.code = ""  # what the next release with names is answered, if it is not empty
         self.last = False  # ... at its last statement, not at its first
         self.discard = False  # before the next request with names
         self.spoilt = 0
@@ -47,6 +49,7 @@ class Names(Proxy):
     def _from_client(self, connection: Connection, data: bytes) -> bytes:
         self.prepared += [(connection, name) for name in PREPARED.findall(data)]
         self.releases += data.count(b"WITH rs$seen")
+        self.release_names |= set(RELEASE.findall(data))
         self.emptied += data.count(b"DEALLOCATE ALL\x00")
         found = list(EXECUTED.finditer(data))
         self.executed += [one[1] for one in found]
@@ -54,7 +57,8 @@ class Names(Proxy):
             self.discard = False
             self.spoilt += 1
             return DISCARD + data
-        if found and self.code and not self.spoilt:
+        released = self.release_names.intersection(one[1] for one in found)
+        if released and self.code and not self.spoilt:
             self.spoilt += 1
             at = found[-1 if self.last else 0].start(1)
             return data[:at] + b"S" + data[at + 1 :]  # a name that the server does not have
