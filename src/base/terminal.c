@@ -46,31 +46,32 @@ int terminal_columns(FILE *out)
     return size.ws_col;
 }
 
-/* The terminal by an open file of our own, since the one that is shared with others must not be
- * made non-blocking. -1: it cannot be had. */
-static int own_terminal(void)
+/* Where a line can be written without waiting, since somebody may have stopped the terminal
+ * (Ctrl-S): an open file that is nobody else's, and so may be non-blocking; where that cannot be
+ * had, the shared one, unless it is stopped already. -1: nowhere at present. */
+static int willing_terminal(void)
 {
-    static int fd = -1;
+    static int own = -1;
     static bool tried;
+    struct pollfd shared = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (!tried)
-        fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     tried = true;
-    return fd;
+    if (own >= 0)
+        return own;
+    return poll(&shared, 1, 0) == 1 && (shared.revents & POLLOUT) != 0 ? STDERR_FILENO : -1;
 }
 
-/* False: nothing is written. Somebody may have stopped it (Ctrl-S), or stop it after poll(2). */
+/* False: nothing is written. */
 static bool put_line(const char *text, const char *end)
 {
-    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&fd, 1, 0) != 1 || (fd.revents & POLLOUT) == 0)
-        return false;
-    struct iovec pieces[] = {
+    const struct iovec pieces[] = {
         {(char *)TO_ITS_BEGINNING, sizeof(TO_ITS_BEGINNING) - 1},
         {(char *)text, strlen(text)},
         {(char *)end, strlen(end)},
     };
-    int own = own_terminal();
-    return writev(own >= 0 ? own : STDERR_FILENO, pieces, 3) > 0;
+    int fd = willing_terminal();
+    return fd >= 0 && writev(fd, pieces, 3) > 0;
 }
 
 void terminal_line_show(const char *text)
