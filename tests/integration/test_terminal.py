@@ -161,7 +161,7 @@ def test_nobody_waits_for_a_terminal_that_stands_still(db: Database, redis_serve
         with transaction(db, lock_product(product)):
             wait_for_bars(terminal, 2, "it is drawn")
             terminal.stand_still(True)
-            holds(lambda: child.poll() is None, 0.6, "it would be drawn again, and is still tried")
+            holds(lambda: child.poll() is None, within(0.6), "it would be drawn again, and is still tried")
         wait_until(lambda: shop.count_status(db, "released") == 1, within(10), "it is released")
         terminal.stand_still(False)
         assert child.wait(within(20)) == 0
