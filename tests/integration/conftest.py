@@ -31,24 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: half a minute or more; begun first")
 
 
-def spread(items: list[pytest.Item], n: int) -> list[pytest.Item]:
-    """n of them at most: the first, the last, and those between in equal distances."""
-    return items if len(items) <= n else [items[i * (len(items) - 1) // (n - 1)] for i in range(n)]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With RS_VARIANTS, a number from 2, no test runs with more sets of parameters than that."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Begun last, they would be waited for by processors that have nothing else to do.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    n = os.environ.get("RS_VARIANTS")
-    if not n:
-        return
-    tests: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    kept = [item for variants in tests.values() for item in spread(variants, int(n))]
-    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
-    items[:] = kept
 
 
 @pytest.fixture(scope="session")
