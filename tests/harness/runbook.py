@@ -89,10 +89,15 @@ def steps(title: str, page: str | None = None) -> list[Step]:
     return found
 
 
+def unbroken(text: str) -> str:
+    """In one line: a terminal breaks lines between any two words, and which ones the words before decide."""
+    return re.sub(r"\s+", " ", text).strip()
+
+
 def plain(text: str) -> str:
     """Without what differs from night to night, lines' ends among it; ids are numbered, as they come."""
     ids: dict[str, str] = {}
-    text = re.sub(r"\s+", " ", text).strip()
+    text = unbroken(text)
     text = UUID.sub(lambda match: ids.setdefault(match[0], f"ID{len(ids) + 1}"), text)
     text = PID.sub(lambda match: match[0].replace(match[1], "PID"), text)
     for pattern, instead in VARIES:

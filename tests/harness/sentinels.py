@@ -183,11 +183,16 @@ class Liar(Answering):
             self.asked += 1
             return b"*2\r\n" + bulk("127.0.0.1") + bulk(str(self.master_port))
         if words[0] == "SUBSCRIBE":
+            # Before it counts as a listener: nobody is told anything sooner than that he listens.
+            client.sendall(b"*3\r\n" + bulk("subscribe") + bulk(words[1]) + b":1\r\n")
             self._listeners.append(client)
-            return b"*3\r\n" + bulk("subscribe") + bulk(words[1]) + b":1\r\n"
+            return b""
         if words[0] == "PING":
             return b"*2\r\n" + bulk("pong") + bulk("")
         return b"+OK\r\n"
+
+    def wait_for_listener(self) -> None:
+        wait_until(lambda: self._listeners, 10, "somebody listens")
 
     def say(self, text: str, channel: str = "+switch-master") -> None:
         """To whoever listens."""

@@ -113,6 +113,7 @@ def test_a_sentinel_that_says_nothing_is_passed_by(
         daemon = sweeper(redis_url=f"redis+sentinel://{hosts}/x")
         daemon.wait_for_record("Redis connected", 1.5)
         assert (silent.connections, liar.asked) == (1, 1)
+        liar.wait_for_listener()
         liar.say("x 127.0.0.1 1 127.0.0.1 2")
         wait_until(lambda: liar.asked == 2, 10, "it is asked again")
         released_on_time(db)
@@ -178,6 +179,7 @@ def test_the_word_of_a_sentinel_is_followed_at_once(
     try:
         daemon = sweeper(redis_url=f"redis+sentinel://127.0.0.1:{liar.port}/x")
         assert daemon.wait_for_record("Redis connected")["node"].endswith(f":{first.port}")
+        liar.wait_for_listener()
         liar.say(f"y 127.0.0.1 {first.port} 127.0.0.1 {second.port}")  # another service
         liar.say("x", channel="+sdown")
         released_on_time(db)
