@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import redis as redis_py
 
-from . import process
+from . import process, scram
 from .in_memory import folder as folder_in_memory
 from .in_memory import locked
 from .poll import wait_until, within
@@ -251,7 +251,7 @@ class Postgres(Server):
 
     def _initdb(self) -> None:
         pwfile = self.dir / "password"
-        pwfile.write_text(self.password + "\n", encoding="ascii")
+        pwfile.write_text(scram.secret(self.password) + "\n", encoding="ascii")
         pwfile.chmod(0o600)
         self._own(pwfile)
         subprocess.run(
