@@ -117,7 +117,8 @@ GENERATED := $(BUILD)/gen/queue/lua_scripts.c $(BUILD)/gen/store/sql_texts.c \
     $(BUILD)/gen/app/web_files.c
 
 # The revision lies outside the library: with each commit only this is compiled and the program linked.
-MAIN_OBJECTS := $(BUILD)/obj/src/main.o $(BUILD)/obj/gen/revision.o
+MAIN_OBJECTS := $(BUILD)/obj/src/main.o $(BUILD)/obj/gen/revision.o \
+    $(if $(SANITIZE),$(BUILD)/obj/tests/memory/huge_tables.o)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o) $(GENERATED:$(BUILD)/%.c=$(BUILD)/obj/%.o)
 LIBRARY := $(BUILD)/libsweeper.a
 
@@ -204,7 +205,8 @@ $(BUILD)/memory/%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/memory/fa
 	@mkdir -p $(@D)
 	$(call SHOW,link)$(LINK) -o $@ $^ $(LIB_LIBS)
 
--include $(BUILD)/obj/tests/memory/failing.d $(BUILD)/obj/tests/memory/parts.d
+-include $(BUILD)/obj/tests/memory/failing.d $(BUILD)/obj/tests/memory/parts.d \
+    $(BUILD)/obj/tests/memory/huge_tables.d
 .SECONDARY: $(BUILD)/obj/tests/memory/failing.o $(BUILD)/obj/tests/memory/parts.o
 
 memory: $(MEMORY_PROGRAMS) $(BUILD)/memory/parts
