@@ -302,6 +302,7 @@ def unnoticed(pair: Pair, pooler: PgBouncer) -> None:
 def too_early(pair: Pair, pooler: PgBouncer) -> None:
     """To the standby, which is promoted afterwards. PgBouncer says of it for ever that it is one."""
     pooler.move(pair.standby)
+    wait_until(lambda: pooler.reports("in_hot_standby") == "on", 10, "the pooler says so")
     time.sleep(1.0)
     pair.promote()
 
@@ -318,6 +319,7 @@ def test_a_pooler_moves(
     since = asked + (1.0 if how in (unnoticed, too_early) else 0.0)
     check_back(bed, n, since, BACK_S, f"pooler, {how.__name__}")
     if how is too_early:  # the first one may have kept its connections
+        assert pooler.reports("in_hot_standby") == "on"
         bed.start(dsn=pooler.dsn(bed.db.name)).wait_for_record("Postgres connected")
     told = bed.sweepers[0].find("Another Postgres is behind the same connection")
     lost = bed.sweepers[0].find("Postgres ")

@@ -86,6 +86,11 @@ class PgBouncer(Server):
             rows = console.execute("SHOW CLIENTS").fetchall()
         return {row["port"] for row in rows if row["database"] == dbname}
 
+    def reports(self, parameter: str) -> str | None:
+        """What it tells a new client of the server behind the first of its own databases."""
+        with psycopg.connect(self.dsn(self.names[0])) as client:
+            return client.info.parameter_status(parameter)
+
     def move(self, behind: Postgres) -> None:
         """Its databases are at another server from now on; sessions end as they come free."""
         self.behind = behind
