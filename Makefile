@@ -444,7 +444,7 @@ compile_commands.json: FORCE
 	echo ']'; } >$@
 
 tidy:
-	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 8 sh -c \
+	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(subst ','\'',$(RS_CPPFLAGS)) -std=c11' tidy
 
 # It knows no system headers; without sys/queue.h, which is nothing but macros, it cannot parse ours.
