@@ -74,14 +74,15 @@ include $(BUILD)/config.mk
 endif
 endif
 
-# Looked at each time, since packages come and go; touched only when it would say something else.
+# Looked at each time, since packages come and go; touched only when it would say something else. Another
+# make may do the same at the same time: $PPID is this one's.
 $(BUILD)/config.mk: FORCE
 	@mkdir -p $(@D)
 	@packages="$(GOAL_PACKAGES)"; \
-	tools/find-libraries "$(CC)" >$@.new 2>/dev/null || packages="$(BUILD_PACKAGES) $$packages"; \
-	$(NEED_PACKAGES) "make $(GOALS)" $$packages && tools/find-libraries "$(CC)" >$@.new || \
-	    { rm -f $@.new; exit 1; }
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	tools/find-libraries "$(CC)" >$@.$$PPID 2>/dev/null || packages="$(BUILD_PACKAGES) $$packages"; \
+	$(NEED_PACKAGES) "make $(GOALS)" $$packages && tools/find-libraries "$(CC)" >$@.$$PPID || \
+	    { rm -f $@.$$PPID; exit 1; }
+	@if cmp -s $@.$$PPID $@; then rm $@.$$PPID; else mv $@.$$PPID $@; fi
 
 # ---- Flags ----------------------------------------------------------------------------------------
 
@@ -157,8 +158,8 @@ $(BUILD)/gen/app/web_files.c: tools/embed $(WEB) $(BUILD)/flags
 $(BUILD)/gen/revision.c: FORCE
 	@mkdir -p $(@D)
 	@printf '#include "revision.h"\n\nconst char revision[] = "%s";\n' \
-	    "$$(REVISION="$(REVISION)" tools/revision)" >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	    "$$(REVISION="$(REVISION)" tools/revision)" >$@.$$PPID
+	@if cmp -s $@.$$PPID $@; then rm $@.$$PPID; else mv $@.$$PPID $@; fi
 
 # Other flags, or a source more or less: build again.
 FINGERPRINT = $(COMPILE) $(LINK) $(SOURCES) $(LUA) $(SQL) $(WEB)
@@ -527,7 +528,7 @@ deb:
 
 # In fresh Debians, which it makes: root is needed.
 deb-test:
-	@$(NEED_PACKAGES) "make deb-test" debootstrap python3-pytest python3-pytest-xdist util-linux
+	@$(NEED_PACKAGES) "make deb-test" mmdebstrap python3-pytest python3-pytest-xdist util-linux
 	$(PYTHON) -m pytest tests/deb -n 2 --dist loadgroup -q -rs $(PYTEST_ARGS)
 
 clean:

@@ -20,8 +20,8 @@ from machine import Machine, run
 
 
 def pytest_sessionstart() -> None:
-    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
-        pytest.exit("make deb-test needs root and debootstrap", 1)
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        pytest.exit("make deb-test needs root and mmdebstrap", 1)
 
 
 @dataclass
@@ -64,7 +64,7 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Debian]:
     run("mount", "-t", "tmpfs", "-o", "size=4g,mode=755", "none", folder)
     machine = Machine(folder / "fresh")
     try:
-        machine.debootstrap(request.param)
+        machine.install(request.param)
         builder = machine.copy(folder / "build")
         built = build(builder)
         debian = Debian(machine, builder, f"/root/{Path(built).name}", raise_version(builder, built))

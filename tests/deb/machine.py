@@ -1,4 +1,4 @@
-"""Fresh Debians: made by debootstrap, entered by chroot, booted with systemd as process 1."""
+"""Fresh Debians: made by mmdebstrap, entered by chroot, booted with systemd as process 1."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ class Machine:
         self.booted: subprocess.Popen[bytes] | None = None
         self.systemd = 0
 
-    def debootstrap(self, suite: str) -> None:
-        run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, self.root, mirror())
+    def install(self, suite: str) -> None:
+        # In half the time of debootstrap.
+        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", suite, self.root, mirror())
         self.write("/etc/dpkg/dpkg.cfg.d/fast", "force-unsafe-io\n")
         # Nothing is started before it is booted.
         self.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
