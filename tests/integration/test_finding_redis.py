@@ -557,7 +557,9 @@ def test_a_slot_that_nobody_has(
     db: Database, private_redis: Callable[..., Redis], sweeper: Start
 ) -> None:
     """A Cluster that is being made: direct mode until the slot is somebody's."""
-    node = private_redis(cluster_enabled="yes")
+    # A node that was without slots for two seconds waits for as long as this, but 5 s at most, before it
+    # says that the Cluster is up.
+    node = private_redis(cluster_enabled="yes", cluster_node_timeout=500)
     daemon = sweeper(redis_url=node.url())
     said = daemon.wait_for_record("Redis is out of reach")
     assert said["error"].endswith("knows nobody who serves slot 11172 of the Cluster"), said
