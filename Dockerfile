@@ -23,9 +23,11 @@ COPY sql sql
 COPY web web
 # For the label of a version that is not this one nothing is built.
 ARG VERSION
-ARG REVISION
 RUN test "$VERSION" = "$(make print-version)" \
- && make NO_INSTALL=1 REVISION="$REVISION" \
+ && make -j"$(nproc)" NO_INSTALL=1
+# Another revision compiles one file, and links.
+ARG REVISION
+RUN make NO_INSTALL=1 REVISION="$REVISION" \
  && strip build/reservation-sweeper
 
 FROM ${BASE_IMAGE}

@@ -444,8 +444,11 @@ compile_commands.json: FORCE
 	    sed '$$s/,$$//'; \
 	echo ']'; } >$@
 
+# Eight files at a time: its start is 117 ms. But version 14 takes each va_list for uninitialized that is not
+# in its first file.
 tidy:
-	printf '%s\n' $(ALL_SOURCES) | xargs -P 2 -n 1 sh -c \
+	@{ grep -lw va_list $(ALL_SOURCES); grep -Lw va_list $(ALL_SOURCES) | xargs -n 8; } | \
+	    xargs -P 2 -L 1 sh -c \
 	    'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(subst ','\'',$(RS_CPPFLAGS)) -std=c11' tidy
 
 # It knows no system headers; without sys/queue.h, which is nothing but macros, it cannot parse ours.
