@@ -29,7 +29,7 @@ from harness.sweeper import Finished, Start, Sweeper, run_once  # noqa: E402
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "valgrind: the subset that CI also runs under valgrind")
-    config.addinivalue_line("markers", "slow: half a minute or more; begun first")
+    config.addinivalue_line("markers", "slow: half a minute or more where all is slow; begun first")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -79,6 +79,7 @@ def test_list_due(redis: redis_py.Redis, four_refused: list[str], products: list
     assert warning["level"] == "WARN" and warning["error"].startswith("Redis is out of reach: ")
 
 
+@pytest.mark.slow
 def test_list_failed(
     db: Database, redis: redis_py.Redis, four_refused: list[str], products: list[str], run: Run
 ) -> None:

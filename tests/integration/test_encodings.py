@@ -106,6 +106,7 @@ def test_once(bytes_db: Database, run: Run) -> None:
     assert counters(db) == (1000, 0)
 
 
+@pytest.mark.slow
 def test_reconcile(bytes_db: Database, redis: redis_py.Redis, run: Run) -> None:
     db = bytes_db
     add(db, GOOD + BAD, -1)

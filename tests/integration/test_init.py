@@ -239,6 +239,7 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@pytest.mark.slow
 def test_names_are_written_so_that_the_reader_gives_them_back(empty_db: Database, tmp_path: Path) -> None:
     for name in HOSTILE:
         column = ident(name)

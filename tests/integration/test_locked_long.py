@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import psycopg
+import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
@@ -31,6 +32,7 @@ def status(daemon: Any) -> dict[str, Any]:
     return json.loads(daemon.http("/status")[1])
 
 
+@pytest.mark.slow
 def test_every_kind_of_lock_is_said_once(
     private_pg: Any, redis: redis_py.Redis, sweeper: Start
 ) -> None:

@@ -69,6 +69,7 @@ def mode(run: Run, file: str, *args: str) -> Finished:
     return run(*args, "--queues", file, env={"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look, keep", zip(LOOKS, ("look_again: 30s", "extend: 1m")), ids=["by its name", "under another"])
 def test_in_every_piece_of_sql(db: Database, run: Run, tmp_path: Path, look: str, keep: str) -> None:
     """Each table keeps the hold that has its row there, and nothing else; what is set and told is of them."""

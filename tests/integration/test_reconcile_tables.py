@@ -12,6 +12,7 @@ from harness.reconciliation import OFF, expires_ms, figures
 from harness.sweeper import run_once
 
 
+@pytest.mark.slow
 def test_very_many_that_expire_together(db: Any, redis: Any, run: Any) -> None:
     """Several pages of one moment; and what is in several pages is repaired page by page."""
     products = shop.add_products(db, 10, stock=100)

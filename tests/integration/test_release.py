@@ -224,6 +224,7 @@ def test_script_flush(db: Database, redis: redis_py.Redis, sweeper: Start) -> No
     assert max(shop.lateness(db)) < within(2)
 
 
+@pytest.mark.slow
 def test_a_million_pending(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     """What waits for its time costs nothing."""
     far_ms = db.value("SELECT extract(epoch FROM now() + interval '1 hour')::bigint * 1000")
