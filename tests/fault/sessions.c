@@ -1,7 +1,8 @@
-/* Ten thousand sessions, one after the other, on a link of the program's own: each comes up, is
- * used, and is then ended by the server. Says after every thousand what the process holds.
+/* Thousands of sessions, one after the other, on a link of the program's own: each comes up, is
+ * used, and is then ended by the server. Says ten times, in equal distances, what the process
+ * holds.
  *
- *   sessions postgres CONNINFO | sessions redis URL */
+ *   sessions postgres CONNINFO HOW-MANY | sessions redis URL HOW-MANY */
 #include "base/parse.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
@@ -13,15 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSIONS 10000
-#define TELL_EVERY 1000
 #define TIMEOUT_US (10 * 1000000)
 
 struct run {
     struct loop *loop;
     struct pg_link *pg;
     struct redis_link *redis;
-    int used, ended;
+    int sessions, used, ended;
 };
 
 static int open_files(void)
@@ -44,11 +43,11 @@ static void count_ended(struct run *run, const char *reason)
         return;
     }
     run->ended++;
-    if (run->ended % TELL_EVERY == 0) {
+    if (run->ended % (run->sessions / 10) == 0) {
         printf("%d %d %zu\n", run->ended, open_files(), mallinfo2().uordblks);
         (void)fflush(stdout);
     }
-    if (run->ended == SESSIONS)
+    if (run->ended == run->sessions)
         loop_stop(run->loop);
 }
 
@@ -170,12 +169,15 @@ static void run_redis(struct run *run, const char *url)
 int main(int argc, char **argv)
 {
     struct run run = {.loop = loop_new()};
-    if (argc != 3 || run.loop == NULL)
+    if (argc != 4 || run.loop == NULL)
+        return 2;
+    run.sessions = (int)strtol(argv[3], NULL, 10); /* from 10 */
+    if (run.sessions < 10)
         return 2;
     if (strcmp(argv[1], "redis") == 0)
         run_redis(&run, argv[2]);
     else
         run_postgres(&run, argv[2]);
     loop_free(run.loop);
-    return run.ended == SESSIONS ? 0 : 1;
+    return run.ended == run.sessions ? 0 : 1;
 }
