@@ -181,19 +181,17 @@ def come_and_go(server: str, address: str, n: int, sessions: Callable[[], object
     assert program.returncode == 0
     wait_until(lambda: sessions() == 0, 5, "the last one is gone")
     assert [row[0] for row in told] == [n // 10 * (i + 1) for i in range(10)]
-    # Not the first: what is kept of former sessions grows to its bound. The last is perhaps no more.
-    _, files, heap, rss = zip(*told[4:-1], strict=True)
+    _, files, heap, rss = zip(*told[1:-1], strict=True)  # the last: is perhaps no more
     print(f"{files} files, {heap} bytes, {rss} kB")
     assert len(set(files)) == 1
-    # Four tenths of them, each of which keeps less than a byte. What malloc keeps for the next one counts
-    # as in use.
-    assert max(heap) - min(heap) < n * 4 // 10 and max(rss) - min(rss) < 300
+    # One byte of each session would be so much. What malloc keeps for the next one counts as in use.
+    assert max(heap) - min(heap) < n * 7 // 10 and max(rss) - min(rss) < 300
 
 
-def test_three_thousand_sessions_of_postgres(bed: Bed) -> None:
+def test_four_thousand_sessions_of_postgres(bed: Bed) -> None:
     """No more: each is a process of Postgres's, and 40 ms of a processor."""
     backends = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sessions'"
-    come_and_go("postgres", bed.db.dsn, 3000, lambda: bed.db.value(backends))
+    come_and_go("postgres", bed.db.dsn, 4000, lambda: bed.db.value(backends))
 
 
 def test_ten_thousand_sessions_of_redis(bed: Bed) -> None:

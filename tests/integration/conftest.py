@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With RS_SHARE, "K/N", part K of N: by their names, so that the parts together are all."""
     if text := os.environ.get("RS_SHARE"):
         k, n = map(int, text.split("/"))
-        others = [item for item in items if zlib.crc32(item.nodeid.encode()) % n != k]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if zlib.crc32(item.nodeid.encode()) % n == k]
+        part = [item for item in items if zlib.crc32(item.nodeid.encode()) % n == k]
+        config.hook.pytest_deselected(items=list(set(items).difference(part)))
+        items[:] = part
     # Begun last, they would be waited for by processors that have nothing else to do.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
