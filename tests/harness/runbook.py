@@ -37,7 +37,8 @@ VARIES = [
     (r"(?<=127\.0\.0\.1:)\d+|(?<=port=)\d+|(?<=port )\d+", "PORT"),
     (r"(?<=dbname=)\w+|(?<=127\.0\.0\.1:PORT/)\w+", "NAME"),
     (r"\b(?:Redis|Postgres|Valkey) \d+\.\d+(?:\.\d+)?", "VERSION"),
-    (r"\bnotEntered\b", "waiting"),  # the feed may have entered it just now
+    # The feed may be about to enter it, or a sweeper be trying it once more.
+    (r"\b(?:notEntered|claimed)\b", "waiting"),
     (r"-{2,}", "--"),
 ]
 
