@@ -16,10 +16,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from . import process
+from .pipes import Pipe
 from .poll import wait_until, within
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +85,8 @@ class Sweeper:
             extra["SWEEPER_HTTP_LISTEN"] = f"127.0.0.1:{self.http_port}"
         # For the fixture that stops what a test left running: what a clean end looks like.
         self.expected_status: int | None = 0
-        self.stdout_lines: list[str] = []
-        self.stderr_lines: list[str] = []
-        self.records: list[Record] = []
+        self._lines: tuple[list[str], list[str]] = ([], [])
+        self._records: list[Record] = []
         self._news = threading.Condition()
         wrapper = shlex.split(os.environ.get("RS_WRAPPER", ""))
         self.process = subprocess.Popen(
@@ -94,34 +95,38 @@ class Sweeper:
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-            text=True,
-            errors="replace",
             cwd=ROOT,
         )
-        self._readers = [
-            threading.Thread(target=self._read, args=pair, daemon=True)
-            for pair in (
-                (self.process.stdout, self.stdout_lines),
-                (self.process.stderr, self.stderr_lines),
-            )
-            if pair[0] is not None
+        streams = zip((self.process.stdout, self.process.stderr), self._lines, strict=True)
+        self._pipes = [
+            Pipe(stream, self._news, partial(self._take, lines)) for stream, lines in streams if stream is not None
         ]
-        self._open_streams = len(self._readers)
-        for reader in self._readers:
-            reader.start()
 
-    def _read(self, stream: IO[str], lines: list[str]) -> None:
-        with stream:
-            for line in stream:
-                with self._news:
-                    lines.append(line.rstrip("\n"))
-                    record = parse_record(line)
-                    if record is not None:
-                        self.records.append(record)
-                    self._news.notify_all()
-        with self._news:
-            self._open_streams -= 1
-            self._news.notify_all()
+    def _take(self, lines: list[str], line: str) -> None:
+        lines.append(line)
+        record = parse_record(line)
+        if record is not None:
+            self._records.append(record)
+
+    def _read(self) -> None:
+        for pipe in self._pipes:
+            pipe.read()
+
+    @property
+    def records(self) -> list[Record]:
+        """All so far."""
+        self._read()
+        return self._records
+
+    @property
+    def stdout_lines(self) -> list[str]:
+        self._read()
+        return self._lines[0]
+
+    @property
+    def stderr_lines(self) -> list[str]:
+        self._read()
+        return self._lines[1]
 
     @property
     def pid(self) -> int:
@@ -133,8 +138,7 @@ class Sweeper:
 
     def find(self, message: str, since: int = 0) -> list[Record]:
         """The records so far, from number `since` on, whose message contains the text."""
-        with self._news:
-            return [r for r in self.records[since:] if message in r["message"]]
+        return [r for r in self.records[since:] if message in r["message"]]
 
     def wait_for_record(self, message: str, timeout: float = 10.0, since: int = 0) -> Record:
         """The first record whose message contains the text, from number `since` on.
@@ -148,7 +152,7 @@ class Sweeper:
                     if message in record["message"]:
                         return record
                 left = deadline - time.monotonic()
-                if left <= 0 or self._open_streams == 0:
+                if left <= 0 or not any(pipe.open for pipe in self._pipes):
                     raise AssertionError(f"no record with {message!r}; {self.tail()}")
                 self._news.wait(left)
 
@@ -159,8 +163,8 @@ class Sweeper:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not end within {timeout} s; {self.tail()}") from None
-        for reader in self._readers:
-            reader.join(5)
+        for pipe in self._pipes:
+            pipe.thread.join(5)
         return status
 
     def stop(self, signo: int = signal.SIGTERM, timeout: float = STOP_TIMEOUT_S) -> int:

@@ -133,6 +133,7 @@ def test_two_take_turns(db: Database, redis: redis_py.Redis, sweeper: Start) -> 
     reserve(db, redis, LARGE)
     daemons = [sweeper("--workers", "2"), sweeper("--workers", "2")]
     drained(db, redis)
+    wait_until(lambda: all(len(d.find(ENTERED)) == len(d.find(LEFT)) for d in daemons), 10, "it is over")
     spans = sorted(
         (entered["timestamp"], left["timestamp"])
         for daemon in daemons

@@ -11,6 +11,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
+from harness.pipes import Pipe
 from harness.poll import wait_until, within
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper
@@ -99,6 +100,20 @@ def test_sweeper_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert child.stderr_lines == ["not a record"]
     with pytest.raises(AssertionError, match="no record"):
         child.wait_for_record("Never")
+
+
+def test_a_record_is_there_once_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the thread that reads all the time has not had its turn."""
+    monkeypatch.setattr(Pipe, "_follow", lambda pipe: None)
+    record = '{"level": "INFO", "message": "Done"}'
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nprintf %s\\\\n%s '{record}' 'and more' && touch {tmp_path}/done\nexec sleep 60\n")
+    program.chmod(0o755)
+    child = Sweeper(program=str(program))
+    wait_until((tmp_path / "done").exists, what="something else tells of it")
+    assert child.find("Done") and child.stdout_lines == [record], "not the line whose end is missing"
+    child.kill()
+    assert child.stdout_lines == [record, "and more"]
 
 
 def test_wait_until_has_a_deadline() -> None:
