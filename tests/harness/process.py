@@ -76,6 +76,14 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def threads_at_work(pid: int) -> bool:
+    """One of its threads, beside the first, has something to do and waits for nothing."""
+    try:
+        return any(_stat(tid)[0] == "R" for tid in map(int, os.listdir(f"/proc/{pid}/task")) if tid != pid)
+    except (FileNotFoundError, ProcessLookupError):  # it, or the thread, has ended
+        return False
+
+
 def catches(pid: int, signo: int) -> bool:
     """The process has a handler of its own for the signal."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:

@@ -109,6 +109,10 @@ class Sweeper:
             self._records.append(record)
 
     def _read(self) -> None:
+        """What was logged by now: the daemon has threads that write it."""
+        end = time.monotonic() + 1
+        while self.process.returncode is None and process.threads_at_work(self.pid) and time.monotonic() < end:
+            time.sleep(0.001)
         for pipe in self._pipes:
             pipe.read()
 

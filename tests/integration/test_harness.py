@@ -102,12 +102,24 @@ def test_sweeper_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         child.wait_for_record("Never")
 
 
-def test_a_record_is_there_once_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though the thread that reads all the time has not had its turn."""
+def test_a_record_is_there_once_it_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though neither the program's thread that writes it nor ours that reads it has had its turn."""
     monkeypatch.setattr(Pipe, "_follow", lambda pipe: None)
     record = '{"level": "INFO", "message": "Done"}'
     program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\nprintf %s\\\\n%s '{record}' 'and more' && touch {tmp_path}/done\nexec sleep 60\n")
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import signal, threading, time\n"
+        "def write():\n"
+        f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
+        "    end = time.monotonic() + 0.3\n"
+        "    while time.monotonic() < end: pass\n"
+        f"    print({record!r}, 'and more', sep='\\n', end='', flush=True)\n"
+        "    signal.pause()\n"
+        "threading.Thread(target=write, daemon=True).start()\n"
+        "signal.pause()\n",
+        encoding="utf-8",
+    )
     program.chmod(0o755)
     child = Sweeper(program=str(program))
     wait_until((tmp_path / "done").exists, what="something else tells of it")
