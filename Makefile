@@ -254,9 +254,9 @@ $(FORMER): tests/former/sources.tar.xz
 fault: $(BINARY) $(FORMER) $(SESSIONS) $(SCARCE)
 	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -q -rs $(PYTEST_ARGS)
 
-# The short form: one fault of each kind, and a few at random.
+# The short form: one fault of each kind, and a few at random. Three files at a time: they wait more than they work.
 fault-short: $(BINARY) $(FORMER)
-	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -m short -q -rs
+	RS_BINARY="$(BINARY)" $(PYTHON) -m pytest tests/fault -m short -n 3 --dist loadfile -q -rs
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
 # One kind after the other, whatever -j says: the integration tests measure time.
