@@ -14,6 +14,7 @@
 #define PAUSE_PRESET "1h"
 #define PAUSE_REASON_MAX 500 /* bytes */
 
+/* Whether a pause may last that long: by the limits above. */
 bool pause_time_fits(int64_t us);
 
 /* What is wrong with a reason, and what is allowed; NULL: nothing is. */

@@ -37,6 +37,8 @@ struct redis_finder *redis_finder_new(const struct redis_lookup *lookup, const c
 /* After the link that it is the source of; NULL is legal. */
 void redis_finder_free(struct redis_finder *f);
 
+/* What a link is opened with (redis_link.h), to look for its server here. It refers to the finder.
+ */
 struct redis_source redis_finder_source(struct redis_finder *f);
 
 #define REDIS_NODE_TEXT 300 /* "[host]:port", with its end */

@@ -38,12 +38,13 @@ bool breakers_any(const struct breakers *b, int64_t mono_us);
 size_t breakers_sift(struct breakers *b, struct item **items, size_t n, int64_t mono_us,
                      size_t *left);
 
-/* Whose fault it is that an item was refused, standing alone. */
 enum refusal_cause {
     CAUSE_ROW,     /* its own */
     CAUSE_UNCLEAR, /* either */
     CAUSE_COUNTER, /* its product's */
 };
+/* Whose fault it is that an item was refused, standing alone: by the SQLSTATE of what the statement
+ * itself refuses, else by the table whose constraint was violated. */
 enum refusal_cause breakers_cause(const struct breakers *b, const struct release_result *result);
 
 /* An item that had never been refused before was (sqlstate and error are set), or one was released.

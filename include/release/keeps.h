@@ -30,6 +30,8 @@ void keeps_tell(const struct keeps *k, struct item *item, const char *json, size
 /* Whether it was looked at a moment ago: it is to be left alone. */
 bool keeps_wait(const struct keeps *k, const char *id, int64_t mono_us);
 
+/* How many are known here; *attention: how many of them are beyond keep.at_most, and wait for
+ * somebody to look. */
 size_t keeps_count(const struct keeps *k, size_t *attention);
 
 #endif

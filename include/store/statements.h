@@ -96,6 +96,7 @@ const char *statements_also(const struct statements *s, int i);
  * (src/store/verify.h). */
 const char *statements_verify(const struct statements *s, int i);
 
+/* The types of the mapped columns, as this database has them; as statements_text. */
 const struct mapping_types *statements_types(const struct statements *s);
 
 /* The text of sql/ that a statement is made from; static storage. */
