@@ -144,6 +144,15 @@ def test_an_upgrade_starts_nothing_that_was_stopped(debian: Debian) -> None:
     machine("systemctl", "start", NAME)
 
 
+def test_a_unit_of_make_install_is_named(debian: Debian) -> None:
+    machine, former = debian.machine, f"/usr/local/lib/systemd/system/{NAME}.service"
+    assert former not in machine(*APT, "install", "--reinstall", debian.update)
+    machine("install", "-D", f"/usr/lib/systemd/system/{NAME}.service", former)
+    assert f"{former} hides the unit of this package" in machine(*APT, "install", "--reinstall", debian.update)
+    machine("sh", "-ec", f"rm {former}; systemctl daemon-reload; systemctl restart {NAME}")
+    release(machine)
+
+
 def test_removed_it_stops_and_its_settings_stay(debian: Debian) -> None:
     machine = debian.machine
     process, settings = state(machine)["MainPID"], machine.path(SETTINGS).read_text()
