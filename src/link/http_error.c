@@ -64,14 +64,12 @@ static int error_page(char *page, char **phrase)
     return is_error ? (int)status : 0;
 }
 
-static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+/* Puts a JSON error in the place of all that lies in output, where that is an error's page. */
+static void exchange(struct http_slot *slot, struct evbuffer *output)
 {
-    struct http_slot *slot = arg;
     char page[PAGE_MAX + 1];
     char *phrase = NULL;
     size_t len = 0;
-    if (slot->ours || info->n_added == 0)
-        return;
     ev_ssize_t n = evbuffer_copyout(output, page, PAGE_MAX);
     page[n > 0 ? n : 0] = '\0';
     int status = error_page(page, &phrase);
@@ -87,6 +85,18 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *in
                               status, phrase, len);
     (void)evbuffer_add(output, body, len);
     free(body);
+}
+
+/* Once something was sent on a connection (an answer before, "100 Continue"), its bufferevent keeps
+ * the beginning of the buffer frozen but while it writes; nothing can be copied from it then. */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct http_slot *slot = arg;
+    if (slot->ours || info->n_added == 0)
+        return;
+    (void)evbuffer_unfreeze(output, 1);
+    exchange(slot, output);
+    (void)evbuffer_freeze(output, 1);
 }
 
 void http_error_watch(struct http_slot *slot)
