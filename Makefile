@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 BINARY := $(BUILD)/reservation-sweeper
 
 .DELETE_ON_ERROR:
-.PHONY: all completions unit memory integration fault fault-short test model fuzz fuzz-short fuzz-programs \
+.PHONY: all completions unit memory integration fault fault-short test test-long model fuzz fuzz-short fuzz-programs \
     torture torture-many api-test page-test compose-test demo docs bench bench-programs bench-peers bench-where \
     bench-plots bench-readme platforms-test alerts deb deb-test install image sbom image-sbom release-check \
     release-test check-workflows print-version check check-docs check-format check-mutants layers mutants tidy \
@@ -35,6 +35,7 @@ PACKAGES_unit := libcmocka-dev
 PACKAGES_integration := $(SERVER_PACKAGES) pgbouncer python3-pytest python3-pytest-xdist \
     prometheus systemd python3-yaml openssl zsh curl $(VALKEY)
 PACKAGES_test := $(PACKAGES_unit) $(PACKAGES_integration)
+PACKAGES_test-long = $(PACKAGES_integration) $(PACKAGES_fault)
 PACKAGES_fault := $(SERVER_PACKAGES) gcc libc6-dev mount python3-pytest python3-pytest-xdist
 PACKAGES_fault-short := $(PACKAGES_fault)
 PACKAGES_torture := $(SERVER_PACKAGES) gcc libc6-dev
@@ -260,9 +261,15 @@ fault-short: $(BINARY) $(FORMER)
 	RS_BINARY="$(BINARY)" $(PYTHON) tests/fault/torture.py --faults 20
 
 # One kind after the other, whatever -j says: the integration tests measure time.
-test: $(BINARY) completions $(FORMER) $(UNIT_PROGRAMS) memory
+test: $(BINARY) completions $(UNIT_PROGRAMS) memory
 	@tools/run-units $(UNIT_PROGRAMS)
-	$(PYTEST_INTEGRATION)
+	$(PYTEST_INTEGRATION) -m 'not long'
+	@echo "Left to make test-long, with a few faults, since they take long:"
+	@grep -v '^#' tests/integration/long.txt | awk -F '::test_' \
+	    '{ of[$$1] = of[$$1] " " $$2 } END { for (file in of) print "    " file ":" of[file] }' | sort
+
+test-long: $(BINARY) completions $(FORMER)
+	$(PYTEST_INTEGRATION) -m long
 	@$(MAKE) --no-print-directory fault-short
 
 # Random faults; FAULTS=n how many, SEED=n to see the same ones again, SHOP=warehouse, spree, paying or extending for the
@@ -514,7 +521,7 @@ print-version:
 	@echo $(VERSION)
 # A package for the Debian that it is built on, made in a copy of what goes into it.
 DEB_SOURCE := $(BUILD)/deb/reservation-sweeper-$(VERSION)
-DEB_FILES := CHANGELOG.md LICENSE Makefile deploy/systemd docs examples/shops include lua packaging sql src tools web
+DEB_FILES := CHANGELOG.md LICENSE Makefile deploy/grafana deploy/prometheus deploy/systemd docs examples/shops include lua packaging sql src tools web
 
 deb:
 	@$(NEED_PACKAGES) "make deb" build-essential debhelper $(BUILD_PACKAGES)
@@ -540,7 +547,8 @@ clean:
 help:
 	@echo 'make               build $(BINARY), installing what is missing through apt'
 	@echo 'make NO_INSTALL=1  the same, but only name what is missing'
-	@echo 'make test          the unit and the integration tests, and the short form of the fault tests'
+	@echo 'make test          the unit and the integration tests, but for those that take longest'
+	@echo 'make test-long     those, and the short form of the fault tests'
 	@echo 'make check         before each commit: unit, documents, check-format, cppcheck and layers, in seconds'
 	@echo 'make mutants       faults put in on purpose, each of which a test must notice; MUTANTS=--help'
 	@echo 'make unit          the unit tests, and make memory: each allocation fails in turn'

@@ -16,7 +16,7 @@ from harness.skips import pytest_sessionfinish, pytest_terminal_summary  # noqa:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "short: the short form, part of make test")
+    config.addinivalue_line("markers", "short: the short form, part of make test-long")
 
 
 @pytest.fixture(scope="session")

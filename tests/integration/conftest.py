@@ -30,10 +30,16 @@ from harness.sweeper import Finished, Start, Sweeper, run_once  # noqa: E402
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "valgrind: the subset that CI also runs under valgrind")
     config.addinivalue_line("markers", "slow: half a minute or more where all is slow; begun first")
+    config.addinivalue_line("markers", "long: of long.txt; `make test` leaves it to `make test-long`")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With RS_SHARE, "K/N", part K of N: by their names, so that the parts together are all."""
+    """Those of long.txt are `long`. With RS_SHARE, "K/N", part K of N: by their names, so that the
+    parts together are all."""
+    long = set(Path(__file__).with_name("long.txt").read_text().splitlines())
+    for item in items:
+        if f"{item.path.name}::{item.name.partition('[')[0]}" in long:
+            item.add_marker("long")
     if text := os.environ.get("RS_SHARE"):
         k, n = map(int, text.split("/"))
         part = [item for item in items if zlib.crc32(item.nodeid.encode()) % n == k]

@@ -176,7 +176,7 @@ def test_servers_out_of_reach(
         assert "hush" not in done.stdout + done.stderr
         other = "Postgres" if server == "Redis" else "Redis"
         assert any(line.startswith(other) for line in verdicts(done, "ok"))
-    assert time.monotonic() - began < within(8)
+    assert time.monotonic() - began < within(9.9)  # one after the other would be 10
 
 
 def test_logs_go_to_stderr(db: Database, run: Run) -> None:

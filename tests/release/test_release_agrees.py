@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERSION = "7.8.9"
 PAGE = "docs/reservation-sweeper.1"
+UPGRADING = "docs/UPGRADING.md"
+KUSTOMIZED = "deploy/kubernetes/base/kustomization.yaml"
 PACKAGE = """#!/bin/sh
 echo "reservation-sweeper ($1) unstable; urgency=medium"
 """
@@ -38,10 +40,12 @@ def tree(tmp_path: Path) -> Path:
     """The repository's own files, with a version that no file has by chance, all of them in agreement."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "packaging").mkdir()
-    for name in ("CHANGELOG.md", "Dockerfile", PAGE):
+    for name in ("CHANGELOG.md", "Dockerfile", "docker-compose.yml", PAGE, UPGRADING):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     text = (tmp_path / "CHANGELOG.md").read_text()
+    (now,) = re.findall(r"^## (\S+)", text, flags=re.M)[:1]
+    edit(tmp_path / UPGRADING, rf"(reservation-sweeper[:_]){re.escape(now)}", rf"\g<1>{VERSION}")
     (tmp_path / "CHANGELOG.md").write_text(re.sub("^## .*$", f"## {VERSION} - 2026-02-03", text, count=1, flags=re.M))
     edit(tmp_path / PAGE, r"^\.Os.*$", f".Os reservation-sweeper {VERSION}")
     edit(tmp_path / "Dockerfile", r"^ARG VERSION=.*$", f"ARG VERSION={VERSION}")
@@ -68,7 +72,11 @@ def test_all_agree(tree: Path) -> None:
         (PAGE, r"^\.Os .*$", ".Os reservation-sweeper 7.8.8", f"{PAGE} says 'reservation-sweeper 7.8.8' in .Os"),
         (PAGE, r"^\.Os .*\n", "", f"{PAGE} says 'nothing' in .Os"),
         ("packaging/changelog", r"\(\$1\)", "(7.8.8)", "begins with 'reservation-sweeper (7.8.8) unstable"),
-        ("deploy/azure/job.yaml", VERSION, "7.8.8", "deploy/azure/job.yaml names version 7.8.8 of the image, not 7.8.9."),
+        ("deploy/azure/job.yaml", VERSION, "7.8.8", "deploy/azure/job.yaml names version 7.8.8, not 7.8.9."),
+        ("deploy/azure/job.yaml", VERSION, "latest", "deploy/azure/job.yaml names version latest, not 7.8.9."),
+        (KUSTOMIZED, "^ *newTag:.*\n", "", f"{KUSTOMIZED} does not name version 7.8.9."),
+        ("docker-compose.yml", r":-reservation-sweeper}", ":-reservation-sweeper:7.8.8}", "docker-compose.yml names version 7.8.8"),
+        (UPGRADING, "sweeper_7.8.9", "sweeper_7.8.8", f"{UPGRADING} names version 7.8.8, not 7.8.9."),
         ("Dockerfile", r'version="\$\{VERSION\}"', 'version="7.8.9"', "is \"7.8.9\", not the argument VERSION."),
         ("Dockerfile", r"^ARG VERSION=.*$", "ARG VERSION=7.8.8", "The Dockerfile's VERSION is 7.8.8, not 7.8.9."),
         ("Dockerfile", r"^.*image\.version=.*\n", "", "is missing, not the argument VERSION."),
