@@ -143,7 +143,7 @@ def test_kubernetes_around_the_pods() -> None:
 
 
 def test_kubernetes_cronjob() -> None:
-    job = load("kubernetes/cronjob.yaml")
+    job = load("kubernetes/overlays/once/cronjob.yaml")
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     spec = job["spec"]
     assert_schedule(spec["schedule"])
@@ -155,7 +155,11 @@ def test_kubernetes_cronjob() -> None:
     assert_pod_is_confined(pod)
     assert pod["restartPolicy"] == "Never"
     assert pod["containers"][0]["args"] == ["--once"]
-    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "reservation-sweeper"}}]
+    daemon = load("kubernetes/base/deployment.yaml")["spec"]["template"]["spec"]
+    assert pod["volumes"] == daemon["volumes"]
+    assert pod["containers"][0]["volumeMounts"] == daemon["containers"][0]["volumeMounts"]
+    read = [variable for variable in pod["containers"][0]["env"] if variable["name"].endswith("_FILE")]
+    assert read == [v for v in daemon["containers"][0]["env"] if v["name"].endswith("_FILE") and "TOKEN" not in v["name"]]
 
 
 # ---- Railway and Render ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { deployed, ours } from "./deployed.js";
+import { ours } from "./deployed.js";
 
 const require = createRequire(import.meta.url);
 // npm has it for this kind of machine alone.
@@ -55,11 +55,14 @@ test("annotations for Prometheus are in the plain overlay alone", () => {
     assert.deepEqual(annotated, ["overlays/plain"]);
 });
 
-test("the CronJob", () => {
-    const [job, ...more] = objects(deployed("kubernetes/cronjob.yaml"));
-    assert.equal(job.kind, "CronJob");
-    assert.deepEqual(more, []);
-    valid(job);
+test("kustomize builds overlays/once: a CronJob, no daemon", () => {
+    const built = build("overlays/once");
+    assert.deepEqual(built.map((object) => object.kind).sort(), ["ConfigMap", "CronJob", "ServiceAccount"]);
+    built.forEach(valid);
+    const { containers, volumes } = built.find((o) => o.kind === "CronJob").spec.jobTemplate.spec.template.spec;
+    assert.match(containers[0].image, /^registry\.example\.com\/reservation-sweeper:\d+\.\d+\.\d+$/);
+    const { name } = built.find((object) => object.kind === "ConfigMap").metadata;
+    assert.equal(volumes.find((volume) => volume.name === "queues").configMap.name, name);
 });
 
 test("a wrong object is noticed", () => {
