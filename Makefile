@@ -482,8 +482,10 @@ install: $(BINARY) completions
 
 # ---- Release --------------------------------------------------------------------------------------
 
-# IMAGE=name, BASE_IMAGE=debian:trixie-slim@sha256:..., SOURCE=the repository's address.
+# IMAGE=name, BASE_IMAGE=debian:trixie-slim@sha256:..., SOURCE=the repository's address (else that of origin).
 IMAGE ?= reservation-sweeper
+# Without what a remote's address may hold of a password.
+SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed 's|//[^/@]*@|//|')
 IMAGE_ARGS = $(foreach name,BASE_IMAGE SOURCE,$(if $($(name)),--build-arg $(name)="$($(name))"))
 
 image:
