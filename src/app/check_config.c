@@ -60,12 +60,16 @@ static void skip_keys(struct check *c)
 static void fail_redis(struct check *c, enum check_part part)
 {
     const char *fault = context_redis_fault(&c->context);
+    const char *error = redis_link_last_error(c->context.parts.redis);
     c->report.misused = c->report.misused || fault != NULL;
     if (fault != NULL)
         check_fail(&c->report, "%s", fault);
     else
-        check_fail(&c->report, "Redis at %s is out of reach: %s", context_redis(&c->context),
-                   why(redis_link_last_error(c->context.parts.redis)));
+        check_fail(&c->report,
+                   strncmp(error, "NOPERM ", strlen("NOPERM ")) == 0
+                       ? "Redis at %s refuses what the sweeper asks of it: %s"
+                       : "Redis at %s is out of reach: %s",
+                   context_redis(&c->context), why(error));
     check_done(&c->report, part);
     if (part == CHECK_REDIS)
         skip_keys(c);

@@ -6,6 +6,7 @@
 #include "link/redis_finder.h"
 #include "queue/due_queue.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Only roles have an end. */
@@ -50,11 +51,14 @@ void check_redis_server(struct check_redis *c)
     const struct redis_server_info *info = redis_link_info(c->context->parts.redis);
     const struct redis_where *where = redis_finder_where(c->context->parts.finder);
     const char *deaf = redis_finder_deaf(c->context->parts.finder);
+    char server[sizeof(info->server) + sizeof(info->version)] = "Redis"; /* without +info */
+    if (info->server[0] != '\0')
+        snprintf(server, sizeof(server), "%s %s", info->server, info->version);
     if (where->slot < 0 && where->service[0] == '\0')
-        check_ok("%s %s at %s", info->server, info->version, context_redis(c->context));
+        check_ok("%s at %s", server, context_redis(c->context));
     else
-        check_ok("%s %s at %s: the %s %s, found for %s", info->server, info->version,
-                 context_redis(c->context), where->role, where->node, where->found);
+        check_ok("%s at %s: the %s %s, found for %s", server, context_redis(c->context),
+                 where->role, where->node, where->found);
     if (deaf != NULL)
         check_note(
             "A failover is noticed within a second or two only, as a Sentinel refuses to say "

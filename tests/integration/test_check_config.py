@@ -144,6 +144,20 @@ def test_redis_evicts(
     assert policy in note and said in note
 
 
+def test_rights_in_redis_that_are_missing(private_redis: Callable[..., Redis], run: Run) -> None:
+    """Without +info nobody knows its version. Without +select it is there, and refuses."""
+    cache = private_redis()
+    allowed = ("on", ">a-word", "~*", "&*", "+@all")
+    cache.client().execute_command("ACL", "SETUSER", "no-info", *allowed, "-info")
+    cache.client().execute_command("ACL", "SETUSER", "no-select", *allowed, "-select")
+    at = f"127.0.0.1:{cache.port}"
+    done = run("--check-config", redis_url=f"redis://no-info:a-word@{at}/0")
+    assert done.status == 0 and f"Redis at {at}/0" in verdicts(done, "ok"), done.stdout
+    done = run("--check-config", redis_url=f"redis://no-select:a-word@{at}/2")
+    (failure,) = verdicts(done, "FAIL")
+    assert done.status == 1 and failure.startswith(f"Redis at {at}/2 refuses what the sweeper asks of it: NOPERM"), failure
+
+
 def test_servers_out_of_reach(
     db: Database,
     private_pg: Callable[..., Postgres],
