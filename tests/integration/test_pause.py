@@ -136,7 +136,7 @@ def test_it_has_an_hour_by_default_and_the_last_one_holds(
     all_released(db)
 
 
-@pytest.mark.parametrize("args", [("--pause", "0s"), ("--pause", "169h"), ("--pause=soon",)])
+@pytest.mark.parametrize("args", [("--pause", "0s"), ("--pause", "169h"), ("--pause", "-1h"), ("--pause=soon",)])
 def test_times_that_are_none(run: Run, args: tuple[str, ...]) -> None:
     done = run(*args)
     assert done.status == 2 and "from 1s to 168h" in done.stderr
