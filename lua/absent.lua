@@ -9,10 +9,16 @@ end
 if #ARGV == 0 then
     return {}
 end
-local claimed = redis.call('ZCARD', leases) + redis.call('ZCARD', inflight) > 0
+local n_batches = redis.call('ZCARD', leases)
+local claimed = n_batches + redis.call('ZCARD', inflight) > 0
 local scores = redis.call('ZMSCORE', pending, unpack(ARGV))
-local records = redis.call('HLEN', failed) > 0 and redis.call('HMGET', failed, unpack(ARGV)) or {}
-local keeps = redis.call('HLEN', kept) > 0 and redis.call('HMGET', kept, unpack(ARGV)) or {}
+local records, keeps = {}, {}
+if redis.call('HLEN', failed) > 0 then
+    records = redis.call('HMGET', failed, unpack(ARGV))
+end
+if redis.call('HLEN', kept) > 0 then
+    keeps = redis.call('HMGET', kept, unpack(ARGV))
+end
 local absent, ids = {}, {}
 for i, id in ipairs(ARGV) do
     if not scores[i] and not records[i] and not keeps[i] then

@@ -19,9 +19,12 @@ local BYTES_MAX = 4 * 1024 * 1024
 local room = BYTES_MAX
 
 -- All reads come first, so that a key of a wrong type is an error before anything has changed.
-local n_pending, n_batches = redis.call('ZCARD', pending), redis.call('ZCARD', leases)
-local n_former, n_failed = redis.call('ZCARD', inflight), redis.call('HLEN', failed)
-local n_kept, n_attention = redis.call('HLEN', kept), redis.call('ZCARD', KEYS[6])
+local n_pending = redis.call('ZCARD', pending)
+local n_batches = redis.call('ZCARD', leases)
+local n_former = redis.call('ZCARD', inflight)
+local n_failed = redis.call('HLEN', failed)
+local n_kept = redis.call('HLEN', kept)
+local n_attention = redis.call('ZCARD', KEYS[6])
 local time = redis.call('TIME')
 
 -- One batch whose lease has ended is taken over; what of it is beyond the limit goes to pending. So

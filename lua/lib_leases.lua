@@ -53,7 +53,10 @@ end
 -- When the leases of some ids end, by leases and by inflight: for each the text of a score, or false
 -- when it is not claimed.
 local function lease_ends(leases, inflight, ids)
-    local former = redis.call('ZCARD', inflight) > 0 and redis.call('ZMSCORE', inflight, unpack(ids)) or {}
+    local former = {}
+    if redis.call('ZCARD', inflight) > 0 then
+        former = redis.call('ZMSCORE', inflight, unpack(ids))
+    end
     local batches = redis.call('ZRANGE', leases, 0, BATCHES_MAX - 1, 'WITHSCORES')
     local claimed = {}
     for i = 1, #batches, 2 do

@@ -7,4 +7,5 @@ local mark = redis.call('GET', KEYS[1])
 if not mark or mark == '1' then
     redis.call('SET', KEYS[1], ARGV[1])
 end
-return {mark, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}
+local record = redis.call('GET', KEYS[2])
+return {mark, record, redis.call('GET', KEYS[3])}

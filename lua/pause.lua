@@ -4,7 +4,9 @@
 --       3 the record ('' to resume), 4 for how long in ms, 5 its number, 6 for how long that is kept
 -- Returns 1 when it was given, 0 when something else stands there.
 local paused, order = KEYS[1], KEYS[2]
-if (redis.call('GET', paused) or '') ~= ARGV[1] or (redis.call('GET', order) or '') ~= ARGV[2] then
+local record = redis.call('GET', paused) or ''
+local number = redis.call('GET', order) or ''
+if record ~= ARGV[1] or number ~= ARGV[2] then
     return 0
 end
 -- A pause is removed by a text that ends at once: so both are one command, which is refused at the first or not at all.

@@ -12,7 +12,8 @@ if #ARGV == 0 then
     return 0
 end
 
-local claimed = redis.call('ZCARD', leases) + redis.call('ZCARD', inflight) > 0
+local n_batches = redis.call('ZCARD', leases)
+local claimed = n_batches + redis.call('ZCARD', inflight) > 0
 local refused = redis.call('HLEN', failed) > 0
 local keeps = redis.call('HLEN', kept) > 0
 if not claimed and not refused and not keeps then

@@ -66,7 +66,8 @@ end
 
 local n_keeps, n_attention = 0, 0
 if #cured > 0 or n_kept > 0 then
-    n_keeps, n_attention = redis.call('HLEN', kept), redis.call('ZCARD', attention)
+    n_keeps = redis.call('HLEN', kept)
+    n_attention = redis.call('ZCARD', attention)
 end
 local keeps = read_keeps(kept, kept_cap, at, n_kept)
 local healthy = {unpack(cured)} -- whose record in failed goes

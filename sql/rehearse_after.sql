@@ -4,6 +4,7 @@
 -- Answer, a row for each column that has changed, one for a hold or counter of which none has:
 --   counter       whether it is a counter
 --   name          a hold's id, a counter's key
+--   key           of a hold: that of its counter, which tells those of one id apart
 --   before, after all of it, as JSON; NULL: it was not there, it is not there any more
 --   column, old, new  the change
 --
@@ -37,7 +38,7 @@ WITH rs$told AS MATERIALIZED (
      UNION ALL
     {counters}
 )
-SELECT w.counter, w.name, w.before::pg_catalog.text, w.after::pg_catalog.text, d.column_name, d.old, d.new
+SELECT w.counter, w.name, {key}, w.before::pg_catalog.text, w.after::pg_catalog.text, d.column_name, d.old, d.new
   FROM rs$things w
   LEFT JOIN LATERAL (
     SELECT coalesce(o.key, n.key) AS column_name, o.value AS old, n.value AS new
@@ -45,6 +46,12 @@ SELECT w.counter, w.name, w.before::pg_catalog.text, w.after::pg_catalog.text, d
       FULL JOIN pg_catalog.jsonb_each_text(w.after) n ON n.key = o.key
      WHERE w.before IS NOT NULL AND w.after IS NOT NULL AND o.value IS DISTINCT FROM n.value) d ON true
  ORDER BY w.counter, w.name, w.before::pg_catalog.text, d.column_name
+
+--@ key if counters
+CASE WHEN NOT w.counter THEN (SELECT {x_row_key} FROM (SELECT coalesce(w.before, w.after) AS rs$row) x) END
+
+--@ key
+NULL
 
 --@ counters if counters
 SELECT true, {m_key_text}, m.rs$row, pg_catalog.to_jsonb(i.*)

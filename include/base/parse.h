@@ -16,6 +16,11 @@ int parse_int(const char *text, int64_t min, int64_t max, int64_t *out)
  * "0" needs no unit. *out is in microseconds. Negative or beyond 10 years: -1. */
 int parse_duration_us(const char *text, int64_t *out) __attribute__((warn_unused_result));
 
+/* Whether it is no duration only because it has no unit, and how that is said before what is
+ * allowed. */
+bool parse_lacks_unit(const char *text);
+#define UNIT_MISSING "its unit (us, ms, s, m, h) is missing; "
+
 /* A sorted set's score as Redis prints it: "1763942400000", "1.5e3", "inf", "-inf", "nan".
  * *out is in whole milliseconds, rounded up, clamped to [0, 253402300799000] (the end of the
  * year 9999). Not a number: -1. */

@@ -76,6 +76,7 @@ struct health_report {
     const char *overdue_id;   /* "" for none */
     const char *overdue_product; /* one of its products, "" when not known */
     int64_t next_due_us;         /* the next time to look; 0: none known */
+    bool next_due_known;         /* of --status: Postgres was asked too */
     struct json_t *reload;   /* of the daemon: what the last SIGHUP has changed; NULL: nothing */
     struct json_t *failures; /* some records of :failed, an array; NULL: none */
     struct json_t *keeps;    /* ... of :kept, those that want attention first; NULL: none known */
@@ -90,8 +91,8 @@ struct health_report {
  * it is not known. */
 int64_t health_overdue_us(const struct health_report *r);
 
-/* Takes what lasts at present (NULL: nothing): then nothing is overdue, and nobody waits for locks.
- * Before health_judge. */
+/* Takes what lasts at present (NULL: nothing): then nothing is overdue, and nobody waits for locks,
+ * as far as that is known. Before health_judge. */
 void health_paused(struct health_report *r, const struct pause_record *pause);
 
 /* Fills in ready and reason, from all the rest. unusable: why the database cannot be used as it is,

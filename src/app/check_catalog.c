@@ -109,8 +109,9 @@ static void on_server(struct check_database *c, const struct pg_result *r,
     if (is_true(r, 0, READ_ONLY))
         check_fail(
             c->report,
-            "the server is read-only for role %s (default_transaction_read_only is on): ALTER "
-            "ROLE %s SET default_transaction_read_only = off",
+            "the server is read-only for role %s (default_transaction_read_only is on). If it is a "
+            "former primary, leave it so: the connection string has to lead to the new one. Only "
+            "if this is the right server: ALTER ROLE %s SET default_transaction_read_only = off",
             c->role, c->role);
     if (strcmp(pg_result_text(r, 0, ENCODING), "SQL_ASCII") == 0)
         check_note("database %s has the encoding SQL_ASCII, which lets any bytes in: an id that is "

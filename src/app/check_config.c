@@ -193,7 +193,7 @@ static void check_queue(const struct config *config, bool first, struct check_al
     c.title = all->several ? config->queue->name : NULL;
     c.report.done[CHECK_HTTP] = c.report.done[CHECK_REDIS] = !first;
     c.report.done[CHECK_KEYS] = all->redis_failed;
-    c.http = (struct check_http){config, NULL, &c.report, NULL};
+    c.http = (struct check_http){.config = config, .report = &c.report};
     c.redis = (struct check_redis){&c.context, &c.report};
     c.database = (struct check_database){
         .context = &c.context, .config = config, .queue = config->queue, .report = &c.report};

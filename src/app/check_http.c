@@ -10,9 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *shown_host(const struct check_http *h)
+/* As SWEEPER_HTTP_LISTEN has it. */
+static const char *shown(struct check_http *h)
 {
-    return h->config->http_host[0] != '\0' ? h->config->http_host : "*";
+    const char *host = h->config->http_host;
+    snprintf(h->shown, sizeof(h->shown), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d",
+             host[0] != '\0' ? host : "*", h->config->http_port);
+    return h->shown;
 }
 
 /* Only this host can reach it. */
@@ -25,16 +29,16 @@ static bool is_private(const char *host)
 /* Everything that is said of an address that a sweeper can have, or has. */
 static void accept_address(struct check_http *h, const char *how)
 {
-    check_ok("HTTP at %s:%d: %s", shown_host(h), h->config->http_port, how);
+    check_ok("HTTP at %s: %s", shown(h), how);
     if (is_private(h->config->http_host))
         return;
     if (h->config->read_token == NULL)
-        check_note("HTTP at %s:%d can be read by whoever reaches it: /status, /metrics and their "
+        check_note("HTTP at %s can be read by whoever reaches it: /status, /metrics and their "
                    "like want a SWEEPER_READ_TOKEN, where one is set",
-                   shown_host(h), h->config->http_port);
+                   shown(h));
     if (h->config->admin_token == NULL)
-        check_note("HTTP at %s:%d: nothing can be changed there: POST wants a SWEEPER_ADMIN_TOKEN",
-                   shown_host(h), h->config->http_port);
+        check_note("HTTP at %s: nothing can be changed there: POST wants a SWEEPER_ADMIN_TOKEN",
+                   shown(h));
 }
 
 static void on_neighbour(void *arg, int status, const char *text)
@@ -43,11 +47,10 @@ static void on_neighbour(void *arg, int status, const char *text)
     if (status == 200 && strcmp(text, "{\"ok\":true}") == 0)
         accept_address(h, "a sweeper answers there already");
     else
-        check_fail(
-            h->report,
-            "the HTTP address %s:%d is in use by another program: stop that, or choose another "
-            "address (SWEEPER_HTTP_LISTEN)",
-            shown_host(h), h->config->http_port);
+        check_fail(h->report,
+                   "the HTTP address %s is in use by another program: stop that, or choose another "
+                   "address (SWEEPER_HTTP_LISTEN)",
+                   shown(h));
     check_done(h->report, CHECK_HTTP);
 }
 
@@ -71,11 +74,10 @@ void check_http_begin(struct check_http *h)
     if (http != NULL)
         accept_address(h, "free");
     else
-        check_fail(
-            h->report,
-            "the daemon cannot listen at the HTTP address %s:%d: %s: choose one of this host's "
-            "(SWEEPER_HTTP_LISTEN)",
-            shown_host(h), h->config->http_port, error);
+        check_fail(h->report,
+                   "the daemon cannot listen at the HTTP address %s: %s: choose one of this host's "
+                   "(SWEEPER_HTTP_LISTEN)",
+                   shown(h), error);
     http_free(http);
     check_done(h->report, CHECK_HTTP);
 }

@@ -110,9 +110,11 @@ void http_pause(struct http_request *request, struct queue_run *const *queues, i
     int64_t for_us;
     if (parse_duration_us(time != NULL ? time : PAUSE_PRESET, &for_us) != 0 ||
         !pause_time_fits(for_us)) {
-        http_reply_error(request, 400, "for: it must be " PAUSE_TIMES);
+        snprintf(error, sizeof(error), "for: %sit must be " PAUSE_TIMES,
+                 time != NULL && parse_lacks_unit(time) ? UNIT_MISSING : "");
+        http_reply_error(request, 400, error);
     } else if (reason != NULL && pause_reason_fault(reason) != NULL) {
-        snprintf(error, sizeof(error), "reason: %s", pause_reason_fault(reason));
+        snprintf(error, sizeof(error), "reason: it must be %s", pause_reason_fault(reason));
         http_reply_error(request, 400, error);
     } else {
         order(request, queues, n, for_us, reason != NULL ? reason : "");

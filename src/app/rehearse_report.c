@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* The columns of sql/rehearse_after.sql. */
-enum { COUNTER, NAME, BEFORE, AFTER, COLUMN, OLD, NEW };
+enum { COUNTER, NAME, KEY, BEFORE, AFTER, COLUMN, OLD, NEW };
 
 static const char *outcome_text(enum outcome outcome)
 {
@@ -120,6 +120,8 @@ static void add_thing(struct rehearse_report *r, const struct pg_result *changes
         fprintf(out, "%s", counter ? "counter" : "hold");
         put_plain(out, " %s", pg_result_text(changes, row, NAME));
         put_plain(out, " of %s", table);
+        if (!pg_result_null(changes, row, KEY))
+            put_plain(out, ", key %s", pg_result_text(changes, row, KEY));
         fputs(gone ? ": deleted\n" : ":\n", out);
         if (gone)
             put_plain(out, "  - %s\n", pg_result_text(changes, row, BEFORE));

@@ -70,6 +70,7 @@ static void fill(const struct status *s, struct health_report *r)
     if (s->paused && (r->now_us == 0 || s->pause.until_ms * MS_US > r->now_us))
         health_paused(r, &s->pause);
     r->next_due_us = s->next_us;
+    r->next_due_known = s->next_known;
     /* Redis may know of an earlier one: a retry, or one that has expired. */
     if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&
         (r->next_due_us == 0 || parts->sizes.next_ms * MS_US < r->next_due_us))

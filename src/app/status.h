@@ -31,7 +31,8 @@ struct status {
 
     struct json_t *failures;
     int64_t sizes_asked_us;        /* monotonic: when Redis was asked */
-    int64_t next_us;               /* the next expiry that Postgres knows; 0: none */
+    bool next_known;               /* Postgres was asked for that: */
+    int64_t next_us;               /* the next expiry that it knows; 0: none */
     char error[PG_REASON_SIZE];    /* why Postgres could not be asked; "" when it could */
     char unusable[PG_REASON_SIZE]; /* why its tables cannot be used */
     char refused[256];             /* why Redis, which is there, cannot be used */

@@ -161,6 +161,7 @@ static bool ask_hidden(struct status *s)
 static void on_next(void *arg, const struct page *page)
 {
     struct status *s = arg;
+    s->next_known = page->error == NULL;
     if (page->error != NULL)
         note_error(s, page->error);
     else if (page->n > 0)

@@ -105,7 +105,7 @@ static void put_next(FILE *out, const struct health_report *r)
 {
     fprintf(out, "%-16s", "next due");
     if (r->next_due_us == 0) {
-        fputs("none\n", out);
+        fputs(r->next_due_known ? "none\n" : "not known\n", out);
         return;
     }
     put_time(out, r->next_due_us);

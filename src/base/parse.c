@@ -54,6 +54,11 @@ static int64_t unit_us(const char *unit)
     return 0;
 }
 
+bool parse_lacks_unit(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "0123456789.")] == '\0' && strcmp(text, "0") != 0;
+}
+
 int parse_duration_us(const char *text, int64_t *out)
 {
     int64_t whole = 0;

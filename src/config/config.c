@@ -166,9 +166,11 @@ static int pause_read(struct config *c, const struct command_line *line,
     if (line->mode != MODE_PAUSE)
         return 0;
     if (parse_duration_us(given, &c->pause_us) != 0 || !pause_time_fits(c->pause_us))
-        return config_fail(error, "--pause: \"%.100s\" is not allowed: " PAUSE_TIMES, given);
+        return config_fail(error, "--pause: \"%.100s\" is not allowed: %s" PAUSE_TIMES, given,
+                           parse_lacks_unit(given) ? UNIT_MISSING : "");
     if (reason != NULL && pause_reason_fault(reason) != NULL)
-        return config_fail(error, "--reason: %s", pause_reason_fault(reason));
+        return config_fail(error, "--reason: \"%.100s\" is not allowed: %s", reason,
+                           pause_reason_fault(reason));
     return copy_operand(line, MODIFIER_REASON, &c->reason, error);
 }
 

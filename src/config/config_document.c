@@ -71,18 +71,17 @@ static void put_settings(FILE *out)
 
 static void put_notes(FILE *out)
 {
-    fputs(
-        "\n"
-        "What libpq would refuse at every attempt (`sslmode=bogus`, an unknown `service`) is exit "
-        "status 2. A\n"
-        "URL with several hosts means the one that can be written to "
-        "(`target_session_attrs=read-write`),\n"
-        "unless it says otherwise. A URL with an ORM's own parameters (`?schema=`, "
-        "`?pgbouncer=`) is exit\n"
-        "status 2: leave them out. Passwords never appear in logs, in `--help`, in `/status` or "
-        "in the process\n"
-        "title.\n",
-        out);
+    fputs("\n"
+          "What libpq, or the server, would refuse at every attempt (`sslmode=bogus`, an unknown "
+          "`service`,\n"
+          "`replication=database`) is exit status 2. A URL with several hosts means the one that "
+          "can be written to\n"
+          "(`target_session_attrs=read-write`), unless it says otherwise. A URL with an ORM's own "
+          "parameters\n"
+          "(`?schema=`, `?pgbouncer=`) is exit status 2: leave them out. Passwords never appear in "
+          "logs, in\n"
+          "`--help`, in `/status` or in the process title.\n",
+          out);
 }
 
 static void put_files(FILE *out)

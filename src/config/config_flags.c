@@ -3,6 +3,7 @@
 #include "config/config_table.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,7 @@ static char *operand_that_follows(int value, char **argv)
 {
     char *next = argv[optind];
     if ((value & FLAG_KIND) != FLAG_MODE || !is_optional(modes[value & ~FLAG_KIND].operand) ||
-        next == NULL || next[0] == '-')
+        next == NULL || (next[0] == '-' && !isdigit((unsigned char)next[1])))
         return NULL;
     optind++;
     return next;

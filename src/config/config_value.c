@@ -106,10 +106,8 @@ static int apply_duration(const struct value *v)
         return 0;
     }
     if (parse_duration_us(v->s->min, &min_us) != 0 || parse_duration_us(v->s->max, &max_us) != 0 ||
-        parse_duration_us(v->text, &us) != 0 || us < min_us || us > max_us) {
-        bool bare = v->text[strspn(v->text, "0123456789.")] == '\0' && strcmp(v->text, "0") != 0;
-        return refuse_with(v, bare ? "its unit (us, ms, s, m, h) is missing; " : "");
-    }
+        parse_duration_us(v->text, &us) != 0 || us < min_us || us > max_us)
+        return refuse_with(v, parse_lacks_unit(v->text) ? UNIT_MISSING : "");
     *(int64_t *)field(v) = us;
     return 0;
 }

@@ -14,6 +14,6 @@ const char *pause_reason_fault(const char *reason)
 {
     size_t len = strlen(reason);
     if (len == 0 || len > PAUSE_REASON_MAX || config_text_fault(reason, false) != NULL)
-        return "1 to 500 bytes without control characters are allowed";
+        return "1 to 500 bytes without control characters";
     return NULL;
 }

@@ -28,7 +28,7 @@ void health_paused(struct health_report *r, const struct pause_record *pause)
     r->pause = pause;
     if (pause == NULL)
         return;
-    r->overdue_known = r->locked_known = true;
+    r->overdue_known = true; /* whether anybody was asked or not */
     r->overdue_since_us = 0;
     r->overdue_id = r->overdue_product = "";
     r->locked = 0;

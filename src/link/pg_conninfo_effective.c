@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #define NOWHERE "-"
@@ -284,6 +285,22 @@ static int refuse_message(const struct judged *b, const char *message)
     return refuse_whole(b, message);
 }
 
+/* Such a connection takes no statements with parameters. Of a word the first letters are enough, as
+ * the server reads it. */
+static int check_replication(const struct judged *b)
+{
+    static const struct {
+        const char *word;
+        size_t least;
+    } off[] = {{"false", 1}, {"no", 1}, {"off", 2}, {"0", 1}};
+    const char *value = pg_conninfo_value(b->effective, "replication");
+    size_t len = value != NULL ? strlen(value) : 0;
+    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+        if (len >= off[i].least && strncasecmp(value, off[i].word, len) == 0)
+            return 0;
+    return value == NULL ? 0 : refuse_option(b, "replication", "left out, or off");
+}
+
 int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const char **variable,
                       char *error, size_t error_size)
 {
@@ -294,7 +311,7 @@ int pg_conninfo_judge(const char *conninfo, const PQconninfoOption *given, const
     if (conn == NULL) {
         (void)snprintf(error, error_size, "out of memory");
         status = -1;
-    } else if (check_variables(&b) != 0 || check_numbers(&b) != 0) {
+    } else if (check_variables(&b) != 0 || check_numbers(&b) != 0 || check_replication(&b) != 0) {
         status = -1;
     } else if (strstr(PQerrorMessage(conn), "\"" NOWHERE "\"") == NULL) {
         status = refuse_message(&b, PQerrorMessage(conn));

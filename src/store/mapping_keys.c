@@ -85,6 +85,15 @@ static int put_text(const struct list *l, int i)
     return fprintf(l->out, "%c.rs$k%d::pg_catalog.text", l->alias, i + 1) < 0 ? -1 : 0;
 }
 
+/* From a row as JSON. */
+static int put_row_text(const struct list *l, int i)
+{
+    char *name = pg_link_quote_literal(l->link, l->types->queue->stock.keys[i].hold.text);
+    int n = name != NULL ? fprintf(l->out, "(%c.rs$row ->> %s)", l->alias, name) : -1;
+    free(name);
+    return n < 0 ? -1 : 0;
+}
+
 static int put_equal(const struct list *l, int i)
 {
     return put_counter_column(l, i) != 0 || fprintf(l->out, " = %c.rs$k%d", l->alias, i + 1) < 0
@@ -140,6 +149,7 @@ int mapping_keys_put(FILE *out, const struct mapping_types *types, const char *t
         {"i_is_?", " AND ", put_equal, false},
         {"?_key_text", " || ',' || ", put_text, false},
         {"?_key_texts", ", ", put_text, false},
+        {"?_row_key", " || ',' || ", put_row_text, false},
         {"told_keys", ", ", put_told, false},
         {"params", ", ", put_param, false},
         {"next_params", ", ", put_next_param, false},

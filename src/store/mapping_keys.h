@@ -21,6 +21,7 @@ char *mapping_table_literal(const struct queue_table *table, struct pg_link *lin
  *   k, x_k                    those of a key: rs$k1, rs$k2; x.rs$k1, x.rs$k2
  *   i_is_x                    i is the counter of the key of x
  *   x_key_text, x_key_texts   the key for people, as one text; as one for each column
+ *   x_row_key                 as x_key_text, of the hold that x.rs$row is as JSON
  *   told_keys                 the key that an array t.c has from its third element on, as such
  *   params, next_params       $1, $2, ... for a key; from $2 on
  * Returns 0; 1: the token is none of these; -1: memory ran out, or the link is down. */

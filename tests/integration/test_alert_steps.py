@@ -130,6 +130,10 @@ def test_degraded(db: Database, on_call: OnCall, private_redis: Callable[..., Re
     server.kill9()
     day = Day("ReservationSweeperDegraded", shell)
     day.step()
+    server.start()
+    with server.client() as client:
+        client.set(FAILED, "somebody else's")
+    day.step()
     day.is_over()
 
 

@@ -144,7 +144,7 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "read-only by default": (
         "ALTER ROLE {role} SET default_transaction_read_only = on",
-        ("read-only", "default_transaction_read_only = off"),
+        ("read-only", "If it is a former primary, leave it so", "default_transaction_read_only = off"),
     ),
     "a limit of the role": (
         "ALTER ROLE {role} CONNECTION LIMIT 1",

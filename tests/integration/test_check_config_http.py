@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 from harness.database import Database
-from harness.process import free_port
+from harness.process import free_port, has_ipv6
 from harness.servers import Redis
 from harness.sweeper import Finished, Run, Start, binary, environment
 
@@ -28,6 +28,17 @@ def test_a_free_address(run: Run) -> None:
     done = run("--check-config", env=listening(f"127.0.0.1:{port}"))
     assert done.status == 0
     assert about_http(done) == [f"ok    HTTP at 127.0.0.1:{port}: free"]
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_an_address_in_brackets(run: Run) -> None:
+    port = free_port()
+    for host in ("[::1]", "[::]"):
+        done = run("--check-config", env=listening(f"{host}:{port}"))
+        assert about_http(done)[0] == f"ok    HTTP at {host}:{port}: free"
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        address = "[::1]:%d" % taken.getsockname()[1]
+        assert f"HTTP address {address} " in about_http(run("--check-config", env=listening(address)))[0]
 
 
 def test_no_address(run: Run) -> None:

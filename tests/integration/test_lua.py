@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,13 @@ def test_scripts_say_what_they_do_and_compile(redis: redis_py.Redis, script: str
     head = "\n".join(itertools.takewhile(lambda line: line.startswith("--"), lines))
     assert all(word in head for word in ("KEYS", "ARGV", "Returns"))
     assert redis.script_load(text) == hashlib.sha1(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("file", sorted(LUA.glob("*.lua")), ids=lambda file: file.stem)
+def test_a_line_calls_once(file: Path) -> None:
+    """Redis says in which line a call has failed: that has to say which call it was."""
+    calls = [line.count("redis.call(") for line in file.read_text().splitlines()]
+    assert not calls or max(calls) <= 1
 
 
 # ---- schedule, drop, sizes ------------------------------------------------------------------------

@@ -116,6 +116,14 @@ def test_its_end(db: Database, redis: redis_py.Redis, sweeper: Start, run: Run) 
     assert daemon.wait_for_record(OVER)["why"] == "its end has come"
 
 
+def test_without_a_reason(run: Run) -> None:
+    """Whoever says that it is paused says the same of what nobody gave."""
+    assert run("--pause").record(BEGUN)["reason"] is None
+    for mode in ("--once", "--reconcile"):
+        record = run(mode).record(BEGUN)
+        assert record["reason"] is None and record["by"], mode
+
+
 def test_it_has_an_hour_by_default_and_the_last_one_holds(
     db: Database, redis: redis_py.Redis, sweeper: Start, run: Run
 ) -> None:
@@ -128,16 +136,23 @@ def test_it_has_an_hour_by_default_and_the_last_one_holds(
     all_released(db)
 
 
-@pytest.mark.parametrize("args", [("--pause", "0s"), ("--pause", "169h"), ("--pause=soon",)])
+@pytest.mark.parametrize("args", [("--pause", "0s"), ("--pause", "169h"), ("--pause", "-1h"), ("--pause=soon",)])
 def test_times_that_are_none(run: Run, args: tuple[str, ...]) -> None:
     done = run(*args)
     assert done.status == 2 and "from 1s to 168h" in done.stderr
 
 
+def test_a_time_without_a_unit(run: Run) -> None:
+    done = run("--pause", "30")
+    assert done.status == 2
+    assert '--pause: "30" is not allowed: its unit (us, ms, s, m, h) is missing; a duration from 1s' in done.stderr
+
+
 @pytest.mark.parametrize("reason", ["", "x" * 501, "two\nlines"])
 def test_reasons_that_are_none(run: Run, reason: str) -> None:
     done = run("--pause", "--reason", reason)
-    assert done.status == 2 and "--reason" in done.stderr
+    named = reason[:100].replace("\n", "?")
+    assert done.status == 2 and f'--reason: "{named}" is not allowed: 1 to 500 bytes' in done.stderr
 
 
 def test_modifiers_without_their_mode(run: Run) -> None:
@@ -197,6 +212,7 @@ def test_post(db: Database, redis: redis_py.Redis, sweeper: Start) -> None:
     assert daemon.http("/pause?for=10m", "POST")[0] == 401
     for query in ("for=soon", "for=8000h", "for=1m&for=2m", "reason=", "why=x", "reason=a%0Ab"):
         assert daemon.http(f"/pause?{query}", "POST", TOKEN)[0] == 400, query
+    assert "its unit (us, ms, s, m, h) is missing" in daemon.http("/pause?for=10", "POST", TOKEN)[1]
     status, body = daemon.http("/pause?for=10m&reason=the%20shop%20is%20down", "POST", TOKEN)
     answer = json.loads(body)
     assert status == 200 and answer["paused"] is True

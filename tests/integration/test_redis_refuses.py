@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import redis as redis_py
 from harness import rights, shop
 from harness.database import Database
 from harness.poll import holds, until_ready, wait_until
-from harness.queue import FAILED, FEEDER, INFLIGHT, LEASES, PENDING
+from harness.queue import ATTENTION, FAILED, FEEDER, INFLIGHT, LEASES, PENDING
 from harness.rights import OPTIONAL, names
 from harness.servers import Redis
 from harness.sweeper import Run, Start, Sweeper
@@ -267,6 +268,19 @@ def test_refusals_under_the_running_daemon(
     check_on_time(db)
     assert not client.keys("*probe*")
     client.close()
+
+
+@pytest.mark.parametrize(("key", "call"), [(FAILED, "HLEN"), (ATTENTION, "ZCARD")])
+def test_the_call_that_is_refused_is_named(
+    private_redis: Callable[..., Redis], sweeper: Start, key: str, call: str
+) -> None:
+    server = private_redis()
+    daemon = sweeper(*DAEMON, redis_url=server.url(), http=True)
+    until_ready(daemon)
+    with server.client() as client:
+        client.set(key, "a stranger's")
+    reason = wait_degraded(daemon)
+    assert re.match(rf"{call} in \w+\.lua: WRONGTYPE", reason), reason
 
 
 @pytest.mark.parametrize("fault", REFUSALS[:5], ids=lambda fault: fault.__name__)

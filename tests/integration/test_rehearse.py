@@ -129,7 +129,8 @@ def test_numbers_are_whole(db: Database, run: Run) -> None:
 def test_for_people(db: Database, redis_server: Redis) -> None:
     """Lines on a terminal, which is not told to obey."""
     product = shop.add_product(db, stock=10)
-    shop.reserve(db, {product: 3}, ttl_s=-1)
+    other = shop.add_product(db, stock=10)
+    id = shop.reserve(db, {product: 3, other: 2}, ttl_s=-1)
     db.conn.execute("ALTER TABLE inventory_reservations ADD note text DEFAULT E'a\\x1b[2Jb'")
     db.conn.execute(
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := E'c\\x1b'; RETURN NEW; END $$;"
@@ -155,7 +156,9 @@ def test_for_people(db: Database, redis_server: Redis) -> None:
     assert "1 rehearsed, 1 released, 0 refused; all of it is rolled back" in lines[0]
     for line in ("- status = active", "+ status = released", "- reserved_stock = 3", "+ reserved_stock = 0"):
         assert line in lines, lines
-    assert f"counter {product} of inventory:" in lines
+    for key in (product, other):
+        assert f"counter {key} of inventory:" in lines
+        assert f"hold {id} of inventory_reservations, key {key}:" in lines
     assert "- note = a?[2Jb" in lines and b"\x1b" not in said
 
 

@@ -283,6 +283,11 @@ def test_not_known(db: Database, private_redis: Callable[..., Redis], run: Run) 
     status = status_of(run("--status", dsn="postgresql://shop@127.0.0.1:1/shop"), 1)
     assert status["overdueSeconds"] is None and status["locked"] is None
     assert (status["pending"], status["failed"]) == (0, 0)
+    run("--pause")
+    status = status_of(run("--status", dsn="postgresql://shop@127.0.0.1:1/shop"), 1)
+    assert status["paused"] and status["overdueSeconds"] == 0  # by what a pause is
+    assert status["locked"] is None and status["lockedSeconds"] is None
+    run("--resume")
     cluster = private_redis(cluster_enabled="yes")
     status = status_of(run("--status", redis_url=cluster.url()), 1)
     assert "slot 11172 of the Cluster" in status["redis"]["error"]  # nobody has it yet

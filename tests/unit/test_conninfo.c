@@ -23,6 +23,8 @@ static void check_accepts(void **state)
         "postgres://[::1]:5432/d",
         "postgresql:///d?host=/run/postgresql&user=me@server",
         "postgres://h/d?application_name=a%20b",
+        "postgres://h/d?replication=No",
+        "replication=fal",
     };
     const char *variable;
     char error[200] = "";
@@ -73,6 +75,9 @@ static void check_refuses(void **state)
         {"channel_binding=bogus", "disable, prefer or require"},
         {"gssencmode=bogus", "disable, prefer or require"},
         {"target_session_attrs=bogus", "read-write"},
+        {"postgres://h/d?replication=database", "replication \"database\" must be left out"},
+        {"host=h replication=on", "replication \"on\" must be left out"},
+        {"host=h replication=o", "must be left out"},
         {"ssl_min_protocol_version=bogus", "TLSv1.2"},
         {"ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.1", "range"},
         {"host=a,b port=1,2,3", "3 port numbers to 2 hosts"},

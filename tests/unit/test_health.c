@@ -681,9 +681,11 @@ static void a_pause(void **state)
     r[0].overdue_known = false;
     r[0].locked = 3;
     r[0].locked_us = 500 * SECOND_US;
+    r[0].locked_known = false;
     health_paused(&r[0], &shorter);
     health_judge(&r[0], "");
-    assert_true(r[0].ready);
+    assert_false(r[0].locked_known); /* who has not been asked */
+    assert_true(r[0].ready && r[0].overdue_known);
     assert_int_equal(health_overdue_us(&r[0]), 0);
     assert_true(r[0].locked == 0 && r[0].locked_us == 0);
     health_paused(&r[1], &longer);

@@ -151,6 +151,7 @@ static void test_keys(void **state)
            "i.<product_id> = w.rs$k1 AND i.<where> = w.rs$k2|"
            "(v.rs$k1::pg_catalog.text || ',' || v.rs$k2::pg_catalog.text)|"
            "m.rs$k1::pg_catalog.text, m.rs$k2::pg_catalog.text");
+    expect("{x_row_key}", &t, 0, "((x.rs$row ->> 'product_id') || ',' || (x.rs$row ->> 'place'))");
     expect("{told_keys}", &t, 0,
            "(t.c ->> 2)::KEY_TYPE AS rs$k1, (t.c ->> 3)::KEY_TYPE_2 AS rs$k2");
 }

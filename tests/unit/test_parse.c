@@ -118,6 +118,8 @@ static void test_duration(void **state)
         if (us != rows[i].us || rc != (rows[i].us == REFUSED ? -1 : 0))
             fail_msg("\"%s\": %d, %" PRId64, rows[i].text, rc, us);
     }
+    assert_true(parse_lacks_unit("30") && parse_lacks_unit("1.5"));
+    assert_false(parse_lacks_unit("") || parse_lacks_unit("0") || parse_lacks_unit("30s"));
 }
 
 static void test_epoch(void **state)

@@ -33,6 +33,7 @@ static struct health_report calm(void)
         .locked = 4,
         .overdue_known = true,
         .overdue_unknown = "",
+        .next_due_known = true,
         .now_us = NOW_US,
         .overdue_id = "",
         .overdue_product = "",
@@ -85,6 +86,9 @@ static void test_counts(void **state)
     expect_line(&r, "in flight       ", "not known");
     expect_line(&r, "failed          ", "not known");
     expect_line(&r, "locked          ", "4");
+    expect_line(&r, "next due        ", "none");
+    r.next_due_known = false;
+    expect_line(&r, "next due        ", "not known");
 }
 
 static void test_verdict(void **state)
