@@ -145,8 +145,20 @@ void explain_why_kept(const struct explain_facts *f, struct explanation *e)
         WHY(e, ": somebody has to look");
     }
     WHY(e, ".");
-    ADVISE(e,
-           "Settle what keeps it, so that keep_while holds no more; --retry looks at it at once.");
+    ADVISE(e, "Settle what keeps it, so that keep_while holds no more");
+    if (f->due_us > f->now_us)
+        explain_todo_extended(f, e);
+    else
+        ADVISE(e, "; --retry looks at it at once.");
+}
+
+void explain_todo_extended(const struct explain_facts *f, struct explanation *e)
+{
+    ADVISE(e, e->todo[0] != '\0' ? "; it is released " : "It is released ");
+    ADVISE(e, "when its new expiry has come, at ");
+    words_add_time(e->todo, sizeof(e->todo), f->due_us, f->now_us);
+    ADVISE(e, ". To have it released sooner, set the expiry of its active rows to now(): --retry "
+              "does not, since it is not due.");
 }
 
 static bool kept(const struct explain_facts *f, struct explanation *e)
@@ -155,6 +167,12 @@ static bool kept(const struct explain_facts *f, struct explanation *e)
     if (!f->kept)
         return false;
     explain_why_kept(f, e);
+    if (queue_of(f)->keep.extend_us > 0 && e->cause == CAUSE_KEPT) {
+        NEXT(e, "Its next look, if keep_while still holds, gives it a later expiry (keep.extend), "
+                "and --retry does not look at it again before that");
+        explain_next_end(e, f);
+        return true;
+    }
     NEXT(e, "It is looked at again ");
     if (f->kept_record && again_us > f->now_us) {
         NEXT(e, "at ");

@@ -287,6 +287,19 @@ static void kept_and_extended(void)
     facts.due_us = NOW_US + 20 * SECOND_US;
 }
 
+static void kept_to_be_extended(void)
+{
+    kept();
+    queue.keep.extend_us = MINUTE_US;
+}
+
+static void kept_and_extended_no_more(void)
+{
+    kept_and_extended();
+    facts.holds[0].keep = EXPLAIN_NO;
+    facts.entry_ms = 0;
+}
+
 static void kept_no_more(void)
 {
     kept();
@@ -641,7 +654,16 @@ static const struct {
      CAUSE_KEPT,
      true,
      {"keep_while holds",
+      "holds no more; it is released when its new expiry has come, at 2025-11-24T00:00:20Z (in 20 "
+      "s). To have it released sooner, set the expiry",
       "has extended it, and looks again when it is due, at 2025-11-24T00:00:20Z"}},
+    {"... and to be extended", kept_to_be_extended, CAUSE_KEPT, true, {"gives it a later expiry"}},
+    {"... and extended, and no more",
+     kept_and_extended_no_more,
+     CAUSE_NOT_DUE,
+     true,
+     {"not due before", "It is released when its new expiry has come",
+      "of its active rows to now(): --retry does not"}},
     {"kept no more",
      kept_no_more,
      CAUSE_WAITING,
