@@ -130,6 +130,12 @@ static void next_due(const struct explain_facts *f, struct explanation *e)
 {
     int64_t until_us = f->pause.until_ms * MS_US;
     bool paused = until_us > f->due_us;
+    if (f->first_run[0] != '\0') {
+        NEXT(e, "It is due at ");
+        explain_next_time(e, f, f->due_us);
+        NEXT(e, ", and this queue is held at present: %s.", f->first_run);
+        return;
+    }
     NEXT(e, paused ? "It is released when the pause has ended, at "
                    : "It is released when it is due, at ");
     explain_next_time(e, f, paused ? until_us : f->due_us);
