@@ -214,6 +214,15 @@ static bool ask_blockers(struct desk *d)
     return ask_statement(d, STATEMENT_BLOCKERS, explain_read_blockers);
 }
 
+static bool ask_standby(struct desk *d)
+{
+    struct explain_ask *a = explain_ask_of(d);
+    const struct pg_query query = {.sql = question_text(QUESTION_STANDBY_WAIT)};
+    a->read = explain_read_standby;
+    return explain_is_active(d) &&
+           desk_asked(d, pg_link_send(d->link, &query, 1, QUESTION_US, on_read, d));
+}
+
 static bool ask_guards(struct desk *d)
 {
     return explain_is_active(d) &&
@@ -253,7 +262,8 @@ static bool ask_rehearsal(struct desk *d)
                                             .statement_timeout_us = REHEARSAL_US,
                                             .way = RELEASE_CAREFUL};
     bool due = explain_is_active(d) && f->due_us <= f->now_us && !f->kept;
-    if (!a->options.rehearse || !due || f->blocker.holder.known || f->table_blocker.holder.known)
+    if (!a->options.rehearse || !due || f->blocker.holder.known || f->table_blocker.holder.known ||
+        f->standby.pid != 0)
         return false;
     item_borrow(&a->item, a->id, strlen(a->id));
     a->items[0] = &a->item;
@@ -288,20 +298,10 @@ static void free_ask(struct desk *d)
 
 struct explain_ask *explain_ask_new(const struct explain_ask_options *options)
 {
-    static desk_step *const steps[] = {ask_entry,
-                                       ask_feeder,
-                                       explain_ask_held,
-                                       explain_ask_accepted,
-                                       ask_pause,
-                                       ask_feeds,
-                                       ask_table_locks,
-                                       ask_holds,
-                                       ask_counters,
-                                       ask_sums,
-                                       ask_blockers,
-                                       ask_guards,
-                                       explain_ask_first_run,
-                                       ask_rehearsal};
+    static desk_step *const steps[] = {
+        ask_entry,    ask_feeder,      explain_ask_held, explain_ask_accepted,  ask_pause,
+        ask_feeds,    ask_table_locks, ask_holds,        ask_counters,          ask_sums,
+        ask_blockers, ask_standby,     ask_guards,       explain_ask_first_run, ask_rehearsal};
     static const struct desk_work work = {.application = "reservation-sweeper explain",
                                           .steps = steps,
                                           .nsteps = sizeof(steps) / sizeof(steps[0]),

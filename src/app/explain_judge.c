@@ -211,6 +211,7 @@ const char *explain_cause_name(enum explain_cause cause)
         [CAUSE_NOT_DUE] = "notDue",
         [CAUSE_PAUSED] = "paused",
         [CAUSE_FIRST_RUN] = "firstRunLimit",
+        [CAUSE_STANDBY] = "standbyAwaited",
         [CAUSE_LOCKED] = "locked",
         [CAUSE_REFUSED] = "refused",
         [CAUSE_COUNTER] = "counterDrifted",

@@ -214,6 +214,30 @@ static void locked_by_sweeper(void)
     COPY(blocker.holder.application, "reservation-sweeper worker 1");
 }
 
+static void locked_by_sweeper_just_now(void)
+{
+    locked_by_sweeper();
+    facts.blocker.since_us = NOW_US - SECOND_US;
+}
+
+static void standby_awaited_by_another(void)
+{
+    facts.standby = (struct explain_standby){.pid = 4711, .lasts_us = 44 * SECOND_US};
+    COPY(standby.names, "nobody");
+}
+
+static void standby_awaited(void)
+{
+    locked_by_sweeper();
+    standby_awaited_by_another();
+}
+
+static void due_later_and_held(void)
+{
+    due_later();
+    first_run_limit();
+}
+
 static void counter_of_sweeper(void)
 {
     locked_counter();
@@ -576,6 +600,12 @@ static const struct {
      false,
      {"it was extended: Redis still has 2025-11-24T00:00:03Z",
       "released when it is due, at 2025-11-24T01:05:00Z"}},
+    {"... held by the first-run limit",
+     due_later_and_held,
+     CAUSE_NOT_DUE,
+     false,
+     {"It is due at 2025-11-24T01:05:00Z (in 1 h 5 min), and this queue is held at present: more "
+      "than 100"}},
     {"due within a pause",
      due_within_a_pause,
      CAUSE_NOT_DUE,
@@ -609,7 +639,26 @@ static const struct {
      locked_by_sweeper,
      CAUSE_CLAIMED,
      false,
-     {"and a sweeper, pid 4711, is releasing it just now", "released in a moment"}},
+     {"and a sweeper, pid 4711, is releasing it just now",
+      "after the end of that sweeper's transaction, which has lasted for 3 min 0 s"}},
+    {"... since a moment ago",
+     locked_by_sweeper_just_now,
+     CAUSE_CLAIMED,
+     false,
+     {"released in a moment"}},
+    {"a row that waits at its COMMIT",
+     standby_awaited,
+     CAUSE_STANDBY,
+     true,
+     {"and its release, of pid 4711, has waited at its COMMIT for a synchronous standby for 44 s "
+      "(synchronous_standby_names is nobody).",
+      "A synchronous standby is gone", "no end of its own"}},
+    {"... another's",
+     standby_awaited_by_another,
+     CAUSE_STANDBY,
+     true,
+     {"and another release, of pid 4711,", "no other is made meanwhile",
+      "released soon after a standby has answered"}},
     {"... or its counter",
      counter_of_sweeper,
      CAUSE_CLAIMED,
