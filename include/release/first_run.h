@@ -45,6 +45,9 @@ bool first_run_stopped(const struct first_run *f); /* NULL is legal */
 /* It was stopped by the limit, and nobody could ask Redis whether this was accepted before. */
 bool first_run_wants_redis(const struct first_run *f);
 
+/* What it serves, as one word (first_run_mapping). */
+const char *first_run_own_mapping(const struct first_run *f);
+
 /* Why releases may not begin, one sentence; "" when they may. */
 const char *first_run_reason(const struct first_run *f);
 

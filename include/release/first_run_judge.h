@@ -30,6 +30,22 @@ enum first_run_memory first_run_remembered(const char *text,
 void first_run_text(const char mapping[FIRST_RUN_MAPPING_SIZE], int64_t due, bool yes, char *text,
                     size_t size);
 
+/* What others are told of a queue that is held, in one line: which mapping, who holds it, why. */
+#define FIRST_RUN_HELD_SIZE 600
+
+struct first_run_held {
+    char mapping[FIRST_RUN_MAPPING_SIZE];
+    char holder[160];
+    char reason[FIRST_RUN_HELD_SIZE];
+};
+
+void first_run_held_text(const char mapping[FIRST_RUN_MAPPING_SIZE], const char *holder,
+                         const char *reason, char text[FIRST_RUN_HELD_SIZE]);
+
+/* text: not trusted. Returns 0, or -1: it is none. */
+int first_run_held_read(const char *text, struct first_run_held *held)
+    __attribute__((warn_unused_result));
+
 enum first_run_verdict {
     FIRST_RUN_GO,     /* it may release */
     FIRST_RUN_ACCEPT, /* it may, and that is to be remembered */

@@ -1,8 +1,7 @@
 /* Asks both servers why a reservation is not released (yet): one question after the other. What has
  * no answer stays unknown. */
-#include "app/explain_ask.h"
+#include "app/explain_ask_private.h"
 
-#include "app/desk.h"
 #include "app/explain_read.h"
 #include "base/parse.h"
 #include "base/time_units.h"
@@ -10,8 +9,6 @@
 #include "config/queue.h"
 #include "queue/pause_key.h"
 #include "queue/repair.h"
-#include "release/first_run.h"
-#include "release/first_run_judge.h"
 #include "release/parts.h"
 #include "release/pause.h"
 #include "release/rehearsal.h"
@@ -26,22 +23,6 @@
 
 #define REHEARSAL_US (5 * SECOND_US)
 #define QUESTION_US (5 * SECOND_US)
-
-struct explain_ask {
-    struct desk desk; /* first */
-    struct explain_ask_options options;
-    struct explain_facts facts;
-    char *id;
-    char *ids, *names; /* as arrays */
-    enum first_run_memory memory;
-    void (*read)(struct explain_facts *f, const struct pg_result *r); /* what comes next */
-    struct item item, *items[1];
-};
-
-static struct explain_ask *ask_of(struct desk *d)
-{
-    return (struct explain_ask *)d;
-}
 
 /* ---- Redis ---- */
 
@@ -61,7 +42,7 @@ static void on_lookup(void *arg, const struct due_state *states, size_t n, const
 
 static bool ask_entry(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     const struct due_entry entry = {.id = a->id, .id_len = strlen(a->id)};
     return desk_has_redis(d) &&
            desk_asked(d, due_queue_lookup(d->parts->queue, &entry, 1, on_lookup, a));
@@ -86,31 +67,8 @@ static void on_feeder(void *arg, bool ours, int64_t remaining_ms, const char *ow
 /* Somebody who polls for this queue. */
 static bool ask_feeder(struct desk *d)
 {
-    return desk_has_redis(d) && ask_of(d)->facts.sweeper == EXPLAIN_UNKNOWN &&
+    return desk_has_redis(d) && explain_ask_of(d)->facts.sweeper == EXPLAIN_UNKNOWN &&
            desk_asked(d, due_queue_role_owner(d->parts->queue, "feeder", on_feeder, d));
-}
-
-static void on_accepted(void *arg, const char *text, const char *error)
-{
-    struct explain_ask *a = arg;
-    char mapping[FIRST_RUN_MAPPING_SIZE];
-    if (!desk_answered(&a->desk))
-        return;
-    if (error == NULL && first_run_mapping(a->facts.config->queue, mapping) == 0)
-        a->memory = first_run_remembered(text, mapping);
-    desk_go_on(&a->desk);
-}
-
-/* There is a first-run limit, and nobody here who has counted. */
-static bool counts_first_run(const struct explain_ask *a)
-{
-    return !a->options.daemon && a->facts.config->first_run_limit >= 0;
-}
-
-static bool ask_accepted(struct desk *d)
-{
-    return counts_first_run(ask_of(d)) && desk_has_redis(d) &&
-           desk_asked(d, due_queue_accepted(d->parts->queue, on_accepted, d));
 }
 
 static void on_pause(void *arg, const struct due_pause *pause, const char *error)
@@ -128,7 +86,7 @@ static void on_pause(void *arg, const struct due_pause *pause, const char *error
 /* A daemon obeys the one that it has seen, whatever Redis has. */
 static bool ask_pause(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     const struct pause_record *lasting = pause_now(d->parts->pause);
     if (lasting != NULL)
         a->facts.pause = *lasting;
@@ -162,7 +120,7 @@ static bool ask_about_tables(struct desk *d, enum question_id which, const char 
     const char *params[] = {holds, counters, third};
     const struct pg_query query = {
         .sql = question_text(which), .nparams = third != NULL ? 3 : 2, .params = params};
-    ask_of(d)->read = read;
+    explain_ask_of(d)->read = read;
     bool sent =
         holds != NULL && desk_asked(d, pg_link_send(d->link, &query, 1, QUESTION_US, on_read, d));
     free(holds);
@@ -179,7 +137,7 @@ static bool ask_table_locks(struct desk *d)
 /* Where nobody is the feeder: one that has just been started is none yet. */
 static bool ask_feeds(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     const struct pg_query query = {.sql = question_text(QUESTION_FEEDS)};
     a->read = explain_read_feeds;
     return desk_has_postgres(d) && a->facts.sweeper != EXPLAIN_YES &&
@@ -216,7 +174,7 @@ static const char *kind_text(enum id_kind kind)
 
 static bool ask_holds(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     if (!desk_has_postgres(d))
         return false;
     const struct mapping_types *types = statements_types(d->parts->statements);
@@ -230,21 +188,14 @@ static bool ask_holds(struct desk *d)
     return !a->facts.malformed && desk_ask(d, queries, 2, on_holds);
 }
 
-/* It has active rows, and what is asked about them is of use. */
-static bool is_active(struct desk *d)
-{
-    const struct explain_ask *a = ask_of(d);
-    return desk_has_postgres(d) && a->facts.looked && a->facts.active_rows > 0;
-}
-
 /* One of the statements that are about its id alone. */
 static bool ask_statement(struct desk *d, enum statement which,
                           void (*read)(struct explain_facts *f, const struct pg_result *r))
 {
-    const char *params[] = {ask_of(d)->ids};
+    const char *params[] = {explain_ask_of(d)->ids};
     const struct ask_query query = {.statement = which, .nparams = 1, .params = params};
-    ask_of(d)->read = read;
-    return is_active(d) && statements_text(d->parts->statements, which)[0] != '\0' &&
+    explain_ask_of(d)->read = read;
+    return explain_is_active(d) && statements_text(d->parts->statements, which)[0] != '\0' &&
            desk_ask(d, &query, 1, on_read);
 }
 
@@ -263,39 +214,20 @@ static bool ask_blockers(struct desk *d)
     return ask_statement(d, STATEMENT_BLOCKERS, explain_read_blockers);
 }
 
+static bool ask_standby(struct desk *d)
+{
+    struct explain_ask *a = explain_ask_of(d);
+    const struct pg_query query = {.sql = question_text(QUESTION_STANDBY_WAIT)};
+    a->read = explain_read_standby;
+    return explain_is_active(d) &&
+           desk_asked(d, pg_link_send(d->link, &query, 1, QUESTION_US, on_read, d));
+}
+
 static bool ask_guards(struct desk *d)
 {
-    return is_active(d) &&
+    return explain_is_active(d) &&
            ask_about_tables(d, QUESTION_GUARDS, d->parts->config->queue->deletes ? "t" : "f",
                             explain_read_guards);
-}
-
-static void on_due(void *arg, const struct pg_answer *answer)
-{
-    struct explain_ask *a = arg;
-    struct explain_facts *f = &a->facts;
-    const struct pg_result *r = answer->status == PG_DONE ? answer->results[1] : NULL;
-    int limit = f->config->first_run_limit;
-    if (!desk_answered(&a->desk))
-        return;
-    if (r != NULL && pg_result_rows(r) == 1 && pg_result_columns(r) == 2 &&
-        first_run_judge(limit, pg_result_int(r, 0, 0), f->config->yes, a->memory) == FIRST_RUN_STOP)
-        snprintf(f->first_run, sizeof(f->first_run),
-                 "more than %d %s due, the first-run limit, and nobody has accepted that", limit,
-                 limit == 1 ? "reservation is" : "reservations are");
-    desk_go_on(&a->desk);
-}
-
-static bool ask_first_run(struct desk *d)
-{
-    const struct explain_ask *a = ask_of(d);
-    char most[24];
-    const char *params[] = {most};
-    const struct ask_query query = {
-        .statement = STATEMENT_DUE_FIRST, .nparams = 1, .params = params};
-    snprintf(most, sizeof(most), "%" PRId64, (int64_t)a->facts.config->first_run_limit + 1);
-    return counts_first_run(a) && a->memory != FIRST_RUN_ACCEPTED && is_active(d) &&
-           desk_ask(d, &query, 1, on_due);
 }
 
 /* ---- a rehearsal ---- */
@@ -320,7 +252,7 @@ static void on_rehearsed(void *arg, const struct rehearsal_result *result)
 
 static bool ask_rehearsal(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     const struct explain_facts *f = &a->facts;
     const struct config *config = f->config;
     const struct release_options options = {.statements = d->parts->statements,
@@ -329,8 +261,9 @@ static bool ask_rehearsal(struct desk *d)
                                             .longest_lock_us = config->lock_timeout_us,
                                             .statement_timeout_us = REHEARSAL_US,
                                             .way = RELEASE_CAREFUL};
-    bool due = is_active(d) && f->due_us <= f->now_us && !f->kept;
-    if (!a->options.rehearse || !due || f->blocker.holder.known || f->table_blocker.holder.known)
+    bool due = explain_is_active(d) && f->due_us <= f->now_us && !f->kept;
+    if (!a->options.rehearse || !due || f->blocker.holder.known || f->table_blocker.holder.known ||
+        f->standby.pid != 0)
         return false;
     item_borrow(&a->item, a->id, strlen(a->id));
     a->items[0] = &a->item;
@@ -342,21 +275,20 @@ static bool ask_rehearsal(struct desk *d)
 
 static void finish(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     struct explain_facts *f = &a->facts;
     memcpy(f->postgres_error, d->postgres_error, sizeof(f->postgres_error));
     memcpy(f->redis_error, d->redis_error, sizeof(f->redis_error));
     f->unusable = d->unusable;
     if (f->now_us == 0 && d->parts->pg_clock.known)
         f->now_us = server_clock_now_us(&d->parts->pg_clock);
-    if (a->options.daemon && first_run_stopped(d->parts->first_run))
-        snprintf(f->first_run, sizeof(f->first_run), "%s", first_run_reason(d->parts->first_run));
+    explain_own_first_run(a);
     a->options.done(a->options.arg, f);
 }
 
 static void free_ask(struct desk *d)
 {
-    struct explain_ask *a = ask_of(d);
+    struct explain_ask *a = explain_ask_of(d);
     item_clear(&a->item);
     free(a->id);
     free(a->ids);
@@ -366,10 +298,10 @@ static void free_ask(struct desk *d)
 
 struct explain_ask *explain_ask_new(const struct explain_ask_options *options)
 {
-    static desk_step *const steps[] = {ask_entry,    ask_feeder,      ask_accepted, ask_pause,
-                                       ask_feeds,    ask_table_locks, ask_holds,    ask_counters,
-                                       ask_sums,     ask_blockers,    ask_guards,   ask_first_run,
-                                       ask_rehearsal};
+    static desk_step *const steps[] = {
+        ask_entry,    ask_feeder,      explain_ask_held, explain_ask_accepted,  ask_pause,
+        ask_feeds,    ask_table_locks, ask_holds,        ask_counters,          ask_sums,
+        ask_blockers, ask_standby,     ask_guards,       explain_ask_first_run, ask_rehearsal};
     static const struct desk_work work = {.application = "reservation-sweeper explain",
                                           .steps = steps,
                                           .nsteps = sizeof(steps) / sizeof(steps[0]),

@@ -14,6 +14,8 @@
 
 /* One put back for a lock waits no longer (backoff.h), and a moment for the clocks. */
 #define PUT_BACK_MOST_MS (6 * SECOND_MS)
+/* A release that lasts longer waits for something. */
+#define RELEASE_MOST_US (10 * SECOND_US)
 #define DIRECT "A sweeper that runs releases it straight from Postgres, within half a second"
 
 static const struct queue *queue_of(const struct explain_facts *f)
@@ -93,6 +95,32 @@ static bool first_run(const struct explain_facts *f, struct explanation *e)
 
 /* ---- something stands in its way ---- */
 
+/* Its own, or another one, which keeps all others from being made. */
+static bool standby_awaited(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_blocker *b = &f->blocker;
+    if (f->standby.pid == 0)
+        return false;
+    bool own = b->holder.known && b->holder.pid == f->standby.pid &&
+               strcmp(b->holder.what, "reservation") == 0;
+    e->cause = CAUSE_STANDBY;
+    why_due(f, e);
+    WHY(e,
+        ", and %s release, of pid %" PRId32
+        ", has waited at its COMMIT for a synchronous standby for ",
+        own ? "its" : "another", f->standby.pid);
+    words_add_duration(e->why, sizeof(e->why), f->standby.lasts_us);
+    WHY(e, " (synchronous_standby_names is %s)%s.", f->standby.names,
+        own ? "" : "; no other is made meanwhile");
+    ADVISE(e, "Bring the standby back, or name one that answers, or none, in "
+              "synchronous_standby_names: docs/OPERATIONS.md, \"A synchronous standby is gone\".");
+    NEXT(e,
+         own ? "It is released as soon as a standby has answered; that wait has no end of its own"
+             : "It is released soon after a standby has answered; that wait has no end of its own");
+    explain_next_end(e, f);
+    return true;
+}
+
 /* A sweeper has it in hand, or another one of its product. */
 static bool being_released(const struct explain_facts *f, struct explanation *e)
 {
@@ -103,8 +131,15 @@ static bool being_released(const struct explain_facts *f, struct explanation *e)
     why_due(f, e);
     WHY(e, ", and a sweeper, pid %" PRId32 ", is releasing %s just now.", b->holder.pid,
         strcmp(b->holder.what, "counter") == 0 ? "others of its product" : "it");
-    NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it waits "
-            "for.");
+    int64_t lasts_us = b->since_us > 0 ? f->now_us - b->since_us : 0;
+    if (lasts_us < RELEASE_MOST_US) {
+        NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it "
+                "waits for.");
+        return true;
+    }
+    NEXT(e, "It is released after the end of that sweeper's transaction, which has lasted for ");
+    next_duration(e, lasts_us);
+    NEXT(e, ": the sweeper's log and its /readyz say what it waits for.");
     return true;
 }
 
@@ -145,8 +180,20 @@ void explain_why_kept(const struct explain_facts *f, struct explanation *e)
         WHY(e, ": somebody has to look");
     }
     WHY(e, ".");
-    ADVISE(e,
-           "Settle what keeps it, so that keep_while holds no more; --retry looks at it at once.");
+    ADVISE(e, "Settle what keeps it, so that keep_while holds no more");
+    if (f->due_us > f->now_us)
+        explain_todo_extended(f, e);
+    else
+        ADVISE(e, "; --retry looks at it at once.");
+}
+
+void explain_todo_extended(const struct explain_facts *f, struct explanation *e)
+{
+    ADVISE(e, e->todo[0] != '\0' ? "; it is released " : "It is released ");
+    ADVISE(e, "when its new expiry has come, at ");
+    words_add_time(e->todo, sizeof(e->todo), f->due_us, f->now_us);
+    ADVISE(e, ". To have it released sooner, set the expiry of its active rows to now(): --retry "
+              "does not, since it is not due.");
 }
 
 static bool kept(const struct explain_facts *f, struct explanation *e)
@@ -155,6 +202,12 @@ static bool kept(const struct explain_facts *f, struct explanation *e)
     if (!f->kept)
         return false;
     explain_why_kept(f, e);
+    if (queue_of(f)->keep.extend_us > 0 && e->cause == CAUSE_KEPT) {
+        NEXT(e, "Its next look, if keep_while still holds, gives it a later expiry (keep.extend), "
+                "and --retry does not look at it again before that");
+        explain_next_end(e, f);
+        return true;
+    }
     NEXT(e, "It is looked at again ");
     if (f->kept_record && again_us > f->now_us) {
         NEXT(e, "at ");
@@ -260,6 +313,7 @@ bool explain_judge_due(const struct explain_facts *f, struct explanation *e)
 {
     static explain_judgement *const judgements[] = {paused,
                                                     first_run,
+                                                    standby_awaited,
                                                     being_released,
                                                     locked,
                                                     kept,

@@ -48,6 +48,13 @@ struct explain_blocker {
     char product[EXPLAIN_KEY];   /* whose counter it is */
 };
 
+/* A release that waits at its COMMIT for a synchronous standby: while it does, no other is made. */
+struct explain_standby {
+    int32_t pid; /* 0: none does */
+    int64_t lasts_us;
+    char names[200]; /* synchronous_standby_names */
+};
+
 /* What a rehearsal of its release came to. */
 struct explain_rehearsal {
     enum {
@@ -74,6 +81,7 @@ struct explain_facts {
     struct explain_blocker blocker;       /* of a row or counter */
     struct explain_blocker table_blocker; /* of a whole table, which is its `product` */
     struct explain_hold holds[EXPLAIN_HOLDS_MAX];
+    struct explain_standby standby;
 
     /* Redis */
     struct failed_record failure;

@@ -130,25 +130,37 @@ static void next_due(const struct explain_facts *f, struct explanation *e)
 {
     int64_t until_us = f->pause.until_ms * MS_US;
     bool paused = until_us > f->due_us;
+    if (f->first_run[0] != '\0') {
+        NEXT(e, "It is due at ");
+        explain_next_time(e, f, f->due_us);
+        NEXT(e, ", and this queue is held at present: %s.", f->first_run);
+        return;
+    }
     NEXT(e, paused ? "It is released when the pause has ended, at "
                    : "It is released when it is due, at ");
     explain_next_time(e, f, paused ? until_us : f->due_us);
     explain_next_end(e, f);
 }
 
+/* By the sweeper, as its record says. */
 static bool extended_as_kept(const struct explain_facts *f)
+{
+    return f->kept_record && queue_of(f)->keep.extend_us > 0;
+}
+
+static bool keep_while_holds(const struct explain_facts *f)
 {
     bool holds = false;
     for (int i = 0; i < f->nholds; i++)
         holds = holds || (f->holds[i].active && f->holds[i].keep == EXPLAIN_YES);
-    return holds && f->kept_record && queue_of(f)->keep.extend_us > 0;
+    return holds;
 }
 
 static bool not_due(const struct explain_facts *f, struct explanation *e)
 {
     if (f->due_us <= f->now_us)
         return false;
-    if (extended_as_kept(f)) {
+    if (extended_as_kept(f) && keep_while_holds(f)) {
         explain_why_kept(f, e);
         NEXT(e, "The sweeper has extended it, and looks again when it is due, at ");
         explain_next_time(e, f, f->due_us);
@@ -165,6 +177,8 @@ static bool not_due(const struct explain_facts *f, struct explanation *e)
         WHY(e, ", a time at which the sweeper looks and puts it back");
     }
     WHY(e, ".");
+    if (extended_as_kept(f))
+        explain_todo_extended(f, e);
     next_due(f, e);
     return true;
 }
@@ -197,6 +211,7 @@ const char *explain_cause_name(enum explain_cause cause)
         [CAUSE_NOT_DUE] = "notDue",
         [CAUSE_PAUSED] = "paused",
         [CAUSE_FIRST_RUN] = "firstRunLimit",
+        [CAUSE_STANDBY] = "standbyAwaited",
         [CAUSE_LOCKED] = "locked",
         [CAUSE_REFUSED] = "refused",
         [CAUSE_COUNTER] = "counterDrifted",

@@ -20,6 +20,7 @@ enum explain_cause {
     CAUSE_NOT_DUE,
     CAUSE_PAUSED,
     CAUSE_FIRST_RUN,  /* the first-run limit */
+    CAUSE_STANDBY,    /* a release waits at its COMMIT for a synchronous standby */
     CAUSE_LOCKED,     /* a row or counter */
     CAUSE_REFUSED,    /* by Postgres */
     CAUSE_COUNTER,    /* it would be, for its counter */

@@ -20,4 +20,7 @@ explain_judgement explain_judge_table;
 /* keep_while holds: sets the cause, the why and what to do. */
 void explain_why_kept(const struct explain_facts *f, struct explanation *e);
 
+/* The sweeper has given it a later expiry, which lies ahead (keep.extend): what to do. */
+void explain_todo_extended(const struct explain_facts *f, struct explanation *e);
+
 #endif

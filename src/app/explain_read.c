@@ -166,11 +166,32 @@ bool explain_is_sweeper(const struct explain_blocker *b)
     return b->holder.pid != 0 && strncmp(b->holder.application, name, sizeof(name) - 1) == 0;
 }
 
+/* Than a sweeper's: who stands in the way, and a sweeper that has this very reservation. */
+static bool more_telling(const struct explain_blocker *b, const struct explain_blocker *sweeper)
+{
+    return !explain_is_sweeper(b) || (strcmp(b->holder.what, "reservation") == 0 &&
+                                      strcmp(sweeper->holder.what, "counter") == 0);
+}
+
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r)
 {
-    for (int i = 0; i < pg_result_rows(r) && pg_result_columns(r) == EXPLAIN_BLOCKER_COLUMNS; i++)
-        if (!f->blocker.holder.known || explain_is_sweeper(&f->blocker))
-            explain_read_blocker(&f->blocker, r, i);
+    struct explain_blocker *known = &f->blocker;
+    for (int i = 0; i < pg_result_rows(r) && pg_result_columns(r) == EXPLAIN_BLOCKER_COLUMNS; i++) {
+        struct explain_blocker b = {.since_us = 0};
+        explain_read_blocker(&b, r, i);
+        if (b.holder.known &&
+            (!known->holder.known || (explain_is_sweeper(known) && more_telling(&b, known))))
+            *known = b;
+    }
+}
+
+void explain_read_standby(struct explain_facts *f, const struct pg_result *r)
+{
+    if (pg_result_rows(r) != 1 || pg_result_columns(r) != 3)
+        return;
+    f->standby.pid = (int32_t)pg_result_int(r, 0, 0);
+    f->standby.lasts_us = pg_result_int(r, 0, 1) * SECOND_US;
+    copy(f->standby.names, sizeof(f->standby.names), r, 0, 2);
 }
 
 void explain_read_table_locks(struct explain_facts *f, const struct pg_result *r)

@@ -26,6 +26,9 @@ void explain_read_blocker(struct explain_blocker *b, const struct pg_result *r, 
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r);
 void explain_read_table_locks(struct explain_facts *f, const struct pg_result *r);
 
+/* Of sql/standby_wait.sql. */
+void explain_read_standby(struct explain_facts *f, const struct pg_result *r);
+
 /* Whether it is a sweeper's own session, as its application says: it releases, and stands in
  * nobody's way. */
 bool explain_is_sweeper(const struct explain_blocker *b);

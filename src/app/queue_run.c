@@ -12,6 +12,7 @@
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "release/first_run.h"
+#include "release/held.h"
 #include "release/parts.h"
 #include "release/pause.h"
 #include "release/refusal_log.h"
@@ -33,6 +34,7 @@ struct queue_run {
     struct sweeper *sweeper;
     struct feed *feed;
     struct health *health;
+    struct held *held;
     struct timer *report; /* what was released, now and then */
     uint64_t reported;    /* released up to the last report */
     int waiting_for;      /* sweeper and feed, while stopping */
@@ -124,6 +126,8 @@ static int make_parts(struct queue_run *q, struct redis_outage *outage)
         .redis_clock = &servers->redis_clock,
     };
     if (q->feed != NULL)
+        q->held = held_new(parts);
+    if (q->held != NULL)
         q->health = health_new(&health);
     return q->health != NULL ? 0 : -1;
 }
@@ -164,6 +168,7 @@ void queue_run_free(struct queue_run *q)
     queue_run_close(q);
     health_free(q->health);
     timer_free(q->report);
+    held_free(q->held);
     sweeper_disconnect(q->sweeper);
     feed_free(q->feed);
     sweeper_free(q->sweeper);
@@ -203,6 +208,7 @@ void queue_run_start(struct queue_run *q)
     timer_after_us(q->report, REPORT_US);
     sweeper_start(q->sweeper);
     feed_start(q->feed);
+    held_start(q->held);
     (void)log_set_queue(queue);
 }
 
@@ -220,6 +226,7 @@ void queue_run_stop(struct queue_run *q, event_cb *done, void *arg)
     q->done_arg = arg;
     q->waiting_for = 2;
     health_stopping(q->health);
+    held_stop(q->held);
     feed_stop(q->feed, on_part_stopped, q);
     sweeper_stop(q->sweeper, on_part_stopped, q);
     (void)log_set_queue(queue);

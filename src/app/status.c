@@ -75,6 +75,7 @@ static void fill(const struct status *s, struct health_report *r)
     if (s->redis_known && parts->sizes.next_ms < INT64_MAX / MS_US &&
         (r->next_due_us == 0 || parts->sizes.next_ms * MS_US < r->next_due_us))
         r->next_due_us = parts->sizes.next_ms * MS_US;
+    r->held = s->held;
     health_judge(r, s->unusable);
 }
 

@@ -37,6 +37,7 @@ struct status {
     char unusable[PG_REASON_SIZE]; /* why its tables cannot be used */
     char refused[256];             /* why Redis, which is there, cannot be used */
     char unknown[PG_REASON_SIZE];  /* why Postgres did not say what is late */
+    char held[PG_REASON_SIZE];     /* why a sweeper holds the queue (first_run.h); "" */
     bool redis_known;
     bool paused; /* as Redis has it */
     struct pause_record pause;

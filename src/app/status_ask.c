@@ -12,6 +12,7 @@
 #include "link/pg_link.h"
 #include "queue/pause_key.h"
 #include "queue/repair.h"
+#include "release/held.h"
 #include "release/pages.h"
 #include "store/statements.h"
 
@@ -71,6 +72,19 @@ static void on_paused(void *arg, const struct due_pause *pause, const char *erro
 static bool ask_pause(struct status *s)
 {
     return s->redis_known && due_queue_paused(s->context.parts.queue, on_paused, s) == 0;
+}
+
+static void on_held(void *arg, const char *reason, const char *error)
+{
+    struct status *s = arg;
+    (void)error; /* others of Redis tell it */
+    snprintf(s->held, sizeof(s->held), "%s", reason);
+    go_on(s);
+}
+
+static bool ask_held(struct status *s)
+{
+    return s->redis_known && held_ask(s->context.parts.queue, on_held, s) == 0;
 }
 
 static void on_failures(void *arg, const char *cursor, const struct due_found *found, size_t n,
@@ -177,9 +191,9 @@ static bool ask_next(struct status *s)
 
 /* One after the other, each when the one before has its answer. What is late is looked up in Redis
  * too, so Redis comes first. A step returns false when there is nothing to wait for. */
-static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes,   ask_failures,
-                                                  ask_pause,          ask_catalog, ask_late,
-                                                  ask_hidden,         ask_next};
+static bool (*const steps[])(struct status *s) = {ask_whether_it_may, ask_sizes,  ask_failures,
+                                                  ask_pause,          ask_held,   ask_catalog,
+                                                  ask_late,           ask_hidden, ask_next};
 
 #define STEPS ((int)(sizeof(steps) / sizeof(steps[0])))
 

@@ -89,6 +89,11 @@ bool first_run_stopped(const struct first_run *f)
     return f != NULL && f->state == STATE_STOPPED;
 }
 
+const char *first_run_own_mapping(const struct first_run *f)
+{
+    return f->mapping;
+}
+
 bool first_run_wants_redis(const struct first_run *f)
 {
     return f->state == STATE_STOPPED && f->memory == FIRST_RUN_UNKNOWN && !f->always;

@@ -41,6 +41,27 @@ void first_run_text(const char mapping[FIRST_RUN_MAPPING_SIZE], int64_t due, boo
     snprintf(text, size, "%s %" PRId64 " due%s", mapping, due, yes ? ", --yes" : "");
 }
 
+void first_run_held_text(const char mapping[FIRST_RUN_MAPPING_SIZE], const char *holder,
+                         const char *reason, char text[FIRST_RUN_HELD_SIZE])
+{
+    snprintf(text, FIRST_RUN_HELD_SIZE, "%s %.150s %.400s", mapping, holder, reason);
+}
+
+int first_run_held_read(const char *text, struct first_run_held *held)
+{
+    size_t mapping = strcspn(text, " ");
+    const char *holder = text + mapping + 1;
+    if (mapping != FIRST_RUN_MAPPING_SIZE - 1 || text[mapping] == '\0')
+        return -1;
+    size_t n = strcspn(holder, " ");
+    if (n == 0 || holder[n] == '\0' || n >= sizeof(held->holder))
+        return -1;
+    snprintf(held->mapping, sizeof(held->mapping), "%.*s", (int)mapping, text);
+    snprintf(held->holder, sizeof(held->holder), "%.*s", (int)n, holder);
+    snprintf(held->reason, sizeof(held->reason), "%s", holder + n + 1);
+    return held->reason[0] != '\0' ? 0 : -1;
+}
+
 enum first_run_verdict first_run_judge(int64_t limit, int64_t due, bool yes,
                                        enum first_run_memory memory)
 {

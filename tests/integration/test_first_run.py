@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.queue import PENDING, mirror
 from harness.sweeper import Run, Start
 
 ACCEPTED = "{reservations}:accepted"
+HELD = "{reservations}:held"
 DUE = "Reservations that are due at the start"
 STOPPED = "More is due than the first-run limit allows: nothing is released"
 TOKEN = "a-token-of-sixteen-bytes"
@@ -115,6 +117,53 @@ def test_the_daemon_waits_for_a_yes(
     overdue(db, 8)  # by the mapping that was accepted
     sweeper("--first-run-limit", "5")
     wait_until(lambda: released(db) == 14, 20, "it is remembered")
+
+
+def test_modes_say_that_a_daemon_holds_the_queue(
+    db: Database, redis: redis_py.Redis, sweeper: Start, run: Run
+) -> None:
+    """They are not given its flag. Once it is accepted that is over, though another still holds it."""
+    overdue(db, 6)
+    later = shop.reserve(db, {shop.add_product(db, stock=5): 1}, ttl_s=600)
+    due = str(db.value("SELECT id::text FROM inventory_reservations ORDER BY expires_at LIMIT 1"))
+
+    def explained(id: str, *args: str) -> dict[str, Any]:
+        done = run("--explain", id, *args)
+        assert done.status == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status() -> dict[str, Any]:
+        return json.loads(run("--status").stdout)
+
+    daemon = sweeper("--first-run-limit", "5", http=True)
+    is_held(db, daemon)
+    wait_until(lambda: explained(due)["cause"] == "firstRunLimit", 20, "--explain says so")
+    for said in (explained(due), explained(due, "--first-run-limit", "1000")):
+        assert said["cause"] == "firstRunLimit" and "--yes" in said["todo"], said
+        assert "more than 5 reservations are due" in said["why"], said
+    assert "queue is held" in explained(later)["next"]
+    assert not status()["ready"] and "the first-run limit" in status()["reason"], status()
+
+    other = sweeper("--first-run-limit", "5", "--yes", http=True)
+    wait_until(lambda: released(db) == 6, 20, "another releases")
+    assert redis.exists(HELD)
+    assert explained(later)["cause"] == "notDue" and "held" not in explained(later)["next"]
+    assert "limit" not in status().get("reason", "")
+    redis.delete(ACCEPTED)
+    wait_until(lambda: "queue is held" in explained(later)["next"], 20, "it is held again")
+    assert daemon.stop() == 0 and not redis.exists(HELD)
+    assert other.stop() == 0
+
+
+def test_a_daemon_that_is_gone_holds_nothing(
+    db: Database, redis: redis_py.Redis, sweeper: Start
+) -> None:
+    overdue(db, 6)
+    daemon = sweeper("--first-run-limit", "5")
+    wait_until(lambda: redis.exists(HELD), 20, "it has told so")
+    assert 0 < redis.pttl(HELD) <= 10_000
+    daemon.kill()
+    wait_until(lambda: not redis.exists(HELD), 20, "it is forgotten")
 
 
 def test_another_mapping_is_asked_for_again(

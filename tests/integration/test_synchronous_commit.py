@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import redis as redis_py
 from harness import shop
@@ -10,6 +14,7 @@ from harness.database import Database
 from harness.pgbouncer import PgBouncer
 from harness.poll import wait_until
 from harness.queue import mirror
+from harness.servers import Postgres
 from harness.sweeper import ALONE, Run, Start, Sweeper
 
 OFF = ("--synchronous-commit", "off")
@@ -98,6 +103,34 @@ def test_in_direct_mode(db: Database, sweeper: Start, product: str) -> None:
         shop.reserve(db, {product: 1}, ttl_s=0)
         wait_until(lambda n=n: shop.count_status(db, "released") == n, 20, "a release")
     assert settings(db, "reservation-sweeper worker%") == ["off", "off", "off"]
+
+
+def test_explained_while_a_standby_is_awaited(
+    private_pg: Callable[..., Postgres], redis: redis_py.Redis, sweeper: Start, run: Run
+) -> None:
+    """Of the reservation whose COMMIT waits, and of one that has nothing to do with it."""
+    server = private_pg(synchronous_standby_names="nobody", synchronous_commit="local")
+    db = Database.create(server)
+    ids = [shop.reserve(db, {shop.add_product(db, stock=10): 1}, ttl_s=-5) for _ in range(2)]
+    db.conn.execute(f"ALTER DATABASE {db.name} SET synchronous_commit = on")
+    mirror(db, redis, ids[0])
+    sweeper(*ALONE, dsn=db.dsn)
+    waits = "SELECT max(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    wait_until(lambda: db.value(waits), 20, "a COMMIT waits")
+
+    def explained(id: str) -> dict[str, Any]:
+        done = run("--explain", id, dsn=db.dsn)
+        assert done.status == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for id, whose in zip(ids, ("its release", "another release"), strict=True):
+        wait_until(lambda id=id: explained(id)["cause"] == "standbyAwaited", 10, "it is said")
+        said = explained(id)
+        assert f"{whose}, of pid {db.value(waits)}, has waited at its COMMIT" in said["why"], said
+        assert "synchronous_standby_names is nobody" in said["why"]
+        assert "A synchronous standby is gone" in said["todo"]
+    db.conn.execute("SELECT pg_cancel_backend(%s)", (db.value(waits),))
+    wait_until(lambda: explained(ids[0])["cause"] == "inactive", 20, "it is released")
 
 
 def test_a_backlog(

@@ -214,6 +214,30 @@ static void locked_by_sweeper(void)
     COPY(blocker.holder.application, "reservation-sweeper worker 1");
 }
 
+static void locked_by_sweeper_just_now(void)
+{
+    locked_by_sweeper();
+    facts.blocker.since_us = NOW_US - SECOND_US;
+}
+
+static void standby_awaited_by_another(void)
+{
+    facts.standby = (struct explain_standby){.pid = 4711, .lasts_us = 44 * SECOND_US};
+    COPY(standby.names, "nobody");
+}
+
+static void standby_awaited(void)
+{
+    locked_by_sweeper();
+    standby_awaited_by_another();
+}
+
+static void due_later_and_held(void)
+{
+    due_later();
+    first_run_limit();
+}
+
 static void counter_of_sweeper(void)
 {
     locked_counter();
@@ -285,6 +309,19 @@ static void kept_and_extended(void)
     facts.kept = false;
     facts.holds[0].keep = EXPLAIN_YES;
     facts.due_us = NOW_US + 20 * SECOND_US;
+}
+
+static void kept_to_be_extended(void)
+{
+    kept();
+    queue.keep.extend_us = MINUTE_US;
+}
+
+static void kept_and_extended_no_more(void)
+{
+    kept_and_extended();
+    facts.holds[0].keep = EXPLAIN_NO;
+    facts.entry_ms = 0;
 }
 
 static void kept_no_more(void)
@@ -563,6 +600,12 @@ static const struct {
      false,
      {"it was extended: Redis still has 2025-11-24T00:00:03Z",
       "released when it is due, at 2025-11-24T01:05:00Z"}},
+    {"... held by the first-run limit",
+     due_later_and_held,
+     CAUSE_NOT_DUE,
+     false,
+     {"It is due at 2025-11-24T01:05:00Z (in 1 h 5 min), and this queue is held at present: more "
+      "than 100"}},
     {"due within a pause",
      due_within_a_pause,
      CAUSE_NOT_DUE,
@@ -596,7 +639,26 @@ static const struct {
      locked_by_sweeper,
      CAUSE_CLAIMED,
      false,
-     {"and a sweeper, pid 4711, is releasing it just now", "released in a moment"}},
+     {"and a sweeper, pid 4711, is releasing it just now",
+      "after the end of that sweeper's transaction, which has lasted for 3 min 0 s"}},
+    {"... since a moment ago",
+     locked_by_sweeper_just_now,
+     CAUSE_CLAIMED,
+     false,
+     {"released in a moment"}},
+    {"a row that waits at its COMMIT",
+     standby_awaited,
+     CAUSE_STANDBY,
+     true,
+     {"and its release, of pid 4711, has waited at its COMMIT for a synchronous standby for 44 s "
+      "(synchronous_standby_names is nobody).",
+      "A synchronous standby is gone", "no end of its own"}},
+    {"... another's",
+     standby_awaited_by_another,
+     CAUSE_STANDBY,
+     true,
+     {"and another release, of pid 4711,", "no other is made meanwhile",
+      "released soon after a standby has answered"}},
     {"... or its counter",
      counter_of_sweeper,
      CAUSE_CLAIMED,
@@ -641,7 +703,16 @@ static const struct {
      CAUSE_KEPT,
      true,
      {"keep_while holds",
+      "holds no more; it is released when its new expiry has come, at 2025-11-24T00:00:20Z (in 20 "
+      "s). To have it released sooner, set the expiry",
       "has extended it, and looks again when it is due, at 2025-11-24T00:00:20Z"}},
+    {"... and to be extended", kept_to_be_extended, CAUSE_KEPT, true, {"gives it a later expiry"}},
+    {"... and extended, and no more",
+     kept_and_extended_no_more,
+     CAUSE_NOT_DUE,
+     true,
+     {"not due before", "It is released when its new expiry has come",
+      "of its active rows to now(): --retry does not"}},
     {"kept no more",
      kept_no_more,
      CAUSE_WAITING,

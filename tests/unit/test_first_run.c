@@ -90,6 +90,27 @@ static void another_mapping(void **state)
     }
 }
 
+static void told_that_it_is_held(void **state)
+{
+    static const char *const odd[] = {"",
+                                      "nonsense",
+                                      "0123456789abcdef",
+                                      "0123456789abcdef h:1",
+                                      "0123456789abcdef h:1 ",
+                                      "0123456789abcdef  why",
+                                      "0123456789abcdefg h:1 why"};
+    (void)state;
+    char text[FIRST_RUN_HELD_SIZE];
+    struct first_run_held held;
+    first_run_held_text("0123456789abcdef", "db1:7:8", "more is due", text);
+    assert_int_equal(first_run_held_read(text, &held), 0);
+    assert_string_equal(held.mapping, "0123456789abcdef");
+    assert_string_equal(held.holder, "db1:7:8");
+    assert_string_equal(held.reason, "more is due");
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+        assert_int_equal(first_run_held_read(odd[i], &held), -1);
+}
+
 /* What a release sets, and what counters there are, decides nothing about what is due. */
 static void the_same_mapping(void **state)
 {
@@ -114,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdicts),
         cmocka_unit_test(another_mapping),
+        cmocka_unit_test(told_that_it_is_held),
         cmocka_unit_test(the_same_mapping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
