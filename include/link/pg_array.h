@@ -16,6 +16,9 @@ struct pg_array {
 /* Adds an element of len bytes, which are none of them NUL; they are quoted, and copied. */
 void pg_array_add(struct pg_array *a, const char *element, size_t len);
 
+/* Adds each word of SQL, and each name in quotes, without these, as the catalog has names. */
+void pg_array_add_names(struct pg_array *a, const char *sql);
+
 /* The array's text, malloc'd, which ends the array; NULL when memory ran out on the way. */
 char *pg_array_finish(struct pg_array *a) __attribute__((warn_unused_result));
 

@@ -6,6 +6,7 @@
 
 #include "config/queue.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct mapping_types;
@@ -55,11 +56,12 @@ void fragment_verify_place(const struct queue *queue, int i, char *out, size_t s
 /* ... about the call of a function: "shop.yaml:12: call: ". */
 void fragment_call_place(const struct queue *queue, char *out, size_t size);
 
-/* Proves all of them through a link that is up and not busy. done(arg, error): NULL, or one
- * sentence; fires once, never from inside this call. types must outlive it. Returns 0, or -1 when
+/* Proves all of them through a link that is up and not busy. done(arg, error, locked): NULL, or one
+ * sentence; locked: it is about a table that somebody holds locked, and of the SQL nothing is
+ * known. Fires once, never from inside this call. types must outlive it. Returns 0, or -1 when
  * nothing was sent. */
 int fragment_prove(const struct mapping_types *types, struct pg_link *link,
-                   void (*done)(void *arg, const char *error), void *arg)
+                   void (*done)(void *arg, const char *error, bool locked), void *arg)
     __attribute__((warn_unused_result));
 
 #endif

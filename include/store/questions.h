@@ -14,7 +14,7 @@ enum question_id {
     QUESTION_GUARDS,        /* sql/check_guards.sql */
     QUESTION_STATES,        /* sql/check_states.sql */
     QUESTION_VALUES,        /* sql/check_values.sql */
-    QUESTION_TABLE_BLOCKER, /* sql/check_blocker.sql */
+    QUESTION_TABLE_BLOCKER, /* sql/table_blocker.sql */
     QUESTION_INDEXES,       /* sql/indexes.sql */
     QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */

@@ -40,6 +40,10 @@ int64_t statements_due_us(const struct statements *s);
 /* Why the database cannot be used as it is: one sentence, "" when it can or nobody knows. */
 const char *statements_problem(const struct statements *s);
 
+/* Whether that is a table that somebody holds locked: the sentence names it, and nothing is wrong.
+ */
+bool statements_locked(const struct statements *s);
+
 /* Another number whenever the statements are others, or there are none any more. */
 uint64_t statements_generation(const struct statements *s);
 

@@ -7,6 +7,7 @@
 #include "config/queues.h"
 #include "link/pg_link.h"
 #include "store/statements.h"
+#include "store/table_blocker.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (7 * SECOND_US)
+#define LOCK_WAIT "55P03" /* SQLSTATE of lock_timeout */
 #define NAME_MAX_BYTES 64 /* with its end */
 
 #define SETTINGS                                                                                   \
@@ -48,34 +50,11 @@ void check_lost(struct check_database *c, const char *reason)
 static void on_blocker(void *arg, const struct pg_answer *answer)
 {
     struct check_database *c = arg;
-    const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
-    if (r == NULL || pg_result_rows(r) != 1)
-        check_fail(c->report,
-                   "a lock that lasts for longer than 3 s keeps a statement from beginning: the "
-                   "locks are in pg_locks");
-    else if (pg_result_null(r, 0, 1))
-        check_fail(
-            c->report,
-            "table %s is locked by a prepared transaction (%s): nothing is released until it "
-            "ends, see pg_prepared_xacts",
-            pg_result_text(r, 0, 0), pg_result_text(r, 0, 4));
-    else
-        check_fail(c->report,
-                   "table %s is locked by pid %s (user \"%s\", application \"%s\", %s) for %s s: "
-                   "nothing is released until that transaction ends",
-                   pg_result_text(r, 0, 0), pg_result_text(r, 0, 1), pg_result_text(r, 0, 2),
-                   pg_result_text(r, 0, 3), pg_result_text(r, 0, 4),
-                   pg_result_null(r, 0, 5) ? "an unknown number of" : pg_result_text(r, 0, 5));
+    char sentence[PG_MESSAGE_SIZE];
+    table_blocker_say(answer, LOCK_WAIT, "canceling statement due to lock timeout", sentence,
+                      sizeof(sentence));
+    check_fail(c->report, "%s", sentence);
     check_end(c);
-}
-
-static void ask_for_blocker(struct check_database *c)
-{
-    const char *params[] = {c->tables[0], c->tables[1]};
-    const struct pg_query query = {
-        .sql = question_text(QUESTION_TABLE_BLOCKER), .nparams = 2, .params = params};
-    if (pg_link_send(c->link, &query, 1, DEADLINE_US, on_blocker, c) != 0)
-        check_lost(c, "the connection was lost");
 }
 
 static void on_answer(void *arg, const struct pg_answer *answer)
@@ -83,10 +62,10 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct check_database *c = arg;
     if (answer->status == PG_UNKNOWN)
         check_lost(c, answer->message);
-    else if (strcmp(answer->sqlstate, "55P03") == 0)
-        ask_for_blocker(c);
-    else
+    else if (strcmp(answer->sqlstate, LOCK_WAIT) != 0)
         c->answered(c, answer->status == PG_DONE ? answer->results[1] : NULL, answer);
+    else if (table_blocker_ask(c->queue, c->link, on_blocker, c) != 0)
+        check_lost(c, "the connection was lost");
 }
 
 static void ask(struct check_database *c, const char *settings, const struct pg_query *query,

@@ -6,11 +6,13 @@
 
 #include "base/clock.h"
 #include "base/time_units.h"
+#include "config/config.h"
 #include "link/loop.h"
 #include "link/redis_link.h"
 #include "queue/redis_use.h"
 #include "release/parts.h"
 #include "store/statements.h"
+#include "store/table_blocker.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -59,7 +61,8 @@ static void on_statements(void *arg, const char *error)
     if (!desk_answered(d))
         return;
     if (error != NULL) {
-        d->unusable = pg_link_up(d->link);
+        d->locked = pg_link_up(d->link) && statements_locked(d->parts->statements);
+        d->unusable = pg_link_up(d->link) && !d->locked;
         say(d->postgres_error, sizeof(d->postgres_error), error);
     }
     desk_go_on(d);
@@ -139,6 +142,30 @@ bool desk_has_postgres(const struct desk *d)
 void desk_lost_postgres(struct desk *d, const char *why)
 {
     say(d->postgres_error, sizeof(d->postgres_error), why);
+}
+
+static void on_blocker(void *arg, const struct pg_answer *answer)
+{
+    struct desk *d = arg;
+    char why[PG_MESSAGE_SIZE];
+    if (!desk_answered(d))
+        return;
+    table_blocker_say(answer, d->sqlstate, d->message, why, sizeof(why));
+    d->said(d, why);
+    desk_go_on(d);
+}
+
+void desk_refused(struct desk *d, const struct pg_answer *answer,
+                  void (*said)(struct desk *d, const char *why))
+{
+    d->said = said;
+    memcpy(d->sqlstate, answer->sqlstate, sizeof(d->sqlstate));
+    snprintf(d->message, sizeof(d->message), "%s", answer->message);
+    if (table_blocker_suspect(d->sqlstate) &&
+        desk_asked(d, table_blocker_ask(d->parts->config->queue, d->link, on_blocker, d)))
+        return;
+    said(d, answer->message);
+    desk_go_on(d);
 }
 
 bool desk_ask(struct desk *d, const struct ask_query *queries, int n, pg_answer_cb *cb)

@@ -40,7 +40,11 @@ struct desk {
     /* As they are when the first step is taken; "": it can be asked. */
     char postgres_error[PG_REASON_SIZE];
     bool unusable; /* ... is about its tables */
+    bool locked;   /* ... is about one that somebody holds locked */
     char redis_error[PG_REASON_SIZE];
+    /* Of an answer that is an error, while it is asked who holds a table locked. */
+    void (*said)(struct desk *d, const char *why);
+    char sqlstate[6], message[PG_MESSAGE_SIZE];
 };
 
 /* Begins; *d is zero, and work->free is owed. work must live as long; parts, with its links to
@@ -68,6 +72,11 @@ bool desk_has_postgres(const struct desk *d);
 
 /* It has not been: why. */
 void desk_lost_postgres(struct desk *d, const char *why);
+
+/* In the callback of an answer that is an error, at its end: said(d, why), now or later, and the
+ * next step. why: who holds a table locked, where it may be for that; else the server's message. */
+void desk_refused(struct desk *d, const struct pg_answer *answer,
+                  void (*said)(struct desk *d, const char *why));
 
 /* Asks Postgres, by statements, in a transaction that waits 2 s for a lock and 5 s for an answer;
  * n: 3 at most. Results stand from the second place on. As a step. */

@@ -63,10 +63,17 @@ static const char *without_postgres(const struct desk_list *l)
 
 static void fail_of_postgres(struct desk_list *l)
 {
+    if (l->desk.locked)
+        desk_list_fail(l, l->desk.postgres_error, "");
     desk_list_fail(l, without_postgres(l), l->desk.postgres_error);
 }
 
 /* ---- what is due ---- */
+
+static void due_refused(struct desk *d, const char *why)
+{
+    desk_list_fail(list_of(d), "what is due cannot be looked for in Postgres", why);
+}
 
 static void on_due(void *arg, const struct pg_answer *answer)
 {
@@ -74,9 +81,12 @@ static void on_due(void *arg, const struct pg_answer *answer)
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[1] : NULL;
     if (!desk_answered(&l->desk))
         return;
-    if (r == NULL || pg_result_columns(r) != 3)
-        desk_list_fail(l, "what is due cannot be looked for in Postgres",
-                       r == NULL ? answer->message : "an unexpected answer");
+    if (r == NULL) {
+        desk_refused(&l->desk, answer, due_refused);
+        return;
+    }
+    if (pg_result_columns(r) != 3)
+        due_refused(&l->desk, "an unexpected answer");
     for (int i = 0; desk_list_well(l) && i < pg_result_rows(r); i++) {
         struct desk_line *line =
             desk_lines_add(&l->found.lines, pg_result_text(r, i, 0), pg_result_len(r, i, 0));
@@ -136,15 +146,26 @@ static void read_locked(struct desk_list *l, const struct pg_result *r)
     }
 }
 
+static void locked_refused(struct desk *d, const char *why)
+{
+    struct desk_list *l = list_of(d);
+    desk_list_fail(l, "who holds a lock cannot be looked for in Postgres", why);
+    l->at += l->n;
+}
+
 static void on_locked(void *arg, const struct pg_answer *answer)
 {
     struct desk_list *l = arg;
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[1] : NULL;
     if (!desk_answered(&l->desk))
         return;
-    if (r == NULL || pg_result_columns(r) != EXPLAIN_BLOCKER_COLUMNS)
+    if (r == NULL) {
+        desk_refused(&l->desk, answer, locked_refused);
+        return;
+    }
+    if (pg_result_columns(r) != EXPLAIN_BLOCKER_COLUMNS)
         desk_list_fail(l, "who holds a lock cannot be looked for in Postgres",
-                       r == NULL ? answer->message : "an unexpected answer");
+                       "an unexpected answer");
     else
         read_locked(l, r);
     l->at += l->n;

@@ -15,6 +15,7 @@
 #include "store/mapping.h"
 #include "store/questions.h"
 #include "store/statements.h"
+#include "store/table_blocker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,27 +150,12 @@ static void on_holds(void *arg, const struct pg_answer *answer)
     struct explain_ask *a = arg;
     if (!desk_answered(&a->desk))
         return;
+    memcpy(a->facts.sqlstate, answer->sqlstate, sizeof(a->facts.sqlstate));
     if (answer->status != PG_DONE)
         desk_lost_postgres(&a->desk, answer->message);
     else if (explain_read_holds(&a->facts, answer->results[1], answer->results[2]) != 0)
         desk_lost_postgres(&a->desk, "an unexpected answer");
     desk_go_on(&a->desk);
-}
-
-static const char *kind_text(enum id_kind kind)
-{
-    switch (kind) {
-    case ID_UUID:
-        return "of type uuid";
-    case ID_INT2:
-        return "whole numbers of type smallint";
-    case ID_INT4:
-        return "whole numbers of type integer";
-    case ID_INT8:
-        return "whole numbers of type bigint";
-    default:
-        return "texts of at most 255 bytes";
-    }
 }
 
 static bool ask_holds(struct desk *d)
@@ -178,7 +164,7 @@ static bool ask_holds(struct desk *d)
     if (!desk_has_postgres(d))
         return false;
     const struct mapping_types *types = statements_types(d->parts->statements);
-    a->facts.id_kind = kind_text(types->id_kind);
+    a->facts.id_kind = explain_id_kind(types->id_kind);
     a->facts.rows_hidden = types->rows_hidden;
     a->facts.malformed = !parse_id_valid(types->id_kind, a->id, strlen(a->id));
     const char *params[] = {a->ids, a->names};
@@ -186,6 +172,18 @@ static bool ask_holds(struct desk *d)
         {.statement = STATEMENT_LOOKUP, .nparams = 1, .params = params},
         {.statement = STATEMENT_EXPLAIN_HOLDS, .nparams = 2, .params = params}};
     return !a->facts.malformed && desk_ask(d, queries, 2, on_holds);
+}
+
+/* Where the tables could not be read for a lock: one of a table that only the queue's SQL names, or
+ * of which the SQL itself could not be proved. */
+static bool ask_table_blocker(struct desk *d)
+{
+    struct explain_ask *a = explain_ask_of(d);
+    const struct explain_facts *f = &a->facts;
+    a->read = explain_read_table_locks;
+    return (d->locked || table_blocker_suspect(f->sqlstate)) && !f->table_blocker.holder.known &&
+           pg_link_up(d->link) &&
+           desk_asked(d, table_blocker_ask(d->parts->config->queue, d->link, on_read, d));
 }
 
 /* One of the statements that are about its id alone. */
@@ -280,6 +278,7 @@ static void finish(struct desk *d)
     memcpy(f->postgres_error, d->postgres_error, sizeof(f->postgres_error));
     memcpy(f->redis_error, d->redis_error, sizeof(f->redis_error));
     f->unusable = d->unusable;
+    f->locked = d->locked || strcmp(f->sqlstate, "55P03") == 0;
     if (f->now_us == 0 && d->parts->pg_clock.known)
         f->now_us = server_clock_now_us(&d->parts->pg_clock);
     explain_own_first_run(a);
@@ -298,10 +297,22 @@ static void free_ask(struct desk *d)
 
 struct explain_ask *explain_ask_new(const struct explain_ask_options *options)
 {
-    static desk_step *const steps[] = {
-        ask_entry,    ask_feeder,      explain_ask_held, explain_ask_accepted,  ask_pause,
-        ask_feeds,    ask_table_locks, ask_holds,        ask_counters,          ask_sums,
-        ask_blockers, ask_standby,     ask_guards,       explain_ask_first_run, ask_rehearsal};
+    static desk_step *const steps[] = {ask_entry,
+                                       ask_feeder,
+                                       explain_ask_held,
+                                       explain_ask_accepted,
+                                       ask_pause,
+                                       ask_feeds,
+                                       ask_table_locks,
+                                       ask_holds,
+                                       ask_table_blocker,
+                                       ask_counters,
+                                       ask_sums,
+                                       ask_blockers,
+                                       ask_standby,
+                                       ask_guards,
+                                       explain_ask_first_run,
+                                       ask_rehearsal};
     static const struct desk_work work = {.application = "reservation-sweeper explain",
                                           .steps = steps,
                                           .nsteps = sizeof(steps) / sizeof(steps[0]),

@@ -98,6 +98,7 @@ struct explain_facts {
     int nholds, ncounters;
     enum explain_answer sweeper; /* one runs */
     bool unusable;               /* Postgres's tables cannot be used as they are: postgres_error */
+    bool locked;                 /* they could not be read for a lock of a whole table */
     bool malformed;              /* this cannot be an id */
     bool looked;                 /* rows have been looked for */
     bool rows_hidden;            /* row security may hide some */
@@ -105,6 +106,7 @@ struct explain_facts {
     bool redis;                  /* it was asked */
     bool failed, kept_record;    /* there are records */
 
+    char sqlstate[6];                     /* of that, where a statement was refused; "" */
     char postgres_error[PG_REASON_SIZE];  /* why it, or its tables, could not be asked; "" */
     char counters_error[PG_MESSAGE_SIZE]; /* why they could not be compared; "" */
     char redis_error[PG_REASON_SIZE];     /* why it was not asked; "" */

@@ -57,17 +57,41 @@ static bool other_queue(const struct explain_facts *f, struct explanation *e)
     return true;
 }
 
+/* Why the tables were not read. */
+struct unasked {
+    enum explain_cause cause;
+    const char *why, *todo;
+};
+
+static const struct unasked *unasked(const struct explain_facts *f)
+{
+    static const struct unasked away = {
+        CAUSE_POSTGRES, "Postgres, which decides, could not be asked (%s).",
+        "See to Postgres; --check-config says what of it cannot be reached."};
+    static const struct unasked unusable = {CAUSE_TABLES,
+                                            "The tables cannot be used as they are (%s).",
+                                            "--check-config says all that is wrong with them."};
+    static const struct unasked forbidden = {
+        CAUSE_TABLES, "The sweeper's role lacks a right to a table (%s).",
+        "Grant it; --show-sql prints the grants that are needed."};
+    static const struct unasked locked = {
+        CAUSE_TABLE_LOCKED, "A whole table is locked, and by whom is not known (%s).",
+        "See pg_locks for who holds it, and let that transaction end."};
+    if (f->locked)
+        return &locked;
+    if (strcmp(f->sqlstate, "42501") == 0)
+        return &forbidden;
+    return f->unusable ? &unusable : &away;
+}
+
 static bool postgres(const struct explain_facts *f, struct explanation *e)
 {
     if (f->looked)
         return false;
-    e->cause = f->unusable ? CAUSE_TABLES : CAUSE_POSTGRES;
-    WHY(e,
-        f->unusable ? "The tables cannot be used as they are (%s)."
-                    : "Postgres, which decides, could not be asked (%s).",
-        f->postgres_error[0] != '\0' ? f->postgres_error : "no answer within 5 s");
-    ADVISE(e, f->unusable ? "--check-config says all that is wrong with them."
-                          : "See to Postgres; --check-config says what of it cannot be reached.");
+    const struct unasked *u = unasked(f);
+    e->cause = u->cause;
+    WHY(e, u->why, f->postgres_error[0] != '\0' ? f->postgres_error : "no answer within 5 s");
+    ADVISE(e, "%s", u->todo);
     /* Whether a sweeper runs, nobody knows: none feeds without Postgres. */
     NEXT(e, "Nothing of this queue is released until that is over, and what is due by then within "
             "seconds of it.");

@@ -3,7 +3,6 @@
 
 #include "app/explain_words.h"
 #include "base/parse.h"
-#include "base/sql_scan.h"
 #include "base/time_units.h"
 #include "config/config.h"
 #include "config/queue.h"
@@ -13,12 +12,9 @@
 #include "release/kept_record.h"
 #include "release/release.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_SIZE 64 /* of an identifier of Postgres's, cut to fit */
 
 /* ---- Redis ---- */
 
@@ -197,7 +193,7 @@ void explain_read_standby(struct explain_facts *f, const struct pg_result *r)
 void explain_read_table_locks(struct explain_facts *f, const struct pg_result *r)
 {
     struct explain_blocker *b = &f->table_blocker;
-    if (pg_result_rows(r) == 0 || pg_result_columns(r) != 6)
+    if (pg_result_rows(r) == 0 || pg_result_columns(r) < 6)
         return;
     read_holder(b, r, 0, 0);
     copy(b->product, sizeof(b->product), r, 0, 4);
@@ -234,25 +230,25 @@ char *explain_array(const char *text)
     return pg_array_finish(&array);
 }
 
-/* A name without quotes, as the catalog has it; with them, without them. */
-static void add_name(struct pg_array *array, const struct sql_token *t)
-{
-    char name[NAME_SIZE];
-    size_t len = 0;
-    bool quoted = t->kind == SQL_NAME;
-    for (size_t i = quoted; i + quoted < t->len && len < sizeof(name); i++) {
-        if (quoted && t->at[i] == '"')
-            i++; /* doubled */
-        name[len++] = quoted ? t->at[i] : (char)tolower((unsigned char)t->at[i]);
-    }
-    pg_array_add(array, name, len);
-}
-
 char *explain_names(const char *sql)
 {
     struct pg_array array = {0};
-    for (struct sql_token t = sql_scan(&sql); t.kind != SQL_END; t = sql_scan(&sql))
-        if (t.kind == SQL_WORD || t.kind == SQL_NAME)
-            add_name(&array, &t);
+    pg_array_add_names(&array, sql);
     return pg_array_finish(&array);
+}
+
+const char *explain_id_kind(enum id_kind kind)
+{
+    switch (kind) {
+    case ID_UUID:
+        return "of type uuid";
+    case ID_INT2:
+        return "whole numbers of type smallint";
+    case ID_INT4:
+        return "whole numbers of type integer";
+    case ID_INT8:
+        return "whole numbers of type bigint";
+    default:
+        return "texts of at most 255 bytes";
+    }
 }

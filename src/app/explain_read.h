@@ -3,6 +3,7 @@
 #define RS_EXPLAIN_READ_H
 
 #include "app/explain_facts.h"
+#include "base/parse.h"
 
 #include <stddef.h>
 
@@ -20,7 +21,8 @@ int explain_read_holds(struct explain_facts *f, const struct pg_result *lookup,
 void explain_read_counters(struct explain_facts *f, const struct pg_result *r);
 void explain_read_sums(struct explain_facts *f, const struct pg_result *r);
 
-/* Of sql/blockers.sql: one row; and of sql/table_locks.sql. */
+/* Of sql/blockers.sql: one row; and of sql/table_locks.sql, or of
+ * sql/table_blocker.sql. */
 #define EXPLAIN_BLOCKER_COLUMNS 8
 void explain_read_blocker(struct explain_blocker *b, const struct pg_result *r, int row);
 void explain_read_blockers(struct explain_facts *f, const struct pg_result *r);
@@ -42,6 +44,9 @@ void explain_read_guards(struct explain_facts *f, const struct pg_result *r);
 /* The names in a piece of SQL that may be columns, as an array in text form; malloc'd, NULL: out of
  * memory. */
 char *explain_names(const char *sql) __attribute__((warn_unused_result));
+
+/* What an id of this kind is, in words: "of type uuid". */
+const char *explain_id_kind(enum id_kind kind);
 
 /* The one element of an array in text form; malloc'd, NULL: out of memory. */
 char *explain_array(const char *text) __attribute__((warn_unused_result));

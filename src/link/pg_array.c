@@ -1,11 +1,15 @@
 /* Arrays as Postgres reads them: see pg_array.h. */
 #include "link/pg_array.h"
 
+#include "base/sql_scan.h"
+
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ROOM_LEAST 64
+#define NAME_SIZE 64 /* of an identifier of Postgres's, cut to fit */
 
 /* Room for so many more bytes; false: memory ran out. */
 static bool reserve(struct pg_array *a, size_t more)
@@ -44,6 +48,27 @@ void pg_array_add(struct pg_array *a, const char *element, size_t len)
     }
     *w++ = '"';
     a->len = (size_t)(w - a->text);
+}
+
+/* A name without quotes, as the catalog has it; with them, without them. */
+static void add_name(struct pg_array *a, const struct sql_token *t)
+{
+    char name[NAME_SIZE];
+    size_t len = 0;
+    bool quoted = t->kind == SQL_NAME;
+    for (size_t i = quoted; i + quoted < t->len && len < sizeof(name); i++) {
+        if (quoted && t->at[i] == '"')
+            i++; /* doubled */
+        name[len++] = quoted ? t->at[i] : (char)tolower((unsigned char)t->at[i]);
+    }
+    pg_array_add(a, name, len);
+}
+
+void pg_array_add_names(struct pg_array *a, const char *sql)
+{
+    for (struct sql_token t = sql_scan(&sql); t.kind != SQL_END; t = sql_scan(&sql))
+        if (t.kind == SQL_WORD || t.kind == SQL_NAME)
+            add_name(a, &t);
 }
 
 char *pg_array_finish(struct pg_array *a)

@@ -3,11 +3,13 @@
 
 #include "base/clock.h"
 #include "base/time_units.h"
+#include "config/config.h"
 #include "link/pg_link.h"
 #include "release/blockers.h"
 #include "release/parts.h"
 #include "store/ask.h"
 #include "store/statements.h"
+#include "store/table_blocker.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -29,6 +31,8 @@ struct pages {
     const struct pg_result *late; /* ... and the late rows, NULL when there are none */
     int want_late;                /* at most so many; 0: none */
     int64_t took_us;
+    char sqlstate[6]; /* of the error, while it is asked who holds a table locked */
+    char message[PG_MESSAGE_SIZE];
     void (*done)(void *arg, const struct page *page);
     void *arg;
 };
@@ -164,6 +168,27 @@ static bool begin_again(struct pages *p)
     return send(p) == 0;
 }
 
+static void on_blocker(void *arg, const struct pg_answer *answer)
+{
+    struct pages *p = arg;
+    char sentence[PG_MESSAGE_SIZE];
+    const struct page page = {.error = sentence, .last = true};
+    table_blocker_say(answer, p->sqlstate, p->message, sentence, sizeof(sentence));
+    p->want_late = 0;
+    p->done(p->arg, &page);
+}
+
+/* True: it is asked who holds a table locked, and `done` waits for that. */
+static bool asks_for_blocker(struct pages *p, const struct pg_answer *answer)
+{
+    if (answer->status != PG_REFUSED || !table_blocker_suspect(answer->sqlstate))
+        return false;
+    blockers_suspect(p->parts->blockers);
+    memcpy(p->sqlstate, answer->sqlstate, sizeof(p->sqlstate));
+    (void)snprintf(p->message, sizeof(p->message), "%s", answer->message);
+    return table_blocker_ask(p->parts->config->queue, p->link, on_blocker, p) == 0;
+}
+
 static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct pages *p = arg;
@@ -173,10 +198,10 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     if (ask_is_stale(answer) && begin_again(p))
         return;
     p->took_us = answer->received_us - answer->sent_us;
+    if (asks_for_blocker(p, answer))
+        return;
     if (answer->status != PG_DONE) {
         page.error = answer->message;
-        if (strcmp(answer->sqlstate, "57014") == 0 || strcmp(answer->sqlstate, "55P03") == 0)
-            blockers_suspect(p->parts->blockers);
     } else if (rows == NULL || pg_result_columns(rows) != 4 || pg_result_rows(rows) < 1 ||
                (late != NULL && pg_result_rows(late) > 0 && pg_result_columns(late) != 3)) {
         page.error = "a page of reservations gave an unexpected answer";

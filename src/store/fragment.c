@@ -22,6 +22,7 @@
 #include "store/also.h"
 #include "store/mapping.h"
 #include "store/sql_texts.h"
+#include "store/table_blocker.h"
 #include "store/verify.h"
 
 #include <stdbool.h>
@@ -36,58 +37,6 @@
 static const char settings_sql[] =
     PG_SETTINGS_3("pg_catalog.current_setting('standard_conforming_strings')",
                   PG_SET("lock_timeout", "'1s'"), PG_SET("statement_timeout", "'4s'"));
-
-static int add(struct fragment *list, int n, const struct queue *queue, enum fragment_wrap wrap,
-               const struct queue_text *text, const char *key)
-{
-    if (text->text == NULL)
-        return n;
-    list[n] = (struct fragment){
-        .queue = queue, .wrap = wrap, .text = text, .key = key, .line = text->line};
-    return n + 1;
-}
-
-static int add_condition(struct fragment *list, int n, const struct queue *queue,
-                         const struct queue_text *text, const char *key)
-{
-    n = add(list, n, queue, FRAGMENT_ELEMENT, text, key);
-    return add(list, n, queue, FRAGMENT_CONDITION, text, key);
-}
-
-/* Of a queue that shares the counters only which holds they count. */
-static int add_sharer(struct fragment *list, int n, const struct queue *sharer)
-{
-    if (sharer->stock.counted.text != NULL)
-        return add_condition(list, n, sharer, &sharer->stock.counted, "stock.counted");
-    return add_condition(list, n, sharer, &sharer->active, "active");
-}
-
-int fragment_list(const struct queue *q, struct fragment list[FRAGMENTS_MAX])
-{
-    int n = 0;
-    if (q->file == NULL)
-        return 0;
-    n = add_condition(list, n, q, &q->active, "active");
-    n = add(list, n, q, FRAGMENT_RELEASED, &q->released, "released");
-    n = add(list, n, q, FRAGMENT_STOCK_SET, &q->stock.set, "stock.set");
-    n = add_condition(list, n, q, &q->stock.counted, "stock.counted");
-    n = add_condition(list, n, q, &q->keep.condition, "keep_while");
-    for (int i = 0; i < q->stock.nsharers && queue_not_comparable(q) == NULL; i++)
-        n = add_sharer(list, n, q->stock.sharers[i]);
-    if (q->call.name != NULL)
-        list[n++] = (struct fragment){
-            .queue = q, .wrap = FRAGMENT_CALL, .key = "call", .line = q->call.line};
-    for (int i = 0; i < q->nalso; i++) {
-        n = add(list, n, q, FRAGMENT_ALSO, &q->also[i], "also");
-        list[n - 1].number = i + 1;
-    }
-    for (int i = 0; i < q->nverify; i++) {
-        n = add(list, n, q, FRAGMENT_QUERY, &q->verify[i], "verify");
-        n = add(list, n, q, FRAGMENT_VERIFY, &q->verify[i], "verify");
-        list[n - 2].number = list[n - 1].number = i + 1;
-    }
-    return n;
-}
 
 /* Columns of which each is assigned once. */
 struct kept {
@@ -221,7 +170,10 @@ struct proving {
     const struct queue *queue;
     struct fragment list[FRAGMENTS_MAX];
     int n;
-    void (*done)(void *arg, const char *error);
+    struct pg_link *link;
+    char sqlstate[6];               /* of a refusal that says nothing of the SQL */
+    char sentence[PG_MESSAGE_SIZE]; /* "": all are proved */
+    void (*done)(void *arg, const char *error, bool locked);
     void *arg;
 };
 
@@ -239,25 +191,53 @@ static void refuse(const struct proving *p, const struct fragment *f,
     (void)snprintf(out + len, size - len, "there is no table %s", f->queue->table.written);
 }
 
-static void on_answer(void *arg, const struct pg_answer *answer)
+static void conclude(struct proving *p)
 {
-    struct proving *p = arg;
-    char sentence[PG_MESSAGE_SIZE] = "";
-    int place = answer->refused - 1; /* behind the settings */
-    if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
-        refuse(p, &p->list[place], answer, sentence, sizeof(sentence));
-    else if (answer->status != PG_DONE)
-        (void)snprintf(sentence, sizeof(sentence), "%s", answer->message);
-    else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)
-        (void)snprintf(sentence, sizeof(sentence),
-                       "standard_conforming_strings is off for this role or database: SQL of a "
-                       "queues file is read as it is on");
-    p->done(p->arg, sentence[0] != '\0' ? sentence : NULL);
+    p->done(p->arg, p->sentence[0] != '\0' ? p->sentence : NULL, p->sqlstate[0] != '\0');
     free(p);
 }
 
+static void on_blocker(void *arg, const struct pg_answer *answer)
+{
+    struct proving *p = arg;
+    char message[PG_MESSAGE_SIZE];
+    memcpy(message, p->sentence, sizeof(message));
+    table_blocker_say(answer, p->sqlstate, message, p->sentence, sizeof(p->sentence));
+    conclude(p);
+}
+
+/* It was given up: no line of the file is at fault, but whoever holds a table. */
+static void find_blocker(struct proving *p, const struct pg_answer *answer)
+{
+    memcpy(p->sqlstate, answer->sqlstate, sizeof(p->sqlstate));
+    (void)snprintf(p->sentence, sizeof(p->sentence), "%s", answer->message);
+    if (table_blocker_ask(p->queue, p->link, on_blocker, p) == 0)
+        return;
+    table_blocker_unknown(p->sqlstate, answer->message, p->sentence, sizeof(p->sentence));
+    conclude(p);
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+    struct proving *p = arg;
+    int place = answer->refused - 1; /* behind the settings */
+    if (answer->status == PG_REFUSED && table_blocker_suspect(answer->sqlstate)) {
+        find_blocker(p, answer);
+        return;
+    }
+    if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
+        refuse(p, &p->list[place], answer, p->sentence, sizeof(p->sentence));
+    else if (answer->status != PG_DONE)
+        (void)snprintf(p->sentence, sizeof(p->sentence), "%s", answer->message);
+    else if (strcmp(pg_result_text(answer->results[0], 0, 0), "on") != 0)
+        (void)snprintf(p->sentence, sizeof(p->sentence),
+                       "standard_conforming_strings is off for this role or database: SQL of a "
+                       "queues file is read as it is on");
+    conclude(p);
+}
+
 int fragment_prove(const struct mapping_types *types, struct pg_link *link,
-                   void (*done)(void *arg, const char *error), void *arg)
+                   void (*done)(void *arg, const char *error, bool locked), void *arg)
 {
     struct pg_query queries[1 + FRAGMENTS_MAX] = {{.sql = settings_sql}};
     char *proofs[FRAGMENTS_MAX] = {NULL};
@@ -265,7 +245,7 @@ int fragment_prove(const struct mapping_types *types, struct pg_link *link,
     struct proving *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return -1;
-    *p = (struct proving){.queue = types->queue, .done = done, .arg = arg};
+    *p = (struct proving){.queue = types->queue, .link = link, .done = done, .arg = arg};
     p->n = fragment_list(types->queue, p->list);
     for (int i = 0; i < p->n; i++) {
         proofs[i] = fragment_proof(&p->list[i], types, link);

@@ -57,7 +57,7 @@ extern const char sql_check_plan_counter[];
 extern const char sql_rehearse_before[];
 extern const char sql_rehearse_after[];
 extern const char sql_check_doubled[];
-extern const char sql_check_blocker[];
+extern const char sql_table_blocker[];
 extern const char sql_init_tables[];
 extern const char sql_prolong[];
 

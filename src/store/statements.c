@@ -44,6 +44,7 @@ struct statements {
     struct mapping_types types; /* refers to it */
     struct statement_texts texts;
     char problem[PG_MESSAGE_SIZE];
+    bool locked;        /* ... is that a table was locked at the proof */
     bool use_bytes;     /* whatever the catalog says of the encoding */
     int loading;        /* questions under way */
     int64_t asked_us;   /* the last question; monotonic, as all of these */
@@ -101,6 +102,11 @@ uint64_t statements_generation(const struct statements *s)
 const char *statements_problem(const struct statements *s)
 {
     return s->problem;
+}
+
+bool statements_locked(const struct statements *s)
+{
+    return s->locked && s->problem[0] != '\0';
 }
 
 void statements_doubt(struct statements *s)
@@ -232,7 +238,7 @@ static void conclude(struct load *load)
 
 /* What SQL of the operator's there is has been proved, or is refused: without the proof nothing is
  * sent, and the next reading of the catalog makes the statements anew. */
-static void on_proof(void *arg, const char *error)
+static void on_proof(void *arg, const char *error, bool locked)
 {
     struct load *load = arg;
     struct statements *s = load->s;
@@ -242,6 +248,7 @@ static void on_proof(void *arg, const char *error)
         if (error != NULL)
             drop_texts(s);
         s->ready = error == NULL;
+        s->locked = locked;
         memcpy(s->problem, load->error, sizeof(s->problem));
     }
     conclude(load);
@@ -265,8 +272,10 @@ static void on_catalog(void *arg, const struct pg_answer *answer)
         snprintf(load->error, sizeof(load->error), "out of memory, or the connection is lost");
         drop_texts(s);
     }
-    if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready))
+    if (answer->status == PG_DONE || (answer->status == PG_REFUSED && !s->ready)) {
+        s->locked = s->locked && strcmp(s->problem, load->error) == 0;
         memcpy(s->problem, load->error, sizeof(s->problem));
+    }
     conclude(load);
 }
 

@@ -119,7 +119,7 @@ def test_a_table_that_is_locked(db: Database, redis: redis_py.Redis, sweeper: St
     until_settled(daemon)
     lock = "LOCK TABLE inventory_reservations IN ACCESS EXCLUSIVE MODE"
     with transaction(db, (lock, None)):
-        until_unknown(daemon, "lock timeout")
+        until_unknown(daemon, "table inventory_reservations is locked by pid")
     until_ready(daemon, 20)
 
 

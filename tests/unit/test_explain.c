@@ -132,6 +132,21 @@ static void tables_unusable(void)
     COPY(postgres_error, "there is no table \"holds\"");
 }
 
+static void table_forbidden(void)
+{
+    postgres_away();
+    COPY(sqlstate, "42501");
+    COPY(postgres_error, "permission denied for table payments");
+}
+
+static void locked_by_nobody_known(void)
+{
+    postgres_away();
+    facts.locked = true;
+    COPY(sqlstate, "55P03");
+    COPY(postgres_error, "canceling statement due to lock timeout");
+}
+
 static void no_expiry(void)
 {
     facts.due_us = EXPLAIN_NEVER;
@@ -573,6 +588,16 @@ static const struct {
      CAUSE_TABLES,
      true,
      {"cannot be used as they are (there is no table \"holds\")."}},
+    {"a right is missing",
+     table_forbidden,
+     CAUSE_TABLES,
+     true,
+     {"lacks a right to a table (permission denied for table payments).", "Grant it; --show-sql"}},
+    {"a lock, nobody knows whose",
+     locked_by_nobody_known,
+     CAUSE_TABLE_LOCKED,
+     true,
+     {"by whom is not known (canceling statement due to lock timeout).", "See pg_locks"}},
     {"no expiry",
      no_expiry,
      CAUSE_ENDLESS,

@@ -131,12 +131,12 @@ bool mapping_allows_lean(const struct mapping_types *types)
 
 /* The proof of the operator's SQL that has no answer yet. */
 static struct {
-    void (*done)(void *arg, const char *error);
+    void (*done)(void *arg, const char *error, bool locked);
     void *arg;
 } proof;
 
 int fragment_prove(const struct mapping_types *types, struct pg_link *link,
-                   void (*done)(void *arg, const char *error), void *arg)
+                   void (*done)(void *arg, const char *error, bool locked), void *arg)
 {
     (void)link;
     assert_non_null(types->queue->file);
@@ -390,12 +390,12 @@ static void answer_catalog(void)
     asked[question].cb(asked[question].arg, &a);
 }
 
-static void answer_proof(const char *error)
+static void answer_proof(const char *error, bool locked)
 {
-    void (*done)(void *, const char *) = proof.done;
+    void (*done)(void *, const char *, bool) = proof.done;
     assert_non_null(done);
     proof.done = NULL;
-    done(proof.arg, error);
+    done(proof.arg, error, locked);
 }
 
 /* SQL of a file is proved before there are statements, whenever they are made. */
@@ -407,13 +407,20 @@ static void test_sql_that_is_to_be_proved(void **state)
     assert_false(statements_ready(statements));
     assert_int_equal(calls, 0);
     assert_true(statements_due_us(statements) == INT64_MAX);
-    answer_proof("shop.yaml:3: active: no");
+    answer_proof("shop.yaml:3: active: no", false);
+    assert_false(statements_locked(statements));
     assert_false(statements_ready(statements));
     assert_string_equal(said, "shop.yaml:3: active: no");
     assert_string_equal(statements_problem(statements), said);
 
     answer_catalog();
-    answer_proof(NULL);
+    answer_proof("table holds is locked", true);
+    assert_false(statements_ready(statements));
+    assert_true(statements_locked(statements));
+
+    answer_catalog();
+    answer_proof(NULL, false);
+    assert_false(statements_locked(statements));
     assert_true(statements_ready(statements));
     assert_string_equal(said, "-");
     assert_string_equal(statements_problem(statements), "");
@@ -423,7 +430,7 @@ static void test_sql_that_is_to_be_proved(void **state)
     catalog.changed = true;
     answer_catalog();
     assert_false(statements_ready(statements));
-    answer_proof(NULL);
+    answer_proof(NULL, false);
     assert_true(statements_ready(statements));
 }
 
@@ -432,13 +439,13 @@ static void test_a_proof_that_comes_too_late_or_never(void **state)
     (void)state;
     shop_queue.file = "shop.yaml";
     answer_catalog();
-    void (*former)(void *, const char *) = proof.done;
+    void (*former)(void *, const char *, bool) = proof.done;
     void *former_arg = proof.arg;
     proof.done = NULL;
     answer_catalog();
-    former(former_arg, NULL); /* of statements that are gone */
+    former(former_arg, NULL, false); /* of statements that are gone */
     assert_false(statements_ready(statements));
-    answer_proof(NULL);
+    answer_proof(NULL, false);
     assert_true(statements_ready(statements));
 
     catalog.changed = true;
