@@ -22,11 +22,11 @@ int table_blocker_ask(const struct queue *queue, struct pg_link *link, pg_answer
 
 /* The sentence for that answer: which table is locked, by whom, and since when. Where nobody is
  * found: of a wait for a lock that it was one, of anything else `message`, which is the server's of
- * the error with this SQLSTATE. */
-void table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
+ * the error with this SQLSTATE. Returns whether it is known to be about a lock. */
+bool table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
                        char *out, size_t size);
 
-/* The sentence where nobody can be asked for. */
-void table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size);
+/* The same where nobody can be asked for. */
+bool table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size);
 
 #endif

@@ -24,7 +24,8 @@
                   PG_SET("statement_timeout", "'5s'"))                                             \
     ", " CHECK_NOTHING_RELEASED
 static const char settings_sql[] = SETTINGS;
-static const char plan_settings_sql[] = SETTINGS ", " PG_SET("enable_seqscan", "'off'");
+static const char plan_settings_sql[] =
+    SETTINGS ", " PG_SET("enable_seqscan", "'off'") ", " PG_SET("enable_sort", "'off'");
 
 void check_next(struct check_database *c)
 {
@@ -51,8 +52,8 @@ static void on_blocker(void *arg, const struct pg_answer *answer)
 {
     struct check_database *c = arg;
     char sentence[PG_MESSAGE_SIZE];
-    table_blocker_say(answer, LOCK_WAIT, "canceling statement due to lock timeout", sentence,
-                      sizeof(sentence));
+    (void)table_blocker_say(answer, LOCK_WAIT, "canceling statement due to lock timeout", sentence,
+                            sizeof(sentence));
     check_fail(c->report, "%s", sentence);
     check_end(c);
 }

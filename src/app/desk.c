@@ -150,7 +150,7 @@ static void on_blocker(void *arg, const struct pg_answer *answer)
     char why[PG_MESSAGE_SIZE];
     if (!desk_answered(d))
         return;
-    table_blocker_say(answer, d->sqlstate, d->message, why, sizeof(why));
+    (void)table_blocker_say(answer, d->sqlstate, d->message, why, sizeof(why));
     d->said(d, why);
     desk_go_on(d);
 }

@@ -173,7 +173,7 @@ static void on_blocker(void *arg, const struct pg_answer *answer)
     struct pages *p = arg;
     char sentence[PG_MESSAGE_SIZE];
     const struct page page = {.error = sentence, .last = true};
-    table_blocker_say(answer, p->sqlstate, p->message, sentence, sizeof(sentence));
+    (void)table_blocker_say(answer, p->sqlstate, p->message, sentence, sizeof(sentence));
     p->want_late = 0;
     p->done(p->arg, &page);
 }

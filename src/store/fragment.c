@@ -172,6 +172,7 @@ struct proving {
     int n;
     struct pg_link *link;
     char sqlstate[6];               /* of a refusal that says nothing of the SQL */
+    bool locked;                    /* a table is */
     char sentence[PG_MESSAGE_SIZE]; /* "": all are proved */
     void (*done)(void *arg, const char *error, bool locked);
     void *arg;
@@ -193,7 +194,7 @@ static void refuse(const struct proving *p, const struct fragment *f,
 
 static void conclude(struct proving *p)
 {
-    p->done(p->arg, p->sentence[0] != '\0' ? p->sentence : NULL, p->sqlstate[0] != '\0');
+    p->done(p->arg, p->sentence[0] != '\0' ? p->sentence : NULL, p->locked);
     free(p);
 }
 
@@ -202,7 +203,7 @@ static void on_blocker(void *arg, const struct pg_answer *answer)
     struct proving *p = arg;
     char message[PG_MESSAGE_SIZE];
     memcpy(message, p->sentence, sizeof(message));
-    table_blocker_say(answer, p->sqlstate, message, p->sentence, sizeof(p->sentence));
+    p->locked = table_blocker_say(answer, p->sqlstate, message, p->sentence, sizeof(p->sentence));
     conclude(p);
 }
 
@@ -213,7 +214,8 @@ static void find_blocker(struct proving *p, const struct pg_answer *answer)
     (void)snprintf(p->sentence, sizeof(p->sentence), "%s", answer->message);
     if (table_blocker_ask(p->queue, p->link, on_blocker, p) == 0)
         return;
-    table_blocker_unknown(p->sqlstate, answer->message, p->sentence, sizeof(p->sentence));
+    p->locked =
+        table_blocker_unknown(p->sqlstate, answer->message, p->sentence, sizeof(p->sentence));
     conclude(p);
 }
 

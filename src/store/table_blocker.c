@@ -68,27 +68,27 @@ int table_blocker_ask(const struct queue *queue, struct pg_link *link, pg_answer
     return rc;
 }
 
-void table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size)
+bool table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size)
 {
-    if (strcmp(sqlstate, LOCK_WAIT) == 0)
+    bool locked = strcmp(sqlstate, LOCK_WAIT) == 0;
+    if (locked)
         (void)snprintf(out, size,
                        "a table is locked for longer than a statement waits: the locks are in "
                        "pg_locks (%s)",
                        message);
     else
         (void)snprintf(out, size, "%s", message);
+    return locked;
 }
 
 #define UNTIL ": nothing is released until that transaction ends"
 
-void table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
+bool table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
                        char *out, size_t size)
 {
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
-    if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != COLUMNS) {
-        table_blocker_unknown(sqlstate, message, out, size);
-        return;
-    }
+    if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != COLUMNS)
+        return table_blocker_unknown(sqlstate, message, out, size);
     const char *since = pg_result_text(r, 0, SINCE_TEXT);
     const char *word = since[0] != '\0' ? " since " : "";
     if (pg_result_null(r, 0, PID))
@@ -103,4 +103,5 @@ void table_blocker_say(const struct pg_answer *answer, const char *sqlstate, con
             "table %s is locked by pid %s (user \"%s\", application \"%s\", %s)%s%s" UNTIL,
             pg_result_text(r, 0, TABLE), pg_result_text(r, 0, PID), pg_result_text(r, 0, USER),
             pg_result_text(r, 0, APPLICATION), pg_result_text(r, 0, MODE), word, since);
+    return true;
 }

@@ -124,6 +124,19 @@ def test_tables_that_are_empty(db: Database, run: Run) -> None:
     assert "indexes: nothing to gain" in verdicts(done, "ok"), done.stdout
 
 
+def test_a_backlog_of_which_all_is_due(db: Database, run: Run) -> None:
+    """A cron job's: to the planner an index of the active ones by product finds it as well."""
+    products = [shop.add_product(db, stock=1000) for _ in range(3)]
+    for i in range(60):
+        shop.reserve(db, {products[i % 3]: 1}, ttl_s=-600 - i)
+    db.conn.execute(
+        "UPDATE inventory_reservations SET status = 'released'"
+        " WHERE id NOT IN (SELECT id FROM inventory_reservations LIMIT 4); ANALYZE"
+    )
+    done = run("--check-config")
+    assert "indexes: nothing to gain" in verdicts(done, "ok"), done.stdout
+
+
 def test_the_indexes_of_an_api(db: Database, run: Run) -> None:
     db.conn.execute("DROP INDEX inventory_reservations_due")
     for column in ("status", "expires_at"):
