@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -30,6 +31,8 @@ class Unit(configparser.RawConfigParser):
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """The units as they are on a host where the program is the one under test."""
+    if not Path("/run/systemd").is_dir() and os.geteuid() != 0:
+        pytest.skip("systemd-analyze wants to make /run/systemd, where systemd does not run")
     for unit in (DAEMON, ONCE, TIMER):
         text = unit.read_text()
         for program in ("@BINDIR@/reservation-sweeper", "/usr/local/bin/reservation-sweeper"):
