@@ -737,7 +737,7 @@ static const struct {
      CAUSE_NOT_DUE,
      true,
      {"not due before", "It is released when its new expiry has come",
-      "of its active rows to now(): --retry does not"}},
+      "of its active rows to the present time: --retry does not"}},
     {"kept no more",
      kept_no_more,
      CAUSE_WAITING,
