@@ -19,10 +19,14 @@ void secrets_free(struct secrets *s); /* NULL is legal */
 /* Read anew, as the sources of links (struct pg_source, struct redis_single); arg is the secrets.
  * What they return is good until they are asked again. */
 const char *secrets_conninfo(void *arg);
+
+/* The same for Redis: its URL, taken apart. */
 const struct redis_url *secrets_redis(void *arg);
 
 /* Read anew; NULL: there is no token. Good until it is asked again. */
 const char *secrets_admin_token(struct secrets *s);
+
+/* The same for the token that only reads. */
 const char *secrets_read_token(struct secrets *s);
 
 /* Reads every file anew, on SIGHUP: what is not usable is an ERROR, always. */
@@ -36,6 +40,8 @@ void secrets_reload_postgres(struct secrets *s);
 
 /* Where the servers are, for logs, from what was read last; malloc'd, NULL: out of memory. */
 char *secrets_describe_postgres(const struct secrets *s);
+
+/* The same for Redis. */
 char *secrets_describe_redis(const struct secrets *s);
 
 #endif

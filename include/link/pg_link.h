@@ -197,7 +197,11 @@ void pg_link_stop(struct pg_link *link);
 /* Results, good until the callback that was given them returns. Rows and columns count from 0;
  * indexes out of range are programming errors (assert). */
 int pg_result_rows(const struct pg_result *r);
+
+/* Likewise. */
 int pg_result_columns(const struct pg_result *r);
+
+/* Whether the value there is NULL. */
 bool pg_result_null(const struct pg_result *r, int row, int col);
 
 /* The text form, terminated; "" for NULL. */
@@ -215,6 +219,8 @@ int64_t pg_result_int(const struct pg_result *r, int row, int col);
 /* Quoting as libpq does it, for the one place that makes statements from names. malloc'd; NULL
  * when the link is down or memory ran out. */
 char *pg_link_quote_ident(struct pg_link *link, const char *name);
+
+/* The same for a text. */
 char *pg_link_quote_literal(struct pg_link *link, const char *text);
 
 /* Checks a connection string, and what the environment and a service add to it, without connecting

@@ -55,8 +55,12 @@ int pages_next(struct pages *p, void (*done)(void *arg, const struct page *page)
 /* Row i of the page at hand; valid only inside done. Rows of the same id and expiry follow each
  * other. */
 const char *pages_id(const struct pages *p, size_t i);
+
+/* Its expiry, in microseconds of Postgres's time. */
 int64_t pages_expires_us(const struct pages *p, size_t i);
-uint64_t pages_place(const struct pages *p, size_t i); /* 0: not asked for */
+
+/* Where it lies in its table (PAGES_PLACE_BITS); 0: not asked for. */
+uint64_t pages_place(const struct pages *p, size_t i);
 
 /* How long the last answer took, in microseconds. */
 int64_t pages_took_us(const struct pages *p);
@@ -64,9 +68,13 @@ int64_t pages_took_us(const struct pages *p);
 /* The late rows; valid only inside done. There are none when they were not asked for, or there was
  * an error: pages_has_late tells. */
 bool pages_has_late(const struct pages *p);
+
+/* How many there are. */
 size_t pages_late_count(const struct pages *p);
+
+/* The id of row i of them, its product ("" for none), and its expiry in microseconds. */
 const char *pages_late_id(const struct pages *p, size_t i);
-const char *pages_late_product(const struct pages *p, size_t i); /* "" for none */
+const char *pages_late_product(const struct pages *p, size_t i);
 int64_t pages_late_expires_us(const struct pages *p, size_t i);
 
 #endif
