@@ -63,6 +63,9 @@ enum log_field {
  * Never fails the caller: a record that cannot be built or written is dropped. */
 void log_event(enum log_level level, const char *message, ...);
 
+/* For LOG_STR: text, or NULL where it is "", which nobody has told. NULL is legal. */
+const char *log_told(const char *text);
+
 #define LOG_QUEUE_MAX 40 /* bytes of a queue's name */
 
 /* The queue that what follows is about: every record of this thread gets its name, in the field

@@ -10,6 +10,8 @@
 
 struct queue;
 
+#define TABLE_BLOCKER_LOCK_WAIT "55P03" /* SQLSTATE of lock_timeout */
+
 /* Whether an error of this SQLSTATE may come of a table that is locked: a wait for a lock, or the
  * whole statement, took too long. It says nothing of the statement. */
 bool table_blocker_suspect(const char *sqlstate);
@@ -20,13 +22,19 @@ bool table_blocker_suspect(const char *sqlstate);
 int table_blocker_ask(const struct queue *queue, struct pg_link *link, pg_answer_cb *cb, void *arg)
     __attribute__((warn_unused_result));
 
-/* The sentence for that answer: which table is locked, by whom, and since when. Where nobody is
- * found: of a wait for a lock that it was one, of anything else `message`, which is the server's of
- * the error with this SQLSTATE. Returns whether it is known to be about a lock. */
-bool table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
-                       char *out, size_t size);
+/* sentence: which table is locked, by whom, and since when. Where nobody is found: of a wait for a
+ * lock that it was one, else the server's message. locked: it is known to be about a lock. The
+ * sentence ends with the call. */
+typedef void table_blocker_cb(void *arg, const char *sentence, bool locked);
 
-/* The same where nobody can be asked for. */
+/* In the callback of a request through link: was it refused for what may be a locked table, it is
+ * asked who holds one. cb fires once, later. Returns 0, or -1 when nothing was asked: cb will not
+ * fire. */
+int table_blocker_find(const struct queue *queue, struct pg_link *link,
+                       const struct pg_answer *answer, table_blocker_cb *cb, void *arg)
+    __attribute__((warn_unused_result));
+
+/* The sentence where nobody can be asked; returns `locked`. */
 bool table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size);
 
 #endif

@@ -16,7 +16,6 @@
 
 /* Longer than the server allows itself: then the connection is dead. */
 #define DEADLINE_US (7 * SECOND_US)
-#define LOCK_WAIT "55P03" /* SQLSTATE of lock_timeout */
 #define NAME_MAX_BYTES 64 /* with its end */
 
 #define SETTINGS                                                                                   \
@@ -48,12 +47,10 @@ void check_lost(struct check_database *c, const char *reason)
     check_end(c);
 }
 
-static void on_blocker(void *arg, const struct pg_answer *answer)
+static void on_blocker(void *arg, const char *sentence, bool locked)
 {
     struct check_database *c = arg;
-    char sentence[PG_MESSAGE_SIZE];
-    (void)table_blocker_say(answer, LOCK_WAIT, "canceling statement due to lock timeout", sentence,
-                            sizeof(sentence));
+    (void)locked;
     check_fail(c->report, "%s", sentence);
     check_end(c);
 }
@@ -63,9 +60,9 @@ static void on_answer(void *arg, const struct pg_answer *answer)
     struct check_database *c = arg;
     if (answer->status == PG_UNKNOWN)
         check_lost(c, answer->message);
-    else if (strcmp(answer->sqlstate, LOCK_WAIT) != 0)
+    else if (strcmp(answer->sqlstate, TABLE_BLOCKER_LOCK_WAIT) != 0)
         c->answered(c, answer->status == PG_DONE ? answer->results[1] : NULL, answer);
-    else if (table_blocker_ask(c->queue, c->link, on_blocker, c) != 0)
+    else if (table_blocker_find(c->queue, c->link, answer, on_blocker, c) != 0)
         check_lost(c, "the connection was lost");
 }
 

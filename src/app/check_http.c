@@ -10,15 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As SWEEPER_HTTP_LISTEN has it. */
-static const char *shown(struct check_http *h)
-{
-    const char *host = h->config->http_host;
-    snprintf(h->shown, sizeof(h->shown), strchr(host, ':') != NULL ? "[%s]:%d" : "%s:%d",
-             host[0] != '\0' ? host : "*", h->config->http_port);
-    return h->shown;
-}
-
 /* Only this host can reach it. */
 static bool is_private(const char *host)
 {
@@ -29,16 +20,16 @@ static bool is_private(const char *host)
 /* Everything that is said of an address that a sweeper can have, or has. */
 static void accept_address(struct check_http *h, const char *how)
 {
-    check_ok("HTTP at %s: %s", shown(h), how);
+    check_ok("HTTP at %s: %s", h->address, how);
     if (is_private(h->config->http_host))
         return;
     if (h->config->read_token == NULL)
         check_note("HTTP at %s can be read by whoever reaches it: /status, /metrics and their "
                    "like want a SWEEPER_READ_TOKEN, where one is set",
-                   shown(h));
+                   h->address);
     if (h->config->admin_token == NULL)
         check_note("HTTP at %s: nothing can be changed there: POST wants a SWEEPER_ADMIN_TOKEN",
-                   shown(h));
+                   h->address);
 }
 
 static void on_neighbour(void *arg, int status, const char *text)
@@ -50,7 +41,7 @@ static void on_neighbour(void *arg, int status, const char *text)
         check_fail(h->report,
                    "the HTTP address %s is in use by another program: stop that, or choose another "
                    "address (SWEEPER_HTTP_LISTEN)",
-                   shown(h));
+                   h->address);
     check_done(h->report, CHECK_HTTP);
 }
 
@@ -65,6 +56,9 @@ void check_http_begin(struct check_http *h)
         check_done(h->report, CHECK_HTTP);
         return;
     }
+    snprintf(h->address, sizeof(h->address),
+             strchr(options.host, ':') != NULL ? "[%s]:%d" : "%s:%d",
+             options.host[0] != '\0' ? options.host : "*", options.port);
     struct http *http = http_new(h->loop, &options, error, sizeof(error));
     if (http == NULL && strcmp(error, strerror(EADDRINUSE)) == 0)
         h->neighbour =
@@ -77,7 +71,7 @@ void check_http_begin(struct check_http *h)
         check_fail(h->report,
                    "the daemon cannot listen at the HTTP address %s: %s: choose one of this host's "
                    "(SWEEPER_HTTP_LISTEN)",
-                   shown(h), error);
+                   h->address, error);
     http_free(http);
     check_done(h->report, CHECK_HTTP);
 }

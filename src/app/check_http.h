@@ -12,7 +12,7 @@ struct check_http {
     struct loop *loop;
     struct check_report *report;
     struct http_client *neighbour; /* asks who has the address */
-    char shown[280];               /* the address */
+    char address[280];             /* as SWEEPER_HTTP_LISTEN has it; of check_http_begin */
 };
 
 /* Can the daemon listen there? Says so, now or on a later turn, and reports the part done. */

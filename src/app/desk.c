@@ -144,14 +144,13 @@ void desk_lost_postgres(struct desk *d, const char *why)
     say(d->postgres_error, sizeof(d->postgres_error), why);
 }
 
-static void on_blocker(void *arg, const struct pg_answer *answer)
+static void on_blocker(void *arg, const char *sentence, bool locked)
 {
     struct desk *d = arg;
-    char why[PG_MESSAGE_SIZE];
+    (void)locked;
     if (!desk_answered(d))
         return;
-    (void)table_blocker_say(answer, d->sqlstate, d->message, why, sizeof(why));
-    d->said(d, why);
+    d->said(d, sentence);
     desk_go_on(d);
 }
 
@@ -159,10 +158,7 @@ void desk_refused(struct desk *d, const struct pg_answer *answer,
                   void (*said)(struct desk *d, const char *why))
 {
     d->said = said;
-    memcpy(d->sqlstate, answer->sqlstate, sizeof(d->sqlstate));
-    snprintf(d->message, sizeof(d->message), "%s", answer->message);
-    if (table_blocker_suspect(d->sqlstate) &&
-        desk_asked(d, table_blocker_ask(d->parts->config->queue, d->link, on_blocker, d)))
+    if (desk_asked(d, table_blocker_find(d->parts->config->queue, d->link, answer, on_blocker, d)))
         return;
     said(d, answer->message);
     desk_go_on(d);

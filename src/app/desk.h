@@ -44,7 +44,6 @@ struct desk {
     char redis_error[PG_REASON_SIZE];
     /* Of an answer that is an error, while it is asked who holds a table locked. */
     void (*said)(struct desk *d, const char *why);
-    char sqlstate[6], message[PG_MESSAGE_SIZE];
 };
 
 /* Begins; *d is zero, and work->free is owed. work must live as long; parts, with its links to

@@ -65,7 +65,8 @@ static void fail_of_postgres(struct desk_list *l)
 {
     if (l->desk.locked)
         desk_list_fail(l, l->desk.postgres_error, "");
-    desk_list_fail(l, without_postgres(l), l->desk.postgres_error);
+    else
+        desk_list_fail(l, without_postgres(l), l->desk.postgres_error);
 }
 
 /* ---- what is due ---- */

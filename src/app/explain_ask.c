@@ -278,7 +278,7 @@ static void finish(struct desk *d)
     memcpy(f->postgres_error, d->postgres_error, sizeof(f->postgres_error));
     memcpy(f->redis_error, d->redis_error, sizeof(f->redis_error));
     f->unusable = d->unusable;
-    f->locked = d->locked || strcmp(f->sqlstate, "55P03") == 0;
+    f->locked = d->locked || strcmp(f->sqlstate, TABLE_BLOCKER_LOCK_WAIT) == 0;
     if (f->now_us == 0 && d->parts->pg_clock.known)
         f->now_us = server_clock_now_us(&d->parts->pg_clock);
     explain_own_first_run(a);

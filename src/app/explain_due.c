@@ -193,8 +193,7 @@ void explain_todo_extended(const struct explain_facts *f, struct explanation *e)
     ADVISE(e, "when its new expiry has come, at ");
     words_add_time(e->todo, sizeof(e->todo), f->due_us, f->now_us);
     ADVISE(e, ". To have it released sooner, set the expiry of its active rows to the present "
-              "time: --retry "
-              "does not, since it is not due.");
+              "time: --retry does not, since it is not due.");
 }
 
 static bool kept(const struct explain_facts *f, struct explanation *e)

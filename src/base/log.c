@@ -38,6 +38,11 @@ static struct {
 /* Of each thread: those that write know of none. */
 static _Thread_local const char *queue_now;
 
+const char *log_told(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 const char *log_set_queue(const char *name)
 {
     const char *former = queue_now;

@@ -87,8 +87,8 @@ static void exchange(struct http_slot *slot, struct evbuffer *output)
     free(body);
 }
 
-/* Once something was sent on a connection ("100 Continue"), its bufferevent keeps
- * the beginning of the buffer frozen but while it writes; nothing can be copied from it then. */
+/* Once something was sent on a connection ("100 Continue"), its bufferevent keeps the beginning
+ * of the buffer frozen but while it writes; nothing can be copied from it then. */
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     struct http_slot *slot = arg;

@@ -225,12 +225,6 @@ static bool said_by_another(const struct redis_use *of, const char *node)
     return false;
 }
 
-/* A user may lack +info. */
-static const char *told(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 /* The first time, another node, and after what was said: at INFO. Else sessions that end every few
  * seconds would be a line each. */
 static void say_connected(struct redis_use *u)
@@ -243,8 +237,8 @@ static void say_connected(struct redis_use *u)
     const char *queue = log_set_queue(w->slot >= 0 ? u->log_queue : NULL);
     log_event(news ? LOG_INFO : LOG_DEBUG, "Redis connected", LOG_STR, "redis", *o->address,
               LOG_STR, "node", w->node, LOG_STR, "role", w->role, LOG_STR, "found", w->found,
-              LOG_STR, "server", told(info->server), LOG_STR, "version", told(info->version),
-              LOG_END);
+              LOG_STR, "server", log_told(info->server), LOG_STR, "version",
+              log_told(info->version), LOG_END);
     (void)log_set_queue(queue);
     snprintf(u->node, sizeof(u->node), "%s", w->node);
 }

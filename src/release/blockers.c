@@ -141,7 +141,7 @@ static void note_tables(struct blockers *b, const struct pg_result *r)
         log_event(LOG_WARN, "A table is held locked by another transaction", LOG_STR, "table",
                   pg_result_text(r, 0, 4), LOG_INT, "blockerPid", (int64_t)h.pid, LOG_STR,
                   "blockerUser", h.user, LOG_STR, "blockerApplication", h.application, LOG_STR,
-                  "blockerGid", h.gid[0] != '\0' ? h.gid : NULL, LOG_END);
+                  "blockerGid", log_told(h.gid), LOG_END);
     }
     b->tables_held = r != NULL;
 }

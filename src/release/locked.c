@@ -253,7 +253,7 @@ static void say(const struct locked *l, const struct held *lock, int64_t mono_us
     const struct locked_entry *e = &lock->entry;
     const struct locked_holder *h = &e->holder;
     int64_t seconds = (mono_us - e->since_us) / SECOND_US;
-    const char *product = e->product[0] != '\0' ? e->product : NULL;
+    const char *product = log_told(e->product);
     if (!h->known)
         log_event(LOG_WARN, message, LOG_STR, "reservationId", e->id, LOG_STR, "productId", product,
                   LOG_STR, "blocker", "unknown", LOG_INT, "lockedSeconds", seconds, LOG_INT,

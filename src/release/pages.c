@@ -31,8 +31,6 @@ struct pages {
     const struct pg_result *late; /* ... and the late rows, NULL when there are none */
     int want_late;                /* at most so many; 0: none */
     int64_t took_us;
-    char sqlstate[6]; /* of the error, while it is asked who holds a table locked */
-    char message[PG_MESSAGE_SIZE];
     void (*done)(void *arg, const struct page *page);
     void *arg;
 };
@@ -168,12 +166,11 @@ static bool begin_again(struct pages *p)
     return send(p) == 0;
 }
 
-static void on_blocker(void *arg, const struct pg_answer *answer)
+static void on_blocker(void *arg, const char *sentence, bool locked)
 {
     struct pages *p = arg;
-    char sentence[PG_MESSAGE_SIZE];
     const struct page page = {.error = sentence, .last = true};
-    (void)table_blocker_say(answer, p->sqlstate, p->message, sentence, sizeof(sentence));
+    (void)locked;
     p->want_late = 0;
     p->done(p->arg, &page);
 }
@@ -184,9 +181,7 @@ static bool asks_for_blocker(struct pages *p, const struct pg_answer *answer)
     if (answer->status != PG_REFUSED || !table_blocker_suspect(answer->sqlstate))
         return false;
     blockers_suspect(p->parts->blockers);
-    memcpy(p->sqlstate, answer->sqlstate, sizeof(p->sqlstate));
-    (void)snprintf(p->message, sizeof(p->message), "%s", answer->message);
-    return table_blocker_ask(p->parts->config->queue, p->link, on_blocker, p) == 0;
+    return table_blocker_find(p->parts->config->queue, p->link, answer, on_blocker, p) == 0;
 }
 
 static void on_answer(void *arg, const struct pg_answer *answer)

@@ -48,18 +48,12 @@ static int64_t now_ms(const struct parts *parts)
 
 /* ---- whether one lasts ---- */
 
-/* NULL, which the log has as null, for what nobody has given. */
-static const char *known(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
 static void say_begun(const struct pause *p)
 {
     char until[ISO_TIME_SIZE];
     log_event(LOG_INFO, "Paused: nothing is released", LOG_STR, "until",
               iso_time(p->record.until_ms * MS_US, until), LOG_STR, "reason",
-              known(p->record.reason), LOG_STR, "by", known(p->record.by), LOG_END);
+              log_told(p->record.reason), LOG_STR, "by", log_told(p->record.by), LOG_END);
 }
 
 static void begin(struct pause *p)

@@ -167,7 +167,7 @@ void refusal_log_product(struct refusal_log *l, const char *product, const char 
 
 void refusal_log_uncounted(struct refusal_log *l, const struct item *item)
 {
-    const char *product = item->counter != NULL && item->counter[0] != '\0' ? item->counter : NULL;
+    const char *product = log_told(item->counter);
     if (!may_say(l, UNCOUNTED, "", product, product != NULL ? strlen(product) + 1 : 0))
         return;
     log_event(LOG_WARN, "Released a reservation of a product that has no inventory row", LOG_STR,

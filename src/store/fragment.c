@@ -171,8 +171,7 @@ struct proving {
     struct fragment list[FRAGMENTS_MAX];
     int n;
     struct pg_link *link;
-    char sqlstate[6];               /* of a refusal that says nothing of the SQL */
-    bool locked;                    /* a table is */
+    bool locked;                    /* a table is, and of the SQL nothing is known */
     char sentence[PG_MESSAGE_SIZE]; /* "": all are proved */
     void (*done)(void *arg, const char *error, bool locked);
     void *arg;
@@ -198,24 +197,12 @@ static void conclude(struct proving *p)
     free(p);
 }
 
-static void on_blocker(void *arg, const struct pg_answer *answer)
+/* It was given up: no line of the file is at fault, but whoever holds a table. */
+static void on_blocker(void *arg, const char *sentence, bool locked)
 {
     struct proving *p = arg;
-    char message[PG_MESSAGE_SIZE];
-    memcpy(message, p->sentence, sizeof(message));
-    p->locked = table_blocker_say(answer, p->sqlstate, message, p->sentence, sizeof(p->sentence));
-    conclude(p);
-}
-
-/* It was given up: no line of the file is at fault, but whoever holds a table. */
-static void find_blocker(struct proving *p, const struct pg_answer *answer)
-{
-    memcpy(p->sqlstate, answer->sqlstate, sizeof(p->sqlstate));
-    (void)snprintf(p->sentence, sizeof(p->sentence), "%s", answer->message);
-    if (table_blocker_ask(p->queue, p->link, on_blocker, p) == 0)
-        return;
-    p->locked =
-        table_blocker_unknown(p->sqlstate, answer->message, p->sentence, sizeof(p->sentence));
+    (void)snprintf(p->sentence, sizeof(p->sentence), "%s", sentence);
+    p->locked = locked;
     conclude(p);
 }
 
@@ -223,11 +210,12 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 {
     struct proving *p = arg;
     int place = answer->refused - 1; /* behind the settings */
-    if (answer->status == PG_REFUSED && table_blocker_suspect(answer->sqlstate)) {
-        find_blocker(p, answer);
+    if (table_blocker_find(p->queue, p->link, answer, on_blocker, p) == 0)
         return;
-    }
-    if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
+    if (answer->status == PG_REFUSED && table_blocker_suspect(answer->sqlstate))
+        p->locked = table_blocker_unknown(answer->sqlstate, answer->message, p->sentence,
+                                          sizeof(p->sentence));
+    else if (answer->status == PG_REFUSED && place >= 0 && place < p->n)
         refuse(p, &p->list[place], answer, p->sentence, sizeof(p->sentence));
     else if (answer->status != PG_DONE)
         (void)snprintf(p->sentence, sizeof(p->sentence), "%s", answer->message);

@@ -18,14 +18,13 @@
 #include <string.h>
 
 #define DEADLINE_US INT64_C(5000000)
-#define LOCK_WAIT "55P03"
 #define CANCELLED "57014"
 
 enum { PID, USER, APPLICATION, GID, TABLE, SINCE, MODE, SINCE_TEXT, COLUMNS };
 
 bool table_blocker_suspect(const char *sqlstate)
 {
-    return strcmp(sqlstate, LOCK_WAIT) == 0 || strcmp(sqlstate, CANCELLED) == 0;
+    return strcmp(sqlstate, TABLE_BLOCKER_LOCK_WAIT) == 0 || strcmp(sqlstate, CANCELLED) == 0;
 }
 
 /* Those of the operator's SQL, and the tables of queues that share the counters. */
@@ -70,7 +69,7 @@ int table_blocker_ask(const struct queue *queue, struct pg_link *link, pg_answer
 
 bool table_blocker_unknown(const char *sqlstate, const char *message, char *out, size_t size)
 {
-    bool locked = strcmp(sqlstate, LOCK_WAIT) == 0;
+    bool locked = strcmp(sqlstate, TABLE_BLOCKER_LOCK_WAIT) == 0;
     if (locked)
         (void)snprintf(out, size,
                        "a table is locked for longer than a statement waits: the locks are in "
@@ -83,8 +82,8 @@ bool table_blocker_unknown(const char *sqlstate, const char *message, char *out,
 
 #define UNTIL ": nothing is released until that transaction ends"
 
-bool table_blocker_say(const struct pg_answer *answer, const char *sqlstate, const char *message,
-                       char *out, size_t size)
+static bool say(const struct pg_answer *answer, const char *sqlstate, const char *message,
+                char *out, size_t size)
 {
     const struct pg_result *r = answer->status == PG_DONE ? answer->results[0] : NULL;
     if (r == NULL || pg_result_rows(r) != 1 || pg_result_columns(r) != COLUMNS)
@@ -104,4 +103,38 @@ bool table_blocker_say(const struct pg_answer *answer, const char *sqlstate, con
             pg_result_text(r, 0, TABLE), pg_result_text(r, 0, PID), pg_result_text(r, 0, USER),
             pg_result_text(r, 0, APPLICATION), pg_result_text(r, 0, MODE), word, since);
     return true;
+}
+
+/* What it was asked for, and how. */
+struct question {
+    char sqlstate[6];
+    char message[PG_MESSAGE_SIZE];
+    table_blocker_cb *cb;
+    void *arg;
+};
+
+static void on_blocker(void *arg, const struct pg_answer *answer)
+{
+    struct question *q = arg;
+    char sentence[PG_MESSAGE_SIZE];
+    bool locked = say(answer, q->sqlstate, q->message, sentence, sizeof(sentence));
+    q->cb(q->arg, sentence, locked);
+    free(q);
+}
+
+int table_blocker_find(const struct queue *queue, struct pg_link *link,
+                       const struct pg_answer *answer, table_blocker_cb *cb, void *arg)
+{
+    if (answer->status != PG_REFUSED || !table_blocker_suspect(answer->sqlstate))
+        return -1;
+    struct question *q = calloc(1, sizeof(*q));
+    if (q == NULL)
+        return -1;
+    *q = (struct question){.cb = cb, .arg = arg};
+    memcpy(q->sqlstate, answer->sqlstate, sizeof(q->sqlstate));
+    (void)snprintf(q->message, sizeof(q->message), "%s", answer->message);
+    int rc = table_blocker_ask(queue, link, on_blocker, q);
+    if (rc != 0)
+        free(q);
+    return rc;
 }
