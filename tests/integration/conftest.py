@@ -108,6 +108,14 @@ def db(pg_server: Postgres) -> Iterator[Database]:
 
 
 @pytest.fixture
+def empty_db(pg_server: Postgres) -> Iterator[Database]:
+    """Without the tables of sql/schema.sql: a shop's own are made in it."""
+    database = Database.create(pg_server, schema=False)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
 def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
     client = redis_server.client()
     client.flushall()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -17,10 +17,8 @@ from harness.sweeper import Run, Start
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    return empty_db
 
 
 Open = Callable[..., Shop]

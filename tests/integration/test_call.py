@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -55,10 +55,8 @@ tickets:
 
 
 @pytest.fixture
-def db(pg_server: Postgres) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    return empty_db
 
 
 def make(db: Database, function: str = SETOF, id: str = "int", more: str = "") -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +204,8 @@ def test_not_due_bought_and_unknown(db: Database, product: str, explain: Explain
 
 
 @pytest.fixture
-def bare(pg_server: Any) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)
-    yield database
-    database.drop()
+def bare(empty_db: Database) -> Database:
+    return empty_db
 
 
 SEATS = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,13 +77,6 @@ def refusal(text: str, tmp_path: Path) -> str:
     done = run_once("--healthcheck", "--queues", str(file))
     assert done.status in (1, 2)
     return done.stderr if done.status == 2 else ""
-
-
-@pytest.fixture
-def empty_db(pg_server: Postgres) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)
-    yield database
-    database.drop()
 
 
 @pytest.fixture

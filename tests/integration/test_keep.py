@@ -27,10 +27,8 @@ from psycopg.rows import namedtuple_row
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    return empty_db
 
 
 Open = Callable[..., Shop]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from harness.database import Database
 from harness.locks import transaction, waits
 from harness.poll import wait_until
 from harness.process import free_port
-from harness.servers import Postgres
 from harness.shapes import NO_REDIS
 from harness.statement import prepare_sent
 from harness.sweeper import Finished, Run, Start
@@ -92,10 +90,8 @@ class Box:
 
 
 @pytest.fixture
-def db(pg_server: Postgres) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    return empty_db
 
 
 @pytest.fixture

@@ -54,11 +54,9 @@ NAMED = {
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    database.conn.execute(TABLES)
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    empty_db.conn.execute(TABLES)
+    return empty_db
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ import redis as redis_py
 from harness.database import Database
 from harness.poll import wait_until
 from harness.process import free_port
-from harness.servers import Postgres
 from harness.shapes import NO_REDIS
 from harness.sweeper import ROOT, Finished, Run, Start
 
@@ -37,18 +35,16 @@ MOVED = " + ".join(f'(SELECT count(*)::int FROM "{name}")' for name in NAMES)
 
 
 @pytest.fixture
-def db(pg_server: Postgres) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)
+def db(empty_db: Database) -> Database:
     for name in NAMES:
-        database.conn.execute(f'CREATE TABLE "{name}" (hold int, busy boolean DEFAULT true)'.encode())
-    database.conn.execute(
+        empty_db.conn.execute(f'CREATE TABLE "{name}" (hold int, busy boolean DEFAULT true)'.encode())
+    empty_db.conn.execute(
         "CREATE TABLE spots (id int PRIMARY KEY, seats int, held int DEFAULT 9, moved int);"
         "CREATE TABLE tickets (id int PRIMARY KEY, spot int DEFAULT 1, status text DEFAULT 'held', note text,"
         " expires_at timestamptz);"
         "INSERT INTO spots VALUES (1)"
     )
-    yield database
-    database.drop()
+    return empty_db
 
 
 def write(folder: Path, look: str, more: str = "") -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -49,11 +48,9 @@ def queue(time: Time, more: str = "") -> dict[str, str]:
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    database.conn.execute(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    empty_db.conn.execute(f"ALTER DATABASE {empty_db.name} SET timezone = 'Asia/Kolkata'")
+    return empty_db
 
 
 def table(db: Database, time: Time) -> None:

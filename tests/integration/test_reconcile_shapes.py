@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,10 +19,8 @@ from harness.sweeper import Finished, Run
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    return empty_db
 
 
 Open = Callable[[Shape], Shop]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis as redis_py
@@ -52,11 +52,9 @@ TOKEN = "reconcile-by-http"
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    database.conn.execute(TABLES)
-    yield database
-    database.drop()
+def db(empty_db: Database) -> Database:
+    empty_db.conn.execute(TABLES)
+    return empty_db
 
 
 Reconcile = Callable[..., tuple[Finished, list[dict]]]

@@ -4,7 +4,6 @@ by them, and what cannot be such a query is refused before it runs."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import redis as redis_py
@@ -16,15 +15,13 @@ FILE = "shop:\n  table: holds\n  active: state = 'open'\n  released: state = 'go
 
 
 @pytest.fixture
-def db(pg_server: object) -> Iterator[Database]:
-    database = Database.create(pg_server, schema=False)  # type: ignore[arg-type]
-    database.conn.execute(
+def db(empty_db: Database) -> Database:
+    empty_db.conn.execute(
         "CREATE TABLE holds (id int PRIMARY KEY, state text NOT NULL DEFAULT 'open', expires_at timestamptz);"
         " CREATE TABLE seats (seat int PRIMARY KEY, hold int, price numeric, what text);"
         " INSERT INTO seats VALUES (1, NULL, 12.50, 'a'), (2, 7, 1e30, 'größe \"'), (3, NULL, NULL, repeat('ä', 9000))"
     )
-    yield database
-    database.drop()
+    return empty_db
 
 
 def env(*queries: str) -> dict[str, str]:
