@@ -109,10 +109,13 @@ class Sweeper:
             self._records.append(record)
 
     def _read(self) -> None:
-        """What was logged by now: the daemon has threads that write it."""
+        """What was logged by now, and what it is about to log of what a test has seen elsewhere."""
         end = time.monotonic() + 1
-        while self.process.returncode is None and process.threads_at_work(self.pid) and time.monotonic() < end:
+        while self.process.returncode is None and process.at_work(self.pid) and time.monotonic() < end:
             time.sleep(0.001)
+        self._take_written()
+
+    def _take_written(self) -> None:
         for pipe in self._pipes:
             pipe.read()
 
@@ -152,7 +155,8 @@ class Sweeper:
         deadline = time.monotonic() + within(timeout)
         with self._news:
             while True:
-                for record in self.records[since:]:
+                self._take_written()
+                for record in self._records[since:]:
                     if message in record["message"]:
                         return record
                 left = deadline - time.monotonic()
