@@ -16,8 +16,10 @@ struct blockers *blockers_new(struct parts *parts);
 void blockers_free(struct blockers *b); /* NULL is legal */
 
 /* A question was given up by Postgres, after a wait, or a release had no answer in its time:
- * perhaps a table is locked as a whole, or a commit waits for a synchronous standby. Who holds it,
- * and whether it does, is asked for, and said in the log when that begins. NULL is legal. */
+ * perhaps a table is locked as a whole, a commit waits for a synchronous standby, or a sweeper is
+ * cut off in the middle of its transaction. Who holds it, and whether it does, is asked for, and
+ * said in the log when that begins; a sweeper's session that is cut off for 10 s is ended. NULL is
+ * legal. */
 void blockers_suspect(struct blockers *b);
 
 /* Since when (monotonic) a release waits at its COMMIT for a synchronous standby, so that no other

@@ -19,6 +19,7 @@ enum question_id {
     QUESTION_TABLE_LOCKS,   /* sql/table_locks.sql */
     QUESTION_WAITED_FOR,    /* sql/waited_for.sql */
     QUESTION_STANDBY_WAIT,  /* sql/standby_wait.sql */
+    QUESTION_CUT_OFF,       /* sql/cut_off.sql */
     QUESTION_FEEDS,         /* sql/feeds.sql */
     QUESTION_CATALOG,       /* sql/catalog.sql */
     QUESTION_NAMES,         /* sql/show_names.sql */

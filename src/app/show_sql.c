@@ -67,12 +67,13 @@ static void print_own_settings(const struct queue_settings *settings, struct pg_
 static void print_statements(const struct statements *s)
 {
     const struct mapping_types *types = statements_types(s);
-    printf("\n-- the settings of a release, before it in its transaction\n"
-           "-- $1 lock_timeout, $2 statement_timeout, $3 lock_timeout while it waits for another "
-           "release\n");
+    printf(
+        "\n-- the settings of a release, before it in its transaction\n"
+        "-- $1 lock_timeout, $2 statement_timeout, $3 transaction_timeout, $4 lock_timeout while "
+        "it waits for another release\n");
     print_sql(release_settings(true));
     printf("\n-- the settings of the release of a backlog\n-- $1 lock_timeout, $2 "
-           "statement_timeout\n");
+           "statement_timeout, $3 transaction_timeout\n");
     print_sql(release_settings(false));
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         enum statement which = (enum statement)i;
@@ -99,6 +100,7 @@ static void print_statements(const struct statements *s)
     print_question("who holds a table locked", QUESTION_TABLE_LOCKS);
     print_question("what a blocker waits for itself", QUESTION_WAITED_FOR);
     print_question("whether a release waits for a synchronous standby", QUESTION_STANDBY_WAIT);
+    print_question("ends what sweepers have begun and do not go on with", QUESTION_CUT_OFF);
     print_question("whether a sweeper runs, for --explain", QUESTION_FEEDS);
 }
 

@@ -2,12 +2,13 @@
 #include "release/blockers.h"
 
 #include "base/clock.h"
+#include "base/int_text.h"
 #include "base/log.h"
 #include "base/time_units.h"
 #include "config/config.h"
 #include "link/loop.h"
 #include "link/pg_link.h"
-
+#include "release/cut_off.h"
 #include "release/locked.h"
 #include "release/parts.h"
 #include "release/release.h"
@@ -24,7 +25,7 @@
 #define BACKOFF_MIN_US SECOND_US
 #define BACKOFF_MAX_US (10 * SECOND_US)
 #define TABLES_US (5 * SECOND_US) /* how often a table is looked at that was held */
-#define COMMIT_US (2 * SECOND_US) /* ... and a commit that waits */
+#define AGAIN_US (2 * SECOND_US)  /* ... and a commit that waits, or who has the releases' lock */
 #define IDLE_US MINUTE_US         /* nothing to ask for so long: the connection is closed */
 #define ASKED_MOST 100            /* in one question */
 #define LOCK_US (20 * MS_US)
@@ -38,10 +39,11 @@ struct blockers {
 
     struct item items[ASKED_MOST]; /* asked for; their ids alone */
     size_t n;
-    bool suspect;               /* the tables are to be asked for, and commits that wait */
+    bool suspect;               /* the tables are to be asked for, and who has the releases' lock */
     bool tables_held;           /* ... and were held: said */
     struct locked_holder table; /* who holds a table, as just asked */
     struct standby_wait standby_wait;
+    struct cut_off cut_off;
     char *watched; /* the id whose release is waited for; NULL: none */
 };
 
@@ -154,6 +156,7 @@ static void on_tables(void *arg, const struct pg_answer *answer)
     if (r != NULL) {
         note_tables(b, held ? r : NULL);
         standby_wait_note(&b->standby_wait, answer->results[1], clock_mono_us());
+        cut_off_note(&b->cut_off, answer->results[2], clock_mono_us());
     }
     b->table = held ? read_holder(r, 0, 0, "table") : nobody;
     ask_rows(b); /* of what they are, in any case, if they can be read */
@@ -166,12 +169,16 @@ static void ask_tables(struct blockers *b)
     char *reservations = mapping_table(&q->table, b->link);
     char *inventory = counters ? mapping_table(&q->stock.table, b->link) : NULL;
     const char *params[] = {reservations, inventory};
+    char cut_off_ms[INT_TEXT];
+    const char *cut_off_params[] = {cut_off_ms};
     const struct pg_query queries[] = {
         {.sql = question_text(QUESTION_TABLE_LOCKS), .nparams = 2, .params = params},
         {.sql = question_text(QUESTION_STANDBY_WAIT)},
+        {.sql = question_text(QUESTION_CUT_OFF), .nparams = 1, .params = cut_off_params},
     };
+    (void)int_text(cut_off_ms, CUT_OFF_US / MS_US);
     if (reservations == NULL || (counters && inventory == NULL) ||
-        pg_link_send(b->link, queries, 2, STATEMENT_US * 2, on_tables, b) != 0)
+        pg_link_send(b->link, queries, 3, STATEMENT_US * 2, on_tables, b) != 0)
         clear(b);
     free(reservations);
     free(inventory);
@@ -182,8 +189,8 @@ static int64_t again_us(const struct blockers *b)
 {
     if (b->suspect)
         return 0;
-    if (standby_wait_since_us(&b->standby_wait) != 0)
-        return b->used_us + COMMIT_US;
+    if (standby_wait_since_us(&b->standby_wait) != 0 || cut_off_unknown(&b->cut_off))
+        return b->used_us + AGAIN_US;
     return b->tables_held ? b->used_us + TABLES_US : INT64_MAX;
 }
 

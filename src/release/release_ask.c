@@ -19,7 +19,13 @@
 #define SETTINGS                                                                                   \
     PG_SETTINGS_3("(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::bigint, "         \
                   "(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint", \
-                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))
+                  PG_SET("statement_timeout", "$2"), PG_SET("random_page_cost", "'1.1'"))          \
+    ", " WHOLE
+/* After this long we have given the connection up. Postgres does not know, when we are suspended or
+ * out of reach in the middle of sending (cut_off.h). It ends no COMMIT that waits for a standby. */
+#define WHOLE                                                                                      \
+    "CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 170000 THEN " PG_SET(      \
+        "transaction_timeout", "$3") " END"
 #define LOCK_TIMEOUT ", " PG_SET("lock_timeout", "$1")
 /* Only in a session that is ours, of the pid that the connection began with: the first release of a
  * connection does not know yet, and would wait for a standby that is gone. */
@@ -28,15 +34,15 @@
                 "CASE WHEN pg_catalog.pg_backend_pid() = " pid "::int THEN 'off'"                  \
                 " ELSE pg_catalog.current_setting('synchronous_commit') END")
 static const char settings_sql[] = SETTINGS LOCK_TIMEOUT;
-static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT("$3");
+static const char settings_no_wait_sql[] = SETTINGS LOCK_TIMEOUT NO_WAIT("$4");
 /* One release at a time (sql/release_bulk.sql has the same, at its place): one that locks counters
  * first would find those that another release holds, and leave its reservations for later as if a
  * checkout were at them. It holds nothing while it waits, and its snapshot comes after. */
 #define ALONE                                                                                      \
     SETTINGS ", " PG_LINK_OWN                                                                      \
-             ", " PG_SET("lock_timeout", "$3") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
+             ", " PG_SET("lock_timeout", "$4") ", " MAPPING_RELEASE_LOCK LOCK_TIMEOUT
 static const char alone_sql[] = ALONE;
-static const char alone_no_wait_sql[] = ALONE NO_WAIT("$4");
+static const char alone_no_wait_sql[] = ALONE NO_WAIT("$5");
 
 static const char *begin_sql(bool alone, bool no_wait)
 {
@@ -149,7 +155,7 @@ int release_call_place(const struct queue *queue)
 
 /* The parameters of a request, as texts, until it is sent. */
 struct texts {
-    char lock_timeout[32], statement_timeout[32], alone_timeout[32], also_ms[32];
+    char lock_timeout[32], statement_timeout[32], whole_timeout[32], alone_timeout[32], also_ms[32];
     char pid[INT_TEXT]; /* that the connection began with */
     char *ids, *places, *since, *due;
 };
@@ -175,6 +181,17 @@ static char *kept_array(struct item *const *items, size_t n, bool due)
     return pg_array_finish(&array);
 }
 
+static bool is_explaining(enum statement which)
+{
+    return which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
+}
+
+/* Half as long again as the server allows itself: then the connection is dead. */
+static int64_t deadline_of(const struct release_options *options, bool explaining)
+{
+    return options->statement_timeout_us * 3 / 2 + (explaining ? also_time_us(options) : 0);
+}
+
 static int texts_make(struct texts *t, const struct release_options *options, enum statement which,
                       struct item *const *items, size_t n)
 {
@@ -187,6 +204,8 @@ static int texts_make(struct texts *t, const struct release_options *options, en
              (long long)(lock_ms > 0 ? lock_ms : 1));
     snprintf(t->statement_timeout, sizeof(t->statement_timeout), "%lldms",
              (long long)(options->statement_timeout_us / MS_US));
+    snprintf(t->whole_timeout, sizeof(t->whole_timeout), "%lldms",
+             (long long)(deadline_of(options, is_explaining(which)) / MS_US));
     snprintf(t->alone_timeout, sizeof(t->alone_timeout), "%lldms",
              (long long)(options->statement_timeout_us / 2000));
     snprintf(t->also_ms, sizeof(t->also_ms), "%lld", (long long)(also_time_us(options) / MS_US));
@@ -239,7 +258,7 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
 {
     bool by_place = which == STATEMENT_RELEASE_BACKLOG;
     bool rows_first = which == STATEMENT_RELEASE_BULK || by_place;
-    bool explaining = which == STATEMENT_RELEASE_CAREFUL || which == STATEMENT_RELEASE_WAITING;
+    bool explaining = is_explaining(which);
     bool alone = which == STATEMENT_RELEASE_LEAN || explaining;
     struct texts t;
     int rc = texts_make(&t, options, which, items, n);
@@ -247,14 +266,14 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
         goto out;
     const char *pid = t.pid;
     (void)int_text(t.pid, pg_link_backend_pid(link));
-    const char *settings[] = {t.lock_timeout, t.statement_timeout, alone ? t.alone_timeout : pid,
-                              pid};
+    const char *settings[] = {t.lock_timeout, t.statement_timeout, t.whole_timeout,
+                              alone ? t.alone_timeout : pid, pid};
     const char *rows_params[] = {t.ids, t.lock_timeout, t.alone_timeout, t.places};
     const char *params[] = {t.ids, t.since, t.due};
     const char *const also_params[] = {t.also_ms, t.statement_timeout};
     struct ask_query queries[ASK_QUERIES_MAX] = {
         {.sql = begin_sql(alone, options->no_wait),
-         .nparams = (alone ? 3 : 2) + (options->no_wait ? 1 : 0),
+         .nparams = (alone ? 4 : 3) + (options->no_wait ? 1 : 0),
          .params = settings,
          .isolates = alone,
          .often = true},
@@ -273,13 +292,10 @@ int release_ask(struct pg_link *link, const struct release_options *options, enu
         queries[n_queries++] = query;
     if (options->rehearsal != NULL)
         n_queries = rehearse(queries, n_queries, options->rehearsal, params);
-    /* Half as long again as the server allows itself: then the connection is dead. */
-    int64_t deadline_us = options->statement_timeout_us * 3 / 2;
     const struct ask_options ask = {.statements = options->statements,
                                     .clock = options->clock,
                                     .link = link,
-                                    .deadline_us =
-                                        deadline_us + (explaining ? also_time_us(options) : 0)};
+                                    .deadline_us = deadline_of(options, explaining)};
     rc = ask_send(&ask, queries, n_queries, cb, arg);
 out:
     texts_free(&t);

@@ -18,6 +18,7 @@ static const char *const texts[QUESTIONS_N] = {
     [QUESTION_TABLE_LOCKS] = sql_table_locks,
     [QUESTION_WAITED_FOR] = sql_waited_for,
     [QUESTION_STANDBY_WAIT] = sql_standby_wait,
+    [QUESTION_CUT_OFF] = sql_cut_off,
     [QUESTION_FEEDS] = sql_feeds,
     [QUESTION_CATALOG] = sql_catalog,
     [QUESTION_NAMES] = sql_show_names,

@@ -37,6 +37,7 @@ extern const char sql_explain_counters[];
 extern const char sql_explain_sums[];
 extern const char sql_table_locks[];
 extern const char sql_standby_wait[];
+extern const char sql_cut_off[];
 extern const char sql_waited_for[];
 extern const char sql_feeds[];
 extern const char sql_catalog[];

@@ -55,6 +55,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     "docs/FAILURES.md": [
         ("next Sentinel is asked after [300 ms]", "REDIS_ASK_US"),
         ("when the role ends, after [5 s]", "BACKLOG_TTL_US"),
+        ("and ends it after [10 s], with a WARN", "CUT_OFF_US"),
         ("unnoticed; none are used for [60 s], then", "pg_prepare.c:PAUSE_US"),
         ("their usual, after [ten minutes] in any case", "pg_prepare.c:ANEW_US"),
         ("released from Postgres, later by up to [500 ms]", "FEED_DIRECT_US"),
@@ -98,6 +99,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
         ("at a connect and every [30 s]", "STILL_US"),
     ],
     "docs/OPERATIONS.md": [
+        ("the lock of releases` | WARN, ERROR | for [10 s], of `blockerUser`", "CUT_OFF_US"),
         ("does not answer within [300 ms] is passed", "REDIS_ASK_US"),
         ("straight from Postgres, up to [half a second] later, at some", "FEED_DIRECT_US"),
         ("| later by up to [half a second], since", "FEED_DIRECT_US"),
@@ -171,6 +173,7 @@ CLAIMS: dict[str, list[tuple[str, str]]] = {
     ],
     "docs/design/release-statement.md": [
         ("releases of up to [100 reservations] and", "NAMED_IDS_MAX"),
+        ("its session is ended after [10 s] by", "CUT_OFF_US"),
         ("there are none for [60 s], twice as long", "pg_prepare.c:PAUSE_US"),
         ("with each relapse, [60 min] at most", "PAUSE_MAX_US"),
         ("after [10 min], and when requests", "pg_prepare.c:ANEW_US"),
@@ -199,6 +202,7 @@ OTHERS: dict[str, list[str]] = {
         r"within 5 s \| `integration/test_check_config",
         r"10,000 connections that are cut",
         r"40 reservations a second",
+        r"by itself after 15 s",
     ],
     "docs/INTEGRATION.md": [],
     "docs/OPERATIONS.md": [
