@@ -202,7 +202,6 @@ OTHERS: dict[str, list[str]] = {
         r"within 5 s \| `integration/test_check_config",
         r"10,000 connections that are cut",
         r"40 reservations a second",
-        r"by itself after 15 s",
     ],
     "docs/INTEGRATION.md": [],
     "docs/OPERATIONS.md": [
