@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness.checking import check, role  # noqa: E402, F401
 from harness.database import Database  # noqa: E402
 from harness.pgbouncer import PgBouncer  # noqa: E402
+from harness.payments import open_hall, paid_shop  # noqa: E402, F401
 from harness.poll import until_ready  # noqa: E402
 from harness.reconciliation import Check, check_findings  # noqa: E402
 from harness.runbook import OnCall, Shell  # noqa: E402
