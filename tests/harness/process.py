@@ -76,23 +76,12 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def at_work(pid: int) -> bool:
-    """Whether it has something to do: not each of its threads waits for something outside it."""
+def threads_at_work(pid: int) -> bool:
+    """One of its threads, beside the first, has something to do and waits for nothing."""
     try:
-        before, after = _threads(pid), _threads(pid)
-    except (FileNotFoundError, ProcessLookupError):  # it, or one of them, has ended
-        return os.path.exists(f"/proc/{pid}/task/{pid}")
-    # Read one after the other: what one of them has handed on to another is only seen by their switches.
-    return before != after or any(state == "R" for state, *_ in after.values())
-
-
-def _threads(pid: int) -> dict[str, list[str]]:
-    """Each one's state, and how often it has given up its processor and been put off it."""
-    found = {}
-    for tid in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{tid}/status", encoding="utf-8") as file:
-            found[tid] = [line.split()[1] for line in file if line.startswith("State:") or "ctxt_switches" in line]
-    return found
+        return any(_stat(tid)[0] == "R" for tid in map(int, os.listdir(f"/proc/{pid}/task")) if tid != pid)
+    except (FileNotFoundError, ProcessLookupError):  # it, or the thread, has ended
+        return False
 
 
 def catches(pid: int, signo: int) -> bool:

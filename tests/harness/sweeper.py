@@ -109,9 +109,9 @@ class Sweeper:
             self._records.append(record)
 
     def _read(self) -> None:
-        """What was logged by now, and what it is about to log of what a test has seen elsewhere."""
+        """What was logged by now: the daemon has threads that write it."""
         end = time.monotonic() + 1
-        while self.process.returncode is None and process.at_work(self.pid) and time.monotonic() < end:
+        while self.process.returncode is None and process.threads_at_work(self.pid) and time.monotonic() < end:
             time.sleep(0.001)
         self._take_written()
 

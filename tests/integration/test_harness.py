@@ -110,7 +110,12 @@ def test_a_record_is_there_once_it_was_logged(tmp_path: Path, monkeypatch: pytes
     program.write_text(
         f"#!{sys.executable}\n"
         "import signal, threading, time\n"
+        # Until the first thread is in its pause: before, the two would wait for the interpreter's lock.
         "def write():\n"
+        "    quiet = 0\n"
+        "    while quiet < 20:\n"
+        "        time.sleep(0.01)\n"
+        "        quiet = quiet + 1 if open('/proc/self/stat').read().rpartition(')')[2].split()[0] == 'S' else 0\n"
         f"    open({str(tmp_path / 'done')!r}, 'w').close()\n"
         "    end = time.monotonic() + 0.3\n"
         "    while time.monotonic() < end: pass\n"
