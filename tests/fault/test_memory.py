@@ -37,13 +37,14 @@ class Memory:
         return int(struct.unpack("=Q", self._shared[8:])[0])
 
 
-def keep_busy(bed: Bed, daemon: Sweeper, refused: list[str]) -> None:
+def keep_busy(bed: Bed, daemon: Sweeper, refused: list[str], memory: Memory) -> None:
     """With reservations that are refused, and with everything that it answers over HTTP; with what,
-    is not the question here."""
+    is not the question here. Until some allocations have failed, where it is slow."""
     requests = [("GET", path) for path in ("/healthz", "/readyz", "/metrics", "/status")]
     requests += [("POST", "/sweep"), ("POST", "/reconcile?dryRun=true")]
     until = time.monotonic() + SCARCE_S
-    while time.monotonic() < until:
+    enough = memory.failed + 11
+    while time.monotonic() < until or (memory.failed < enough and time.monotonic() < until + 30):
         mirror(bed.db, bed.redis, *drifted(bed, 20, refused))
         for method, path in requests:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -64,10 +65,10 @@ def test_short_of_memory_while_running(
     with bed.traffic(rate=100, ttl_s=0.3):
         bed.wait_for_releases(time.time())
         memory.fail_every(every)
-        keep_busy(bed, daemon, refused)
+        keep_busy(bed, daemon, refused, memory)
         bed.db.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {SWEEPERS}")
         bed.redis.client_kill_filter(_type="normal", skipme=True)
-        keep_busy(bed, daemon, refused)
+        keep_busy(bed, daemon, refused, memory)
         memory.fail_every(0)
         print(f"{memory.failed} allocations failed")
         assert memory.failed > 20 and daemon.running, daemon.tail()
