@@ -29,8 +29,11 @@ struct page {
     bool last;         /* there is no more */
 };
 
-struct pages *pages_new(struct parts *parts, struct pg_link *link); /* NULL: out of memory */
-void pages_free(struct pages *p);                                   /* NULL is legal */
+/* NULL: out of memory. */
+struct pages *pages_new(struct parts *parts, struct pg_link *link);
+
+/* NULL is legal. */
+void pages_free(struct pages *p);
 
 /* Sets the pass: rows that expire at or after from_us (Postgres's time, or PAGES_FROM_START) and at
  * or before Postgres's now + ahead_us (which may be negative), size rows a page, up to
@@ -72,9 +75,13 @@ bool pages_has_late(const struct pages *p);
 /* How many there are. */
 size_t pages_late_count(const struct pages *p);
 
-/* The id of row i of them, its product ("" for none), and its expiry in microseconds. */
+/* The id of row i of them. */
 const char *pages_late_id(const struct pages *p, size_t i);
+
+/* Its product; "": it has none. */
 const char *pages_late_product(const struct pages *p, size_t i);
+
+/* Its expiry, in microseconds of Postgres's time. */
 int64_t pages_late_expires_us(const struct pages *p, size_t i);
 
 #endif

@@ -64,14 +64,12 @@ def released_on_time(db: Database) -> None:
 
 def away_for(daemon: Sweeper, why: str) -> str:
     """The error that says so. Where all is slow, a node's first answer may come too late to be it."""
-    errors: list[str] = []
 
-    def said() -> bool:
-        errors[:] = [record["error"] for record in daemon.find("Redis is out of reach")]
-        return any(re.search(why, error) for error in errors)
+    def said() -> str:
+        errors = (record["error"] for record in daemon.find("Redis is out of reach"))
+        return next((error for error in errors if re.search(why, error)), "")
 
-    wait_until(said, 20, f"it is away for: {why}")
-    return next(error for error in errors if re.search(why, error))
+    return wait_until(said, 20, f"it is away for: {why}")
 
 
 def status_of(daemon: Sweeper) -> dict:
