@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 from bed import Bed
 from harness import shop
 from harness.database import Database
+from harness.frozen import freeze
 from harness.poll import wait_until
 from harness.queue import is_empty, mirror
 from harness.proxy import CLIENT, SERVER, Connection, Proxy
@@ -165,7 +165,7 @@ def wait_for(bed: Bed, share: float) -> None:
 
 def stop(bed: Bed, process: str) -> None:
     pid = bed.db.value("SELECT pid FROM pg_stat_activity WHERE backend_type = %s", (process,))
-    os.kill(int(pid), signal.SIGSTOP)  # type: ignore[call-overload]
+    freeze(bed.pg, int(pid))  # type: ignore[call-overload]
 
 
 def stop_writing(bed: Bed) -> None:

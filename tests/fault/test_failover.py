@@ -6,8 +6,6 @@ With -s each test prints how late it was."""
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +14,7 @@ import pytest
 from bed import Bed
 from harness import shop
 from harness.database import Database
+from harness.frozen import freeze
 from harness.pgbouncer import PgBouncer
 from harness.poll import holds, wait_until, within
 from harness.queue import mirror
@@ -184,7 +183,7 @@ def stop_sending(pair: Pair) -> None:
     with pair.primary.connect("postgres") as conn:
         row = conn.execute("SELECT pid FROM pg_stat_replication").fetchone()
     assert row
-    os.kill(row[0], signal.SIGSTOP)
+    freeze(pair.primary, row[0])
 
 
 @pytest.mark.parametrize("lost_s", [1.0])

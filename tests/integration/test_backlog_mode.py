@@ -12,6 +12,7 @@ import pytest
 import redis as redis_py
 from harness import shop
 from harness.database import Database
+from harness.frozen import frozen
 from harness.poll import wait_until
 from harness.servers import Redis
 from harness.sweeper import Sweeper
@@ -301,9 +302,8 @@ def test_the_connection_is_lost_in_the_middle(
     daemon = sweeper("--batch-size", "20", "--workers", "2")
     wait_until(lambda: daemon.find(ENTERED), 20, "it has entered", step=0.001)
     worker = backend(db)
-    os.kill(worker, signal.SIGSTOP)  # in the middle, however busy the machine
-    db.query("SELECT pg_terminate_backend(%s)", (worker,))
-    os.kill(worker, signal.SIGCONT)
+    with frozen(db.server, worker):  # in the middle, however busy the machine
+        db.query("SELECT pg_terminate_backend(%s)", (worker,))
     left: Any = daemon.wait_for_record(LEFT)
     assert left["error"]
     drained(db, redis)
@@ -313,13 +313,9 @@ def test_readyz_and_sweep_beside_it(db: Database, redis: redis_py.Redis, sweeper
     reserve(db, redis, LARGE, apart="0.1 ms")  # nothing is overdue for long
     daemon = sweeper("--batch-size", "20", http=True, env={"SWEEPER_ADMIN_TOKEN": TOKEN})
     wait_until(lambda: daemon.find(ENTERED), 20, "it has entered", step=0.001)
-    worker = backend(db)
-    os.kill(worker, signal.SIGSTOP)  # so that it stays in the middle, however busy the machine
-    try:
+    with frozen(db.server, backend(db)):  # so that it stays in the middle
         wait_until(lambda: daemon.http("/readyz")[0] == 200, 20, "it is ready")
         assert not daemon.find(LEFT) and shop.count_status(db, "active") > 0, "in the middle"
-    finally:
-        os.kill(worker, signal.SIGCONT)
     assert daemon.http("/sweep", "POST", token=TOKEN, timeout=60)[0] == 200
     assert shop.count_status(db, "active") == 0
     drained(db, redis)
