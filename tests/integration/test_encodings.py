@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_py
 from harness.database import Database
-from harness.poll import until_ready, wait_until
+from harness.poll import until_ready, wait_until, within
 from harness.queue import PENDING
 from harness.servers import Postgres
 from harness.sweeper import Finished, Run, Start
@@ -76,7 +76,7 @@ def test_the_daemon(
         "SELECT max(extract(epoch FROM pg_xact_commit_timestamp(xmin) - expires_at))::float8"
         " FROM inventory_reservations"
     )
-    assert isinstance(late, float) and late < 1
+    assert isinstance(late, float) and late < within(1)
 
     def named() -> set[str]:
         return {r["bytes"] for r in daemon.find("is not UTF-8")}

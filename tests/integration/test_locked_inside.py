@@ -83,11 +83,11 @@ def test_one_of_600(
     with transaction(db, lock_cart(ids[123])):
         mirror(db, redis, *ids)
         sweeper(*ALONE)
-        assert seconds_until(db, 599, 20) < 2.5 + slow
+        assert seconds_until(db, 599, 20) < within(2.5 + slow)
         wait_until(lambda: redis.zscore(PENDING, ids[123]) is not None, 5, "put back")
         later = shop.bulk_reserve(db, 30, products)
         mirror(db, redis, *later)
-        assert seconds_until(db, 629, 20) < 1 + slow
+        assert seconds_until(db, 629, 20) < within(1 + slow)
         assert shop.statuses(db) == {"released": 629, "active": 1}
     wait_until(lambda: is_empty(redis), 10, "the one is released")
     assert released(db) == 630
@@ -120,7 +120,7 @@ def test_all_of_600_hold_up_no_others(db: Database, redis: redis_py.Redis, sweep
             others = shop.bulk_reserve(db, 20, [product], quantity=2)
             before = released(db)
             mirror(db, redis, *others)
-            assert seconds_until(db, before + 20, 20) < 1.5
+            assert seconds_until(db, before + 20, 20) < within(1.5)
         assert daemon.http("/readyz")[0] == 200
     wait_until(lambda: is_empty(redis), 10, "all are released")
     assert released(db) == 660
@@ -159,7 +159,7 @@ def test_once(db: Database, run: Run) -> None:
     assert once.status == 0, once.stderr
     record = once.record("Cleanup job completed")
     assert (record["cleanedCount"], record["failedCount"], record["skippedCount"]) == (599, 0, 1)
-    assert times[0] < 3
+    assert times[0] < within(3)
 
 
 def test_reconcile(db: Database, run: Run) -> None:
@@ -189,8 +189,8 @@ def test_a_table_that_is_being_altered(
         wait_until(lambda: redis.zcount(PENDING, "-inf", "+inf") == 600, 20, "put back")
         used = daemon.cpu_seconds()
         time.sleep(2)  # what it does meanwhile is measured
-        assert daemon.cpu_seconds() - used < 1
-    assert seconds_until(db, 600, 20) < 7
+        assert daemon.cpu_seconds() - used < within(1)
+    assert seconds_until(db, 600, 20) < within(7)
     wait_until(lambda: is_empty(redis), 5, "settled")
 
 
