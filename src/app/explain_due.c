@@ -121,32 +121,51 @@ static bool standby_awaited(const struct explain_facts *f, struct explanation *e
     return true;
 }
 
-/* A sweeper has it in hand, or another one of its product. */
-static bool being_released(const struct explain_facts *f, struct explanation *e)
+/* For how long a sweeper has had it in hand, or another one of its product; -1: none has. */
+static int64_t in_hand_us(const struct explain_facts *f)
 {
     const struct explain_blocker *b = &f->blocker;
     if (!b->holder.known || !explain_is_sweeper(b))
-        return false;
+        return -1;
+    return b->since_us > 0 && b->since_us < f->now_us ? f->now_us - b->since_us : 0;
+}
+
+static void why_in_hand(const struct explain_facts *f, struct explanation *e)
+{
+    const struct explain_blocker *b = &f->blocker;
     e->cause = CAUSE_CLAIMED;
     why_due(f, e);
     WHY(e, ", and a sweeper, pid %" PRId32 ", is releasing %s just now.", b->holder.pid,
         strcmp(b->holder.what, "counter") == 0 ? "others of its product" : "it");
-    int64_t lasts_us = b->since_us > 0 ? f->now_us - b->since_us : 0;
-    if (lasts_us < RELEASE_MOST_US) {
-        NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it "
-                "waits for.");
-        return true;
-    }
+}
+
+static bool release_lasts(const struct explain_facts *f, struct explanation *e)
+{
+    int64_t lasts_us = in_hand_us(f);
+    if (lasts_us < RELEASE_MOST_US)
+        return false;
+    why_in_hand(f, e);
     NEXT(e, "It is released after the end of that sweeper's transaction, which has lasted for ");
     next_duration(e, lasts_us);
     NEXT(e, ": the sweeper's log and its /readyz say what it waits for.");
     return true;
 }
 
+/* What is kept or refused is tried again and again: this says nothing of it. */
+static bool being_released(const struct explain_facts *f, struct explanation *e)
+{
+    if (in_hand_us(f) < 0)
+        return false;
+    why_in_hand(f, e);
+    NEXT(e, "It is released in a moment. Where this stays so, the sweeper's log says what it "
+            "waits for.");
+    return true;
+}
+
 static bool locked(const struct explain_facts *f, struct explanation *e)
 {
     const struct explain_blocker *b = &f->blocker;
-    if (!b->holder.known)
+    if (!b->holder.known || explain_is_sweeper(b))
         return false;
     e->cause = CAUSE_LOCKED;
     if (strcmp(b->holder.what, "counter") == 0)
@@ -314,12 +333,13 @@ bool explain_judge_due(const struct explain_facts *f, struct explanation *e)
     static explain_judgement *const judgements[] = {paused,
                                                     first_run,
                                                     standby_awaited,
-                                                    being_released,
+                                                    release_lasts,
                                                     locked,
                                                     kept,
                                                     explain_judge_refused,
                                                     explain_judge_would_be_refused,
                                                     explain_judge_fails,
+                                                    being_released,
                                                     claimed,
                                                     no_sweeper,
                                                     direct,

@@ -76,6 +76,22 @@ static void why_refused(const struct explain_facts *f, struct explanation *e)
     WHY(e, ".");
 }
 
+static void next_attempt(const struct explain_facts *f, struct explanation *e)
+{
+    int64_t now_ms = f->now_us / MS_US;
+    if (f->lease_ms > now_ms) {
+        NEXT(e, "A sweeper tries it again just now; if that one is gone, another does when the "
+                "lease has ended, at ");
+        explain_next_time(e, f, f->lease_ms * MS_US);
+    } else if (f->entry_ms > now_ms) {
+        NEXT(e, "It is tried again at ");
+        explain_next_time(e, f, f->entry_ms * MS_US);
+    } else {
+        NEXT(e, "It is tried again with the next claim");
+    }
+    explain_next_end(e, f);
+}
+
 bool explain_judge_refused(const struct explain_facts *f, struct explanation *e)
 {
     const struct explain_counter *counter = drifted(f);
@@ -94,14 +110,7 @@ bool explain_judge_refused(const struct explain_facts *f, struct explanation *e)
         }
         todo_refused(f, f->failure.sqlstate, e);
     }
-    NEXT(e, "It is tried again ");
-    if (f->entry_ms > f->now_us / MS_US) {
-        NEXT(e, "at ");
-        explain_next_time(e, f, f->entry_ms * MS_US);
-    } else {
-        NEXT(e, "with the next claim");
-    }
-    explain_next_end(e, f);
+    next_attempt(f, e);
     return true;
 }
 

@@ -433,6 +433,34 @@ static void too_slow(void)
     COPY(rehearsal.error, "canceling statement due to statement timeout");
 }
 
+/* The others are tried again, one by one: its product is in hand for much of the time. */
+static void refused_beside_others(void)
+{
+    drifted();
+    counter_of_sweeper();
+    facts.blocker.since_us = NOW_US - SECOND_US;
+}
+
+static void refused_beside_one_that_lasts(void)
+{
+    drifted();
+    counter_of_sweeper();
+}
+
+static void kept_beside_others(void)
+{
+    kept();
+    counter_of_sweeper();
+    facts.blocker.since_us = NOW_US - SECOND_US;
+}
+
+static void refused_and_in_flight(void)
+{
+    drifted();
+    facts.entry_ms = 0;
+    facts.lease_ms = NOW_MS + 60000;
+}
+
 static void refused_and_cured(void)
 {
     raised();
@@ -689,6 +717,21 @@ static const struct {
      CAUSE_CLAIMED,
      false,
      {"is releasing others of its product just now"}},
+    {"... which says nothing of what is refused",
+     refused_beside_others,
+     CAUSE_REFUSED,
+     true,
+     {"SQLSTATE 23514", "does not add up", "It is tried again "}},
+    {"... but where it lasts",
+     refused_beside_one_that_lasts,
+     CAUSE_CLAIMED,
+     false,
+     {"after the end of that sweeper's transaction, which has lasted for 3 min 0 s"}},
+    {"... nor of what is kept",
+     kept_beside_others,
+     CAUSE_KEPT,
+     true,
+     {"keep_while holds (a payment is pending)"}},
     {"locked since a moment that is yet to come",
      locked_just_now,
      CAUSE_LOCKED,
@@ -813,6 +856,12 @@ static const struct {
      CAUSE_REFUSED,
      true,
      {"tried again with the next claim."}},
+    {"refused, and in flight",
+     refused_and_in_flight,
+     CAUSE_REFUSED,
+     true,
+     {"SQLSTATE 23514", "A sweeper tries it again just now; if that one is gone",
+      "when the lease has ended, at 2025-11-24T00:01:00Z"}},
     {"in flight",
      in_flight,
      CAUSE_CLAIMED,
