@@ -53,7 +53,7 @@ def test_moved_back(n: int, way: str, db: Database, redis: redis_py.Redis, sweep
     until_ready(daemon, 5)
     assert shop.count_status(db, "active") == 1000 - n
     shop.check_stock_adds_up(db)
-    assert set(pending(redis)) == set(ids[n:])
+    wait_until(lambda: set(pending(redis)) == set(ids[n:]), 5, "nothing else is left")
 
 
 @pytest.mark.parametrize("way", ["mirrored by the feed", "mirrored by the API"])
