@@ -1,4 +1,4 @@
-"""Fixtures: one Postgres and one Redis for the session, a fresh database for each test."""
+"""Fixtures: one Postgres and one Redis for the session; for each test a fresh database, and an empty Redis."""
 
 from __future__ import annotations
 
@@ -60,11 +60,20 @@ def pg_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[Redis]:
+def session_redis() -> Iterator[Redis]:
     server = Redis()
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture
+def redis_server(session_redis: Redis) -> Redis:
+    """The session's, emptied: a key that a test before left would be found by --check-config, or claimed."""
+    with session_redis.client() as client:
+        client.flushall()
+        client.config_resetstat()
+    return session_redis
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +128,6 @@ def empty_db(pg_server: Postgres) -> Iterator[Database]:
 @pytest.fixture
 def redis(redis_server: Redis) -> Iterator[redis_py.Redis]:
     client = redis_server.client()
-    client.flushall()
-    client.config_resetstat()
     yield client
     client.close()
 

@@ -18,7 +18,6 @@ from harness.sweeper import Finished, Run, Start
 
 @pytest.mark.valgrind
 def test_all_is_well(db: Database, redis: redis_py.Redis, run: Run) -> None:
-    redis.config_set("maxmemory-policy", "noeviction")
     shop.reserve(db, {shop.add_product(db): 1}, ttl_s=-1)
     done = run("--check-config", env={"SWEEPER_HTTP_LISTEN": f"127.0.0.1:{free_port()}"})
     assert done.status == 0

@@ -118,10 +118,10 @@ def test_said_once_on_a_terminal(db: Database, redis_server: Redis) -> None:
     db.conn.execute("DROP TABLE inventory_reservations")
     env = environment(db.dsn, redis_server.url(), {"SWEEPER_LOG_FORMAT": "auto", "TERM": "dumb"})
     text, status = on_terminal(env)
-    assert status == 1
+    assert status == 1, text
     assert text.count("no table inventory_reservations") == 1, text
     assert "FAIL  there is no table" in text and "ERROR" not in text
     # Elsewhere the record is what a machine reads.
     text, status = on_terminal(env, stdout=subprocess.DEVNULL)
-    assert status == 1
+    assert status == 1, text
     assert text.count("no table inventory_reservations") == 1 and "ERROR" in text, text

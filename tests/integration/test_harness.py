@@ -77,6 +77,13 @@ def test_socket_and_tcp(db: Database, pg_server: Postgres, redis: redis_py.Redis
     assert redis.dbsize() == 0
 
 
+def test_redis_is_empty_whatever_was_left_there(session_redis: Redis, request: pytest.FixtureRequest) -> None:
+    with session_redis.client() as client:
+        client.rpush("stock:feeder", "of a wrong type")
+        request.getfixturevalue("redis_server")
+        assert client.dbsize() == 0
+
+
 def test_sweeper_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "program"
     program.write_text(

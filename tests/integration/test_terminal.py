@@ -54,10 +54,10 @@ def test_no_colours_in_a_pipe() -> None:
 
 def test_verdicts_are_coloured(db: Database, redis_server: Redis) -> None:
     status, text, _ = whole("--check-config", dsn=db.dsn, redis_url=redis_server.url())
-    assert status == 0 and "\x1b[32mok  \x1b[0m  settings" in text
+    assert status == 0 and "\x1b[32mok  \x1b[0m  settings" in text, text
     db.conn.execute("DROP TABLE inventory_reservations")
     status, text, _ = whole("--check-config", dsn=db.dsn, redis_url=redis_server.url())
-    assert status == 1 and "\x1b[31mFAIL\x1b[0m  " in text
+    assert status == 1 and "\x1b[31mFAIL\x1b[0m  " in text, text
 
 
 @pytest.mark.parametrize("mode", ["--once", "--reconcile", "--status", "--healthcheck", "--show-sql", "--init"])
@@ -65,7 +65,7 @@ def test_one_line_a_failure(mode: str, redis_server: Redis) -> None:
     """It names what is wrong, and is not said twice."""
     env = {"SWEEPER_HTTP_LISTEN": "127.0.0.1:1"} if mode == "--healthcheck" else {}
     status, text, lines = whole(mode, dsn=NOWHERE, redis_url=redis_server.url(), **env)
-    assert status == 1
+    assert status == 1, text
     assert len([line for line in lines if "ERROR" in line]) == 1, lines
     assert "\x1b[31mERROR\x1b[0m" in text
     assert not [line for line in lines if "WARN" in line], lines
@@ -130,7 +130,7 @@ def test_reconcile_goes_on(db: Database, redis: Any, redis_server: Redis) -> Non
     shop.reserve(db, {shop.add_product(db): 1}, ttl_s=50)
     args = ("--reconcile", "--feed-interval", "1s")
     status, text, lines = whole(*args, dsn=db.dsn, redis_url=redis_server.url())
-    assert status == 0
+    assert status == 0, text
     check_gone(text, lines)
     bars = re.findall(r"\r\x1b\[J([^\r\n]+)\r(?!\n)", text)
     assert len(bars) >= 6 and any("looking again [" in bar for bar in bars)
@@ -149,7 +149,7 @@ def test_rehearse_goes_on(db: Database, redis_server: Redis) -> None:
         "CREATE TRIGGER slow BEFORE UPDATE ON inventory_reservations FOR EACH ROW EXECUTE FUNCTION slow()"
     )
     status, text, lines = whole("--rehearse", "1", dsn=db.dsn, redis_url=redis_server.url())
-    assert status == 0
+    assert status == 0, text
     check_gone(text, lines)
     assert text.count("rehearsing [") >= 2 and any("1 rehearsed, 1 released" in line for line in lines)
 
