@@ -14,7 +14,7 @@ import psycopg
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import wait_until, within
+from harness.poll import until_none, wait_until, within
 from harness.pulse import Pulse
 from harness.queue import PENDING, expires_ms, ids_of
 from harness.servers import Postgres, Redis
@@ -208,10 +208,21 @@ class Bed:
                 odd.append(repr(member))
         return sorted(ids - self.trade.active(self.db, sorted(ids))) + odd
 
+    def until_tidied(self, timeout: float = 10.0) -> None:
+        """Redis holds nothing any more of what it holds now though Postgres has settled it. An API
+        that is busy, and forgets to tell Redis, leaves others there meanwhile."""
+        left = set(self.settled_entries())
+
+        def still_left() -> set[str]:
+            left.intersection_update(self.settled_entries())
+            return left
+
+        until_none(still_left, timeout, "what Redis is to forget")
+
     def check_settled(self, timeout: float = 10.0) -> None:
-        """Once the faults are over: nothing is left to do, in either server."""
+        """Once the faults are over, and the API is: nothing is left to do, in either server."""
         wait_until(lambda: self.overdue() == 0, timeout, "nothing is overdue", step=0.05)
-        wait_until(lambda: not self.settled_entries(), timeout, "Redis is tidy", step=0.05)
+        until_none(self.settled_entries, timeout, "what Redis is to forget")
         self.check_always()
 
 

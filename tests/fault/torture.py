@@ -3,7 +3,7 @@ torture.py [--faults N] [--seed N] [--only NAME,...] [--shop NAME]
 
 After each fault the invariants are checked: stock adds up, every reservation is in one state,
 released once, none early, and everything on time again within seconds; now and then also that Redis
-holds nothing that Postgres has settled. Exit status 1 when one is broken; the seed repeats the
+forgets what Postgres has settled. Exit status 1 when one is broken; the seed repeats the
 same faults (though not the same instants).
 """
 
@@ -67,8 +67,8 @@ class Torture(RandomFaults):
         self.bed.check_always()
 
     def prune(self) -> None:
-        """Also that Redis is tidy; then forgets what is over, so that checks stay quick."""
-        wait_until(lambda: not self.bed.settled_entries(), 10, "Redis is tidy", step=0.01)
+        """Also that Redis is tidied; then forgets what is over, so that checks stay quick."""
+        self.bed.until_tidied()
         self.bed.check_always()
         self.released += patiently(lambda: self.bed.trade.forget(self.bed.db))
 

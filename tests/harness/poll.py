@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -38,6 +38,19 @@ def wait_until(
         if late:
             raise AssertionError(f"not within {timeout} s: {what or condition} (last: {value!r})")
         time.sleep(step)
+
+
+def until_none(left: Callable[[], Collection[object]], timeout: float, what: str) -> None:
+    """Waits until nothing is left. Past the deadline the AssertionError names what still is."""
+    timeout = within(timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        late = time.monotonic() >= deadline
+        last = left()
+        if not last:
+            return
+        assert not late, f"not within {timeout} s: {what}: {sorted(map(str, last))}"
+        time.sleep(0.05)
 
 
 def holds(condition: Callable[[], object], seconds: float, what: str = "") -> None:
