@@ -29,7 +29,10 @@ def asked(watched: Stack, path: str) -> Any:
 
 def test_prometheus_scrapes_the_sweeper(watched: Stack) -> None:
     def up() -> bool:
-        (target,) = asked(watched, "targets")["activeTargets"]
+        targets = asked(watched, "targets")["activeTargets"]
+        if not targets:  # it answers before it has looked for any
+            return False
+        (target,) = targets
         assert target["labels"]["job"] == "reservation-sweeper"
         assert target["health"] != "down", target["lastError"]
         return target["health"] == "up"
