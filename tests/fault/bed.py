@@ -3,6 +3,7 @@ release, traffic as an API makes it, and what must hold whatever has happened.""
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psycopg
 import redis as redis_py
 from harness import shop
 from harness.database import Database
-from harness.poll import until_none, wait_until, within
+from harness.poll import wait_until, within
 from harness.pulse import Pulse
 from harness.queue import PENDING, expires_ms, ids_of
 from harness.servers import Postgres, Redis
@@ -211,18 +212,19 @@ class Bed:
     def until_tidied(self, timeout: float = 10.0) -> None:
         """Redis holds nothing any more of what it holds now though Postgres has settled it. An API
         that is busy, and forgets to tell Redis, leaves others there meanwhile."""
-        left = set(self.settled_entries())
-
-        def still_left() -> set[str]:
-            left.intersection_update(self.settled_entries())
-            return left
-
-        until_none(still_left, timeout, "what Redis is to forget")
+        held = set(self.settled_entries())
+        wait_until(
+            lambda: held.intersection(self.settled_entries()),
+            timeout,
+            "Redis is tidy",
+            step=0.05,
+            met=operator.not_,
+        )
 
     def check_settled(self, timeout: float = 10.0) -> None:
         """Once the faults are over, and the API is: nothing is left to do, in either server."""
         wait_until(lambda: self.overdue() == 0, timeout, "nothing is overdue", step=0.05)
-        until_none(self.settled_entries, timeout, "what Redis is to forget")
+        wait_until(self.settled_entries, timeout, "Redis is tidy", step=0.05, met=operator.not_)
         self.check_always()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ def within(time_allowed: float) -> float:
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = 10.0, what: str = "", step: float = 0.015
+    condition: Callable[[], T],
+    timeout: float = 10.0,
+    what: str = "",
+    step: float = 0.015,
+    met: Callable[[T], bool] = bool,
 ) -> T:
     """Calls condition until what it returns is true, and returns that.
 
+    met: which values end it in place of those that are true: operator.not_ for a list of what is left.
     Past the deadline it raises AssertionError with `what` and the last value seen.
     """
     timeout = within(timeout)
@@ -33,24 +38,11 @@ def wait_until(
     while True:
         late = time.monotonic() >= deadline
         value = condition()
-        if value:
+        if met(value):
             return value
         if late:
             raise AssertionError(f"not within {timeout} s: {what or condition} (last: {value!r})")
         time.sleep(step)
-
-
-def until_none(left: Callable[[], Collection[object]], timeout: float, what: str) -> None:
-    """Waits until nothing is left. Past the deadline the AssertionError names what still is."""
-    timeout = within(timeout)
-    deadline = time.monotonic() + timeout
-    while True:
-        late = time.monotonic() >= deadline
-        last = left()
-        if not last:
-            return
-        assert not late, f"not within {timeout} s: {what}: {sorted(map(str, last))}"
-        time.sleep(0.05)
 
 
 def holds(condition: Callable[[], object], seconds: float, what: str = "") -> None:

@@ -13,6 +13,7 @@ from harness import shop
 from harness.database import Database
 from harness.pipes import Pipe
 from harness.poll import wait_until, within
+from harness.queue import FEEDER
 from harness.servers import Postgres, Redis
 from harness.sweeper import Sweeper
 
@@ -79,7 +80,7 @@ def test_socket_and_tcp(db: Database, pg_server: Postgres, redis: redis_py.Redis
 
 def test_redis_is_empty_whatever_was_left_there(session_redis: Redis, request: pytest.FixtureRequest) -> None:
     with session_redis.client() as client:
-        client.rpush("stock:feeder", "of a wrong type")
+        client.set(FEEDER, "somebody")  # of whatever type it was
         request.getfixturevalue("redis_server")
         assert client.dbsize() == 0
 

@@ -88,7 +88,7 @@ def allow(client: redis_py.Redis, *rules: str) -> None:
 def limited(redis_server: Redis, redis: redis_py.Redis) -> Iterator[Queue]:
     """The scripts, run by a user whose rights a test may take away."""
     allow(redis, "on", "nopass", "~*", "&*", "+@all")
-    client = redis_py.Redis(port=redis_server.port, username="limited", password="")
+    client = redis_server.client(username="limited", password="")
     fill(redis)
     yield Queue(client)
     client.close()
